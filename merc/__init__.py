@@ -1,0 +1,123 @@
+"""merc recognises the emotion of every utterance in recorded conversations.
+
+This module is what plugins import. It stays light: neither torch nor a plugin is imported until a recipe uses it.
+
+>>> import merc
+>>> merc.PLUGIN_API
+1
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+PLUGIN_API = 1
+"""The version of the contract between merc and its plugins. A plugin may state the one it was written for."""
+
+if TYPE_CHECKING:
+    from merc.components import (
+        Annotator,
+        Answer,
+        AudioClip,
+        Backbone,
+        CannotEncode,
+        Clip,
+        Component,
+        Connector,
+        Corpus,
+        CorpusData,
+        Encoder,
+        FeatureSpec,
+        Frames,
+        Fuser,
+        Metric,
+        Observation,
+        Prediction,
+        Prompt,
+        Prompter,
+        Query,
+        Segment,
+        Slot,
+        Stream,
+        Text,
+        TextClip,
+        Trainer,
+        TrainJob,
+        TrainReport,
+        Turn,
+        VideoClip,
+        Waveform,
+        Words,
+    )
+    from merc.conversation import Conversation, LabelSpace, Utterance
+    from merc.errors import MercError
+    from merc.files import cache_folder, hash_file, whole_file
+    from merc.registry.hooks import hookimpl
+
+_HOME = {
+    "hookimpl": "merc.registry.hooks",
+    "MercError": "merc.errors",
+    "cache_folder": "merc.files",
+    "hash_file": "merc.files",
+    "whole_file": "merc.files",
+    "Conversation": "merc.conversation",
+    "LabelSpace": "merc.conversation",
+    "Utterance": "merc.conversation",
+}
+
+__all__ = [
+    "PLUGIN_API",
+    "Annotator",
+    "Answer",
+    "AudioClip",
+    "Backbone",
+    "CannotEncode",
+    "Clip",
+    "Component",
+    "Connector",
+    "Conversation",
+    "Corpus",
+    "CorpusData",
+    "Encoder",
+    "FeatureSpec",
+    "Frames",
+    "Fuser",
+    "LabelSpace",
+    "MercError",
+    "Metric",
+    "Observation",
+    "Prediction",
+    "Prompt",
+    "Prompter",
+    "Query",
+    "Segment",
+    "Slot",
+    "Stream",
+    "Text",
+    "TextClip",
+    "TrainJob",
+    "TrainReport",
+    "Trainer",
+    "Turn",
+    "Utterance",
+    "VideoClip",
+    "Waveform",
+    "Words",
+    "cache_folder",
+    "hash_file",
+    "hookimpl",
+    "whole_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module(_HOME.get(name, "merc.components")), name)
+    raise AttributeError(f"module 'merc' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

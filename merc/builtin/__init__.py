@@ -1,0 +1,1 @@
+"""The components that merc brings itself."""

@@ -1,0 +1,42 @@
+"""What merc brings itself, registered as any plugin registers its own."""
+
+from __future__ import annotations
+
+from merc.registry.hooks import Register, hookimpl
+
+
+@hookimpl
+def register_connectors(register: Register) -> None:
+    register("linear", "merc.builtin.connectors:Linear")
+    register("mlp", "merc.builtin.connectors:Mlp")
+
+
+@hookimpl
+def register_fusers(register: Register) -> None:
+    register("none", "merc.builtin.fusers:NoFusion")
+    register("concat", "merc.builtin.fusers:Concat")
+
+
+@hookimpl
+def register_prompters(register: Register) -> None:
+    register("conversation", "merc.builtin.prompters:ConversationPrompter")
+
+
+@hookimpl
+def register_trainers(register: Register) -> None:
+    register("sft", "merc.builtin.sft:SupervisedFineTuning")
+
+
+@hookimpl
+def register_corpora(register: Register) -> None:
+    register("jsonl", "merc.builtin.jsonl:JsonlCorpus")
+
+
+@hookimpl
+def register_backbones(register: Register) -> None:
+    register("hf", "merc.builtin.backbones:HuggingFace")
+
+
+@hookimpl
+def register_metrics(register: Register) -> None:
+    register("classification", "merc.builtin.metrics:Classification")

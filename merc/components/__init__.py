@@ -1,0 +1,32 @@
+"""The contracts, a file a kind. A plugin implements these and nothing else."""
+
+from merc.components.annotator import Annotator, Observation
+from merc.components.backbone import Backbone
+from merc.components.base import Component
+from merc.components.connector import Connector, Stream
+from merc.components.corpus import Corpus, CorpusData
+from merc.components.encoder import (
+    AudioClip,
+    CannotEncode,
+    Clip,
+    EncodeFunction,
+    Encoder,
+    Features,
+    FeatureSpec,
+    Frames,
+    TextClip,
+    VideoClip,
+    Waveform,
+    Words,
+)
+from merc.components.fuser import Fuser
+from merc.components.metric import Metric, Prediction
+from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.components.trainer import Trainer, TrainJob, TrainReport
+
+__all__ = [
+    "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip", "Component", "Connector", "Corpus",
+    "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features", "Frames", "Fuser", "Metric", "Observation",
+    "Prediction", "Prompt", "Prompter", "Query", "Segment", "Slot", "Stream", "Text", "TextClip", "TrainJob",
+    "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform", "Words",
+]  # fmt: skip

@@ -1,0 +1,41 @@
+"""Backbone: how the large language model is loaded."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from merc.components.base import Component
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+DType = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone(Component):
+    """A causal language model of transformers, and its tokenizer. ``dtype`` is how its weights are held in memory.
+
+    merc adds the tuning (frozen, LoRA or full) itself: a backbone only loads.
+    """
+
+    kind: ClassVar[str] = "backbone"
+    dtype: DType = "float32"
+
+    @abstractmethod
+    def config(self) -> PretrainedConfig:
+        """The model's configuration, without its weights: enough to build it on the meta device."""
+
+    @abstractmethod
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer."""
+
+    @abstractmethod
+    def load(self, device: str) -> PreTrainedModel:
+        """The model with its weights, in ``dtype``, on the device."""
+
+    def identity(self) -> dict[str, Any]:
+        """What is recorded of it in a run's provenance (a path and a hash, say)."""
+        return {}

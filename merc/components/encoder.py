@@ -1,0 +1,159 @@
+"""Encoder: decoded media in, features out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from merc.components.base import Component
+
+Modality = Literal["video", "audio", "text"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The pictures that a video encoder wants of every utterance.
+
+    ``uniform`` takes the middles of ``count`` equal parts, ``middle`` the frame in the middle, ``random`` draws
+    without order of importance (seeded by the run's seed, the clip and the draw; returned in time order). A clip that
+    has fewer frames than asked for gives every frame that it has, and the shortfall is counted. ``size`` is (height,
+    width) in pixels, ``None`` keeps the video's own. ``draws`` different random draws are kept, which the epochs take
+    in turn.
+    """
+
+    count: int
+    strategy: Literal["uniform", "random", "middle"] = "uniform"
+    size: tuple[int, int] | None = None
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.draws < 1:
+            raise ValueError(f"frames and draws count from 1, not {self.count} and {self.draws}")
+        if self.draws > 1 and self.strategy != "random":
+            raise ValueError(
+                f"draws: {self.draws} needs sampling: random; {self.strategy} always takes the same frames"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waveform:
+    """The sound that an audio encoder wants: mono at ``rate`` Hz. Shorter than ``min_seconds`` counts as missing."""
+
+    rate: int = 16_000
+    min_seconds: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """The text of the utterance."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VideoClip:
+    """Frames ``[n, height, width, 3]`` uint8 RGB; times ``[n]`` in seconds from the start of the utterance."""
+
+    frames: npt.NDArray[np.uint8]
+    times: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AudioClip:
+    """Samples ``[n]`` float32 in -1..1, mono, at ``rate`` Hz."""
+
+    samples: npt.NDArray[np.float32]
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextClip:
+    """The words of the utterance."""
+
+    text: str
+
+
+Clip = VideoClip | AudioClip | TextClip
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a stream of features looks like: ``dim`` numbers a token, and at most ``tokens`` of them (``None``: as many
+    as the clip gives)."""
+
+    dim: int
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class CannotEncode:
+    """Stands in an encoder's answer for a clip that gives no features; the reason is shown to the user."""
+
+    reason: str
+
+
+Features = npt.NDArray[np.float32]
+EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | CannotEncode"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(Component):
+    """Turns the decoded media of an utterance into features ``[tokens, dim]`` float32.
+
+    Encoders are frozen: they run once, and the feature store keeps what they gave, keyed by the content of the file,
+    the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers.
+
+    ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``CannotEncode`` with
+    the reason for a clip that has none (no face in the picture, say). An exception stops the run; it is for faults of
+    the encoder, not of a clip.
+
+    The smallest complete encoder, one token a half second of sound, one number a token:
+
+    >>> from dataclasses import dataclass
+    >>> import merc, numpy as np
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Loudness(merc.Encoder):
+    ...     modality = "audio"
+    ...     window: float = 0.5
+    ...
+    ...     def sampling(self):
+    ...         return merc.Waveform(rate=16_000)
+    ...
+    ...     def spec(self):
+    ...         return merc.FeatureSpec(dim=1)
+    ...
+    ...     def load(self, device):
+    ...         def encode(clips):
+    ...             size = int(self.window * 16_000)
+    ...             cut = [[c.samples[i : i + size] for i in range(0, len(c.samples), size)] for c in clips]
+    ...             return [np.array([[np.sqrt(np.mean(part**2))] for part in parts], "float32") for parts in cut]
+    ...         return encode
+    >>> encode = Loudness().load("cpu")
+    >>> encode([merc.AudioClip(samples=np.ones(16_000, "float32"), rate=16_000)])[0].tolist()
+    [[1.0], [1.0]]
+    """
+
+    kind: ClassVar[str] = "encoder"
+    modality: ClassVar[Modality]
+    version: ClassVar[str] = "1"
+    batch: ClassVar[int] = 8
+
+    @abstractmethod
+    def sampling(self) -> Frames | Waveform | Words:
+        """What it wants of every utterance."""
+
+    @abstractmethod
+    def spec(self) -> FeatureSpec:
+        """The shape of its features, known without weights."""
+
+    @abstractmethod
+    def load(self, device: str) -> EncodeFunction:
+        """Load the weights and give the function that encodes a batch of clips."""

@@ -1,0 +1,39 @@
+"""Fuser: the features of several encoders in, one further stream out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from merc.components.base import Component
+from merc.components.encoder import FeatureSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fuser(Component):
+    """Makes one further stream of features ``[tokens, dim]`` from the streams named by ``inputs`` (default: the
+    features of all encoders). The stream has the fuser's name in the recipe, and a connector of its own.
+
+    ``build`` gives a ``torch.nn.Module`` whose ``forward(streams: dict[str, Stream])`` returns a Stream. Each row is
+    one utterance; a row whose mask is all false lacks that modality, and must not change the others' result.
+    """
+
+    kind: ClassVar[str] = "fuser"
+    inputs: tuple[str, ...] = ()
+
+    @abstractmethod
+    def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
+        """The shape of what comes out, or ``None`` when this fuser gives no stream. ``ValueError`` if it can't."""
+
+    @abstractmethod
+    def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
+        """The module, from the shapes of the streams that go in. It may be built on torch's meta device."""
+
+    @abstractmethod
+    def tokens(self, counts: Mapping[str, int]) -> int:
+        """How many tokens come out of streams of these lengths (0 for a missing one; at least one is not)."""

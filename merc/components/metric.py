@@ -1,0 +1,51 @@
+"""Metric: predictions in, numbers out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from merc.components.base import Component
+from merc.conversation import LabelSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model said about one utterance.
+
+    ``label`` is ``None`` when a generated answer could not be parsed: it is wrong, and it is counted. ``truth`` is
+    ``None`` for an utterance without a label, which no metric counts. ``missing`` gives the reason by stream for
+    what the model did not see. ``probabilities`` are over the label space, absent for free generation.
+    """
+
+    id: str
+    conversation: str
+    split: str | None = None
+    truth: str | None = None
+    label: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    text: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Component):
+    """Numbers over the predictions of one split; values from 0 to 1 unless a name says otherwise.
+
+    The smallest complete metric:
+
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Accuracy(Metric):
+    ...     def compute(self, predictions, labels):
+    ...         return {"accuracy": sum(p.label == p.truth for p in predictions) / len(predictions)}
+    >>> Accuracy().compute([Prediction(id="u", conversation="c", truth="joy", label="joy")], LabelSpace(("joy",)))
+    {'accuracy': 1.0}
+    """
+
+    kind: ClassVar[str] = "metric"
+
+    @abstractmethod
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers, JSON-able. Only predictions with a truth are given; none is an error of the caller."""

@@ -1,0 +1,121 @@
+"""Prompter: a conversation and a target in, a prompt of segments out. It knows no model and no tokenizer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from merc.components.base import Component
+from merc.conversation import Conversation, LabelSpace, Utterance
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the prompt. Each Text is tokenized on its own, so let it begin and end where words do.
+
+    Prompts of one conversation share what they have in common from the start: put shared things first.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one utterance's tokens of a stream (an encoder's or fuser's name in the recipe). A slot whose
+    utterance lacks the modality is left out; ``before`` and ``after`` are words that stand only with it."""
+
+    stream: str
+    utterance: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What follows is said by this role. A prompt that begins with a Turn goes through the tokenizer's own chat
+    template (a tokenizer without one gets a plain rendering, and the log says so)."""
+
+    role: Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of a prompt: what the model is to say.
+
+    ``text`` ``None`` means the label of the target, by the words of the label space; otherwise it is the text to
+    learn (a description, say). ``prefix`` stands between the prompt and the answer's first word, and is tokenized
+    with that word.
+    """
+
+    text: str | None = None
+    prefix: str = " "
+
+
+Segment = Text | Slot | Turn | Answer
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Segments, the last of which is the one Answer. ``target`` is the id of the utterance that is asked about."""
+
+    segments: tuple[Segment, ...]
+    target: str
+
+    def __post_init__(self) -> None:
+        answers = [s for s in self.segments if isinstance(s, Answer)]
+        if len(answers) != 1 or self.segments[-1] is not answers[0]:
+            raise ValueError(f"a prompt ends with its one Answer; this one, for {self.target!r}, does not")
+
+    @property
+    def answer(self) -> Answer:
+        """The Answer at the end."""
+        last = self.segments[-1]
+        assert isinstance(last, Answer)
+        return last
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What a prompt is to be made of: utterance ``index`` of ``conversation``, the labels, the demonstrations (each a
+    query whose target is labelled), and, where a recipe asks for it, the labels of the utterances before."""
+
+    conversation: Conversation
+    index: int
+    labels: LabelSpace
+    demonstrations: tuple[Query, ...] = ()
+    past_labels: tuple[str | None, ...] | None = None
+
+    @property
+    def target(self) -> Utterance:
+        """The utterance that is asked about."""
+        return self.conversation.utterances[self.index]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompter(Component):
+    """Writes the prompt that asks for the emotion of one utterance.
+
+    The smallest complete prompter:
+
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Plain(Prompter):
+    ...     question: str = "Emotion:"
+    ...     def prompt(self, query):
+    ...         said = [Text(u.text + "\\n") for u in query.conversation.utterances[: query.index + 1]]
+    ...         return Prompt((*said, Text(self.question), Answer()), target=query.target.id)
+    >>> from merc.conversation import Utterance
+    >>> talk = Conversation(id="c", utterances=(Utterance(id="u", text="Hi!"),))
+    >>> Plain().prompt(Query(conversation=talk, index=0, labels=LabelSpace(("joy",)))).segments
+    (Text(text='Hi!\\n'), Text(text='Emotion:'), Answer(text=None, prefix=' '))
+    """
+
+    kind: ClassVar[str] = "prompter"
+
+    @abstractmethod
+    def prompt(self, query: Query) -> Prompt:
+        """The prompt for one utterance. The same query always gives the same prompt."""
+
+    def streams(self) -> tuple[str, ...]:
+        """The names of the streams that its slots may use, so that a recipe can be checked before it runs."""
+        return ()

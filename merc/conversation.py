@@ -1,0 +1,116 @@
+"""Conversations, utterances and labels: plain frozen data that knows no tensor and no file format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from merc.errors import MercError, did_you_mean
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One turn of a conversation.
+
+    ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cues`` are texts
+    that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
+    corpus should have is not there, by modality ("video", "audio"). ``extra`` keeps what else a corpus knows.
+
+    >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", speaker="Mark").label
+    """
+
+    id: str
+    text: str
+    speaker: str | None = None
+    label: str | None = None
+    video: Path | None = None
+    audio: Path | None = None
+    start: float | None = None
+    end: float | None = None
+    valence: float | None = None
+    open_labels: tuple[str, ...] = ()
+    cues: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def media(self, modality: str) -> Path | None:
+        """The file that holds a modality: audio comes from the video's file when it has none of its own."""
+        if modality == "video":
+            return None if "video" in self.missing else self.video
+        if modality == "audio":
+            return None if "audio" in self.missing else (self.audio or self.video)
+        return None
+
+    def with_cues(self, cues: Mapping[str, str]) -> Utterance:
+        """The same utterance with more cues; new ones replace old ones of the same name."""
+        return replace(self, cues={**self.cues, **cues})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """Utterances in the order in which they were spoken, and the split that they belong to.
+
+    >>> talk = Conversation(id="d0", split="test", utterances=(Utterance(id="d0_u0", text="Hi."),))
+    >>> [u.id for u in talk.utterances]
+    ['d0_u0']
+    """
+
+    id: str
+    utterances: tuple[Utterance, ...]
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The labels of a task, in a fixed order, and the words that stand for each (the verbalizer).
+
+    The first word of a label is the one a model is trained to answer; all of them count when labels are scored.
+
+    >>> space = LabelSpace(("joy", "anger"), {"joy": ("joy", "happiness")})
+    >>> space.words_of("joy"), space.words_of("anger")
+    (('joy', 'happiness'), ('anger',))
+    >>> space.index("joyy")
+    Traceback (most recent call last):
+    merc.errors.MercError: unknown label 'joyy'. Did you mean 'joy'? The labels are: joy, anger
+    """
+
+    labels: tuple[str, ...]
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(set(self.labels)) != len(self.labels):
+            raise MercError(f"a label is listed twice: {', '.join(self.labels)}")
+        for label in self.words:
+            if label not in self.labels:
+                raise MercError(f"words given for unknown label {label!r}.{did_you_mean(label, self.labels)}")
+        seen: dict[str, str] = {}
+        for label in self.labels:
+            for word in self.words_of(label):
+                if seen.setdefault(word, label) != label:
+                    raise MercError(f"the word {word!r} stands for two labels: {seen[word]!r} and {label!r}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def words_of(self, label: str) -> tuple[str, ...]:
+        """The words of a label; by default the label itself."""
+        return tuple(self.words.get(label) or (label,))
+
+    def index(self, label: str) -> int:
+        """Where a label stands; raises MercError with the close match for an unknown one."""
+        try:
+            return self.labels.index(label)
+        except ValueError:
+            raise MercError(
+                f"unknown label {label!r}.{did_you_mean(label, self.labels)} The labels are: {', '.join(self.labels)}"
+            ) from None
+
+    @staticmethod
+    def found_in(conversations: Sequence[Conversation]) -> LabelSpace:
+        """The labels that a split holds, sorted by name so that the order does not depend on the data's."""
+        return LabelSpace(tuple(sorted({u.label for c in conversations for u in c.utterances if u.label is not None})))

@@ -1,0 +1,43 @@
+"""What merc raises when a person has to do something."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class MercError(Exception):
+    """A mistake that the user can mend: one clear sentence, exit code 2, no traceback.
+
+    The message names the file, the key or the component, says what was expected, and what to do.
+
+    >>> raise MercError("talk.jsonl, line 3: not JSON; write one conversation a line")
+    Traceback (most recent call last):
+    merc.errors.MercError: talk.jsonl, line 3: not JSON; write one conversation a line
+    """
+
+
+class ManyErrors(MercError):
+    """Several mistakes that were found in one pass, so that they can be mended in one go.
+
+    >>> print(ManyErrors(["a: unknown key", "b: wants a number"], head="2 errors in r.yaml"))
+    2 errors in r.yaml:
+      a: unknown key
+      b: wants a number
+    """
+
+    def __init__(self, errors: Sequence[str], head: str) -> None:
+        self.errors = list(errors)
+        super().__init__("\n  ".join([head + ":", *self.errors]))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for the closest known name, or the empty string.
+
+    >>> did_you_mean("whisperr", ["whisper", "hubert"])
+    " Did you mean 'whisper'?"
+    >>> did_you_mean("zzz", ["whisper"])
+    ''
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Metrics over predictions, the report, the plots."""

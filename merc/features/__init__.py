@@ -1,0 +1,1 @@
+"""The feature store and the pass that fills it."""

@@ -1,0 +1,1 @@
+"""Decoding and sampling video and audio, once a file."""

@@ -1,0 +1,1 @@
+"""A backbone with connectors and fusers over a prompt tree."""

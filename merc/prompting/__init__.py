@@ -1,0 +1,1 @@
+"""Prompts as tokens, the prompt tree, verbalizers."""

@@ -1,0 +1,1 @@
+"""What is installed: hooks, discovery, plugins and what failed."""

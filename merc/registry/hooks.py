@@ -1,0 +1,83 @@
+"""The hooks: what a plugin may implement. One a kind, in callback form.
+
+A hook is given ``register(name, target, *, needs=(), extra=None)``: ``target`` is ``"module:Class"`` and is imported
+only when a recipe uses the name; ``needs`` are modules that must be installed for it (checked without importing them);
+``extra`` is what to ``pip install`` when they are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pluggy
+
+PROJECT = "merc"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Register(Protocol):
+    """What a hook is called with."""
+
+    def __call__(self, name: str, target: str, *, needs: Sequence[str] = (), extra: str | None = None) -> None:
+        """Claim a name for the class at ``target``."""
+
+
+@hookspec
+def register_encoders(register: Register) -> None:
+    """Register encoders: decoded media to features."""
+
+
+@hookspec
+def register_connectors(register: Register) -> None:
+    """Register connectors: features to tokens of the LLM's width."""
+
+
+@hookspec
+def register_fusers(register: Register) -> None:
+    """Register fusers: several streams of features to one further stream."""
+
+
+@hookspec
+def register_prompters(register: Register) -> None:
+    """Register prompters: a conversation and a target to a prompt."""
+
+
+@hookspec
+def register_trainers(register: Register) -> None:
+    """Register trainers: a model and the prompts of a stage to a trained state."""
+
+
+@hookspec
+def register_corpora(register: Register) -> None:
+    """Register corpora: where conversations come from."""
+
+
+@hookspec
+def register_backbones(register: Register) -> None:
+    """Register backbones: how a large language model is loaded."""
+
+
+@hookspec
+def register_annotators(register: Register) -> None:
+    """Register annotators: teachers that write cues beside an utterance."""
+
+
+@hookspec
+def register_metrics(register: Register) -> None:
+    """Register metrics: predictions to numbers."""
+
+
+KINDS: dict[str, str] = {
+    "encoder": "register_encoders",
+    "connector": "register_connectors",
+    "fuser": "register_fusers",
+    "prompter": "register_prompters",
+    "trainer": "register_trainers",
+    "corpus": "register_corpora",
+    "backbone": "register_backbones",
+    "annotator": "register_annotators",
+    "metric": "register_metrics",
+}
+"""Each kind of component, and the hook that registers it."""

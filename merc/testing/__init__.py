@@ -1,0 +1,1 @@
+"""Contract checks that a plugin author subclasses."""

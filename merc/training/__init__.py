@@ -1,0 +1,1 @@
+"""Losses, the loop, engines and checkpoints."""
