@@ -1,0 +1,78 @@
+"""From a registered name to a class that keeps its kind's contract."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import is_dataclass
+
+from merc.components import Component
+from merc.errors import MercError, did_you_mean
+from merc.registry.status import PluginStatus, Registration
+
+_MODALITIES = ("video", "audio", "text")
+
+
+def load_class(registration: Registration, owner: PluginStatus) -> type[Component]:
+    """Import the class of a component, and check what can be checked of a class.
+
+    Raises MercError that names the component and its plugin: for what must be installed first, for a module that
+    cannot be imported, and for a class that does not keep the contract.
+    """
+    kind, name = registration.kind, registration.name
+    missing = registration.missing()
+    if missing:
+        wanted = registration.extra or " ".join(sorted({module.partition(".")[0] for module in missing}))
+        modules = " and ".join(repr(module) for module in missing)
+        raise MercError(f"{kind} {name!r} needs {modules}; install it with: pip install {wanted}")
+    who = f"{kind} {name!r} of plugin {owner.label}"
+    module_name, _, class_name = registration.target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        install = f"; install what it needs with: pip install {registration.extra}" if registration.extra else ""
+        raise MercError(
+            f"{who} cannot be imported from {module_name!r}: {type(error).__name__}: {error}{install}"
+        ) from error
+    if not hasattr(module, class_name):
+        known = [n for n, member in vars(module).items() if isinstance(member, type)]
+        raise MercError(f"{who}: {module_name!r} has no class {class_name!r}.{did_you_mean(class_name, known)}")
+    loaded = getattr(module, class_name)
+    fault = class_fault(loaded, kind)
+    if fault:
+        raise MercError(f"{who}: {fault}")
+    assert isinstance(loaded, type)
+    return loaded
+
+
+def class_fault(loaded: object, kind: str) -> str | None:
+    """What keeps a class from being a component of this kind, in a sentence; ``None`` when nothing does."""
+    contract = contract_of(kind)
+    wanted = f"merc.{contract.__name__}"
+    if not isinstance(loaded, type):
+        return f"{loaded!r} is not a class; register a class that derives from {wanted}"
+    title = loaded.__name__
+    if not issubclass(loaded, contract):
+        return f"{title} is not a {wanted}; write: class {title}({wanted})"
+    parameters = loaded.__dict__.get("__dataclass_params__")
+    if not is_dataclass(loaded) or parameters is None or not parameters.frozen:
+        return f"{title} is not a frozen dataclass; write @dataclass(frozen=True, kw_only=True) above it"
+    left = [n for n in dir(loaded) if getattr(getattr(loaded, n, None), "__isabstractmethod__", False)]
+    if left:
+        return f"{title} lacks what a {wanted} must have: {', '.join(f'{n}()' for n in left)}"
+    if kind == "encoder" and getattr(loaded, "modality", None) not in _MODALITIES:
+        stated = getattr(loaded, "modality", None)
+        said = f"says modality = {stated!r}" if stated is not None else "does not say its modality"
+        return f"{title} {said}; write one of: modality = 'video', 'audio' or 'text'"
+    return None
+
+
+def contract_of(kind: str) -> type[Component]:
+    """The contract class of a kind.
+
+    >>> contract_of("encoder").__name__
+    'Encoder'
+    """
+    import merc.components
+
+    contract: type[Component] = getattr(merc.components, kind.capitalize())
+    return contract

@@ -1,0 +1,124 @@
+"""Names to classes: what a recipe asks when it says ``encoder: {name: whisper}``."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from merc.errors import MercError, did_you_mean
+from merc.registry.discovery import discover
+from merc.registry.hooks import KINDS
+from merc.registry.status import PluginStatus, Registration
+
+if TYPE_CHECKING:
+    from merc.components import Component
+
+
+@functools.cache
+def get_registry() -> Registry:
+    """The registry of this process, made at the first call; ``MERC_PLUGINS`` is read then."""
+    return Registry.discover()
+
+
+class Registry:
+    """What the installed plugins brought.
+
+    >>> "linear" in get_registry().names("connector")
+    True
+    >>> get_registry().resolve("connector", "linera")
+    Traceback (most recent call last):
+    merc.errors.MercError: unknown connector 'linera'. Did you mean 'linear'? ...
+    """
+
+    def __init__(self, plugins: Sequence[PluginStatus]) -> None:
+        self._plugins = list(plugins)
+        self._classes: dict[Registration, type[Component]] = {}
+
+    @classmethod
+    def discover(cls) -> Registry:
+        """Look for plugins now. ``MERC_PLUGINS=a,b`` in the environment loads only those and the built-in one."""
+        value = os.environ.get("MERC_PLUGINS")
+        only = None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+        return cls(discover(only))
+
+    def plugins(self) -> list[PluginStatus]:
+        """Every installed plugin, those that failed included."""
+        return list(self._plugins)
+
+    def names(self, kind: str) -> list[str]:
+        """The names that a recipe may use, sorted; a name that two plugins claim stands as ``plugin/name``."""
+        names = []
+        for name, owners in self._claims(kind).items():
+            names += [name] if len(owners) == 1 else [f"{plugin.name}/{name}" for plugin, _ in owners]
+        return sorted(names)
+
+    def ambiguous(self) -> list[tuple[str, str, list[PluginStatus]]]:
+        """Every (kind, name) that more than one plugin claims, with those plugins."""
+        return [
+            (kind, name, [plugin for plugin, _ in owners])
+            for kind in KINDS
+            for name, owners in self._claims(kind).items()
+            if len(owners) > 1
+        ]
+
+    def resolve(self, kind: str, name: str) -> type[Component]:
+        """The class of a component, imported now. ``name`` may be ``plugin/name``.
+
+        Raises MercError for a name that is unknown, claimed twice, not wholly installed, or not a component.
+        """
+        from merc.registry.check import load_class
+
+        plugin, registration = self._find(kind, name)
+        if registration not in self._classes:
+            self._classes[registration] = load_class(registration, plugin)
+        return self._classes[registration]
+
+    def owner(self, kind: str, name: str) -> PluginStatus:
+        """The plugin that brings a component; raises as ``resolve`` does, but imports nothing."""
+        return self._find(kind, name)[0]
+
+    def _claims(self, kind: str) -> dict[str, list[tuple[PluginStatus, Registration]]]:
+        claims: dict[str, list[tuple[PluginStatus, Registration]]] = {}
+        for plugin in self._plugins:
+            for registration in plugin.components:
+                if registration.kind == kind:
+                    claims.setdefault(registration.name, []).append((plugin, registration))
+        return claims
+
+    def _find(self, kind: str, name: str) -> tuple[PluginStatus, Registration]:
+        if kind not in KINDS:
+            raise MercError(f"unknown kind {kind!r}.{did_you_mean(kind, KINDS)} The kinds are: {', '.join(KINDS)}")
+        claims = self._claims(kind)
+        prefix, slash, bare = name.rpartition("/")
+        owners = claims.get(bare, [])
+        if slash:
+            owners = [owner for owner in owners if owner[0].name == prefix]
+        if len(owners) == 1:
+            return owners[0]
+        if owners:
+            who = " and by ".join(plugin.label for plugin, _ in owners)
+            which = " or ".join(repr(f"{plugin.name}/{name}") for plugin, _ in owners)
+            raise MercError(f"{kind} {name!r} is registered by {who}; say which: {which}")
+        raise MercError("\n".join([self._unknown(kind, name), *self._notes()]))
+
+    def _unknown(self, kind: str, name: str) -> str:
+        prefix, slash, bare = name.rpartition("/")
+        plural = KINDS[kind].removeprefix("register_")
+        known = self.names(kind)
+        if slash:
+            plugins = {plugin.name: plugin for plugin in self._plugins}
+            if prefix not in plugins:
+                return f"unknown plugin {prefix!r} in {kind} {name!r}.{did_you_mean(prefix, plugins)}"
+            known = sorted(r.name for r in plugins[prefix].components if r.kind == kind)
+            if not known:
+                return f"plugin {plugins[prefix].label} brings no {kind}."
+            known = [f"{prefix}/{one}" for one in known]
+        elsewhere = [other for other in KINDS if bare in self._claims(other)]
+        hint = did_you_mean(name, known) or "".join(f" ({bare!r} is the name of a {other}.)" for other in elsewhere[:1])
+        listed = f"The {plural} are: {', '.join(known)}" if known else f"No {kind} is installed"
+        return f"unknown {kind} {name!r}.{hint} {listed}"
+
+    def _notes(self) -> list[str]:
+        return [note for plugin in self._plugins if (note := plugin.note())]

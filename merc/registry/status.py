@@ -1,0 +1,84 @@
+"""A plugin as the registry knows it: where it came from, what it registered, and what went wrong with it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from typing import Literal
+
+Status = Literal["ok", "faulty", "failed", "left out"]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A name that a plugin claimed for the class at ``target`` (``"module:Class"``)."""
+
+    kind: str
+    name: str
+    target: str
+    needs: tuple[str, ...] = ()
+    extra: str | None = None
+
+    def missing(self) -> list[str]:
+        """The modules of ``needs`` that are not installed, found without importing any.
+
+        >>> Registration("encoder", "a", "m:A", needs=("json", "json.decoder", "no_such_module")).missing()
+        ['no_such_module']
+        """
+        return [module for module in self.needs if not _installed(module)]
+
+
+@dataclass(frozen=True)
+class PluginStatus:
+    """One plugin. ``status`` is ``ok``; ``faulty``, when it loaded and something of it is wrong; ``failed``, when it
+    did not load; or ``left out``, by ``MERC_PLUGINS``. ``errors`` are sentences for the user."""
+
+    name: str
+    distribution: str
+    version: str
+    components: tuple[Registration, ...] = ()
+    status: Status = "ok"
+    errors: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> str | None:
+        """All that is wrong with it, in one string; ``None`` when nothing is."""
+        return "; ".join(self.errors) or None
+
+    @property
+    def label(self) -> str:
+        """How messages name it.
+
+        >>> PluginStatus("x", "merc-x", "0.1").label
+        "'x' (merc-x 0.1)"
+        """
+        return f"{self.name!r} ({self.distribution} {self.version})"
+
+    def note(self) -> str | None:
+        """The line that stands under an error which this plugin may have caused."""
+        if self.status == "ok":
+            return None
+        if self.status == "left out":
+            return f"note: plugin {self.label} is left out by MERC_PLUGINS"
+        verb = "failed to load" if self.status == "failed" else "has a fault"
+        return f"note: plugin {self.label} {verb}: {self.error}"
+
+
+def _installed(module: str) -> bool:
+    """Whether a module, dotted or not, can be found. ``find_spec`` of a dotted name would import its parent, so the
+    parent's own search path is asked instead."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    path = top
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        path = f"{path}.{part}"
+        locations: Sequence[str] = list(spec.submodule_search_locations)
+        spec = PathFinder.find_spec(path, locations)
+    return spec is not None
