@@ -20,6 +20,7 @@ class Utterance:
     ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cues`` are texts
     that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
     corpus should have is not there, by modality ("video", "audio"). ``extra`` keeps what else a corpus knows.
+    ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
 
     >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", speaker="Mark").label
     """
@@ -37,6 +38,7 @@ class Utterance:
     cues: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    origin: str | None = field(default=None, compare=False)
 
     def media(self, modality: str) -> Path | None:
         """The file that holds a modality: audio comes from the video's file when it has none of its own."""
@@ -53,7 +55,8 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """Utterances in the order in which they were spoken, and the split that they belong to.
+    """Utterances in the order in which they were spoken, and the split that they belong to (``None``: not said).
+    ``extra`` keeps what else a corpus knows.
 
     >>> talk = Conversation(id="d0", split="test", utterances=(Utterance(id="d0_u0", text="Hi."),))
     >>> [u.id for u in talk.utterances]
@@ -63,6 +66,7 @@ class Conversation:
     id: str
     utterances: tuple[Utterance, ...]
     split: Split | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

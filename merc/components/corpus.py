@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from merc.components.base import Component
 from merc.conversation import Conversation, LabelSpace
+from merc.errors import ManyErrors, MercError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,40 @@ class CorpusData:
     def split(self, name: str) -> list[Conversation]:
         """The conversations of one split, in order."""
         return [c for c in self.conversations if c.split == name]
+
+    def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
+        """The label space of a run: the one that the recipe declares, else the corpus's own, else what the train
+        split holds. Raises MercError, naming each place, for a label outside it; a run calls this before anything
+        else looks at a label.
+
+        >>> from merc.conversation import Utterance
+        >>> said = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
+        >>> CorpusData(conversations=[Conversation(id="c", utterances=said)]).label_space(LabelSpace(("anger", "joy")))
+        Traceback (most recent call last):
+        merc.errors.ManyErrors: 1 label outside the label space (anger, joy):
+          talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
+        """
+        space = declared or self.labels or LabelSpace.found_in(self.split("train"))
+        if not space.labels:
+            raise MercError(
+                "no labels are known: the recipe has no 'labels:', and the corpus has no labelled utterance in a train "
+                "split; list the labels in the recipe, as in labels: [joy, anger]"
+            )
+        errors = []
+        for conversation in self.conversations:
+            for said in conversation.utterances:
+                if said.label is not None and said.label not in space.labels:
+                    where = said.origin or f"conversation {conversation.id!r}"
+                    hint = did_you_mean(said.label, space.labels)
+                    errors.append(f"{where}: utterance {said.id!r} has the label {said.label!r}.{hint}")
+        if errors:
+            count = f"{len(errors)} label{'s' if len(errors) > 1 else ''}"
+            raise ManyErrors(_first(errors, 20), f"{count} outside the label space ({', '.join(space.labels)})")
+        return space
+
+
+def _first(errors: Sequence[str], count: int) -> Sequence[str]:
+    return errors if len(errors) <= count else [*errors[:count], f"and {len(errors) - count} more"]
 
 
 @dataclass(frozen=True, kw_only=True)

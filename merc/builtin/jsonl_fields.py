@@ -1,0 +1,182 @@
+"""The fields of a JSON object, read one by one, with every fault kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+CONVERSATION = ("id", "split", "utterances")
+UTTERANCE = (
+    "id", "speaker", "text", "label", "video", "audio", "start", "end", "valence", "open_labels", "cues", "missing",
+)  # fmt: skip
+
+_NAMES = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+class Problem(Exception):
+    """Faults of one line, each a sentence."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
+
+
+def read_object(line: str) -> dict[str, Any]:
+    """The object that a line holds.
+
+    >>> read_object('[1, 2]')
+    Traceback (most recent call last):
+    merc.builtin.jsonl_fields.Problem: holds a list; a line holds one conversation, an object in braces
+    """
+    try:
+        value = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_no_field_twice)
+    except json.JSONDecodeError as error:
+        raise Problem(f"not JSON: {error.msg} at character {error.pos + 1}; write one conversation a line") from None
+    except RecursionError:
+        raise Problem("not readable: brackets are nested too deeply") from None
+    if not isinstance(value, dict):
+        raise Problem(f"holds {kind_of(value)}; a line holds one conversation, an object in braces")
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return "null" if value is None else _NAMES[type(value)]
+
+
+def close_field(name: str, known: Iterable[str]) -> str | None:
+    """The known field that a name looks like a misspelling of: other capitals or dashes, or a letter or two wrong.
+
+    >>> close_field("vidoe", UTTERANCE), close_field("openLabels", UTTERANCE), close_field("text_zh", UTTERANCE)
+    ('video', 'open_labels', None)
+    """
+
+    def plain(text: str) -> str:
+        return text.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+    for field in known:
+        allowed = 2 if len(field) > 6 else 1 if len(field) > 3 else 0
+        if plain(name) == plain(field) or _edits(name.lower(), field) <= allowed:
+            return field
+    return None
+
+
+class Fields:
+    """Reads fields with their types. A fault is noted in ``faults`` and its value counts as absent; so does ``null``."""
+
+    def __init__(self, record: dict[str, Any], known: tuple[str, ...]) -> None:
+        self.record = {key: value for key, value in record.items() if value is not None}
+        self.known = known
+        self.faults: list[str] = []
+
+    def text(self, name: str, required: bool = False, empty: bool = False) -> str | None:
+        """A text; not empty unless that is allowed."""
+        value = self.record.get(name)
+        if value is None:
+            if required:
+                self.faults.append(f"lacks {name!r}, a text")
+            return None
+        if not isinstance(value, str):
+            self._wrong(name, "a text", value)
+            return None
+        if not value.strip() and not empty:
+            self.faults.append(f"{name!r} is empty")
+            return None
+        return value
+
+    def number(self, name: str, least: float | None = None) -> float | None:
+        """A finite number."""
+        value = self.record.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            self._wrong(name, "a number", value)
+            return None
+        if least is not None and value < least:
+            self.faults.append(f"{name!r} must be at least {least:g}, not {value:g}")
+            return None
+        return float(value)
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """One of a few words."""
+        value = self.text(name)
+        if value is not None and value not in choices:
+            self.faults.append(f"{name!r} is {value!r}; it must be one of {', '.join(choices)}")
+            return None
+        return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.record.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            self._wrong(name, "a list of texts", value)
+            return ()
+        return tuple(value)
+
+    def texts(self, name: str) -> dict[str, str]:
+        """An object whose values are texts; those that are null are left out."""
+        value = self.record.get(name, {})
+        if not isinstance(value, dict) or not all(text is None or isinstance(text, str) for text in value.values()):
+            self._wrong(name, "an object of texts", value)
+            return {}
+        return {key: text for key, text in value.items() if text is not None}
+
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """A list of at least one object."""
+        value = self.record.get(name)
+        if value is None:
+            self.faults.append(f"lacks {name!r}, a list of objects")
+        elif not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            self._wrong(name, "a list of objects", value)
+        elif not value:
+            self.faults.append(f"{name!r} is empty; a conversation has at least one utterance")
+        else:
+            return value
+        return []
+
+    def extra(self) -> dict[str, Any]:
+        """The fields that are not known. One that looks like a misspelling of a known field is a fault."""
+        extra = {}
+        for name, value in self.record.items():
+            if name not in self.known:
+                close = close_field(name, self.known)
+                if close is not None:
+                    self.faults.append(
+                        f"unknown field {name!r}. Did you mean {close!r}? (Fields of your own may have any other name)"
+                    )
+                extra[name] = value
+        return extra
+
+    def _wrong(self, name: str, wanted: str, value: Any) -> None:
+        shown = json.dumps(value, ensure_ascii=False)
+        shown = shown if len(shown) <= 40 else shown[:37] + "..."
+        self.faults.append(f"{name!r} must be {wanted}, not {shown}")
+
+
+def _no_constant(name: str) -> Any:
+    raise Problem(f"not JSON: {name} is no number there")
+
+
+def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Problem(f"the field {twice!r} stands twice in one object")
+    return record
+
+
+def _edits(one: str, other: str) -> int:
+    """How many letters to insert, delete, change or swap with their neighbour to come from one word to the other."""
+    above: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        above, last, row = row, above, [i]
+        for j, b in enumerate(other, start=1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                best = min(best, last[j - 2] + 1)
+            row.append(best)
+    return row[-1]

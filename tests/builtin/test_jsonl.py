@@ -1,0 +1,286 @@
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merc import Conversation, CorpusData, LabelSpace, MercError, Utterance
+from merc.builtin.jsonl import JsonlCorpus, write_jsonl
+
+DATA = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+def lines(folder: Path, *records: object, name: str = "talk.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records), encoding="utf-8")
+    return path
+
+
+def talk(name: str = "d0", *said: dict, **fields: object) -> dict:
+    return {"id": name, "utterances": list(said) or [{"text": "Hi."}], **fields}
+
+
+def load(path: Path) -> CorpusData:
+    return JsonlCorpus(path=str(path)).load()
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(MercError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+def test_only_id_and_text_are_needed(tmp_path: Path) -> None:
+    data = load(lines(tmp_path, {"id": "d0", "utterances": [{"text": "Hi."}, {"text": "Yo."}]}))
+    (one,) = data.conversations
+    assert (one.id, one.split, [u.id for u in one.utterances]) == ("d0", None, ["d0_u0", "d0_u1"])
+    assert one.utterances[0] == Utterance(id="d0_u0", text="Hi.")
+    assert data.labels is None
+    assert data.notes == ()
+
+
+def test_every_field_arrives(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").touch()
+    (tmp_path / "a.wav").touch()
+    record = {
+        "id": "d0_x", "speaker": "Mark", "text": "Why?", "label": "surprise", "video": "clips/a.mp4", "audio": "a.wav",
+        "start": 1, "end": 2.5, "valence": -0.5, "open_labels": ["puzzled"], "cues": {"face": "frowns", "body": None},
+        "text_zh": "为什么?",
+    }  # fmt: skip
+    (said,) = load(lines(tmp_path, talk("d0", record, split="train"))).conversations[0].utterances
+    assert said == Utterance(
+        id="d0_x", speaker="Mark", text="Why?", label="surprise", video=tmp_path / "clips" / "a.mp4",
+        audio=tmp_path / "a.wav", start=1.0, end=2.5, valence=-0.5, open_labels=("puzzled",), cues={"face": "frowns"},
+        extra={"text_zh": "为什么?"},
+    )  # fmt: skip
+    assert said.origin == f"{tmp_path / 'talk.jsonl'}, line 1"
+
+
+def test_null_is_as_good_as_absent(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(
+        [
+            "id",
+            "speaker",
+            "label",
+            "video",
+            "audio",
+            "start",
+            "end",
+            "valence",
+            "open_labels",
+            "cues",
+            "missing",
+            "mine",
+        ]
+    )
+    data = load(lines(tmp_path, talk("d0", {"text": "Hi.", **nothing}, split=None)))
+    assert data.conversations[0].utterances == (Utterance(id="d0_u0", text="Hi."),)
+    assert data.notes == ()
+
+
+@pytest.mark.parametrize("content", [
+    b'\xef\xbb\xbf{"id": "a", "utterances": [{"text": "Hi."}]}\r\n \r\n{"id": "b", "utterances": [{"text": "Yo."}]}',
+    b'\n{"id": "a", "utterances": [{"text": "Hi."}]}\n{"id": "b", "utterances": [{"text": "Yo."}]}\n\n',
+])  # fmt: skip
+def test_line_endings_marks_and_blank_lines_do_not_matter(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(content)
+    assert [c.id for c in load(path).conversations] == ["a", "b"]
+
+
+def test_a_line_separator_within_a_text_ends_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_text('{"id": "a", "utterances": [{"text": "One.\u2028Two.\x85"}]}\n', encoding="utf-8")
+    assert load(path).conversations[0].utterances[0].text == "One.\u2028Two.\x85"
+
+
+def test_files_by_split(tmp_path: Path) -> None:
+    one, two, three = (lines(tmp_path, talk(name), name=f"{name}.jsonl") for name in "abc")
+    data = JsonlCorpus(path={"train": [str(one), str(two)], "test": str(three)}).load()
+    assert [(c.id, c.split) for c in data.conversations] == [("a", "train"), ("b", "train"), ("c", "test")]
+    assert [c.id for c in JsonlCorpus(path=[str(two), str(one)]).load().conversations] == ["b", "a"]
+
+
+def test_a_split_in_the_file_that_differs_from_the_recipes(tmp_path: Path) -> None:
+    path = lines(tmp_path, talk("a", split="dev"))
+    with pytest.raises(MercError, match=r"line 1: 'split' is 'dev', but the recipe's path gives this file to 'test'"):
+        JsonlCorpus(path={"test": str(path)}).load()
+
+
+def test_paths_that_make_no_sense() -> None:
+    with pytest.raises(ValueError, match="path is empty"):
+        JsonlCorpus(path=[])
+    with pytest.raises(ValueError, match=r"path: unknown split 'tran'. Did you mean 'train'\?"):
+        JsonlCorpus(path={"tran": "a.jsonl"})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    lines(tmp_path, talk(), name="talk.jsonl")
+    assert fault(tmp_path / "tlak.jsonl").endswith("tlak.jsonl is not there. Did you mean 'talk.jsonl'?")
+    assert "nor is the folder" in fault(tmp_path / "none" / "talk.jsonl")
+    assert "is a folder; give the JSON Lines file" in fault(tmp_path)
+    empty = lines(tmp_path, "", "  ", name="empty.jsonl")
+    assert fault(empty) == f"{empty} is empty: it should hold conversations, one JSON object a line"
+    latin = tmp_path / "latin.jsonl"
+    latin.write_bytes(json.dumps(talk()).encode() + b'\n{"id": "caf\xe9"}\n')
+    assert fault(latin) == f"{latin}, line 2: not UTF-8 at byte 12; save the file in UTF-8"
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ('{"id": "a"', "not JSON: Expecting ',' delimiter at character 11; write one conversation a line"),
+    ('[{"id": "a"}]', "holds a list; a line holds one conversation, an object in braces"),
+    ("3", "holds a number; a line holds one conversation"),
+    ('{"id": "a", "id": "b"}', "the field 'id' stands twice in one object"),
+    ('{"id": "a", "utterances": [{"text": "Hi.", "valence": NaN}]}', "not JSON: NaN is no number there"),
+    ({"utterances": [{"text": "Hi."}]}, "lacks 'id', a text"),
+    ({"id": 3, "utterances": [{"text": "Hi."}]}, "'id' must be a text, not 3"),
+    ({"id": " ", "utterances": [{"text": "Hi."}]}, "'id' is empty"),
+    ({"id": "a"}, "lacks 'utterances', a list of objects"),
+    ({"id": "a", "utterances": []}, "'utterances' is empty; a conversation has at least one utterance"),
+    ({"id": "a", "utterances": {"text": "Hi."}}, "'utterances' must be a list of objects, not {\"text\": \"Hi.\"}"),
+    ({"id": "a", "utterances": ["Hi."]}, "'utterances' must be a list of objects, not [\"Hi.\"]"),
+    (talk("a", split="valid"), "'split' is 'valid'; it must be one of train, dev, test"),
+    (talk("a", splt="dev"), "unknown field 'splt'. Did you mean 'split'?"),
+    (talk("a", {"label": "joy"}), "utterance 'a_u0': lacks 'text', a text"),
+    (talk("a", {"text": 7}), "utterance 'a_u0': 'text' must be a text, not 7"),
+    (talk("a", {"text": "Hi.", "vidoe": "a.mp4"}), "utterance 'a_u0': unknown field 'vidoe'. Did you mean 'video'?"),
+    (talk("a", {"text": "Hi.", "Label": "joy"}), "unknown field 'Label'. Did you mean 'label'?"),
+    (talk("a", {"text": "Hi.", "label": ["joy"]}), "'label' must be a text, not [\"joy\"]"),
+    (talk("a", {"text": "Hi.", "start": "1"}), "'start' must be a number, not \"1\""),
+    (talk("a", {"text": "Hi.", "valence": True}), "'valence' must be a number, not true"),
+    (talk("a", {"text": "Hi.", "start": -1}), "'start' must be at least 0, not -1"),
+    (talk("a", {"text": "Hi.", "end": 2}), "'end' needs 'start'"),
+    (talk("a", {"text": "Hi.", "start": 2, "end": 2}), "'end' (2) must be greater than 'start' (2)"),
+    (talk("a", {"text": "Hi.", "open_labels": "joy"}), "'open_labels' must be a list of texts, not \"joy\""),
+    (talk("a", {"text": "Hi.", "cues": ["x"]}), "'cues' must be an object of texts, not [\"x\"]"),
+    (talk("a", {"text": "Hi.", "missing": {"face": "x"}}), "'missing' has the key 'face'; its keys are 'video' and"),
+    (talk("a", {"text": "Hi.", "id": "u"}, {"text": "Yo.", "id": "u"}), "the utterance id 'u' is taken already ("),
+    (talk("ok"), "the conversation id 'ok' is taken already ("),
+    ("[" * 100_000, "brackets are nested too deeply"),
+])  # fmt: skip
+def test_faults_name_file_and_line(tmp_path: Path, line: object, message: str) -> None:
+    path = lines(tmp_path, talk("ok"), line)
+    text = fault(path)
+    assert f"{path}, line 2: " in text
+    assert message in text
+
+
+def test_all_faults_come_at_once_up_to_twenty(tmp_path: Path) -> None:
+    path = lines(tmp_path, talk("a", {"text": 1}, {"start": "x", "text": "Hi."}), talk("b"), "nonsense")
+    assert fault(path).splitlines() == [
+        "3 faults in the conversations:",
+        f"  {path}, line 1: utterance 'a_u0': 'text' must be a text, not 1",
+        f"  {path}, line 1: utterance 'a_u1': 'start' must be a number, not \"x\"",
+        f"  {path}, line 3: not JSON: Expecting value at character 1; write one conversation a line",
+    ]
+    many = fault(lines(tmp_path, *["nonsense"] * 25)).splitlines()
+    assert (len(many), many[0], many[-1]) == (22, "25 faults in the conversations:", "  and 5 more")
+
+
+def test_media_that_are_not_there_are_said_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "here.mp4").touch()
+    (tmp_path / "folder.wav").mkdir()
+    said = [
+        {"text": "a", "video": "here.mp4"},
+        {"text": "b", "video": "gone.mp4"},
+        {"text": "c", "video": "here.mp4", "audio": "folder.wav"},
+        {"text": "d", "video": "gone.mp4", "audio": "here.mp4"},
+        {"text": "e", "video": "here.mp4", "missing": {"video": "the camera was off"}},
+    ]
+    data = load(lines(tmp_path, talk("a", *said)))
+    a, b, c, d, e = data.conversations[0].utterances
+    gone = f"{tmp_path / 'gone.mp4'} is not there"
+    assert a.missing == {}
+    assert b.missing == {"video": gone, "audio": gone}
+    assert (c.missing, c.media("video")) == ({"audio": f"{tmp_path / 'folder.wav'} is a folder"}, tmp_path / "here.mp4")
+    assert (c.media("audio"), d.missing, d.media("audio")) == (None, {"video": gone}, tmp_path / "here.mp4")
+    assert (e.missing, e.media("audio")) == ({"video": "the camera was off"}, tmp_path / "here.mp4")
+    assert data.notes == (
+        f"2 utterances name a file for video that is not there; the first: {b.origin}, utterance 'a_u1': {gone}",
+        f"1 utterance names a file for audio that is not there; the first: {c.origin}, utterance 'a_u2': "
+        f"{tmp_path / 'folder.wav'} is a folder",
+    )
+
+
+def test_fields_of_ones_own_are_kept_and_counted(tmp_path: Path) -> None:
+    said = [{"text": "", "text_zh": "嗨", "speaker_id": 4}, {"text": "Yo.", "text_zh": "哟"}]
+    data = load(lines(tmp_path, talk("a", *said, place="cafe")))
+    (one,) = data.conversations
+    assert one.extra == {"place": "cafe"}
+    assert [u.extra for u in one.utterances] == [{"text_zh": "嗨", "speaker_id": 4}, {"text_zh": "哟"}]
+    assert data.notes == (
+        "fields that merc does not know were kept in extra: place (1), speaker_id (1), text_zh (2)",
+        "1 utterance has an empty text",
+    )
+
+
+def test_a_label_outside_the_label_space_names_its_line(tmp_path: Path) -> None:
+    path = lines(tmp_path, talk("a", {"text": "Hi.", "label": "joy"}, split="train"),
+                 talk("b", {"text": "No.", "label": "angre"}))  # fmt: skip
+    data = load(path)
+    with pytest.raises(MercError) as caught:
+        data.label_space(LabelSpace(("anger", "joy")))
+    assert str(caught.value).splitlines() == [
+        "1 label outside the label space (anger, joy):",
+        f"  {path}, line 2: utterance 'b_u0' has the label 'angre'. Did you mean 'anger'?",
+    ]
+    with pytest.raises(MercError, match=r"outside the label space \(joy\)"):
+        data.label_space()
+
+
+def test_the_label_space_is_the_recipes_or_the_train_splits(tmp_path: Path) -> None:
+    data = load(lines(tmp_path, talk("a", {"text": "Hi.", "label": "joy"}, split="train"), talk("b", split="test")))
+    assert data.label_space() == LabelSpace(("joy",))
+    assert data.label_space(LabelSpace(("anger", "joy"))).labels == ("anger", "joy")
+    with pytest.raises(MercError, match=r"no labels are known: .* list the labels in the recipe"):
+        load(lines(tmp_path, talk("b", {"text": "Hi.", "label": "joy"}, split="test"))).label_space()
+
+
+words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
+seconds = st.floats(0, 1e6)
+made = st.builds(
+    Utterance, id=words, text=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    speaker=st.none() | words, label=st.none() | words, valence=st.none() | st.floats(-5, 5),
+    start=st.none() | seconds, open_labels=st.lists(words, max_size=2).map(tuple),
+    cues=st.dictionaries(words, words, max_size=2), extra=st.dictionaries(st.just("text_zh"), words, max_size=1),
+    missing=st.dictionaries(st.sampled_from(["video", "audio"]), words, max_size=2),
+    video=st.none() | st.just("here.mp4"), audio=st.none() | st.just("here.wav"),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(made, min_size=1, max_size=4, unique_by=lambda u: u.id), st.sampled_from([None, "train", "dev", "test"])
+)
+def test_what_is_written_is_read_again(tmp_path_factory, said, split) -> None:
+    folder = tmp_path_factory.getbasetemp() / "round"
+    folder.mkdir(exist_ok=True)
+    (folder / "here.mp4").touch()
+    (folder / "here.wav").touch()
+    said = [replace(u, video=u.video and folder / u.video, audio=u.audio and folder / u.audio) for u in said]
+    one = Conversation(id="c", split=split, utterances=tuple(said), extra={"place": "cafe"})
+    write_jsonl(folder / "t.jsonl", [one])
+    assert load(folder / "t.jsonl").conversations == [one]
+
+
+def test_media_paths_are_written_relative_where_they_can_be(tmp_path: Path) -> None:
+    (tmp_path / "out" / "clips").mkdir(parents=True)
+    inside, outside = tmp_path / "out" / "clips" / "a.mp4", tmp_path / "b.mp4"
+    said = (Utterance(id="a", text="", video=inside), Utterance(id="b", text="", video=outside))
+    write_jsonl(tmp_path / "out" / "talk.jsonl", [Conversation(id="c", utterances=said)])
+    record = json.loads((tmp_path / "out" / "talk.jsonl").read_text())
+    assert [u["video"] for u in record["utterances"]] == ["clips/a.mp4", outside.as_posix()]
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (DATA / "clips").is_dir(), reason="the real clips are not here")
+def test_the_real_clips() -> None:
+    data = load(DATA / "clips" / "conversations.jsonl")
+    said = [u for c in data.conversations for u in c.utterances]
+    assert len(said) == 9
+    assert all(u.media("video") and u.media("audio") and u.label and u.valence is not None for u in said)
+    assert data.notes == ("fields that merc does not know were kept in extra: text_zh (9)",)
