@@ -1,0 +1,155 @@
+"""What a recipe becomes once it is resolved and checked: plain frozen data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from merc.components.base import Component
+from merc.conversation import LabelSpace, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A component that a recipe names: its registered name, all its parameters as plain values (defaults included,
+    ``${env:...}`` filled in), and the component made of them."""
+
+    name: str
+    params: Mapping[str, Any]
+    component: Component
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How the backbone's own weights learn: not at all, through LoRA adapters, or all of them.
+
+    ``r``, ``alpha``, ``dropout`` and ``targets`` (the names of the linear layers) are LoRA's.
+
+    >>> Tuning(name="lora", r=0)
+    Traceback (most recent call last):
+    ValueError: r counts from 1, not 0
+    """
+
+    name: Literal["frozen", "lora", "full"] = "frozen"
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+    def __post_init__(self) -> None:
+        _at_least(1, r=self.r, alpha=self.alpha)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
+        if not self.targets:
+            raise ValueError("targets names no layer; leave it out for all linear layers, or set tuning.name=frozen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageData:
+    """The conversations that a stage learns from: a split, and ``limit`` for the first so many only (for trials)."""
+
+    split: Literal["train", "dev"] = "train"
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _at_least(1, limit=self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a curriculum. ``trainable`` None is everything that the tuning, the connectors and the fusers make
+    trainable; else names or globs among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``."""
+
+    id: str
+    prompter: Part
+    trainer: Part
+    data: StageData = field(default_factory=StageData)
+    trainable: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """How the trained model is measured. ``prompter`` None is the last stage's.
+
+    ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
+    ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens.
+    """
+
+    splits: tuple[Split, ...] = ("dev", "test")
+    prompter: Part | None = None
+    decode: Literal["verbalizer", "generate"] = "verbalizer"
+    normalize: Literal["none", "tokens"] = "none"
+    parser: Literal["exact", "first-label", "strict"] = "exact"
+    max_new_tokens: int = 32
+    metrics: Mapping[str, Part] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.splits or len(set(self.splits)) != len(self.splits):
+            raise ValueError(f"splits names at least one split, each once, not {list(self.splits)}")
+        _at_least(1, max_new_tokens=self.max_new_tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What the model computes on. ``zero`` is DeepSpeed's ZeRO stage; ``threads`` None is torch's own choice;
+    ``batch_tokens`` is how many tokens inference takes at a time."""
+
+    name: Literal["torch", "deepspeed"] = "torch"
+    device: str = "auto"
+    zero: Literal[0, 1, 2, 3] = 1
+    threads: int | None = None
+    batch_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        _at_least(1, threads=self.threads, batch_tokens=self.batch_tokens)
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise ValueError(f"device is auto, cpu, cuda, cuda:0 (or another number) or mps, not {self.device!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Where encoders' features are kept (None: the user's cache), and how many processes decode media for them."""
+
+    store: str | None = None
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _at_least(0, workers=self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A recipe, resolved and valid.
+
+    ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
+    absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
+    that no secret is recorded; in ``Part.params`` it is filled in.
+    """
+
+    name: str
+    corpus: Part
+    title: str = ""
+    description: str = ""
+    seed: int = 0
+    data_root: Path | None = None
+    labels: LabelSpace | None = None
+    backbone: Part | None = None
+    tuning: Tuning = field(default_factory=Tuning)
+    encoders: Mapping[str, Part] = field(default_factory=dict)
+    connectors: Mapping[str, Part] = field(default_factory=dict)
+    fusers: Mapping[str, Part] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    evaluate: Evaluate | None = None
+    engine: Engine = field(default_factory=Engine)
+    features: Features = field(default_factory=Features)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
+
+
+def _at_least(least: int, **values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ValueError(f"{name} counts from {least}, not {value}")
