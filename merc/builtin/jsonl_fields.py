@@ -64,7 +64,7 @@ def close_field(name: str, known: Iterable[str]) -> str | None:
 
 
 class Fields:
-    """Reads fields with their types. A fault is noted in ``faults`` and its value counts as absent; so does ``null``."""
+    """Reads fields with their types. A fault is noted in ``faults``; its value counts as absent, as ``null`` does."""
 
     def __init__(self, record: dict[str, Any], known: tuple[str, ...]) -> None:
         self.record = {key: value for key, value in record.items() if value is not None}

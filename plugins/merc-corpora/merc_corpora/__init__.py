@@ -1,0 +1,1 @@
+"""Corpora for merc: MELD, and skits, a corpus that makes itself."""
