@@ -19,11 +19,9 @@ def load_class(registration: Registration, owner: PluginStatus) -> type[Componen
     cannot be imported, and for a class that does not keep the contract.
     """
     kind, name = registration.kind, registration.name
-    missing = registration.missing()
-    if missing:
-        wanted = registration.extra or " ".join(sorted({module.partition(".")[0] for module in missing}))
-        modules = " and ".join(repr(module) for module in missing)
-        raise MercError(f"{kind} {name!r} needs {modules}; install it with: pip install {wanted}")
+    hint = registration.install_hint()
+    if hint:
+        raise MercError(hint)
     who = f"{kind} {name!r} of plugin {owner.label}"
     module_name, _, class_name = registration.target.partition(":")
     try:

@@ -29,6 +29,19 @@ class Registration:
         """
         return [module for module in self.needs if not _installed(module)]
 
+    def install_hint(self) -> str | None:
+        """What to do when something that it needs is not installed; ``None`` when nothing is missing.
+
+        >>> Registration("encoder", "a", "m:A", needs=("no_such_module",), extra="merc-a[all]").install_hint()
+        "encoder 'a' needs 'no_such_module'; install it with: pip install merc-a[all]"
+        """
+        missing = self.missing()
+        if not missing:
+            return None
+        wanted = self.extra or " ".join(sorted({module.partition(".")[0] for module in missing}))
+        modules = " and ".join(repr(module) for module in missing)
+        return f"{self.kind} {self.name!r} needs {modules}; install it with: pip install {wanted}"
+
 
 @dataclass(frozen=True)
 class PluginStatus:

@@ -1,0 +1,108 @@
+"""The ``merc`` program: which commands there are, and what an error looks like.
+
+A command is a file beside this one, imported when it is invoked and not before, so that ``merc --help`` and a typing
+mistake cost no torch. Such a file has a function ``command`` with typer annotations, or, where it has commands of its
+own, a typer app named ``app``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from merc import __version__
+from merc.errors import MercError
+
+COMMANDS = {
+    "run": "Train and evaluate what a recipe says.",
+    "predict": "Say the emotions in conversations or a clip, one JSON object a line.",
+    "evaluate": "Evaluate a finished run again, or on another split.",
+    "compare": "Put the results of several runs side by side.",
+    "recipes": "List the recipes that come with merc and its plugins.",
+    "show": "Show a recipe's values, and where each came from.",
+    "validate": "Check a recipe and list everything that is wrong with it.",
+    "copy": "Copy a recipe, to change it.",
+    "encode": "Fill the feature store for a recipe.",
+    "params": "Count the parameters of a recipe's model, by part.",
+    "plugins": "List the installed plugins, or write a new one.",
+}
+"""Every command and the line that ``merc --help`` shows for it. The file of a command has its name."""
+
+
+class Commands(TyperGroup):
+    """The group of commands: lists them from ``COMMANDS``, imports one when it is invoked, reports errors plainly."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands whose file exists, in the order of ``COMMANDS``."""
+        return [name for name in COMMANDS if Path(__file__).with_name(f"{name}.py").is_file()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that knows the help line of a command, enough to list it."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in self.list_commands(ctx) else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is named, then go on as typer does."""
+        if args and args[0] in self.list_commands(ctx):
+            self.commands[args[0]] = load_command(args[0])
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. A MercError is one message and exit code 2, an interrupt a line and 130; any other exception
+        is a fault of merc or of a plugin, and its traceback is shown."""
+        try:
+            return super().invoke(ctx)
+        except MercError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from error
+
+
+def load_command(name: str) -> Any:
+    """The command of a file in this folder, imported now."""
+    module = importlib.import_module(f"merc.cli.{name}")
+    group = getattr(module, "app", None)
+    if not isinstance(group, typer.Typer):
+        group = typer.Typer(add_completion=False)
+        group.command(name, help=None if module.command.__doc__ else COMMANDS[name])(module.command)
+    made = typer.main.get_command(group)
+    made.name = name
+    return made
+
+
+app = typer.Typer(
+    name="merc",
+    cls=Commands,
+    help="Recognise the emotions in recorded conversations with multimodal large language models.",
+    epilog="merc COMMAND --help says more about a command. Start with: merc recipes",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"merc {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Recognise the emotions in recorded conversations with multimodal large language models."""
+
+
+def main() -> None:
+    """Run the program."""
+    app()
