@@ -45,11 +45,13 @@ class Answer:
 
     ``text`` ``None`` means the label of the target, by the words of the label space; otherwise it is the text to
     learn (a description, say). ``prefix`` stands between the prompt and the answer's first word, and is tokenized
-    with that word.
+    with that word. ``end`` puts the tokenizer's end token behind the answer, so that a model learns where to stop and
+    a label that begins another ("sad", "sadness") has no head start.
     """
 
     text: str | None = None
     prefix: str = " "
+    end: bool = True
 
 
 Segment = Text | Slot | Turn | Answer
@@ -107,7 +109,7 @@ class Prompter(Component):
     >>> from merc.conversation import Utterance
     >>> talk = Conversation(id="c", utterances=(Utterance(id="u", text="Hi!"),))
     >>> Plain().prompt(Query(conversation=talk, index=0, labels=LabelSpace(("joy",)))).segments
-    (Text(text='Hi!\\n'), Text(text='Emotion:'), Answer(text=None, prefix=' '))
+    (Text(text='Hi!\\n'), Text(text='Emotion:'), Answer(text=None, prefix=' ', end=True))
     """
 
     kind: ClassVar[str] = "prompter"

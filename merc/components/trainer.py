@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from merc.components.base import Component
-from merc.components.prompter import Query
+from merc.components.prompter import Prompter, Query
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
     from merc.model.emotion_model import EmotionModel
+    from merc.training.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,22 +22,26 @@ class TrainJob:
     """One stage, ready to train.
 
     ``queries`` gives the train split's queries for an epoch, grouped by what shares a prefix (a conversation), before
-    shuffling; ``evaluate`` gives the dev split's metrics for the model as it is; ``folder`` is the stage's own, for
-    checkpoints; ``log`` takes one record (a JSON-able mapping) at a time; ``progress`` takes the share done (0 to 1)
-    and a line for the user.
+    shuffling; ``prompter`` makes prompts of them. ``evaluate`` gives the dev split's metrics for the model as it is,
+    or is ``None`` without a dev split. ``engine`` runs the steps (one process, or DeepSpeed). ``folder`` is the
+    stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
+    records of steps behind the one that training goes on from, and ``progress`` takes the share done (0 to 1) and a
+    line for the user.
     """
 
     stage: str
     model: EmotionModel
     labels: LabelSpace
+    prompter: Prompter
     queries: Callable[[int], Sequence[Sequence[Query]]]
     evaluate: Callable[[], Mapping[str, Any]] | None
+    engine: Engine
     folder: Path
     seed: int
     resume: bool
     log: Callable[[Mapping[str, Any]], None]
+    rewind: Callable[[int], None]
     progress: Callable[[float, str], None]
-    engine: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,113 @@
+"""Connectors: one fully connected layer, and a small network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from merc.components import Connector, FeatureSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Connector):
+    """One fully connected layer, the same for every token.
+
+    ``normalize: train`` shifts and scales each feature by its mean and deviation over the train split first; these are
+    stored with the run. ``pool: mean`` gives one token, the mean of the utterance's.
+    """
+
+    normalize: Literal["none", "train"] = "none"
+    pool: Literal["none", "mean"] = "none"
+    dropout: float = 0.0
+
+    def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
+        """The layer, ``[tokens, dim]`` to ``[tokens, hidden]``."""
+        from torch import nn
+
+        layers = (nn.Dropout(self.dropout), nn.Linear(spec.dim, hidden))
+        return _tokenwise(nn.Sequential(*layers), spec.dim, self.normalize == "train", self.pool == "mean")
+
+    def tokens(self, count: int) -> int:
+        """As many as go in, or one."""
+        return 1 if self.pool == "mean" else count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlp(Connector):
+    """``layers`` fully connected layers with GELU and dropout between them, the same for every token.
+
+    ``width`` is that of the layers between; by default the LLM's. ``normalize`` and ``pool`` as in ``linear``.
+    """
+
+    layers: int = 2
+    width: int | None = None
+    dropout: float = 0.0
+    normalize: Literal["none", "train"] = "none"
+    pool: Literal["none", "mean"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.layers < 1:
+            raise ValueError(f"layers counts from 1, not {self.layers}")
+
+    def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
+        """The network, ``[tokens, dim]`` to ``[tokens, hidden]``."""
+        from torch import nn
+
+        width = self.width or hidden
+        sizes = [spec.dim, *[width] * (self.layers - 1), hidden]
+        stack: list[nn.Module] = []
+        for i in range(self.layers):
+            stack += [nn.Linear(sizes[i], sizes[i + 1])]
+            if i + 1 < self.layers:
+                stack += [nn.GELU(), nn.Dropout(self.dropout)]
+        return _tokenwise(nn.Sequential(*stack), spec.dim, self.normalize == "train", self.pool == "mean")
+
+    def tokens(self, count: int) -> int:
+        """As many as go in, or one."""
+        return 1 if self.pool == "mean" else count
+
+
+def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.Module:
+    """A module that applies a network to each token of a Stream, behind a fitted normalization and a pooling."""
+    import torch
+    from torch import nn
+
+    from merc.components import Stream
+
+    class Tokenwise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            if normalize:
+                self.register_buffer("mean", torch.zeros(dim))
+                self.register_buffer("deviation", torch.ones(dim))
+                self.fit = self._fit
+
+        def _fit(self, features: Iterable[Tensor]) -> None:
+            count, total, squares = 0, torch.zeros(dim, dtype=torch.double), torch.zeros(dim, dtype=torch.double)
+            for tokens in features:
+                count += len(tokens)
+                total += tokens.double().sum(0)
+                squares += tokens.double().square().sum(0)
+            if count:
+                mean = total / count
+                spread = (squares / count - mean.square()).clamp(min=0).sqrt()
+                self.get_buffer("mean").copy_(mean)
+                # A feature that never changes says nothing: it is left at its distance from the mean, not blown up.
+                self.get_buffer("deviation").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+
+        def forward(self, stream: Stream) -> Stream:
+            values, mask = stream
+            if normalize:
+                values = (values - self.get_buffer("mean")) / self.get_buffer("deviation")
+            if pool:
+                weights = mask.unsqueeze(-1).to(values.dtype)
+                values = (values * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1)
+                mask = mask.any(1, keepdim=True)
+            return Stream(self.network(values), mask)
+
+    return Tokenwise()

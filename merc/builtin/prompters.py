@@ -1,0 +1,69 @@
+"""The prompter that needs no paper: who said what, media beside the words, and a short question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text
+from merc.conversation import Utterance
+from merc.errors import MercError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationPrompter(Prompter):
+    """The conversation up to the target, a line an utterance, and a question that names the target's speaker.
+
+    ``media`` are the streams whose tokens stand before the words of an utterance; ``media_of`` says of which
+    utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written behind the words.
+    ``history`` is how many utterances before the target are shown (``null``: all). What all prompts of a conversation
+    share stands first, and the question is short, so that the prompt tree has little to compute twice.
+    """
+
+    instruction: str = "Recognise the emotion of what is said. The emotions are: {labels}.\n"
+    question: str = "{speaker} feels"
+    media: tuple[str, ...] = ()
+    media_of: str = "all"
+    cues: tuple[str, ...] = ()
+    history: int | None = None
+    end: bool = True
+
+    def __post_init__(self) -> None:
+        if self.media_of not in ("target", "all"):
+            raise ValueError(f"media_of is target or all, not {self.media_of!r}")
+        if self.history is not None and self.history < 0:
+            raise ValueError(f"history counts utterances from 0, not {self.history}")
+
+    def streams(self) -> tuple[str, ...]:
+        """The streams of ``media``."""
+        return self.media
+
+    def prompt(self, query: Query) -> Prompt:
+        """Instruction, demonstrations, conversation, question, answer."""
+        segments: list[Segment] = [Text(self.instruction.format(labels=", ".join(query.labels.labels)))]
+        for shown in query.demonstrations:
+            label = shown.target.label
+            if label is None:
+                raise MercError(f"demonstration {shown.target.id!r} has no label to show")
+            word = query.labels.words_of(label)[0]
+            segments += [*self._talk(shown), self._ask(shown.target), Text(f" {word}\n\n")]
+        segments += [*self._talk(query), self._ask(query.target), Answer(end=self.end)]
+        return Prompt(tuple(segments), query.target.id)
+
+    def _talk(self, query: Query) -> list[Segment]:
+        first = 0 if self.history is None else max(0, query.index - self.history)
+        lines: list[Segment] = []
+        for index in range(first, query.index + 1):
+            utterance = query.conversation.utterances[index]
+            lines.append(Text(f"{utterance.speaker or 'Speaker'}:"))
+            if self.media_of == "all" or index == query.index:
+                lines.extend(Slot(stream, utterance.id) for stream in self.media)
+            past = query.past_labels[index] if query.past_labels and index < query.index else None
+            lines.append(Text(f" {utterance.text.strip()}{self._beside(utterance)}{f' [{past}]' if past else ''}\n"))
+        return lines
+
+    def _beside(self, utterance: Utterance) -> str:
+        found = [utterance.cues[name] for name in self.cues if name in utterance.cues]
+        return f" ({'; '.join(found)})" if found else ""
+
+    def _ask(self, utterance: Utterance) -> Text:
+        return Text(self.question.format(speaker=utterance.speaker or "Speaker"))

@@ -1,0 +1,138 @@
+"""Trees as tensors: what the model computes in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from merc.prompting import EncodedPrompt, Tree, pack_rows
+
+
+@dataclass(frozen=True, eq=False)
+class TreeBatch:
+    """Rows of trees, padded to one length.
+
+    ``tokens``, ``positions``, ``end`` are ``[rows, length]``: the token (0 at slots and padding), the depth in its
+    tree, and where its subtree ends in the row. ``slots`` names the media that the batch needs, with how many tokens
+    each has; ``slot_at`` are flat indices into rows times length, and ``slot_from`` indices into the media tokens in
+    the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
+    ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
+    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    end: Tensor
+    slot_at: Tensor
+    slot_from: Tensor
+    read: Tensor
+    step_read: Tensor
+    step_token: Tensor
+    step_path: Tensor
+    path_prompt: Tensor
+    path_label: Tensor
+    path_gold: Tensor
+    path_length: Tensor
+    slots: tuple[tuple[str, str, int], ...]
+    prompts: tuple[EncodedPrompt, ...]
+    size: int
+    plain: bool
+
+    def to(self, device: torch.device | str) -> TreeBatch:
+        """The same batch with its tensors on a device."""
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)  # type: ignore[arg-type]
+
+    def mask(self) -> Tensor:
+        """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. For a batch of
+        plain rows ``[rows, length]``, true where there is a token."""
+        length = self.tokens.shape[1]
+        place = torch.arange(length, device=self.end.device)
+        if self.plain:
+            return place < self.end.amax(dim=1, keepdim=True)
+        below = place.view(1, length, 1)
+        above = place.view(1, 1, length)
+        return ((above <= below) & (below < self.end.unsqueeze(1))).unsqueeze(1)
+
+
+def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
+    """Pack trees into rows and lay them out as tensors. ``plain``: a row for each tree, which must have no branches;
+    prompts that are the same object or equal count once."""
+    rows = [[t] for t in trees] if plain else pack_rows(trees)
+    length = max(sum(len(t) for t in row) for row in rows)
+    tokens, positions, ends = [], [], []
+    slots: dict[tuple[str, str], int] = {}
+    slot_at: list[tuple[int, tuple[str, str], int]] = []
+    reads: dict[int, int] = {}
+    steps: list[tuple[int, int, int]] = []
+    prompts: dict[EncodedPrompt | tuple[str, int], int] = {}
+    order: list[EncodedPrompt] = []
+    paths: list[tuple[int, int, bool, int]] = []
+    for r, row in enumerate(rows):
+        row_tokens: list[int] = []
+        row_positions: list[int] = []
+        row_end: list[int] = []
+        for tree in row:
+            start = len(row_tokens)
+            for i, item in enumerate(tree.items):
+                if isinstance(item, int):
+                    row_tokens.append(item)
+                else:
+                    key = (item[0], item[1])
+                    slots[key] = max(slots.get(key, 0), item[2] + 1)
+                    slot_at.append((r * length + start + i, key, item[2]))
+                    row_tokens.append(0)
+            row_positions.extend(tree.depth)
+            row_end.extend(start + e for e in tree.end)
+            local: list[int] = []
+            for prompt in tree.prompts:
+                # Plain trees hold one answer each: those of one prompt are counted as the one prompt that they are.
+                name: EncodedPrompt | tuple[str, int] = (
+                    EncodedPrompt(prompt.target, prompt.context, ()) if plain else (prompt.target, len(order))
+                )
+                if name not in prompts:
+                    prompts[name] = len(order)
+                    order.append(prompt)
+                local.append(prompts[name])
+            for prompt_index, answer, nodes in tree.paths:
+                path = len(paths)
+                paths.append((local[prompt_index], answer.label, answer.gold, len(answer.tokens)))
+                for node, token in zip(nodes, answer.tokens or (-1,), strict=True):
+                    place = reads.setdefault(r * length + start + node, len(reads))
+                    if token >= 0:
+                        steps.append((place, token, path))
+        pad = length - len(row_tokens)
+        row_end.extend(range(len(row_tokens) + 1, length + 1) if not plain else [0] * pad)
+        tokens.append(row_tokens + [0] * pad)
+        positions.append(row_positions + [0] * pad)
+        ends.append(row_end)
+    offset, first = 0, {}
+    for key, count in slots.items():
+        first[key] = offset
+        offset += count
+
+    def column(values: Sequence[int | bool]) -> Tensor:
+        return torch.tensor(list(values), dtype=torch.long)
+
+    return TreeBatch(
+        tokens=torch.tensor(tokens),
+        positions=torch.tensor(positions),
+        end=torch.tensor(ends),
+        slot_at=column([place for place, _, _ in slot_at]),
+        slot_from=column([first[key] + i for _, key, i in slot_at]),
+        read=column(list(reads)),
+        step_read=column([s[0] for s in steps]),
+        step_token=column([s[1] for s in steps]),
+        step_path=column([s[2] for s in steps]),
+        path_prompt=column([p[0] for p in paths]),
+        path_label=column([p[1] for p in paths]),
+        path_gold=column([p[2] for p in paths]).bool(),
+        path_length=column([p[3] for p in paths]),
+        slots=tuple((stream, utterance, count) for (stream, utterance), count in slots.items()),
+        prompts=tuple(order),
+        size=sum(len(t) for t in trees),
+        plain=plain,
+    )

@@ -1,0 +1,127 @@
+"""From stored features to tokens of the LLM's width: fusers, connectors, and how many tokens each gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from merc.components import CannotEncode, Connector, Features, FeatureSpec, Fuser, Stream
+from merc.errors import MercError
+
+FeatureSource = Callable[[str, str, int], "Features | CannotEncode"]
+"""Features of a stream, an utterance and a draw."""
+
+
+class MediaTokens(nn.Module):
+    """The connectors and fusers of a recipe as one module.
+
+    ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
+    feeds a fuser) cannot stand in a prompt.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, FeatureSpec],
+        connectors: Mapping[str, Connector],
+        fusers: Mapping[str, Fuser],
+        hidden: int,
+    ) -> None:
+        super().__init__()
+        self.specs = dict(specs)
+        self.connector_parts = dict(connectors)
+        self.fuser_parts = dict(fusers)
+        self.inputs = {name: tuple(f.inputs) or tuple(specs) for name, f in fusers.items()}
+        self.fusers = nn.ModuleDict()
+        shapes: dict[str, FeatureSpec] = dict(specs)
+        for name, fuser in fusers.items():
+            given = {s: self._spec(specs, s, name) for s in self.inputs[name]}
+            try:
+                shape = fuser.spec(given)
+            except ValueError as error:
+                raise MercError(f"fusers.{name}: {error}") from None
+            if shape is not None:
+                shapes[name] = shape
+                self.fusers[name] = fuser.build(given)
+        self.shapes = shapes
+        self.connectors = nn.ModuleDict({s: c.build(shapes[s], hidden) for s, c in connectors.items() if s in shapes})
+        self.source: FeatureSource | None = None
+
+    @staticmethod
+    def _spec(specs: Mapping[str, FeatureSpec], stream: str, fuser: str) -> FeatureSpec:
+        if stream not in specs:
+            raise MercError(f"fusers.{fuser}.inputs: there is no encoder {stream!r}; there are: {', '.join(specs)}")
+        return specs[stream]
+
+    def length(self, stream: str, utterance: str, draw: int = 0) -> int:
+        """How many tokens of the LLM's width a slot has; 0 when the utterance lacks the stream."""
+        if stream in self.fuser_parts:
+            if stream not in self.shapes:
+                return 0
+            counts = {s: self._count(s, utterance, draw) for s in self.inputs[stream]}
+            count = self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
+        else:
+            count = self._count(stream, utterance, draw)
+        if not count:
+            return 0
+        if stream not in self.connector_parts:
+            raise MercError(
+                f"a prompt has a slot for {stream!r}, which has no connector; add connectors.{stream} to the recipe"
+            )
+        return self.connector_parts[stream].tokens(count)
+
+    def forward(self, slots: Sequence[tuple[str, str, int]], draw: int = 0) -> Tensor:
+        """Tokens ``[sum of counts, hidden]`` of slots (stream, utterance, count), in their order."""
+        found: dict[tuple[str, str], Tensor] = {}
+        for stream in dict.fromkeys(s for s, _, _ in slots):
+            utterances = [u for s, u, _ in slots if s == stream]
+            if stream in self.fuser_parts:
+                fused = self.fusers[stream]({s: self._stream(s, utterances, draw) for s in self.inputs[stream]})
+            else:
+                fused = self._stream(stream, utterances, draw)
+            tokens = self.connectors[stream](fused)
+            for i, utterance in enumerate(utterances):
+                found[stream, utterance] = tokens.values[i][tokens.mask[i]]
+        for stream, utterance, count in slots:
+            got = len(found[stream, utterance])
+            if got != count:
+                raise RuntimeError(
+                    f"the connector or fuser of {stream!r} said that it gives {count} tokens for {utterance!r} and "
+                    f"gave {got}: its tokens() and forward() disagree"
+                )
+        return torch.cat([found[s, u] for s, u, _ in slots])
+
+    def fit(self, utterances: Iterable[str]) -> list[str]:
+        """Show connectors and fusers that have a ``fit`` the train split's features; gives the names of those."""
+        ids = list(utterances)
+        fitted = []
+        for name, module in self.connectors.items():
+            fit = getattr(module, "fit", None)
+            if callable(fit) and name in self.specs:
+                fit(torch.from_numpy(f) for u in ids if (f := self._features(name, u, 0)) is not None)
+                fitted.append(f"connectors.{name}")
+        return fitted
+
+    def _features(self, stream: str, utterance: str, draw: int) -> Features | None:
+        if self.source is None:
+            raise RuntimeError("the model has no features: set media.source first")
+        features = self.source(stream, utterance, draw)
+        return None if isinstance(features, CannotEncode) else features
+
+    def _count(self, stream: str, utterance: str, draw: int) -> int:
+        features = self._features(stream, utterance, draw)
+        return 0 if features is None else len(features)
+
+    def _stream(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
+        rows = [self._features(stream, u, draw) for u in utterances]
+        longest = max([len(r) for r in rows if r is not None] + [1])
+        values = np.zeros((len(rows), longest, self.specs[stream].dim), dtype=np.float32)
+        mask = np.zeros((len(rows), longest), dtype=bool)
+        for i, row in enumerate(rows):
+            if row is not None:
+                values[i, : len(row)] = row
+                mask[i, : len(row)] = True
+        device = next(self.parameters(), torch.empty(0)).device
+        return Stream(torch.from_numpy(values).to(device), torch.from_numpy(mask).to(device))

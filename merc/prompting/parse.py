@@ -1,0 +1,35 @@
+"""Reading a label out of a generated answer, by a policy that has a name."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from merc.conversation import LabelSpace
+
+Policy = Literal["exact", "first-label", "strict"]
+
+
+def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
+    """The label in a generated answer, or ``None``, which counts as wrong and as unparsed.
+
+    - ``strict``: the answer is a word of a label, letter for letter.
+    - ``exact``: the same, but for case, surrounding space, and punctuation around it.
+    - ``first-label``: the word of a label that stands first in the answer, as a whole word, in any case; of two that
+      begin at the same place the longer one.
+
+    >>> space = LabelSpace(("joy", "sadness"), {"sadness": ("sadness", "sad")})
+    >>> [parse_label("I'd say Sadness, not joy.", space, p) for p in ("strict", "exact", "first-label")]
+    [None, None, 'sadness']
+    >>> parse_label(" Joy. ", space, "exact"), parse_label(" Joy. ", space, "strict")
+    ('joy', None)
+    """
+    words = {word: label for label in labels.labels for word in labels.words_of(label)}
+    if policy == "strict":
+        return words.get(text)
+    folded = {word.casefold(): label for word, label in words.items()}
+    if policy == "exact":
+        return folded.get(text.strip().strip(".,;:!?\"'`*()[]").strip().casefold())
+    longest_first = sorted(folded, key=len, reverse=True)
+    found = re.search(r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?!\w)", text.casefold())
+    return folded[found.group(1)] if found else None

@@ -1,0 +1,214 @@
+"""The prompt tree: prompts that begin alike are computed once.
+
+The prompts of a conversation share their head and their history. Merged into a prefix tree of tokens and slots, every
+node is computed once, attends to its ancestors only and has its depth as its position, so each prompt's logits are
+those of the prompt computed alone. The idea is known for agent traces (Tree Training, arXiv 2511.00413; One-Pass to
+Reason, arXiv 2504.18246); here it serves conversations, and the labels to be scored hang on the same tree.
+
+Nodes are kept in depth-first order, where the ancestors of node i are exactly the nodes j <= i whose subtree ends
+behind i. One number a node, ``end``, therefore says who may see whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from merc.errors import MercError
+from merc.prompting.encode import AnswerPath, EncodedPrompt, Item
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Nodes in depth-first order: the item, the depth and the end of the subtree of each.
+
+    ``prompts`` are those that the tree holds; ``paths`` the answers: for each, the prompt (index into ``prompts``),
+    the answer, and the nodes whose logits predict its tokens, in order.
+    """
+
+    items: tuple[Item, ...]
+    depth: tuple[int, ...]
+    end: tuple[int, ...]
+    prompts: tuple[EncodedPrompt, ...]
+    paths: tuple[tuple[int, AnswerPath, tuple[int, ...]], ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class _Growing:
+    """A prefix tree while prompts are added to it."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.parent: list[int] = []
+        self.children: dict[tuple[int, Item], int] = {}
+        self.prompts: list[EncodedPrompt] = []
+        self.paths: list[tuple[int, AnswerPath, list[int]]] = []
+
+    def new_nodes(self, prompt: EncodedPrompt) -> int:
+        """How many nodes adding this prompt would add."""
+        at, seen = -1, 0
+        for item in prompt.context:
+            at = self.children.get((at, item), -1)
+            if at < 0:
+                break
+            seen += 1
+        added = len(prompt.context) - seen
+        tails: set[tuple[int, ...]] = set()
+        for answer in prompt.answers:
+            for stop in range(1, len(answer.tokens)):
+                tails.add(answer.tokens[:stop])
+        if added:
+            return added + len(tails)
+        for tail in tails:
+            node = at
+            for token in tail:
+                node = self.children.get((node, token), -1)
+                if node < 0:
+                    added += 1
+                    break
+        return added
+
+    def add(self, prompt: EncodedPrompt) -> None:
+        at = -1
+        for item in prompt.context:
+            at = self._step(at, item)
+        index = len(self.prompts)
+        self.prompts.append(prompt)
+        for answer in prompt.answers:
+            node, nodes = at, [at]
+            for token in answer.tokens[:-1]:  # the last token is only predicted: nothing follows it
+                node = self._step(node, token)
+                nodes.append(node)
+            self.paths.append((index, answer, nodes))
+        if not prompt.answers:
+            self.paths.append((index, AnswerPath(()), [at]))
+
+    def _step(self, at: int, item: Item) -> int:
+        child = self.children.get((at, item))
+        if child is None:
+            child = len(self.items)
+            self.children[(at, item)] = child
+            self.items.append(item)
+            self.parent.append(at)
+        return child
+
+    def finish(self) -> Tree:
+        size = len(self.items)
+        kids: list[list[int]] = [[] for _ in range(size + 1)]  # the last list holds the roots
+        for node, parent in enumerate(self.parent):
+            kids[parent].append(node)
+        place = [0] * size
+        order: list[int] = []
+        depth = [0] * size
+        end = [0] * size
+        stack = [(node, 0) for node in reversed(kids[-1])]
+        while stack:
+            node, level = stack.pop()
+            if node < 0:  # the mark that the subtree of ~node is finished
+                end[place[~node]] = len(order)
+                continue
+            place[node] = len(order)
+            depth[len(order)] = level
+            order.append(node)
+            stack.append((~node, 0))
+            stack.extend((child, level + 1) for child in reversed(kids[node]))
+        return Tree(
+            tuple(self.items[node] for node in order),
+            tuple(depth),
+            tuple(end),
+            tuple(self.prompts),
+            tuple((prompt, answer, tuple(place[n] for n in nodes)) for prompt, answer, nodes in self.paths),
+        )
+
+
+def grow(prompts: Iterable[EncodedPrompt]) -> Tree:
+    """The tree of prompts that share a beginning.
+
+    >>> one = EncodedPrompt("a", (1, 2, 3), (AnswerPath((7,), gold=True),))
+    >>> two = EncodedPrompt("b", (1, 2, 4), (AnswerPath((8, 9), gold=True),))
+    >>> tree = grow([one, two])
+    >>> tree.items, tree.depth, tree.end
+    ((1, 2, 3, 4, 8), (0, 1, 2, 2, 3), (5, 5, 3, 5, 5))
+    >>> [nodes for _, _, nodes in tree.paths]
+    [(2,), (3, 4)]
+    """
+    growing = _Growing()
+    for prompt in prompts:
+        if not prompt.context:
+            raise MercError(f"the prompt for {prompt.target!r} is empty: there is nothing to ask the model")
+        growing.add(prompt)
+    return growing.finish()
+
+
+def grow_within(prompts: Iterable[EncodedPrompt], budget: int) -> list[Tree]:
+    """Trees of at most ``budget`` nodes that hold all the prompts, in order; a prompt that alone is longer has a tree
+    of its own. Nothing is cut and nothing is left out."""
+    trees: list[Tree] = []
+    growing = _Growing()
+    for prompt in prompts:
+        if not prompt.context:
+            raise MercError(f"the prompt for {prompt.target!r} is empty: there is nothing to ask the model")
+        if growing.prompts and len(growing.items) + growing.new_nodes(prompt) > budget:
+            trees.append(growing.finish())
+            growing = _Growing()
+        growing.add(prompt)
+    if growing.prompts:
+        trees.append(growing.finish())
+    return trees
+
+
+def grow_apart(prompt: EncodedPrompt) -> list[Tree]:
+    """A tree without branches for every answer of a prompt: the plain layout, for backbones that take no tree mask."""
+    choices = [(answer,) for answer in prompt.answers] or [()]
+    return [grow([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
+
+
+def check_depth(prompts: Iterable[EncodedPrompt], context: int | None) -> None:
+    """Raise MercError for prompts that are longer than the model's context, with how many and which is the longest."""
+    if context is None:
+        return
+    long = [p for p in prompts if p.depth > context]
+    if long:
+        worst = max(long, key=lambda p: p.depth)
+        raise MercError(
+            f"{len(long)} prompt{'s are' if len(long) > 1 else ' is'} longer than the model's context of {context} "
+            f"tokens; the longest, for utterance {worst.target!r}, has {worst.depth}. Nothing is cut: give the "
+            "prompter a shorter `history`, fewer demonstrations or media tokens, or use a model with a longer context"
+        )
+
+
+def pack_rows(trees: Sequence[Tree], longest: int | None = None) -> list[list[Tree]]:
+    """Trees put side by side into rows no longer than the longest tree (or ``longest``), first fit, largest first.
+
+    Rows of one length waste few places, and attention costs rows times length squared rather than everything squared.
+    """
+    width = max([len(t) for t in trees] + [longest or 0])
+    rows: list[list[Tree]] = []
+    room: list[int] = []
+    for tree in sorted(trees, key=len, reverse=True):
+        for i, free in enumerate(room):
+            if len(tree) <= free:
+                rows[i].append(tree)
+                room[i] -= len(tree)
+                break
+        else:
+            rows.append([tree])
+            room.append(width - len(tree))
+    return rows
+
+
+def micro_batches(trees: Sequence[Tree], budget: int) -> Iterator[list[Tree]]:
+    """Trees in groups whose packed rows (rows times the longest) stay within ``budget`` places; a tree that alone is
+    larger is a group of its own. Largest first, so that alike sizes meet."""
+    group: list[Tree] = []
+    for tree in sorted(trees, key=len, reverse=True):
+        if group:
+            rows = pack_rows([*group, tree])
+            if len(rows) * max(len(group[0]), len(tree)) > budget:
+                yield group
+                group = []
+        group.append(tree)
+    if group:
+        yield group

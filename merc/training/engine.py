@@ -1,0 +1,171 @@
+"""Engines: how a step is run. ``TorchEngine`` is one process; DeepSpeed's stands in its own file."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from merc.errors import MercError
+from merc.model.batch import TreeBatch
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_trained_state, trained_state
+
+ParameterGroup = dict[str, Any]
+
+
+class Engine(ABC):
+    """Runs forward and backward passes and optimizer steps of one model, in one process of ``world``."""
+
+    rank = 0
+    world = 1
+
+    @abstractmethod
+    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
+        """Take a stage's model and its trainable parameters: groups for AdamW, each with its ``lr``."""
+
+    @abstractmethod
+    def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
+        """The model's forward pass."""
+
+    @abstractmethod
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Add a loss's gradients; ``last``: it is the last forward pass of this step."""
+
+    @abstractmethod
+    def step(self, lr_scale: float, max_norm: float | None) -> float:
+        """Clip, step the optimizer with every group's own lr times ``lr_scale``, clear the gradients. Gives the norm
+        of the gradient before clipping; infinite or NaN for a step that was skipped to lower a loss scale."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what the optimizer and the model need to go on."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Go on from what ``save`` wrote."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """The trained state, whole, on the CPU. Every process must ask at the same time."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Put a trained state back into the model."""
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over the processes."""
+        return list(values)
+
+    def collect(self, items: list[Any]) -> list[Any]:
+        """The items of all processes, in the order of their rank."""
+        return items
+
+    def barrier(self) -> None:
+        """Wait for the other processes; a single one has none to wait for."""
+        return
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+
+class TorchEngine(Engine):
+    """Plain torch in one process."""
+
+    def __init__(self) -> None:
+        self.model: EmotionModel | None = None
+
+    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
+        """AdamW over the groups; a gradient scaler for float16."""
+        self.model = model
+        self.precision = precision
+        self.groups = groups
+        self.optimizer = torch.optim.AdamW([dict(g) for g in groups])
+        half = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=half)
+        self.names = {id(p): n for n, p in model.named_parameters()}
+
+    def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
+        """The model's forward pass, under autocast if a precision was asked for."""
+        assert self.model is not None
+        with autocast(self.model.device.type, self.precision):
+            return self.model.log_probabilities(batch.to(self.model.device), draw)
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        """Add gradients."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def step(self, lr_scale: float, max_norm: float | None) -> float:
+        """Clip, step, clear."""
+        self.scaler.unscale_(self.optimizer)
+        for group, given in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group["lr"] = given["lr"] * lr_scale
+        parameters = [p for g in self.groups for p in g["params"]]
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm if max_norm is not None else float("inf")))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def save(self, folder: Path) -> None:
+        """``model.safetensors`` and ``optimizer.safetensors``."""
+        assert self.model is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trained_state(self.model), folder / "model.safetensors")
+        flat: dict[str, Tensor] = {}
+        for parameter, values in self.optimizer.state.items():
+            for key, value in values.items():
+                flat[f"{self.names[id(parameter)]}//{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+        for key, value in self.scaler.state_dict().items():
+            flat[f"//scaler//{key}"] = torch.tensor(float(value), dtype=torch.double)
+        save_file(flat, folder / "optimizer.safetensors")
+
+    def load(self, folder: Path) -> None:
+        """Read both back; a checkpoint of another engine is named as such."""
+        assert self.model is not None
+        if not (folder / "optimizer.safetensors").exists():
+            raise MercError(
+                f"{folder} was not written by engine torch in one process; resume with the engine and the number of "
+                "processes that the run was started with, or start a new run directory"
+            )
+        load_trained_state(self.model, load_file(folder / "model.safetensors"))
+        flat = load_file(folder / "optimizer.safetensors")
+        scaler = {n.removeprefix("//scaler//"): v.item() for n, v in flat.items() if n.startswith("//scaler//")}
+        if scaler:
+            self.scaler.load_state_dict({**self.scaler.state_dict(), **scaler})
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                name = self.names[id(parameter)]
+                found = {n.rpartition("//")[2]: v for n, v in flat.items() if n.rpartition("//")[0] == name}
+                if found:
+                    self.optimizer.state[parameter] = {
+                        k: v if k == "step" else v.to(parameter.device) for k, v in found.items()
+                    }
+
+    def state(self) -> dict[str, Tensor]:
+        """The trained state."""
+        assert self.model is not None
+        return trained_state(self.model)
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Put it back."""
+        assert self.model is not None
+        load_trained_state(self.model, state)
+
+
+@contextlib.contextmanager
+def autocast(device: str, precision: str) -> Iterator[None]:
+    """Compute in a precision; ``model`` and ``float32`` leave dtypes as they are."""
+    if precision in ("model", "float32"):
+        yield
+    else:
+        with torch.autocast(device, dtype=getattr(torch, precision)):
+            yield

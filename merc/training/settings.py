@@ -1,0 +1,69 @@
+"""What a supervised fine-tuning may be told. Light: a recipe is checked with it, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Parameters of supervised fine-tuning.
+
+    How much is learned at once: ``conversations`` in one optimizer step, computed in as many forward passes of at most
+    ``batch_tokens`` places as they need; with ``conversations: null`` a step is ``accumulate`` forward passes, each
+    filled to ``batch_tokens``.
+
+    ``loss``: ``answer`` is the negative log-likelihood of the right answer's tokens, summed over the answer; ``labels``
+    is the cross-entropy over the label space, each label scored as it is when predicting. ``average: utterances``
+    counts every answer alike, ``tokens`` every token. ``class_weights: balanced`` weighs an answer by the inverse of
+    its label's frequency in the train split. ``l2`` adds λ‖W‖² over the trainable parameters (BeMERC, eq. 2), beside
+    AdamW's decoupled ``weight_decay``.
+
+    ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
+    metric whose best state is kept (never a test metric), looked at every ``evaluate_every`` steps, or after each
+    epoch if ``null``; ``patience`` stops after so many looks without a better one. A checkpoint to resume from is
+    written every ``checkpoint_every`` steps and after each epoch.
+    """
+
+    epochs: int = 1
+    lr: float = 2e-4
+    connector_lr: float | None = None
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: int = 0
+    max_grad_norm: float | None = 1.0
+    conversations: int | None = 4
+    batch_tokens: int = 4096
+    accumulate: int = 1
+    loss: Literal["answer", "labels"] = "answer"
+    average: Literal["utterances", "tokens"] = "utterances"
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["model", "float32", "bfloat16", "float16"] = "model"
+    activation_checkpointing: bool = False
+    select_by: str = "weighted_f1"
+    evaluate_every: int | None = None
+    patience: int | None = None
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        counts = (
+            "epochs",
+            "batch_tokens",
+            "accumulate",
+            "checkpoint_every",
+            "conversations",
+            "evaluate_every",
+            "patience",
+        )
+        for name in counts:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} counts from 1, not {value}")
+        for name in ("lr", "connector_lr"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is above 0, not {value}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps counts from 0, not {self.warmup_steps}")
