@@ -1,0 +1,29 @@
+"""The metric that merc brings itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merc.components import Metric, Prediction
+from merc.conversation import LabelSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Metric):
+    """Accuracy, weighted F1, macro F1, UAR, the numbers of every label and the confusion matrix, from 0 to 1.
+
+    An answer that could not be parsed is wrong in every number. Macro F1 and UAR are means over the labels that occur
+    as truth, which ``averaged_over`` lists. See ``merc.evaluation.classification`` for each number.
+
+    >>> guesses = [Prediction(id="u", conversation="c", truth="joy", label="joy")]
+    >>> Classification().compute(guesses, LabelSpace(("joy", "anger")))["macro_f1"]
+    1.0
+    """
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers of ``metrics.json``. Every prediction has a truth, and there is at least one."""
+        from merc.evaluation.classification import classification
+
+        return classification(predictions, labels)

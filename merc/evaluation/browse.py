@@ -1,0 +1,92 @@
+"""What the report's page of conversations is made from: one compact JSON value that the page's script reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merc.components import Prediction
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.evaluation.metrics import split_order
+
+
+@dataclass(frozen=True)
+class Browse:
+    """The data, and sentences about what could not be put together."""
+
+    data: dict[str, Any]
+    notes: Sequence[str]
+
+
+def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conversation], labels: LabelSpace) -> Browse:
+    """Join predictions with the conversations that they are about.
+
+    Conversations stand in the order of the predictions, those of the test split first. An utterance without a prediction stays in its conversation,
+    as context; a conversation without any is left out. Predictions whose utterance is not among the conversations
+    are kept, without their text, and counted in the notes.
+
+    The value: ``labels``; ``splits``; ``streams`` (those that some utterance lacked); ``conversations``, each with
+    ``id``, ``split`` and ``turns``. A turn has ``id``, ``text`` (null when unknown), and where there is one:
+    ``speaker``, ``truth`` and ``label`` (places in ``labels``; a label of -1 is an answer that could not be parsed;
+    a turn without the key ``label`` has no prediction), ``chances`` (thousandths, in the order of ``labels``),
+    ``said`` (generated text), ``missing``, ``cues``, ``valence`` and ``open`` (open labels).
+    """
+    place = {label: i for i, label in enumerate(labels.labels)}
+    asked: dict[tuple[str | None, str], dict[str, Prediction]] = {}
+    for p in predictions:
+        asked.setdefault((p.split, p.conversation), {})[p.id] = p
+    known: dict[tuple[str | None, str], Conversation] = {(c.split, c.id): c for c in conversations}
+    unsplit = {c.id: c for c in conversations if c.split is None}
+    out: list[dict[str, Any]] = []
+    without_text = 0
+    for (split, name), group in asked.items():
+        conversation = known.get((split, name)) or unsplit.get(name)
+        turns = []
+        for utterance in conversation.utterances if conversation else ():
+            turns.append(_turn(utterance, group.get(utterance.id), place))
+        there = {turn["id"] for turn in turns}
+        for p in group.values():
+            if p.id not in there:
+                without_text += 1
+                turns.append(_turn(None, p, place))
+        out.append({"id": name, "split": split, "turns": turns})
+    out.sort(key=lambda conversation: split_order(conversation["split"]))
+    notes = []
+    if without_text:
+        notes.append(
+            f"{without_text:,} of {len(predictions):,} predictions are about utterances that are not in the corpus as "
+            "it was read for this report; they are shown without their text."
+        )
+    data = {
+        "labels": list(labels.labels),
+        "splits": list(dict.fromkeys(conversation["split"] for conversation in out)),
+        "streams": sorted({stream for p in predictions for stream in p.missing}),
+        "conversations": out,
+    }
+    return Browse(data, notes)
+
+
+def _turn(utterance: Utterance | None, prediction: Prediction | None, place: dict[str, int]) -> dict[str, Any]:
+    turn: dict[str, Any] = {"id": utterance.id if utterance else prediction.id if prediction else None}
+    turn["text"] = utterance.text if utterance else None
+    truth = prediction.truth if prediction else utterance.label if utterance else None
+    if truth in place:
+        turn["truth"] = place[truth]
+    if utterance:
+        more: dict[str, Any] = {
+            "speaker": utterance.speaker,
+            "cues": dict(utterance.cues),
+            "open": list(utterance.open_labels),
+            "valence": utterance.valence,
+        }
+        turn |= {key: value for key, value in more.items() if value not in (None, {}, [])}
+    if prediction:
+        turn["label"] = -1 if prediction.label is None else place.get(prediction.label, -1)
+        if prediction.probabilities:
+            turn["chances"] = [round(1000 * prediction.probabilities.get(label, 0.0)) for label in place]
+        if prediction.text is not None:
+            turn["said"] = prediction.text
+        if prediction.missing:
+            turn["missing"] = dict(prediction.missing)
+    return turn

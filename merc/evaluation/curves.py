@@ -1,0 +1,136 @@
+"""Training curves from a run's log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merc.evaluation.svg import Chart, Series, chart
+
+MOST_POINTS = 400
+
+_DEV_FIRST = ("weighted_f1", "accuracy", "macro_f1", "uar")
+
+
+@dataclass(frozen=True)
+class StageCurves:
+    """The charts of a stage, a line on how long it took, and how many values were no finite numbers."""
+
+    stage: str
+    charts: Sequence[Chart]
+    summary: str
+    not_finite: int
+
+
+def stage_curves(log: Sequence[Mapping[str, Any]]) -> list[StageCurves]:
+    """Charts of loss, learning rate and dev metrics for every stage of a log, in the order of the stages.
+
+    A step that the log has twice (a run that was interrupted and resumed) counts as it was the last time.
+    """
+    stages = list(dict.fromkeys(str(r["stage"]) for r in log if r.get("event") in ("step", "dev") and "stage" in r))
+    return [_one_stage(stage, [r for r in log if str(r.get("stage")) == stage]) for stage in stages]
+
+
+def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
+    steps = [r for r in records if r.get("event") == "step"]
+    devs = [r for r in records if r.get("event") == "dev"]
+    charts: list[Chart] = []
+    lost = 0
+    loss, bad = _points(steps, lambda r: r.get("loss"))
+    lost += bad
+    if loss:
+        smooth = _running_mean(loss)
+        lines = [Series("each step", _thin(loss), faint=True), Series("running mean", _thin(smooth))]
+        charts.append(chart("Training loss", lines if len(loss) > 20 else [Series("each step", loss)]))
+    rate, bad = _points(steps, lambda r: r.get("lr"))
+    lost += bad
+    if rate:
+        charts.append(chart("Learning rate", [Series("learning rate", _thin(rate))]))
+    lines = []
+    for name in _dev_names(devs):
+        points, bad = _points(devs, lambda r, name=name: _scalars(r).get(name))
+        lost += bad
+        lines.append(Series(name.replace("_", " ").replace("f1", "F1").replace("uar", "UAR"), points, dots=True))
+    if lines:
+        charts.append(chart("Dev split", lines))
+    return StageCurves(stage, charts, _summary(steps, records), lost)
+
+
+def _summary(steps: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> str:
+    done = [r for r in records if r.get("event") == "stage"]
+    count = done[-1].get("steps") if done else max((int(r.get("step", 0)) for r in steps), default=0)
+    said = [f"{count:,} steps" if isinstance(count, int) else ""]
+    if done and isinstance(done[-1].get("seconds"), int | float):
+        said.append(duration(done[-1]["seconds"]))
+    elif not done:
+        said.append("the log has no end of this stage")
+    speeds = sorted(
+        float(r["utterances_per_second"]) for r in steps if isinstance(r.get("utterances_per_second"), int | float)
+    )
+    if speeds:
+        said.append(f"{speeds[len(speeds) // 2]:.3g} utterances a second (median)")
+    return ", ".join(part for part in said if part)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(7.25), duration(252), duration(7300)
+    ('7.2 s', '4 min 12 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _scalars(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    metrics = record.get("metrics")
+    if not isinstance(metrics, Mapping):
+        return {}
+    inner = metrics.get("dev")  # by split, as in metrics.json, or the dev split's own
+    return inner if isinstance(inner, Mapping) else metrics
+
+
+def _dev_names(devs: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = dict.fromkeys(
+        name
+        for record in devs
+        for name, value in _scalars(record).items()
+        if isinstance(value, int | float) and name not in ("n", "unlabelled", "unparsed_rate")
+    )
+    chosen = [name for name in _DEV_FIRST if name in found]
+    return chosen or list(found)[:4]
+
+
+def _points(records: Sequence[Mapping[str, Any]], value: Any) -> tuple[list[tuple[float, float]], int]:
+    found: dict[float, float] = {}
+    bad = 0
+    for record in records:
+        step, number = record.get("step"), value(record)
+        if not isinstance(step, int | float) or number is None:
+            continue
+        if isinstance(number, int | float) and math.isfinite(number):
+            found[step] = float(number)
+        else:
+            bad += 1
+    return sorted(found.items()), bad
+
+
+def _running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    window = max(3, len(points) // 20)
+    out: list[tuple[float, float]] = []
+    for i, (step, _) in enumerate(points):
+        near = points[max(0, i - window + 1) : i + 1]
+        out.append((step, sum(v for _, v in near) / len(near)))
+    return out
+
+
+def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    every = len(points) / MOST_POINTS
+    kept = [points[int(i * every)] for i in range(MOST_POINTS)]
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]

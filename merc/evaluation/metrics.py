@@ -1,0 +1,101 @@
+"""metrics.json: the numbers of a run, by split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from merc.components import Metric, Prediction
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.files import write_text
+
+if TYPE_CHECKING:
+    from merc.recipe import Part
+
+UNSPLIT = "unsplit"
+"""Where the numbers of predictions stand that belong to no split."""
+
+_BUILTIN = ("classification", "merc/classification")
+
+
+def compute_metrics(
+    predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, Part]
+) -> dict[str, dict[str, Any]]:
+    """The numbers of every split that the predictions name, in the order in which the splits appear.
+
+    Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
+    which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
+    split without any truth, the share of all). The numbers of merc's own ``classification`` stand beside these; those
+    of every other metric stand under its name in the recipe. A split without any truth has no further numbers.
+
+    Raises MercError for a truth or a prediction outside the label space, and for a metric whose name in the recipe is
+    one of the names above or whose result is not JSON.
+    """
+    splits: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        splits.setdefault(prediction.split or UNSPLIT, []).append(prediction)
+    return {split: _one_split(split, group, labels, metrics) for split, group in splits.items()}
+
+
+def split_order(split: str | None) -> int:
+    """Where a split stands in what people read: test first, then dev, then the others."""
+    return {"test": 0, "dev": 1}.get(split or UNSPLIT, 2)
+
+
+def _one_split(
+    split: str, predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, Part]
+) -> dict[str, Any]:
+    counted = [p for p in predictions if p.truth is not None]
+    judged = counted or predictions
+    numbers: dict[str, Any] = {
+        "n": len(counted),
+        "unlabelled": len(predictions) - len(counted),
+        "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
+    }
+    if not counted:
+        return numbers
+    own = next((name for name, part in metrics.items() if part.name in _BUILTIN), None)
+    for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
+        component = metrics[name].component
+        assert isinstance(component, Metric)
+        found = component.compute(counted, labels)
+        _check_json(name, split, found)
+        if name == own:
+            numbers = {**numbers, **found}
+        elif name in numbers:
+            raise MercError(
+                f"evaluate.metrics: the name {name!r} is taken by a number of merc's own; give the metric another name"
+            )
+        else:
+            numbers[name] = found
+    return numbers
+
+
+def _check_json(name: str, split: str, found: object) -> None:
+    if not isinstance(found, dict):
+        raise MercError(f"metric {name!r} gave {type(found).__name__} for split {split!r}; a mapping was expected")
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MercError(f"metric {name!r} gave something that is not JSON for split {split!r}: {error}") from error
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics.json, whole or not at all."""
+    write_text(path, json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
+    """Read metrics.json. Raises MercError for a file that is not there or is no JSON object by split."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MercError(f"{path} is not there; it is written by `merc run` when the recipe has `evaluate:`") from None
+    except ValueError as error:
+        raise MercError(f"{path}: not JSON ({error})") from None
+    if not isinstance(found, dict) or not all(isinstance(block, dict) for block in found.values()):
+        raise MercError(f"{path}: an object of numbers by split was expected")
+    return found

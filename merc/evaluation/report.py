@@ -1,0 +1,89 @@
+"""report.html: one file that needs no network, made from what a run directory holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from merc.conversation import Conversation, LabelSpace
+from merc.evaluation.browse import browse_data
+from merc.evaluation.curves import duration, stage_curves
+from merc.evaluation.run_files import labels_of, read_run
+from merc.evaluation.views import label_space, missing_rows, split_views
+from merc.files import write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def write_report(run: Path, conversations: Sequence[Conversation], labels: LabelSpace) -> Path:
+    """Write ``report.html`` into a run directory, whole or not at all, and give its path.
+
+    It is made from ``metrics.json``, ``predictions.jsonl``, ``log.jsonl``, ``provenance.json`` and ``recipe.yaml``;
+    the report names each of these that is not there. ``conversations`` give the texts, speakers and cues of the
+    predictions (others among them are left out). The same files give the same report.
+
+    Raises MercError for a folder that is no run directory and for a file in it that is broken.
+    """
+    files = read_run(run)
+    space = label_space(labels, labels_of(files))
+    views = split_views(files)
+    browse = browse_data(files.predictions, conversations, space)
+    notes = [str(record["text"]) for record in files.events("note") if record.get("text")]
+    recipe = files.recipe
+    environment = _environment()
+    script = _source("report.js")
+    html = environment.get_template("report.html.j2").render(
+        title=str(recipe.get("title") or recipe.get("name") or run.resolve().name),
+        description=str(recipe.get("description") or "").strip(),
+        run=run.resolve().name,
+        splits=views,
+        head=views[0] if views else None,
+        stages=stage_curves(files.log),
+        missing=missing_rows(files, views),
+        notes=list(dict.fromkeys(notes)),
+        absent=[*files.absent, *browse.notes],
+        provenance=files.provenance,
+        recipe_text=files.recipe_text,
+        browse=browse.data if files.predictions else None,
+        style=_source("report.css"),
+        script=script,
+        # The page may run this one script and load nothing: a text from a corpus can't become code.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    path = run / "report.html"
+    write_text(path, html)
+    return path
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("merc.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "count": _count, "duration": duration}
+    environment.tests["a_mapping"] = lambda value: isinstance(value, dict)
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return environment
+
+
+def _percent(value: Any, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}%" if isinstance(value, int | float) else "–"
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else "–"
+
+
+def _source(name: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))
