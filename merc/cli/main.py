@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from merc import __version__
-from merc.errors import MercError
+from merc.errors import MercError, did_you_mean
 
 COMMANDS = {
     "run": "Train and evaluate what a recipe says.",
@@ -48,8 +48,13 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is named, then go on as typer does."""
-        if args and args[0] in self.list_commands(ctx):
+        known = self.list_commands(ctx)
+        if args and args[0] in known:
             self.commands[args[0]] = load_command(args[0])
+        elif args and not args[0].startswith("-"):
+            raise MercError(
+                f"unknown command {args[0]!r}.{did_you_mean(args[0], known)} The commands are: {', '.join(known)}"
+            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,0 +1,149 @@
+"""The program: what it imports, what it lists, and what a mistake looks like."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+import merc
+from merc.cli import main
+from merc.errors import ManyErrors, MercError
+
+HEAVY = {"torch", "transformers", "pydantic", "numpy", "omegaconf", "pluggy", "merc.registry", "merc.builtin"}
+
+
+def python(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=120)
+
+
+def test_import_merc_imports_nothing_heavy_and_no_plugin() -> None:
+    done = python("import sys, merc; print(*sys.modules)")
+    assert set(done.stdout.split()) & HEAVY == set(), done.stderr
+    assert not [module for module in done.stdout.split() if module.startswith("merc_")]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_nothing_heavy_and_no_plugin(arguments: list[str]) -> None:
+    done = python(
+        f"""
+        import atexit, sys
+        atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+        sys.argv = ["merc", *{arguments!r}]
+        from merc.cli.main import main
+        main()
+        """
+    )
+    imported = set(done.stderr.split())
+    assert "merc.cli.main" in imported
+    assert imported & HEAVY == set()
+    assert not [module for module in imported if module.startswith(("merc_", "merc.cli.plugins", "merc.cli.run"))]
+
+
+def test_help_lists_the_commands_with_their_line() -> None:
+    shown = CliRunner().invoke(main.app, ["--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    for name in main.Commands().list_commands(None):
+        assert any(name in line and main.COMMANDS[name] in line for line in shown.stdout.splitlines())
+
+
+def test_every_command_file_is_listed() -> None:
+    files = {path.stem for path in Path(main.__file__).parent.glob("*.py")}
+    commands = {name for name in files if _is_command(name)}
+    assert commands == set(main.Commands().list_commands(None))
+
+
+def _is_command(name: str) -> bool:
+    source = Path(main.__file__).with_name(f"{name}.py").read_text()
+    return name != "main" and ("\ndef command(" in source or "\napp = typer.Typer(" in source)
+
+
+@pytest.mark.parametrize("name", main.Commands().list_commands(None))
+def test_every_command_has_a_help_page(name: str) -> None:
+    shown = CliRunner().invoke(main.app, [name, "--help"])
+    assert shown.exit_code == 0, shown.output
+    assert f"merc {name}" in shown.stdout
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(main.app, ["--version"]).stdout == f"merc {merc.__version__}\n"
+
+
+def test_unknown_command_is_the_users_mistake() -> None:
+    shown = CliRunner().invoke(main.app, ["plugin"])
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("error: unknown command 'plugin'. Did you mean 'plugins'? The commands are: ")
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:
+    """The program, with one command more, which raises."""
+
+    def command() -> None:
+        raise error
+
+    group = typer.Typer()
+    group.command("fail")(command)
+    monkeypatch.setitem(main.COMMANDS, "plugins", "Fails.")
+    monkeypatch.setattr(main, "load_command", lambda name: typer.main.get_command(group))
+    return CliRunner().invoke(main.app, ["plugins"])
+
+
+def test_merc_error_is_one_message_and_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_command(monkeypatch, MercError("talk.jsonl, line 3: [not] JSON"))
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (2, "", "error: talk.jsonl, line 3: [not] JSON\n")
+
+
+def test_many_errors_come_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_command(monkeypatch, ManyErrors(["a: unknown", "b: wants a number"], head="2 errors in r.yaml"))
+    assert shown.stderr == "error: 2 errors in r.yaml:\n  a: unknown\n  b: wants a number\n"
+
+
+def test_interrupt_is_a_line_and_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_command(monkeypatch, KeyboardInterrupt())
+    assert (shown.exit_code, shown.stderr) == (130, "interrupted\n")
+
+
+FAILING = """
+    import sys, typer
+    from merc.cli import main
+    def command():
+        {body}
+    group = typer.Typer()
+    group.command("plugins")(command)
+    main.load_command = lambda name: typer.main.get_command(group)
+    sys.argv = ["merc", "plugins"]
+    main.main()
+"""
+
+
+def test_unexpected_exception_shows_its_traceback_and_exits_with_1() -> None:
+    done = python(FAILING.format(body="raise ZeroDivisionError('a fault')"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.endswith("ZeroDivisionError: a fault\n")
+
+
+def test_interrupt_signal_ends_the_process_with_one_line() -> None:
+    body = "import time; print('ready', flush=True); time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(FAILING.format(body=body))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "interrupted\n")
+
+
+def test_python_m_merc_is_the_same_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "merc", "--version"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, f"merc {merc.__version__}\n")
