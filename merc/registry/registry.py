@@ -108,7 +108,7 @@ class Registry:
         plural = KINDS[kind].removeprefix("register_")
         known = self.names(kind)
         if slash:
-            plugins = {plugin.name: plugin for plugin in self._plugins}
+            plugins = {plugin.name: plugin for plugin in reversed(self._plugins)}
             if prefix not in plugins:
                 return f"unknown plugin {prefix!r} in {kind} {name!r}.{did_you_mean(prefix, plugins)}"
             known = sorted(r.name for r in plugins[prefix].components if r.kind == kind)
