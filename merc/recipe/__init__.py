@@ -1,1 +1,14 @@
-"""Recipes: schema, loading, resolving, validation."""
+"""Recipes: schema, load, resolve, validate."""
+
+from __future__ import annotations
+
+from merc.recipe.dump import dump_recipe, write_recipe
+from merc.recipe.find import locate, shipped_folder, shipped_recipes
+from merc.recipe.load import load_recipe
+from merc.recipe.parts import leaves
+from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
+
+__all__ = [
+    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Tuning", "dump_recipe", "leaves",
+    "load_recipe", "locate", "shipped_folder", "shipped_recipes", "write_recipe",
+]  # fmt: skip

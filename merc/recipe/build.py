@@ -1,0 +1,308 @@
+"""A resolved tree to a Recipe: every section checked, all mistakes collected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from merc.conversation import LabelSpace
+from merc.errors import MercError, did_you_mean
+from merc.recipe.document import Node
+from merc.recipe.fit import check_fit
+from merc.recipe.parts import Sections
+from merc.recipe.problems import Problems, join
+from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
+from merc.recipe.values import convert_node, record
+
+SECTIONS = (
+    "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
+    "stages", "evaluate", "engine", "features",
+)  # fmt: skip
+"""The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
+
+MAX_SEED = 2**32 - 1
+_STAGE_KEYS = ("id", "prompter", "trainer", "data", "trainable")
+_STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Builder:
+    """Builds one recipe. Every method reports what is wrong and goes on."""
+
+    def __init__(self, root: Node, problems: Problems) -> None:
+        self.root = root
+        self.problems = problems
+        self.sections = Sections(problems)
+        self.recorded: dict[str, Any] = {}
+
+    def build(self, name: str) -> Recipe | None:
+        """The recipe, or None when anything was wrong."""
+        for key, node in self.root.value.items():
+            if key not in SECTIONS:
+                close = did_you_mean(key, [*SECTIONS, "extends"])
+                self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
+        given: dict[str, Any] = {
+            "title": self.plain("title", str, ""),
+            "description": self.plain("description", str, ""),
+            "seed": self.plain("seed", int, 0),
+            "data_root": self.plain("data_root", Path | None, None),
+            "labels": self.labels(),
+            "corpus": self.corpus(),
+        }
+        if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
+            self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
+        given["backbone"], given["tuning"] = self.backbone()
+        for section, kind in (("encoders", "encoder"), ("connectors", "connector"), ("fusers", "fuser")):
+            given[section] = self.named(section, kind)
+        given["stages"] = self.stages()
+        given["evaluate"] = self.evaluate()
+        given["engine"] = self.fixed("engine", Engine)
+        given["features"] = self.features()
+        check_fit(given, self.root, self.problems)
+        if self.problems.errors:
+            return None
+        resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
+        return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, **given)
+
+    def plain(self, key: str, annotation: Any, default: Any) -> Any:
+        """A value that stands at the top of the recipe."""
+        node = self.root.get(key)
+        if node is None or (node.value is None and default is None):
+            self.recorded[key] = default
+            return default
+        value, node = convert_node(annotation, node, key, self.problems)
+        if not node.broken:
+            self.recorded[key] = record(value, node)
+            self.sections.sources[key] = self.sections.where(node)
+        elif key == "seed":
+            return None
+        return value
+
+    def labels(self) -> LabelSpace | None:
+        """The label space: a list of labels, or a mapping from each to its word or words."""
+        node = self.root.get("labels")
+        if node is None or node.value is None:
+            return None
+        words: dict[str, tuple[str, ...]] = {}
+        if isinstance(node.value, dict):
+            kind: Any = Mapping[str, str | tuple[str, ...] | None]
+            value, node = convert_node(kind, node, "labels", self.problems)
+            if node.broken:
+                return None
+            labels = tuple(value)
+            words = {label: (one,) if isinstance(one, str) else one for label, one in value.items() if one is not None}
+        else:
+            value, node = convert_node(tuple[str, ...], node, "labels", self.problems)
+            if node.broken:
+                return None
+            labels = value
+        if any(not label.strip() for label in labels) or any(not w.strip() for ws in words.values() for w in ws):
+            self.problems.add("labels", node, "a label, or one of its words, is empty")
+            return None
+        if empty := next((label for label, those in words.items() if not those), None):
+            self.problems.add(join("labels", empty), node.get(empty), "has an empty list of words; leave the list out")
+            return None
+        if not labels:
+            self.problems.add("labels", node, "names no label; leave it out to take the labels of the corpus")
+            return None
+        try:
+            space = LabelSpace(labels, words)
+        except MercError as error:
+            self.problems.add("labels", node, str(error))
+            return None
+        self.recorded["labels"] = record(value, node)
+        for path in [join("labels", label) for label in labels] if isinstance(node.value, dict) else ["labels"]:
+            self.sections.sources[path] = self.sections.where(node.get(path.removeprefix("labels.")) or node)
+        return space
+
+    def corpus(self) -> Part | None:
+        """The corpus, which every recipe has."""
+        node = self.root.get("corpus")
+        if node is None:
+            self.problems.add("corpus", None, "is missing; a recipe says where its conversations come from, such as "
+                              "corpus: {name: jsonl, path: talks.jsonl}")  # fmt: skip
+            return None
+        part, self.recorded["corpus"] = self.sections.part("corpus", node, "corpus")
+        return part
+
+    def backbone(self) -> tuple[Part | None, Tuning | None]:
+        """The backbone, and the tuning that stands inside it."""
+        node = self.root.get("backbone")
+        if node is None or node.value is None:
+            return None, Tuning()
+        part, recorded = self.sections.part("backbone", node, "backbone", apart=("tuning",))
+        tuning, how = self.tuning(node.get("tuning"))
+        self.recorded["backbone"] = {**recorded, "tuning": how}
+        return part, tuning
+
+    def tuning(self, node: Node | None) -> tuple[Tuning | None, dict[str, Any]]:
+        """How the backbone is tuned; nothing but its name unless that is LoRA."""
+        path = "backbone.tuning"
+        if node is not None and node.value is None:
+            node = None
+        values, recorded = self.sections.section(Tuning, node, path, "tuning")
+        if values is None:
+            return None, {}
+        if values["name"] == "lora":
+            return self.sections.make(Tuning, values, node, path), recorded
+        for key in ("r", "alpha", "dropout", "targets"):
+            self.sections.sources.pop(join(path, key), None)
+            child = node.get(key) if node else None
+            if child is not None:
+                self.problems.add(join(path, key), child, f"belongs to tuning 'lora', and tuning is {values['name']!r} "
+                                  f"here; take it out, or give the whole section: {path}={{name: {values['name']}}}")  # fmt: skip
+        return self.sections.make(Tuning, values, node, path), {"name": recorded["name"]}
+
+    def named(self, section: str, kind: str) -> dict[str, Part]:
+        """A section of components by the names that the author chose: encoders, connectors, fusers."""
+        node = self.root.get(section)
+        if node is None or node.value is None or not self.sections.is_mapping(node, section):
+            return {}
+        parts: dict[str, Part] = {}
+        recorded: dict[str, Any] = {}
+        for key, child in node.value.items():
+            if not _STAGE_ID.fullmatch(key) or "." in key:
+                self.problems.add(join(section, key), child, "a name here has letters, digits, '-' and '_' only")
+            elif child.value is None and not child.broken:
+                self.problems.add(join(section, key), child, f"null takes out what is inherited, and no {key!r} is")
+            else:
+                part, recorded[key] = self.sections.part(kind, child, join(section, key))
+                if part is not None:
+                    parts[key] = part
+        self.recorded[section] = recorded
+        return parts
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages, in order."""
+        node = self.root.get("stages")
+        if node is None or node.value is None or node.broken:
+            return ()
+        if not isinstance(node.value, list):
+            self.problems.add("stages", node, "wants a list: - {id: ..., prompter: {name: ...}, trainer: {name: ...}}")
+            return ()
+        stages, seen, recorded = [], dict[str, int](), []
+        for index, child in enumerate(node.value):
+            path = join("stages", index)
+            if not self.sections.is_mapping(child, path):
+                continue
+            stage, how = self.stage(child, path)
+            recorded.append(how)
+            identity = child.get("id")
+            if identity is not None and isinstance(identity.value, str):
+                first = seen.setdefault(identity.value, index)
+                if first != index:
+                    self.problems.add(join(path, "id"), identity, f"{identity.value!r} is the id of stages.{first} too")
+            if stage is not None:
+                stages.append(stage)
+        self.recorded["stages"] = recorded
+        return tuple(stages)
+
+    def stage(self, node: Node, path: str) -> tuple[Stage | None, dict[str, Any]]:
+        """One stage."""
+        for key, child in node.value.items():
+            if key not in _STAGE_KEYS:
+                close = did_you_mean(key, _STAGE_KEYS)
+                self.problems.add(
+                    join(path, key), child, f"a stage has no {key!r}.{close} It has: {', '.join(_STAGE_KEYS)}"
+                )
+        values: dict[str, Any] = {}
+        recorded: dict[str, Any] = {}
+        for key in ("id", "prompter", "trainer"):
+            child = node.get(key)
+            if child is None:
+                self.problems.add(join(path, key), node, "is missing; a stage has an id, a prompter and a trainer")
+            elif key == "id":
+                self._value("id", str, child, path, values, recorded)
+                if "id" in values and not _STAGE_ID.fullmatch(values["id"]):
+                    self.problems.add(join(path, "id"), child, f"becomes a folder's name, so it has letters, digits, "
+                                      f"'-', '_' and '.' only, a letter or digit first; given {values['id']!r}")  # fmt: skip
+            else:
+                part, recorded[key] = self.sections.part(key, child, join(path, key))
+                if part is not None:
+                    values[key] = part
+        data = node.get("data")
+        data = data if data is None or data.value is not None else None
+        here = join(path, "data")
+        found, recorded["data"] = self.sections.section(StageData, data, here, "data")
+        values["data"] = self.sections.make(StageData, found, data, here)
+        trainable = node.get("trainable")
+        if trainable is not None and trainable.value is not None:
+            self._value("trainable", tuple[str, ...], trainable, path, values, recorded)
+        if not {"id", "prompter", "trainer"} <= set(values) or values["data"] is None:
+            return None, recorded
+        return Stage(**values), recorded
+
+    def evaluate(self) -> Evaluate | None:
+        """How the model is measured; the metric is ``classification`` where none is named."""
+        node = self.root.get("evaluate")
+        if node is None or node.value is None or not self.sections.is_mapping(node, "evaluate"):
+            return None
+        apart = ("prompter", "metrics")
+        values, recorded = self.sections.section(Evaluate, node, "evaluate", "evaluate", apart)
+        prompter = node.get("prompter")
+        if prompter is not None and prompter.value is not None:
+            part, recorded["prompter"] = self.sections.part("prompter", prompter, "evaluate.prompter")
+            values = None if values is None or part is None else {**values, "prompter": part}
+        metrics, recorded["metrics"] = self.metrics(node)
+        self.recorded["evaluate"] = recorded
+        if values is None:
+            return None
+        made: Evaluate | None = self.sections.make(Evaluate, {**values, "metrics": metrics}, node, "evaluate")
+        return made
+
+    def metrics(self, node: Node) -> tuple[dict[str, Part], list[Any]]:
+        """The metrics: a list of names, or of sections with parameters."""
+        path, given = "evaluate.metrics", node.get("metrics")
+        if given is None:
+            origin = node.origin
+            default = Node([Node({"name": Node("classification", origin)}, origin)], origin)
+            parts, recorded = self.metrics(Node({"metrics": default}, origin))
+            for key in [key for key in self.sections.sources if key.startswith(path)]:
+                self.sections.sources[key] = "default of evaluate"
+            return parts, recorded
+        if given.broken:
+            return {}, []
+        if not isinstance(given.value, list):
+            self.problems.add(path, given, "wants a list of metrics, such as [classification]")
+            return {}, []
+        parts, recorded = {}, []
+        for index, child in enumerate(given.value):
+            if isinstance(child.value, str) and not child.broken:
+                child = Node({"name": child}, child.origin)
+            part, how = self.sections.part("metric", child, join(path, index))
+            if part is None:
+                continue
+            if part.name in parts:
+                self.problems.add(join(path, index), child, f"the metric {part.name!r} stands twice; keep one of them")
+            parts[part.name] = part
+            recorded.append(how)
+        return parts, recorded
+
+    def fixed(self, key: str, made: type) -> Any:
+        """A section of fixed keys that has defaults for all."""
+        node = self.root.get(key)
+        node = node if node is None or node.value is not None else None
+        values, self.recorded[key] = self.sections.section(made, node, key, key)
+        return self.sections.make(made, values, node, key)
+
+    def features(self) -> Features | None:
+        """Where features are kept; the folder is made absolute."""
+        node = self.root.get("features")
+        store = node.get("store") if node is not None else None
+        if node is not None and store is not None and isinstance(store.value, str):
+            # It is a path, though what it becomes is a text.
+            _, store = convert_node(Path, store, "features.store", self.problems)
+            self.root = self.root.with_children(
+                {**self.root.value, "features": node.with_children({**node.value, "store": store})}
+            )
+        made: Features | None = self.fixed("features", Features)
+        return made
+
+    def _value(
+        self, key: str, annotation: Any, node: Node, path: str, values: dict[str, Any], recorded: dict[str, Any]
+    ) -> None:
+        value, node = convert_node(annotation, node, join(path, key), self.problems)
+        if not node.broken:
+            values[key], recorded[key] = value, record(value, node)
+            self.sections.sources[join(path, key)] = self.sections.where(node)

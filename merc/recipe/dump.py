@@ -1,0 +1,22 @@
+"""A resolved recipe as YAML again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+import merc
+from merc.files import write_text
+from merc.recipe.schema import Recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML text, which ``load_recipe`` reads back to the same recipe from any folder."""
+    return OmegaConf.to_yaml(OmegaConf.create(recipe.resolved), resolve=False)
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write the resolved recipe to a file, whole or not at all."""
+    head = f"# The recipe {recipe.name!r} with every value resolved, by merc {merc.__version__}.\n"
+    write_text(path, head + dump_recipe(recipe))

@@ -1,0 +1,149 @@
+"""Whether the parts of a recipe fit together: streams, connectors, fusers, trainable parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from merc.components import FeatureSpec, Fuser, Prompter
+from merc.errors import did_you_mean
+from merc.recipe.document import Node
+from merc.recipe.problems import Problems, join
+from merc.recipe.schema import Evaluate, Part, Stage, Tuning
+
+
+def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+    """Report what does not fit. What a section names counts as there, even where its own parameters are wrong, so
+    that one mistake is reported once."""
+    encoders, connectors, fusers = (_keys(root, name) for name in ("encoders", "connectors", "fusers"))
+    for name in fusers:
+        if name in encoders:
+            problems.add(join("fusers", name), _at(root, "fusers", name), f"{name!r} is the name of an encoder too; "
+                         "both give a stream of that name, so call one of them differently")  # fmt: skip
+    _check_inputs(given["fusers"], encoders, fusers, root, problems)
+    silent = {name for name, part in given["fusers"].items() if _gives_none(part, encoders)}
+    streams = [*encoders, *(name for name in fusers if name not in silent)]
+    for name in connectors:
+        if name not in streams:
+            why = (
+                f"the fuser {name!r} gives no stream"
+                if name in silent
+                else f"no encoder or fuser is called {name!r}.{did_you_mean(name, streams)}"
+            )
+            problems.add(
+                join("connectors", name), _at(root, "connectors", name),
+                f"{why}{'' if why.endswith('?') else ';'} a connector has the name of the stream that it connects "
+                f"(connectors.{name}=null takes out an inherited one)",
+            )  # fmt: skip
+    for path, node, part in _prompters(given, root):
+        for stream in _streams_of(part, path, node, problems):
+            if stream not in streams:
+                listed = f" The streams are: {', '.join(streams)}" if streams else " The recipe has no encoders"
+                problems.add(path, node, f"prompter {part.name!r} uses the stream {stream!r}, which no encoder or fuser "
+                             f"gives.{did_you_mean(stream, streams)}{listed}")  # fmt: skip
+            elif stream not in connectors:
+                problems.add(
+                    join("connectors", stream), root.get("connectors"),
+                    f"is missing: prompter {part.name!r} ({path}) uses the stream {stream!r}, and only a connector "
+                    f"brings it to the LLM; add connectors: {{{stream}: {{name: linear}}}}",
+                )  # fmt: skip
+    _check_backbone(given, root, problems)
+    _check_trainable(given, connectors, fusers, root, problems)
+
+
+def _check_inputs(
+    parts: Mapping[str, Part], encoders: list[str], fusers: list[str], root: Node, problems: Problems
+) -> None:
+    for name, part in parts.items():
+        path, node = join("fusers", name), _at(root, "fusers", name)
+        inputs = node.get("inputs") if node is not None else None
+        for wanted in cast(Fuser, part.component).inputs:
+            if wanted not in encoders:
+                why = " (a fuser; fusers take encoders' streams)" if wanted in fusers else ""
+                problems.add(
+                    join(path, "inputs"), inputs or node,
+                    f"no encoder is called {wanted!r}{why}.{did_you_mean(wanted, encoders)} "
+                    f"The encoders are: {', '.join(encoders) or 'none'}",
+                )  # fmt: skip
+        if not encoders:
+            problems.add(path, node, "the recipe has no encoders, so there is nothing to fuse")
+
+
+def _gives_none(part: Part, encoders: list[str]) -> bool:
+    """Whether a fuser gives no stream. The true shapes may need an encoder's files, so ones stand in: whether there
+    is a stream does not depend on them."""
+    fuser = cast(Fuser, part.component)
+    try:
+        return fuser.spec({name: FeatureSpec(dim=1, tokens=1) for name in fuser.inputs or encoders}) is None
+    except Exception:
+        return False
+
+
+def _streams_of(part: Part, path: str, node: Node, problems: Problems) -> list[str]:
+    try:
+        return list(dict.fromkeys(cast(Prompter, part.component).streams()))
+    except Exception as error:
+        problems.add(path, node, f"prompter {part.name!r} cannot say its streams: {type(error).__name__}: {error}")
+        return []
+
+
+def _prompters(given: Mapping[str, Any], root: Node) -> Iterator[tuple[str, Node, Part]]:
+    stages = root.get("stages")
+    by_id = {stage.id: stage for stage in given["stages"]}
+    for index, node in enumerate(stages.value if stages is not None and isinstance(stages.value, list) else []):
+        identity, prompter = node.get("id"), node.get("prompter")
+        stage: Stage | None = by_id.get(identity.value) if identity is not None else None
+        if stage is not None and prompter is not None:
+            yield f"stages.{index}.prompter", prompter, stage.prompter
+    evaluate: Evaluate | None = given["evaluate"]
+    if evaluate is not None and evaluate.prompter is not None:
+        node = root.value["evaluate"].value["prompter"]
+        yield "evaluate.prompter", node, evaluate.prompter
+
+
+def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+    stages, evaluate = root.get("stages"), root.get("evaluate")
+    has_stages = stages is not None and bool(stages.value)
+    evaluates = evaluate is not None and evaluate.value is not None
+    backbone = root.get("backbone")
+    if (has_stages or evaluates) and (backbone is None or backbone.value is None):
+        who = "stages" if has_stages else "evaluate"
+        problems.add("backbone", backbone, f"is missing, and {who} needs one: backbone: {{name: ...}}")
+    if evaluates and not has_stages and evaluate is not None and evaluate.get("prompter") is None:
+        problems.add("evaluate.prompter", evaluate, "is missing: there are no stages whose prompter it could take")
+
+
+def _check_trainable(
+    given: Mapping[str, Any], connectors: list[str], fusers: list[str], root: Node, problems: Problems
+) -> None:
+    tuning: Tuning | None = given["tuning"]
+    known = [*(f"connectors.{name}" for name in connectors), *(f"fusers.{name}" for name in fusers)]
+    if _keys(root, "backbone"):
+        known = ["backbone", *known]
+    stages = root.get("stages")
+    for index, stage in enumerate(stages.value if stages is not None and isinstance(stages.value, list) else []):
+        node = stage.get("trainable")
+        if node is None or not isinstance(node.value, list):
+            continue
+        path = f"stages.{index}.trainable"
+        if not node.value:
+            problems.add(path, node, "is empty, so the stage would train nothing; leave it out to train everything")
+        for pattern in (item.value for item in node.value):
+            if not isinstance(pattern, str):
+                continue
+            if not any(fnmatchcase(name, pattern) for name in known):
+                problems.add(path, node, f"nothing is called {pattern!r}.{did_you_mean(pattern, known)} What can be "
+                             f"trained: {', '.join(known) or 'nothing'}")  # fmt: skip
+            elif pattern == "backbone" and tuning is not None and tuning.name == "frozen":
+                problems.add(path, node, "names the backbone, whose tuning is frozen; set backbone.tuning.name=lora")
+
+
+def _keys(root: Node, section: str) -> list[str]:
+    node = root.get(section)
+    return list(node.value) if node is not None and isinstance(node.value, dict) else []
+
+
+def _at(root: Node, section: str, key: str) -> Node | None:
+    node = root.get(section)
+    return node.get(key) if node is not None else None

@@ -1,0 +1,45 @@
+"""A recipe from a file or a name, with the command line over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from merc.recipe.build import Builder
+from merc.recipe.document import Node
+from merc.recipe.find import locate
+from merc.recipe.inherit import apply_overrides, read_with_parents
+from merc.recipe.problems import Problems, join
+from merc.recipe.references import References
+from merc.recipe.schema import Recipe
+
+TO_FILL_IN = "???"
+
+
+def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, resolve and check a recipe: a path or the name of a shipped one, with ``key=value`` overrides over it.
+
+    Nothing heavy is imported for it. Raises ManyErrors with everything that is wrong with its values, and MercError
+    for a file that is not there or is no YAML.
+    """
+    place = locate(path_or_name)
+    problems = Problems()
+    tree, wrong = apply_overrides(read_with_parents(place), overrides)
+    problems.errors += wrong
+    tree = References(_ask(tree, "", problems), problems).resolved()
+    recipe = Builder(tree, problems).build(place.name)
+    problems.raise_any(place.shown)
+    assert recipe is not None
+    return recipe
+
+
+def _ask(node: Node, path: str, problems: Problems) -> Node:
+    """Report the values that the recipe leaves to its user, written ``???``."""
+    if isinstance(node.value, dict):
+        return node.with_children({key: _ask(child, join(path, key), problems) for key, child in node.value.items()})
+    if isinstance(node.value, list):
+        return node.with_children([_ask(child, join(path, i), problems) for i, child in enumerate(node.value)])
+    if node.value == TO_FILL_IN:
+        problems.add(path, node, f"is left to you; give it on the command line: {path}=...")
+        return replace(node, broken=True)
+    return node

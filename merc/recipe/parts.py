@@ -1,0 +1,219 @@
+"""Sections of a recipe to components: names looked up, parameters checked, defaults filled in and said to be so."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import PydanticUserError
+
+from merc.errors import MercError, did_you_mean
+from merc.recipe.document import Node
+from merc.recipe.problems import Problems, join
+from merc.recipe.schema import Part
+from merc.recipe.values import convert_node, plain, record, wants
+from merc.registry import get_registry
+
+
+class Sections:
+    """Turns sections into parts, and keeps what was resolved and where each value came from.
+
+    A method that found something wrong has reported it to ``problems`` and gives None.
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.sources: dict[str, str] = {}
+
+    def part(self, kind: str, node: Node, path: str, apart: Sequence[str] = ()) -> tuple[Part | None, dict[str, Any]]:
+        """A ``name:`` plus parameters section as a component, and how it is recorded.
+
+        ``apart`` are keys of the section that are no parameters (a backbone's tuning).
+        """
+        name = self._name(kind, node, path)
+        if name is None:
+            return None, {}
+        try:
+            component_class = get_registry().resolve(kind, name)
+        except MercError as error:
+            self.problems.add(join(path, "name"), node.get("name"), str(error))
+            return None, {}
+        self.sources[join(path, "name")] = node.value["name"].origin.where
+        owner = f"{kind} {name!r}"
+        values, recorded = self.fill(component_class, node, path, owner, apart=("name", *apart))
+        if values is None:
+            return None, {}
+        try:
+            component = component_class(**values)
+        except (ValueError, MercError) as error:
+            self.problems.add(path, node, f"{owner}: {error}")
+            return None, {}
+        except Exception as error:
+            self.problems.add(
+                path, node, f"{owner} cannot be made; {_fault(kind, name)}: {type(error).__name__}: {error}"
+            )
+            return None, {}
+        # What the component holds counts, so that __post_init__ may put a value into its usual form.
+        params = {key: plain(getattr(component, key)) for key in values}
+        return Part(name=name, params=params, component=component), {"name": name, **recorded}
+
+    def fill(
+        self, made: type, node: Node, path: str, owner: str, apart: Sequence[str] = ()
+    ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """The fields of a dataclass from a section: their values, and how they are recorded.
+
+        ``apart`` are keys, and fields, that are seen to elsewhere.
+        """
+        try:
+            hints = typing.get_type_hints(made, include_extras=True)
+        except Exception as error:
+            self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {error}")
+            return None, {}
+        fields = {f.name: f for f in dataclasses.fields(made) if f.init and f.name not in apart}
+        fine = True
+        for key, child in node.value.items():
+            if key not in fields and key not in apart:
+                self._unknown(key, child, node, path, owner, fields)
+                fine = False
+        values: dict[str, Any] = {}
+        recorded: dict[str, Any] = {}
+        for key, field in fields.items():
+            here, child = join(path, key), node.get(key)
+            if child is None:
+                if not _has_default(field):
+                    self.problems.add(here, node, f"is required by {owner}: {wants(hints[key])}")
+                    fine = False
+                    continue
+                values[key] = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+                recorded[key] = record(values[key], None)
+                self._source(here, recorded[key], None, owner)
+                continue
+            try:
+                values[key], child = convert_node(hints[key], child, here, self.problems)
+            except PydanticUserError as error:
+                message = str(error).splitlines()[0]
+                self.problems.add(here, child, f"the type of {owner}'s {key!r} cannot be checked: {message}")
+                child = replace(child, broken=True)
+            if child.broken:
+                fine = False
+                continue
+            recorded[key] = record(values[key], child)
+            self._source(here, recorded[key], child, owner)
+        return (values if fine else None), recorded
+
+    def section(self, made: type, node: Node | None, path: str, owner: str, apart: Sequence[str] = ()) -> Any:
+        """A section of fixed keys: its values, and how they are recorded; ``(None, {})`` if something is wrong."""
+        if node is not None and not self.is_mapping(node, path):
+            return None, {}
+        if node is None:
+            empty = {f.name: record(getattr(made(), f.name), None) for f in dataclasses.fields(made)}
+            recorded = {key: value for key, value in empty.items() if key not in apart}
+            for key, value in recorded.items():
+                self._source(join(path, key), value, None, owner)
+            return {key: getattr(made(), key) for key in recorded}, recorded
+        values, recorded = self.fill(made, node, path, owner, apart)
+        return values, recorded
+
+    def make(self, made: type, values: Mapping[str, Any] | None, node: Node | None, path: str) -> Any:
+        """The dataclass of checked values, or None, with its own complaint reported."""
+        if values is None:
+            return None
+        try:
+            return made(**values)
+        except ValueError as error:
+            self.problems.add(path, node, str(error))
+            return None
+
+    def is_mapping(self, node: Node, path: str) -> bool:
+        """Whether a node is a section; reported if not."""
+        if node.broken:
+            return False
+        if not isinstance(node.value, dict):
+            given = "null" if node.value is None else repr(node.plain())
+            self.problems.add(path, node, f"wants a section of keys and values; given {given}")
+            return False
+        return True
+
+    def _name(self, kind: str, node: Node, path: str) -> str | None:
+        if node.broken:
+            return None
+        registered = ", ".join(get_registry().names(kind)) or "none is installed"
+        if not isinstance(node.value, dict):
+            given = node.plain()
+            hint = f"; write {path}={{name: {given}}}" if isinstance(given, str) else ""
+            shown = "null" if given is None else repr(given)
+            self.problems.add(path, node, f"wants a section with 'name' and parameters; given {shown}{hint}")
+            return None
+        name = node.get("name")
+        if name is None:
+            meant = next((key for key in node.value if did_you_mean(key, ["name"])), None)
+            if meant is not None:
+                self.problems.add(join(path, meant), node.get(meant), "unknown key. Did you mean 'name'?")
+            else:
+                self.problems.add(path, node, f"has no 'name'; it names a {kind}: {registered}")
+            return None
+        if name.broken:
+            return None
+        if not isinstance(name.value, str):
+            self.problems.add(
+                join(path, "name"), name, f"wants the name of a {kind}: {registered}; given {name.plain()!r}"
+            )
+            return None
+        return name.value
+
+    def _unknown(
+        self, key: str, child: Node, node: Node, path: str, owner: str, fields: Mapping[str, dataclasses.Field[Any]]
+    ) -> None:
+        name = node.get("name")
+        here = join(path, key)
+        if name is not None and name.before is not None and child.origin.kind != "command line":
+            needed = [f"{f.name}: ..." for f in fields.values() if not _has_default(f)]
+            whole = ", ".join([f"name: {name.plain()}", *needed])
+            self.problems.add(
+                here, child, f"was given for {name.before!r}, and {owner} does not take it; give the whole section: "
+                f"{path}={{{whole}}}",
+            )  # fmt: skip
+            return
+        takes = f"It takes: {', '.join(fields)}" if fields else "It takes no parameters"
+        self.problems.add(here, child, f"{owner} takes no {key!r}.{did_you_mean(key, fields)} {takes}")
+
+    def _source(self, path: str, recorded: Any, node: Node | None, owner: str) -> None:
+        if isinstance(recorded, dict) and recorded:
+            for key, value in recorded.items():
+                inside = node.get(key) if node else None
+                self._source(join(path, key), value, inside or node if node else None, owner)
+            return
+        self.sources[path] = f"default of {owner}" if node is None else self.where(node)
+
+    def where(self, node: Node) -> str:
+        """Where a value came from; a list whose items the command line changed says so."""
+        changed = node.origin.kind != "command line" and any(n.origin.kind == "command line" for n in node.nodes())
+        return node.origin.where + (", changed on the command line" if changed else "")
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted paths of a recorded recipe and their values; a list of plain values counts as one value.
+
+    >>> list(leaves({"seed": 0, "stages": [{"id": "a"}], "labels": ["joy"]}))
+    [('seed', 0), ('stages.0.id', 'a'), ('labels', ['joy'])]
+    """
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, join(path, key))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, join(path, index))
+    else:
+        yield path, value
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _fault(kind: str, name: str) -> str:
+    plugin = get_registry().owner(kind, name)
+    return f"this is a fault of {plugin.distribution} {plugin.version}"
