@@ -22,9 +22,9 @@ class Browse:
 def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conversation], labels: LabelSpace) -> Browse:
     """Join predictions with the conversations that they are about.
 
-    Conversations stand in the order of the predictions, those of the test split first. An utterance without a prediction stays in its conversation,
-    as context; a conversation without any is left out. Predictions whose utterance is not among the conversations
-    are kept, without their text, and counted in the notes.
+    Conversations stand in the order of the predictions, those of the test split first. An utterance without a
+    prediction stays in its conversation, as context; a conversation without any is left out. Predictions whose
+    utterance is not among the conversations are kept, without their text, and counted in the notes.
 
     The value: ``labels``; ``splits``; ``streams`` (those that some utterance lacked); ``conversations``, each with
     ``id``, ``split`` and ``turns``. A turn has ``id``, ``text`` (null when unknown), and where there is one:

@@ -1,0 +1,57 @@
+"""``merc report``: make the report of a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from merc.errors import MercError
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Changes to the run's recipe, where its data moved (data_root=...)."
+        ),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Do without the corpus: predictions are shown without their texts.")
+    ] = False,
+) -> None:
+    """Make report.html of a run directory again, from what the directory holds.
+
+    The texts of the utterances are read from the corpus that the run's recipe names.
+    """
+    from merc.conversation import Conversation, LabelSpace
+    from merc.evaluation.report import write_report
+    from merc.evaluation.run_files import labels_of, read_run
+
+    files = read_run(run)
+    conversations: list[Conversation] = []
+    if not no_texts:
+        conversations = _conversations(run, overrides or [])
+    path = write_report(run, conversations, LabelSpace(labels_of(files)))
+    typer.echo(str(path))
+
+
+def _conversations(run: Path, overrides: list[str]) -> list[Conversation]:
+    from merc.components import Corpus
+    from merc.conversation import Conversation
+    from merc.recipe import load_recipe
+
+    if not (run / "recipe.yaml").is_file():
+        raise MercError(f"{run}/recipe.yaml is not there, so the corpus is unknown; --no-texts does without it")
+    try:
+        recipe = load_recipe(str(run / "recipe.yaml"), overrides)
+        corpus = recipe.corpus.component
+        assert isinstance(corpus, Corpus)
+        return list[Conversation](corpus.load().conversations)
+    except MercError as error:
+        raise MercError(
+            f"{error}\nThe report needs the corpus for the texts. If it moved, say where: merc report {run} data_root=...; "
+            "--no-texts makes the report without them."
+        ) from error
