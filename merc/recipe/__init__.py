@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from merc.recipe.copying import copy_recipe
 from merc.recipe.dump import dump_recipe, write_recipe
 from merc.recipe.find import locate, shipped_folder, shipped_recipes
 from merc.recipe.load import load_recipe
+from merc.recipe.needs import Summary, summarize
 from merc.recipe.parts import leaves
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
 
 __all__ = [
-    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Tuning", "dump_recipe", "leaves",
-    "load_recipe", "locate", "shipped_folder", "shipped_recipes", "write_recipe",
+    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Tuning", "copy_recipe",
+    "dump_recipe", "leaves", "load_recipe", "locate", "shipped_folder", "shipped_recipes", "summarize", "write_recipe",
 ]  # fmt: skip

@@ -70,6 +70,8 @@ class Builder:
         node = self.root.get(key)
         if node is None or (node.value is None and default is None):
             self.recorded[key] = default
+            if default not in (None, ""):
+                self.sections.sources[key] = "default"
             return default
         value, node = convert_node(annotation, node, key, self.problems)
         if not node.broken:
@@ -150,8 +152,10 @@ class Builder:
             self.sections.sources.pop(join(path, key), None)
             child = node.get(key) if node else None
             if child is not None:
-                self.problems.add(join(path, key), child, f"belongs to tuning 'lora', and tuning is {values['name']!r} "
-                                  f"here; take it out, or give the whole section: {path}={{name: {values['name']}}}")  # fmt: skip
+                name = values["name"]
+                text = f"belongs to tuning 'lora', and tuning is {name!r} here; "
+                text += f"take it out, or give the whole section: {path}={{name: {name}}}"
+                self.problems.add(join(path, key), child, text)
         return self.sections.make(Tuning, values, node, path), {"name": recorded["name"]}
 
     def named(self, section: str, kind: str) -> dict[str, Part]:
@@ -215,8 +219,9 @@ class Builder:
             elif key == "id":
                 self._value("id", str, child, path, values, recorded)
                 if "id" in values and not _STAGE_ID.fullmatch(values["id"]):
-                    self.problems.add(join(path, "id"), child, f"becomes a folder's name, so it has letters, digits, "
-                                      f"'-', '_' and '.' only, a letter or digit first; given {values['id']!r}")  # fmt: skip
+                    text = "becomes a folder's name, so it has letters, digits, '-', '_' and '.' only, "
+                    text += f"a letter or digit first; given {values['id']!r}"
+                    self.problems.add(join(path, "id"), child, text)
             else:
                 part, recorded[key] = self.sections.part(key, child, join(path, key))
                 if part is not None:

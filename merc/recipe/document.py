@@ -46,11 +46,16 @@ class Node:
         """The child at a key, or None."""
         return self.value.get(key) if isinstance(self.value, dict) else None
 
+    def walk(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """This node and all below it, with their dotted paths."""
+        yield path, self
+        if isinstance(self.value, dict | list):
+            for key, child in self.value.items() if isinstance(self.value, dict) else enumerate(self.value):
+                yield from child.walk(f"{path}.{key}" if path else str(key))
+
     def nodes(self) -> Iterator[Node]:
         """This node and all below it."""
-        yield self
-        for child in _children(self.value):
-            yield from child.nodes()
+        return (node for _, node in self.walk())
 
     def plain(self) -> Any:
         """The value without its marks."""
@@ -65,16 +70,9 @@ class Node:
         return replace(self, value=value)
 
 
-def _children(value: Any) -> Iterator[Node]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
-
-
 def short(path: Path) -> str:
     """A path as messages show it: relative to the current folder where it lies below it."""
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.normpath(Path.cwd() / path))
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -129,9 +127,7 @@ def read_override(text: str) -> tuple[list[str], Node]:
     shown = f"{text!r}"
     root = _compose(value, shown)
     if root is None:
-        raise MercError(
-            f"{shown}: the value is missing, '#' begins a comment; put the value in quotes: {key}=\"'...'\""
-        )
+        raise MercError(f"{shown}: '#' begins a comment, so there is no value; put it in quotes: {key}=\"'...'\"")
     if value[root.end_mark.index :].lstrip().startswith("#"):
         raise MercError(f"{shown}: what follows '#' is a comment; put the value in quotes: {key}=\"'...'\"")
     _check_tree(root, shown)
@@ -206,8 +202,8 @@ def _check_tree(root: yaml.Node, shown: str) -> None:
                 OmegaConf.create({"value": node.value})
             except OmegaConfBaseException as error:
                 errors.append(
-                    f"{where}: the reference in {node.value!r} cannot be read ({_first_line(error)}); write ${{key}} or "
-                    "${env:NAME}, and \\${ for the characters themselves"
+                    f"{where}: the reference in {node.value!r} cannot be read ({_first_line(error)}); "
+                    "write ${key} or ${env:NAME}, and \\${ for the characters themselves"
                 )
 
     visit(root, "", ())

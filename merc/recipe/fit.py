@@ -39,9 +39,10 @@ def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
     for path, node, part in _prompters(given, root):
         for stream in _streams_of(part, path, node, problems):
             if stream not in streams:
-                listed = f" The streams are: {', '.join(streams)}" if streams else " The recipe has no encoders"
-                problems.add(path, node, f"prompter {part.name!r} uses the stream {stream!r}, which no encoder or fuser "
-                             f"gives.{did_you_mean(stream, streams)}{listed}")  # fmt: skip
+                hint = did_you_mean(stream, streams)
+                hint += f" The streams are: {', '.join(streams)}" if streams else " The recipe has no encoders"
+                text = f"prompter {part.name!r} uses the stream {stream!r}, which no encoder or fuser gives.{hint}"
+                problems.add(path, node, text)
             elif stream not in connectors:
                 problems.add(
                     join("connectors", stream), root.get("connectors"),

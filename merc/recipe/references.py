@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,7 +113,7 @@ class References:
             self._no_data_root(node, path)
             return lost
         if found is None:
-            known = [key for key, _ in _walk(self.root, "")]
+            known = [key for key, _ in self.root.walk() if key]
             self.problems.add(path, node, f"${{{name}}}: the recipe has no {name!r}.{did_you_mean(name, known)}")
             return lost
         return self._fill(found, name, (*above, path))
@@ -180,17 +179,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def _walk(node: Node, path: str) -> Iterator[tuple[str, Node]]:
-    if path:
-        yield path, node
-    children = (
-        node.value.items()
-        if isinstance(node.value, dict)
-        else enumerate(node.value)
-        if isinstance(node.value, list)
-        else ()
-    )
-    for key, child in children:
-        yield from _walk(child, join(path, key))

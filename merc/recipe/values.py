@@ -239,7 +239,9 @@ def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
         if Path not in members or str in members or node.value in [c for m in members for c in _choices(m)]:
             return node
         return absolute(node, path, problems)
-    annotation = _without_none(annotation)
+    # Of a union, the type that a list or a mapping can be.
+    fitting = [member for member in _members(annotation) if _holds(member, node.value)]
+    annotation = fitting[0] if len(fitting) == 1 else annotation
     if isinstance(node.value, list):
         return node.with_children(
             [_anchor(_descend(annotation, [i])[0], n, join(path, i), problems) for i, n in enumerate(node.value)]
@@ -249,6 +251,13 @@ def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
             {k: _anchor(_descend(annotation, [k])[0], n, join(path, k), problems) for k, n in node.value.items()}
         )
     return node
+
+
+def _holds(annotation: Any, value: Any) -> bool:
+    container = typing.get_origin(annotation) or annotation
+    if dataclasses.is_dataclass(container) or not isinstance(container, type) or issubclass(container, Mapping):
+        return isinstance(value, dict) and container is not Literal
+    return isinstance(value, list) and issubclass(container, Sequence | set | frozenset) and container is not str
 
 
 def _bare(annotation: Any) -> Any:

@@ -1,0 +1,21 @@
+"""``merc copy``: a copy of a recipe, to change it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes with merc.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The new file, or a folder that is there.")],
+) -> None:
+    """Copy a recipe, to change it. Nothing is overwritten."""
+    from merc.recipe import copy_recipe
+
+    made, notes = copy_recipe(recipe, dest)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{made} is yours to change; check it with: merc validate {made}")

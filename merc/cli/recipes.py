@@ -1,0 +1,27 @@
+"""``merc recipes``: the recipes that come with merc."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def command(as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a list.")] = False) -> None:
+    """List the recipes that come with merc, and what each needs."""
+    from merc.recipe import shipped_recipes, summarize
+
+    found = [summarize(str(file)) for file in shipped_recipes().values()]
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        typer.echo("no recipes came with this installation of merc", err=True)
+    for one in found:
+        typer.echo(f"{one.name}: {one.title}" if one.title else one.name)
+        if one.error:
+            typer.echo(f"  cannot be read: {one.error}")
+        for need in one.needs:
+            typer.echo(f"  needs {need}")

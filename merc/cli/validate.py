@@ -1,0 +1,27 @@
+"""``merc validate``: everything that is wrong with a recipe, at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes with merc.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to set over the recipe's.")
+    ] = None,
+) -> None:
+    """Check a recipe, and list everything that is wrong with it. Neither data nor weights are read."""
+    from merc.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    said = [f"corpus {loaded.corpus.name}"]
+    if loaded.backbone is not None:
+        said.append(f"backbone {loaded.backbone.name} ({loaded.tuning.name})")
+    if loaded.encoders:
+        said.append(f"encoders {', '.join(loaded.encoders)}")
+    if loaded.stages:
+        said.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
+    typer.echo(f"{recipe} is valid: {'; '.join(said)}")
