@@ -1,1 +1,7 @@
-"""The feature store and the pass that fills it."""
+"""The feature store, and the pass that fills it."""
+
+from merc.features.encode import encode
+from merc.features.store import FeatureStore
+from merc.features.table import FeatureTable
+
+__all__ = ["FeatureStore", "FeatureTable", "encode"]

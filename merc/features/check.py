@@ -1,0 +1,46 @@
+"""The contract that every encoder's answer is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from merc.components.encoder import CannotEncode, Features
+from merc.errors import MercError
+
+if TYPE_CHECKING:
+    from merc.features.plan import Stream
+
+
+def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Features | CannotEncode]:
+    """The answer of an encoder to a batch; raises MercError, naming encoder and utterance, where it breaks the
+    contract: one array ``[tokens, dim]`` float32 an utterance, finite, as its spec says."""
+    who = f"encoder {stream.part!r} (stream {stream.name!r})"
+    if not isinstance(given, Sequence | np.ndarray) or len(given) != len(utterances):
+        count = len(given) if hasattr(given, "__len__") else type(given).__name__
+        raise MercError(f"{who} gave {count} answers for {len(utterances)} clips, beginning with {utterances[0]!r}")
+    return [_one(f"{who}, utterance {u!r}", stream, value) for u, value in zip(utterances, given, strict=True)]
+
+
+def _one(where: str, stream: Stream, value: object) -> Features | CannotEncode:
+    spec = stream.encoder.spec()
+    if isinstance(value, CannotEncode):
+        return value
+    if not isinstance(value, np.ndarray):
+        raise MercError(f"{where}: it gave a {type(value).__name__}; a numpy array or CannotEncode is wanted")
+    if value.dtype != np.float32:
+        raise MercError(f"{where}: its features are {value.dtype}; float32 is wanted")
+    if value.ndim != 2 or value.shape[1] != spec.dim:
+        raise MercError(f"{where}: its features are of shape {list(value.shape)}; [tokens, {spec.dim}] is wanted")
+    if not len(value):
+        raise MercError(f"{where}: it gave no token; it should give CannotEncode with the reason instead")
+    if spec.tokens is not None and len(value) > spec.tokens:
+        raise MercError(f"{where}: it gave {len(value)} tokens; its spec says at most {spec.tokens}")
+    if not np.isfinite(value).all():
+        raise MercError(
+            f"{where}: {int((~np.isfinite(value)).sum())} of its {value.size} numbers are not finite; where a clip has "
+            "no features it should give CannotEncode with the reason"
+        )
+    return value

@@ -1,0 +1,55 @@
+"""The key of a feature: all that its numbers depend on, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from merc.components.encoder import Encoder, Frames, Words
+from merc.errors import MercError
+from merc.media import MEDIA_VERSION
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is encoded: the hash of a file and the span within it, or a text."""
+
+    content: str
+    start: float | None = None
+    end: float | None = None
+
+
+def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
+    """All of an encoder that its numbers depend on, as plain values."""
+    kind = type(encoder)
+    sampling = encoder.sampling()
+    return {
+        "encoder": name.rpartition("/")[2],
+        "class": f"{kind.__module__}:{kind.__qualname__}",
+        "version": encoder.version,
+        "parameters": asdict(encoder),
+        "sampling": [type(sampling).__name__, asdict(sampling)],
+        "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
+    }
+
+
+def key_of(source: Source, recipe: Mapping[str, Any], encoder: Encoder, seed: int, draw: int) -> str:
+    """64 hexadecimal digits. The seed counts only where it is used, so that other seeds find the same features."""
+    sampling = encoder.sampling()
+    random = isinstance(sampling, Frames) and sampling.strategy == "random"
+    whole = {
+        **recipe,
+        "source": ["text" if isinstance(sampling, Words) else "file", source.content, source.start, source.end],
+        "random": [seed, draw] if random else None,
+    }
+    try:
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=False, allow_nan=True)
+    except TypeError as error:
+        raise MercError(
+            f"encoder {recipe['encoder']!r}: its parameters must be plain values to be kept by in the feature store "
+            f"({error})"
+        ) from None
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,45 @@
+"""Sentences about what was encoded with less than was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from merc.features.plan import Plan, Stream
+
+_NAMED = 5
+
+
+def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
+    """What is to be said of a pass: damaged files, clips that are too short, and remarks on single clips."""
+    notes = []
+    if plan.damaged:
+        files, were = _count(len(plan.damaged), "feature file was", "feature files were")
+        notes.append(f"{files} {were} damaged and encoded again: {_some(plan.damaged)}")
+    for name, stream in streams.items():
+        short: list[str] = []
+        remarks: dict[str, list[str]] = {}
+        for (where, utterance), found in plan.places.items():
+            entry = plan.entries.get(str(found[0])) if where == name else None
+            if entry is None:
+                continue
+            if stream.least is not None and entry.frames is not None and entry.frames < stream.least:
+                short.append(f"{utterance} ({entry.frames})")
+            for remark in entry.remarks:
+                remarks.setdefault(remark, []).append(utterance)
+        if short and stream.least is not None:
+            clips, have = _count(len(short), "clip has", "clips have")
+            frames = "frame" if stream.least == 1 else "frames"
+            notes.append(f"{name}: {clips} {have} fewer than {stream.least} {frames}: {_some(short)}")
+        for remark, utterances in sorted(remarks.items()):
+            notes.append(f"{name}: {_some(utterances)}: {remark}")
+    return notes
+
+
+def _count(number: int, one: str, many: str) -> tuple[str, str]:
+    noun, verb = (one if number == 1 else many).rsplit(" ", 1)
+    return f"{number} {noun}", verb
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

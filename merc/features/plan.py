@@ -1,0 +1,185 @@
+"""What has to be encoded: every wanted feature once, grouped so that a file is decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from merc.components.encoder import CannotEncode, Encoder, Frames, TextClip, Waveform, Words
+from merc.conversation import Conversation, Utterance
+from merc.errors import MercError
+from merc.features.hashes import Hashes
+from merc.features.key import Source, key_of, recipe_of
+from merc.features.store import Damaged, Entry, FeatureStore
+from merc.media import Want
+from merc.media.decode import locate, words
+
+if TYPE_CHECKING:
+    from merc.recipe import Part
+
+# The spans of one file that are decoded in one go; their clips are in memory together.
+_SPANS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """An encoder under the name that it has in the recipe."""
+
+    name: str
+    part: str
+    encoder: Encoder
+    sampling: Frames | Waveform | Words
+    recipe: Mapping[str, Any]
+
+    @property
+    def draws(self) -> int:
+        """How many different draws of an utterance are kept."""
+        return self.sampling.draws if isinstance(self.sampling, Frames) else 1
+
+    @property
+    def least(self) -> int | None:
+        """How many frames it asks for; ``None`` where it asks for none."""
+        return self.sampling.count if isinstance(self.sampling, Frames) else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One feature: its key, its stream, the utterance that is named when something is wrong with it, and what is
+    encoded: a text, or something wanted of a file."""
+
+    key: str
+    stream: str
+    utterance: str
+    text: str | None = None
+    want: Want | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Jobs that one decode of a file serves. ``name`` says which, to other processes too."""
+
+    name: str
+    path: Path
+    content: str
+    jobs: tuple[Job, ...]
+
+
+@dataclass(eq=False)
+class Plan:
+    """Every wanted feature: where it belongs, the jobs by key, what of them is in the store, and what is not."""
+
+    places: dict[tuple[str, str], tuple[str | CannotEncode, ...]] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+    def tasks(self) -> Iterator[Task]:
+        """The files to decode, for the jobs that the store lacks."""
+        by_file: dict[str, dict[tuple[float, float], list[Job]]] = {}
+        for job in self.jobs.values():
+            if job.want is not None:
+                span = (job.want.start or 0.0, float("inf") if job.want.end is None else job.want.end)
+                by_file.setdefault(self.contents[job.key], {}).setdefault(span, []).append(job)
+        for content, spans in by_file.items():
+            # Cut by all spans of the file, those that are done included, so that every process cuts alike.
+            ordered = iter(sorted(spans))
+            while chunk := list(islice(ordered, _SPANS)):
+                jobs = tuple(job for span in chunk for job in spans[span] if job.key not in self.entries)
+                if jobs:
+                    yield Task(f"{content}/{chunk[0]}", self.files[content], content, jobs)
+
+    def texts(self) -> list[Job]:
+        """The texts that the store lacks."""
+        return [job for job in self.jobs.values() if job.text is not None and job.key not in self.entries]
+
+
+def streams_of(encoders: Mapping[str, Part]) -> dict[str, Stream]:
+    """The encoders of a recipe; raises MercError for a component of another kind."""
+    found = {}
+    for name, part in encoders.items():
+        encoder = part.component
+        if not isinstance(encoder, Encoder):
+            raise MercError(f"encoders.{name}: {part.name!r} is a {type(encoder).kind}, not an encoder")
+        found[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe_of(part.name, encoder))
+    return found
+
+
+def plan(
+    store: FeatureStore,
+    streams: Mapping[str, Stream],
+    conversations: Sequence[Conversation],
+    seed: int,
+    hashes: Hashes,
+    workers: int,
+    progress: Callable[[float, str], None],
+) -> Plan:
+    """Find out what is wanted, what is there and what is not. Reads no media but to hash them."""
+    made = Plan()
+    utterances = [u for c in conversations for u in c.utterances]
+    located = {
+        (stream.name, at): words(utterance)
+        if isinstance(stream.sampling, Words)
+        else locate(utterance, stream.sampling)
+        for stream in streams.values()
+        for at, utterance in enumerate(utterances)
+    }
+    paths = [found for found in located.values() if isinstance(found, Path)]
+    content = hashes.of(paths, workers, lambda done, all_: progress(0.0, f"reading file {done + 1} of {all_}"))
+    for (name, at), found in located.items():
+        utterance = utterances[at]
+        known = content[found] if isinstance(found, Path) else found
+        keys: list[str | CannotEncode] = []
+        for draw in range(streams[name].draws):
+            if isinstance(known, CannotEncode):
+                keys.append(known)
+            else:
+                file = found if isinstance(found, Path) else None
+                keys.append(_add(made, streams[name], utterance, known, file, seed, draw))
+        if made.places.setdefault((name, utterance.id), tuple(keys)) != tuple(keys):
+            raise MercError(
+                f"two utterances have the id {utterance.id!r} and are not the same; every utterance of a corpus needs "
+                "an id of its own"
+            )
+    for key in made.jobs:
+        look(store, made, key)
+    return made
+
+
+def _add(
+    made: Plan, stream: Stream, utterance: Utterance, known: str | TextClip, file: Path | None, seed: int, draw: int
+) -> str:
+    """Add one feature to the plan, and give its key."""
+    source = Source(known.text) if isinstance(known, TextClip) else Source(known, utterance.start, utterance.end)
+    key = key_of(source, stream.recipe, stream.encoder, seed, draw)
+    if key not in made.jobs:
+        if file is not None and not isinstance(stream.sampling, Words):
+            want = Want(stream.sampling, utterance.start, utterance.end, draw)
+            made.jobs[key] = Job(key, stream.name, utterance.id, want=want)
+            made.files.setdefault(source.content, file)
+            made.contents[key] = source.content
+        else:
+            made.jobs[key] = Job(key, stream.name, utterance.id, text=source.content)
+    return key
+
+
+def look(store: FeatureStore, made: Plan, key: str) -> bool:
+    """Whether a feature is in the store now; a damaged one is noted and removed."""
+    try:
+        entry = store.look(key)
+    except Damaged as error:
+        made.damaged.append(f"{store.path(key)} ({error})")
+        store.path(key).unlink(missing_ok=True)
+        return False
+    if entry is not None:
+        made.entries[key] = entry
+    return entry is not None
+
+
+def without(task: Task, keys: Mapping[str, Entry]) -> Task:
+    """The same task less what is there by now."""
+    return replace(task, jobs=tuple(job for job in task.jobs if job.key not in keys))

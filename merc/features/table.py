@@ -1,0 +1,34 @@
+"""What the pass gives: where the features of every utterance are, and what could not be encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from merc.components.encoder import CannotEncode, Features
+from merc.features.store import FeatureStore
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Features by stream and utterance. They stay in the store until they are asked for.
+
+    ``missing`` gives the reason for every (stream, utterance id) without features; ``notes`` are sentences for the
+    user; ``encoded`` counts by stream what this pass computed, the rest having been in the store.
+    """
+
+    store: FeatureStore
+    places: Mapping[tuple[str, str], tuple[str | CannotEncode, ...]]
+    missing: Mapping[tuple[str, str], str]
+    notes: Sequence[str] = ()
+    encoded: Mapping[str, int] = field(default_factory=dict)
+
+    def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | CannotEncode:
+        """Features ``[tokens, dim]`` float32, or the reason why there are none.
+
+        ``draw`` counts on for ever, an epoch say; the draws that are kept are taken in turn. Raises MercError when a
+        file of the store is damaged, and KeyError for an utterance that was not in the pass.
+        """
+        draws = self.places[stream, utterance_id]
+        place = draws[draw % len(draws)]
+        return place if isinstance(place, CannotEncode) else self.store.load(place)
