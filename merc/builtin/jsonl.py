@@ -40,7 +40,7 @@ class JsonlCorpus(Corpus):
     All faults of the files come in one MercError, each with its file and line.
     """
 
-    path: str | list[str] | dict[str, str | list[str]]
+    path: Path | list[Path] | dict[str, Path | list[Path]]
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -112,11 +112,11 @@ def _relative(path: Path | None, home: Path) -> str | None:
     return whole.relative_to(home).as_posix() if whole.is_relative_to(home) else whole.as_posix()
 
 
-def _files(path: str | Sequence[str] | Mapping[str, str | Sequence[str]]) -> Iterable[tuple[Path, str | None]]:
-    groups: Iterable[tuple[str | None, str | Sequence[str]]]
+def _files(path: Path | Sequence[Path] | Mapping[str, Path | Sequence[Path]]) -> Iterable[tuple[Path, str | None]]:
+    groups: Iterable[tuple[str | None, Path | Sequence[Path]]]
     groups = path.items() if isinstance(path, Mapping) else [(None, path)]
     for split, names in groups:
-        for name in [names] if isinstance(names, str) else names:
+        for name in [names] if isinstance(names, str | Path) else names:
             yield Path(name).expanduser(), split
 
 

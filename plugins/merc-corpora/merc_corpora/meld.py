@@ -33,7 +33,7 @@ class MeldCorpus(merc.Corpus):
     ``extra`` of an utterance keeps the sentiment, and season, episode and times where the table has them.
     """
 
-    root: str
+    root: Path
 
     def load(self) -> merc.CorpusData:
         """Read the three tables. Raises MercError where a table is not there or cannot be read."""
