@@ -1,1 +1,64 @@
-"""Contract checks that a plugin author subclasses."""
+"""Contract checks: what a plugin author subclasses to know that a component keeps its kind's contract.
+
+A test of a few lines checks shape, type, determinism, independence of the batch, missing modalities, parameters,
+and that the plugin is installed right::
+
+    import merc.testing
+    from merc_loudness.encoder import Loudness
+
+    class TestLoudness(merc.testing.EncoderContract):
+        component = Loudness()
+        name = "loudness"
+
+Each kind has its contract; its class attributes and its methods without ``test_`` may be overridden where the default
+samples don't suit a component. Run it with pytest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from merc.testing.annotator import AnnotatorContract
+    from merc.testing.backbone import BackboneContract
+    from merc.testing.connector import ConnectorContract
+    from merc.testing.contract import ComponentContract
+    from merc.testing.corpus import CorpusContract
+    from merc.testing.encoder import EncoderContract
+    from merc.testing.fuser import FuserContract
+    from merc.testing.metric import MetricContract
+    from merc.testing.prompter import PrompterContract
+    from merc.testing.trainer import TrainerContract
+
+_HOME = {
+    "AnnotatorContract": "annotator",
+    "BackboneContract": "backbone",
+    "ComponentContract": "contract",
+    "ConnectorContract": "connector",
+    "CorpusContract": "corpus",
+    "EncoderContract": "encoder",
+    "FuserContract": "fuser",
+    "MetricContract": "metric",
+    "PrompterContract": "prompter",
+    "TrainerContract": "trainer",
+}
+
+__all__ = [
+    "AnnotatorContract",
+    "BackboneContract",
+    "ComponentContract",
+    "ConnectorContract",
+    "CorpusContract",
+    "EncoderContract",
+    "FuserContract",
+    "MetricContract",
+    "PrompterContract",
+    "TrainerContract",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"merc.testing.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'merc.testing' has no attribute {name!r}")

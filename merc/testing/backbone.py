@@ -1,0 +1,88 @@
+"""The contract of backbones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from merc.components import Backbone
+from merc.testing.contract import ComponentContract, require
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TEXT = "Ann: Why do all your coffee mugs have numbers on the bottom?"
+
+
+class BackboneContract(ComponentContract):
+    """What a backbone must keep. The model is loaded on the CPU, several times: give small parameters if you can."""
+
+    kind = "backbone"
+    component: ClassVar[Backbone]
+
+    def _logits(self, model: Any) -> Tensor:
+        import torch
+
+        ids = torch.tensor([self.component.tokenizer()(TEXT, add_special_tokens=False)["input_ids"]])
+        with torch.inference_mode():
+            embedded = model.get_input_embeddings()(ids)
+            return model(inputs_embeds=embedded).logits  # type: ignore[no-any-return]
+
+    def test_tokenizer_reads_and_writes_text(self) -> None:
+        """Text survives the way to tokens and back, and every token has an embedding."""
+        tokenizer = self.component.tokenizer()
+        ids = tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+        back = tokenizer.decode(ids)
+        require(back.strip() == TEXT, f"{TEXT!r} becomes {back!r} on its way to tokens and back")
+        size = self.component.config().get_text_config().vocab_size
+        require(max(ids) < size, f"the tokenizer gives token {max(ids)} and the model has {size} embeddings")
+
+    def test_config_describes_the_model(self) -> None:
+        """Built from ``config`` on the meta device, the model has the parameters that ``load`` gives."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        with torch.device("meta"):
+            shape = AutoModelForCausalLM.from_config(self.component.config())
+        said = {name: tuple(p.shape) for name, p in shape.named_parameters()}
+        held = {name: tuple(p.shape) for name, p in self.component.load("cpu").named_parameters()}
+        different = sorted(name for name in said.keys() | held.keys() if said.get(name) != held.get(name))
+        require(
+            not different,
+            f"config() of {self.title} describes another model than load() gives; they differ at {different[:3]}",
+        )
+
+    def test_weights_are_held_as_dtype_says(self) -> None:
+        """Every floating-point parameter has the declared type, and the model is in evaluation mode."""
+        import torch
+
+        model = self.component.load("cpu")
+        wanted = getattr(torch, self.component.dtype)
+        for name, parameter in model.named_parameters():
+            require(
+                not parameter.is_floating_point() or parameter.dtype == wanted,
+                f"parameter {name!r} is {parameter.dtype}; dtype: {self.component.dtype} was asked for",
+            )
+        require(not model.training, "load() gives a model in training mode; call .eval() on it")
+
+    def test_embeddings_go_in_and_logits_come_out(self) -> None:
+        """The model takes ``inputs_embeds``, and gives finite logits over its vocabulary."""
+        import torch
+
+        logits = self._logits(self.component.load("cpu"))
+        size = self.component.config().get_text_config().vocab_size
+        require(
+            logits.ndim == 3 and logits.shape[-1] == size,
+            f"logits have shape {list(logits.shape)}; the last axis must be the vocabulary's, {size}",
+        )
+        require(torch.isfinite(logits).all(), "logits hold NaN or infinity")
+
+    def test_loading_again_gives_the_same_model(self) -> None:
+        """The same parameters of the component give the same weights, whatever was random before."""
+        import torch
+
+        first = self._logits(self.component.load("cpu"))
+        torch.rand(3)
+        require(
+            torch.equal(first, self._logits(self.component.load("cpu"))),
+            f"{self.title} gives another model the second time; seed what is random",
+        )

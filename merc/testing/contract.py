@@ -1,0 +1,166 @@
+"""What every component must keep, whatever its kind."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import subprocess
+import sys
+import textwrap
+from dataclasses import MISSING, fields
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from merc.components import Component
+from merc.errors import MercError
+from merc.registry import Registry
+from merc.registry.check import class_fault
+
+HEAVY = ("torch", "transformers", "tensorflow", "jax", "deepspeed")
+
+_PROBE = """
+import importlib.util, sys
+path, name, file, *heavy = sys.argv[1:]
+sys.path[:] = path.split("\\n")
+if importlib.util.find_spec(name.partition(".")[0]) is not None:
+    importlib.import_module(name)
+else:
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+print(*[one for one in heavy if one in sys.modules])
+"""
+
+
+def require(condition: object, message: str) -> None:
+    """Fail the running test with a message unless the condition holds."""
+    __tracebackhide__ = True
+    if not condition:
+        raise AssertionError(message)
+
+
+class ComponentContract:
+    """The base of the contracts. ``component`` is what is checked; ``name``, if given, is the name under which an
+    installed plugin must have registered it (``plugin/name`` where two plugins claim one)."""
+
+    kind: ClassVar[str]
+    component: ClassVar[Any]
+    name: ClassVar[str | None] = None
+
+    @property
+    def title(self) -> str:
+        """How messages name the component."""
+        return type(self.component).__name__
+
+    def test_class_keeps_the_contract_of_its_kind(self) -> None:
+        """A frozen dataclass that derives from its kind's contract and has its methods."""
+        require(isinstance(self.component, Component), "component is an instance: component = YourClass()")
+        fault = class_fault(type(self.component), self.kind)
+        require(fault is None, str(fault))
+
+    def test_parameters_have_defaults(self) -> None:
+        """It can be made without parameters, or with only those that have no default."""
+        cls = type(self.component)
+        bare = {f.name: getattr(self.component, f.name) for f in fields(cls) if _is_required(f)}
+        try:
+            made = cls(**bare)
+        except (TypeError, ValueError, MercError) as error:
+            raise AssertionError(
+                f"{self.title}({', '.join(bare)}) fails with its own defaults: {type(error).__name__}: {error}"
+            ) from error
+        require(made == cls(**bare), f"two {self.title} made with the same parameters are not equal")
+
+    def test_parameters_are_plain_values(self) -> None:
+        """Defaults and values are what YAML can hold, so that recipe.yaml reproduces a run."""
+        for field in fields(self.component):
+            value = getattr(self.component, field.name)
+            require(
+                _is_plain(value),
+                f"parameter {field.name!r} of {self.title} holds {value!r}; parameters are numbers, strings, booleans, "
+                "None, lists and mappings of these",
+            )
+
+    def test_parameters_are_documented(self) -> None:
+        """The docstring of the class names each parameter, or a string beneath the field describes it."""
+        cls = type(self.component)
+        described = _described(cls)
+        missing = [f.name for f in fields(cls) if not _mentions(described, f.name)]
+        require(
+            not missing,
+            f"{self.title} does not describe {', '.join(missing)}; name each parameter in the docstring of the class, "
+            "with what it is and its unit",
+        )
+
+    def test_module_imports_without_torch(self) -> None:
+        """Importing the component's module imports nothing heavy, so that recipes are checked quickly."""
+        module = inspect.getmodule(type(self.component))
+        require(module is not None and module.__file__, f"the module of {self.title} is not a file")
+        assert module is not None
+        path = "\n".join(entry or str(Path.cwd()) for entry in sys.path)
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE, path, module.__name__, str(module.__file__), *HEAVY],
+            capture_output=True,
+            text=True,
+        )
+        require(done.returncode == 0, f"{module.__name__} cannot be imported in a process of its own:\n{done.stderr}")
+        heavy = done.stdout.split()
+        require(
+            not heavy,
+            f"importing {module.__name__} imports {' and '.join(heavy)}; move that import into the method that needs "
+            f"it (python -X importtime -c 'import {module.__name__}' shows where it comes from)",
+        )
+
+    def test_is_registered_under_its_name(self) -> None:
+        """The installed plugin has registered this class under ``name``."""
+        if self.name is None:
+            return
+        try:
+            found = Registry.discover().resolve(self.kind, self.name)
+        except MercError as error:
+            raise AssertionError(f"{error}\nIs the plugin installed (pip install -e .)?") from error
+        cls = type(self.component)
+        require(
+            (found.__module__, found.__qualname__) == (cls.__module__, cls.__qualname__),
+            f"{self.kind} {self.name!r} is {found.__module__}:{found.__qualname__}, not "
+            f"{cls.__module__}:{cls.__qualname__}",
+        )
+
+
+def _is_required(field: Any) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    return value is None or isinstance(value, bool | int | float | str | PurePath)
+
+
+def _described(cls: type) -> str:
+    """Docstrings of the class and its bases, and the fields that have a string beneath them."""
+    texts = []
+    for one in cls.__mro__[:-1]:
+        doc = one.__doc__ or ""
+        # A dataclass without a docstring gets its own signature as one, which describes nothing.
+        texts.append("" if doc.startswith(f"{one.__name__}(") else doc)
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        except (OSError, TypeError, SyntaxError):
+            continue
+        body = getattr(tree.body[0], "body", [])
+        for field, below in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_string(below):
+                texts.append(field.target.id)
+    return "\n".join(texts)
+
+
+def _is_string(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _mentions(text: str, word: str) -> bool:
+    return re.search(rf"\b{re.escape(word)}\b", text) is not None

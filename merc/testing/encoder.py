@@ -1,0 +1,136 @@
+"""The contract of encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from merc.components import (
+    AudioClip,
+    CannotEncode,
+    Clip,
+    Encoder,
+    Features,
+    FeatureSpec,
+    Frames,
+    VideoClip,
+    Waveform,
+    Words,
+)
+from merc.testing import samples
+from merc.testing.contract import ComponentContract, require
+
+_WANTS = {"video": Frames, "audio": Waveform, "text": Words}
+
+
+class EncoderContract(ComponentContract):
+    """What an encoder must keep. Override ``clips`` where synthetic media don't suit (a face encoder wants a face);
+    ``tolerance`` is how far features may differ between batches, relatively and absolutely."""
+
+    kind = "encoder"
+    component: ClassVar[Encoder]
+    device: ClassVar[str] = "cpu"
+    tolerance: ClassVar[float] = 1e-4
+
+    def clips(self) -> Sequence[Clip]:
+        """At least two clips, as the encoder's ``sampling`` asks for; features must come of at least one."""
+        return samples.clips(self.component.sampling())
+
+    def test_sampling_suits_the_modality(self) -> None:
+        """A video encoder wants Frames, an audio encoder a Waveform, a text encoder Words."""
+        wanted, given = _WANTS[self.component.modality], self.component.sampling()
+        require(
+            isinstance(given, wanted),
+            f"{self.title} has modality {self.component.modality!r} and its sampling() gives "
+            f"{type(given).__name__}; it must give merc.{wanted.__name__}",
+        )
+
+    def test_spec_and_version(self) -> None:
+        """``spec`` gives a dimension, and perhaps a number of tokens, without loading anything."""
+        spec = self.component.spec()
+        require(isinstance(spec, FeatureSpec), f"spec() of {self.title} gives {spec!r}; it must give merc.FeatureSpec")
+        require(spec.dim >= 1 and (spec.tokens is None or spec.tokens >= 1), f"spec() counts from 1; it gives {spec}")
+        version = self.component.version
+        require(isinstance(version, str) and version, f"version is a string such as '1', not {version!r}")
+
+    def test_features_have_the_declared_shape(self) -> None:
+        """An answer for each clip: float32 ``[tokens, dim]``, finite, or CannotEncode with its reason."""
+        clips = self.clips()
+        answers = self.component.load(self.device)(clips)
+        require(
+            len(answers) == len(clips),
+            f"{len(clips)} clips went into {self.title} and {len(answers)} answers came out; it must be one a clip",
+        )
+        spec = self.component.spec()
+        for number, answer in enumerate(answers):
+            self._check(number, answer, spec)
+        require(
+            any(not isinstance(answer, CannotEncode) for answer in answers),
+            f"{self.title} gave CannotEncode for every clip, so nothing was checked; override clips() with media "
+            f"that it can encode. Its reasons: {[a.reason for a in answers if isinstance(a, CannotEncode)]}",
+        )
+
+    def _check(self, number: int, answer: object, spec: FeatureSpec) -> None:
+        if isinstance(answer, CannotEncode):
+            require(answer.reason.strip(), f"CannotEncode for clip {number} says no reason")
+            return
+        require(
+            isinstance(answer, np.ndarray),
+            f"clip {number}: {self.title} gives {type(answer).__name__}; it must give a numpy array or CannotEncode",
+        )
+        assert isinstance(answer, np.ndarray)
+        require(answer.dtype == np.float32, f"clip {number}: features are {answer.dtype}; they must be float32")
+        shape = f"clip {number}: features have shape {list(answer.shape)}"
+        require(answer.ndim == 2, f"{shape}; they must have two axes, [tokens, dim]")
+        require(answer.shape[1] == spec.dim, f"{shape}; spec() says dim={spec.dim}")
+        require(len(answer) >= 1, f"{shape}; a clip without features is CannotEncode with the reason")
+        require(spec.tokens is None or len(answer) <= spec.tokens, f"{shape}; spec() says at most {spec.tokens} tokens")
+        require(np.isfinite(answer).all(), f"clip {number}: features hold NaN or infinity; give CannotEncode instead")
+
+    def test_same_clip_gives_same_features(self) -> None:
+        """Loading again and encoding again gives the very same numbers."""
+        clips = self.clips()
+        first, second = self.component.load(self.device)(clips), self.component.load(self.device)(clips)
+        for number, (one, two) in enumerate(zip(first, second, strict=True)):
+            require(
+                _same(one, two, 0.0),
+                f"clip {number} gives other features the second time; leave training mode (model.eval()), and seed "
+                "what is random",
+            )
+
+    def test_features_do_not_depend_on_the_batch(self) -> None:
+        """A clip alone, and a clip among others in another order, gives what it gives in the batch."""
+        clips = list(self.clips())
+        encode = self.component.load(self.device)
+        together = encode(clips)
+        backwards = list(encode(clips[::-1]))[::-1]
+        for number, clip in enumerate(clips):
+            (alone,) = encode([clip])
+            for other, how in ((alone, "alone"), (backwards[number], "in a batch in reversed order")):
+                require(
+                    _same(together[number], other, self.tolerance),
+                    f"clip {number} gives other features {how} than in the batch; padding must not change them",
+                )
+
+    def test_clips_are_left_as_they_are(self) -> None:
+        """One decoded clip is shown to several encoders, so none may write into it."""
+        clips, untouched = self.clips(), self.clips()
+        self.component.load(self.device)(clips)
+        for number, (shown, kept) in enumerate(zip(clips, untouched, strict=True)):
+            require(
+                np.array_equal(_array(shown), _array(kept)), f"{self.title} wrote into clip {number}; copy it first"
+            )
+
+
+def _array(clip: Clip) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    if isinstance(clip, VideoClip):
+        return clip.frames
+    return clip.samples if isinstance(clip, AudioClip) else np.array(clip.text)
+
+
+def _same(one: Features | CannotEncode, two: Features | CannotEncode, tolerance: float) -> bool:
+    if isinstance(one, CannotEncode) or isinstance(two, CannotEncode):
+        return one == two
+    return one.shape == two.shape and bool(np.allclose(one, two, rtol=tolerance, atol=tolerance))

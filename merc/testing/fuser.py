@@ -1,0 +1,109 @@
+"""The contract of fusers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from merc.components import FeatureSpec, Fuser, Stream
+from merc.testing import streams
+from merc.testing.contract import ComponentContract, require
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class FuserContract(ComponentContract):
+    """What a fuser must keep. ``inputs`` are the shapes of the streams that go in, ``counts`` the tokens of each row
+    by stream: among the rows one that lacks a stream, and one that lacks all."""
+
+    kind = "fuser"
+    component: ClassVar[Fuser]
+    inputs: ClassVar[Mapping[str, FeatureSpec]] = {"video": FeatureSpec(dim=6), "audio": FeatureSpec(dim=4)}
+    counts: ClassVar[Mapping[str, Sequence[int]]] = {"video": (4, 2, 0, 3, 0), "audio": (5, 0, 2, 1, 0)}
+    tolerance: ClassVar[float] = 1e-4
+
+    def module(self) -> nn.Module:
+        """The module from a fixed seed, in evaluation mode; the test is skipped for a fuser that gives no stream."""
+        if self.component.spec(self.inputs) is None:
+            pytest.skip(f"{self.title} gives no stream")
+        return streams.seeded(lambda: self.component.build(self.inputs))
+
+    def _batch(self, padding: int = 0, rubbish: float = 0.0) -> dict[str, Stream]:
+        return {
+            name: streams.stream(self.counts[name], spec.dim, seed, padding, rubbish)
+            for seed, (name, spec) in enumerate(self.inputs.items())
+        }
+
+    def _present(self) -> list[int]:
+        rows = range(len(next(iter(self.counts.values()))))
+        return [row for row in rows if any(self.counts[name][row] for name in self.inputs)]
+
+    def test_spec_is_a_shape_or_none(self) -> None:
+        """``spec`` gives a FeatureSpec, or None for a fuser without a stream."""
+        spec = self.component.spec(self.inputs)
+        require(
+            spec is None or (isinstance(spec, FeatureSpec) and spec.dim >= 1),
+            f"spec() of {self.title} gives {spec!r}; it must give merc.FeatureSpec or None",
+        )
+
+    def test_stream_has_the_declared_shape(self) -> None:
+        """A Stream comes out, ``[batch, tokens, dim]``, with as many tokens as ``tokens`` says."""
+        out = self.module()(self._batch())
+        spec = self.component.spec(self.inputs)
+        assert spec is not None
+        rows = len(next(iter(self.counts.values())))
+        streams.check_stream(self.title, out, rows, spec.dim)
+        streams.check_finite(self.title, out)
+        for row in self._present():
+            counts = {name: self.counts[name][row] for name in self.inputs}
+            found, said = int(out.mask[row].sum()), self.component.tokens(counts)
+            require(found == said, f"row {row} gives {found} tokens, but tokens({counts}) of {self.title} says {said}")
+            require(
+                spec.tokens is None or found <= spec.tokens,
+                f"row {row} gives {found} tokens; spec() says at most {spec.tokens}",
+            )
+
+    def test_same_input_gives_same_stream(self) -> None:
+        """A module of the same seed gives the very same numbers."""
+        import torch
+
+        one, two = (self.module()(self._batch()).values for _ in range(2))
+        require(torch.equal(one, two), f"{self.title} gives other numbers the second time, with the same seed")
+
+    def test_a_row_that_lacks_a_stream_changes_no_other(self) -> None:
+        """A row alone gives what it gives in the batch."""
+        import torch
+
+        module, batch = self.module(), self._batch()
+        together = module(batch)
+        for row in self._present():
+            alone = streams.real(module({name: streams.row(one, row) for name, one in batch.items()}), 0)
+            require(
+                torch.allclose(alone, streams.real(together, row), rtol=self.tolerance, atol=self.tolerance),
+                f"row {row} alone gives other features than in the batch: rows leak into each other",
+            )
+
+    def test_masked_tokens_change_nothing(self) -> None:
+        """What stands where a mask is false, and more of it, never reaches a real token."""
+        import torch
+
+        module = self.module()
+        plain, padded = module(self._batch()), module(self._batch(padding=3, rubbish=50.0))
+        for row in self._present():
+            one, two = streams.real(plain, row), streams.real(padded, row)
+            same = one.shape == two.shape and torch.allclose(one, two, rtol=self.tolerance, atol=self.tolerance)
+            require(same, f"row {row}: masked tokens leak into real ones; give the masks to what mixes tokens")
+
+    def test_every_parameter_learns(self) -> None:
+        """Gradients reach all parameters, and are numbers though rows lack streams."""
+        module = self.module()
+        streams.check_gradients(self.title, module, module(self._batch()))
+
+    def test_builds_on_the_meta_device(self) -> None:
+        """``merc params`` counts parameters without weights."""
+        if self.component.spec(self.inputs) is None:
+            pytest.skip(f"{self.title} gives no stream")
+        streams.check_meta(self.title, lambda: self.component.build(self.inputs))

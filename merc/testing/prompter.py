@@ -1,0 +1,100 @@
+"""The contract of prompters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.conversation import Conversation, LabelSpace
+from merc.testing import samples
+from merc.testing.contract import ComponentContract, require
+
+
+class PrompterContract(ComponentContract):
+    """What a prompter must keep. Override ``conversation`` for one that needs particular cues; ``labels`` and
+    ``demonstrations`` are what its queries hold."""
+
+    kind = "prompter"
+    component: ClassVar[Prompter]
+    labels: ClassVar[LabelSpace] = samples.LABELS
+
+    def conversation(self) -> Conversation:
+        """A conversation whose utterances all have labels."""
+        return samples.conversation()
+
+    def demonstrations(self) -> tuple[Query, ...]:
+        """What stands before the queries; none by default."""
+        return ()
+
+    def queries(self, conversation: Conversation | None = None) -> list[Query]:
+        """A query for each utterance."""
+        talk = conversation or self.conversation()
+        return [
+            Query(conversation=talk, index=i, labels=self.labels, demonstrations=self.demonstrations())
+            for i in range(len(talk.utterances))
+        ]
+
+    def test_prompts_are_segments_that_end_with_an_answer(self) -> None:
+        """A Prompt for the utterance that was asked about, of Text, Slot, Turn, and one Answer at its end."""
+        for query in self.queries():
+            prompt = self.component.prompt(query)
+            require(isinstance(prompt, Prompt), f"prompt() gives {type(prompt).__name__}; it must give merc.Prompt")
+            require(
+                prompt.target == query.target.id,
+                f"the prompt is for {prompt.target!r}, though utterance {query.target.id!r} was asked about; "
+                "give target=query.target.id",
+            )
+            for segment in prompt.segments:
+                require(
+                    isinstance(segment, Text | Slot | Turn | Answer),
+                    f"a segment is {segment!r}; it must be merc.Text, merc.Slot, merc.Turn or merc.Answer",
+                )
+            require(
+                any(isinstance(s, Text) and s.text.strip() for s in prompt.segments), "the prompt has no word in it"
+            )
+
+    def test_same_query_gives_same_prompt(self) -> None:
+        """Nothing is random in a prompt."""
+        for query in self.queries():
+            require(
+                self.component.prompt(query) == self.component.prompt(query),
+                f"the same query for {query.target.id!r} gives another prompt the second time",
+            )
+
+    def test_slots_use_declared_streams_of_known_utterances(self) -> None:
+        """``streams`` lists every stream that a slot uses, and slots stand for utterances of the query."""
+        for query in self.queries():
+            known = {u.id for q in (query, *query.demonstrations) for u in q.conversation.utterances}
+            declared = self.component.streams()
+            for segment in self.component.prompt(query).segments:
+                if isinstance(segment, Slot):
+                    require(
+                        segment.stream in declared,
+                        f"a slot uses the stream {segment.stream!r}, and streams() lists {list(declared)}; list it, "
+                        "so that a recipe without it is refused before it runs",
+                    )
+                    require(
+                        segment.utterance in known,
+                        f"a slot stands for utterance {segment.utterance!r}, which is not in the conversation",
+                    )
+
+    def test_labels_are_not_given_away(self) -> None:
+        """No label of the conversation reaches the prompt, save as its answer."""
+        talk = self.conversation()
+        first, second = (
+            replace(talk, utterances=tuple(replace(u, label=label) for u in talk.utterances))
+            for label in (self.labels.labels[0], self.labels.labels[-1])
+        )
+        for one, two in zip(self.queries(first), self.queries(second), strict=True):
+            before, after = (self.component.prompt(query).segments[:-1] for query in (one, two))
+            if before != after:
+                raise AssertionError(
+                    f"the label of an utterance stands in the prompt for {one.target.id!r}: {_first(before, after)}; "
+                    "past labels come from query.past_labels, which a recipe switches on"
+                )
+
+
+def _first(before: tuple[Segment, ...], after: tuple[Segment, ...]) -> str:
+    different = [(a, b) for a, b in zip(before, after, strict=False) if a != b]
+    return f"{different[0][0]!r} against {different[0][1]!r}" if different else "one prompt is longer than the other"

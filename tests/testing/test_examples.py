@@ -1,0 +1,66 @@
+"""The examples of all nine kinds keep their contracts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import merc.testing
+from merc.testing.examples import annotator, backbone, connector, corpus, encoder, fuser, metric, prompter, trainer
+
+
+class TestEncoder(merc.testing.EncoderContract):
+    component = encoder.Example()
+
+
+class TestConnector(merc.testing.ConnectorContract):
+    component = connector.Example()
+
+
+class TestFuser(merc.testing.FuserContract):
+    component = fuser.Example()
+
+
+class TestPrompter(merc.testing.PrompterContract):
+    component = prompter.Example(media=("audio",))
+
+
+class TestTrainer(merc.testing.TrainerContract):
+    component = trainer.Example()
+
+
+TABLE = Path(merc.testing.__file__).with_name("examples") / "talk.csv"
+
+
+class TestCorpus(merc.testing.CorpusContract):
+    component = corpus.Example(path=str(TABLE))
+
+
+class TestBackbone(merc.testing.BackboneContract):
+    component = backbone.Example()
+
+
+class TestBackboneInBfloat16(merc.testing.BackboneContract):
+    component = backbone.Example(dtype="bfloat16")
+
+
+class TestAnnotator(merc.testing.AnnotatorContract):
+    component = annotator.Example()
+
+
+class TestMetric(merc.testing.MetricContract):
+    component = metric.Example()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("conversation,split,speaker,text,label\nc,train,Ann,,joy\n", "line 2: no text"),
+        ("conversation,split,speaker,text,label\nc,tran,Ann,Hi,joy\n", "is of split 'tran'"),
+    ],
+)
+def test_corpus_names_the_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "talk.csv").write_text(text)
+    with pytest.raises(merc.MercError, match=said):
+        corpus.Example(path=str(tmp_path / "talk.csv")).load()
