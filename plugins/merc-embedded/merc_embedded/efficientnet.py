@@ -22,7 +22,7 @@ WEIGHTS = Weights(
 )
 
 SIDE = 224
-FORWARD = 32
+FORWARD = 16
 """Frames a forward pass: enough to fill a CPU, little memory."""
 
 
