@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "Say the emotions in conversations or a clip, one JSON object a line.",
     "evaluate": "Evaluate a finished run again, or on another split.",
     "compare": "Put the results of several runs side by side.",
+    "report": "Make the report of a run again.",
     "recipes": "List the recipes that come with merc and its plugins.",
     "show": "Show a recipe's values, and where each came from.",
     "validate": "Check a recipe and list everything that is wrong with it.",

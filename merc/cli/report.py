@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from merc.errors import MercError
+
+if TYPE_CHECKING:
+    from merc.conversation import Conversation
 
 
 def command(
@@ -26,21 +29,18 @@ def command(
 
     The texts of the utterances are read from the corpus that the run's recipe names.
     """
-    from merc.conversation import Conversation, LabelSpace
+    from merc.conversation import LabelSpace
     from merc.evaluation.report import write_report
     from merc.evaluation.run_files import labels_of, read_run
 
     files = read_run(run)
-    conversations: list[Conversation] = []
-    if not no_texts:
-        conversations = _conversations(run, overrides or [])
+    conversations = [] if no_texts else _conversations(run, overrides or [])
     path = write_report(run, conversations, LabelSpace(labels_of(files)))
     typer.echo(str(path))
 
 
 def _conversations(run: Path, overrides: list[str]) -> list[Conversation]:
     from merc.components import Corpus
-    from merc.conversation import Conversation
     from merc.recipe import load_recipe
 
     if not (run / "recipe.yaml").is_file():
@@ -49,9 +49,9 @@ def _conversations(run: Path, overrides: list[str]) -> list[Conversation]:
         recipe = load_recipe(str(run / "recipe.yaml"), overrides)
         corpus = recipe.corpus.component
         assert isinstance(corpus, Corpus)
-        return list[Conversation](corpus.load().conversations)
+        return list(corpus.load().conversations)
     except MercError as error:
         raise MercError(
-            f"{error}\nThe report needs the corpus for the texts. If it moved, say where: merc report {run} data_root=...; "
-            "--no-texts makes the report without them."
+            f"{error}\nThe report takes its texts from the corpus. If that moved, say where: merc report {run} "
+            "data_root=...; --no-texts makes the report without them."
         ) from error

@@ -259,7 +259,11 @@
     waiting = setTimeout(changed, 120);
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(changed));
+  // Not form's own reset event: reading the address resets the form too, and must not turn back to page 1.
+  document.getElementById("clear").addEventListener("click", () => {
+    form.reset();
+    changed();
+  });
   window.addEventListener("hashchange", () => {
     if (!fromAddress()) return;
     show();

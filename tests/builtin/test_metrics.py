@@ -1,0 +1,110 @@
+"""The metric ``classification``: what each number counts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merc.builtin.metrics import Classification
+from merc.components import Prediction
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+
+SPACE = LabelSpace(("neutral", "joy", "anger", "fear"))
+
+
+def predict(pairs: list[tuple[str, str | None]]) -> list[Prediction]:
+    return [Prediction(id=f"u{i}", conversation="c", truth=t, label=p) for i, (t, p) in enumerate(pairs)]
+
+
+PAIRS = [
+    ("joy", "joy"),
+    ("joy", "joy"),
+    ("joy", "neutral"),
+    ("neutral", "neutral"),
+    ("neutral", None),
+    ("anger", "fear"),
+]
+
+
+def test_numbers_worked_out_by_hand() -> None:
+    numbers = Classification().compute(predict(PAIRS), SPACE)
+    joy, neutral = 2 * (1 * 2 / 3) / (1 + 2 / 3), 0.5
+    assert numbers["n"] == 6
+    assert numbers["accuracy"] == pytest.approx(3 / 6)
+    assert numbers["weighted_f1"] == pytest.approx((3 * joy + 2 * neutral) / 6)
+    assert numbers["macro_f1"] == pytest.approx((joy + neutral + 0) / 3)
+    assert numbers["uar"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert numbers["unparsed_rate"] == pytest.approx(1 / 6)
+    assert numbers["per_class"]["joy"] == {
+        "precision": 1.0, "recall": pytest.approx(2 / 3), "f1": pytest.approx(joy), "support": 3,
+    }  # fmt: skip
+
+
+def test_means_are_over_the_labels_that_occur_and_say_so() -> None:
+    numbers = Classification().compute(predict(PAIRS), SPACE)
+    assert numbers["averaged_over"] == ["neutral", "joy", "anger"]
+    assert list(numbers["per_class"]) == list(SPACE.labels)
+    assert numbers["per_class"]["fear"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+
+
+def test_the_confusion_counts_the_unparsed_in_a_column_of_their_own() -> None:
+    confusion = Classification().compute(predict(PAIRS), SPACE)["confusion"]
+    assert confusion == {
+        "labels": ["neutral", "joy", "anger", "fear"],
+        "matrix": [[1, 0, 0, 0], [1, 2, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]],
+        "unparsed": [1, 0, 0, 0],
+    }
+
+
+def test_an_unparsed_answer_is_wrong_even_where_a_default_would_be_right() -> None:
+    numbers = Classification().compute(predict([("neutral", None)] * 4), SPACE)
+    assert [numbers[name] for name in ("accuracy", "weighted_f1", "macro_f1", "uar")] == [0, 0, 0, 0]
+    assert numbers["unparsed_rate"] == 1
+
+
+@pytest.mark.parametrize(("truth", "label", "what"), [("joyy", "joy", "truth"), ("joy", "joyy", "predicted label")])
+def test_a_label_outside_the_space_is_named(truth: str, label: str, what: str) -> None:
+    with pytest.raises(MercError, match=rf"utterance 'u0', {what}: unknown label 'joyy'\. Did you mean 'joy'\?"):
+        Classification().compute(predict([(truth, label)]), SPACE)
+
+
+def test_no_prediction_is_the_callers_fault() -> None:
+    with pytest.raises(ValueError, match="no prediction"):
+        Classification().compute([], SPACE)
+
+
+LABEL = st.sampled_from(SPACE.labels)
+
+
+@given(st.lists(st.tuples(LABEL, st.none() | LABEL), min_size=1, max_size=60))
+def test_the_numbers_agree_with_each_other(pairs: list[tuple[str, str | None]]) -> None:
+    numbers = Classification().compute(predict(pairs), SPACE)
+    per_class, confusion = numbers["per_class"], numbers["confusion"]
+    rows = zip(SPACE.labels, confusion["matrix"], confusion["unparsed"], strict=True)
+    for label, row, unparsed in rows:
+        assert sum(row) + unparsed == per_class[label]["support"]
+    assert sum(per_class[label]["support"] for label in SPACE.labels) == numbers["n"] == len(pairs)
+    right = sum(confusion["matrix"][i][i] for i in range(len(SPACE)))
+    assert numbers["accuracy"] == pytest.approx(right / len(pairs))
+    # Recall weighted by support is accuracy: no utterance is lost or counted twice.
+    weighted = sum(per_class[label]["recall"] * per_class[label]["support"] for label in SPACE.labels)
+    assert weighted / len(pairs) == pytest.approx(numbers["accuracy"])
+    assert sum(confusion["unparsed"]) / len(pairs) == pytest.approx(numbers["unparsed_rate"])
+    assert all(0 <= numbers[name] <= 1 for name in ("weighted_f1", "macro_f1", "uar"))
+
+
+@given(st.lists(st.tuples(LABEL, LABEL), min_size=1, max_size=60))
+def test_it_agrees_with_scikit_learn_where_every_answer_was_parsed(pairs: list[tuple[str, str]]) -> None:
+    from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+    truth, guess = [t for t, _ in pairs], [p for _, p in pairs]
+    numbers = Classification().compute(predict(list(pairs)), SPACE)
+    present = sorted(set(truth))
+    assert numbers["accuracy"] == pytest.approx(accuracy_score(truth, guess))
+    assert numbers["weighted_f1"] == pytest.approx(f1_score(truth, guess, average="weighted", zero_division=0))
+    assert numbers["macro_f1"] == pytest.approx(
+        f1_score(truth, guess, labels=present, average="macro", zero_division=0)
+    )
+    assert numbers["uar"] == pytest.approx(recall_score(truth, guess, labels=present, average="macro", zero_division=0))

@@ -1,0 +1,118 @@
+"""metrics.json: by split, what is always there, and metrics of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from merc.builtin.metrics import Classification
+from merc.components import Metric, Prediction
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.evaluation import compute_metrics, read_metrics, write_metrics
+from merc.recipe import Part
+
+SPACE = LabelSpace(("joy", "anger"))
+OWN = {"classification": Part(name="classification", params={}, component=Classification())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gives(Metric):
+    """A metric that gives what it was told to."""
+
+    what: Any = None
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        return {"seen": len(predictions)} if self.what is None else self.what
+
+
+def part(what: Any = None) -> Part:
+    return Part(name="gives", params={"what": what}, component=Gives(what=what))
+
+
+def said(split: str | None, *pairs: tuple[str | None, str | None]) -> list[Prediction]:
+    return [Prediction(id=f"u{i}", conversation="c", split=split, truth=t, label=p) for i, (t, p) in enumerate(pairs)]
+
+
+def test_each_split_has_its_own_numbers() -> None:
+    predictions = [*said("dev", ("joy", "joy")), *said("test", ("joy", "anger"), ("anger", "anger"))]
+    found = compute_metrics(predictions, SPACE, OWN)
+    assert list(found) == ["dev", "test"]
+    assert (found["dev"]["n"], found["dev"]["accuracy"]) == (1, 1.0)
+    assert (found["test"]["n"], found["test"]["accuracy"]) == (2, 0.5)
+
+
+def test_it_has_the_keys_that_are_promised() -> None:
+    block = compute_metrics(said("test", ("joy", "joy")), SPACE, OWN)["test"]
+    assert set(block) == {
+        "n", "unlabelled", "unparsed_rate", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
+        "per_class", "confusion",
+    }  # fmt: skip
+
+
+def test_utterances_without_truth_are_not_counted_but_their_number_is_there() -> None:
+    block = compute_metrics(said("test", ("joy", "joy"), (None, "anger"), (None, None)), SPACE, OWN)["test"]
+    assert (block["n"], block["unlabelled"], block["accuracy"], block["unparsed_rate"]) == (1, 2, 1.0, 0.0)
+
+
+def test_a_split_without_any_truth_has_no_further_numbers() -> None:
+    assert compute_metrics(said(None, (None, "joy"), (None, None)), SPACE, OWN) == {
+        "unsplit": {"n": 0, "unlabelled": 2, "unparsed_rate": 0.5}
+    }
+
+
+def test_other_metrics_stand_under_their_name_in_the_recipe_in_any_order() -> None:
+    metrics = {"extra": part(), **OWN}
+    block = compute_metrics(said("test", ("joy", None), (None, "joy")), SPACE, metrics)["test"]
+    assert block["extra"] == {"seen": 1}
+    assert block["accuracy"] == 0.0
+
+
+def test_the_unparsed_rate_is_there_without_merc_s_own_metric() -> None:
+    block = compute_metrics(said("test", ("joy", None), ("joy", "joy")), SPACE, {"extra": part()})["test"]
+    assert block == {"n": 2, "unlabelled": 0, "unparsed_rate": 0.5, "extra": {"seen": 2}}
+
+
+def test_a_name_of_merc_s_own_numbers_is_refused() -> None:
+    with pytest.raises(MercError, match=r"evaluate\.metrics: the name 'accuracy' is taken"):
+        compute_metrics(said("test", ("joy", "joy")), SPACE, {"accuracy": part(), **OWN})
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (0.5, "metric 'extra' gave float for split 'test'; a mapping was expected"),
+        ({"x": float("nan")}, "metric 'extra' gave something that is not JSON for split 'test'"),
+        ({"x": {1, 2}}, "metric 'extra' gave something that is not JSON for split 'test'"),
+    ],
+)
+def test_a_metric_that_gives_no_json_is_named(what: Any, message: str) -> None:
+    with pytest.raises(MercError, match=message):
+        compute_metrics(said("test", ("joy", "joy")), SPACE, {"extra": part(what)})
+
+
+def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
+    metrics = compute_metrics(said("test", ("joy", "joy"), ("anger", None)), SPACE, OWN)
+    write_metrics(tmp_path / "metrics.json", metrics)
+    assert read_metrics(tmp_path / "metrics.json") == json.loads(json.dumps(metrics)) == metrics
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "not JSON"), ("[]", "an object of numbers by split"), ('{"test": 3}', "an object of numbers by split")],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(content)
+    with pytest.raises(MercError, match=rf"metrics\.json: {message}"):
+        read_metrics(path)
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MercError, match=r"metrics\.json is not there; it is written by `merc run`"):
+        read_metrics(tmp_path / "metrics.json")
