@@ -10,7 +10,7 @@ import yaml
 
 from merc.errors import MercError
 from merc.files import whole_file
-from merc.recipe.document import read_document
+from merc.recipe.document import LOADER, read_document
 from merc.recipe.find import SUFFIXES, Place, locate, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.parts import leaves
@@ -98,7 +98,7 @@ def _differences(original: Recipe, copied: Path) -> list[str]:
 
 def _changed(text: str, changes: dict[str, str]) -> str:
     """The text of a YAML file with other values at some dotted paths; a path that is not in it is left out."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=LOADER)
     spans: dict[tuple[int, int], str] = {}
     for path, value in changes.items():
         node: Any = root

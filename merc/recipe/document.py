@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from merc.errors import ManyErrors, MercError
 
 MAX_NODES = 10_000
+# The parser that OmegaConf uses where it can; the other one reads a few things differently.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _PLAIN_TAGS = {_CORE + tag for tag in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")}
 
@@ -150,7 +152,7 @@ def read_override(text: str) -> tuple[list[str], Node]:
 
 def _compose(text: str, shown: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark and not shown.startswith(("'", '"')) else ""
@@ -186,9 +188,7 @@ def _check_tree(root: yaml.Node, shown: str) -> None:
                 inner = f"{path}.{key.value}".lstrip(".")
                 place = f"{inner} ({shown}:{_line(key)})"
                 if key.tag == _CORE + "merge":
-                    errors.append(
-                        f"{place}: '<<' is not for recipes; write the keys out, or use extends: another recipe"
-                    )
+                    errors.append(f"{place}: '<<' is not for recipes; write the keys out, or use extends")
                 elif key.tag != _CORE + "str":
                     word = key.value if isinstance(key, yaml.ScalarNode) else "..."
                     errors.append(f"{place}: a key is a word, and YAML does not read {word!r} as one; put it in quotes")

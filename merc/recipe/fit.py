@@ -36,6 +36,7 @@ def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
                 f"{why}{'' if why.endswith('?') else ';'} a connector has the name of the stream that it connects "
                 f"(connectors.{name}=null takes out an inherited one)",
             )  # fmt: skip
+    lacking: set[str] = set()
     for path, node, part in _prompters(given, root):
         for stream in _streams_of(part, path, node, problems):
             if stream not in streams:
@@ -43,7 +44,8 @@ def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
                 hint += f" The streams are: {', '.join(streams)}" if streams else " The recipe has no encoders"
                 text = f"prompter {part.name!r} uses the stream {stream!r}, which no encoder or fuser gives.{hint}"
                 problems.add(path, node, text)
-            elif stream not in connectors:
+            elif stream not in connectors and stream not in lacking:
+                lacking.add(stream)
                 problems.add(
                     join("connectors", stream), root.get("connectors"),
                     f"is missing: prompter {part.name!r} ({path}) uses the stream {stream!r}, and only a connector "

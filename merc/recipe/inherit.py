@@ -83,9 +83,7 @@ def apply_overrides(tree: Node, overrides: Sequence[str]) -> tuple[Node, list[st
         try:
             path, value = read_override(text)
             if path[0] == "extends":
-                raise MercError(
-                    f"{text!r}: extends belongs into a file; give the other recipe's name instead of this one"
-                )
+                raise MercError(f"{text!r}: extends belongs in a file; give the other recipe instead of this one")
             tree = _set(tree, path, value, [])
         except MercError as error:
             errors.append(str(error))

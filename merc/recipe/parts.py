@@ -41,7 +41,7 @@ class Sections:
         except MercError as error:
             self.problems.add(join(path, "name"), node.get("name"), str(error))
             return None, {}
-        self.sources[join(path, "name")] = node.value["name"].origin.where
+        self.sources[join(path, "name")] = self.where(node.value["name"])
         owner = f"{kind} {name!r}"
         values, recorded = self.fill(component_class, node, path, owner, apart=("name", *apart))
         if values is None:
@@ -191,7 +191,8 @@ class Sections:
     def where(self, node: Node) -> str:
         """Where a value came from; a list whose items the command line changed says so."""
         changed = node.origin.kind != "command line" and any(n.origin.kind == "command line" for n in node.nodes())
-        return node.origin.where + (", changed on the command line" if changed else "")
+        parent = "parent " if node.origin.kind == "parent" else ""
+        return parent + node.origin.where + (", changed on the command line" if changed else "")
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,8 @@ class Problems:
     def add(self, path: str, node: Node | None, text: str) -> None:
         """Note one mistake; the same one twice counts once."""
         where = f" ({node.origin.where})" if node is not None else ""
-        error = f"{path}{where}: {text}"
+        # Lines that follow, such as notes about plugins, stand below their error.
+        error = f"{path}{where}: {text}".replace("\n", "\n    ")
         if error not in self.errors:
             self.errors.append(error)
 

@@ -37,7 +37,8 @@ class References:
     def __init__(self, root: Node, problems: Problems) -> None:
         self.root = root
         self.problems = problems
-        self._reported: set[str] = set()
+        self._data_root_reported = False
+        self._circles: set[str] = set()
 
     def resolved(self) -> Node:
         """The tree with every reference filled in; what could not be is marked as broken, and reported."""
@@ -104,9 +105,13 @@ class References:
         if not _KEY.fullmatch(name):
             self.problems.add(path, node, f"${{{name}}} cannot be read; {_SERVES} (a list's item by number: stages.0)")
             return lost
-        if any(one == name or one.startswith(name + ".") for one in (*above, path)):
-            circle = " -> ".join(dict.fromkeys([*above, path, name]))
-            self.problems.add(path, node, f"${{{name}}} refers to itself: {circle}")
+        chain = [*above, path]
+        start = next((i for i, one in enumerate(chain) if one == name or one.startswith(name + ".")), None)
+        if start is not None:
+            # Everything that leads into a circle finds it; it is reported once.
+            if not self._circles & set(chain[start:]):
+                self._circles |= set(chain[start:])
+                self.problems.add(path, node, f"${{{name}}} refers to itself: {' -> '.join([*chain[start:], name])}")
             return lost
         found = self._at(name)
         if name == "data_root" and (found is None or found.value is None):
@@ -127,8 +132,8 @@ class References:
         return replace(node, value=value, kept=f"${{env:{name}}}", origin=replace(node.origin, base=Path.cwd()))
 
     def _no_data_root(self, node: Node, path: str) -> None:
-        if "data_root" not in self._reported:
-            self._reported.add("data_root")
+        if not self._data_root_reported:
+            self._data_root_reported = True
             self.problems.add(
                 "data_root", self.root.get("data_root") or node,
                 f"is not set, and {path} needs it; give the folder of your data: data_root=FOLDER",

@@ -121,7 +121,8 @@ def wants(annotation: Any) -> str:
     if origin is Literal:
         return _either([_shown(arg) for arg in args])
     if origin in (Union, types.UnionType):
-        return _either([wants(arg) for arg in args])
+        words = [[_shown(c) for c in _choices(m)] or [wants(m)] for m in _members(annotation)]
+        return _either([word for some in words for word in some])
     if dataclasses.is_dataclass(annotation):
         return f"a mapping with {', '.join(f.name for f in dataclasses.fields(annotation) if f.init)}"
     container = origin or annotation
@@ -189,6 +190,10 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
         inner, here = _descend(annotation, steps)
         where = ".".join(str(step) for step in here)
         kind, given_value = one["type"], one.get("input")
+        if kind == "missing" and isinstance(steps[-1], int):
+            # An item that a list lacks is said of the list.
+            inner, here = _descend(annotation, steps[:-1])
+            where, kind = ".".join(str(step) for step in here), "too_short"
         text = _wants(inner, given_value)
         if kind in ("unexpected_keyword_argument", "extra_forbidden"):
             owner, _ = _descend(annotation, steps[:-1])
@@ -199,11 +204,15 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
         elif kind == "value_error":
             text = str(one["ctx"]["error"])
         elif kind in ("too_long", "too_short"):
-            text = f"wants {wants(inner)}; given {len(value) if isinstance(value, Sequence) else 'another number'}"
+            text = f"wants {wants(inner)}; given {_count(given_value)}"
         elif "ctx" in one and not kind.endswith(("_type", "_parsing", "literal_error", "_error")):
             text = f"{one['msg'][0].lower()}{one['msg'][1:]}; given {given(given_value)}"
         found.append((where, text))
     return list(dict.fromkeys(found))
+
+
+def _count(value: Any) -> str:
+    return f"{len(value)} of them" if isinstance(value, Sequence) else "another number of them"
 
 
 def _descend(annotation: Any, steps: Sequence[Any]) -> tuple[Any, list[Any]]:
