@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import av
 import av.error
@@ -29,6 +29,14 @@ _WORTH_A_SEEK = 48
 _TOLERANCE = 0.5
 
 
+class Shot(NamedTuple):
+    """A frame as the container lists it, in ticks of the stream's clock."""
+
+    stamp: int
+    key: bool
+    duration: int
+
+
 @dataclass(frozen=True, eq=False)
 class Track:
     """The frames of a file: ``times`` in seconds, ascending, the time ``end`` at which the last one goes, and
@@ -47,14 +55,18 @@ def open_track(media: Media, backend: str | None = None) -> Track:
     Both give the same pictures at the same times, turned upright; ``backend`` insists on one of them.
     """
     stream = stream_of(media)
-    codec = stream.codec_context.codec.canonical_name
-    if backend != "pyav" and codec not in _NOT_DECORD and (importlib.util.find_spec("decord") or backend):
+    name = media.path.name
+    shots, fault = _shots(media, stream)
+    if not shots:
+        raise Unreadable(f"{name} has a video track without a frame{fault and f' ({fault})'}")
+    known = stream.codec_context.codec.canonical_name not in _NOT_DECORD and importlib.util.find_spec("decord")
+    if backend == "decord" or (known and backend is None):
         try:
-            return _by_decord(media, stream)
+            return _by_decord(media, shots)
         except Exception as error:  # decord raises RuntimeError, DECORDError and AssertionError alike
             if backend:
-                raise Unreadable(f"{media.path.name}: decord: {error_text(error)}") from None
-    return _by_pyav(media, stream)
+                raise Unreadable(f"{name}: decord: {error_text(error)}") from None
+    return _by_pyav(media, shots)
 
 
 def stream_of(media: Media) -> av.VideoStream:
@@ -93,83 +105,84 @@ def resized(picture: Picture, size: tuple[int, int], scaler: VideoReformatter) -
     return _pixels(small)
 
 
-def _by_decord(media: Media, stream: av.VideoStream) -> Track:
+def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
+    """Raises whatever decord raises, and RuntimeError where it is not to be trusted with the file."""
     import decord
 
     decord.logging.set_level(decord.logging.QUIET)
-    # One thread a file: the files themselves are decoded side by side. A recovered frame is a copy of its neighbour,
-    # so more than none of them hands the file to PyAV, which leaves out what is broken.
+    # One thread a file: the files themselves are decoded side by side. A frame that decord recovers is a copy of its
+    # neighbour, so it is told to give up and PyAV leaves out what is broken.
     reader = decord.VideoReader(str(media.path), num_threads=1, fault_tol=1)
-    shown = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")
-    # decord counts from the first frame.
-    late = float((stream.start_time or 0) * (stream.time_base or 0)) - media.offset
-    order = np.argsort(shown[:, 0], kind="stable")
-    if not np.array_equal(order, np.arange(len(order))):
-        raise RuntimeError("frames out of order")
+    track = _by_pyav(media, shots)
+    shown = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")[:, 0]
+    # decord silently gives wrong pictures after a seek where groups of pictures are open (x265's default): there it
+    # takes the key frames to stand elsewhere than they do. So what it thinks of the file is compared with what is so.
+    keys = [index for index, shot in enumerate(shots) if shot.key]
+    if len(shown) != len(shots) or reader.get_key_indices() != keys:
+        raise RuntimeError("decord counts other frames or key frames than the file has")
+    if not np.allclose(shown - shown[0], track.times - track.times[0], atol=2e-3):
+        raise RuntimeError("decord shows frames at other times than the file does")
 
     def read(indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
         done = 0
         try:
-            for at in range(0, len(indices), _CHUNK):
-                chunk = indices[at : at + _CHUNK]
-                for index, picture in zip(chunk, reader.get_batch(chunk).asnumpy(), strict=True):
-                    yield int(index), picture
+            while done < len(indices):
+                chunk = indices[done : done + _CHUNK]
+                pictures = reader.get_batch(chunk).asnumpy()
+                if pictures.shape[0] != len(chunk) or pictures.shape[3] != 3:
+                    raise RuntimeError("not the pictures that were asked for")
+                for index, picture in zip(chunk, pictures, strict=True):
                     done += 1
-        except GeneratorExit:
-            raise
-        except Exception:
-            # Damaged midway: PyAV goes on from here and leaves out only what is broken.
-            with opened(media.path) as again:
-                other = open_track(again, "pyav")
-                if len(other.times) == len(shown):
-                    yield from other.read(indices[done:])
+                    yield int(index), picture
+        except Exception:  # damaged midway: PyAV goes on from here
+            yield from track.read(indices[done:])
 
-    return Track(shown[:, 0] + late, float(shown[-1, 1]) + late, read, "decord")
+    return replace(track, read=read, backend="decord")
 
 
-def _by_pyav(media: Media, stream: av.VideoStream) -> Track:
-    base = float(stream.time_base or 0)
-    packets, fault = _packets(media, stream)
-    if not packets:
-        raise Unreadable(f"{media.path.name} has a video track without a frame{fault and f' ({fault})'}")
-    stamps = np.array([pts for pts, _, _ in packets], "int64")
-    keys = np.array([pts for pts, key, _ in packets if key], "int64")
+def _by_pyav(media: Media, shots: Sequence[Shot]) -> Track:
+    base = float(stream_of(media).time_base or 0)
+    stamps = np.array([shot.stamp for shot in shots], "int64")
+    keys = np.array([shot.stamp for shot in shots if shot.key], "int64")
     times = stamps * base - media.offset
-    last = packets[-1][2] or (int(np.median(np.diff(stamps))) if len(stamps) > 1 else 0)
 
     def read(indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
         with opened(media.path) as again:
             yield from _decode(again, stamps, keys, indices)
 
-    return Track(times, float(times[-1]) + last * base, read, "pyav")
+    return Track(times, _end(times, float(times[-1]) + shots[-1].duration * base), read, "pyav")
 
 
-def _packets(media: Media, stream: av.VideoStream) -> tuple[list[tuple[int, bool, int]], str]:
-    """(time stamp, whether it is a key frame, duration) of every frame, in order of show, and the fault met if any.
+def _end(times: Times, stated: float) -> float:
+    """When the last frame goes: as stated if that is sound, else it stays as long as frames usually do."""
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    return stated if 0 < stated - times[-1] <= 10 * usual + 1 else float(times[-1]) + usual
 
-    Where the container stores no time of show (AVI) the frames are decoded to learn it.
-    """
-    found: list[tuple[int, bool, int]] = []
+
+def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str]:
+    """The frames in the order in which they are shown, read from the container without decoding, and the fault met, if
+    any. Where the container stores no time of show the frames are decoded to learn it."""
+    found: dict[int, Shot] = {}
     fault = ""
     with opened(media.path) as again:
-        same = again.container.streams[stream.index]
         try:
-            for packet in again.container.demux(same):
+            for packet in again.container.demux(again.container.streams[stream.index]):
                 if packet.size and not packet.is_discard:
                     if packet.pts is None:
-                        return _decoded_stamps(media), fault
-                    found.append((packet.pts, packet.is_keyframe, packet.duration or 0))
+                        return _decoded_shots(media), fault
+                    found[packet.pts] = Shot(packet.pts, packet.is_keyframe, packet.duration or 0)
         except av.error.FFmpegError as error:
             fault = error_text(error)
-    return sorted({entry[0]: entry for entry in found}.values()), fault
+    return [found[stamp] for stamp in sorted(found)], fault
 
 
-def _decoded_stamps(media: Media) -> list[tuple[int, bool, int]]:
-    found: dict[int, tuple[int, bool, int]] = {}
+def _decoded_shots(media: Media) -> list[Shot]:
+    found: dict[int, Shot] = {}
     with opened(media.path) as again:
         for frame in _frames(again, stream_of(again)):
-            found[frame.pts or 0] = (frame.pts or 0, frame.key_frame, frame.duration or 0)
-    return sorted(found.values())
+            if frame.pts is not None:
+                found[frame.pts] = Shot(frame.pts, frame.key_frame, frame.duration or 0)
+    return [found[stamp] for stamp in sorted(found)]
 
 
 def _frames(media: Media, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
