@@ -84,16 +84,14 @@ def split_views(files: RunFiles) -> list[SplitView]:
 
 
 def missing_rows(files: RunFiles, views: Sequence[SplitView]) -> list[MissingStream]:
-    """What was missing: in the corpus as it was encoded, then of the utterances of each split that was predicted."""
-    recipe = files.recipe
-    streams = [name for section in ("encoders", "fusers") for name in (recipe.get(section) or ()) if name]
-    unused = [
-        n for n, part in (recipe.get("fusers") or {}).items() if isinstance(part, dict) and part.get("name") == "none"
-    ]
-    streams = [name for name in streams if name not in unused]
+    """What was missing: in the corpus as it was encoded, then of the utterances of each split that was predicted.
+
+    A stream that was encoded has a row for every split, of which nothing was missing as well."""
     rows = missing_in_log(files.log)
+    encoded = list(dict.fromkeys(row.stream for row in rows))
     for name in [view.name for view in views] or dict.fromkeys(p.split or UNSPLIT for p in files.predictions):
-        rows += missing_in_predictions(name, [p for p in files.predictions if (p.split or UNSPLIT) == name], streams)
+        mine = [p for p in files.predictions if (p.split or UNSPLIT) == name]
+        rows += missing_in_predictions(name, mine, encoded if mine else [])
     return rows
 
 

@@ -81,6 +81,12 @@ def test_different_utterances_are_refused_with_how_many(tmp_path: Path, good: Pa
     assert done.stdout == ""
 
 
+def test_a_run_with_more_utterances_is_refused_too(tmp_path: Path, good: Path) -> None:
+    made = predictions(["joy"] * 5)
+    other = write(tmp_path / "other", [*made, replace(made[0], id="new")])
+    assert f"5 are in both, 0 only in {good}, 1 only in {other}" in call("compare", good, other).stderr
+
+
 def test_different_truths_are_refused_with_how_many(tmp_path: Path, good: Path) -> None:
     made = predictions(["joy"] * 5)
     other = write(tmp_path / "other", [replace(made[0], truth="joy"), replace(made[1], truth="fear"), *made[2:]])

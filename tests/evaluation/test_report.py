@@ -48,6 +48,7 @@ def test_it_shows_labels_curves_missing_notes_and_provenance(run: Run) -> None:
     assert html.count('class="confusion"') == 2
     assert "Training loss" in text and "30 steps, 1 min 30 s" in text
     assert "corpus face 42 1" in text and "test voice 120 30" in text
+    assert "dev face 20 5 25.0%" in text
     assert "30 × no face was found in 8 frames" in text
     assert "2 conversations were split in two &lt;b&gt;parts&lt;/b&gt;" in text
     for fact in ("merc-faces", "abc123", "4 min 12 s", "sha256 00ff", "merc run talk.yaml", "face: {name: faces}"):
@@ -203,3 +204,13 @@ def test_an_encode_record_that_a_resumed_run_repeats_counts_once() -> None:
 def test_a_corpus_as_large_as_meld_s_test_split_stays_small(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", conversations=700)  # 2,800 utterances
     assert len(page(run).encode()) < 1_500_000
+
+
+def test_a_stream_that_lacked_nothing_has_a_row_and_one_that_was_not_encoded_has_none(run: Run) -> None:
+    (run.folder / "log.jsonl").write_text(
+        '{"event": "encode", "stream": "hands", "encoded": 140, "missing": []}\n', encoding="utf-8"
+    )
+    text = words(page(run))
+    assert "corpus hands 140 0" in text
+    assert "test hands 120 0 0.0% –" in text
+    assert "corpus face" not in text and "test face 120 30" in text
