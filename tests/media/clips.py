@@ -54,7 +54,9 @@ def write_clip(
     return path
 
 
-def _tone(out: av.container.OutputContainer, sound: av.AudioStream, rate: int, layout: str, seconds: float, tone: float):
+def _tone(
+    out: av.container.OutputContainer, sound: av.AudioStream, rate: int, layout: str, seconds: float, tone: float
+):
     wave = (0.5 * np.sin(2 * np.pi * tone * np.arange(round(seconds * rate)) / rate)).astype("float32")
     channels = len(av.AudioLayout(layout).channels)
     block = sound.codec_context.frame_size or 1024

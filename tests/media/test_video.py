@@ -102,7 +102,12 @@ def test_pyav_seeks_over_what_nobody_wants_and_finds_the_same_frames(tmp_path):
     with opened(path) as media:
         track = open_track(media, "pyav")
     assert [index for index, _ in track.read(np.array([3, 120, 121, 249]))] == [3, 120, 121, 249]
-    assert numbers_of(np.stack([picture for _, picture in track.read(np.array([3, 120, 121, 249]))])) == [3, 120, 121, 249]
+    assert numbers_of(np.stack([picture for _, picture in track.read(np.array([3, 120, 121, 249]))])) == [
+        3,
+        120,
+        121,
+        249,
+    ]
 
 
 def test_a_span_is_taken_by_its_times(tmp_path):

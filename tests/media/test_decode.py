@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from merc.components import AudioClip, CannotEncode, Frames, TextClip, VideoClip, Waveform, Words
+from merc.conversation import Utterance
+from merc.media import Want, decode, decode_file
+from tests.media.clips import numbers_of, pitch_of, write_clip
+
+BOTH = {"seen": Frames(count=4), "heard": Waveform()}
+
+
+def reasons(utterance: Utterance, wants=BOTH) -> list[str]:
+    given = decode(utterance, wants, seed=0)
+    assert all(isinstance(clip, CannotEncode) for clip in given.values()), given
+    return [clip.reason for clip in given.values()]
+
+
+def test_all_modalities_of_an_utterance(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", frames=100)
+    utterance = Utterance(id="u", text="Hello.", video=path, start=1.0, end=2.0)
+    given = decode(utterance, {**BOTH, "said": Words()}, seed=0)
+    assert list(given) == ["seen", "heard", "said"]
+    assert given["said"] == TextClip(text="Hello.")
+    assert numbers_of(given["seen"].frames) == [28, 34, 40, 46]
+    assert given["heard"].seconds == pytest.approx(1.0, abs=0.01)
+
+
+def test_sound_of_its_own_comes_before_the_sound_of_the_video(tmp_path):
+    video = write_clip(tmp_path / "a.mp4", tone=440)
+    audio = write_clip(tmp_path / "a.wav", video=None, audio="pcm_s16le", tone=880, seconds=2.0)
+    heard = decode(Utterance(id="u", text="", video=video, audio=audio), BOTH, seed=0)["heard"]
+    assert pitch_of(heard.samples, 16_000) == pytest.approx(880, abs=2)
+
+
+def test_what_the_corpus_misses(tmp_path):
+    assert reasons(Utterance(id="u", text="x")) == [
+        "the utterance has no video file", "the utterance has no audio file",
+    ]  # fmt: skip
+    missing = {"video": "clip not published", "audio": "clip not published"}
+    assert reasons(Utterance(id="u", text="x", video=tmp_path / "a.mp4", missing=missing)) == ["clip not published"] * 2
+
+
+def test_blank_text():
+    assert reasons(Utterance(id="u", text=" \n"), {"said": Words()}) == ["the utterance has no words"]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "a.mp4"
+    assert reasons(Utterance(id="u", text="x", video=path)) == [f"{path} does not exist"] * 2
+    random = {"seen": Frames(count=1, strategy="random")}
+    assert reasons(Utterance(id="u", text="x", video=path), random) == [f"{path} does not exist"]
+    assert reasons(Utterance(id="u", text="x", video=tmp_path)) == [f"{tmp_path} is no file"] * 2
+
+
+def test_files_that_are_no_media(tmp_path):
+    path = tmp_path / "notes.mp4"
+    path.write_text("This is a diary, not a film.\n" * 200)
+    said = reasons(Utterance(id="u", text="x", video=path))
+    assert said[0] == said[1]
+    assert said[0].startswith("notes.mp4 cannot be read as video or audio (")
+    path.write_bytes(b"")
+    assert reasons(Utterance(id="u", text="x", video=path)) == ["notes.mp4 is empty (0 bytes)"] * 2
+    path.write_bytes(np.random.default_rng(0).bytes(20_000))
+    assert "cannot be read" in reasons(Utterance(id="u", text="x", video=path))[0]
+
+
+def test_a_file_that_points_to_other_files_is_not_followed(tmp_path):
+    secret = write_clip(tmp_path / "secret.mp4", frames=5)
+    playlist = tmp_path / "a.mp4"
+    for text in (
+        f"ffconcat version 1.0\nfile {secret.name}\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{secret.name}\n#EXT-X-ENDLIST\n",
+    ):
+        playlist.write_text(text)
+        assert "cannot be read as video or audio" in reasons(Utterance(id="u", text="x", video=playlist))[0]
+
+
+def test_sound_without_a_picture(tmp_path):
+    path = write_clip(tmp_path / "a.wav", video=None, audio="pcm_s16le", seconds=1.0)
+    given = decode(Utterance(id="u", text="x", video=path), BOTH, seed=0)
+    assert given["seen"] == CannotEncode("a.wav has no video track")
+    assert isinstance(given["heard"], AudioClip)
+
+
+@pytest.mark.parametrize(("start", "end"), [(2.0, 2.0), (3.0, 1.0), (-1.0, 2.0)])
+def test_an_empty_span(tmp_path, start, end):
+    path = write_clip(tmp_path / "a.mp4")
+    assert (
+        reasons(Utterance(id="u", text="x", video=path, start=start, end=end))
+        == [f"a.mp4: the span from {start} to {end} s is empty or begins before the file"] * 2
+    )
+
+
+def test_one_bad_span_does_not_harm_the_others(tmp_path):
+    path = write_clip(tmp_path / "a.mp4")
+    wants = [Want(Frames(count=2), 0.0, 1.0), Want(Frames(count=2), 9.0, 10.0), Want(Frames(count=2), 1.0, 2.0)]
+    kinds = [type(decoded.clip) for decoded in decode_file(path, wants, seed=0)]
+    assert kinds == [VideoClip, CannotEncode, VideoClip]
+
+
+def test_a_random_draw_follows_the_seed_and_the_draw(tmp_path):
+    path = write_clip(tmp_path / "a.mp4")
+    wants = {"seen": Frames(count=6, strategy="random", draws=3)}
+    utterance = Utterance(id="u", text="x", video=path)
+
+    def drawn(seed: int, draw: int) -> list[int]:
+        return numbers_of(decode(utterance, wants, seed, draw)["seen"].frames)
+
+    assert drawn(1, 0) == drawn(1, 0)
+    assert len({tuple(drawn(*how)) for how in [(1, 0), (1, 1), (2, 0)]}) == 3
+
+
+def test_decoding_needs_no_torch(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", frames=5)
+    code = (
+        "import sys; from pathlib import Path; from merc import Frames, Waveform; import merc.features;"
+        "from merc.media import Want, decode_file;"
+        f"decode_file(Path({str(path)!r}), [Want(Frames(count=2)), Want(Waveform())], 0);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.data
+def test_real_clips():
+    root = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "clips"
+    paths = sorted(root.glob("*.mp4"))
+    if not paths:
+        pytest.skip(f"no clips in {root}")
+    for path in paths:
+        wants = {"small": Frames(count=16, size=(96, 96)), "own": Frames(count=2), "heard": Waveform()}
+        given = decode(Utterance(id="u", text="x", video=path), wants, seed=0)
+        assert given["small"].frames.shape == (16, 96, 96, 3)
+        assert given["own"].frames.std() > 10
+        assert (np.diff(given["small"].times) > 0).all()
+        assert given["heard"].seconds == pytest.approx(given["small"].times[-1], abs=0.5)
+        assert np.abs(given["heard"].samples).max() > 0.01
