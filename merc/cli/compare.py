@@ -27,6 +27,7 @@ def command(
     utterances, or against different labels, are refused: their numbers do not compare.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     rows = compare(runs, split)
@@ -37,7 +38,7 @@ def command(
     best = {c: (min if c == "unparsed_rate" else max)(numbers[c] for _, numbers in rows) for c in COLUMNS}
     for name, numbers in rows:
         cells = [_cell(numbers[c], numbers[c] == best[c]) for c in COLUMNS]
-        table.add_row(name, f"{int(numbers['n']):,}", *cells)
+        table.add_row(escape(name), f"{int(numbers['n']):,}", *cells)
     Console().print(table)
 
 

@@ -71,6 +71,11 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path, good: Path) -> None:
     assert [name for name, _ in compare([a, b], "test")] == [str(Path("a/run")), str(Path("b/run"))]
 
 
+def test_a_name_in_brackets_is_shown_as_it_is(tmp_path: Path, good: Path) -> None:
+    other = write(tmp_path / "[bold]run", predictions(["joy"] * 5))
+    assert "[bold]run" in call("compare", good, other).stdout
+
+
 def test_different_utterances_are_refused_with_how_many(tmp_path: Path, good: Path) -> None:
     made = predictions(["joy"] * 5)
     other = write(tmp_path / "other", [*made[2:], replace(made[0], id="new")])
