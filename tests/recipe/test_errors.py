@@ -1,5 +1,6 @@
 """What is wrong with a recipe, and what the user reads of it."""
 
+# ruff: noqa: E501 - messages are quoted whole
 from __future__ import annotations
 
 from pathlib import Path

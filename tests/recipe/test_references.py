@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - messages are quoted whole
 from __future__ import annotations
 
 from pathlib import Path
