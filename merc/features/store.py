@@ -95,7 +95,7 @@ class FeatureStore:
                 raise Damaged(f"{len(data)} bytes instead of {expected}")
             if entry.cannot is not None:
                 return CannotEncode(entry.cannot)
-            if zlib.crc32(memoryview(data)[begin:]) != _checksum(data):
+            if _checksum(entry.shape, memoryview(data)[begin:]) != _parse(data)[0]["__metadata__"]["checksum"]:
                 raise Damaged("its numbers changed since they were written")
         except Damaged as error:
             path.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ class FeatureStore:
             notes["cannot"] = value.reason
         else:
             whole = np.ascontiguousarray(value, "<f4")
-            notes["checksum"] = str(zlib.crc32(whole.tobytes()))
+            notes["checksum"] = _checksum(whole.shape, memoryview(whole.tobytes()))
             tensors = {"features": whole}
         path = self.path(key)
         try:
@@ -170,8 +170,8 @@ def _header(data: bytes) -> tuple[Entry, int, int]:
     return Entry(shape, None, frames, remarks), begin, begin + length
 
 
-def _checksum(data: bytes) -> int:
-    return int(_parse(data)[0]["__metadata__"]["checksum"])
+def _checksum(shape: tuple[int, ...], numbers: memoryview) -> str:
+    return str(zlib.crc32(numbers, zlib.crc32(str(tuple(shape)).encode())))
 
 
 def _parse(data: bytes) -> tuple[dict[str, Any], int]:
