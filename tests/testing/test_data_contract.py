@@ -1,0 +1,188 @@
+"""Each check of the contract of corpora, metrics, annotators fails for a component that breaks it, and says why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import merc
+import merc.testing
+from merc.testing.examples import annotator, corpus, metric
+from tests.testing.broken import frozen, said
+
+
+def corpus_of(*conversations: merc.Conversation) -> Any:
+    @frozen
+    class Given(merc.Corpus):
+        def load(self) -> merc.CorpusData:
+            return merc.CorpusData(conversations=conversations)
+
+    return Given()
+
+
+def talk(name: str = "c", split: Any = "train", **changes: Any) -> merc.Conversation:
+    first = merc.Utterance(**{"id": f"{name}_u0", "text": "Hi.", "label": "joy", **changes})
+    second = merc.Utterance(id=f"{name}_u1", text="No.", label="anger")
+    return merc.Conversation(id=name, split=split, utterances=(first, second))
+
+
+@pytest.mark.parametrize(
+    ("component", "check", "message"),
+    [
+        (corpus_of(), "test_ids_are_unique", "the corpus is empty"),
+        (corpus_of(talk(), talk()), "test_ids_are_unique", "conversation ids are used twice: c"),
+        (corpus_of(talk(), talk("d", id="c_u0")), "test_ids_are_unique", "utterance ids are used twice: c_u0"),
+        (
+            corpus_of(replace(talk(), utterances=())),
+            "test_conversations_have_utterances_and_a_split",
+            "conversation 'c' has no utterance",
+        ),
+        (
+            corpus_of(talk(split="tain")),
+            "test_conversations_have_utterances_and_a_split",
+            "conversation 'c' is of split 'tain'; the splits are train, dev, test",
+        ),
+        (
+            corpus_of(talk(split="dev")),
+            "test_conversations_have_utterances_and_a_split",
+            "no conversation is of split 'train'",
+        ),
+        (
+            corpus_of(talk(label="anger")),
+            "test_labels_are_in_the_label_space",
+            "the label space has 1 label; an emotion is told among two at least",
+        ),
+        (
+            corpus_of(talk(video=Path("gone.mp4"))),
+            "test_media_exist_or_say_why_not",
+            "utterance 'c_u0': video gone.mp4 is no file, and `missing` says no reason",
+        ),
+        (
+            corpus_of(talk(start=2.0, end=1.0)),
+            "test_media_exist_or_say_why_not",
+            "utterance 'c_u0' runs from 2.0 to 1.0 seconds",
+        ),
+    ],
+)
+def test_corpus_that_breaks_its_contract(component: Any, check: str, message: str) -> None:
+    assert said(merc.testing.CorpusContract, component, check) == message
+
+
+def test_corpus_in_another_order_every_time() -> None:
+    @frozen
+    class Broken(corpus.Example):
+        def load(self) -> merc.CorpusData:
+            return merc.CorpusData(conversations=[talk(f"c{next(counter)}")])
+
+    counter = itertools.count()
+    message = said(merc.testing.CorpusContract, Broken(path=""), "test_loading_again_gives_the_same")
+    assert message == "Broken gives other conversations, or another order, the second time"
+
+
+def broken_metric(compute: Callable[[Any], Any]) -> Any:
+    @frozen
+    class Broken(metric.Example):
+        def compute(self, predictions: Any, labels: Any) -> Any:
+            return compute(predictions)
+
+    return Broken()
+
+
+@pytest.mark.parametrize(
+    ("compute", "check", "message"),
+    [
+        (lambda p: 0.5, "test_numbers_can_be_written_as_json", "compute() gives float; it must give a dict of numbers"),
+        (lambda p: {}, "test_numbers_can_be_written_as_json", "Broken gives no number"),
+        (
+            lambda p: {"a": np.float32(0.5)},
+            "test_numbers_can_be_written_as_json",
+            "metrics.json cannot hold {'a': np.float32(0.5)}: Object of type float32 is not JSON serializable; "
+            "give plain finite numbers",
+        ),
+        (
+            lambda p: {"a": float(p[0].id == "u0")},
+            "test_order_of_predictions_does_not_matter",
+            "in another order Broken gives {'a': 0.0} and not {'a': 1.0}",
+        ),
+        (
+            lambda p: p[0].missing.update(a="b") or {"a": 1},
+            "test_predictions_are_left_as_they_are",
+            "Broken changed the predictions that it was given",
+        ),
+    ],
+)
+def test_metric_that_breaks_its_contract(compute: Callable[[Any], Any], check: str, message: str) -> None:
+    assert said(merc.testing.MetricContract, broken_metric(compute), check) == message
+
+
+def test_metric_that_gives_nan_for_one_prediction() -> None:
+    broken = broken_metric(lambda p: {"a": float("nan") if len(p) == 1 else 1.0})
+    message = said(merc.testing.MetricContract, broken, "test_one_prediction_is_enough")
+    assert message.startswith("a is nan for the one prediction Prediction(id='u0'")
+
+
+def broken_annotator(annotate: Callable[[Any, Any], Any], fields: Any = ("prosody",), video: Any = None) -> Any:
+    @frozen
+    class Broken(annotator.Example):
+        def fields(self) -> Any:
+            return fields
+
+        def video(self) -> Any:
+            return video
+
+        def load(self, device: str) -> Any:
+            inner = super().load(device)
+            return lambda shown: annotate(inner, shown)
+
+    return Broken()
+
+
+@pytest.mark.parametrize(
+    ("annotate", "check", "message"),
+    [
+        (lambda f, s: f(s)[1:], "test_an_answer_for_each_observation", "4 observations went in and 3 answers came out"),
+        (
+            lambda f, s: [{"face": "a smile"} for _ in s],
+            "test_an_answer_for_each_observation",
+            "observation 0 got the cue 'face'; fields() declares prosody",
+        ),
+        (
+            lambda f, s: [{"prosody": ""} for _ in s],
+            "test_an_answer_for_each_observation",
+            "observation 0: the cue 'prosody' is ''; leave out a cue that says nothing",
+        ),
+        (
+            lambda f, s: [merc.CannotEncode("") for _ in s],
+            "test_media_that_are_missing_raise_nothing",
+            "CannotEncode for observation 0 says no reason",
+        ),
+        (
+            lambda f, s: [merc.CannotEncode("mute") for _ in s],
+            "test_an_answer_for_each_observation",
+            "Broken gave CannotEncode for everything, so nothing was checked; override observations()",
+        ),
+        (
+            lambda f, s: [{"prosody": f"one of {len(s)}"} for _ in s],
+            "test_answers_do_not_depend_on_the_batch",
+            "observation 0 gets {'prosody': 'one of 4'} in the batch and {'prosody': 'one of 1'} alone",
+        ),
+    ],
+)
+def test_annotator_that_breaks_its_contract(annotate: Callable[[Any, Any], Any], check: str, message: str) -> None:
+    assert said(merc.testing.AnnotatorContract, broken_annotator(annotate), check) == message
+
+
+def test_annotator_that_declares_wrong_things() -> None:
+    check = "test_wants_media_as_declared"
+    broken = broken_annotator(lambda f, s: f(s), fields=())
+    assert said(merc.testing.AnnotatorContract, broken, check) == "fields() of Broken gives ()"
+    broken = broken_annotator(lambda f, s: f(s), video=8)
+    assert said(merc.testing.AnnotatorContract, broken, check) == (
+        "video() of Broken gives int; it must give merc.Frames or None"
+    )

@@ -1,0 +1,81 @@
+"""Each check of the contract of prompters fails for a component that breaks it, and says why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import merc
+import merc.testing
+from merc.testing.examples import prompter
+from tests.testing.broken import frozen, said
+
+
+def broken_prompter(change: Callable[[merc.Query, Any], Any], streams: tuple[str, ...] = ()) -> Any:
+    @frozen
+    class Broken(prompter.Example):
+        def prompt(self, query: merc.Query) -> Any:
+            return change(query, super().prompt(query))
+
+    return Broken(media=streams)
+
+
+COUNT = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "message"),
+    [
+        (
+            lambda query, own: "Hello",
+            "test_prompts_are_segments_that_end_with_an_answer",
+            "prompt() gives str; it must give merc.Prompt",
+        ),
+        (
+            lambda query, own: replace(own, target="u99"),
+            "test_prompts_are_segments_that_end_with_an_answer",
+            "the prompt is for 'u99', though utterance 'talk_u0' was asked about; give target=query.target.id",
+        ),
+        (
+            lambda query, own: replace(own, segments=("words", *own.segments)),
+            "test_prompts_are_segments_that_end_with_an_answer",
+            "a segment is 'words'; it must be merc.Text, merc.Slot, merc.Turn or merc.Answer",
+        ),
+        (
+            lambda query, own: replace(own, segments=own.segments[-1:]),
+            "test_prompts_are_segments_that_end_with_an_answer",
+            "the prompt has no word in it",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(str(next(COUNT))), *own.segments)),
+            "test_same_query_gives_same_prompt",
+            "the same query for 'talk_u0' gives another prompt the second time",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Slot("video", "talk_u0"), *own.segments)),
+            "test_slots_use_declared_streams_of_known_utterances",
+            "a slot uses the stream 'video', and streams() lists []; list it, so that a recipe without it is refused "
+            "before it runs",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(f"({query.target.label})"), *own.segments)),
+            "test_labels_are_not_given_away",
+            "the label of an utterance stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
+            "Text(text='(anger)'); past labels come from query.past_labels, which a recipe switches on",
+        ),
+    ],
+)
+def test_prompter_that_breaks_its_contract(change: Callable[[Any, Any], Any], check: str, message: str) -> None:
+    assert said(merc.testing.PrompterContract, broken_prompter(change), check) == message
+
+
+def test_slot_of_an_utterance_that_is_not_there() -> None:
+    broken = broken_prompter(
+        lambda query, own: replace(own, segments=(merc.Slot("video", "u99"), *own.segments)), streams=("video",)
+    )
+    message = said(merc.testing.PrompterContract, broken, "test_slots_use_declared_streams_of_known_utterances")
+    assert message == "a slot stands for utterance 'u99', which is not in the conversation"
