@@ -30,7 +30,7 @@ def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
         raise MercError(f"{target} is no name for a recipe; let it end in .yaml, or give a folder that is there")
     if target.exists() or target.is_symlink():
         raise MercError(f"{target} is there already; merc copy overwrites nothing, so give another name")
-    node = read_document(place.file, place.shown)
+    node = read_document(place.file, place.shown, place.base)
     text = place.file.read_text(encoding="utf-8")
     changes: dict[str, str] = {}
     parent = node.get("extends")
@@ -109,7 +109,9 @@ def _changed(text: str, changes: dict[str, str]) -> str:
                 node = node.value[int(key)]
             else:
                 node = None
-        if isinstance(node, yaml.ScalarNode) and "${" not in node.value and node.value != value:
+        if not isinstance(node, yaml.ScalarNode) or "${" in node.value or node.value == value:
+            continue
+        if not Path(node.value).expanduser().is_absolute():
             spans[(node.start_mark.index, node.end_mark.index)] = "'" + value.replace("'", "''") + "'"
     for (start, end), value in sorted(spans.items(), reverse=True):
         text = text[:start] + value + text[end:]

@@ -78,8 +78,11 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def read_document(file: Path, shown: str, kind: Literal["file", "parent"] = "file") -> Node:
-    """Read one YAML file, without what it extends. Raises MercError, naming the line, for what is no recipe at all."""
+def read_document(file: Path, shown: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
+    """Read one YAML file, without what it extends; ``base`` is the folder that its relative paths mean.
+
+    Raises MercError, naming the line, for what is no recipe at all.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -95,7 +98,7 @@ def read_document(file: Path, shown: str, kind: Literal["file", "parent"] = "fil
     values = _values(text, root, shown)
 
     def build(node: yaml.Node, value: Any) -> Node:
-        origin = Origin(f"{shown}:{_line(node)}", file.parent, kind)
+        origin = Origin(f"{shown}:{_line(node)}", base, kind)
         if isinstance(node, yaml.MappingNode):
             pairs = {key.value: (key, child) for key, child in node.value}
             children = {}

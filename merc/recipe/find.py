@@ -15,11 +15,16 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Place:
-    """A recipe's file, the name it goes by, and how messages show it."""
+    """A recipe's file, the name it goes by, how messages show it, and the folder that its relative paths mean.
+
+    That is the file's own, except for a shipped recipe: nobody keeps data inside an installed package, so its paths
+    mean the current folder.
+    """
 
     file: Path
     name: str
     shown: str
+    base: Path
 
 
 def shipped_folder() -> Path | None:
@@ -67,7 +72,7 @@ def _place(file: Path, shipped: Mapping[str, Path]) -> Place:
     folder = shipped_folder()
     if folder is not None and file.resolve().is_relative_to(folder.resolve()):
         inside = file.resolve().relative_to(folder.resolve())
-        return Place(file.resolve(), inside.with_suffix("").as_posix(), f"recipes/{inside.as_posix()}")
+        return Place(file.resolve(), inside.with_suffix("").as_posix(), f"recipes/{inside.as_posix()}", Path.cwd())
     # A run keeps its recipe as recipe.yaml; the run's own name says more.
     name = file.parent.name if file.stem == "recipe" else file.stem
-    return Place(file, name, short(file))
+    return Place(file, name, short(file), file.parent)

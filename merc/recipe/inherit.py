@@ -21,7 +21,7 @@ def read_with_parents(place: Place) -> Node:
         if any(current.file.resolve() == earlier.file.resolve() for earlier, _ in chain):
             round_trip = " -> ".join([*(earlier.shown for earlier, _ in chain), current.shown])
             raise MercError(f"{place.shown}: extends goes round in a circle: {round_trip}")
-        node = read_document(current.file, current.shown, "parent" if chain else "file")
+        node = read_document(current.file, current.shown, current.base, "parent" if chain else "file")
         chain.append((current, node))
         parent = node.get("extends")
         if parent is None or parent.value is None:

@@ -44,8 +44,9 @@ def _values(tree: Node) -> Iterator[str]:
             continue
         if node.value == TO_FILL_IN:
             yield f"{path}=..."
-        if "${data_root}" in node.value and (data_root is None or data_root.value is None):
-            yield "data_root=FOLDER"
+        if "${data_root}" in node.value:
+            given = data_root.value if data_root is not None else None
+            yield "data_root=FOLDER" if given is None else f"data in the folder {given} (data_root)"
         for name in re.findall(r"\$\{env:(\w+)\}", node.value):
             yield f"the environment variable {name}"
 

@@ -1,0 +1,48 @@
+"""Components whose parameters are more than numbers, and plugins that are at fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from merc.errors import ManyErrors
+from merc.recipe import load_recipe
+from merc.recipe.document import Node, Origin
+from merc.recipe.parts import Sections
+from merc.recipe.problems import Problems
+
+
+def test_nested_parameters(here: Path) -> None:
+    (here / "t.yaml").write_text("corpus: {name: toy-typed, cuts: [{start: 0}, {start: 1, end: 2}], weights: {a: 1}}\n")
+    recipe = load_recipe("t.yaml", ["corpus.cuts.1.end=5", "corpus.weights.b=2"])
+    assert recipe.corpus.params["cuts"] == [{"start": 0.0, "end": 1.0}, {"start": 1.0, "end": 5.0}]
+    assert recipe.corpus.params["weights"] == {"a": 1.0, "b": 2.0}
+    assert recipe.corpus.component.cuts[1].end == 5.0  # type: ignore[attr-defined]
+
+
+def test_errors_within_nested_parameters(here: Path) -> None:
+    (here / "t.yaml").write_text(
+        "corpus:\n  name: toy-typed\n  cuts:\n    - {start: 2}\n    - {strat: 1}\n  share: 3\n"
+    )
+    with pytest.raises(ManyErrors) as caught:
+        load_recipe("t.yaml")
+    assert caught.value.errors == [
+        "corpus.cuts.0 (t.yaml:4): end (1.0) comes after start (2.0)",
+        "corpus.cuts.1.start (t.yaml:5): is required: a number",
+        "corpus.cuts.1.strat (t.yaml:5): unknown key. Did you mean 'start'? The keys are: start, end",
+        "corpus.share (t.yaml:6): input should be less than or equal to 1; given 3 (a whole number)",
+    ]
+
+
+def test_a_type_that_nothing_can_be_checked_against_is_the_plugins_fault(here: Path) -> None:
+    from dataclasses import make_dataclass
+
+    odd = make_dataclass("Odd", [("thing", "Literal[object()]" and list[object] | int, None)])
+    problems = Problems()
+    node = Node({"thing": Node("x", Origin("r.yaml:1", here))}, Origin("r.yaml:1", here))
+    values, _ = Sections(problems).fill(odd, node, "corpus", "corpus 'odd'")
+    assert values is None
+    assert problems.errors == [
+        "corpus.thing (r.yaml:1): wants a list, each item object or a whole number; given 'x' (text)"
+    ]
