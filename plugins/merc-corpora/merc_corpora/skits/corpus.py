@@ -1,0 +1,84 @@
+"""The corpus ``skits``: conversations that merc makes itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import merc
+from merc_corpora.skits.expression import EMOTIONS
+from merc_corpora.skits.making import clip_path, extra_of, make
+from merc_corpora.skits.script import VERSION, Scene, write_script
+from merc_corpora.skits.sentences import SPLITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkitsCorpus(merc.Corpus):
+    """Short conversations with drawn faces and synthetic speech, the same for the same ``seed``.
+
+    Every utterance is labelled with one of seven emotions, balanced within a split, and has an mp4 clip (H.264 and
+    AAC, 1.5 to 4 s). The voice and the face follow the emotion; now and then one of the two is played down. The words
+    tell nothing of it, except in a share ``text_signal`` (0 to 1) of the utterances. Splits share no sentence, no
+    speaker and no face.
+
+    ``conversations`` says how many each split has, ``utterances`` how many turns each has. The clips are made at the
+    first use and kept in ``folder``, by default a folder of merc's cache; it also holds ``conversations.jsonl``, which
+    the corpus ``jsonl`` reads.
+    """
+
+    seed: int = 0
+    conversations: dict[str, int] = field(default_factory=lambda: {"train": 40, "dev": 10, "test": 14})
+    utterances: int = 5
+    text_signal: float = 0.0
+    folder: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.conversations, Mapping) or set(self.conversations) != set(SPLITS):
+            raise ValueError(
+                f"conversations must give a number for each of {', '.join(SPLITS)} (0 leaves a split out), "
+                f"not {self.conversations}"
+            )
+        if any(count < 0 for count in self.conversations.values()) or not any(self.conversations.values()):
+            raise ValueError(f"conversations must be counts from 0, and not all 0, not {self.conversations}")
+        if self.utterances < 1:
+            raise ValueError(f"utterances (in a conversation) must be at least 1, not {self.utterances}")
+        if not 0 <= self.text_signal <= 1:
+            raise ValueError(f"text_signal is a share from 0 to 1, not {self.text_signal}")
+
+    def load(self) -> merc.CorpusData:
+        """Make what is not there yet, and give the conversations."""
+        scenes = list(write_script(self.seed, self.conversations, self.utterances, self.text_signal))
+        record = {
+            "version": VERSION,
+            "seed": self.seed,
+            "conversations": {split: self.conversations[split] for split in SPLITS},
+            "utterances": self.utterances,
+            "text_signal": float(self.text_signal),
+        }
+        if self.folder is None:
+            key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
+            folder = merc.cache_folder("skits", key)
+        else:
+            folder = Path(self.folder).expanduser()
+        make(folder, record, scenes)
+        return merc.CorpusData(
+            conversations=[_conversation(scene, folder) for scene in scenes], labels=merc.LabelSpace(EMOTIONS)
+        )
+
+
+def _conversation(scene: Scene, folder: Path) -> merc.Conversation:
+    said = tuple(
+        merc.Utterance(
+            id=line.id,
+            text=line.text,
+            speaker=line.speaker.name,
+            label=line.emotion,
+            video=clip_path(folder, line),
+            extra=extra_of(line),
+        )
+        for line in scene.lines
+    )
+    return merc.Conversation(id=scene.id, split=scene.split, utterances=said)
