@@ -6,9 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from merc.components.encoder import CannotEncode
+from merc.errors import MercError
 from merc.files import hash_file, write_text
 
 # A file that changed so shortly before it was read could change again within the same tick of its clock.
@@ -37,9 +39,13 @@ class Hashes:
         return found
 
     def remember(self) -> None:
-        """Write down what was learnt; another process may have done so meanwhile, so both are kept."""
+        """Write down what was learnt; another process may have done so meanwhile, so both are kept.
+
+        Where it cannot be written the next run reads the files again, which costs time and nothing else.
+        """
         if self._fresh:
-            write_text(self._memory, json.dumps({**self._read(), **self._fresh}))
+            with suppress(OSError, MercError):
+                write_text(self._memory, json.dumps({**self._read(), **self._fresh}))
             self._fresh = {}
 
     def _one(self, path: Path) -> str | CannotEncode:
