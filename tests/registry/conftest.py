@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from merc.registry import Registry
+from merc.registry import KINDS, Registry
 from tests.registry.distributions import GOOD_ENCODER, Distribution, install
 
 HOOK = "import merc\n\n@merc.hookimpl\ndef register_encoders(register):\n    "
@@ -20,7 +20,13 @@ def _class(body: str) -> str:
     return "from dataclasses import dataclass\nimport merc\n\n" + body
 
 
+EVERYTHING = "import merc\n" + "".join(
+    f'\n\n@merc.hookimpl\ndef {hook}(register):\n    register("my-{kind}", "merc.testing.examples.{kind}:Example")\n'
+    for kind, hook in KINDS.items()
+)
+
 PLUGINS = [
+    Distribution("everything", EVERYTHING),
     Distribution(
         "sound", HOOK + 'register("loudness", "merc_sound.loudness:Loudness")\n', {"loudness.py": GOOD_ENCODER}
     ),

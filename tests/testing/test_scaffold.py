@@ -43,19 +43,6 @@ def test_a_new_encoder_installs_and_its_own_test_passes(tmp_path: Path) -> None:
     assert "merc-sighs" in listed.stdout and "encoder: sighs" in listed.stdout
 
 
-@pytest.mark.slow
-def test_new_plugins_of_all_kinds_pass_their_own_tests(tmp_path: Path) -> None:
-    bin_folder = make_environment(tmp_path / "venv", ROOT)
-    folders = [str(write_plugin(f"my-{kind}", kind, tmp_path)) for kind in KINDS]
-    pip_install(bin_folder, *folders)
-    done = subprocess.run(
-        [bin_folder / "python", "-m", "pytest", "-q", "-rs", "--import-mode=importlib", *folders],
-        cwd=tmp_path, env={**environment_of(bin_folder), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_is_formatted_and_passes_the_linter(kind: str, tmp_path: Path) -> None:
     plugin = write_plugin("two-words", kind, tmp_path)

@@ -1,0 +1,90 @@
+"""Every hook, implemented by a plugin that pip installed, and its component at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import merc
+from merc.registry import KINDS, Registry
+from merc.testing import samples
+
+Resolve = Callable[..., Any]
+
+
+@pytest.fixture
+def made(registry: Callable[[str], Registry]) -> Resolve:
+    """A function that makes the component of a kind that the plugin 'everything' registered."""
+    found = registry("everything")
+
+    def make(kind: str, **parameters: Any) -> Any:
+        assert found.owner(kind, f"my-{kind}").name == "everything"
+        return found.resolve(kind, f"my-{kind}")(**parameters)
+
+    return make
+
+
+def test_register_encoders(made: Resolve) -> None:
+    clip = samples.audio(1.0, 16_000)
+    assert made("encoder", window=0.25).load("cpu")([clip])[0].shape == (4, 1)
+
+
+def test_register_connectors(made: Resolve) -> None:
+    module = made("connector", width=3).build(merc.FeatureSpec(dim=2), 4)
+    assert sum(p.numel() for p in module.parameters()) == (2 * 3 + 3) + (3 * 4 + 4)
+
+
+def test_register_fusers(made: Resolve) -> None:
+    assert made("fuser", width=8).spec({"voice": merc.FeatureSpec(dim=2)}) == merc.FeatureSpec(dim=8, tokens=1)
+
+
+def test_register_prompters(made: Resolve) -> None:
+    query = merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)
+    said = [s.text for s in made("prompter", question="So?").prompt(query).segments[:-1]]
+    assert said == ["The emotions are: neutral, joy, anger.\n", "Ann: Did you hear? We won!\n", "So?"]
+
+
+def test_register_trainers(made: Resolve) -> None:
+    assert isinstance(made("trainer", lr=0.1), merc.Trainer)
+
+
+def test_register_corpora(made: Resolve, tmp_path: Path) -> None:
+    table = tmp_path / "talk.csv"
+    table.write_text("conversation,split,speaker,text,label\nc,train,Ann,Hi!,joy\n")
+    (talk,) = made("corpus", path=str(table)).load().conversations
+    assert talk.utterances == (merc.Utterance(id="c_u0", speaker="Ann", text="Hi!", label="joy"),)
+
+
+def test_register_backbones(made: Resolve) -> None:
+    assert made("backbone", width=32).config().hidden_size == 32
+
+
+def test_register_annotators(made: Resolve) -> None:
+    query = merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)
+    sound = merc.AudioClip(samples=np.linspace(0, 1, 100, dtype="float32"), rate=16_000)
+    shown = merc.Observation(query=query, video=merc.CannotEncode("none"), audio=sound)
+    assert made("annotator").load("cpu")([shown]) == [{"prosody": "loud, swelling"}]
+
+
+def test_register_metrics(made: Resolve) -> None:
+    right = merc.Prediction(id="u", conversation="c", truth="joy", label="joy")
+    assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}
+
+
+def test_every_hook_has_a_test() -> None:
+    assert {name for name in globals() if name.startswith("test_register_")} == {f"test_{h}" for h in KINDS.values()}
+
+
+def test_every_kind_has_a_contract_class_and_a_hook() -> None:
+    from merc import testing
+    from merc.registry import hooks
+
+    specified = {n for n in vars(hooks) if n.startswith("register_")}
+    assert specified == set(KINDS.values())
+    for kind in KINDS:
+        assert getattr(merc, kind.capitalize()).kind == kind
+        assert getattr(testing, f"{kind.capitalize()}Contract").kind == kind
