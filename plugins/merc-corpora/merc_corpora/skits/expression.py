@@ -73,8 +73,8 @@ POSES: dict[Emotion, Expression] = {
         brow_inner=0.95, brow_outer=1.0, lids=0.7, jaw=0.72, stretch=-0.5, nod=-0.1, drop=-1.5
     ),
     "disgust": Expression(
-        brow_inner=-0.6, brow_outer=-0.35, brow_squeeze=0.55, lids=-0.5, cheeks=0.4, smile=-0.6, upper_lip=1.0, nose=1.0,
-        jaw=0.08, turn=0.6, tilt=5.0, lean=-0.4,
+        brow_inner=-0.6, brow_outer=-0.35, brow_squeeze=0.55, lids=-0.5, cheeks=0.4, smile=-0.6, upper_lip=1.0,
+        nose=1.0, jaw=0.08, turn=0.6, tilt=5.0, lean=-0.4,
     ),
 }  # fmt: skip
 

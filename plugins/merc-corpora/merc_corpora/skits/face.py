@@ -93,8 +93,14 @@ class Face:
         self.looks = looks
         self.centre = (_DRAWN / 2, _DRAWN * 0.52)
         self.room = self._room()
-        self.back = self._back_hair()
-        self.head = self._head()
+        head = self._head()
+        # kept apart from its colours, the outline is not mixed into them when the head turns
+        self.outline = head.getchannel("A")
+        self.head = head.convert("RGB")
+        box = self.outline.getbbox() or (0, 0, _DRAWN, _DRAWN)
+        neck = self.centre[1] + looks.height
+        self.reach = np.array([(box[2] - box[0]) / 2 + 40, neck - box[1] + 10, box[3] - neck + 40])
+        """How far the head reaches to the sides, above and below the point that it turns about."""
 
     def picture(self, now: Expression) -> npt.NDArray[np.uint8]:
         """The picture ``[SIZE, SIZE, 3]`` uint8 RGB of an expression."""
@@ -107,10 +113,19 @@ class Face:
         x0, y0 = self.centre[0], self.centre[1] + self.looks.height
         x = x0 / 2 + now.shift * SIZE / 100
         y = y0 / 2 + now.drop * SIZE / 100
+        # only the part of the picture that the head can be in, which takes half the time
+        reach = 1.1 * self.reach / scale
+        left, top = max(0, round(x - reach[0])), max(0, round(y - reach[1]))
+        right, bottom = min(SIZE, round(x + reach[0])), min(SIZE, round(y + reach[2]))
+        size = (right - left, bottom - top)
+        x, y = x - left, y - top
         matrix = (cos, sin, x0 - cos * x - sin * y, -sin, cos, y0 + sin * x - cos * y)
         frame = self.room.copy()
-        moved = layer.transform((SIZE, SIZE), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-        frame.paste(moved, (0, 0), moved)
+        moved, mask = (
+            image.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+            for image in (layer, self.outline)
+        )
+        frame.paste(moved, (left, top), mask)
         return np.asarray(frame)
 
     def _room(self) -> Image.Image:
@@ -166,7 +181,7 @@ class Face:
         bridge of the nose, as light from above makes them (and as a face detector expects them)."""
         looks = self.looks
         x, y = self.centre
-        layer = self.back.copy()
+        layer = self._back_hair()
         brush = ImageDraw.Draw(layer)
         for side in (-1, 1):
             ear = x + side * (looks.width - 2)
@@ -285,8 +300,11 @@ class Face:
         if now.brow_inner > 0.55:
             for row in (26, 40):
                 height = ey - 22 * now.brow_inner - row
-                brush.line(_curve([(x, height + 3), (x + side * 40, height), (x + side * 74, height + 12 - 8 * now.brow_outer)]),
-                           fill=_shade(looks.skin, 0.84), width=3)  # fmt: skip
+                if looks.cut != "bald" and height < y - looks.height * looks.fringe + 12:
+                    continue
+                end = (x + side * 74, height + 12 - 8 * now.brow_outer)
+                line = _curve([(x, height + 3), (x + side * 40, height), end])
+                brush.line(line, fill=_shade(looks.skin, 0.84), width=3)
 
     def _nose(self, brush: ImageDraw.ImageDraw, x: float, y: float, now: Expression) -> None:
         looks = self.looks
@@ -294,8 +312,8 @@ class Face:
         tip = y + looks.eye_height + looks.nose_length - 6 * now.nose
         wide = looks.nose_width * (1 + 0.18 * now.nose)
         side = 1 if looks.light < 0 else -1
-        brush.line(_curve([(x + side * 9, y + looks.eye_height + 8), (x + side * 12, tip - 22), (x + side * wide, tip - 3)]),
-                   fill=shadow, width=4)  # fmt: skip
+        bridge = (x + side * 9, y + looks.eye_height + 8)
+        brush.line(_curve([bridge, (x + side * 12, tip - 22), (x + side * wide, tip - 3)]), fill=shadow, width=4)
         brush.line(_curve([(x - wide, tip - 4), (x - wide * 0.6, tip + 5), (x, tip + 8), (x + wide * 0.6, tip + 5),
                            (x + wide, tip - 4)]), fill=shadow, width=5)  # fmt: skip
         for edge in (-1, 1):
@@ -308,8 +326,9 @@ class Face:
                     )
             fold = max(now.upper_lip, now.nose, 0.9 * now.smile)
             if fold > 0.35:
-                brush.line(_curve([(x + edge * (wide + 6), tip - 4), (x + edge * (wide + 24), tip + 14),
-                                   (x + edge * (wide + 28), tip + 38)]), fill=_shade(looks.skin, 0.68), width=4)  # fmt: skip
+                away = x + edge * wide
+                line = _curve([(away + edge * 6, tip - 4), (away + edge * 24, tip + 14), (away + edge * 28, tip + 38)])
+                brush.line(line, fill=_shade(looks.skin, 0.68), width=4)
 
     def _mouth(self, brush: ImageDraw.ImageDraw, x: float, y: float, now: Expression) -> None:
         looks = self.looks
@@ -326,17 +345,18 @@ class Face:
                         (x + half * 0.5, (top + corner) / 2 - 3 - 0.4 * rise), (x + half, corner)])  # fmt: skip
         under = _curve([(x + half, corner), (x + half * 0.55, low - (low - corner) * 0.22), (x, low),
                         (x - half * 0.55, low - (low - corner) * 0.22), (x - half, corner)])  # fmt: skip
-        brush.polygon([(px, py - looks.lips * _bow((px - x) / half)) for px, py in upper]
-                      + [(px, py + looks.lips * 1.2 * _bow((px - x) / half)) for px, py in under], fill=lip)  # fmt: skip
+        above = [(px, py - looks.lips * _bow((px - x) / half)) for px, py in upper]
+        below = [(px, py + looks.lips * 1.2 * _bow((px - x) / half)) for px, py in under]
+        brush.polygon(above + below, fill=lip)
         brush.polygon(upper + under, fill=(64, 20, 24))
         show = min(1.0, now.teeth) * min(18.0, 0.62 * (low - top))
         if show > 3:
-            brush.polygon(upper + [(px, min(py + show, _height(under, px))) for px, py in reversed(upper)],
-                          fill=(238, 234, 226))  # fmt: skip
+            edge = [(px, min(py + show, _height(under, px))) for px, py in reversed(upper)]
+            brush.polygon(upper + edge, fill=(238, 234, 226))
         if now.teeth > 0.6 and now.smile < 0 and low - top > 14:
             # bared teeth: the lower row as well
-            brush.polygon([(px, max(py - 0.28 * (low - top), _height(upper, px))) for px, py in under] + under[::-1],
-                          fill=(226, 220, 212))  # fmt: skip
+            edge = [(px, max(py - 0.28 * (low - top), _height(upper, px))) for px, py in under]
+            brush.polygon(edge + under[::-1], fill=(226, 220, 212))
         brush.line(upper, fill=_shade(lip, 0.45), width=4, joint="curve")
         if low - top > 10:
             brush.line(under, fill=_shade(lip, 0.7), width=3, joint="curve")

@@ -165,7 +165,7 @@ class _Worker:
     """A process that makes clips, one at a time."""
 
     def __init__(self) -> None:
-        self.complaints: IO[bytes] = tempfile.TemporaryFile()
+        self.complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "merc_corpora.skits.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.complaints, text=True, encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -71,8 +71,8 @@ def write_script(seed: int, conversations: Mapping[str, int], utterances: int, t
         hinted = set(order[: round(text_signal * count)])
         words = sentences.plain(split, random.Random(f"{root}/sentences"))
         hints = {e: sentences.hinting(split, e, random.Random(f"{root}/hints/{e}")) for e in EMOTIONS}
-        people = [Speaker(name, woman, f"{root}/{name}") for names, woman in zip(_NAMES[split], (True, False), strict=True)
-                  for name in names]  # fmt: skip
+        women, men = _NAMES[split]
+        people = [Speaker(name, name in women, f"{root}/{name}") for name in women + men]
         for scene in range(conversations[split]):
             name = f"{split}_{scene:04d}"
             casting = random.Random(f"{root}/casting/{scene}")

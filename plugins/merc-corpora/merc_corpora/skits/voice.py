@@ -29,7 +29,7 @@ class Voice:
     @staticmethod
     def draw(draw: random.Random, woman: bool) -> Voice:
         """A voice by chance."""
-        return Voice(draw.choice(WOMEN if woman else MEN), draw.uniform(160, 185), draw.uniform(38, 52))
+        return Voice(draw.choice(WOMEN if woman else MEN), draw.uniform(178, 204), draw.uniform(38, 52))
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Prosody:
 PROSODY: dict[Emotion, Prosody] = {
     "neutral": Prosody(range=-10),
     "joy": Prosody(pace=1.12, pitch=22, range=40, level=4, bright=2.0, mark="!"),
-    "sadness": Prosody(pace=0.72, pitch=-18, range=-40, rise=-0.12, level=-7, bright=-5.0, breath=0.25),
+    "sadness": Prosody(pace=0.78, pitch=-18, range=-40, rise=-0.12, level=-7, bright=-5.0, breath=0.25),
     "anger": Prosody(pace=1.18, pitch=-4, range=15, level=8, bright=4.0, rough=0.9, mark="!"),
     "fear": Prosody(pace=1.3, pitch=26, range=-15, level=-3, breath=0.55, tremor=0.8, bright=-1.0),
     "surprise": Prosody(pace=0.92, pitch=30, range=49, rise=0.45, level=3, bright=1.0, mark="?"),
-    "disgust": Prosody(pace=0.78, pitch=-24, range=0, rise=-0.2, level=-1, bright=-2.0, creak=0.85),
+    "disgust": Prosody(pace=0.82, pitch=-24, range=0, rise=-0.2, level=-1, bright=-2.0, creak=0.85),
 }
 
 
