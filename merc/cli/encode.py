@@ -1,0 +1,105 @@
+"""``merc encode``: fill the feature store for a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from merc.conversation import Conversation
+    from merc.features import FeatureTable
+
+_NAMED = 5
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that is missing.")] = False,
+) -> None:
+    """Fill the feature store for all conversations and encoders of a recipe.
+
+    It may be interrupted at any time and goes on where it was; several may run at once on one store. What cannot be
+    encoded is listed with the reason and is no error.
+    """
+    from merc.errors import MercError
+    from merc.recipe import load_recipe
+
+    found = load_recipe(recipe, overrides or [])
+    if not found.encoders:
+        raise MercError(f"recipe {found.name!r} has no encoders, so there is nothing to encode; add some at encoders:")
+
+    from merc.cli.progress import TerminalReporter
+    from merc.components import Corpus
+    from merc.features import FeatureStore, encode
+    from merc.files import cache_folder
+
+    reporter = TerminalReporter()
+    corpus = found.corpus.component
+    assert isinstance(corpus, Corpus)
+    with reporter.task("corpus") as progress:
+        data = corpus.load()
+        progress(1.0, f"{len(data.conversations)} conversations")
+    for note in data.notes:
+        reporter.say(note)
+    store = FeatureStore(Path(found.features.store) if found.features.store else cache_folder("features"))
+    device = found.engine.device
+    if device == "auto":  # imported only here: an encoder need not use torch at all
+        from merc.model.build import pick_device
+
+        device = pick_device(device)
+    with reporter.task("features") as progress:
+        table = encode(
+            store, found.encoders, data.conversations, found.seed, progress, device, max(1, found.features.workers)
+        )
+    for note in table.notes:
+        reporter.say(note)
+    record = _record(table, list(found.encoders), data.conversations)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"store": str(store.root), "notes": list(table.notes), "streams": record}, indent=1))
+    else:
+        _show(record)
+        typer.echo(f"features: {store.root}")
+
+
+def _record(table: FeatureTable, streams: list[str], conversations: Any) -> dict[str, Any]:
+    """What is there of each stream, what was encoded now, and what is missing and why."""
+    ids = _ids(conversations)
+    record = {}
+    for stream in streams:
+        reasons = {u: table.missing[stream, u] for u in ids if (stream, u) in table.missing}
+        record[stream] = {
+            "utterances": len(ids),
+            "encoded": table.encoded.get(stream, 0),
+            "missing": [{"utterance": u, "reason": reason} for u, reason in reasons.items()],
+        }
+    return record
+
+
+def _ids(conversations: list[Conversation]) -> list[str]:
+    return [u.id for c in conversations for u in c.utterances]
+
+
+def _show(record: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    shown = Table()
+    shown.add_column("stream")
+    for name in ("utterances", "encoded now", "missing"):
+        shown.add_column(name, justify="right")
+    for stream, what in record.items():
+        shown.add_row(stream, str(what["utterances"]), str(what["encoded"]), str(len(what["missing"])))
+    console.print(shown)
+    for stream, what in record.items():
+        by_reason: dict[str, list[str]] = {}
+        for entry in what["missing"]:
+            by_reason.setdefault(entry["reason"], []).append(entry["utterance"])
+        for reason, utterances in by_reason.items():
+            more = f" and {len(utterances) - _NAMED} more" if len(utterances) > _NAMED else ""
+            console.print(f"{stream}: {', '.join(utterances[:_NAMED])}{more}: {reason}", markup=False)
