@@ -10,7 +10,7 @@ from typing import Any
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
-from merc.recipe.fit import check_fit
+from merc.recipe.fit import Prompting, check_fit
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
@@ -35,6 +35,8 @@ class Builder:
         self.problems = problems
         self.sections = Sections(problems)
         self.recorded: dict[str, Any] = {}
+        # Kept as they come, so that they are checked even where something else of their stage is wrong.
+        self.prompters: list[Prompting] = []
 
     def build(self, name: str) -> Recipe | None:
         """The recipe, or None when anything was wrong."""
@@ -59,7 +61,7 @@ class Builder:
         given["evaluate"] = self.evaluate()
         given["engine"] = self.fixed("engine", Engine)
         given["features"] = self.features()
-        check_fit(given, self.root, self.problems)
+        check_fit(given, self.prompters, self.root, self.problems)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -226,6 +228,8 @@ class Builder:
                 part, recorded[key] = self.sections.part(key, child, join(path, key))
                 if part is not None:
                     values[key] = part
+                    if key == "prompter":
+                        self.prompters.append((join(path, key), child, part))
         data = node.get("data")
         data = data if data is None or data.value is not None else None
         here = join(path, "data")
@@ -248,6 +252,8 @@ class Builder:
         prompter = node.get("prompter")
         if prompter is not None and prompter.value is not None:
             part, recorded["prompter"] = self.sections.part("prompter", prompter, "evaluate.prompter")
+            if part is not None:
+                self.prompters.append(("evaluate.prompter", prompter, part))
             values = None if values is None or part is None else {**values, "prompter": part}
         metrics, recorded["metrics"] = self.metrics(node)
         self.recorded["evaluate"] = recorded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -10,10 +10,13 @@ from merc.components import FeatureSpec, Fuser, Prompter
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Evaluate, Part, Stage, Tuning
+from merc.recipe.schema import Part, Tuning
+
+Prompting = tuple[str, Node, Part]
+"""A prompter, its dotted path, and where it is written."""
 
 
-def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+def check_fit(given: Mapping[str, Any], prompters: Sequence[Prompting], root: Node, problems: Problems) -> None:
     """Report what does not fit. What a section names counts as there, even where its own parameters are wrong, so
     that one mistake is reported once."""
     encoders, connectors, fusers = (_keys(root, name) for name in ("encoders", "connectors", "fusers"))
@@ -37,7 +40,7 @@ def check_fit(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
                 f"(connectors.{name}=null takes out an inherited one)",
             )  # fmt: skip
     lacking: set[str] = set()
-    for path, node, part in _prompters(given, root):
+    for path, node, part in prompters:
         for stream in _streams_of(part, path, node, problems):
             if stream not in streams:
                 hint = did_you_mean(stream, streams)
@@ -89,20 +92,6 @@ def _streams_of(part: Part, path: str, node: Node, problems: Problems) -> list[s
     except Exception as error:
         problems.add(path, node, f"prompter {part.name!r} cannot say its streams: {type(error).__name__}: {error}")
         return []
-
-
-def _prompters(given: Mapping[str, Any], root: Node) -> Iterator[tuple[str, Node, Part]]:
-    stages = root.get("stages")
-    by_id = {stage.id: stage for stage in given["stages"]}
-    for index, node in enumerate(stages.value if stages is not None and isinstance(stages.value, list) else []):
-        identity, prompter = node.get("id"), node.get("prompter")
-        stage: Stage | None = by_id.get(identity.value) if identity is not None else None
-        if stage is not None and prompter is not None:
-            yield f"stages.{index}.prompter", prompter, stage.prompter
-    evaluate: Evaluate | None = given["evaluate"]
-    if evaluate is not None and evaluate.prompter is not None:
-        node = root.value["evaluate"].value["prompter"]
-        yield "evaluate.prompter", node, evaluate.prompter
 
 
 def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) -> None:

@@ -206,7 +206,7 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
         elif kind in ("too_long", "too_short"):
             text = f"wants {wants(inner)}; given {_count(given_value)}"
         elif "ctx" in one and not kind.endswith(("_type", "_parsing", "literal_error", "_error")):
-            text = f"{one['msg'][0].lower()}{one['msg'][1:]}; given {given(given_value)}"
+            text = f"{one['msg'].removeprefix('Input ')}; given {given(given_value)}"
         found.append((where, text))
     return list(dict.fromkeys(found))
 

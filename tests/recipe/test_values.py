@@ -80,14 +80,17 @@ def test_values_that_fit(annotation: Any, value: Any, made: Any) -> None:
         (int | str, [1], [("", "wants a whole number or text; given a list")]),
         (int | str, 1.5, [("", "wants a whole number or text; given 1.5 (a number); put it in quotes")]),
         (Cut, {"strat": 1}, [
-            ("start", "is required: a number"), ("strat", "unknown key. Did you mean 'start'? The keys are: start, end"),
+            ("start", "is required: a number"),
+            ("strat", "unknown key. Did you mean 'start'? The keys are: start, end"),
         ]),
         (Cut, {"start": "a"}, [("start", "wants a number; given 'a' (text)")]),
         (Cut, {"start": 2}, [("", "end (1.0) comes after start (2.0)")]),
         (Cut | None, {"start": 2}, [("", "end (1.0) comes after start (2.0)")]),
         (tuple[Cut, ...], [{"start": 0}, {"start": 0, "x": 1}], [("1.x", "unknown key. The keys are: start, end")]),
         (Cut, 3, [("", "wants a mapping with start, end; given 3 (a whole number)")]),
-        (Annotated[float, Field(ge=0, le=1)], 2, [("", "input should be less than or equal to 1; given 2 (a whole number)")]),
+        (Annotated[float, Field(ge=0, le=1)], 2, [
+            ("", "should be less than or equal to 1; given 2 (a whole number)")
+        ]),
         (str, [1], [("", "wants text; given a list")]),
         (str, {"a": None}, [("", "wants text; given a mapping")]),
         (int, "x" * 90, [("", f"wants a whole number; given '{'x' * 60}'... (text)")]),
