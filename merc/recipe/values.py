@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ def convert(annotation: Any, value: Any) -> tuple[Any, list[Mistake]]:
     >>> convert(Literal["sum", "mean"], "meen")[1][0][1]
     "wants 'sum' or 'mean'; given 'meen' (text). Did you mean 'mean'?"
     """
+    if _holds_nan(value):
+        return None, [("", f"wants {wants(annotation)}; .nan is none")]
     if isinstance(value, bool) and _is_literal(annotation) and value not in _booleans(annotation):
         return None, [("", _wants(annotation, value))]
     try:
@@ -209,6 +212,12 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
             text = f"{one['msg'].removeprefix('Input ')}; given {given(given_value)}"
         found.append((where, text))
     return list(dict.fromkeys(found))
+
+
+def _holds_nan(value: Any) -> bool:
+    if isinstance(value, Mapping | list):
+        return any(_holds_nan(inner) for inner in (value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _count(value: Any) -> str:

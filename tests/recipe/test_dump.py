@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from merc.errors import ManyErrors
+from merc.errors import ManyErrors, MercError
 from merc.recipe import dump_recipe, leaves, load_recipe, write_recipe
 from tests.recipe.conftest import RECIPE
 
@@ -78,7 +78,7 @@ def _quoted(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_quoted(item) for item in value) + "]"
     if isinstance(value, float):
-        return {"inf": ".inf", "-inf": "-.inf"}.get(str(value), repr(value))
+        return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(str(value), repr(value))
     if isinstance(value, str):
         plain = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)
         return '"' + "".join(plain) + '"'
@@ -138,3 +138,39 @@ def test_written_file_has_a_head_and_reproduces_the_recipe(here: Path) -> None:
 def test_every_resolved_value_has_a_source(here: Path) -> None:
     recipe = load_recipe("small.yaml", ["features.store=x", "labels={joy: [joy, glad], anger: null}"])
     assert set(recipe.sources) == {path for path, _ in leaves(recipe.resolved)}
+
+
+def all_paths(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values, sections included."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [one for key, value in items for one in ((*path, key), *all_paths(value, (*path, key)))]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | TRICKY | st.just("???") | st.just("${seed}"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS | st.just("name"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@QUICK
+@given(path=st.sampled_from(all_paths(TREE)), value=ODD, overridden=st.booleans())
+def test_an_odd_value_anywhere_is_taken_or_is_the_users_mistake(
+    path: tuple[Any, ...], value: Any, overridden: bool
+) -> None:
+    tree = yaml.safe_load(RECIPE)
+    inside = tree
+    for step in path[:-1]:
+        inside = inside[step]
+    if not overridden:
+        inside[path[-1]] = value
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "odd.yaml")
+        file.write_text(_quoted(tree), encoding="utf-8")
+        try:
+            recipe = load_recipe(str(file), [f"{'.'.join(map(str, path))}={_quoted(value)}"] if overridden else [])
+        except MercError as error:
+            assert str(error)
+        else:
+            file.write_text(dump_recipe(recipe), encoding="utf-8")
+            assert load_recipe(str(file)).resolved == recipe.resolved

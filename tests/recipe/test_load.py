@@ -78,3 +78,9 @@ def test_neither_loading_nor_failing_imports_torch(here: Path, toys: Path, overr
     ran = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("2 errors in small.yaml" if overrides else "small")
+
+
+def test_files_from_windows(here: Path) -> None:
+    (here / "w.yaml").write_bytes(b"\xef\xbb\xbfcorpus: {name: toy-corpus, path: a}\r\nseed: 5\r\n")
+    recipe = load_recipe("w.yaml")
+    assert (recipe.seed, recipe.sources["seed"]) == (5, "w.yaml:2")

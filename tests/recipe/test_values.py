@@ -60,6 +60,8 @@ def test_values_that_fit(annotation: Any, value: Any, made: Any) -> None:
         (int, 3.0, [("", "wants a whole number; given 3.0 (a number)")]),
         (int, True, [("", "wants a whole number; given true (not in quotes, so no text)")]),
         (float, True, [("", "wants a number; given true (not in quotes, so no text)")]),
+        (float, float("nan"), [("", "wants a number; .nan is none")]),
+        (tuple[float, ...], [1, float("nan")], [("", "wants a list, each item a number; .nan is none")]),
         (float, "1", [("", "wants a number; given '1' (text)")]),
         (bool, 1, [("", "wants true or false; given 1 (a whole number)")]),
         (str, None, [("", "wants text; given null")]),
