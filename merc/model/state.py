@@ -84,7 +84,8 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise MercError(f"{path} is not there: the stage was not trained to its end; run it again with --resume")
-    return load_file(path)
+    state: dict[str, Tensor] = load_file(path)
+    return state
 
 
 def _save_pretrained(module: torch.nn.Module, target: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from merc.errors import MercError, did_you_mean
@@ -39,7 +38,7 @@ def apply_tuning(llm: nn.Module, tuning: Tuning) -> nn.Module:
     )
     meta = next(llm.parameters()).device.type == "meta"
     try:
-        tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)  # type: ignore[arg-type]
+        tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
     except ValueError as error:
         raise MercError(f"backbone.tuning.targets: {error}") from None
     return tuned
@@ -73,7 +72,3 @@ def learnable(model: EmotionModel) -> list[nn.Parameter]:
         return list(model.llm.parameters()) if model.full else []
     return [p for n, p in model.llm.named_parameters() if "lora_" in n]
 
-
-def compute_dtype(model: EmotionModel) -> torch.dtype:
-    """The dtype of the backbone's weights."""
-    return next(model.base.parameters()).dtype

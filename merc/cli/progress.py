@@ -1,0 +1,73 @@
+"""Bars and sentences on standard error: rich on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from merc.run.reporter import Progress as Report
+
+_LINE_EVERY_SECONDS = 15.0
+
+
+class TerminalReporter:
+    """Shows a run on standard error, so that standard output stays clean for results."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: Progress | None = None
+
+    def say(self, sentence: str) -> None:
+        """One sentence."""
+        self.console.print(f"· {sentence}", markup=False)
+
+    @contextmanager
+    def task(self, title: str) -> Iterator[Report]:
+        """A bar; on a terminal it stays when the work is done, elsewhere a line is written now and then."""
+        if not self.console.is_terminal:
+            yield self._lines(title)
+            return
+        outer = self._bars is None
+        if self._bars is None:
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+                TimeRemainingColumn(), TextColumn("{task.fields[text]}", markup=False),
+            )  # fmt: skip
+            self._bars = Progress(*columns, console=self.console)
+            self._bars.start()
+        bars = self._bars
+        task = bars.add_task(title, total=1.0, text="")
+
+        def report(share: float, text: str) -> None:
+            bars.update(task, completed=share, text=text)
+
+        finished = False
+        try:
+            yield report
+            finished = True
+        finally:
+            if finished:
+                bars.update(task, completed=1.0)
+            if not outer:
+                bars.remove_task(task)
+            else:
+                bars.stop()
+                self._bars = None
+
+    def _lines(self, title: str) -> Report:
+        started = last = time.monotonic()
+        self.console.print(title, markup=False)
+
+        def report(share: float, text: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _LINE_EVERY_SECONDS:
+                last = now
+                left = (now - started) * (1 - share) / share if share > 0 else 0.0
+                self.console.print(f"{title}: {share:4.0%}  {text}  {left:.0f} s left", markup=False)
+
+        return report

@@ -1,0 +1,50 @@
+"""``merc run``: train and evaluate what a recipe says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; by default runs/<recipe>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+) -> None:
+    """Train and evaluate what a recipe says, into a run directory."""
+    from merc.recipe import load_recipe
+
+    found = load_recipe(recipe, overrides or [])
+
+    from merc.cli.progress import TerminalReporter
+    from merc.run.pipeline import run_recipe
+    from merc.training.interrupt import Stopped
+
+    target = run_dir or Path("runs") / found.name
+    reporter = TerminalReporter()
+    try:
+        metrics = run_recipe(found, target, reporter, resume)
+    except Stopped as stopped:
+        typer.echo(str(stopped), err=True)
+        raise typer.Exit(128 + stopped.signal) from None
+    if metrics:
+        _table(metrics)
+        typer.echo(f"report: {target / 'report.html'}")
+
+
+def _table(metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("split")
+    columns = ("n", "accuracy", "weighted_f1", "macro_f1", "unparsed_rate")
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="right")
+    for split, numbers in metrics.items():
+        shown = [numbers.get(name) for name in columns]
+        table.add_row(split, *[f"{v:.4f}" if isinstance(v, float) else str(v if v is not None else "") for v in shown])
+    Console(highlight=False).print(table)

@@ -1,0 +1,119 @@
+"""Predictions of a model for queries: labels scored on the tree, or answers written and read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from merc.components import Prediction, Prompter, Query
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.model.batch import make_batch
+from merc.model.emotion_model import EmotionModel
+from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
+from merc.recipe import Evaluate
+from merc.run.reporter import Progress
+from merc.training.engine import Engine, autocast
+
+Missing = Callable[[str], dict[str, str]]
+"""Why the model does not see an utterance's streams."""
+
+
+class Predictor:
+    """Predicts with one model, prompter and way of decoding, sharing the work among the processes of an engine."""
+
+    def __init__(
+        self,
+        model: EmotionModel,
+        prompter: Prompter,
+        labels: LabelSpace,
+        how: Evaluate,
+        budget: int,
+        missing: Missing = lambda utterance: {},
+        engine: Engine | None = None,
+        precision: str = "model",
+    ) -> None:
+        self.model, self.prompter, self.labels, self.how, self.budget = model, prompter, labels, how, budget
+        self.missing, self.engine, self.precision = missing, engine, precision
+
+    def predict(
+        self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
+    ) -> list[Prediction]:
+        """A prediction for each query, in their order; each group shares the beginning of its prompts."""
+        self.model.eval()
+        encoded = [[self._encode(query) for query in group] for group in groups]
+        check_depth((p for g in encoded for p in g), self.model.context)
+        decode = self._generate if self.how.decode == "generate" else self._score
+        found = decode(encoded, progress)
+        return [self._prediction(query, found[query.target.id]) for group in groups for query in group]
+
+    def _encode(self, query: Query) -> EncodedPrompt:
+        prompt = self.prompter.prompt(query)
+        if self.how.decode == "verbalizer" and not is_label_prompt(prompt):
+            raise MercError(
+                "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
+                "set evaluate.decode=generate, or evaluate.prompter to one that asks for the label"
+            )
+        answers = "labels" if self.how.decode == "verbalizer" else "none"
+        return self.model.prompts.encode(
+            prompt, self.model.media.length, self.labels, None, "labels" if answers == "labels" else "none"
+        )
+
+    @torch.inference_mode()
+    def _score(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
+        rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
+        micro = self.model.trees(groups, self.budget)
+        found: list[Any] = []
+        # Every process computes as many passes as the others, since ZeRO-3 gathers weights in all of them at once.
+        for index in range(math.ceil(len(micro) / world)):
+            at = index * world + rank
+            batch = make_batch(*micro[at if at < len(micro) else 0]).to(self.model.device)
+            with autocast(self.model.device.type, self.precision):
+                scores = self.model.score(batch, len(self.labels), self.how.normalize)
+            if at < len(micro):
+                rows = torch.softmax(scores.double(), dim=-1).tolist()
+                found.extend((p.target, row) for p, row in zip(batch.prompts, rows, strict=True))
+            progress(
+                (index + 1) * world / max(len(micro), world), f"{min(len(micro), (index + 1) * world)}/{len(micro)}"
+            )
+        if self.engine:
+            found = self.engine.collect(found)
+        best = self.labels.labels
+        return {
+            target: {
+                "label": best[max(range(len(row)), key=row.__getitem__)],
+                "probabilities": dict(zip(best, row, strict=True)),
+            }
+            for target, row in found
+        }
+
+    def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
+        rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
+        prompts = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
+        size = max(1, self.budget // max(1, len(prompts[0].context) + self.how.max_new_tokens))
+        chunks = [prompts[i : i + size] for i in range(0, len(prompts), size)]
+        found: list[Any] = []
+        for index in range(math.ceil(len(chunks) / world)):
+            at = index * world + rank
+            chunk = chunks[at if at < len(chunks) else 0]
+            with autocast(self.model.device.type, self.precision):
+                texts = self.model.generate(chunk, self.how.max_new_tokens)
+            if at < len(chunks):
+                found.extend((p.target, text) for p, text in zip(chunk, texts, strict=True))
+            progress((index + 1) / max(1, math.ceil(len(chunks) / world)), f"{len(found)}/{len(prompts)}")
+        if self.engine:
+            found = self.engine.collect(found)
+        return {t: {"text": text, "label": parse_label(text, self.labels, self.how.parser)} for t, text in found}
+
+    def _prediction(self, query: Query, found: dict[str, Any]) -> Prediction:
+        return Prediction(
+            id=query.target.id,
+            conversation=query.conversation.id,
+            split=query.conversation.split,
+            truth=query.target.label,
+            missing=self.missing(query.target.id),
+            **found,
+        )

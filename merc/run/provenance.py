@@ -1,0 +1,78 @@
+"""What a run was made of: versions, code, data, seed, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import merc
+from merc.conversation import SPLITS, Conversation
+from merc.recipe import Recipe
+from merc.registry import get_registry
+
+_PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
+
+
+def provenance(recipe: Recipe, conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """Everything that a reader needs to know where numbers came from. No value of the environment is recorded."""
+    return {
+        "merc": merc.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "plugins": [
+            {"name": p.name, "distribution": p.distribution, "version": p.version}
+            for p in get_registry().plugins()
+            if not p.error
+        ],
+        "git": _git(Path(merc.__file__).parent),
+        "seed": recipe.seed,
+        "recipe": recipe.name,
+        "backbone": recipe.backbone.component.identity() if recipe.backbone else None,  # type: ignore[attr-defined]
+        "data": data_hashes(conversations),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["merc", *sys.argv[1:]]),
+    }
+
+
+def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """By split: conversations, utterances, and a hash of their ids, texts and labels in order."""
+    found: dict[str, Any] = {}
+    for split in (*SPLITS, None):
+        chosen = [c for c in conversations if c.split == split]
+        if chosen:
+            content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
+            digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+            count = sum(len(c.utterances) for c in chosen)
+            found[split or "none"] = {"conversations": len(chosen), "utterances": count, "sha256": digest}
+    return found
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """The commit of merc's checkout and whether it had changes; ``None`` for an installed merc."""
+    try:
+        ask = ["git", "-C", str(folder)]
+        top = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changes = subprocess.run(
+            [*ask, "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": top.stdout.strip(), "changed": bool(changes.stdout.strip())}
