@@ -68,7 +68,7 @@ def test_examples_run_as_they_stand(tmp_path: Path) -> None:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
         folders.append(str(folder))
-    bin_folder = make_environment(tmp_path / "venv", ROOT)
+    bin_folder = make_environment(tmp_path / "venv")
     pip_install(bin_folder, *folders)
     done = subprocess.run(
         [bin_folder / "python", "-m", "pytest", "-q", "-rs", "--import-mode=importlib", *folders],

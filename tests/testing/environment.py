@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 
-def make_environment(folder: Path, *paths: Path) -> Path:
-    """Make it at ``folder``, with ``paths`` on its path too; gives its ``bin``."""
+def make_environment(folder: Path) -> Path:
+    """Make it at ``folder``; gives its ``bin``."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = (folder / "lib").glob("python*/site-packages")
-    (packages / "outer.pth").write_text("\n".join([*site.getsitepackages(), *map(str, paths)]) + "\n")
+    # addsitedir, so that what is installed as editable here is found as well.
+    lines = [f"import site; site.addsitedir({outer!r})\n" for outer in site.getsitepackages()]
+    (packages / "outer.pth").write_text("".join(lines))
     return folder / "bin"
 
 

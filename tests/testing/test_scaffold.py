@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import merc
 from merc.cli.main import app
 from merc.errors import MercError
 from merc.registry import KINDS
 from merc.testing.scaffold import plugin_files, write_plugin
 from tests.testing.environment import environment_of, make_environment, pip_install
-
-ROOT = Path(merc.__file__).parents[1]
 
 
 def new(folder: Path, *arguments: str) -> Result:
@@ -29,7 +26,7 @@ def test_a_new_encoder_installs_and_its_own_test_passes(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     plugin = tmp_path / "merc-sighs"
     assert f"pip install -e '{plugin}[test]'" in shown.stdout
-    bin_folder = make_environment(tmp_path / "venv", ROOT)
+    bin_folder = make_environment(tmp_path / "venv")
     pip_install(bin_folder, "-e", str(plugin))
     environment = environment_of(bin_folder)
     done = subprocess.run(

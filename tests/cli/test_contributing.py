@@ -1,0 +1,71 @@
+"""CONTRIBUTING.md is true to the letter: its commands are run, in their order, in a copy of the repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import merc
+from tests.testing.environment import make_environment
+
+ROOT = Path(merc.__file__).parents[1]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of the repository as it is now, uncommitted files included, with an origin of its own."""
+    listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    folder, origin = tmp_path / "merc", tmp_path / "origin.git"
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(origin))
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "A Contributor")
+    git(folder, "config", "user.email", "contributor@example.org")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "As it is")
+    git(folder, "remote", "add", "origin", str(origin))
+    git(folder, "push", "-q", "-u", "origin", "main")
+    # What is installed here need not be fetched again: the commands find their requirements satisfied.
+    make_environment(folder / ".venv")
+    return folder
+
+
+@pytest.mark.slow
+def test_commands_run_as_they_stand(clone: Path) -> None:
+    script = "set -e\n" + "\n".join(BLOCKS)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MERC_", "PYTEST_", "PYTHON", "VIRTUAL_ENV"))}
+    tools = [str(Path(sys.executable).parent), str(Path(sys.base_prefix) / "bin"), kept["PATH"]]
+    environment = {**kept, "PATH": os.pathsep.join(tools), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(["bash", "-x", "-c", script], cwd=clone, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "13 passed" in done.stdout
+    assert git(clone, "status", "--porcelain") == ""
+    pushed = git(clone, "ls-tree", "-r", "--name-only", "origin/encoder-pauses", "plugins/merc-pauses").splitlines()
+    assert "plugins/merc-pauses/merc_pauses/encoder.py" in pushed
+    assert not [name for name in pushed if "__pycache__" in name or ".egg-info" in name]
+
+
+def test_page_has_the_steps() -> None:
+    script = "\n".join(BLOCKS)
+    for step in ("python3.11 -m venv", "git switch -c", "merc plugins new", "pip install -e", "pytest", "git push"):
+        assert step in script
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([\w./-]+)\)", PAGE):
+        assert (ROOT / target).exists(), target
