@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform, Words
 from merc.conversation import Utterance
@@ -15,7 +14,8 @@ from merc.files import hash_file
 from merc.media.audio import read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
 from merc.media.sampling import sample
-from merc.media.video import Picture, cut_short, open_track, resized, within
+from merc.media.scaling import Picture, Scaler, Size
+from merc.media.video import cut_short, open_track, within
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,15 @@ def _pictures(
         if isinstance(want.sampling, Frames)
     }
     union = np.unique(np.concatenate(list(chosen.values())))
-    sizes: dict[tuple[int, int] | None, set[int]] = {}
+    sizes: dict[Size, set[int]] = {}
     for want, indices in chosen.items():
         assert isinstance(want.sampling, Frames)
         sizes.setdefault(want.sampling.size, set()).update(indices.tolist())
-    scalers = {size: VideoReformatter() for size in sizes}
-    pictures: dict[tuple[tuple[int, int] | None, int], Picture] = {}
+    scaler = Scaler()
+    pictures: dict[tuple[Size, int], Picture] = {}
     for index, picture in track.read(union):
-        for size, members in sizes.items():
-            if index in members:
-                kept = picture.copy() if size is None else resized(picture, size, scalers[size])
-                pictures[size, index] = kept
+        for size, scaled in scaler.at(picture, [size for size, members in sizes.items() if index in members]).items():
+            pictures[size, index] = scaled
     times = track.times - (start or 0.0)
     clips = {want: _clip(name, want, indices, pictures, times) for want, indices in chosen.items()}
     return [replace(clips[want], remarks=(*remarks, *clips[want].remarks)) for want in wants]
@@ -157,7 +155,7 @@ def _clip(
     name: str,
     want: Want,
     indices: np.ndarray[tuple[int], np.dtype[np.int64]],
-    pictures: Mapping[tuple[tuple[int, int] | None, int], Picture],
+    pictures: Mapping[tuple[Size, int], Picture],
     times: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> Decoded:
     assert isinstance(want.sampling, Frames)

@@ -12,7 +12,6 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 
 from merc.media.container import Media, Unreadable, error_text, opened
 
@@ -94,15 +93,6 @@ def cut_short(media: Media, track: Track, end: float | None) -> str | None:
     if stream.frames and len(track.times) < 0.98 * stream.frames - 2:
         return f"{len(track.times)} of the {stream.frames} frames that it states are there"
     return media.cut_short(track.end, stream, _TOLERANCE) if not stream.frames else None
-
-
-def resized(picture: Picture, size: tuple[int, int], scaler: VideoReformatter) -> Picture:
-    """A picture at (height, width), bilinear over the whole area that a pixel covers, so that nothing flickers."""
-    if picture.shape[:2] == size:
-        return picture
-    frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), "rgb24")
-    small = scaler.reformat(frame, width=size[1], height=size[0], format="rgb24", interpolation="BILINEAR", threads=1)
-    return _pixels(small)
 
 
 def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
