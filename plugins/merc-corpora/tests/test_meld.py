@@ -1,0 +1,176 @@
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from merc_corpora.meld import CLIPS, LABELS, TABLES, MeldCorpus
+
+from merc import CorpusData, MercError
+
+DATA = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data") / "meld"
+HEAD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\r\n"
+
+
+def row(dialogue: int, utterance: int, text: str = "Hi.", label: str = "joy") -> str:
+    return f'1,"{text}",Joey,{label},positive,{dialogue},{utterance},4,7,"00:20:57,256","00:21:00,049"\r\n'
+
+
+def tables(root: Path, train: bytes | str | None = None) -> Path:
+    for name in TABLES.values():
+        (root / name).write_bytes((HEAD + row(0, 0)).encode())
+    if train is not None:
+        (root / TABLES["train"]).write_bytes(train if isinstance(train, bytes) else train.encode())
+    return root
+
+
+def load(root: Path) -> CorpusData:
+    return MeldCorpus(root=str(root)).load()
+
+
+def fault(root: Path) -> str:
+    with pytest.raises(MercError) as caught:
+        load(root)
+    return str(caught.value)
+
+
+def clip(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=5)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for _ in range(5):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        file.mux(stream.encode(None))
+
+
+def test_utterances_stand_in_order_and_gaps_do_not_matter(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD + row(2, 7, "c") + row(2, 3, "b") + row(0, 1, "a") + row(2, 0, "z")))
+    assert [(c.id, [u.id for u in c.utterances]) for c in data.split("train")] == [
+        ("train_dia0", ["train_dia0_utt1"]),
+        ("train_dia2", ["train_dia2_utt0", "train_dia2_utt3", "train_dia2_utt7"]),
+    ]
+    said = data.split("train")[1].utterances[2]
+    assert (said.text, said.speaker, said.label, said.origin) == (
+        "c", "Joey", "joy", f"{tmp_path / TABLES['train']}, line 2",
+    )  # fmt: skip
+    assert said.extra == {
+        "sentiment": "positive", "season": 4, "episode": 7, "start_time": "00:20:57,256", "end_time": "00:21:00,049",
+    }  # fmt: skip
+    assert data.labels == LABELS
+    assert LABELS.labels == ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
+
+
+def test_wrong_encodings_are_mended_and_counted(tmp_path: Path) -> None:
+    head, a, b, c, d = HEAD.encode(), row(0, 0).encode(), row(0, 1).encode(), row(0, 2).encode(), row(0, 3).encode()
+    train = (
+        head
+        + a.replace(b"Hi.", b"it\x92s")
+        + b.replace(b"Hi.", "it\x92s".encode())
+        + c.replace(b"Hi.", "itâ€™s".encode())
+        + d.replace(b"Hi.", "it’s… café".encode())
+    )
+    data = load(tables(tmp_path, train))
+    assert [u.text for u in data.split("train")[0].utterances] == ["it’s", "it’s", "it’s", "it’s… café"]
+    assert "train_sent_emo.csv: 3 texts had characters of a wrong encoding, which were mended" in data.notes
+
+
+def test_an_empty_text_is_counted(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD + row(0, 0, " ")))
+    assert "train_sent_emo.csv: 1 utterances have an empty text" in data.notes
+
+
+def test_a_folder_without_the_tables(tmp_path: Path) -> None:
+    text = fault(tmp_path / "none")
+    assert f"the folder {tmp_path / 'none'} is not there" in text
+    assert "train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv of the MELD dataset" in text
+    (tables(tmp_path) / "dev_sent_emo.csv").unlink()
+    assert f"the folder {tmp_path} lacks dev_sent_emo.csv" in fault(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("Utterance,Speaker,Emotion,Dialogue_ID\r\n", "lacks the columns Sentiment, Utterance_ID; its first line should"),
+    ("", "lacks the columns Utterance, Speaker"),
+    (HEAD, "holds no utterance; get the table of the MELD dataset anew"),
+    (HEAD + row(0, 0) + row(0, 0), "line 3: utterance 0 of dialogue 0 stands twice; the other: "),
+    (HEAD + row(0, 0).replace(",0,0,", ",x,0,"), "line 2: Dialogue_ID must be a whole number, not 'x'"),
+    (HEAD + row(0, 0) + "2,only\r\n", "line 3: fewer cells than the 11 columns"),
+])  # fmt: skip
+def test_faults_of_a_table_name_file_and_line(tmp_path: Path, content: str, message: str) -> None:
+    text = fault(tables(tmp_path, content))
+    assert text.startswith(str(tmp_path / TABLES["train"]))
+    assert message in text
+
+
+def test_a_label_that_is_none_of_the_seven_is_found_by_its_line(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD + row(0, 0, label="joyy")))
+    with pytest.raises(MercError, match=r"train_sent_emo.csv, line 2: .* label 'joyy'. Did you mean 'joy'\?"):
+        data.label_space()
+
+
+def test_without_clips_it_is_text_only_and_one_note_says_so(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD + row(0, 0) + row(0, 1)))
+    assert data.notes == (
+        "no clips: none of the folders train_splits, dev_splits_complete, output_repeated_splits_test is in "
+        f"{tmp_path}, so there is only text",
+    )
+    for said in data.split("train")[0].utterances:
+        reason = f"the clip folder train_splits is not in {tmp_path}"
+        assert said.missing == {"video": reason, "audio": reason}
+        assert said.media("video") is said.media("audio") is None
+
+
+@pytest.mark.parametrize("inner", ["", "train"])
+def test_clips_are_found_and_those_missing_or_broken_are_listed(tmp_path: Path, inner: str) -> None:
+    folder = tables(tmp_path, HEAD + "".join(row(125, u) for u in range(6))) / inner / CLIPS["train"]
+    for number in (0, 1, 3, 4, 5):
+        clip(folder / f"dia125_utt{number}.mp4")
+    whole = (folder / "dia125_utt3.mp4").read_bytes()
+    (folder / "dia125_utt3.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "dia125_utt4.mp4").write_bytes(b"")
+    (folder / "dia125_utt5.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
+    data = load(tmp_path)
+    said = data.split("train")[0].utterances
+    assert [u.video for u in said[:2]] == [folder / f"dia125_utt{n}.mp4" for n in (0, 1)]
+    assert [u.missing for u in said[:2]] == [{}, {}]
+    reasons = ["is not there", "is broken: it ends within a box", "is broken: it is empty",
+               "is broken: it has no index (moov)"]  # fmt: skip
+    for number, reason in zip((2, 3, 4, 5), reasons, strict=True):
+        sentence = f"the clip {folder / f'dia125_utt{number}.mp4'} {reason}"
+        assert said[number].missing == {"video": sentence, "audio": sentence}
+    assert data.notes[0] == (
+        f"train: 4 clips are missing or broken in {folder}: dia125_utt2.mp4 {reasons[0]}, "
+        f"dia125_utt3.mp4 {reasons[1]}, dia125_utt4.mp4 {reasons[2]}, dia125_utt5.mp4 {reasons[3]}"
+    )
+    assert data.notes[1] == (
+        f"dev: the clip folder dev_splits_complete is not in {tmp_path}, so this split has only text"
+    )
+
+
+def test_a_clip_that_is_no_mp4_is_broken(tmp_path: Path) -> None:
+    folder = tables(tmp_path, HEAD + row(0, 0)) / CLIPS["train"]
+    folder.mkdir()
+    (folder / "dia0_utt0.mp4").write_text("<html>not found</html>")
+    (said,) = load(tmp_path).split("train")[0].utterances
+    assert said.missing["video"].endswith("is broken: it is no mp4 file")
+
+
+def test_many_faults_are_counted_and_the_first_ten_listed(tmp_path: Path) -> None:
+    (tables(tmp_path, HEAD + "".join(row(0, u) for u in range(14))) / CLIPS["train"]).mkdir()
+    (note, *_) = load(tmp_path).notes
+    assert note.startswith("train: 14 clips are missing or broken in ")
+    assert note.endswith("dia0_utt9.mp4 is not there, and 4 more")
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="MELD's tables are not here")
+def test_the_published_tables() -> None:
+    data = load(DATA)
+    counts = {s: (sum(len(c.utterances) for c in data.split(s)), len(data.split(s))) for s in ("train", "dev", "test")}
+    # the paper counts 1,039 train dialogues; the published table has no dialogue 60
+    assert counts == {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}
+    assert "train_dia60" not in {c.id for c in data.conversations}
+    assert data.label_space() == LABELS
+    said = data.split("train")[0].utterances
+    assert said[0].text == "also I was the point person on my company’s transition from the KL-5 to GR-6 system."
