@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from merc.errors import MercError
 from merc.files import whole_file, write_text
 from merc.training.engine import Engine
 
 
 def save_checkpoint(folder: Path, engine: Engine, step: int, progress: Mapping[str, Any]) -> None:
-    """Write ``checkpoint-<step>`` and remove older ones; a folder of that name is always whole."""
+    """Write ``checkpoint-<step>``, then remove older ones and the best states that it does not know; a folder of that
+    name is always whole."""
     target = folder / f"checkpoint-{step:08d}"
     temporary = folder / f".checkpoint-{step:08d}.tmp"
     if engine.first:
@@ -27,11 +28,15 @@ def save_checkpoint(folder: Path, engine: Engine, step: int, progress: Mapping[s
     engine.save(temporary)
     engine.barrier()
     if engine.first:
-        write_text(temporary / "progress.json", json.dumps({"step": step, **progress}))
+        write_text(temporary / "progress.json", json.dumps(progress))
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
         for old in checkpoints(folder)[:-1]:
             shutil.rmtree(old)
+        best = progress.get("best")
+        for state in folder.glob("best-*.safetensors"):
+            if best is None or state != _best(folder, best["step"]):
+                state.unlink()
     engine.barrier()
 
 
@@ -51,23 +56,30 @@ def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any] | None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove what only an unfinished stage needs."""
-    for path in folder.glob("checkpoint-*"):
+    """Remove what only an unfinished stage needs, and what a sudden end left of it."""
+    for path in (*folder.glob("checkpoint-*"), *folder.glob(".checkpoint-*")):
         shutil.rmtree(path)
-    (folder / "best.safetensors").unlink(missing_ok=True)
+    for path in (*folder.glob("best-*.safetensors"), *folder.glob(".best-*")):
+        path.unlink()
 
 
-def save_best(folder: Path, state: dict[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Keep a trained state as the best so far, with its value and step in the file itself."""
-    with whole_file(folder / "best.safetensors") as temporary:
-        save_file(state, temporary, metadata={"about": json.dumps(dict(about))})
+def save_best(folder: Path, state: dict[str, Tensor], step: int) -> None:
+    """Keep the trained state of a step as the best so far.
+
+    It has a file of its own: until the next checkpoint is written, the last one still names the best state before.
+    """
+    with whole_file(_best(folder, step)) as temporary:
+        save_file(state, temporary)
 
 
-def load_best(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The best state so far and what is known of it."""
-    path = folder / "best.safetensors"
+def load_best(folder: Path, step: int) -> dict[str, Tensor]:
+    """The state that was the best at a step. Raises MercError if its file is gone."""
+    path = _best(folder, step)
     if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as file:
-        about: dict[str, Any] = json.loads(file.metadata()["about"])
-    return load_file(path), about
+        raise MercError(f"{path} is gone, so the stage can't be finished; start it again in a new run directory")
+    state: dict[str, Tensor] = load_file(path)
+    return state
+
+
+def _best(folder: Path, step: int) -> Path:
+    return folder / f"best-{step:08d}.safetensors"

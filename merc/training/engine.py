@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ class Engine(ABC):
 
     rank = 0
     world = 1
+    scales_loss = False
+    """Whether a step whose gradient is not finite is skipped, to be followed by one with a lower loss scale."""
 
     @abstractmethod
     def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
@@ -41,7 +44,7 @@ class Engine(ABC):
     @abstractmethod
     def step(self, lr_scale: float, max_norm: float | None) -> float:
         """Clip, step the optimizer with every group's own lr times ``lr_scale``, clear the gradients. Gives the norm
-        of the gradient before clipping; infinite or NaN for a step that was skipped to lower a loss scale."""
+        of the gradient before clipping; with one that is infinite or NaN no weight is changed."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -89,8 +92,8 @@ class TorchEngine(Engine):
         self.precision = precision
         self.groups = groups
         self.optimizer = torch.optim.AdamW([dict(g) for g in groups])
-        half = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
-        self.scaler = torch.amp.GradScaler(model.device.type, enabled=half)
+        self.scales_loss = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=self.scales_loss)
         self.names = {id(p): n for n, p in model.named_parameters()}
 
     def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
@@ -110,8 +113,9 @@ class TorchEngine(Engine):
             group["lr"] = given["lr"] * lr_scale
         parameters = [p for g in self.groups for p in g["params"]]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm if max_norm is not None else float("inf")))
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        if self.scales_loss or math.isfinite(norm):
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 

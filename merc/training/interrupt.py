@@ -1,13 +1,22 @@
-"""SIGTERM and Ctrl-C let a step end and a checkpoint be written."""
+"""SIGTERM and Ctrl-C: in training they let a step end and a checkpoint be written, elsewhere they end the run."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stopped(Exception):
-    """Training was asked to stop and did, behind a checkpoint. ``signal`` is the one that asked."""
+class Stopped(BaseException):
+    """The run was asked to stop and did. ``signal`` is the one that asked.
+
+    Like KeyboardInterrupt it is no Exception, so that code which gets over failures does not get over this.
+    """
 
     def __init__(self, message: str, signal_number: int) -> None:
         self.signal = signal_number
@@ -19,24 +28,51 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = 0
-        self._before: dict[int, signal.Handlers | None] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                self._before[number] = signal.signal(number, self._note)  # type: ignore[assignment]
-            except ValueError:  # not in the main thread: signals are somebody else's
-                break
+        self._before = _install(self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        _put_back(self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            self.__exit__(None, None, None)
+            _put_back(self._before)
             signal.raise_signal(number)
         self.asked = number
+
+
+@contextmanager
+def stops_at_once(sentence: str) -> Iterator[None]:
+    """While the block lasts, SIGTERM and SIGINT raise Stopped with the sentence, in this process."""
+    owner = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a child that was forked ends as if nobody had said anything
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise Stopped(sentence, number)
+
+    before = _install(stop)
+    try:
+        yield
+    finally:
+        _put_back(before)
+
+
+def _install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Handle the signals; gives what handled them before. In another thread than the main one signals are somebody
+    else's, and nothing is done."""
+    try:
+        return {number: signal.signal(number, handler) for number in _SIGNALS}
+    except ValueError:
+        return {}
+
+
+def _put_back(before: dict[int, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -2,241 +2,195 @@
 
 from __future__ import annotations
 
-import math
 import time
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from merc.components import TrainJob, TrainReport
 from merc.errors import MercError
-from merc.model.batch import make_batch
-from merc.model.tuning import learnable
+from merc.model.emotion_model import EmotionModel
 from merc.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from merc.training.engine import ParameterGroup
 from merc.training.interrupt import Stopped, StopRequest
-from merc.training.losses import answer_losses, answer_weight, balanced_weights, class_weights, label_losses
+from merc.training.losses import balanced_weights
+from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
-from merc.training.steps import Step, encode_epoch, epoch_steps
+from merc.training.steps import Plan, Turn
+from merc.training.update import Updater, parameter_groups
 
 
 def fit(job: TrainJob, settings: Settings) -> TrainReport:
     """Train a stage to its end, from its checkpoint if the job says so."""
-    return _Loop(job, settings).run()
+    _check_precision(job.model, settings, job.stage)
+    with _activation_checkpointing(job.model, settings.activation_checkpointing):
+        job.engine.prepare(job.model, parameter_groups(job.model, settings), settings.precision)
+        report = _Loop(job, settings).run()
+    job.model.eval()
+    return report
+
+
+@dataclass
+class Progress:
+    """How far a stage has come; a checkpoint keeps it.
+
+    ``best`` is the best look at dev so far, ``looks_without_better`` how many came after it, ``seconds`` the time spent
+    in all processes that worked on the stage.
+    """
+
+    step: int = 0
+    best: dict[str, Any] | None = None
+    looks_without_better: int = 0
+    seconds: float = 0.0
+    stopped_early: bool = False
 
 
 class _Loop:
     def __init__(self, job: TrainJob, settings: Settings) -> None:
         self.job = job
         self.settings = settings
-        self.step = 0
-        self.looks_without_better = 0
-        self.best: dict[str, Any] | None = None
-        self.classes: torch.Tensor | None = None
-        self.spent = 0.0
+        self.since = time.monotonic()
+        self.progress = self._resumed()
+        self.plan = Plan(job, settings)
+        self.total = self.plan.total
+        balanced = settings.class_weights == "balanced"
+        classes = balanced_weights(self.plan.truths(), job.labels) if balanced else None
+        self.updater = Updater(job, settings, classes)
 
     def run(self) -> TrainReport:
-        job, settings = self.job, self.settings
-        started = time.monotonic()
-        model = job.model
-        if settings.activation_checkpointing:
-            model.base.gradient_checkpointing_enable({"use_reentrant": False})
-        job.engine.prepare(model, _groups(model, settings), settings.precision)
-        progress = load_checkpoint(job.folder, job.engine) if job.resume else None
-        if progress:
-            self.step, self.best = progress["step"], progress["best"]
-            self.looks_without_better, self.spent = progress["looks_without_better"], progress["seconds"]
-            job.rewind(self.step)
-        first = encode_epoch(job, settings, 0)
-        if not first:
-            raise MercError(f"stages.{job.stage}: there is nothing to learn: no utterance of its data has a label")
-        if settings.class_weights == "balanced":
-            truths = [
-                job.labels.labels[a.label] for g in first for p in g for a in p.answers if a.gold and a.label >= 0
-            ]
-            self.classes = balanced_weights(truths, job.labels)
-        per_epoch = len(epoch_steps(model, first, settings))
-        total = per_epoch * settings.epochs
-        stopped_early = bool(progress and progress.get("stopped_early"))
-        at = 0
-        with StopRequest() as stop:
-            for epoch in range(settings.epochs):
-                if stopped_early:
-                    break
-                groups = first if epoch == 0 else encode_epoch(job, settings, epoch)
-                steps = epoch_steps(model, groups, settings)
-                for index, step in enumerate(steps):
-                    at += 1
-                    if at <= self.step:
-                        continue
-                    self._take(step, epoch, (index + 1) / len(steps), total)
-                    ended = index + 1 == len(steps)
-                    look = settings.evaluate_every
-                    if job.evaluate and (ended if look is None else self.step % look == 0 or self.step == total):
-                        stopped_early = self._look(epoch + (index + 1) / len(steps))
-                    self.spent += time.monotonic() - started
-                    started = time.monotonic()
-                    due = ended or self.step % settings.checkpoint_every == 0 or stopped_early or stop.asked
-                    if due and (self.step < total or stop.asked):
-                        self._checkpoint(stopped_early)
-                    if stop.asked:
-                        raise Stopped(
-                            f"stopped in stage {job.stage!r} at step {self.step} of {total}; --resume goes on",
-                            stop.asked,
-                        )
-                    if stopped_early:
-                        break
-        found = load_best(job.folder)
-        if found:
-            job.engine.restore(found[0])
-        elif self.best is not None:
-            raise MercError(f"{job.folder / 'best.safetensors'} is gone; start the stage again in a new run directory")
-        self.spent += time.monotonic() - started
-        if settings.activation_checkpointing:
-            model.base.gradient_checkpointing_disable()
-        model.eval()
+        progress = self.progress
+        if not progress.stopped_early:
+            self._train()
+        self._restore_best()
+        self._count_seconds()
         return TrainReport(
-            steps=self.step,
-            epochs=self.step / per_epoch,
-            seconds=self.spent,
-            best=self.best,
-            stopped_early=stopped_early,
+            steps=progress.step,
+            epochs=self.plan.epochs(progress.step),
+            seconds=progress.seconds,
+            best=progress.best,
+            stopped_early=progress.stopped_early,
         )
 
-    def _take(self, step: Step, epoch: int, share: float, total: int) -> None:
-        job, settings, engine = self.job, self.settings, self.job.engine
+    def _resumed(self) -> Progress:
+        if not self.job.resume:
+            return Progress()
+        found = load_checkpoint(self.job.folder, self.job.engine)
+        progress = Progress(**found) if found else Progress()
+        self.job.rewind(progress.step)
+        return progress
+
+    def _train(self) -> None:
+        progress = self.progress
+        with StopRequest() as stop:
+            for turn in self.plan.turns(progress.step):
+                self._take(turn)
+                last = progress.step == self.total
+                if self._wants_look(turn, last):
+                    progress.stopped_early = self._look(turn.epochs)
+                asked = stop.asked
+                due = turn.ends_epoch or progress.step % self.settings.checkpoint_every == 0 or progress.stopped_early
+                if asked or (due and not last):
+                    self._count_seconds()
+                    save_checkpoint(self.job.folder, self.job.engine, progress.step, asdict(progress))
+                if asked:
+                    raise Stopped(
+                        f"stopped in stage {self.job.stage!r} at step {progress.step} of {self.total}; "
+                        "--resume goes on",
+                        asked,
+                    )
+                if progress.stopped_early:
+                    break
+
+    def _take(self, turn: Turn) -> None:
+        job, settings, progress = self.job, self.settings, self.progress
         began = time.monotonic()
-        # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/{self.step}/{engine.rank}".encode()))
-        job.model.train()
-        batches = [make_batch(*micro) for micro in step.micro]
-        weight = sum(answer_weight(batch.prompts, settings.average, self.classes) for batch in batches)
-        mine = batches[engine.rank :: engine.world]
-        # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
-        passes = math.ceil(len(batches) / engine.world)
-        loss_sum = 0.0
-        for index in range(passes):
-            counts = index < len(mine)
-            batch = (mine[index] if counts else batches[0]).to(job.model.device)
-            found = engine.log_probabilities(batch, epoch)
-            if settings.loss == "labels" and bool((batch.path_label >= 0).all()):
-                losses = label_losses(found, batch, len(job.labels))
-            else:
-                losses = answer_losses(found, batch)
-            if self.classes is not None:
-                losses = losses * class_weights(batch.prompts, self.classes).to(losses.device)
-            loss = losses.sum() / weight
-            if not torch.isfinite(loss):
-                raise MercError(_not_finite(job.stage, self.step + 1, float(loss.detach()), batch.prompts))
-            if counts:
-                loss_sum += float(loss.detach())
-            if settings.l2 and index == 0 and engine.first:
-                loss = loss + settings.l2 * sum(
-                    p.float().square().sum() for p in job.model.parameters() if p.requires_grad
-                )
-            engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
-        scale = lr_scale(self.step, total, settings)
-        norm = engine.step(scale, settings.max_grad_norm)
-        self.step += 1
-        (loss_sum,) = engine.sums([loss_sum])
-        seconds = time.monotonic() - began
-        prompts = sum(len(batch.prompts) for batch in batches)
+        scale = lr_scale(progress.step, self.total, settings)
+        taken = self.updater.take(turn.step, progress.step, turn.epoch, scale)
+        progress.step += 1
+        speed = taken.prompts / (time.monotonic() - began)
         job.log(
             {
                 "event": "step",
                 "stage": job.stage,
-                "step": self.step,
-                "epoch": round(epoch + share, 4),
-                "loss": loss_sum,
+                "step": progress.step,
+                "epoch": round(turn.epochs, 4),
+                "loss": taken.loss,
                 "lr": settings.lr * scale,
-                "grad_norm": norm,
-                "utterances_per_second": prompts / seconds,
-                "tokens": sum(batch.size for batch in batches),
+                "grad_norm": taken.norm,
+                "utterances_per_second": speed,
+                "tokens": taken.tokens,
             }
         )
-        speed = f"{prompts / seconds:.1f} utterances/s"
-        job.progress(self.step / total, f"epoch {epoch + 1}/{settings.epochs}  loss {loss_sum:.3f}  {speed}")
+        line = f"epoch {turn.epoch + 1}/{settings.epochs}  loss {taken.loss:.3f}  {speed:.1f} utterances/s"
+        job.progress(progress.step / self.total, line)
 
-    def _look(self, epoch: float) -> bool:
+    def _wants_look(self, turn: Turn, last: bool) -> bool:
+        every = self.settings.evaluate_every
+        if self.job.evaluate is None:
+            return False
+        return turn.ends_epoch if every is None else last or self.progress.step % every == 0
+
+    def _look(self, epochs: float) -> bool:
         """Evaluate on dev, keep the state if it is the best so far; true when training should stop early."""
-        job, settings = self.job, self.settings
+        job, progress, name = self.job, self.progress, self.settings.select_by
         assert job.evaluate is not None
         job.model.eval()
-        metrics: Mapping[str, Any] = job.evaluate()
-        if settings.select_by not in metrics:
-            numbers = [n for n, v in metrics.items() if isinstance(v, (int, float))]
-            raise MercError(
-                f"stages.{job.stage}.trainer.select_by: there is no dev metric {settings.select_by!r}; "
-                f"there are: {', '.join(numbers)}"
-            )
-        value = float(metrics[settings.select_by])
+        metrics = job.evaluate()
+        value = _metric(metrics, name, job.stage)
         plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
-        job.log({"event": "dev", "stage": job.stage, "step": self.step, "epoch": round(epoch, 4), "metrics": plain})
-        if self.best is None or value > self.best["value"]:
-            self.best = {"metric": settings.select_by, "value": value, "step": self.step, "epoch": round(epoch, 4)}
-            self.looks_without_better = 0
+        epoch = round(epochs, 4)
+        job.log({"event": "dev", "stage": job.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
+        if progress.best is None or value > progress.best["value"]:
+            progress.best = {"metric": name, "value": value, "step": progress.step, "epoch": epoch}
+            progress.looks_without_better = 0
             state = job.engine.state()
             if job.engine.first:
-                save_best(job.folder, state, self.best)
+                save_best(job.folder, state, progress.step)
             job.engine.barrier()
         else:
-            self.looks_without_better += 1
-        return settings.patience is not None and self.looks_without_better >= settings.patience
+            progress.looks_without_better += 1
+        return self.settings.patience is not None and progress.looks_without_better >= self.settings.patience
 
-    def _checkpoint(self, stopped_early: bool) -> None:
-        save_checkpoint(
-            self.job.folder,
-            self.job.engine,
-            self.step,
-            {
-                "best": self.best,
-                "looks_without_better": self.looks_without_better,
-                "seconds": self.spent,
-                "stopped_early": stopped_early,
-            },
-        )
+    def _restore_best(self) -> None:
+        best = self.progress.best
+        if best is not None and best["step"] != self.progress.step:
+            self.job.engine.restore(load_best(self.job.folder, best["step"]))
+
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self.since
+        self.since = now
 
 
-def lr_scale(step: int, total: int, settings: Settings) -> float:
-    """What the learning rate is multiplied by at a step (from 0): linear warmup, then the schedule down to 0.
-
-    >>> s = Settings(schedule="linear", warmup_steps=2)
-    >>> [round(lr_scale(i, 6, s), 2) for i in range(6)]
-    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
-    """
-    if step < settings.warmup_steps:
-        return (step + 1) / settings.warmup_steps
-    share = (step - settings.warmup_steps) / max(1, total - settings.warmup_steps)
-    if settings.schedule == "constant":
-        return 1.0
-    return max(0.0, 1 - share) if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _groups(model: Any, settings: Settings) -> list[ParameterGroup]:
-    """AdamW's groups: the backbone's parameters, and the connectors' and fusers'."""
-    backbone = [p for p in learnable(model) if p.requires_grad]
-    media = [p for p in model.media.parameters() if p.requires_grad]
-    decay = settings.weight_decay
-    groups = [
-        {"params": backbone, "lr": settings.lr, "weight_decay": decay},
-        {"params": media, "lr": settings.connector_lr or settings.lr, "weight_decay": decay},
-    ]
-    groups = [g for g in groups if g["params"]]
-    if not groups:
-        raise MercError(
-            "nothing is trainable: the backbone is frozen and there is no connector or fuser to train; "
-            "set backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
-        )
-    return groups
-
-
-def _not_finite(stage: str, step: int, loss: float, prompts: Any) -> str:
-    names = [p.target for p in prompts]
-    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return (
-        f"stages.{stage}: the loss is {loss} at step {step}. In the batch were the utterances {shown}. "
-        "Lower trainer.lr, set trainer.max_grad_norm, use bfloat16 or float32 in place of float16, or look at these "
-        "utterances' features; the last checkpoint is kept"
+def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:
+    value = metrics.get(name)
+    if isinstance(value, (int, float)):
+        return float(value)
+    numbers = [n for n, v in metrics.items() if isinstance(v, (int, float))]
+    raise MercError(
+        f"stages.{stage}.trainer.select_by: there is no dev metric {name!r}; there are: {', '.join(numbers)}"
     )
+
+
+def _check_precision(model: EmotionModel, settings: Settings, stage: str) -> None:
+    if settings.precision == "float32" and model.base.dtype != torch.float32:
+        held = str(model.base.dtype).removeprefix("torch.")
+        raise MercError(
+            f"stages.{stage}.trainer.precision: float32 can't be computed with a backbone held in {held}; "
+            "set backbone.dtype=float32, or precision=model to compute in the backbone's"
+        )
+
+
+@contextmanager
+def _activation_checkpointing(model: EmotionModel, wanted: bool) -> Iterator[None]:
+    """Compute activations again in the backward pass in place of keeping them, while the block lasts."""
+    if not wanted:
+        yield
+        return
+    model.base.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        model.base.gradient_checkpointing_disable()

@@ -4,49 +4,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from merc.conversation import LabelSpace
 from merc.model.batch import TreeBatch
-from merc.prompting import EncodedPrompt, label_scores
+from merc.prompting import label_scores
 
 
-def answer_losses(log_probabilities: Tensor, batch: TreeBatch) -> Tensor:
-    """Negative log-likelihood of each prompt's right answer ``[prompts]``, summed over the answer's tokens."""
-    gold = batch.path_gold
-    losses = torch.zeros(len(batch.prompts), device=log_probabilities.device)
-    return losses.index_add(0, batch.path_prompt[gold], -log_probabilities[gold])
+def prompt_losses(
+    log_probabilities: Tensor, batch: TreeBatch, kind: Literal["answer", "labels"], labels: int
+) -> Tensor:
+    """The loss of each prompt ``[prompts]``, from the log-probability of each answer path ``[paths]``.
 
-
-def label_losses(log_probabilities: Tensor, batch: TreeBatch, labels: int) -> Tensor:
-    """Cross-entropy of each prompt's label ``[prompts]`` among all labels, scored as in prediction.
-
-    Every word of every label hangs on the prompts; a label's score is the log of the sum over its words.
+    ``answer``: the negative log-likelihood of the right answer, summed over its tokens. ``labels``: the cross-entropy
+    of the right label among all labels, each scored as in prediction by the log of the sum over its words; a prompt
+    whose answer is a text of its own has no labels to compare and keeps the first kind.
     """
+    compared = batch.path_label >= 0 if kind == "labels" else torch.zeros_like(batch.path_gold)
+    losses = torch.zeros(len(batch.prompts), device=log_probabilities.device)
+    learned = batch.path_gold & ~compared
+    losses = losses.index_add(0, batch.path_prompt[learned], -log_probabilities[learned])
+    if not bool(compared.any()):
+        return losses
+    prompts, row = torch.unique(batch.path_prompt[compared], return_inverse=True)
     scores = label_scores(
-        log_probabilities, batch.path_length, batch.path_prompt, batch.path_label, (len(batch.prompts), labels), "none"
+        log_probabilities[compared],
+        batch.path_length[compared],
+        row,
+        batch.path_label[compared],
+        (len(prompts), labels),
+        "none",
     )
-    truth = torch.full((len(batch.prompts),), -1, device=scores.device)
-    truth[batch.path_prompt[batch.path_gold]] = batch.path_label[batch.path_gold]
-    return torch.nn.functional.cross_entropy(scores, truth, reduction="none")
+    truth = _of_right_answers(batch, batch.path_label)[prompts]
+    return losses.index_add(0, prompts, torch.nn.functional.cross_entropy(scores, truth, reduction="none"))
 
 
-def class_weights(prompts: Iterable[EncodedPrompt], classes: Tensor) -> Tensor:
+def class_weights(batch: TreeBatch, classes: Tensor) -> Tensor:
     """The weight of each prompt's right label ``[prompts]``; 1 for an answer that is no label."""
-    gold = [next(a for a in p.answers if a.gold) for p in prompts]
-    return torch.tensor([float(classes[a.label]) if a.label >= 0 else 1.0 for a in gold])
+    label = _of_right_answers(batch, batch.path_label)
+    weights = classes.to(label.device)[label.clamp(min=0)]
+    return torch.where(label >= 0, weights, torch.ones_like(weights))
 
 
-def answer_weight(prompts: Iterable[EncodedPrompt], average: str, classes: Tensor | None) -> float:
+def answer_weight(batch: TreeBatch, average: Literal["utterances", "tokens"], classes: Tensor | None) -> float:
     """What a sum of losses is divided by: the answers, or their tokens, each times its label's weight."""
-    chosen = list(prompts)
-    weights = class_weights(chosen, classes).tolist() if classes is not None else [1.0] * len(chosen)
-    if average == "utterances":
-        return float(sum(weights))
-    lengths = [len(next(a for a in p.answers if a.gold).tokens) for p in chosen]
-    return float(sum(w * n for w, n in zip(weights, lengths, strict=True)))
+    counts = _of_right_answers(batch, batch.path_length) if average == "tokens" else torch.ones(len(batch.prompts))
+    return float((counts if classes is None else counts * class_weights(batch, classes)).sum())
 
 
 def balanced_weights(truths: Iterable[str], labels: LabelSpace) -> Tensor:
@@ -60,3 +66,11 @@ def balanced_weights(truths: Iterable[str], labels: LabelSpace) -> Tensor:
     counts = Counter(truths)
     total, present = sum(counts.values()), len(counts)
     return torch.tensor([total / (present * counts[name]) if counts[name] else 0.0 for name in labels.labels])
+
+
+def _of_right_answers(batch: TreeBatch, values: Tensor) -> Tensor:
+    """A value of each path ``[paths]``, taken at each prompt's right answer ``[prompts]``; of a label with several
+    words at the first, which is the one that is learned."""
+    right = batch.path_gold.nonzero().flatten()
+    first = torch.full((len(batch.prompts),), len(values), device=values.device)
+    return values[first.scatter_reduce(0, batch.path_prompt[right], right, "amin")]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from merc.components import TrainJob
+from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, Tree, check_depth, is_label_prompt
 from merc.training.settings import Settings
@@ -20,6 +23,69 @@ class Step:
     """One optimizer step: micro-batches (trees, and whether they are plain rows)."""
 
     micro: list[tuple[list[Tree], bool]]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A step in its place: ``epoch`` it belongs to (from 0), ``epochs`` done once it is taken, and whether it ends its
+    epoch."""
+
+    step: Step
+    epoch: int
+    epochs: float
+    ends_epoch: bool
+
+
+class Plan:
+    """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
+    learn."""
+
+    def __init__(self, job: TrainJob, settings: Settings) -> None:
+        self.job, self.settings = job, settings
+        self._first = encode_epoch(job, settings, 0)
+        if not self._first:
+            raise MercError(f"stages.{job.stage}: there is nothing to learn: no utterance of its data has a label")
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many steps each epoch has."""
+        size = self.settings.conversations
+        if size is None:  # how conversations fill a budget of tokens depends on their order
+            return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
+        return [
+            math.ceil(sum(bool(queries) for queries in self.job.queries(epoch)) / size)
+            for epoch in range(self.settings.epochs)
+        ]
+
+    @property
+    def total(self) -> int:
+        """How many steps the stage has."""
+        return sum(self.counts)
+
+    def epochs(self, step: int) -> float:
+        """How many epochs are done behind a number of steps."""
+        for epoch, count in enumerate(self.counts):
+            if step <= count:
+                return epoch + step / count
+            step -= count
+        return float(len(self.counts))
+
+    def turns(self, done: int) -> Iterator[Turn]:
+        """The steps behind the first ``done``, in order."""
+        for epoch, count in enumerate(self.counts):
+            if done < count:
+                for index, step in list(enumerate(self._steps(epoch)))[max(0, done) :]:
+                    yield Turn(step, epoch, epoch + (index + 1) / count, index + 1 == count)
+            done -= count
+
+    def truths(self) -> list[str]:
+        """The labels that are learned in the first epoch, an entry for each utterance."""
+        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group]
+        return [self.job.labels.labels[answer.label] for answer in gold if answer.label >= 0]
+
+    def _steps(self, epoch: int) -> list[Step]:
+        groups = self._first if epoch == 0 else encode_epoch(self.job, self.settings, epoch)
+        return epoch_steps(self.job.model, groups, self.settings)
 
 
 def encode_epoch(job: TrainJob, settings: Settings, epoch: int) -> list[Group]:

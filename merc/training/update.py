@@ -1,0 +1,109 @@
+"""One optimizer step: the losses of its prompts, their gradients, the update."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from merc.components import TrainJob
+from merc.errors import MercError
+from merc.model.batch import TreeBatch, make_batch
+from merc.model.tuning import learnable
+from merc.training.engine import ParameterGroup
+from merc.training.losses import answer_weight, class_weights, prompt_losses
+from merc.training.settings import Settings
+from merc.training.steps import Step
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a step was: the loss (without the l2 term), the norm of the gradient before clipping, how many prompts and
+    how many nodes were computed."""
+
+    loss: float
+    norm: float
+    prompts: int
+    tokens: int
+
+
+class Updater:
+    """Takes optimizer steps of a stage. ``classes`` are weights ``[labels]``, or ``None`` when labels count alike."""
+
+    def __init__(self, job: TrainJob, settings: Settings, classes: Tensor | None) -> None:
+        self.job, self.settings, self.classes = job, settings, classes
+
+    def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
+        """Take step ``number`` (from 0) with the learning rates times ``scale``.
+
+        Raises MercError for a loss or gradient that is not finite, naming the utterances; no weight is changed then.
+        """
+        engine, settings = self.job.engine, self.settings
+        # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
+        torch.manual_seed(zlib.crc32(f"{self.job.seed}/{self.job.stage}/{number}/{engine.rank}".encode()))
+        self.job.model.train()
+        batches = [make_batch(*micro) for micro in step.micro]
+        weight = sum(answer_weight(batch, settings.average, self.classes) for batch in batches)
+        mine = batches[engine.rank :: engine.world]
+        # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
+        passes = math.ceil(len(batches) / engine.world)
+        learned = 0.0
+        for index in range(passes):
+            counts = index < len(mine)
+            batch = mine[index] if counts else batches[0]
+            loss = self._losses(batch, epoch).sum() / weight
+            if not torch.isfinite(loss):
+                raise MercError(_not_finite(self.job.stage, number + 1, "loss", float(loss.detach()), [batch]))
+            if counts:
+                learned += float(loss.detach())
+            if settings.l2 and index == 0 and engine.first:
+                loss = loss + settings.l2 * self._squares()
+            engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
+        norm = engine.step(scale, settings.max_grad_norm)
+        if not math.isfinite(norm) and not engine.scales_loss:
+            raise MercError(_not_finite(self.job.stage, number + 1, "norm of the gradient", norm, batches))
+        (learned,) = engine.sums([learned])
+        return Taken(learned, norm, sum(len(b.prompts) for b in batches), sum(b.size for b in batches))
+
+    def _losses(self, batch: TreeBatch, epoch: int) -> Tensor:
+        batch = batch.to(self.job.model.device)
+        found = self.job.engine.log_probabilities(batch, epoch)
+        losses = prompt_losses(found, batch, self.settings.loss, len(self.job.labels))
+        return losses if self.classes is None else losses * class_weights(batch, self.classes)
+
+    def _squares(self) -> Tensor:
+        learning = [p for p in self.job.model.parameters() if p.requires_grad]
+        return torch.stack([p.float().square().sum() for p in learning]).sum()
+
+
+def parameter_groups(model: Any, settings: Settings) -> list[ParameterGroup]:
+    """AdamW's groups: the backbone's parameters, and the connectors' and fusers'. Raises MercError if none learns."""
+    backbone = [p for p in learnable(model) if p.requires_grad]
+    media = [p for p in model.media.parameters() if p.requires_grad]
+    decay = settings.weight_decay
+    groups = [
+        {"params": backbone, "lr": settings.lr, "weight_decay": decay},
+        {"params": media, "lr": settings.connector_lr or settings.lr, "weight_decay": decay},
+    ]
+    groups = [g for g in groups if g["params"]]
+    if not groups:
+        raise MercError(
+            "nothing is trainable: the backbone is frozen and there is no connector or fuser to train; "
+            "set backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
+        )
+    return groups
+
+
+def _not_finite(stage: str, step: int, what: str, value: float, batches: Sequence[TreeBatch]) -> str:
+    names = [p.target for batch in batches for p in batch.prompts]
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return (
+        f"stages.{stage}: the {what} is {value} at step {step}. In the batch were the utterances {shown}. "
+        "Lower trainer.lr, set trainer.max_grad_norm, use bfloat16 or float32 in place of float16, or look at these "
+        "utterances' features; the last checkpoint is kept"
+    )
