@@ -17,7 +17,8 @@ class Linear(Connector):
     """One fully connected layer, the same for every token.
 
     ``normalize: train`` shifts and scales each feature by its mean and deviation over the train split first; these are
-    stored with the run. ``pool: mean`` gives one token, the mean of the utterance's.
+    stored with the run. ``pool: mean`` gives one token, the mean of the utterance's. ``dropout`` is the share of the
+    features that are dropped while training.
     """
 
     normalize: Literal["none", "train"] = "none"

@@ -13,6 +13,8 @@ from merc.errors import MercError
 class ConversationPrompter(Prompter):
     """The conversation up to the target, a line an utterance, and a question that names the target's speaker.
 
+    ``instruction`` stands first, with the labels in the place of ``{labels}``; ``question`` stands last, with the
+    target's speaker in the place of ``{speaker}``.
     ``media`` are the streams whose tokens stand before the words of an utterance; ``media_of`` says of which
     utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written behind the words.
     ``history`` is how many utterances before the target are shown (``null``: all). What all prompts of a conversation

@@ -147,3 +147,17 @@ def test_interrupt_signal_ends_the_process_with_one_line() -> None:
 def test_python_m_merc_is_the_same_program() -> None:
     done = subprocess.run([sys.executable, "-m", "merc", "--version"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"merc {merc.__version__}\n")
+
+
+def test_no_command_imports_torch_before_it_runs() -> None:
+    done = python(
+        """
+        import sys
+        from merc.cli import main
+        for name in main.Commands().list_commands(None):
+            main.load_command(name)
+            assert "torch" not in sys.modules, f"merc {name} imports torch at the top of its module"
+        print("ok")
+        """
+    )
+    assert done.stdout == "ok\n", done.stderr
