@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from merc.components import CannotEncode, Corpus, Features, Fuser, Query
 from merc.conversation import Conversation, LabelSpace
-from merc.errors import ManyErrors, MercError, did_you_mean
+from merc.errors import MercError
 from merc.features import FeatureTable
-from merc.recipe import Recipe
+from merc.recipe import Part, Recipe
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class Data:
         return found
 
 
-def load_data(recipe: Recipe) -> Data:
-    """Load the recipe's corpus and check it. Raises MercError for an empty corpus, an id that stands twice, and labels
-    outside the label space."""
+def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
+    """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
+
+    Raises MercError for an empty corpus, an id that stands twice, and labels outside the label space.
+    """
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
     found = corpus.load()
@@ -45,18 +47,12 @@ def load_data(recipe: Recipe) -> Data:
         )
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
+    check_ids(conversations)
+    labels = found.label_space(labels or recipe.labels)
     unsplit = [c for c in conversations if c.split is None]
     if unsplit:
         notes.append(f"{len(unsplit)} conversations state no split: they count as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
-    labels = recipe.labels or found.labels or LabelSpace.found_in([c for c in conversations if c.split == "train"])
-    if len(labels) == 0:
-        raise MercError(
-            f"there are no labels: corpus {recipe.corpus.name!r} declares none and its train split holds none; "
-            "list them in the recipe, as in labels: [joy, anger, neutral]"
-        )
-    check_ids(conversations)
-    check_labels(conversations, labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
         notes.append(f"{unlabelled} utterances have no label: they are read as context and predicted, never learned")
@@ -69,37 +65,22 @@ def load_data(recipe: Recipe) -> Data:
 
 
 def check_ids(conversations: Sequence[Conversation]) -> None:
-    """Raise MercError for conversation or utterance ids that stand more than once."""
+    """Raise MercError for conversation or utterance ids that stand more than once, with where each was read."""
     for what, ids in (
-        ("conversation", [c.id for c in conversations]),
-        ("utterance", [u.id for c in conversations for u in c.utterances]),
+        ("conversation", [(c.id, c.utterances[0].origin) for c in conversations]),
+        ("utterance", [(u.id, u.origin) for c in conversations for u in c.utterances]),
     ):
-        twice = [name for name, count in Counter(ids).items() if count > 1]
+        counts = Counter(name for name, _ in ids)
+        twice = [name for name, count in counts.items() if count > 1]
         if twice:
-            shown = ", ".join(map(repr, twice[:5]))
+            shown = []
+            for name in twice[:5]:
+                places = [origin for other, origin in ids if other == name and origin]
+                shown.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
+            more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
             raise MercError(
-                f"{len(twice)} {what} ids stand more than once ({shown}); ids must differ in a whole corpus"
+                f"every {what} of a corpus needs an id of its own; these stand more than once: {', '.join(shown)}{more}"
             )
-
-
-def check_labels(conversations: Sequence[Conversation], labels: LabelSpace) -> None:
-    """Raise MercError for labels outside the label space, each with its utterance and where that was read."""
-    errors = []
-    for conversation in conversations:
-        for utterance in conversation.utterances:
-            if utterance.label is not None and utterance.label not in labels.labels:
-                where = f"conversation {conversation.id!r}"
-                hint = did_you_mean(utterance.label, labels.labels)
-                errors.append(
-                    f"{where}, utterance {utterance.id!r}: label {utterance.label!r} is not one of them.{hint}"
-                )
-    if errors:
-        shown = [*errors[:10], f"and {len(errors) - 10} more"] if len(errors) > 10 else errors
-        raise ManyErrors(
-            shown,
-            f"{len(errors)} label{'s are' if len(errors) > 1 else ' is'} outside the label space "
-            f"({', '.join(labels.labels)})",
-        )
 
 
 def queries(conversations: Sequence[Conversation], labels: LabelSpace, labelled_only: bool) -> list[list[Query]]:
@@ -121,10 +102,13 @@ def used_streams(recipe: Recipe) -> tuple[set[str], set[str]]:
     if recipe.evaluate and recipe.evaluate.prompter:
         prompters.append(recipe.evaluate.prompter)
     shown = {stream for p in prompters for stream in p.component.streams()}  # type: ignore[attr-defined]
-    encoders: set[str] = set()
-    for stream in shown:
-        encoders.update(inputs_of(recipe, stream))
-    return shown, encoders
+    return shown, set(encoders_of(recipe, shown))
+
+
+def encoders_of(recipe: Recipe, streams: Iterable[str]) -> dict[str, Part]:
+    """The encoders that streams come from, in the recipe's order."""
+    needed = {encoder for stream in streams for encoder in inputs_of(recipe, stream)}
+    return {name: part for name, part in recipe.encoders.items() if name in needed}
 
 
 def inputs_of(recipe: Recipe, stream: str) -> tuple[str, ...]:

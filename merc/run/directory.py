@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,41 +30,85 @@ class RunDirectory:
         self.predictions = path / "predictions.jsonl"
         self.log_file = path / "log.jsonl"
         self.provenance = path / "provenance.json"
+        self.labels = path / "labels.json"
+        self.report = path / "report.html"
 
     def stage(self, name: str) -> Path:
         """The folder of a stage."""
         return self.path / "stages" / name
 
-    def open(self, recipe: Recipe, resume: bool) -> None:
-        """Take the folder for a recipe. Raises MercError if it is another recipe's, or has a run that nobody asked to
-        resume."""
+    def check(self, recipe: Recipe, resume: bool) -> None:
+        """Raise MercError if the folder is no place for the recipe: it is another recipe's, has a run that nobody
+        asked to resume, or cannot be written to. Nothing is written that stays."""
         if self.path.exists() and not self.path.is_dir():
             raise MercError(f"{self.path} is a file, not a folder for a run; give another --run-dir")
         if self.recipe_file.exists():
             different = _differences(load_recipe(str(self.recipe_file)).resolved, recipe.resolved)
             if different:
+                shown = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
                 raise MercError(
-                    f"{self.path} belongs to another recipe: {', '.join(different[:5])} differ"
-                    f"{'s' if len(different) == 1 else ''}; give another --run-dir, or the values of "
-                    f"{self.recipe_file}"
+                    f"{self.path} belongs to another recipe: {shown} differ{'s' if len(different) == 1 else ''}; "
+                    f"give another --run-dir, or the values of {self.recipe_file}"
                 )
             if not resume:
-                state = "finished" if self.metrics.exists() else "unfinished"
+                state = "finished" if self.is_finished(recipe) else "unfinished"
                 raise MercError(
                     f"{self.path} already holds a {state} run of this recipe; add --resume to go on, or give another "
                     "--run-dir"
                 )
-            return
-        if self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(self.path.iterdir()):
             raise MercError(f"{self.path} is not empty and holds no run; give another --run-dir")
+        there = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            raise MercError(
+                f"the run directory {self.path} cannot be written to ({there}: {error.strerror}); give another "
+                "--run-dir"
+            ) from None
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage was trained to its end."""
+        return (self.stage(stage) / "done.json").exists()
+
+    def is_finished(self, recipe: Recipe) -> bool:
+        """Whether all that a recipe asks for was done, but for the report."""
+        trained = all(self.is_done(stage.id) for stage in recipe.stages)
+        return trained and (recipe.evaluate is None or self.metrics.exists())
+
+    def open(self, recipe: Recipe, resume: bool) -> bool:
+        """Take the folder for a recipe, after the same checks; gives whether the run is new."""
+        self.check(recipe, resume)
+        if self.recipe_file.exists():
+            self._mend_log()
+            return False
         self.path.mkdir(parents=True, exist_ok=True)
         write_recipe(self.recipe_file, recipe)
+        return True
+
+    def abandon(self) -> None:
+        """Remove what a run has written that ended before its first step, so that the mended recipe can take the
+        folder. A folder with anything trained in it is left as it is."""
+        stages = self.path / "stages"
+        if any(path.is_file() for path in stages.rglob("*")) or any(r.get("event") == "step" for r in self.records()):
+            return
+        for file in (self.labels, self.provenance, self.log_file, self.recipe_file):
+            file.unlink(missing_ok=True)
+        for folder in (*sorted(stages.glob("*")), stages, self.path):
+            with contextlib.suppress(OSError):  # what somebody else put there stays, and so does its folder
+                folder.rmdir()
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a record to ``log.jsonl``."""
         stamped = {**record, "time": datetime.now(UTC).isoformat(timespec="seconds")}
         with self.log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(stamped, ensure_ascii=False) + "\n")
+
+    def note(self, sentence: str) -> None:
+        """Log a sentence for the user, unless the log has it: a resumed run says the same things again."""
+        if not any(r.get("event") == "note" and r.get("text") == sentence for r in self.records()):
+            self.log({"event": "note", "text": sentence})
 
     def records(self) -> list[dict[str, Any]]:
         """The log's records; a last line that was torn by a sudden end is left out."""
@@ -77,25 +123,38 @@ class RunDirectory:
         return records
 
     def rewind(self, stage: str, step: int) -> None:
-        """Drop a stage's records of steps behind ``step``: training goes on from there."""
-        kept = [
-            r
-            for r in self.records()
-            if not (r.get("stage") == stage and r.get("event") in ("step", "dev") and r["step"] > step)
-        ]
-        write_text(self.log_file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+        """Drop a stage's records of steps behind ``step``, and of its end: training goes on from there."""
+
+        def stands(record: Mapping[str, Any]) -> bool:
+            if record.get("stage") != stage:
+                return True
+            return record.get("event") != "stage" and int(record.get("step", 0)) <= step
+
+        self._write_log([record for record in self.records() if stands(record)])
+
+    def _mend_log(self) -> None:
+        """Take away a last line that was torn by a sudden end, so that the next record has a line of its own."""
+        if self.log_file.exists():
+            self._write_log(self.records())
+
+    def _write_log(self, records: Iterable[Mapping[str, Any]]) -> None:
+        write_text(self.log_file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
 
     def write_labels(self, labels: LabelSpace) -> None:
         """Keep the label space that the run was trained with."""
         words = {label: list(labels.words_of(label)) for label in labels.labels}
-        write_text(self.path / "labels.json", json.dumps(words, ensure_ascii=False, indent=1))
+        write_text(self.labels, json.dumps(words, ensure_ascii=False, indent=1))
 
     def read_labels(self) -> LabelSpace:
         """The label space that the run was trained with."""
-        path = self.path / "labels.json"
-        if not path.exists():
-            raise MercError(f"{self.path} holds no run: {path.name} is not there; give a folder that merc run has made")
-        words: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        if not self.labels.is_file():
+            raise MercError(
+                f"{self.path} holds no run: {self.labels.name} is not there; give a folder that merc run has made"
+            )
+        try:
+            words: dict[str, list[str]] = json.loads(self.labels.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise MercError(f"{self.labels} is damaged: not JSON ({error})") from None
         return LabelSpace(tuple(words), {label: tuple(w) for label, w in words.items()})
 
 
