@@ -26,7 +26,7 @@ class Scaler:
     def at(self, picture: Picture, sizes: list[Size]) -> dict[Size, Picture]:
         """The picture at each of the sizes."""
         halves = [picture]
-        return {size: self._one(halves, size) if size else picture.copy() for size in sizes}
+        return {size: self._one(halves, size) if size else picture for size in sizes}
 
     def _one(self, halves: list[Picture], size: tuple[int, int]) -> Picture:
         level = 0
@@ -36,7 +36,7 @@ class Scaler:
                 halves.append(np.asarray(Image.fromarray(halves[-1]).reduce(2)))
         picture = halves[level]
         if picture.shape[:2] == size:
-            return picture.copy()
+            return picture
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), "rgb24")
         # Each keeps the tables for one way of scaling, which take longer to make than a picture to scale.
         scale = self._last.setdefault((size, picture.shape), VideoReformatter())
