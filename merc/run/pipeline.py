@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from merc.components import Prediction, Prompter, Trainer, TrainJob
+from merc.components import Metric, Prediction, Prompter
 from merc.errors import MercError
-from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
-from merc.features import FeatureStore, FeatureTable, encode
-from merc.files import cache_folder, write_text
+from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
+from merc.features import FeatureTable
 from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
-from merc.model.state import load_stage, save_stage
-from merc.model.tuning import select_trainable
-from merc.recipe import Evaluate, Part, Recipe, Stage
+from merc.recipe import Evaluate, Part, Recipe
+from merc.registry import get_registry
 from merc.run.data import Data, FeatureCache, load_data, missing_streams, queries, used_streams
 from merc.run.directory import RunDirectory
+from merc.run.encoding import encode_streams, note_features
 from merc.run.predicting import Predictor
-from merc.run.provenance import provenance
+from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
-from merc.training.checkpoint import remove_checkpoints
+from merc.run.stages import Stages
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
+from merc.training.interrupt import stops_at_once
 
 
 def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = False) -> dict[str, Any]:
     """Run a recipe into a directory and give its metrics by split.
 
     Raises MercError for a user's mistake, and ``merc.training.interrupt.Stopped`` when it was asked to stop: with
-    ``resume`` the same call goes on.
+    ``resume`` the same call goes on. A run that is finished is left as it is.
     """
-    return _Run(recipe, path, reporter, resume).run()
+    with stops_at_once("stopped; --resume goes on"):
+        return _Run(recipe, path, reporter, resume).run()
 
 
 class _Run:
@@ -48,6 +47,7 @@ class _Run:
         self.reporter: Reporter = reporter if self.engine.first else Silent()
         self.device = pick_device(recipe.engine.device)
         self.how = recipe.evaluate or Evaluate()
+        self.metrics: Mapping[str, Part] = self.how.metrics or _classification()
 
     def run(self) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory
@@ -59,25 +59,38 @@ class _Run:
         if self.engine.first:
             directory.open(recipe, self.resume)
         self.engine.barrier()
+        if directory.is_finished(recipe):
+            return self._as_it_is()
         data = self._data()
         shown, table = self._features(data)
         model = self._model(table)
-        self._stages(model, data, shown, table)
+
+        def predict(split: str, prompter: Prompter) -> list[Prediction]:
+            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table)
+
+        Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume).run(
+            model, data, self.metrics, predict
+        )
         if recipe.evaluate is None:
             self.reporter.say(f"trained; the stages are in {directory.path / 'stages'}")
             return {}
-        predictions: list[Prediction] = []
-        for split in self.how.splits:
-            predictions += self._predict(model, data, split, self._last_prompter(), shown, table)
-        metrics = compute_metrics(predictions, data.labels, self._metrics())
+        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe))]
+        metrics = compute_metrics(predictions, data.labels, self.metrics)
         if self.engine.first:
             write_predictions(directory.predictions, predictions)
+            record_seconds(directory.provenance, time.monotonic() - started)
             write_metrics(directory.metrics, metrics)
-            self._note_seconds(time.monotonic() - started)
-            with self.reporter.task("report"):
-                write_report(directory.path, data.conversations, data.labels)
+            self._report(data)
         self.engine.barrier()
         return metrics
+
+    def _as_it_is(self) -> dict[str, Any]:
+        self.reporter.say(f"{self.directory.path} holds this run, finished: there is nothing to go on with")
+        if self.recipe.evaluate is None:
+            return {}
+        if self.engine.first and not self.directory.report.exists():
+            self._report(load_data(self.recipe))
+        return {split: dict(numbers) for split, numbers in read_metrics(self.directory.metrics).items()}
 
     def _data(self) -> Data:
         with self.reporter.task("conversations") as progress:
@@ -92,38 +105,25 @@ class _Run:
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split)
         if self.engine.first:
+            record_provenance(self.directory.provenance, self.recipe, data.conversations)
             self.directory.write_labels(data.labels)
-            write_text(self.directory.provenance, json.dumps(provenance(self.recipe, data.conversations), indent=1))
-            for note in data.notes:
-                self._say(note)
+        for note in data.notes:
+            self._say(note)
         return data
 
     def _features(self, data: Data) -> tuple[set[str], FeatureTable]:
+        """The streams that prompts may show, and the features of every conversation that is learned or predicted."""
         recipe = self.recipe
-        shown, needed = used_streams(recipe)
-        unused = [name for name in recipe.encoders if name not in needed]
-        if unused and self.engine.first:
-            self._say(f"no prompt shows {', '.join(unused)}: not encoded")
-        encoders = {name: part for name, part in recipe.encoders.items() if name in needed}
-        wanted = {s.data.split for s in recipe.stages} | set(self.how.splits)
+        shown, _ = used_streams(recipe)
+        wanted = {stage.data.split for stage in recipe.stages} | set(self.how.splits if recipe.evaluate else ())
+        if recipe.stages:
+            wanted.add("dev")  # training looks at it, whether or not the evaluation does
         conversations = [c for c in data.conversations if c.split in wanted]
-        store = FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
         if not self.engine.first:
-            self.engine.barrier()
-        with self.reporter.task("features") as progress:
-            table = encode(
-                store, encoders, conversations, recipe.seed, progress, self.device, max(1, recipe.features.workers)
-            )
+            self.engine.barrier()  # the first process encodes; the others find it encoded
+        table = encode_streams(recipe, shown, conversations, self.reporter, self.device)
         if self.engine.first:
-            for name in encoders:
-                missing = [{"utterance": u, "reason": r} for (s, u), r in table.missing.items() if s == name]
-                self.directory.log(
-                    {"event": "encode", "stream": name, "encoded": table.encoded.get(name, 0), "missing": missing}
-                )
-                if missing:
-                    self._say(f"{name}: {len(missing)} utterances have no features; the report lists the reasons")
-            for note in table.notes:
-                self._say(note)
+            note_features(recipe, shown, table, self._say, self.directory.log)
             self.engine.barrier()
         return shown, table
 
@@ -133,84 +133,13 @@ class _Run:
             model.media.source = FeatureCache(table)
             progress(1.0, "loaded")
         for note in [model.note, *model.prompts.notes]:
-            if note and self.engine.first:
+            if note:
                 self._say(note)
         return model
 
-    def _stages(self, model: EmotionModel, data: Data, shown: set[str], table: FeatureTable) -> None:
-        for number, stage in enumerate(self.recipe.stages):
-            folder = self.directory.stage(stage.id)
-            done = folder / "done.json"
-            if done.exists():
-                load_stage(model, folder)
-                self.reporter.say(f"stage {stage.id}: done before")
-                continue
-            select_trainable(model, stage.trainable)
-            if number == 0:
-                ids = [u.id for c in data.split(stage.data.split) for u in c.utterances]
-                model.media.fit(ids)
-            with self.reporter.task(f"stage {stage.id}") as progress:
-                assert isinstance(stage.trainer.component, Trainer)
-                report = stage.trainer.component.train(self._job(stage, model, data, shown, table, progress))
-            for note in model.prompts.notes:
-                if self.engine.first:
-                    self._say(note)
-            if self.engine.first:
-                save_stage(model, folder)
-                write_text(done, json.dumps(asdict(report), indent=1))
-                self.directory.log(
-                    {"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps}
-                )
-                remove_checkpoints(folder)
-                if report.best:
-                    best = report.best
-                    self.reporter.say(
-                        f"stage {stage.id}: best dev {best['metric']} {best['value']:.4f} at epoch {best['epoch']:g}"
-                    )
-            self.engine.barrier()
-
-    def _job(
-        self, stage: Stage, model: EmotionModel, data: Data, shown: set[str], table: FeatureTable, progress: Any
-    ) -> TrainJob:
-        conversations = data.split(stage.data.split)[: stage.data.limit]
-        groups = queries(conversations, data.labels, labelled_only=True)
-        prompter = stage.prompter.component
-        assert isinstance(prompter, Prompter)
-
-        def evaluate() -> Mapping[str, Any]:
-            predictions = self._predict(model, data, "dev", prompter, shown, table)
-            return compute_metrics(predictions, data.labels, self._metrics())["dev"]
-
-        folder = self.directory.stage(stage.id)
-        if self.engine.first:
-            folder.mkdir(parents=True, exist_ok=True)
-        self.engine.barrier()
-        first = self.engine.first
-        return TrainJob(
-            stage=stage.id,
-            model=model,
-            labels=data.labels,
-            prompter=prompter,
-            queries=lambda epoch: groups,
-            evaluate=evaluate if "dev" in data.by_split and self._asks_for_label(prompter, groups) else None,
-            engine=self.engine,
-            folder=folder,
-            seed=self.recipe.seed,
-            resume=self.resume,
-            log=self.directory.log if first else lambda record: None,
-            rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
-            progress=progress,
-        )
-
-    @staticmethod
-    def _asks_for_label(prompter: Prompter, groups: Sequence[Sequence[Any]]) -> bool:
-        """Whether a stage can be judged by the labels that it predicts."""
-        return bool(groups) and prompter.prompt(groups[0][0]).answer.text is None
-
     def _predict(
-        self, model: EmotionModel, data: Data, split: str, prompter: Prompter, shown: set[str], table: FeatureTable
+        self, model: EmotionModel, data: Data, split: str, prompter: Prompter, seen: set[str], table: FeatureTable
     ) -> list[Prediction]:
-        seen = shown & set(prompter.streams())
         predictor = Predictor(
             model, prompter, data.labels, self.how, self.recipe.engine.batch_tokens,
             lambda utterance: missing_streams(self.recipe, table, utterance, seen), self.engine,
@@ -218,19 +147,14 @@ class _Run:
         with self.reporter.task(f"predict {split}") as progress:
             return predictor.predict(queries(data.split(split), data.labels, labelled_only=False), progress)
 
-    def _last_prompter(self) -> Prompter:
-        return last_prompter(self.recipe)
-
-    def _metrics(self) -> Mapping[str, Part]:
-        return self.how.metrics
+    def _report(self, data: Data) -> None:
+        with self.reporter.task("report"):
+            write_report(self.directory.path, data.conversations, data.labels)
 
     def _say(self, sentence: str) -> None:
         self.reporter.say(sentence)
-        self.directory.log({"event": "note", "text": sentence})
-
-    def _note_seconds(self, seconds: float) -> None:
-        record = json.loads(self.directory.provenance.read_text(encoding="utf-8"))
-        write_text(self.directory.provenance, json.dumps({**record, "seconds": round(seconds, 1)}, indent=1))
+        if self.engine.first:
+            self.directory.note(sentence)
 
 
 def last_prompter(recipe: Recipe) -> Prompter:
@@ -242,3 +166,10 @@ def last_prompter(recipe: Recipe) -> Prompter:
         part = recipe.stages[-1].prompter
     assert isinstance(part.component, Prompter)
     return part.component
+
+
+def _classification() -> dict[str, Part]:
+    """What training chooses by when a recipe has no ``evaluate``."""
+    found = get_registry().resolve("metric", "classification")
+    assert issubclass(found, Metric)
+    return {"classification": Part(name="classification", params={}, component=found())}

@@ -16,10 +16,13 @@ from typing import Any
 
 import merc
 from merc.conversation import SPLITS, Conversation
+from merc.errors import MercError
+from merc.files import write_text
 from merc.recipe import Recipe
 from merc.registry import get_registry
 
 _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
+_MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
 
 
 def provenance(recipe: Recipe, conversations: Sequence[Conversation]) -> dict[str, Any]:
@@ -41,8 +44,35 @@ def provenance(recipe: Recipe, conversations: Sequence[Conversation]) -> dict[st
         "backbone": recipe.backbone.component.identity() if recipe.backbone else None,  # type: ignore[attr-defined]
         "data": data_hashes(conversations),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["merc", *sys.argv[1:]]),
+        "command": _command(),
+        "resumed": [],
     }
+
+
+def record_provenance(path: Path, recipe: Recipe, conversations: Sequence[Conversation]) -> None:
+    """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
+
+    Raises MercError if the data are not those that the run began with.
+    """
+    now = provenance(recipe, conversations)
+    if path.exists():
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        changed = [s for s in {**before["data"], **now["data"]} if before["data"].get(s) != now["data"].get(s)]
+        if changed:
+            raise MercError(
+                f"the data of {path.parent} have changed since the run began: split {', '.join(changed)} has other "
+                "conversations, texts or labels; give another --run-dir to start anew, or bring the data back"
+            )
+        about = {key: now[key] for key in ("started", "command")}
+        about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}
+        now = {**before, "resumed": [*before["resumed"], about]}
+    write_text(path, json.dumps(now, indent=1))
+
+
+def record_seconds(path: Path, seconds: float) -> None:
+    """Add how long the process worked that finished the run."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    write_text(path, json.dumps({**found, "seconds": round(seconds, 1)}, indent=1))
 
 
 def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
@@ -58,6 +88,10 @@ def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
     return found
 
 
+def _command() -> str:
+    return " ".join(["merc", *sys.argv[1:]])
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -66,9 +100,13 @@ def _version(name: str) -> str | None:
 
 
 def _git(folder: Path) -> dict[str, Any] | None:
-    """The commit of merc's checkout and whether it had changes; ``None`` for an installed merc."""
+    """The commit of merc's checkout and whether it had changes; ``None`` for an installed merc, also one that lies
+    inside somebody's own checkout."""
     try:
         ask = ["git", "-C", str(folder)]
+        subprocess.run(
+            [*ask, "ls-files", "--error-unmatch", "__init__.py"], capture_output=True, timeout=10, check=True
+        )
         top = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
         changes = subprocess.run(
             [*ask, "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True

@@ -1,0 +1,131 @@
+"""The stages of a run, in order: each is trained, or read back if it was trained before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from merc.components import Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
+from merc.evaluation import compute_metrics
+from merc.files import write_text
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_stage, save_stage
+from merc.model.tuning import select_trainable
+from merc.prompting import is_label_prompt
+from merc.recipe import Part, Recipe, Stage
+from merc.run.data import Data, queries
+from merc.run.directory import RunDirectory
+from merc.run.reporter import Progress, Reporter
+from merc.training.checkpoint import remove_checkpoints
+from merc.training.engine import Engine
+
+Predict = Callable[[str, Prompter], list[Prediction]]
+"""Predictions of the model as it is, for a split, with a prompter."""
+
+
+class Stages:
+    """What trains a recipe's stages. ``say`` tells the user a sentence and keeps it in the log."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        directory: RunDirectory,
+        engine: Engine,
+        reporter: Reporter,
+        say: Callable[[str], None],
+        resume: bool,
+    ) -> None:
+        self.recipe, self.directory, self.engine = recipe, directory, engine
+        self.reporter, self.say, self.resume = reporter, say, resume
+
+    def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, Part], predict: Predict) -> None:
+        """Bring the model to the end of the last stage."""
+        for number, stage in enumerate(self.recipe.stages):
+            if self.directory.is_done(stage.id):
+                load_stage(model, self.directory.stage(stage.id))
+                self.reporter.say(f"stage {stage.id}: done before")
+            else:
+                if number == 0:
+                    model.media.fit([u.id for c in data.split(stage.data.split) for u in c.utterances])
+                self._train(stage, model, data, metrics, predict)
+            if self.engine.first:
+                remove_checkpoints(self.directory.stage(stage.id))
+            self.engine.barrier()
+
+    def _train(
+        self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, Part], predict: Predict
+    ) -> None:
+        select_trainable(model, stage.trainable)
+        assert isinstance(stage.trainer.component, Trainer)
+        with self.reporter.task(f"stage {stage.id}") as progress:
+            job = self._job(stage, model, data, metrics, predict, progress)
+            report = stage.trainer.component.train(job)
+        for note in model.prompts.notes:
+            self.say(note)
+        if self.engine.first:
+            self._keep(stage, model, report)
+        best = report.best
+        if best:
+            at = f"at epoch {best['epoch']:g}"
+            self.reporter.say(f"stage {stage.id}: best dev {best['metric']} {best['value']:.4f} {at}")
+
+    def _keep(self, stage: Stage, model: EmotionModel, report: TrainReport) -> None:
+        """Save what was learned; ``done.json`` comes last and says that all else is there."""
+        folder = self.directory.stage(stage.id)
+        save_stage(model, folder)
+        self.directory.log({"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps})
+        write_text(folder / "done.json", json.dumps(asdict(report), indent=1))
+
+    def _job(
+        self,
+        stage: Stage,
+        model: EmotionModel,
+        data: Data,
+        metrics: Mapping[str, Part],
+        predict: Predict,
+        progress: Progress,
+    ) -> TrainJob:
+        prompter = stage.prompter.component
+        assert isinstance(prompter, Prompter)
+        groups = queries(data.split(stage.data.split)[: stage.data.limit], data.labels, labelled_only=True)
+
+        def evaluate() -> Mapping[str, Any]:
+            return compute_metrics(predict("dev", prompter), data.labels, metrics)["dev"]
+
+        reason = self._why_no_look(stage, prompter, groups, data)
+        if reason:
+            self.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
+        folder, first = self.directory.stage(stage.id), self.engine.first
+        if first:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.engine.barrier()
+        return TrainJob(
+            stage=stage.id,
+            model=model,
+            labels=data.labels,
+            prompter=prompter,
+            queries=lambda epoch: groups,
+            evaluate=None if reason else evaluate,
+            engine=self.engine,
+            folder=folder,
+            seed=self.recipe.seed,
+            resume=self.resume,
+            log=self.directory.log if first else lambda record: None,
+            rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
+            progress=progress,
+        )
+
+    @staticmethod
+    def _why_no_look(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
+        """Why a stage cannot be judged on dev by the labels that it predicts; empty if it can."""
+        if "dev" not in data.by_split:
+            return "the corpus has no dev split"
+        if not any(u.label is not None for c in data.split("dev") for u in c.utterances):
+            return "the dev split has no labels"
+        if groups and not is_label_prompt(prompter.prompt(groups[0][0])):
+            return "its prompts ask for texts, not for labels"
+        if stage.data.split == "dev":
+            return "it learns from the dev split"
+        return ""
