@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": "Evaluate a finished run again, or on another split.",
     "compare": "Put the results of several runs side by side.",
     "report": "Make the report of a run again.",
-    "recipes": "List the recipes that come with merc and its plugins.",
+    "recipes": "List the recipes that come with merc.",
     "show": "Show a recipe's values, and where each came from.",
     "validate": "Check a recipe and list everything that is wrong with it.",
     "copy": "Copy a recipe, to change it.",
