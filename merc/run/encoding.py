@@ -48,7 +48,9 @@ def note_features(
         say(f"no prompt shows {', '.join(unused)}: not encoded")
     for name in needed:
         missing = [{"utterance": u, "reason": r} for (s, u), r in table.missing.items() if s == name]
-        log({"event": "encode", "stream": name, "encoded": table.encoded.get(name, 0), "missing": missing})
+        # What has features now, whether this pass computed them or the store had them.
+        encoded = sum(stream == name for stream, _ in table.places) - len(missing)
+        log({"event": "encode", "stream": name, "encoded": encoded, "missing": missing})
         if missing:
             have = "utterance has" if len(missing) == 1 else "utterances have"
             say(f"{name}: {len(missing)} {have} no features; the report lists the reasons")
