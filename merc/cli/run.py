@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ def command(
 
     found = load_recipe(recipe, overrides or [])
 
+    from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
     from merc.run.pipeline import run_recipe
     from merc.training.interrupt import Stopped
@@ -31,20 +32,5 @@ def command(
         typer.echo(str(stopped), err=True)
         raise typer.Exit(128 + stopped.signal) from None
     if metrics:
-        _table(metrics)
+        show_numbers(metrics)
         typer.echo(f"report: {target / 'report.html'}")
-
-
-def _table(metrics: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("split")
-    columns = ("n", "accuracy", "weighted_f1", "macro_f1", "unparsed_rate")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="right")
-    for split, numbers in metrics.items():
-        shown = [numbers.get(name) for name in columns]
-        table.add_row(split, *[f"{v:.4f}" if isinstance(v, float) else str(v if v is not None else "") for v in shown])
-    Console(highlight=False).print(table)

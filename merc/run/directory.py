@@ -115,7 +115,7 @@ class RunDirectory:
         if not self.log_file.exists():
             return []
         records = []
-        for line in self.log_file.read_text(encoding="utf-8").splitlines():
+        for line in self.log_file.read_text(encoding="utf-8").split("\n"):  # a text may hold other separators
             try:
                 records.append(json.loads(line))
             except json.JSONDecodeError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from merc.components import Metric, Prediction, Prompter
+from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
 from merc.features import FeatureTable
@@ -20,7 +21,7 @@ from merc.registry import get_registry
 from merc.run.data import Data, FeatureCache, load_data, missing_streams, queries, used_streams
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
-from merc.run.predicting import Predictor
+from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
 from merc.run.stages import Stages
@@ -47,7 +48,7 @@ class _Run:
         self.reporter: Reporter = reporter if self.engine.first else Silent()
         self.device = pick_device(recipe.engine.device)
         self.how = recipe.evaluate or Evaluate()
-        self.metrics: Mapping[str, Part] = self.how.metrics or _classification()
+        self.metrics = metrics_of(recipe)
 
     def run(self) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory
@@ -57,13 +58,25 @@ class _Run:
         if not recipe.stages and recipe.evaluate is None:
             raise MercError(f"{recipe.name}: there is nothing to do: give stages to train, or evaluate, or both")
         if self.engine.first:
-            directory.open(recipe, self.resume)
+            directory.check(recipe, self.resume)
         self.engine.barrier()
         if directory.is_finished(recipe):
             return self._as_it_is()
         data = self._data()
+        new = self.engine.first and directory.open(recipe, self.resume)
+        try:
+            return self._work(data, started)
+        except MercError:
+            if new:
+                directory.abandon()
+            raise
+
+    def _work(self, data: Data, started: float) -> dict[str, Any]:
+        recipe, directory = self.recipe, self.directory
+        self._record(data)
         shown, table = self._features(data)
         model = self._model(table)
+        self._check_prompts(model, data)
 
         def predict(split: str, prompter: Prompter) -> list[Prediction]:
             return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table)
@@ -104,12 +117,14 @@ class _Run:
             data.split(stage.data.split)
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split)
+        return data
+
+    def _record(self, data: Data) -> None:
         if self.engine.first:
             record_provenance(self.directory.provenance, self.recipe, data.conversations)
             self.directory.write_labels(data.labels)
         for note in data.notes:
             self._say(note)
-        return data
 
     def _features(self, data: Data) -> tuple[set[str], FeatureTable]:
         """The streams that prompts may show, and the features of every conversation that is learned or predicted."""
@@ -136,6 +151,21 @@ class _Run:
             if note:
                 self._say(note)
         return model
+
+    def _check_prompts(self, model: EmotionModel, data: Data) -> None:
+        """See that every prompt of the run fits the model, before hours go into the first of its stages."""
+        asked: list[tuple[Prompter, Sequence[Conversation], bool]] = []
+        for stage in self.recipe.stages:
+            assert isinstance(stage.prompter.component, Prompter)
+            if not self.directory.is_done(stage.id):
+                split = data.split(stage.data.split)[: stage.data.limit]
+                asked.append((stage.prompter.component, split, True))
+        if self.recipe.evaluate is not None:
+            asked += [(last_prompter(self.recipe), data.split(split), False) for split in self.how.splits]
+        with self.reporter.task("prompts") as progress:
+            for number, (prompter, conversations, labelled_only) in enumerate(asked, start=1):
+                check_prompts(model, prompter, queries(conversations, data.labels, labelled_only))
+                progress(number / len(asked), "")
 
     def _predict(
         self, model: EmotionModel, data: Data, split: str, prompter: Prompter, seen: set[str], table: FeatureTable
@@ -168,8 +198,10 @@ def last_prompter(recipe: Recipe) -> Prompter:
     return part.component
 
 
-def _classification() -> dict[str, Part]:
-    """What training chooses by when a recipe has no ``evaluate``."""
+def metrics_of(recipe: Recipe) -> Mapping[str, Part]:
+    """The metrics of the evaluation; where a recipe has none, training still chooses by ``classification``."""
+    if recipe.evaluate is not None and recipe.evaluate.metrics:
+        return recipe.evaluate.metrics
     found = get_registry().resolve("metric", "classification")
     assert issubclass(found, Metric)
     return {"classification": Part(name="classification", params={}, component=found())}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 
@@ -117,3 +117,15 @@ class Predictor:
             missing=self.missing(query.target.id),
             **found,
         )
+
+
+def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:
+    """Raise MercError for prompts that are longer than the model's context, answers included. Nothing is computed."""
+
+    def encoded() -> Iterator[EncodedPrompt]:
+        for query in (query for group in groups for query in group):
+            prompt = prompter.prompt(query)
+            answers: Literal["labels", "gold"] = "labels" if is_label_prompt(prompt) else "gold"
+            yield model.prompts.encode(prompt, model.media.length, query.labels, query.target.label, answers)
+
+    check_depth(encoded(), model.context)

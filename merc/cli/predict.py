@@ -1,0 +1,118 @@
+"""``merc predict``: say the emotions in conversations or a clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from merc.errors import MercError
+
+if TYPE_CHECKING:
+    from merc.cli.progress import TerminalReporter
+    from merc.conversation import Conversation
+    from merc.features import FeatureTable
+    from merc.run.inference import TrainedRun
+
+MAY_CHANGE = ("evaluate", "engine", "features")
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Conversations (.jsonl), or a clip: .mp4 .mkv .webm .wav .mp3 …")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="key=value…", help="Values to change, in evaluate.*, engine.* and features.*"),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="The words of the clip; '' where nothing is said.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who speaks in the clip.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write, in place of standard output.")] = None,
+) -> None:
+    """Say the emotion of every utterance, one JSON object a line: id, label, probabilities, and what was missing.
+
+    The lines come in the order of the input. Everything else goes to standard error.
+    """
+    import json
+
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
+    from merc.cli.progress import TerminalReporter
+    from merc.files import write_text
+    from merc.run.given import is_clip
+    from merc.run.inference import as_record, encode_for, open_run, predict
+
+    if output is not None:
+        _check_output(output)
+    # What the run was trained on is not read, so it need not be there; nor need the plugin that reads it.
+    elsewhere = "corpus={name: merc/jsonl, path: conversations.jsonl}"
+    trained = open_run(run, [*(overrides or []), elsewhere], (*MAY_CHANGE, "corpus"))
+    reporter = TerminalReporter()
+    conversations = _read(source, text, speaker, trained, reporter)
+    table = encode_for(trained, conversations, reporter)
+    if is_clip(source):
+        _check_clip(source, trained, table, reporter)
+    else:
+        for (stream, utterance), reason in table.missing.items():
+            reporter.say(f"{stream}: {utterance}: {reason}")
+    for note in table.notes:
+        reporter.say(note)
+    found = predict(trained, conversations, table, reporter, reporter.say)
+    lines = "".join(json.dumps(as_record(p, trained.how), ensure_ascii=False, allow_nan=False) + "\n" for p in found)
+    if output is not None:
+        write_text(output, lines)
+    else:
+        results.write(lines)
+        results.flush()
+
+
+def _check_output(path: Path) -> None:
+    """See that a file can be written before the work that fills it is done."""
+    if path.is_dir():
+        raise MercError(f"--output {path} is a folder; give a file in it")
+    if not path.absolute().parent.is_dir():
+        raise MercError(f"--output {path}: there is no folder {path.absolute().parent}")
+
+
+def _read(
+    source: Path, text: str | None, speaker: str | None, run: TrainedRun, reporter: TerminalReporter
+) -> list[Conversation]:
+    from merc.run.data import encoders_of
+    from merc.run.given import is_clip, needs_words, read_clip, read_conversations
+
+    if not is_clip(source):
+        if text is not None or speaker is not None:
+            raise MercError(f"--text and --speaker belong to a clip; {source} holds the words of its conversations")
+        conversations, notes = read_conversations(source, run.labels)
+        for note in notes:
+            reporter.say(note)
+        return conversations
+    conversation = read_clip(source, text, speaker)
+    encoders = encoders_of(run.recipe, run.prompter.streams())
+    if text is None and needs_words(run.prompter, encoders, run.labels):
+        raise MercError(
+            f'this run goes by the words too: say what is said in {source}, as in --text "I can\'t believe it", '
+            "or --text '' if nothing is"
+        )
+    if not encoders:
+        reporter.say(f"the prompts of this run show words alone: nothing of {source} but --text counts")
+    return [conversation]
+
+
+def _check_clip(source: Path, run: TrainedRun, table: FeatureTable, reporter: TerminalReporter) -> None:
+    """Say what is missing of a clip. Raises MercError when nothing of it can be used."""
+    from merc.components import Encoder, Words
+    from merc.run.data import encoders_of
+
+    reasons = {stream: reason for (stream, _), reason in table.missing.items()}
+    parts = encoders_of(run.recipe, run.prompter.streams()).items()
+    media = [n for n, p in parts if isinstance(p.component, Encoder) and not isinstance(p.component.sampling(), Words)]
+    listed = [f"{stream}: {reason}" for stream, reason in reasons.items()]
+    if media and all(stream in reasons for stream in media):
+        raise MercError(f"nothing of {source} can be used: {'; '.join(listed)}")
+    for sentence in listed:
+        reporter.say(sentence)

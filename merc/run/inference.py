@@ -1,0 +1,134 @@
+"""A trained run, used again: its recipe, its labels, and the model as its last stage left it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from merc.components import Prediction, Prompter
+from merc.conversation import Conversation, LabelSpace
+from merc.errors import MercError
+from merc.features import FeatureTable
+from merc.model.build import build_model, pick_device
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_stage
+from merc.recipe import Evaluate, Recipe, load_recipe
+from merc.run.data import FeatureCache, missing_streams, queries
+from merc.run.directory import RunDirectory
+from merc.run.encoding import encode_streams
+from merc.run.pipeline import last_prompter
+from merc.run.predicting import Predictor
+from merc.run.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose stages are trained. ``recipe`` is the run's own, with what was changed for this use."""
+
+    directory: RunDirectory
+    recipe: Recipe
+    labels: LabelSpace
+    device: str
+
+    @property
+    def prompter(self) -> Prompter:
+        """What asks for the label: the evaluation's prompter, or the last stage's."""
+        return last_prompter(self.recipe)
+
+    @property
+    def how(self) -> Evaluate:
+        """How labels are decoded."""
+        return self.recipe.evaluate or Evaluate()
+
+
+def open_run(path: Path, overrides: Sequence[str] = (), may_change: Sequence[str] = ()) -> TrainedRun:
+    """The trained run of a directory, with ``key=value`` changes to the sections that ``may_change`` names.
+
+    Nothing heavy is loaded yet. Raises MercError for a folder that holds no run or one that was not trained to its
+    end, for a change elsewhere, and for a device that is not there.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise MercError("a trained run is used in one process; start merc without a launcher")
+    directory = RunDirectory(path)
+    if not directory.recipe_file.is_file():
+        what = "is not a folder" if path.exists() and not path.is_dir() else "holds no run"
+        what = what if path.exists() else "is not there"
+        raise MercError(f"{path} {what}; give the directory of a run, as merc run has made it")
+    for override in overrides:
+        section = re.split(r"[.=]", override, maxsplit=1)[0]
+        if section not in may_change:
+            allowed = ", ".join(f"{name}.*" for name in may_change)
+            raise MercError(f"{override!r}: a trained run keeps what it is; what can be changed here is {allowed}")
+    recipe = load_recipe(str(directory.recipe_file), overrides)
+    labels = directory.read_labels()
+    for stage in recipe.stages:
+        if not directory.is_done(stage.id):
+            raise MercError(
+                f"{path} is unfinished: stage {stage.id!r} was not trained to its end; go on with "
+                f"merc run {directory.recipe_file} --run-dir {path} --resume"
+            )
+    return TrainedRun(directory, recipe, labels, pick_device(recipe.engine.device))
+
+
+def encode_for(run: TrainedRun, conversations: Sequence[Conversation], reporter: Reporter) -> FeatureTable:
+    """The features that the run's prompts show."""
+    return encode_streams(run.recipe, run.prompter.streams(), conversations, reporter, run.device)
+
+
+def predict(
+    run: TrainedRun,
+    conversations: Sequence[Conversation],
+    table: FeatureTable,
+    reporter: Reporter,
+    say: Callable[[str], None],
+) -> list[Prediction]:
+    """A prediction for every utterance, in order. Raises MercError for prompts longer than the model's context."""
+    model = load_model(run, table, reporter, say)
+    streams = set(run.prompter.streams())
+    predictor = Predictor(
+        model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
+        lambda utterance: missing_streams(run.recipe, table, utterance, streams),
+    )  # fmt: skip
+    with reporter.task("predict") as progress:
+        found = predictor.predict(queries(conversations, run.labels, labelled_only=False), progress)
+    return found
+
+
+def load_model(
+    run: TrainedRun, table: FeatureTable, reporter: Reporter, say: Callable[[str], None] = lambda sentence: None
+) -> EmotionModel:
+    """The model with its features, ready to predict. A run without stages gives the backbone as it was loaded."""
+    recipe = run.recipe
+    if recipe.engine.threads:
+        torch.set_num_threads(recipe.engine.threads)
+    with reporter.task("model") as progress:
+        model = build_model(recipe, run.device, recipe.seed)
+        if recipe.stages:  # every stage keeps the whole state, what it did not train included
+            load_stage(model, run.directory.stage(recipe.stages[-1].id))
+        model.media.source = FeatureCache(table)
+        progress(1.0, "loaded")
+    model.eval()
+    for note in [model.note, *model.prompts.notes]:
+        if note:
+            say(note)
+    return model
+
+
+def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
+    """What ``merc predict`` writes of a prediction: its id and label, then what the way of decoding gives.
+
+    >>> as_record(Prediction(id="u", conversation="c", label="joy", probabilities={"joy": 1.0}), Evaluate())
+    {'id': 'u', 'label': 'joy', 'probabilities': {'joy': 1.0}, 'missing': {}}
+    """
+    given: Mapping[str, Any]
+    if how.decode == "generate":
+        given = {"text": prediction.text}
+    else:
+        given = {"probabilities": dict(prediction.probabilities or {})}
+    return {"id": prediction.id, "label": prediction.label, **given, "missing": dict(prediction.missing)}
