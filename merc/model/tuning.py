@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -37,11 +38,30 @@ def apply_tuning(llm: nn.Module, tuning: Tuning) -> nn.Module:
         task_type="CAUSAL_LM",
     )
     meta = next(llm.parameters()).device.type == "meta"
+    _check_targets(llm, tuning.targets)
     try:
-        tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
+        with warnings.catch_warnings():
+            # peft asks a model by a name that transformers has renamed; nothing that a user could change.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
     except ValueError as error:
         raise MercError(f"backbone.tuning.targets: {error}") from None
     return tuned
+
+
+def _check_targets(llm: nn.Module, targets: str | Sequence[str]) -> None:
+    """See that every name stands for a layer; peft is content with one that does."""
+    if isinstance(targets, str):
+        return
+    linear = [name for name, module in llm.named_modules() if isinstance(module, nn.Linear)]
+    modules = [name for name, _ in llm.named_modules()]
+    last = list(dict.fromkeys(name.rpartition(".")[2] for name in linear))
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in modules):
+            raise MercError(
+                f"backbone.tuning.targets: {type(llm).__name__} has no layer {target!r}.{did_you_mean(target, last)} "
+                f"Its linear layers are: {', '.join(last)}; all-linear stands for all but the last of the model"
+            )
 
 
 def select_trainable(model: EmotionModel, names: Sequence[str] | None) -> list[str]:
@@ -71,4 +91,3 @@ def learnable(model: EmotionModel) -> list[nn.Parameter]:
     if not hasattr(model.llm, "peft_config"):
         return list(model.llm.parameters()) if model.full else []
     return [p for n, p in model.llm.named_parameters() if "lora_" in n]
-
