@@ -7,6 +7,7 @@ own, a typer app named ``app``.
 
 from __future__ import annotations
 
+import errno
 import importlib
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,9 @@ COMMANDS = {
     "plugins": "List the installed plugins, or write a new one.",
 }
 """Every command and the line that ``merc --help`` shows for it. The file of a command has its name."""
+
+# Permissions and room: the machine's state, and nobody's fault in a program.
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class Commands(TyperGroup):
@@ -59,12 +63,18 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command. A MercError is one message and exit code 2, an interrupt a line and 130; any other exception
-        is a fault of merc or of a plugin, and its traceback is shown."""
+        """Run a command. A MercError is one message and exit code 2, and so is what the system forbids; an interrupt
+        is a line and 130; any other exception is a fault of merc or of a plugin, and its traceback is shown."""
         try:
             return super().invoke(ctx)
         except MercError as error:
             typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except OSError as error:
+            if error.errno not in _FORBIDDEN:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"error: {where}{error.strerror}; mend that and run the same command again", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             typer.echo("interrupted", err=True)
