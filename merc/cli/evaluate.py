@@ -30,8 +30,10 @@ def command(
     from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
     from merc.run.evaluating import evaluate_again
+    from merc.run.inference import check_changes
 
+    check_changes(overrides or [], MAY_CHANGE)
     changes = [*(overrides or []), *([f"evaluate.splits=[{', '.join(split)}]"] if split else [])]
-    folder, metrics = evaluate_again(run, changes, MAY_CHANGE, name, TerminalReporter())
+    folder, metrics = evaluate_again(run, changes, name, TerminalReporter())
     show_numbers(metrics)
     typer.echo(f"report: {folder / 'report.html'}")

@@ -44,13 +44,14 @@ def command(
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
     from merc.run.given import is_clip
-    from merc.run.inference import as_record, encode_for, open_run, predict
+    from merc.run.inference import as_record, check_changes, encode_for, open_run, predict
 
+    check_changes(overrides or [], MAY_CHANGE)
     if output is not None:
         _check_output(output)
     # What the run was trained on is not read, so it need not be there; nor need the plugin that reads it.
     elsewhere = "corpus={name: merc/jsonl, path: conversations.jsonl}"
-    trained = open_run(run, [*(overrides or []), elsewhere], (*MAY_CHANGE, "corpus"))
+    trained = open_run(run, [*(overrides or []), elsewhere])
     reporter = TerminalReporter()
     conversations = _read(source, text, speaker, trained, reporter)
     table = encode_for(trained, conversations, reporter)

@@ -25,7 +25,7 @@ from merc.run.reporter import Reporter
 
 
 def evaluate_again(
-    path: Path, overrides: Sequence[str], may_change: Sequence[str], name: str | None, reporter: Reporter
+    path: Path, overrides: Sequence[str], name: str | None, reporter: Reporter
 ) -> tuple[Path, dict[str, dict[str, Any]]]:
     """Evaluate a trained run with changes to its recipe; gives the folder below ``evaluations/`` and the metrics.
 
@@ -33,7 +33,7 @@ def evaluate_again(
     taken, a split without conversations, and labels that the run was not trained with.
     """
     started = time.monotonic()
-    run = open_run(path, overrides, may_change)
+    run = open_run(path, overrides)
     place = run.directory.path / "evaluations"
     target = _target(place, name, run.how.splits)
     with reporter.task("conversations") as progress:

@@ -47,11 +47,24 @@ class TrainedRun:
         return self.recipe.evaluate or Evaluate()
 
 
-def open_run(path: Path, overrides: Sequence[str] = (), may_change: Sequence[str] = ()) -> TrainedRun:
-    """The trained run of a directory, with ``key=value`` changes to the sections that ``may_change`` names.
+def check_changes(overrides: Sequence[str], may_change: Sequence[str]) -> None:
+    """Raise MercError for a ``key=value`` that is not in one of the sections ``may_change``.
+
+    >>> check_changes(["engine.device=cpu", "seed=1"], ["engine", "features"])
+    Traceback (most recent call last):
+    merc.errors.MercError: 'seed=1': a trained run keeps what it is; what can be changed here is engine.*, features.*
+    """
+    for override in overrides:
+        if re.split(r"[.=]", override, maxsplit=1)[0] not in may_change:
+            allowed = ", ".join(f"{name}.*" for name in may_change)
+            raise MercError(f"{override!r}: a trained run keeps what it is; what can be changed here is {allowed}")
+
+
+def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
+    """The trained run of a directory, with ``key=value`` changes to its recipe.
 
     Nothing heavy is loaded yet. Raises MercError for a folder that holds no run or one that was not trained to its
-    end, for a change elsewhere, and for a device that is not there.
+    end, and for a device that is not there.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MercError("a trained run is used in one process; start merc without a launcher")
@@ -60,11 +73,6 @@ def open_run(path: Path, overrides: Sequence[str] = (), may_change: Sequence[str
         what = "is not a folder" if path.exists() and not path.is_dir() else "holds no run"
         what = what if path.exists() else "is not there"
         raise MercError(f"{path} {what}; give the directory of a run, as merc run has made it")
-    for override in overrides:
-        section = re.split(r"[.=]", override, maxsplit=1)[0]
-        if section not in may_change:
-            allowed = ", ".join(f"{name}.*" for name in may_change)
-            raise MercError(f"{override!r}: a trained run keeps what it is; what can be changed here is {allowed}")
     recipe = load_recipe(str(directory.recipe_file), overrides)
     labels = directory.read_labels()
     for stage in recipe.stages:
