@@ -22,12 +22,16 @@ class Data:
     notes: tuple[str, ...] = ()
     by_split: Mapping[str, tuple[Conversation, ...]] = field(default_factory=dict)
 
-    def split(self, name: str) -> tuple[Conversation, ...]:
-        """The conversations of a split. Raises MercError for one that is empty."""
+    def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
+        """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
+        asks for it."""
         found = self.by_split.get(name, ())
         if not found:
             there = ", ".join(f"{n} ({len(c)})" for n, c in self.by_split.items()) or "none"
-            raise MercError(f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}")
+            asked = f"; {named_by} asks for it" if named_by else ""
+            raise MercError(
+                f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}{asked}"
+            )
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ class RunDirectory:
                     f"{self.path} already holds a {state} run of this recipe; add --resume to go on, or give another "
                     "--run-dir"
                 )
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(not _is_temporary(path) for path in self.path.iterdir()):
             raise MercError(f"{self.path} is not empty and holds no run; give another --run-dir")
         there = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
         try:
@@ -80,8 +81,9 @@ class RunDirectory:
     def open(self, recipe: Recipe, resume: bool) -> bool:
         """Take the folder for a recipe, after the same checks; gives whether the run is new."""
         self.check(recipe, resume)
+        if self.path.exists():
+            self._mend()
         if self.recipe_file.exists():
-            self._mend_log()
             return False
         self.path.mkdir(parents=True, exist_ok=True)
         write_recipe(self.recipe_file, recipe)
@@ -132,9 +134,15 @@ class RunDirectory:
 
         self._write_log([record for record in self.records() if stands(record)])
 
-    def _mend_log(self) -> None:
-        """Take away a last line that was torn by a sudden end, so that the next record has a line of its own."""
-        if self.log_file.exists():
+    def _mend(self) -> None:
+        """Take away what a sudden end left: files that were never renamed, and a torn last line of the log, so that
+        the next record has a line of its own."""
+        for path in [p for p in self.path.rglob("*") if _is_temporary(p)]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if self.log_file.exists() and not self.log_file.read_text(encoding="utf-8").endswith("\n"):
             self._write_log(self.records())
 
     def _write_log(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -156,6 +164,11 @@ class RunDirectory:
         except ValueError as error:
             raise MercError(f"{self.labels} is damaged: not JSON ({error})") from None
         return LabelSpace(tuple(words), {label: tuple(w) for label, w in words.items()})
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether a file or folder has the name that merc gives to what it has not finished writing."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -114,9 +114,9 @@ class _Run:
                 self.engine.barrier()
             progress(1.0, f"{len(data.conversations)}")
         for stage in self.recipe.stages:
-            data.split(stage.data.split)
+            data.split(stage.data.split, f"stages.{stage.id}.data.split")
         for split in self.how.splits if self.recipe.evaluate else ():
-            data.split(split)
+            data.split(split, "evaluate.splits")
         return data
 
     def _record(self, data: Data) -> None:

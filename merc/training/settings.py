@@ -66,9 +66,18 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} counts from 1, not {value}")
-        for name in ("lr", "connector_lr"):
+        for name in ("lr", "connector_lr", "max_grad_norm"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is above 0, not {value}")
+        for name in ("l2", "weight_decay"):
+            value = getattr(self, name)
+            if value < 0:
+                raise ValueError(f"{name} is 0 or above, not {value}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps counts from 0, not {self.warmup_steps}")
+        if self.conversations is not None and self.accumulate > 1:
+            raise ValueError(
+                f"accumulate: {self.accumulate} needs conversations: null; with conversations: {self.conversations} a "
+                "step is as many passes as they need"
+            )
