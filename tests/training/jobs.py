@@ -1,0 +1,211 @@
+"""Training jobs on a tiny random Llama with a real tokenizer, and what they did."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from merc.builtin.connectors import Linear
+from merc.builtin.jsonl import JsonlCorpus
+from merc.builtin.prompters import ConversationPrompter
+from merc.components import FeatureSpec, Prompter, Query, TrainJob, TrainReport
+from merc.conversation import Conversation, LabelSpace
+from merc.model.emotion_model import EmotionModel
+from merc.model.media_tokens import MediaTokens
+from merc.model.tuning import apply_tuning
+from merc.prompting import EncodedPrompt
+from merc.recipe import Tuning
+from merc.run.data import queries
+from merc.training.engine import Engine, ParameterGroup, TorchEngine
+from merc.training.loop import fit
+from merc.training.settings import Settings
+
+LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy"), "anger": ("anger", "hate so much")})
+
+
+def conversations(file: Path, split: str = "train") -> list[Conversation]:
+    return [c for c in JsonlCorpus(path=str(file)).load().conversations if c.split == split]
+
+
+def model_of(
+    backbone: Path, tuning: Tuning | None = None, dtype: str = "float32", seed: int = 3, media: bool = False
+) -> EmotionModel:
+    """A model whose adapters, if it has some, are not zero."""
+    llm = AutoModelForCausalLM.from_pretrained(backbone, dtype=getattr(torch, dtype)).eval()
+    torch.manual_seed(seed)
+    tuned = apply_tuning(llm, tuning or Tuning(name="lora", r=4, alpha=8))
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    specs, connectors = ({"face": FeatureSpec(6)}, {"face": Linear()}) if media else ({}, {})
+    tokens = MediaTokens(specs, connectors, {}, llm.config.hidden_size)
+    # The features of an utterance follow from its name.
+    tokens.source = lambda stream, utterance, draw: np.random.default_rng([*utterance.encode(), draw]).standard_normal(
+        (2, 6), dtype="float32"
+    )
+    model = EmotionModel(tuned, AutoTokenizer.from_pretrained(backbone), tokens, full=tuning == Tuning(name="full"))
+    model.settle()
+    return model
+
+
+@dataclass
+class Seen:
+    """What a job said."""
+
+    log: list[dict[str, Any]] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    rewound: list[int] = field(default_factory=list)
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [record for record in self.log if record["event"] == kind]
+
+    @property
+    def losses(self) -> list[float]:
+        return [record["loss"] for record in self.events("step")]
+
+
+def job_of(
+    model: EmotionModel,
+    talks: Sequence[Conversation],
+    folder: Path,
+    *,
+    labels: LabelSpace = LABELS,
+    prompter: Prompter | None = None,
+    evaluate: Callable[[], Mapping[str, Any]] | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    seen: Seen | None = None,
+) -> tuple[TrainJob, Seen]:
+    seen = seen or Seen()
+    folder.mkdir(parents=True, exist_ok=True)
+    groups = queries(talks, labels, labelled_only=True)
+    job = TrainJob(
+        stage="merc",
+        model=model,
+        labels=labels,
+        prompter=prompter or ConversationPrompter(),
+        queries=lambda epoch: groups,
+        evaluate=evaluate,
+        engine=engine or TorchEngine(),
+        folder=folder,
+        seed=seed,
+        resume=resume,
+        log=lambda record: seen.log.append(dict(record)),
+        rewind=seen.rewound.append,
+        progress=lambda share, line: seen.shares.append(share),
+    )
+    return job, seen
+
+
+def trained(
+    model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, **more: Any
+) -> tuple[TrainReport, Seen]:
+    job, seen = job_of(model, talks, folder, **more)
+    return fit(job, settings), seen
+
+
+class CutOff(BaseException):
+    """What ends a job in the middle of a test."""
+
+
+def cut_off(
+    model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, after: int, **more: Any
+) -> Seen:
+    """Train until a number of steps are logged by this call, and end there as a sudden end does."""
+    job, seen = job_of(model, talks, folder, **more)
+    steps = 0
+
+    def log(record: Mapping[str, Any]) -> None:
+        nonlocal steps
+        seen.log.append(dict(record))
+        steps += record["event"] == "step"
+        if steps == after:
+            raise CutOff
+
+    with contextlib.suppress(CutOff):
+        fit(replace(job, log=log), settings)
+    assert steps == after
+    return seen
+
+
+class Gradients(TorchEngine):
+    """The engine, which keeps the gradients that each step ends with and changes no weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[dict[str, Tensor]] = []
+        self.passes = 0
+
+    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
+        super().prepare(model, groups, precision)
+        self.optimizer.register_step_pre_hook(lambda optimizer, given, named: self._keep())
+
+    def backward(self, loss: Tensor, last: bool) -> None:
+        self.passes += 1
+        super().backward(loss, last)
+
+    def step(self, lr_scale: float, max_norm: float | None) -> float:
+        assert self.model is not None
+        before = {n: p.detach().clone() for n, p in self.model.named_parameters()}
+        norm = super().step(lr_scale, max_norm)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(before[name])
+        return norm
+
+    def _keep(self) -> None:
+        assert self.model is not None
+        named = self.model.named_parameters()
+        self.taken.append({n: p.grad.detach().clone() for n, p in named if p.grad is not None})
+
+
+def gradients(
+    model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, **more: Any
+) -> tuple[list[dict[str, Tensor]], Seen, int]:
+    """The gradients of each step at the weights as they are, what was logged, and the number of forward passes."""
+    engine = Gradients()
+    _, seen = trained(model, talks, folder, settings, engine=engine, **more)
+    return engine.taken, seen, engine.passes
+
+
+def encoded(model: EmotionModel, talk: Conversation, index: int, answers: str = "gold") -> EncodedPrompt:
+    """The tokens of the prompt for one utterance, by the prompter without media."""
+    query = Query(conversation=talk, index=index, labels=LABELS)
+    prompt = ConversationPrompter().prompt(query)
+    return model.prompts.encode(prompt, lambda stream, utterance: 0, LABELS, query.target.label, answers)  # type: ignore[arg-type]
+
+
+def plain_log_probabilities(
+    model: EmotionModel, talk: Conversation, index: int, labels: LabelSpace = LABELS
+) -> dict[str, Tensor]:
+    """The log-probability of every word of every label, each computed on its own in the plainest way: one row of
+    tokens through the model's own forward."""
+    prompt = encoded(model, talk, index, "labels")
+    found = {}
+    for answer in prompt.answers:
+        row = torch.tensor([[*prompt.context, *answer.tokens]])
+        logits = model.llm(input_ids=row).logits[0].float().log_softmax(-1)[len(prompt.context) - 1 :]
+        word = labels.words_of(labels.labels[answer.label])[answer.word]
+        found[word] = torch.stack([logits[i, token] for i, token in enumerate(answer.tokens)]).sum()
+    return found
+
+
+def state_of(model: EmotionModel) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def same_state(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> bool:
+    return one.keys() == two.keys() and all(value.equal(two[name]) for name, value in one.items())
+
+
+def without_labels(talk: Conversation) -> Conversation:
+    return replace(talk, utterances=tuple(replace(u, label=None) for u in talk.utterances))

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from merc.training.interrupt import Stopped, StopRequest, stops_at_once
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_at_once(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped, match=r"^enough$") as stopped, stops_at_once("enough"):
+        os.kill(os.getpid(), number)
+        pytest.fail("went on")
+    assert stopped.value.signal == number
+    assert signal.getsignal(number) == before
+    # Code that gets over any failure of a part must not get over this.
+    assert not isinstance(stopped.value, Exception)
+
+
+def test_a_second_wish_ends_it_as_the_outer_block_says() -> None:
+    with pytest.raises(Stopped, match=r"^enough$"), stops_at_once("enough"), StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked == signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("went on")
+
+
+def test_a_forked_child_ends_as_ever() -> None:
+    with stops_at_once("enough"):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work() -> None:
+        with stops_at_once("enough"), StopRequest() as stop:
+            seen.append((stop.asked, signal.getsignal(signal.SIGTERM)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, before)]

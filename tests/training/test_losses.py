@@ -1,0 +1,148 @@
+"""Losses and gradients of a step against formulas written out plainly, a prompt at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from merc.conversation import Conversation
+from merc.model.emotion_model import EmotionModel
+from merc.training.settings import Settings
+from tests.training.jobs import LABELS, encoded, gradients, model_of, plain_log_probabilities
+
+Formula = Callable[[EmotionModel, list[Conversation]], Tensor]
+
+
+def _each(model: EmotionModel, talks: list[Conversation]) -> list[tuple[str, dict[str, Tensor]]]:
+    return [
+        (str(u.label), plain_log_probabilities(model, talk, index))
+        for talk in talks
+        for index, u in enumerate(talk.utterances)
+    ]
+
+
+def _answers(model: EmotionModel, talks: list[Conversation]) -> list[Tensor]:
+    return [-found[LABELS.words_of(label)[0]] for label, found in _each(model, talks)]
+
+
+def _tokens(model: EmotionModel, talks: list[Conversation]) -> int:
+    """How many tokens all right answers have, the end token among them."""
+    prompts = [encoded(model, talk, index) for talk in talks for index in range(len(talk.utterances))]
+    return sum(len(answer.tokens) for prompt in prompts for answer in prompt.answers)
+
+
+def by_utterance(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    return torch.stack(_answers(model, talks)).mean()
+
+
+def by_token(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    return torch.stack(_answers(model, talks)).sum() / _tokens(model, talks)
+
+
+def among_labels(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    losses = []
+    for label, found in _each(model, talks):
+        scores = [torch.stack([found[w] for w in LABELS.words_of(name)]).logsumexp(0) for name in LABELS.labels]
+        losses.append(-torch.stack(scores).log_softmax(0)[LABELS.index(label)])
+    return torch.stack(losses).mean()
+
+
+def balanced(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    labels = [str(u.label) for talk in talks for u in talk.utterances]
+    counts = Counter(labels)
+    weights = torch.tensor([len(labels) / (len(counts) * counts[label]) for label in labels])
+    return (weights * torch.stack(_answers(model, talks))).sum() / weights.sum()
+
+
+def with_l2(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    squares = [p.square().sum() for p in model.parameters() if p.requires_grad]
+    return by_utterance(model, talks) + 0.01 * torch.stack(squares).sum()
+
+
+CASES: dict[str, tuple[Formula, dict[str, object]]] = {
+    "answers": (by_utterance, {}),
+    "tokens": (by_token, {"average": "tokens"}),
+    "labels": (among_labels, {"loss": "labels"}),
+    "balanced": (balanced, {"class_weights": "balanced"}),
+    "l2": (with_l2, {"l2": 0.01}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("layout", ["tree", "separate"])
+def test_a_step_is_the_formula(
+    name: str, layout: str, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    formula, chosen = CASES[name]
+    model, talks = model_of(backbone), talks[:4]
+    model.layout = layout  # type: ignore[assignment]
+    taken, seen, _ = gradients(model, talks, tmp_path, Settings(conversations=4, max_grad_norm=None, **chosen))  # type: ignore[arg-type]
+    (found,) = taken
+    loss = formula(model, talks)
+    loss.backward()
+    # What is logged is the loss of the data: the penalty is no part of it.
+    logged = by_utterance(model, talks) if name == "l2" else loss
+    assert seen.losses == [pytest.approx(float(logged.detach()), rel=1e-5)]
+    learning = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+    assert found.keys() == learning.keys() and len(found) > 10
+    for parameter, gradient in learning.items():
+        assert gradient is not None
+        torch.testing.assert_close(found[parameter], gradient, rtol=1e-4, atol=1e-6, msg=parameter)
+    squares = torch.stack([g.square().sum() for g in learning.values() if g is not None]).sum()
+    assert seen.events("step")[0]["grad_norm"] == pytest.approx(float(squares.sqrt()), rel=1e-4)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"average": "tokens"}, {"loss": "labels"}, {"class_weights": "balanced"}])
+def test_one_pass_or_many_is_one_step(
+    chosen: dict[str, object], backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    model = model_of(backbone)
+    found = {}
+    for budget in (100_000, 150, 1):
+        settings = Settings(conversations=4, batch_tokens=budget, l2=0.01, max_grad_norm=None, **chosen)  # type: ignore[arg-type]
+        found[budget] = gradients(model, talks[:4], tmp_path / str(budget), settings)
+    one, several, each = found.values()
+    utterances = sum(len(talk.utterances) for talk in talks[:4])
+    assert one[2] == 1 and 1 < several[2] < each[2] == utterances
+    for taken, seen, _ in (several, each):
+        assert seen.losses == pytest.approx(one[1].losses, rel=1e-5)
+        for name, gradient in one[0][0].items():
+            torch.testing.assert_close(taken[0][name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_texts_of_their_own_stand_beside_labels(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    """A stage may ask some prompts for a label and others for a text: each keeps its own kind of loss."""
+    from merc.builtin.prompters import ConversationPrompter
+    from merc.components import Answer, Prompt, Prompter, Query, Text
+
+    class Mixed(Prompter):
+        def prompt(self, query: Query) -> Prompt:
+            if query.index % 2:
+                return Prompt((Text("Say:"), Answer(text="the day")), query.target.id)
+            return ConversationPrompter().prompt(query)
+
+    model, talk = model_of(backbone), talks[0]
+    assert len(talk.utterances) >= 2
+    settings = Settings(conversations=1, loss="labels")
+    _, seen, _ = gradients(model, [talk], tmp_path, settings, prompter=Mixed())
+    prompt = model.prompts.encode(
+        Mixed().prompt(Query(conversation=talk, index=1, labels=LABELS)), lambda stream, utterance: 0
+    )
+    (answer,) = prompt.answers
+    row = torch.tensor([[*prompt.context, *answer.tokens]])
+    logits = model.llm(input_ids=row).logits[0].log_softmax(-1)[len(prompt.context) - 1 :]
+    text = -torch.stack([logits[i, token] for i, token in enumerate(answer.tokens)]).sum()
+    losses = []
+    for index, said in enumerate(talk.utterances):
+        if index % 2:
+            losses.append(float(text.detach()))
+            continue
+        found = plain_log_probabilities(model, talk, index)
+        scores = [torch.stack([found[w] for w in LABELS.words_of(name)]).logsumexp(0) for name in LABELS.labels]
+        losses.append(float(-torch.stack(scores).detach().log_softmax(0)[LABELS.index(str(said.label))]))
+    assert seen.losses == [pytest.approx(sum(losses) / len(losses), rel=1e-5)]

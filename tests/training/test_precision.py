@@ -1,0 +1,84 @@
+"""What a stage is computed in, and computing activations twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from merc.conversation import Conversation
+from merc.errors import MercError
+from merc.recipe import Tuning
+from merc.training.settings import Settings
+from tests.training.jobs import cut_off, gradients, model_of, same_state, state_of, trained
+
+PLAIN = {"conversations": 4, "max_grad_norm": None}
+
+
+def _compare(one, two, tolerance):
+    assert one.keys() == two.keys() and len(one) > 10
+    for name, gradient in one.items():
+        assert two[name].dtype == gradient.dtype == torch.float32
+        apart = (two[name] - gradient).norm() / gradient.norm()
+        assert apart < tolerance, (name, float(apart))
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bfloat16", "float32"), ("model", "bfloat16"), ("bfloat16", "bfloat16")]
+)
+def test_half_precision_is_near_float32(
+    precision: str, dtype: str, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    (exact, *_), seen, _ = gradients(model_of(backbone), talks[:4], tmp_path / "a", Settings(**PLAIN))
+    half = Settings(precision=precision, **PLAIN)  # type: ignore[arg-type]
+    (rough, *_), told, _ = gradients(model_of(backbone, dtype=dtype), talks[:4], tmp_path / "b", half)
+    assert told.losses == pytest.approx(seen.losses, rel=2e-2)
+    assert told.losses != seen.losses
+    _compare(exact, rough, 0.2)
+
+
+def test_float16_scales_its_loss(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    """The first scale is far too large for float16: steps are skipped, with a smaller scale each, until one fits."""
+    model = model_of(backbone)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    _, seen = trained(model, talks, tmp_path, Settings(epochs=4, lr=5e-3, precision="float16"))
+    norms = torch.tensor([record["grad_norm"] for record in seen.events("step")])
+    assert torch.isfinite(norms[-3:]).all()
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+    assert any(not p.equal(before[n]) for n, p in model.named_parameters())
+    assert seen.losses[-1] < seen.losses[0]
+
+
+def test_float16_goes_on_with_its_scale(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    settings = Settings(epochs=3, lr=5e-3, precision="float16", checkpoint_every=1)
+    whole = model_of(backbone)
+    trained(whole, talks, tmp_path / "whole", settings)
+    cut_off(model_of(backbone), talks, tmp_path / "cut", settings, after=5)
+    resumed = model_of(backbone)
+    trained(resumed, talks, tmp_path / "cut", settings, resume=True)
+    assert same_state(state_of(whole), state_of(resumed))
+
+
+def test_float32_over_a_bfloat16_backbone(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    with pytest.raises(MercError) as error:
+        trained(model_of(backbone, dtype="bfloat16"), talks, tmp_path, Settings(precision="float32"))
+    assert str(error.value) == (
+        "stages.merc.trainer.precision: float32 can't be computed with a backbone held in bfloat16; "
+        "set backbone.dtype=float32, or precision=model to compute in the backbone's"
+    )
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_activation_checkpointing_gives_the_same_gradients(
+    tuning: str, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    found = []
+    for wanted in (False, True):
+        model = model_of(backbone, Tuning(name=tuning, r=4, dropout=0.1 if tuning == "lora" else 0.0))  # type: ignore[arg-type]
+        settings = Settings(activation_checkpointing=wanted, **PLAIN)  # type: ignore[arg-type]
+        (taken, *_), seen, _ = gradients(model, talks[:4], tmp_path / str(wanted), settings)
+        found.append((taken, seen.losses))
+        assert not any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+    assert found[0][1] == found[1][1]
+    _compare(found[0][0], found[1][0], 1e-5)
