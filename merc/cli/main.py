@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from merc import __version__
+from merc.cli.launched import speaks, stand_back
 from merc.errors import MercError, did_you_mean
 
 COMMANDS = {
@@ -68,17 +69,25 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except MercError as error:
+            stand_back(error)
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
         except OSError as error:
+            stand_back(error)
             if error.errno not in _FORBIDDEN:
                 raise
             where = f"{error.filename}: " if error.filename else ""
             typer.echo(f"error: {where}{error.strerror}; mend that and run the same command again", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            typer.echo("interrupted", err=True)
+            if speaks():
+                typer.echo("interrupted", err=True)
             raise typer.Exit(130) from error
+        except typer.Exit:
+            raise
+        except Exception as error:
+            stand_back(error)
+            raise
 
 
 def load_command(name: str) -> Any:

@@ -19,6 +19,7 @@ def command(
 
     found = load_recipe(recipe, overrides or [])
 
+    from merc.cli.launched import speaks
     from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
     from merc.run.pipeline import run_recipe
@@ -29,8 +30,9 @@ def command(
     try:
         metrics = run_recipe(found, target, reporter, resume)
     except Stopped as stopped:
-        typer.echo(str(stopped), err=True)
+        if speaks():
+            typer.echo(str(stopped), err=True)
         raise typer.Exit(128 + stopped.signal) from None
-    if metrics:
+    if metrics and speaks():
         show_numbers(metrics)
         typer.echo(f"report: {target / 'report.html'}")

@@ -62,7 +62,8 @@ class Predictor:
             prompt, self.model.media.length, self.labels, None, "labels" if answers == "labels" else "none"
         )
 
-    @torch.inference_mode()
+    # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
+    @torch.no_grad()
     def _score(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
         rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
         micro = self.model.trees(groups, self.budget)
@@ -91,7 +92,9 @@ class Predictor:
         }
 
     def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
-        rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
+        # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
+        shared = self.engine if self.engine and not self.engine.lockstep else None
+        rank, world = (shared.rank, shared.world) if shared else (0, 1)
         prompts = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
         size = max(1, self.budget // max(1, len(prompts[0].context) + self.how.max_new_tokens))
         chunks = [prompts[i : i + size] for i in range(0, len(prompts), size)]
@@ -104,8 +107,8 @@ class Predictor:
             if at < len(chunks):
                 found.extend((p.target, text) for p, text in zip(chunk, texts, strict=True))
             progress((index + 1) / max(1, math.ceil(len(chunks) / world)), f"{len(found)}/{len(prompts)}")
-        if self.engine:
-            found = self.engine.collect(found)
+        if shared:
+            found = shared.collect(found)
         return {t: {"text": text, "label": parse_label(text, self.labels, self.how.parser)} for t, text in found}
 
     def _prediction(self, query: Query, found: dict[str, Any]) -> Prediction:

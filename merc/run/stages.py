@@ -64,8 +64,9 @@ class Stages:
             report = stage.trainer.component.train(job)
         for note in model.prompts.notes:
             self.say(note)
-        if self.engine.first:
-            self._keep(stage, model, report)
+        with self.engine.gathered():
+            if self.engine.first:
+                self._keep(stage, model, report)
         best = report.best
         if best:
             at = f"at epoch {best['epoch']:g}"

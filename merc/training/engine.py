@@ -6,6 +6,7 @@ import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,20 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_trained_state, trained_state
 
 ParameterGroup = dict[str, Any]
+"""Parameters that learn alike: ``params``, and AdamW's ``lr`` and ``weight_decay``. ``l2`` is the λ of a penalty λ‖W‖²,
+whose gradient the engine adds to that of the loss; left out, there is none."""
 
 
 class Engine(ABC):
-    """Runs forward and backward passes and optimizer steps of one model, in one process of ``world``."""
+    """Runs forward and backward passes and optimizer steps of one model, in one process of ``world``.
+
+    ``lockstep`` says that all processes must compute the same parts of the backbone in the same order, since each holds
+    only a share of the weights.
+    """
 
     rank = 0
     world = 1
+    lockstep = False
     scales_loss = False
     """Whether a step whose gradient is not finite is skipped, to be followed by one with a lower loss scale."""
 
@@ -56,18 +64,25 @@ class Engine(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """The trained state, whole, on the CPU. Every process must ask at the same time."""
+        """The trained state, whole, on the CPU. Every process must ask at the same time; it is the first that is
+        given the state, the others may get an empty one."""
 
     @abstractmethod
     def restore(self, state: dict[str, Tensor]) -> None:
         """Put a trained state back into the model."""
+
+    def gathered(self) -> AbstractContextManager[None]:
+        """A context in which the first process may read the whole trained state out of the model. Every process must
+        enter it at the same time; nothing is computed with the model meanwhile."""
+        return nullcontext()
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the processes."""
         return list(values)
 
     def collect(self, items: list[Any]) -> list[Any]:
-        """The items of all processes, in the order of their rank."""
+        """The items of all processes, in the order of their rank. Items are what JSON holds: a tuple may come back as a
+        list."""
         return items
 
     def barrier(self) -> None:
@@ -99,8 +114,9 @@ class TorchEngine(Engine):
     def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
         """The model's forward pass, under autocast if a precision was asked for."""
         assert self.model is not None
+        nothing = touch(self.model)
         with autocast(self.model.device.type, self.precision, self.model):
-            return self.model.log_probabilities(batch.to(self.model.device), draw)
+            return self.model.log_probabilities(batch.to(self.model.device), draw) + nothing
 
     def backward(self, loss: Tensor, last: bool) -> None:
         """Add gradients."""
@@ -111,6 +127,7 @@ class TorchEngine(Engine):
         self.scaler.unscale_(self.optimizer)
         for group, given in zip(self.optimizer.param_groups, self.groups, strict=True):
             group["lr"] = given["lr"] * lr_scale
+        add_penalties(self.groups)
         parameters = [p for g in self.groups for p in g["params"]]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm if max_norm is not None else float("inf")))
         if self.scales_loss or math.isfinite(norm):
@@ -163,6 +180,30 @@ class TorchEngine(Engine):
         """Put it back."""
         assert self.model is not None
         load_trained_state(self.model, state)
+
+
+def touch(model: EmotionModel) -> Tensor:
+    """Zero, made of every connector's and fuser's parameters that learn.
+
+    Added to what a pass computes it gives each of them a gradient, of zeros where no slot used it, so that a pass
+    without media can be learned from, and processes whose passes differ in media add up the same gradients. Made
+    before the pass it comes last on the way back, whichever slots the pass has: gradients are ready in one order.
+    """
+    learning = [p for p in model.media.parameters() if p.requires_grad]
+    if not learning or not torch.is_grad_enabled():
+        return torch.zeros((), device=model.device)
+    return torch.stack([p.flatten()[0].float() * 0.0 for p in learning]).sum()
+
+
+@torch.no_grad()
+def add_penalties(groups: Sequence[ParameterGroup], scale: float = 1.0) -> None:
+    """Add 2λW, the gradient of each group's penalty, times ``scale``, to the gradients."""
+    for group in groups:
+        if group.get("l2"):
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                parameter.grad.add_(parameter, alpha=2 * group["l2"] * scale)
 
 
 @contextlib.contextmanager

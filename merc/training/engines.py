@@ -16,7 +16,7 @@ def make_engine(choice: EngineChoice) -> Engine:
     if choice.name == "deepspeed":
         from merc.training.deepspeed_engine import DeepSpeedEngine
 
-        return DeepSpeedEngine(choice.zero)
+        return DeepSpeedEngine(choice.zero, choice.device)
     if world > 1:
         raise MercError(
             f"engine torch runs in one process, and {world} were started; set engine.name=deepspeed, or start merc "

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# A launcher passes on what its processes have had from the terminal already: that is no second wish to stop.
+_SAME_WISH_SECONDS = 5.0
 
 
 class Stopped(BaseException):
@@ -28,6 +32,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = 0
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -41,9 +46,12 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
+            if "LOCAL_RANK" in os.environ and time.monotonic() - self._since < _SAME_WISH_SECONDS:
+                return
             _put_back(self._before)
             signal.raise_signal(number)
         self.asked = number
+        self._since = time.monotonic()
 
 
 @contextmanager
@@ -68,7 +76,7 @@ def _install(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]
     """Handle the signals; gives what handled them before. In another thread than the main one signals are somebody
     else's, and nothing is done."""
     try:
-        return {number: signal.signal(number, handler) for number in _SIGNALS}
+        return {number: signal.signal(number, handler) for number in SIGNALS}
     except ValueError:
         return {}
 

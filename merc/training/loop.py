@@ -14,7 +14,7 @@ from merc.components import TrainJob, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
-from merc.training.interrupt import Stopped, StopRequest
+from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.losses import balanced_weights
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
@@ -89,7 +89,7 @@ class _Loop:
                 last = progress.step == self.total
                 if self._wants_look(turn, last):
                     progress.stopped_early = self._look(turn.epochs)
-                asked = stop.asked
+                asked = self._asked(stop)
                 due = turn.ends_epoch or progress.step % self.settings.checkpoint_every == 0 or progress.stopped_early
                 if asked or (due and not last):
                     self._count_seconds()
@@ -102,6 +102,11 @@ class _Loop:
                     )
                 if progress.stopped_early:
                     break
+
+    def _asked(self, stop: StopRequest) -> int:
+        """The signal that asked any of the processes to stop, or 0: all stop behind the same step."""
+        counts = self.job.engine.sums([float(stop.asked == number) for number in SIGNALS])
+        return next((number for number, count in zip(SIGNALS, counts, strict=True) if count), 0)
 
     def _take(self, turn: Turn) -> None:
         job, settings, progress = self.job, self.settings, self.progress

@@ -61,8 +61,6 @@ class Updater:
                 raise MercError(_not_finite(self.job.stage, number + 1, "loss", float(loss.detach()), [batch]))
             if counts:
                 learned += float(loss.detach())
-            if settings.l2 and index == 0 and engine.first:
-                loss = loss + settings.l2 * self._squares()
             engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
         norm = engine.step(scale, settings.max_grad_norm)
         if not math.isfinite(norm) and not engine.scales_loss:
@@ -76,19 +74,15 @@ class Updater:
         losses = prompt_losses(found, batch, self.settings.loss, len(self.job.labels))
         return losses if self.classes is None else losses * class_weights(batch, self.classes)
 
-    def _squares(self) -> Tensor:
-        learning = [p for p in self.job.model.parameters() if p.requires_grad]
-        return torch.stack([p.float().square().sum() for p in learning]).sum()
-
 
 def parameter_groups(model: Any, settings: Settings) -> list[ParameterGroup]:
     """AdamW's groups: the backbone's parameters, and the connectors' and fusers'. Raises MercError if none learns."""
     backbone = [p for p in learnable(model) if p.requires_grad]
     media = [p for p in model.media.parameters() if p.requires_grad]
-    decay = settings.weight_decay
-    groups = [
-        {"params": backbone, "lr": settings.lr, "weight_decay": decay},
-        {"params": media, "lr": settings.connector_lr or settings.lr, "weight_decay": decay},
+    both: ParameterGroup = {"weight_decay": settings.weight_decay, "l2": settings.l2}
+    groups: list[ParameterGroup] = [
+        {"params": backbone, "lr": settings.lr, **both},
+        {"params": media, "lr": settings.connector_lr or settings.lr, **both},
     ]
     groups = [g for g in groups if g["params"]]
     if not groups:
