@@ -46,7 +46,7 @@ def command(
         reporter.say(note)
     store = FeatureStore(Path(found.features.store) if found.features.store else cache_folder("features"))
     device = found.engine.device
-    if device == "auto":  # imported only here: an encoder need not use torch at all
+    if device != "cpu":  # imported only here: an encoder need not use torch at all
         from merc.model.build import pick_device
 
         device = pick_device(device)

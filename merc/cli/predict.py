@@ -44,7 +44,7 @@ def command(
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
     from merc.run.given import is_clip
-    from merc.run.inference import as_record, check_changes, encode_for, open_run, predict
+    from merc.run.inference import as_record, check_changes, encode_for, load_model, open_run, predict
 
     check_changes(overrides or [], MAY_CHANGE)
     if output is not None:
@@ -62,7 +62,8 @@ def command(
             reporter.say(f"{stream}: {utterance}: {reason}")
     for note in table.notes:
         reporter.say(note)
-    found = predict(trained, conversations, table, reporter, reporter.say)
+    model = load_model(trained, table, reporter, reporter.say)
+    found = predict(trained, model, table, conversations, reporter)
     lines = "".join(json.dumps(as_record(p, trained.how), ensure_ascii=False, allow_nan=False) + "\n" for p in found)
     if output is not None:
         write_text(output, lines)

@@ -45,27 +45,30 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     found = corpus.load()
     notes = list(found.notes)
     conversations = [c for c in found.conversations if c.utterances]
-    if len(conversations) < len(found.conversations):
-        notes.append(
-            f"{len(found.conversations) - len(conversations)} conversations have no utterance and are left out"
-        )
+    if silent := len(found.conversations) - len(conversations):
+        notes.append(_count(silent, "conversation has", "conversations have") + " no utterance: left out")
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
     check_ids(conversations)
     labels = found.label_space(labels or recipe.labels)
     unsplit = [c for c in conversations if c.split is None]
     if unsplit:
-        notes.append(f"{len(unsplit)} conversations state no split: they count as test")
+        notes.append(_count(len(unsplit), "conversation states", "conversations state") + " no split: counted as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
-        notes.append(f"{unlabelled} utterances have no label: they are read as context and predicted, never learned")
+        have = _count(unlabelled, "utterance has", "utterances have")
+        notes.append(f"{have} no label: read as context and predicted, never learned")
     splits: dict[str, tuple[Conversation, ...]] = {
         name: tuple(c for c in conversations if c.split == name)
         for name in ("train", "dev", "test")
         if any(c.split == name for c in conversations)
     }
     return Data(tuple(conversations), labels, tuple(notes), splits)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def check_ids(conversations: Sequence[Conversation]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from merc.recipe import write_recipe
 from merc.run.data import load_data
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
-from merc.run.inference import encode_for, open_run, predict
+from merc.run.inference import encode_for, load_model, open_run, predict
 from merc.run.pipeline import metrics_of
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
@@ -42,7 +43,7 @@ def evaluate_again(
     chosen = [c for split in run.how.splits for c in data.split(split)]
     place.mkdir(exist_ok=True)
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=place))
+    making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))
     try:
         folder = RunDirectory(making / target.name)
         folder.path.mkdir()
@@ -56,7 +57,12 @@ def evaluate_again(
             say(note)
         table = encode_for(run, chosen, reporter)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
-        predictions = predict(run, chosen, table, reporter, say)
+        model = load_model(run, table, reporter, say)
+        predictions = [
+            prediction
+            for split in run.how.splits
+            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}")
+        ]
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_predictions(folder.predictions, predictions)
         write_metrics(folder.metrics, metrics)
@@ -70,6 +76,8 @@ def evaluate_again(
         folder.path.rename(target)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty, as it should be
+            place.rmdir()
     return target, metrics
 
 

@@ -89,25 +89,6 @@ def encode_for(run: TrainedRun, conversations: Sequence[Conversation], reporter:
     return encode_streams(run.recipe, run.prompter.streams(), conversations, reporter, run.device)
 
 
-def predict(
-    run: TrainedRun,
-    conversations: Sequence[Conversation],
-    table: FeatureTable,
-    reporter: Reporter,
-    say: Callable[[str], None],
-) -> list[Prediction]:
-    """A prediction for every utterance, in order. Raises MercError for prompts longer than the model's context."""
-    model = load_model(run, table, reporter, say)
-    streams = set(run.prompter.streams())
-    predictor = Predictor(
-        model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
-        lambda utterance: missing_streams(run.recipe, table, utterance, streams),
-    )  # fmt: skip
-    with reporter.task("predict") as progress:
-        found = predictor.predict(queries(conversations, run.labels, labelled_only=False), progress)
-    return found
-
-
 def load_model(
     run: TrainedRun, table: FeatureTable, reporter: Reporter, say: Callable[[str], None] = lambda sentence: None
 ) -> EmotionModel:
@@ -126,6 +107,24 @@ def load_model(
         if note:
             say(note)
     return model
+
+
+def predict(
+    run: TrainedRun,
+    model: EmotionModel,
+    table: FeatureTable,
+    conversations: Sequence[Conversation],
+    reporter: Reporter,
+    title: str = "predict",
+) -> list[Prediction]:
+    """A prediction for every utterance, in order. Raises MercError for prompts longer than the model's context."""
+    streams = set(run.prompter.streams())
+    predictor = Predictor(
+        model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
+        lambda utterance: missing_streams(run.recipe, table, utterance, streams),
+    )  # fmt: skip
+    with reporter.task(title) as progress:
+        return predictor.predict(queries(conversations, run.labels, labelled_only=False), progress)
 
 
 def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
