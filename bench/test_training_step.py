@@ -1,0 +1,108 @@
+"""A training step over dialogues: the prompt tree against one sample an utterance.
+
+Every way computes the loss of the same answers behind the same prompts with all their history, its gradients, and a
+step of AdamW whose learning rate is 0, so that the next way finds the same weights. Loss and gradient norm must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from bench.plain import Feed, packed, padded, samples, shuffled, steps
+from bench.workload import LABELS, joined, load, rounds, typical, work
+from merc.model.batch import make_batch
+from merc.model.tuning import learnable
+from merc.training.engine import TorchEngine, autocast
+from merc.training.losses import prompt_losses
+
+BUDGET = 4096
+ROWS = 1024
+"""Tokens in a row of packing with a mask: the quickest of 512, 1024, 2048 and 4096 (see README.md)."""
+
+
+class Bench:
+    """A model that learns, and steps of it in every layout."""
+
+    def __init__(self, dtype: str) -> None:
+        self.model = load(dtype)
+        self.precision = "bfloat16" if dtype == "bfloat16" else "model"
+        self.engine = TorchEngine()
+        self.engine.prepare(self.model, [{"params": learnable(self.model), "lr": 5e-4}], self.precision)
+        self.model.train()
+
+    def tree(self, groups) -> tuple[float, float]:
+        """As merc trains."""
+        count = sum(map(len, groups))
+        total = 0.0
+        micro = self.model.trees(groups, BUDGET)
+        for index, trees in enumerate(micro):
+            batch = make_batch(*trees)
+            losses = prompt_losses(self.engine.log_probabilities(batch, 0), batch, "answer", len(LABELS))
+            loss = losses.sum() / count
+            self.engine.backward(loss, last=index + 1 == len(micro))
+            total += float(loss.detach())
+        return total, self.engine.step(0.0, None)
+
+    def plain(self, count: int, feeds: Callable[[], Iterable[Feed]]) -> tuple[float, float]:
+        """One step over everything that is fed, gradients added up."""
+        total = 0.0
+        for feed in feeds():
+            with autocast("cpu", self.precision, self.model):
+                found, _ = steps(self.model, feed)
+            loss = -found.sum() / count
+            self.engine.backward(loss, last=False)
+            total += float(loss.detach())
+        return total, self.engine.step(0.0, None)
+
+
+@pytest.fixture(scope="module", params=["bfloat16", "float32"])
+def bench(request):
+    return Bench(request.param)
+
+
+def ways(bench: Bench, prompts) -> dict[str, Callable[[], tuple[float, float]]]:
+    items = samples(prompts)
+    return {
+        "padded batches of 4": lambda: bench.plain(len(prompts), lambda: padded(shuffled(items), 4)),
+        "packing": lambda: bench.plain(len(prompts), lambda: packed(items, ROWS, blockwise=False)),
+        "blockwise packing": lambda: bench.plain(len(prompts), lambda: packed(items, BUDGET, blockwise=True)),
+    }
+
+
+def check(name: str, plain: tuple[float, float], tree: tuple[float, float], exact: bool) -> None:
+    loss, norm = (1e-4, 1e-3) if exact else (2e-2, 5e-2)
+    assert plain[0] == pytest.approx(tree[0], rel=loss), f"{name}: the losses differ"
+    assert plain[1] == pytest.approx(tree[1], rel=norm), f"{name}: the gradients differ"
+
+
+def test_meld(bench, compare, found, say):
+    given = work(typical(found, bench.model.prompts, 4), bench.model.prompts)
+    say(f"{compare.title}: {given}")
+    compare(
+        lambda: bench.tree(given.groups),
+        ways(bench, given.prompts),
+        rounds(),
+        lambda name, a, b: check(name, a, b, bench.precision == "model"),
+        (len(given.prompts), "utterances"),
+        {"padded batches of 4": 7, "packing": 5},
+    )
+
+
+def test_fifty_utterances(bench, compare, found, say):
+    """One dialogue as long as IEMOCAP's."""
+    if bench.precision == "model":
+        pytest.skip("only in bfloat16, to be quick")
+    given = work([joined(found.conversations, 50, seed=0)], bench.model.prompts)
+    say(f"{compare.title}: {given}")
+    plain = ways(bench, given.prompts)
+    del plain["padded batches of 4"]
+    compare(
+        lambda: bench.tree(given.groups),
+        plain,
+        max(1, rounds() - 1),
+        lambda name, a, b: check(name, a, b, False),
+        (len(given.prompts), "utterances"),
+        {"packing": 12},
+    )
