@@ -52,9 +52,9 @@ class RunDirectory:
                     f"give another --run-dir, or the values of {self.recipe_file}"
                 )
             if not resume:
-                state = "finished" if self.is_finished(recipe) else "unfinished"
+                state = "a finished" if self.is_finished(recipe) else "an unfinished"
                 raise MercError(
-                    f"{self.path} already holds a {state} run of this recipe; add --resume to go on, or give another "
+                    f"{self.path} already holds {state} run of this recipe; add --resume to go on, or give another "
                     "--run-dir"
                 )
         elif self.path.exists() and any(not _is_temporary(path) for path in self.path.iterdir()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -103,6 +104,19 @@ def test_merc_error_is_one_message_and_exit_code_2(monkeypatch: pytest.MonkeyPat
 def test_many_errors_come_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run_command(monkeypatch, ManyErrors(["a: unknown", "b: wants a number"], head="2 errors in r.yaml"))
     assert shown.stderr == "error: 2 errors in r.yaml:\n  a: unknown\n  b: wants a number\n"
+
+
+def test_what_the_system_forbids_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_command(monkeypatch, PermissionError(errno.EACCES, "Permission denied", "/data/run/log.jsonl"))
+    told = "error: /data/run/log.jsonl: Permission denied; mend that and run the same command again\n"
+    assert (shown.exit_code, shown.stderr) == (2, told)
+    shown = run_command(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+
+
+def test_a_file_that_a_program_forgot_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = run_command(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file", "forgotten.json"))
+    assert shown.exit_code == 1 and isinstance(shown.exception, FileNotFoundError)
 
 
 def test_interrupt_is_a_line_and_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from merc.builtin.fusers import Concat
+from merc.builtin.jsonl import JsonlCorpus
+from merc.builtin.prompters import ConversationPrompter
+from merc.builtin.sft import SupervisedFineTuning
+from merc.components import CannotEncode, Component, Corpus, CorpusData
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.errors import MercError
+from merc.features import FeatureStore, FeatureTable
+from merc.recipe import Evaluate, Part, Recipe, Stage
+from merc.run.data import FeatureCache, encoders_of, inputs_of, load_data, missing_streams, queries, used_streams
+from tests.features.parts import Brightness, Letters, Loudness
+from tests.senses import talk, write_talk
+
+
+def part(component: Component, name: str = "it") -> Part:
+    return Part(name=name, params={}, component=component)
+
+
+class Given(Corpus):
+    """A corpus of what a test gives."""
+
+    def load(self) -> CorpusData:
+        return self.data
+
+
+def given(*conversations: Conversation, labels: LabelSpace | None = None) -> Recipe:
+    corpus = Given()
+    object.__setattr__(corpus, "data", CorpusData(conversations=conversations, labels=labels, notes=("a note",)))
+    return Recipe(name="r", corpus=part(corpus, "given"))
+
+
+def said(name: str, label: str | None = "joy", **more) -> Utterance:
+    return Utterance(id=name, text="Hm.", label=label, **more)
+
+
+def conversation(name: str, *utterances: Utterance, split="train") -> Conversation:
+    return Conversation(id=name, split=split, utterances=utterances)
+
+
+def test_splits_and_notes():
+    recipe = given(
+        conversation("a", said("a0"), said("a1", "anger")),
+        conversation("b", said("b0", None), split="dev"),
+        conversation("c", said("c0"), split=None),
+        conversation("d", split="test"),
+    )
+    data = load_data(recipe)
+    assert data.labels.labels == ("anger", "joy")
+    assert {name: [c.id for c in found] for name, found in data.by_split.items()} == {
+        "train": ["a"], "dev": ["b"], "test": ["c"],
+    }  # fmt: skip
+    assert data.notes == (
+        "a note",
+        "1 conversation has no utterance: left out",
+        "1 conversation states no split: counted as test",
+        "1 utterance has no label: read as context and predicted, never learned",
+    )
+
+
+def test_an_empty_split_names_the_others():
+    data = load_data(given(conversation("a", said("a0")), conversation("b", said("b0"))))
+    with pytest.raises(MercError, match=r"no conversation in the split 'dev'; the splits with some are: train \(2\)"):
+        data.split("dev")
+
+
+@pytest.mark.parametrize("conversations", [[], [conversation("a")]])
+def test_an_empty_corpus(conversations):
+    with pytest.raises(MercError, match="corpus 'given' is empty: it gave no conversation with an utterance"):
+        load_data(given(*conversations))
+
+
+def test_no_labels():
+    with pytest.raises(MercError, match=r"no labels are known: .*; list the labels in the recipe, as in labels: \["):
+        load_data(given(conversation("a", said("a0", None))))
+    with pytest.raises(MercError, match="no labels are known"):  # the labels of dev and test are not looked at
+        load_data(given(conversation("a", said("a0"), split="test")))
+
+
+def test_ids_that_stand_twice():
+    with pytest.raises(MercError, match=r"every conversation of a corpus needs an id of its own; .*: 'a'$"):
+        load_data(given(conversation("a", said("a0")), conversation("a", said("a1"))))
+    one, two = said("u", origin="x.csv, line 2"), said("u", origin="x.csv, line 9")
+    wanted = r"every utterance of a corpus needs an id .*: 'u' \(x\.csv, line 2; x\.csv, line 9\)$"
+    with pytest.raises(MercError, match=wanted):
+        load_data(given(conversation("a", one), conversation("b", two)))
+    many = [conversation(f"c{i}", said(f"u{i % 7}")) for i in range(14)]
+    with pytest.raises(MercError, match=r"'u4' and 2 more$"):
+        load_data(given(*many))
+
+
+def test_labels_outside_the_label_space_name_file_and_line(tmp_path: Path):
+    wrong = talk("test", 0)
+    wrong["utterances"][1]["label"] = "Joy"
+    file = write_talk(tmp_path / "talk.jsonl", [talk("train", 0), talk("train", 1), wrong])
+    recipe = Recipe(
+        name="r", corpus=part(JsonlCorpus(path=file), "jsonl"), labels=LabelSpace(("joy", "anger", "sadness"))
+    )
+    with pytest.raises(MercError) as told:
+        load_data(recipe)
+    assert str(told.value) == (
+        "1 label outside the label space (joy, anger, sadness):\n"
+        f"  {file}, line 3: utterance 'test0_u1' has the label 'Joy'. Did you mean 'joy'?"
+    )
+
+
+def test_the_labels_of_a_trained_run_come_first():
+    recipe = given(conversation("a", said("a0")), labels=LabelSpace(("joy", "anger")))
+    assert load_data(recipe).labels.labels == ("joy", "anger")
+    assert load_data(recipe, LabelSpace(("fear", "joy"))).labels.labels == ("fear", "joy")
+    with pytest.raises(MercError, match=r"1 label outside the label space \(fear\)"):
+        load_data(recipe, LabelSpace(("fear",)))
+
+
+def test_queries_are_of_all_utterances_or_of_the_labelled():
+    talks = [conversation("a", said("a0"), said("a1", None)), conversation("b", said("b0", None))]
+    labels = LabelSpace(("joy",))
+    assert [[q.target.id for q in g] for g in queries(talks, labels, labelled_only=False)] == [["a0", "a1"], ["b0"]]
+    assert [[q.target.id for q in g] for g in queries(talks, labels, labelled_only=True)] == [["a0"]]
+
+
+def streams_recipe() -> Recipe:
+    stage = Stage(id="s", prompter=part(ConversationPrompter(media=("both",))), trainer=part(SupervisedFineTuning()))
+    return Recipe(
+        name="r",
+        corpus=part(Given()),
+        encoders={"words": part(Letters()), "seen": part(Brightness()), "heard": part(Loudness())},
+        fusers={"both": part(Concat(inputs=("heard", "seen"))), "all": part(Concat())},
+        stages=(stage,),
+        evaluate=Evaluate(prompter=part(ConversationPrompter(media=("heard",)))),
+    )
+
+
+def test_the_streams_of_prompts_and_the_encoders_behind_them():
+    recipe = streams_recipe()
+    assert used_streams(recipe) == ({"both", "heard"}, {"heard", "seen"})
+    assert inputs_of(recipe, "all") == ("words", "seen", "heard")
+    assert list(encoders_of(recipe, ["both"])) == ["seen", "heard"]
+    assert list(encoders_of(recipe, [])) == []
+
+
+def test_reasons_for_what_a_prompt_does_not_show(tmp_path: Path):
+    gone, mute = CannotEncode("gone"), CannotEncode("mute")
+    places = {("heard", "u"): (mute,), ("seen", "u"): (gone,), ("words", "u"): (gone,)}
+    missing = {key: reason[0].reason for key, reason in places.items()}
+    table = FeatureTable(FeatureStore(tmp_path), places, missing)
+    assert missing_streams(streams_recipe(), table, "u", {"both"}) == {"heard": "mute", "seen": "gone"}
+    assert missing_streams(streams_recipe(), table, "u", {"heard"}) == {"heard": "mute"}
+    assert missing_streams(streams_recipe(), table, "other", {"both"}) == {}
+
+
+def test_features_are_kept_in_memory_up_to_the_limit_and_draws_go_round(tmp_path: Path):
+    store = FeatureStore(tmp_path)
+    for key in ("aa", "bb", "cc"):
+        store.save(key * 32, np.full((1, 4), ord(key[0]), "float32"))
+    places = {("s", "u"): ("aa" * 32, "bb" * 32), ("s", "v"): ("cc" * 32,), ("s", "w"): (CannotEncode("no"),)}
+    cache = FeatureCache(FeatureTable(store, places, {}), limit=32)
+    assert [cache("s", "u", draw)[0, 0] for draw in range(3)] == [ord("a"), ord("b"), ord("a")]
+    assert cache("s", "u", 0) is cache("s", "u", 2)
+    assert cache.held == 32
+    assert cache("s", "v", 0) is not cache("s", "v", 0) and cache.held == 32
+    assert cache("s", "w", 5) == CannotEncode("no")

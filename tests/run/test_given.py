@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from merc.builtin.prompters import ConversationPrompter
+from merc.components import Answer, Prompt, Prompter, Slot, Text
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.recipe import Part
+from merc.run.given import needs_words, read_clip, read_conversations
+from tests.features.parts import Brightness, Letters
+from tests.media.clips import write_clip
+
+LABELS = LabelSpace(("joy", "anger"))
+
+
+class Wordless(Prompter):
+    def prompt(self, query):
+        return Prompt((Text("What is felt?"), Slot("seen", query.target.id), Answer()), query.target.id)
+
+
+def part(component) -> Part:
+    return Part(name="it", params={}, component=component)
+
+
+def test_whether_the_words_count():
+    assert needs_words(ConversationPrompter(), {}, LABELS)
+    assert not needs_words(Wordless(), {"seen": part(Brightness())}, LABELS)
+    assert needs_words(Wordless(), {"seen": part(Brightness()), "words": part(Letters())}, LABELS)
+
+
+@pytest.mark.parametrize(("name", "more"), [("a.mp4", {}), ("b.WAV", {"video": None, "audio": "pcm_s16le"})])
+def test_a_clip_is_a_conversation_of_one(tmp_path: Path, name: str, more: dict):
+    path = tmp_path / name
+    write_clip(path.with_suffix(path.suffix.lower()), frames=5, **more).rename(path)
+    clip = read_clip(path, "Hm.", "Ann")
+    (said,) = clip.utterances
+    assert (clip.split, said.id, said.text, said.speaker) == (None, path.stem, "Hm.", "Ann")
+    assert said.media("audio") == path
+    assert said.media("video") == (None if more else path)
+    assert said.label is None
+
+
+def test_a_clip_that_is_none(tmp_path: Path):
+    (tmp_path / "a.mp3").write_text("no sound")
+    with pytest.raises(MercError, match=r"^a\.mp3 cannot be read as video or audio \("):
+        read_clip(tmp_path / "a.mp3", None, None)
+    with pytest.raises(MercError, match=r"gone\.mp4 does not exist$"):
+        read_clip(tmp_path / "gone.mp4", None, None)
+
+
+def test_conversations_keep_their_order_and_notes(tmp_path: Path):
+    lines = [
+        '{"id": "b", "utterances": [{"text": "Hm.", "label": "joy", "mood": 1}]}',
+        '{"id": "a", "utterances": [{"text": ""}]}',
+    ]
+    (tmp_path / "talk.jsonl").write_text("\n".join(lines))
+    conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
+    assert [c.id for c in conversations] == ["b", "a"]
+    assert notes == ["fields that merc does not know were kept in extra: mood (1)", "1 utterance has an empty text"]
+    with pytest.raises(MercError, match=r"talk\.jsonl, line 1: utterance 'b_u0' has the label 'joy'"):
+        read_conversations(tmp_path / "talk.jsonl", LabelSpace(("anger",)))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from merc.builtin.prompters import ConversationPrompter
+from merc.components import Answer, Prompt, Prompter, Text
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.errors import MercError
+from merc.model.emotion_model import EmotionModel
+from merc.model.media_tokens import MediaTokens
+from merc.recipe import Evaluate
+from merc.run.data import queries
+from merc.run.predicting import Predictor, check_prompts
+from tests.tiny_backbone import save_tiny_backbone
+
+LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy")})
+TALK = [
+    Conversation(
+        id=name,
+        split="dev",
+        utterances=tuple(
+            Utterance(id=f"{name}{i}", text=f"I said {i} {name * (5 * (i + 1))}", label="joy") for i in range(length)
+        ),
+    )
+    for name, length in (("a", 2), ("b", 5), ("c", 1))
+]
+
+
+class Describe(Prompter):
+    def prompt(self, query):
+        return Prompt((Text("Describe it:"), Answer(text=query.target.text)), query.target.id)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> EmotionModel:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.set_num_threads(1)
+    folder: Path = save_tiny_backbone(tmp_path_factory.mktemp("backbone"))
+    llm = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model = EmotionModel(llm, AutoTokenizer.from_pretrained(folder), MediaTokens({}, {}, {}, 32))
+    model.settle()
+    return model
+
+
+def predictor(model: EmotionModel, budget: int = 4096, prompter: Prompter | None = None, **how) -> Predictor:
+    missing = {"b3": {"seen": "dark"}}
+    return Predictor(
+        model, prompter or ConversationPrompter(), LABELS, Evaluate(**how), budget, lambda u: missing.get(u, {})
+    )
+
+
+def groups():
+    return queries(TALK, LABELS, labelled_only=False)
+
+
+def test_predictions_come_in_the_order_of_the_queries(model):
+    found = predictor(model, budget=64).predict(groups())
+    assert [p.id for p in found] == [u.id for c in TALK for u in c.utterances]
+    assert [(p.conversation, p.split, p.truth) for p in found] == [
+        (c.id, "dev", "joy") for c in TALK for _ in c.utterances
+    ]
+    assert {p.id: p.missing for p in found if p.missing} == {"b3": {"seen": "dark"}}
+
+
+def test_probabilities_do_not_depend_on_the_budget_or_on_the_company(model):
+    together = {p.id: p.probabilities for p in predictor(model).predict(groups())}
+    small = {p.id: p.probabilities for p in predictor(model, budget=64).predict(groups())}
+    alone = {q.target.id: predictor(model).predict([[q]])[0].probabilities for g in groups() for q in g}
+    assert len({tuple(p.values()) for p in together.values()}) == len(together)
+    for name, found in together.items():
+        assert list(found) == list(LABELS.labels) and sum(found.values()) == pytest.approx(1)
+        assert small[name] == pytest.approx(found, abs=1e-5) and alone[name] == pytest.approx(found, abs=1e-5)
+
+
+def test_the_label_is_the_likeliest(model):
+    for prediction in predictor(model).predict(groups()):
+        assert prediction.probabilities[prediction.label] == max(prediction.probabilities.values())
+        assert prediction.text is None
+
+
+def test_progress_ends_at_one(model):
+    shares: list[float] = []
+    predictor(model, budget=64).predict(groups(), lambda share, text: shares.append(share))
+    assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_an_answer_that_is_generated_is_read_by_the_policy(model):
+    found = predictor(model, decode="generate", max_new_tokens=4, parser="strict").predict(groups())
+    assert [p.id for p in found] == [u.id for c in TALK for u in c.utterances]
+    assert all(isinstance(p.text, str) and p.probabilities is None for p in found)
+    # A random model does not happen to write a label.
+    assert all(p.label is None for p in found)
+
+
+def test_a_prompt_that_asks_for_a_text_cannot_be_scored(model):
+    with pytest.raises(MercError, match=r"asks for a text, not for a label, .*; set evaluate\.decode=generate, or"):
+        predictor(model, prompter=Describe()).predict(groups())
+    found = predictor(model, prompter=Describe(), decode="generate", max_new_tokens=1).predict(groups())
+    assert len(found) == 8
+
+
+def test_a_prompt_longer_than_the_context_is_found_before_anything_is_computed(model):
+    question = "so " * 600
+    with pytest.raises(MercError, match=r"8 prompts are longer than the model's context of 512 tokens; .*'b4'"):
+        predictor(model, prompter=ConversationPrompter(question=question)).predict(groups())
+    with pytest.raises(MercError, match="8 prompts are longer than the model's context of 512 tokens"):
+        check_prompts(model, ConversationPrompter(question=question), groups())
+    check_prompts(model, ConversationPrompter(), groups())
+    check_prompts(model, Describe(), groups())
+    long = Conversation(id="l", utterances=(Utterance(id="l0", text="so " * 600),))
+    with pytest.raises(MercError, match="1 prompt is longer"):  # the text that it should say counts
+        check_prompts(model, Describe(), queries([long], LABELS, labelled_only=False))
