@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -153,15 +154,13 @@ class TorchEngine(Engine):
         """Read both back; a checkpoint of another engine is named as such."""
         assert self.model is not None
         if not (folder / "optimizer.safetensors").exists():
-            raise MercError(
-                f"{folder} was not written by engine torch in one process; resume with the engine and the number of "
-                "processes that the run was started with, or start a new run directory"
-            )
+            raise MercError(f"{folder} {written_by(folder)}")
         load_trained_state(self.model, load_file(folder / "model.safetensors"))
         flat = load_file(folder / "optimizer.safetensors")
         scaler = {n.removeprefix("//scaler//"): v.item() for n, v in flat.items() if n.startswith("//scaler//")}
-        if scaler:
-            self.scaler.load_state_dict({**self.scaler.state_dict(), **scaler})
+        if scaler:  # whole numbers stay whole
+            now = self.scaler.state_dict()
+            self.scaler.load_state_dict({**now, **{name: type(now[name])(value) for name, value in scaler.items()}})
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 name = self.names[id(parameter)]
@@ -180,6 +179,23 @@ class TorchEngine(Engine):
         """Put it back."""
         assert self.model is not None
         load_trained_state(self.model, state)
+
+
+def written_by(folder: Path) -> str:
+    """What wrote a checkpoint and how to go on from it, for a message to whoever tries with something else."""
+    about = folder / "deepspeed.json"
+    if not about.exists():
+        who, command = "engine torch", "merc run RECIPE engine.name=torch --resume"
+    else:
+        found = json.loads(about.read_text(encoding="utf-8"))
+        zero, world = found["zero"], found["world"]
+        who = f"engine deepspeed with ZeRO {zero} in {world} process{'' if world == 1 else 'es'}"
+        launch = "merc" if world == 1 else f"torchrun --nproc-per-node {world} -m merc"
+        command = f"{launch} run RECIPE engine.name=deepspeed engine.zero={zero} --resume"
+    return (
+        f"was written by {who}, which alone can go on from it. Resume with: {command} "
+        "(RECIPE and what else was said as before), or start again in a new run directory (--run-dir)"
+    )
 
 
 def touch(model: EmotionModel) -> Tensor:

@@ -194,8 +194,10 @@ def _activation_checkpointing(model: EmotionModel, wanted: bool) -> Iterator[Non
     if not wanted:
         yield
         return
-    model.base.gradient_checkpointing_enable({"use_reentrant": False})
+    # Later versions of transformers 5 give it another name, and warn about the old one.
+    name = "activation" if hasattr(model.base, "activation_checkpointing_enable") else "gradient"
+    getattr(model.base, f"{name}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        model.base.gradient_checkpointing_disable()
+        getattr(model.base, f"{name}_checkpointing_disable")()

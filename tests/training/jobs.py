@@ -51,7 +51,9 @@ def model_of(
     tokens.source = lambda stream, utterance, draw: np.random.default_rng([*utterance.encode(), draw]).standard_normal(
         (2, 6), dtype="float32"
     )
-    model = EmotionModel(tuned, AutoTokenizer.from_pretrained(backbone), tokens, full=tuning == Tuning(name="full"))
+    model = EmotionModel(
+        tuned, AutoTokenizer.from_pretrained(backbone), tokens, full=tuning is not None and tuning.name == "full"
+    )
     model.settle()
     return model
 

@@ -13,7 +13,7 @@ from merc.training.interrupt import Stopped, StopRequest, stops_at_once
 def test_stops_at_once(number: int) -> None:
     before = signal.getsignal(number)
     with pytest.raises(Stopped, match=r"^enough$") as stopped, stops_at_once("enough"):
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         pytest.fail("went on")
     assert stopped.value.signal == number
     assert signal.getsignal(number) == before
@@ -23,9 +23,9 @@ def test_stops_at_once(number: int) -> None:
 
 def test_a_second_wish_ends_it_as_the_outer_block_says() -> None:
     with pytest.raises(Stopped, match=r"^enough$"), stops_at_once("enough"), StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         assert stop.asked == signal.SIGTERM
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         pytest.fail("went on")
 
 
@@ -34,7 +34,7 @@ def test_a_forked_child_ends_as_ever() -> None:
         child = os.fork()
         if child == 0:
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
             finally:
                 os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM

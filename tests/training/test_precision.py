@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import torch
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.recipe import Tuning
+from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
-from tests.training.jobs import cut_off, gradients, model_of, same_state, state_of, trained
+from tests.training.jobs import Seen, cut_off, gradients, model_of, same_state, state_of, trained
 
 PLAIN = {"conversations": 4, "max_grad_norm": None}
 
@@ -39,12 +41,17 @@ def test_half_precision_is_near_float32(
 
 
 def test_float16_scales_its_loss(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    """The first scale is far too large for float16: steps are skipped, with a smaller scale each, until one fits."""
+    """A gradient that the scale makes infinite skips the step, and no message ends the run: the next scale is lower."""
     model = model_of(backbone)
+    first = next(p for p in model.parameters() if p.requires_grad)
+    first.register_hook(lambda gradient: torch.full_like(gradient, torch.inf) if not seen.log else gradient)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    _, seen = trained(model, talks, tmp_path, Settings(epochs=4, lr=5e-3, precision="float16"))
-    norms = torch.tensor([record["grad_norm"] for record in seen.events("step")])
-    assert torch.isfinite(norms[-3:]).all()
+    seen, engine = Seen(), TorchEngine()
+    settings = Settings(epochs=4, lr=5e-3, precision="float16")
+    trained(model, talks, tmp_path, settings, seen=seen, engine=engine)
+    finite = [math.isfinite(record["grad_norm"]) for record in seen.events("step")]
+    assert not finite[0] and all(finite[-3:])
+    assert engine.scaler.get_scale() == 65536.0 / 2 ** finite.count(False)
     assert all(torch.isfinite(p).all() for p in model.parameters())
     assert any(not p.equal(before[n]) for n, p in model.named_parameters())
     assert seen.losses[-1] < seen.losses[0]
@@ -77,7 +84,10 @@ def test_activation_checkpointing_gives_the_same_gradients(
     for wanted in (False, True):
         model = model_of(backbone, Tuning(name=tuning, r=4, dropout=0.1 if tuning == "lora" else 0.0))  # type: ignore[arg-type]
         settings = Settings(activation_checkpointing=wanted, **PLAIN)  # type: ignore[arg-type]
-        (taken, *_), seen, _ = gradients(model, talks[:4], tmp_path / str(wanted), settings)
+        computed: list[None] = []
+        model.base.get_decoder().layers[0].mlp.act_fn.register_forward_hook(lambda *_, done=computed: done.append(None))
+        (taken, *_), seen, passes = gradients(model, talks[:4], tmp_path / str(wanted), settings)
+        assert len(computed) == passes * (2 if wanted else 1)
         found.append((taken, seen.losses))
         assert not any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
     assert found[0][1] == found[1][1]
