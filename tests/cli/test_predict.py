@@ -1,0 +1,230 @@
+"""``merc predict``: what stands on standard output, and what a person reads who gave something else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.forking import Forks
+from tests.media.clips import cut, write_clip
+from tests.senses import LABELS, install_senses, mistake, read_lines, talk, write_talk
+
+
+def test_conversations_give_what_the_run_itself_predicted(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"))
+    assert ended.code == 0, ended.err
+    rows = read_lines(ended.out)
+    conversations = read_lines((senses / "talk.jsonl").read_text())
+    assert [row["id"] for row in rows] == [u["id"] for c in conversations for u in c["utterances"]]
+    assert all(list(row) == ["id", "label", "probabilities", "missing"] for row in rows)
+    found = {row["id"]: row for row in rows}
+    own = read_lines((trained / "predictions.jsonl").read_text())
+    assert len(own) == 6
+    for prediction in own:
+        row = found[prediction["id"]]
+        assert row["label"] == prediction["label"] and row["missing"] == {}
+        assert row["probabilities"] == pytest.approx(prediction["probabilities"], abs=1e-5)
+        assert max(row["probabilities"], key=row["probabilities"].get) == row["label"]
+    assert len({json.dumps(row["probabilities"]) for row in rows}) == len(rows)
+
+
+def test_trained_weights_are_used(program: Forks, own_run: Path, senses: Path, tmp_path: Path):
+    from safetensors.torch import load_file, save_file
+
+    before = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl")).out
+    for file in (own_run / "stages" / "merc").rglob("*.safetensors"):
+        save_file({name: value * 0 for name, value in load_file(file).items()}, file)
+        after = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl")).out
+        assert after != before, file
+        before = after
+
+
+def test_unlabelled_input_without_media(program: Forks, trained: Path, tmp_path: Path):
+    said = [{"text": "Great."}, {"text": ""}]
+    write_talk(tmp_path / "new.jsonl", [{"id": "b", "utterances": said}, {"id": "a", "utterances": said[:1]}])
+    ended = program(tmp_path, "predict", str(trained), "new.jsonl")
+    assert ended.code == 0, ended.err
+    rows = read_lines(ended.out)
+    assert [row["id"] for row in rows] == ["b_u0", "b_u1", "a_u0"]
+    missing = {"seen": "the utterance has no video file", "heard": "the utterance has no audio file"}
+    assert all(row["missing"] == missing and row["label"] in LABELS for row in rows)
+    assert "1 utterance has an empty text" in ended.err
+    assert "seen: b_u0: the utterance has no video file" in ended.err
+
+
+def test_what_libraries_print_is_not_among_the_results(senses: Path, trained: Path, tmp_path: Path):
+    site = install_senses(tmp_path)
+    environment = {
+        **os.environ, "PYTHONPATH": str(site), "MERC_PLUGINS": "tiny", "MERC_CACHE": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii",
+    }  # fmt: skip
+    conversation = talk("test", 0)
+    conversation["utterances"][0]["id"] = "é\u2028"
+    conversation["utterances"][0]["video"] = str(senses / "clips" / "0.mp4")
+    write_talk(tmp_path / "new.jsonl", [conversation])
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("merc")), "predict", str(trained), str(tmp_path / "new.jsonl")],
+        env=environment, capture_output=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.decode("utf-8").strip("\n").split("\n")]
+    assert [row["id"] for row in rows] == ["é\u2028", "test0_u1"]
+    assert b"a library says hello" in done.stderr and b"so does its C code" in done.stderr
+
+
+def test_output_file(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    printed = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl")).out
+    ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--output", "out.jsonl")
+    assert (ended.code, ended.out) == (0, "")
+    assert (tmp_path / "out.jsonl").read_text() == printed
+    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--output", "no/out.jsonl"))
+    assert told.startswith("--output no/out.jsonl: there is no folder ")
+    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--output", "."))
+    assert told == "--output . is a folder; give a file in it\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]
+
+
+def test_generated_answers(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    changes = ["evaluate.decode=generate", "evaluate.max_new_tokens=3", "evaluate.parser=first-label"]
+    ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), *changes)
+    assert ended.code == 0, ended.err
+    for row in read_lines(ended.out):
+        assert list(row) == ["id", "label", "text", "missing"]
+        assert isinstance(row["text"], str) and row["label"] in (None, *LABELS)
+
+
+def test_a_clip_with_its_words(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    # The clip is the first utterance of a conversation of the test split, so it gives the run's own numbers.
+    first = talk("test", 0)["utterances"][0]
+    clip = senses / first["video"]
+    ended = program(
+        tmp_path, "predict", str(trained), str(clip), "--text", first["text"], "--speaker", first["speaker"]
+    )
+    assert ended.code == 0, ended.err
+    (row,) = read_lines(ended.out)
+    own = next(p for p in read_lines((trained / "predictions.jsonl").read_text()) if p["id"] == first["id"])
+    assert (row["id"], row["label"], row["missing"]) == (clip.stem, own["label"], {})
+    assert row["probabilities"] == pytest.approx(own["probabilities"], abs=1e-5)
+    other = read_lines(program(tmp_path, "predict", str(trained), str(clip), "--text", "").out)
+    assert other[0]["probabilities"] != pytest.approx(row["probabilities"], abs=1e-5)
+
+
+def test_a_clip_needs_its_words_where_the_prompt_shows_them(
+    program: Forks, trained: Path, senses: Path, tmp_path: Path
+):
+    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "clips" / "0.mp4")))
+    assert told.startswith("this run goes by the words too: say what is said in ")
+    assert '--text "' in told and "--text '' if nothing is" in told
+
+
+def test_what_is_missing_of_a_clip(program: Forks, trained: Path, tmp_path: Path):
+    write_clip(tmp_path / "mute.MP4", frames=2, audio=None)
+    ended = program(tmp_path, "predict", str(trained), "mute.MP4", "--text", "Hm.")
+    assert ended.code == 0, ended.err
+    (row,) = read_lines(ended.out)
+    assert row["missing"] == {"heard": "mute.MP4 has no audio track"}
+    assert "heard: mute.MP4 has no audio track" in ended.err
+    assert "seen: 1 clip has fewer than 4 frames: mute (2)" in ended.err
+    write_clip(tmp_path / "voice.wav", video=None, audio="pcm_s16le", seconds=1.0)
+    (row,) = read_lines(program(tmp_path, "predict", str(trained), "voice.wav", "--text", "Hm.").out)
+    assert row["missing"] == {"seen": "the utterance has no video file"}
+
+
+def test_a_clip_of_which_nothing_can_be_used(program: Forks, trained: Path, tmp_path: Path):
+    (tmp_path / "letter.mp4").write_text("Dear all, this is no video.\n" * 50)
+    told = mistake(program(tmp_path, "predict", str(trained), "letter.mp4", "--text", "Hm."))
+    assert told.startswith("letter.mp4 cannot be read as video or audio (")
+    (tmp_path / "empty.mp4").touch()
+    told = mistake(program(tmp_path, "predict", str(trained), "empty.mp4", "--text", "Hm."))
+    assert told == "empty.mp4 is empty (0 bytes)\n"
+    told = mistake(program(tmp_path, "predict", str(trained), "gone.mp4", "--text", "Hm."))
+    assert told == "gone.mp4 does not exist\n"
+    write_clip(tmp_path / "whole.mkv", frames=100, gop=100)
+    cut(tmp_path / "whole.mkv", tmp_path / "torn.mkv")
+    told = mistake(program(tmp_path, "predict", str(trained), "torn.mkv", "--text", "Hm."))
+    assert told.startswith("nothing of torn.mkv can be used: ") and "seen: " in told and "heard: " in told
+    write_clip(tmp_path / "blink.wav", video=None, audio="pcm_s16le", seconds=0.02)
+    told = mistake(program(tmp_path, "predict", str(trained), "blink.wav", "--text", "Hm."))
+    assert "heard: blink.wav: 0.02 s of audio; at least 0.10 s are needed" in told
+
+
+def test_a_run_that_shows_words_alone(program: Forks, words_run: Path, senses: Path, tmp_path: Path):
+    clip = senses / "clips" / "0.mp4"
+    ended = program(tmp_path, "predict", str(words_run), str(clip), "--text", "Hm.")
+    assert ended.code == 0, ended.err
+    assert f"the prompts of this run show words alone: nothing of {clip} but --text counts" in ended.err
+    assert read_lines(ended.out)[0]["missing"] == {}
+
+
+def test_labels_outside_the_runs(program: Forks, trained: Path, tmp_path: Path):
+    wrong = talk("test", 0)
+    wrong["utterances"][1]["label"] = "joyful"
+    write_talk(tmp_path / "new.jsonl", [talk("test", 1), wrong])
+    told = mistake(program(tmp_path, "predict", str(trained), "new.jsonl"))
+    assert told.startswith("1 label outside the label space (joy, anger, sadness):\n  new.jsonl, line 2: utterance ")
+    assert "has the label 'joyful'. Did you mean 'joy'?" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "new.jsonl, line 1: not JSON"),
+        ('{"id": "a", "utterances": [{"speaker": "Ann"}]}', "new.jsonl, line 1: utterance 'a_u0': lacks 'text'"),
+        ("", "new.jsonl is empty"),
+    ],
+)
+def test_a_file_that_holds_no_conversations(program: Forks, trained: Path, tmp_path: Path, content: str, says: str):
+    (tmp_path / "new.jsonl").write_text(content)
+    assert says in mistake(program(tmp_path, "predict", str(trained), "new.jsonl"))
+
+
+def test_input_of_another_kind(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("Hm.")
+    told = mistake(program(tmp_path, "predict", str(trained), "notes.txt"))
+    assert told.startswith("notes.txt is neither conversations nor a clip, by its name: ")
+    told = mistake(program(tmp_path, "predict", str(trained), "gone.jsonl"))
+    assert "the conversations file gone.jsonl is not there" in told
+    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--text", "Hm."))
+    assert told.startswith("--text and --speaker belong to a clip; ")
+
+
+def test_a_folder_that_holds_no_trained_run(program: Forks, own_run: Path, senses: Path, tmp_path: Path):
+    talk_file = str(senses / "talk.jsonl")
+    told = mistake(program(tmp_path, "predict", "gone", talk_file))
+    assert told == "gone is not there; give the directory of a run, as merc run has made it\n"
+    told = mistake(program(tmp_path, "predict", str(senses), talk_file))
+    assert told == f"{senses} holds no run; give the directory of a run, as merc run has made it\n"
+    told = mistake(program(tmp_path, "predict", talk_file, talk_file))
+    assert told == f"{talk_file} is not a folder; give the directory of a run, as merc run has made it\n"
+    (own_run / "stages" / "merc" / "done.json").unlink()
+    told = mistake(program(tmp_path, "predict", str(own_run), talk_file))
+    assert told.startswith(f"{own_run} is unfinished: stage 'merc' was not trained to its end; go on with merc run ")
+    assert "--resume" in told
+
+
+def test_what_can_be_changed(program: Forks, trained: Path, senses: Path, tmp_path: Path):
+    for change in ("seed=1", "corpus.path=x.jsonl", "backbone={name: hf, path: x}"):
+        told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), change))
+        assert told.startswith(f"{change!r}: a trained run keeps what it is; what can be changed here is evaluate.*, ")
+    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "evaluate.decod=generate"))
+    assert "Did you mean 'decode'?" in told
+
+
+def test_the_training_corpus_and_its_plugin_are_not_needed(program: Forks, own_run: Path, senses: Path, tmp_path: Path):
+    recipe = own_run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("name: jsonl", "name: from-a-plugin-that-is-gone"))
+    ended = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl"))
+    assert ended.code == 0, ended.err
+    assert len(read_lines(ended.out)) == 12
+
+
+def test_a_conversation_that_is_longer_than_the_context(program: Forks, trained: Path, tmp_path: Path):
+    said = [{"text": "On and on it goes, and nobody stops it."} for _ in range(60)]
+    write_talk(tmp_path / "new.jsonl", [{"id": "long", "utterances": said}])
+    told = mistake(program(tmp_path, "predict", str(trained), "new.jsonl"))
+    assert "longer than the model's context of 512 tokens; the longest, for utterance 'long_u59', has " in told

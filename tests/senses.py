@@ -1,0 +1,144 @@
+"""A plugin with two small encoders, and a small corpus of real clips with recipes that use them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.integration.forking import Ended
+from tests.media.clips import write_clip
+from tests.registry.distributions import Distribution, install
+from tests.tiny_backbone import save_tiny_backbone
+
+LABELS = ("joy", "anger", "sadness")
+
+PLUGIN = """\
+import merc
+
+@merc.hookimpl
+def register_encoders(register):
+    register("brightness", "merc_tiny.parts:Brightness")
+    register("loudness", "merc_tiny.parts:Loudness")
+"""
+
+PARTS = """\
+import ctypes
+from dataclasses import dataclass
+
+import merc
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brightness(merc.Encoder):
+    modality = "video"
+    frames: int = 4
+
+    def sampling(self):
+        return merc.Frames(count=self.frames, size=(16, 16))
+
+    def spec(self):
+        return merc.FeatureSpec(dim=3, tokens=self.frames)
+
+    def load(self, device):
+        return lambda clips: [(c.frames.mean(axis=(1, 2)) / 255).astype("float32") for c in clips]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loudness(merc.Encoder):
+    modality = "audio"
+
+    def sampling(self):
+        return merc.Waveform(rate=16_000)
+
+    def spec(self):
+        return merc.FeatureSpec(dim=1, tokens=1)
+
+    def load(self, device):
+        print("a library says hello")
+        ctypes.CDLL(None).puts(b"so does its C code")
+        ctypes.CDLL(None).fflush(None)
+        return lambda clips: [np.array([[np.abs(c.samples).mean()]], "float32") for c in clips]
+"""
+
+MEDIA = """\
+corpus: {{name: jsonl, path: talk.jsonl}}
+labels: [joy, anger, sadness]
+backbone: {{name: hf, path: {folder}/backbone, tuning: {{name: lora, r: 4, alpha: 8}}}}
+encoders:
+  seen: {{name: brightness}}
+  heard: {{name: loudness}}
+connectors:
+  seen: {{name: linear}}
+  heard: {{name: linear}}
+stages:
+  - id: merc
+    prompter: {{name: conversation, media: [seen, heard]}}
+    trainer: {{name: sft, lr: 5e-3, conversations: 2}}
+evaluate: {{metrics: [classification]}}
+engine: {{device: cpu, threads: 1, batch_tokens: 512}}
+"""
+
+# Nothing to train: the backbone is asked as it is, by words alone.
+WORDS = """\
+corpus: {{name: jsonl, path: talk.jsonl}}
+labels: [joy, anger, sadness]
+backbone: {{name: hf, path: {folder}/backbone}}
+evaluate: {{splits: [test], prompter: {{name: conversation}}}}
+engine: {{device: cpu, threads: 1, batch_tokens: 512}}
+"""
+
+
+def install_senses(folder: Path) -> Path:
+    """Install the plugin; gives the folder for the path."""
+    return install([Distribution("tiny", PLUGIN, {"parts.py": PARTS})], folder)
+
+
+def write_senses(folder: Path) -> Path:
+    """Write ``backbone/``, ``clips/``, ``talk.jsonl``, ``media.yaml`` and ``words.yaml``; gives the folder."""
+    save_tiny_backbone(folder / "backbone")
+    (folder / "clips").mkdir()
+    for number in range(4):
+        write_clip(folder / "clips" / f"{number}.mp4", frames=8 + number, tone=220.0 * (number + 1))
+    write_talk(
+        folder / "talk.jsonl",
+        [talk(s, n) for s, count in (("train", 3), ("dev", 1), ("test", 2)) for n in range(count)],
+    )
+    for name, recipe in (("media", MEDIA), ("words", WORDS)):
+        (folder / f"{name}.yaml").write_text(recipe.format(folder=folder))
+    return folder
+
+
+def talk(split: str, number: int) -> dict[str, Any]:
+    """A conversation of two utterances, each with a clip."""
+    name = f"{split}{number}"
+    said = [
+        {
+            "id": f"{name}_u{turn}",
+            "speaker": ("Ann", "Bo")[turn],
+            "text": f"It was turn {turn} of {name}.",
+            "label": LABELS[(number + turn) % 3],
+            "video": f"clips/{(2 * number + turn) % 4}.mp4",
+        }
+        for turn in range(2)
+    ]
+    return {"id": name, "split": split, "utterances": said}
+
+
+def write_talk(file: Path, conversations: list[dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(c) + "\n" for c in conversations))
+    return file
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    """What JSON Lines hold; anything else among them is an error."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def mistake(ended: Ended) -> str:
+    """The message of a person's mistake; nothing was given but that."""
+    assert ended.code == 2, ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err and ended.err.count("error: ") == 1
+    return ended.err.partition("error: ")[2]
