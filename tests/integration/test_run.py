@@ -108,7 +108,9 @@ def test_the_resolved_recipe_reproduces_the_run(media_run: Path, merc: Forks, tm
     ended = merc(tmp_path, "run", str(media_run / "recipe.yaml"), "--run-dir", "again")
     assert ended.code == 0, ended.err
     same_numbers(media_run, tmp_path / "again")
-    assert (tmp_path / "again" / "recipe.yaml").read_text() == (media_run / "recipe.yaml").read_text()
+    texts = [(run / "recipe.yaml").read_text().splitlines() for run in (media_run, tmp_path / "again")]
+    mine, other = ([line for line in lines if not line.startswith("#")] for lines in texts)
+    assert mine == other
 
 
 def test_another_seed_gives_other_numbers(media_run: Path, merc: Forks, work: Path) -> None:
@@ -166,7 +168,7 @@ def test_no_stages_evaluates_the_backbone_as_it_is(merc: Forks, work: Path) -> N
     (work / "zero.yaml").write_text(head + tail)
     ended = merc(work, "run", "zero.yaml", "--run-dir", "bad")
     assert (ended.code, ended.out) == (2, "")
-    assert "evaluate.prompter is needed, since there is no stage to take one from" in ended.err
+    assert "evaluate.prompter (zero.yaml:4): is missing: there are no stages whose prompter it could take" in ended.err
     assert not (work / "bad").exists()
     ended = merc(work, "run", "zero.yaml", "--run-dir", "run", "evaluate.prompter={name: conversation}")
     assert ended.code == 0, ended.err
@@ -226,7 +228,7 @@ def test_a_split_that_is_not_there(merc: Forks, work: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_run(merc: Forks, work: Path) -> None:
-    change = ("stages.0.trainer.lr=1e38", "stages.0.trainer.checkpoint_every=1")
+    change = ("stages.0.trainer.lr=1e30", "stages.0.trainer.checkpoint_every=1")
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", *change)
     assert ended.code == 2 and "Traceback" not in ended.err
     assert "error: stages.merc: the loss is nan at step 2. In the batch were the utterances train" in ended.err
