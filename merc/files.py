@@ -12,6 +12,8 @@ from pathlib import Path
 
 from merc.errors import MercError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def cache_folder(*parts: str) -> Path:
     """A folder below the user's cache, made if needed: ``$MERC_CACHE``, else ``$XDG_CACHE_HOME/merc``, else
@@ -44,15 +46,27 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MercError(
-                f"the disk is full: {path} was not written ({path.parent} needs more space); "
-                "what was written before is whole, free some space and run the same command again"
-            ) from error
-        raise
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise MercError(
+            f"the disk is full: {path} was not written ({path.parent} needs more space); "
+            "what was written before is whole, free some space and run the same command again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error means that there is no room left, or no quota.
+
+    >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device")), is_disk_full(OSError(errno.ENOENT, "gone"))
+    (True, False)
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    # safetensors' errors are of a class of its own and carry the system's number in words alone.
+    return any(f"(os error {number})" in str(error) for number in _FULL)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from merc import __version__
 from merc.cli.launched import speaks, stand_back
 from merc.errors import MercError, did_you_mean
+from merc.files import is_disk_full
 
 COMMANDS = {
     "run": "Train and evaluate what a recipe says.",
@@ -34,9 +35,6 @@ COMMANDS = {
     "plugins": "List the installed plugins, or write a new one.",
 }
 """Every command and the line that ``merc --help`` shows for it. The file of a command has its name."""
-
-# Permissions and room: the machine's state, and nobody's fault in a program.
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class Commands(TyperGroup):
@@ -68,26 +66,30 @@ class Commands(TyperGroup):
         is a line and 130; any other exception is a fault of merc or of a plugin, and its traceback is shown."""
         try:
             return super().invoke(ctx)
-        except MercError as error:
-            stand_back(error)
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
-        except OSError as error:
-            stand_back(error)
-            if error.errno not in _FORBIDDEN:
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"error: {where}{error.strerror}; mend that and run the same command again", err=True)
-            raise typer.Exit(2) from error
+        except typer.Exit:
+            raise
         except KeyboardInterrupt as error:
             if speaks():
                 typer.echo("interrupted", err=True)
             raise typer.Exit(130) from error
-        except typer.Exit:
-            raise
         except Exception as error:
             stand_back(error)
-            raise
+            told = str(error) if isinstance(error, MercError) else _forbidden(error)
+            if not told:
+                raise
+            typer.echo(f"error: {told}", err=True)
+            raise typer.Exit(2) from error
+
+
+def _forbidden(error: Exception) -> str:
+    """A sentence for what the system forbids, which is no fault of a program: permissions, and room on its disk."""
+    denied = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    if not denied and not is_disk_full(error):
+        return ""
+    what = str(error)
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    return f"{what}; mend that and run the same command again, a run with --resume"
 
 
 def load_command(name: str) -> Any:

@@ -108,9 +108,13 @@ def test_many_errors_come_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_system_forbids_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run_command(monkeypatch, PermissionError(errno.EACCES, "Permission denied", "/data/run/log.jsonl"))
-    told = "error: /data/run/log.jsonl: Permission denied; mend that and run the same command again\n"
+    told = (
+        "error: /data/run/log.jsonl: Permission denied; mend that and run the same command again, a run with --resume\n"
+    )
     assert (shown.exit_code, shown.stderr) == (2, told)
     shown = run_command(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    shown = run_command(monkeypatch, RuntimeError("I/O error: No space left on device (os error 28)"))
     assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
 
 
