@@ -34,6 +34,13 @@ class ConversationPrompter(Prompter):
             raise ValueError(f"media_of is target or all, not {self.media_of!r}")
         if self.history is not None and self.history < 0:
             raise ValueError(f"history counts utterances from 0, not {self.history}")
+        for name, known in (("instruction", "labels"), ("question", "speaker")):
+            try:
+                getattr(self, name).format(**{known: ""})
+            except (KeyError, IndexError, ValueError, AttributeError):
+                raise ValueError(
+                    f"{name} may hold {{{known}}}, and other braces doubled; it is {getattr(self, name)!r}"
+                ) from None
 
     def streams(self) -> tuple[str, ...]:
         """The streams of ``media``."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from merc.components import Answer, Prompt, Segment, Slot, Text, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.prompting.chat import ChatTemplate
+from merc.prompting.pieces import Pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,21 +48,31 @@ class EncodedPrompt:
         return len(self.context) + max((len(a.tokens) - 1 for a in self.answers), default=0)
 
 
+class _Written(str):
+    """Text that merc or a chat template writes: control tokens in it are control tokens."""
+
+
+_Run = _Written | str | tuple[SlotItem, ...]
+
+
 class PromptEncoder:
     """Turns prompts into items with one tokenizer.
 
-    Each Text is tokenized on its own, and words of a corpus never become control tokens: "<|im_end|>" in an utterance
-    stays text. A prompt with turns is rendered by the tokenizer's own chat template; a tokenizer that has none gets
-    "Role: words" lines, and ``notes`` says so.
+    Each Text is tokenized on its own, as what stands inside a text. A prompt with turns is rendered by the tokenizer's
+    own chat template, to the tokens that the template gives for the same words; a tokenizer that has none gets
+    "Role: words" lines, and ``notes`` says so. Words of a corpus never become control tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        self.notes: list[str] = []
-        self._pieces: dict[tuple[str, bool], tuple[int, ...]] = {}
-        self._frames: dict[tuple[str, ...], list[str]] = {}
-        self._start = self._begin_tokens()
-        self._anchor = self._anchor_tokens()
+        self._pieces = Pieces(tokenizer)
+        self._begin = self._begin_token()
+        self._chat = ChatTemplate(tokenizer, self._begin)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how prompts were rendered."""
+        return self._chat.notes
 
     def encode(
         self,
@@ -75,28 +87,20 @@ class PromptEncoder:
         ``answers``: ``gold`` hangs the one right answer behind it (the prompt's own text, or the first word of the
         label ``gold``), ``labels`` every word of every label, ``none`` nothing.
         """
+        runs, write = self._runs(prompt, lengths)
         context: list[Item] = []
-        for piece in self._flatten(prompt):
-            if isinstance(piece, Slot):
-                count = lengths(piece.stream, piece.utterance)
-                if count:
-                    context.extend(self.piece(piece.before))
-                    context.extend((piece.stream, piece.utterance, i) for i in range(count))
-                    context.extend(self.piece(piece.after))
+        before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
+        for run in runs:
+            if isinstance(run, tuple):
+                context.extend(run)
+                before = ""
             else:
-                context.extend(self.piece(piece[0], special=piece[1]))
-        return EncodedPrompt(prompt.target, tuple(context), self._answers(prompt, labels, gold, answers))
-
-    def piece(self, text: str, special: bool = False) -> tuple[int, ...]:
-        """The tokens of one piece of text, without begin and end tokens. ``special``: control tokens may appear."""
-        if not text:
-            return ()
-        key = (text, special)
-        if key not in self._pieces:
-            anchored = ("\n" + text) if self._anchor else text
-            ids = self.tokenizer(anchored, add_special_tokens=False, split_special_tokens=not special)["input_ids"]
-            self._pieces[key] = tuple(ids[len(self._anchor) :])
-        return self._pieces[key]
+                written = isinstance(run, _Written)
+                context.extend(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
+                # A begin token alone is no text: what stands behind it stands at the start.
+                before = None if written and run == self._begin else run if written else ""
+        paths = self._answers(prompt, labels, gold, answers, lambda text: self._pieces.words(write(text), before))
+        return EncodedPrompt(prompt.target, tuple(context), paths)
 
     def end_tokens(self) -> tuple[int, ...]:
         """What stands behind a finished answer; empty for a tokenizer without an end token."""
@@ -104,10 +108,25 @@ class PromptEncoder:
         return () if end is None else (int(end),)
 
     def _answers(
-        self, prompt: Prompt, labels: LabelSpace | None, gold: str | None, which: Literal["gold", "labels", "none"]
+        self,
+        prompt: Prompt,
+        labels: LabelSpace | None,
+        gold: str | None,
+        which: Literal["gold", "labels", "none"],
+        words: Callable[[str], tuple[int, ...]],
     ) -> tuple[AnswerPath, ...]:
         answer = prompt.answer
         end = self.end_tokens() if answer.end else ()
+
+        def tokens(text: str) -> tuple[int, ...]:
+            found = words(text) + end
+            if not found:
+                raise MercError(
+                    f"an answer to the prompt for {prompt.target!r} is empty: {text!r} has no tokens, so there is "
+                    "nothing to learn or to score; give it a word, or an end token (end: true)"
+                )
+            return found
+
         if which == "none":
             return ()
         if answer.text is not None:
@@ -116,7 +135,7 @@ class PromptEncoder:
                     f"the prompt for {prompt.target!r} asks for a text, not for a label: labels can't be scored; "
                     "use evaluate.decode=generate or a prompter that asks for the label"
                 )
-            return (AnswerPath(self.piece(answer.prefix + answer.text) + end, gold=True),)
+            return (AnswerPath(tokens(answer.text), gold=True),)
         if labels is None:
             raise MercError(f"the prompt for {prompt.target!r} asks for a label, and there is no label space")
         if which == "gold":
@@ -124,80 +143,104 @@ class PromptEncoder:
                 raise MercError(f"utterance {prompt.target!r} has no label to learn; leave it out of the training data")
             index = labels.index(gold)
             word = labels.words_of(gold)[0]
-            return (AnswerPath(self.piece(answer.prefix + word) + end, index, 0, True),)
+            return (AnswerPath(tokens(word), index, 0, True),)
         return tuple(
-            AnswerPath(self.piece(answer.prefix + word) + end, i, j, label == gold)
+            AnswerPath(tokens(word), i, j, label == gold)
             for i, label in enumerate(labels.labels)
             for j, word in enumerate(labels.words_of(label))
         )
 
-    def _flatten(self, prompt: Prompt) -> list[Slot | tuple[str, bool]]:
-        """Segments as slots and (text, may hold control tokens) pairs, chat turns rendered, the answer left out."""
-        segments = prompt.segments[:-1]
+    def _runs(self, prompt: Prompt, lengths: SlotLength) -> tuple[list[_Run], Callable[[str], str]]:
+        """The prompt without its answer as texts and slots, chat turns rendered, and how an answer's words are written
+        behind it."""
+        segments, prefix = prompt.segments[:-1], prompt.answer.prefix
         if not any(isinstance(s, Turn) for s in segments):
-            start: list[Slot | tuple[str, bool]] = [(self._start, True)] if self._start else []
-            plain = (s for s in segments if isinstance(s, (Slot, Text)))
-            return start + [s if isinstance(s, Slot) else (s.text, False) for s in plain]
-        if not isinstance(segments[0], Turn):
-            raise MercError("a prompt with turns begins with one; this one has words before its first Turn")
-        turns: list[tuple[str, list[Segment]]] = []
+            begin: list[_Run] = [_Written(self._begin)] if self._begin else []
+            return begin + _present(segments, lengths), lambda text: prefix + text
+        turns: list[tuple[str, list[_Run]]] = []
         for segment in segments:
             if isinstance(segment, Turn):
                 turns.append((segment.role, []))
+            elif not turns:
+                raise MercError("a prompt with turns begins with one; this one has words before its first Turn")
             else:
-                turns[-1][1].append(segment)
+                turns[-1][1].extend(_present([segment], lengths))
         if turns[-1][0] != "assistant":
             turns.append(("assistant", []))
-        flat: list[Slot | tuple[str, bool]] = []
-        for written, (_, parts) in zip(self._chat_frame(tuple(role for role, _ in turns)), turns, strict=True):
-            flat.append((written, True))
-            flat.extend(p if isinstance(p, Slot) else (p.text, False) for p in parts if isinstance(p, (Slot, Text)))
-        return [p for p in flat if isinstance(p, Slot) or p[0]]
+        fold, frames = self._chat.frames(tuple(role for role, _ in turns))
+        if fold:
+            (_, system), (role, words), *others = turns
+            turns = [(role, [*system, "\n\n", *words] if system else words), *others]
+        runs: list[_Run] = []
+        for number, (frame, (_, words)) in enumerate(zip(frames, turns, strict=True), start=1):
+            last = number == len(turns)
+            words = _trimmed(words, frame.cuts_left, frame.cuts_right and not last)
+            runs.extend([_Written(frame.before), *words])
+        cut = frames[-1].cuts_left and isinstance(runs[-1], _Written)
+        runs, spaces = _joined(runs)
 
-    def _chat_frame(self, roles: tuple[str, ...]) -> list[str]:
-        """What the chat template writes before the words of each turn; the last one is where the answer stands.
+        def write(text: str) -> str:
+            said = (prefix + text).lstrip() if cut else prefix + text
+            return said if said[:1].isspace() else spaces + said
 
-        A mark stands for the words of a turn while the template renders, and the rendering is cut at the marks.
-        """
-        if roles not in self._frames:
-            marks = [f"\ue000{i}\ue001" for i in range(len(roles))]
-            rest = self._render([{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)])
-            frame = []
-            for mark in marks:
-                before, found, rest = rest.partition(mark)
-                if not found:
-                    raise MercError(
-                        "the tokenizer's chat template drops or reorders the words of a message, so merc cannot place "
-                        "media in it; use a prompter without turns, or another tokenizer"
-                    )
-                frame.append(before)
-            self._frames[roles] = frame
-        return self._frames[roles]
+        return runs, write
 
-    def _render(self, messages: Sequence[dict[str, str]]) -> str:
-        if getattr(self.tokenizer, "chat_template", None):
-            return str(self.tokenizer.apply_chat_template(list(messages), tokenize=False))
-        note = "the tokenizer has no chat template: turns are written plainly, as 'User: …' lines"
-        if note not in self.notes:
-            self.notes.append(note)
-        lines = [f"{m['role'].capitalize()}: {m['content']}\n" for m in messages]
-        return self._start + "".join(lines)
-
-    def _begin_tokens(self) -> str:
+    def _begin_token(self) -> str:
         """The text of the token that this tokenizer puts before everything (a begin token), or nothing."""
         with_start = self.tokenizer("a")["input_ids"]
         begin = self.tokenizer.bos_token_id
         return str(self.tokenizer.bos_token) if begin is not None and with_start and with_start[0] == begin else ""
 
-    def _anchor_tokens(self) -> tuple[int, ...]:
-        """A tokenizer of the SentencePiece kind puts a space before whatever it is given; a line break before each
-        piece takes that space, and is cut off again. Others need no such anchor."""
-        ids = self.tokenizer("a", add_special_tokens=False)["input_ids"]
-        if len(ids) == 1 and not str(self.tokenizer.convert_ids_to_tokens(ids)[0]).startswith("\u2581"):
-            return ()
-        anchor = tuple(self.tokenizer("\n", add_special_tokens=False)["input_ids"])
-        probe = tuple(self.tokenizer("\n a", add_special_tokens=False)["input_ids"])
-        return anchor if probe[: len(anchor)] == anchor else ()
+
+def _present(segments: Sequence[Segment], lengths: SlotLength) -> list[_Run]:
+    """Texts, and the slots whose utterance has the modality, with the words that stand only with them."""
+    found: list[_Run] = []
+    for segment in segments:
+        if isinstance(segment, Slot):
+            count = lengths(segment.stream, segment.utterance)
+            if count:
+                slot = tuple((segment.stream, segment.utterance, i) for i in range(count))
+                found += [segment.before, slot, segment.after]
+        elif isinstance(segment, Text):
+            found.append(segment.text)
+    return [run for run in found if run]
+
+
+def _trimmed(runs: Sequence[_Run], left: bool, right: bool) -> list[_Run]:
+    """Runs without the white space at their ends."""
+    found = list(runs)
+    for wanted, end in ((left, 0), (right, -1)):
+        while wanted and found and isinstance(found[end], str):
+            text = str(found[end])
+            text = text.lstrip() if end == 0 else text.rstrip()
+            if text:
+                found[end] = text
+                break
+            found.pop(end)
+    return found
+
+
+def _joined(runs: Sequence[_Run]) -> tuple[list[_Run], str]:
+    """Runs in which frames that meet are one, and spaces at the end of a frame go with the words behind it, as a
+    tokenizer has it; those at the very end, apart, go with the answer unless it begins with one of its own."""
+    found: list[_Run] = []
+    spaces = ""
+    for run in runs:
+        if isinstance(run, _Written):
+            text = spaces + run
+            if found and isinstance(found[-1], _Written):
+                text = found.pop() + text  # type: ignore[operator]
+            kept = text.rstrip(" ")
+            spaces = text[len(kept) :]
+            if kept:
+                found.append(_Written(kept))
+        elif isinstance(run, str):
+            found.append(spaces + run)
+            spaces = ""
+        else:
+            found += [_Written(spaces), run] if spaces else [run]
+            spaces = ""
+    return found, spaces
 
 
 def is_label_prompt(prompt: Prompt) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Literal
 
 from merc.conversation import LabelSpace
 
 Policy = Literal["exact", "first-label", "strict"]
+
+_AROUND = string.whitespace + "\u00a0.,;:!?…\"'`“”‘’*()[]"
 
 
 def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
@@ -27,9 +30,13 @@ def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
     words = {word: label for label in labels.labels for word in labels.words_of(label)}
     if policy == "strict":
         return words.get(text)
-    folded = {word.casefold(): label for word, label in words.items()}
     if policy == "exact":
-        return folded.get(text.strip().strip(".,;:!?\"'`*()[]").strip().casefold())
+        return {_bare(word): label for word, label in words.items()}.get(_bare(text))
+    folded = {word.casefold(): label for word, label in words.items()}
     longest_first = sorted(folded, key=len, reverse=True)
     found = re.search(r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?!\w)", text.casefold())
     return folded[found.group(1)] if found else None
+
+
+def _bare(text: str) -> str:
+    return text.strip(_AROUND).casefold()

@@ -12,7 +12,7 @@ behind i. One number a node, ``end``, therefore says who may see whom.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from merc.errors import MercError
 from merc.prompting.encode import AnswerPath, EncodedPrompt, Item
@@ -164,9 +164,13 @@ def grow_within(prompts: Iterable[EncodedPrompt], budget: int) -> list[Tree]:
 
 
 def grow_apart(prompt: EncodedPrompt) -> list[Tree]:
-    """A tree without branches for every answer of a prompt: the plain layout, for backbones that take no tree mask."""
+    """A tree without branches for every answer of a prompt: the plain layout, for backbones that take no tree mask.
+
+    Each tree names the whole prompt as the one that it holds.
+    """
     choices: list[tuple[AnswerPath, ...]] = [(answer,) for answer in prompt.answers] or [()]
-    return [grow([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
+    alone = [grow([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
+    return [replace(tree, prompts=(prompt,)) for tree in alone]
 
 
 def check_depth(prompts: Iterable[EncodedPrompt], context: int | None) -> None:
@@ -191,17 +195,28 @@ def pack_rows(trees: Sequence[Tree]) -> list[list[Tree]]:
     """
     longest, total = max(map(len, trees)), sum(map(len, trees))
     tried: dict[int, list[list[Tree]]] = {}
-    for count in range(1, len(trees) + 1):
+    for count in _row_counts(len(trees)):
         width = max(longest, -(-total // count))
         if width not in tried:
             tried[width] = _first_fit(trees, width)
     return min(tried.values(), key=_cost)
 
 
+def _row_counts(most: int) -> list[int]:
+    """The numbers of rows to try: all small ones, of larger ones every fifth part more, and the largest.
+
+    >>> _row_counts(40)
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 19, 22, 26, 31, 37, 40]
+    """
+    counts = [1]
+    while counts[-1] < most:
+        counts.append(min(most, counts[-1] + max(1, counts[-1] // 5)))
+    return counts
+
+
 def _cost(rows: Sequence[Sequence[Tree]]) -> float:
     """The cost of rows, in places. A place that sees _ATTENTION others costs twice what it costs alone."""
-    length = max(sum(map(len, row)) for row in rows)
-    return len(rows) * length * (1 + length / _ATTENTION)
+    return _places(rows) * (1 + _places(rows) / len(rows) / _ATTENTION)
 
 
 def _first_fit(trees: Sequence[Tree], width: int) -> list[list[Tree]]:
@@ -222,13 +237,23 @@ def _first_fit(trees: Sequence[Tree], width: int) -> list[list[Tree]]:
 def micro_batches(trees: Sequence[Tree], budget: int) -> Iterator[list[Tree]]:
     """Trees in groups whose packed rows (rows times the longest row) stay within ``budget`` places; a tree that alone
     is larger is a group of its own. Largest first, so that alike sizes meet."""
-    group: list[Tree] = []
-    for tree in sorted(trees, key=len, reverse=True):
-        if group:
-            rows = pack_rows([*group, tree])
-            if len(rows) * max(sum(map(len, row)) for row in rows) > budget:
-                yield group
-                group = []
-        group.append(tree)
-    if group:
-        yield group
+    waiting = sorted(trees, key=len, reverse=True)
+    while waiting:
+        # One row each is within the budget for so many; more than fill it could not be for any packing.
+        least = max(1, min(len(waiting), budget // len(waiting[0])))
+        most, total = least, sum(map(len, waiting[:least]))
+        while most < len(waiting) and total + len(waiting[most]) <= budget:
+            total += len(waiting[most])
+            most += 1
+        while least < most:
+            middle = (least + most + 1) // 2
+            if _places(pack_rows(waiting[:middle])) <= budget:
+                least = middle
+            else:
+                most = middle - 1
+        yield waiting[:least]
+        waiting = waiting[least:]
+
+
+def _places(rows: Sequence[Sequence[Tree]]) -> int:
+    return len(rows) * max(sum(map(len, row)) for row in rows)

@@ -1,0 +1,96 @@
+"""Pieces of text as tokens: what stands in the middle of a prompt is tokenized as what stands in the middle."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_ANCHORS = ("\n", "|", ":", "0")
+
+
+class Pieces:
+    """One tokenizer, piece by piece.
+
+    Tokenizers of the SentencePiece kind put a space before whatever they are given. A piece inside a prompt is
+    therefore tokenized behind an anchor (a line break, say), which takes that space and is cut off again, so that the
+    tokens of all pieces together read as the pieces' text.
+
+    Words of a corpus never become control tokens: "<|im_end|>" in an utterance stays text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[tuple[str, bool, bool], tuple[int, ...]] = {}
+        self._anchors = self._find_anchors()
+        special = [str(s) for s in tokenizer.all_special_tokens]
+        self._special = tuple(special)
+        # Control tokens that the tokenizer does not hold for special: added tokens that its chat template writes.
+        template = str(getattr(tokenizer, "chat_template", None) or "")
+        added = tokenizer.get_added_vocab()
+        self._controls = tuple(t for t in added if t.strip() and len(t) > 1 and t not in special and t in template)
+        # Older tokenizers of the kind put their space behind every control token too, newer ones at the start alone.
+        self._space_behind_control = bool(
+            self._anchors and special and self._raw(special[0] + "a", True)[1:] == self._raw("a", True)
+        )
+
+    def words(self, text: str, behind: str | None = "") -> tuple[int, ...]:
+        """The tokens of words that stand behind a frame, other words or a slot (empty), or at the start (``None``)."""
+        inside = behind is not None and not (self._space_behind_control and self._ends_in_control(behind))
+        return self._tokens(text, False, inside)
+
+    def frame(self, text: str, start: bool = False) -> tuple[int, ...]:
+        """The tokens of what a chat template wrote: control tokens in it are control tokens."""
+        return self._tokens(text, True, not start)
+
+    def _tokens(self, text: str, control: bool, inside: bool) -> tuple[int, ...]:
+        if not text:
+            return ()
+        key = (text, control, inside)
+        if key not in self._known:
+            found: list[int] = []
+            for part in [text] if control else self._cut_controls(text):
+                found.extend(self._inside(part, control) if inside or found else self._raw(part, control))
+            self._known[key] = tuple(found)
+        return self._known[key]
+
+    def _raw(self, text: str, control: bool) -> tuple[int, ...]:
+        ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+        return tuple(int(i) for i in ids)
+
+    def _inside(self, text: str, control: bool) -> tuple[int, ...]:
+        for anchor, ids in self._anchors:
+            found = self._raw(anchor + text, control)
+            if found[: len(ids)] == ids:  # else the anchor melted with the text: the next one may not
+                return found[len(ids) :]
+        return self._raw(text, control)
+
+    def _find_anchors(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Texts that can stand before a piece and be cut off again; none for a tokenizer that adds no space."""
+        alone = self._raw("a", False)
+        found = []
+        for anchor in _ANCHORS:
+            ids, both = self._raw(anchor, False), self._raw(anchor + "a", False)
+            if both[: len(ids)] != ids:
+                continue
+            if both[len(ids) :] == alone and len(ids):
+                return ()
+            if len(ids):
+                found.append((anchor, ids))
+        return tuple(found)
+
+    def _ends_in_control(self, text: str) -> bool:
+        return any(text.endswith(token) for token in (*self._special, *self._controls))
+
+    def _cut_controls(self, text: str) -> list[str]:
+        """The text, cut within every control token that it spells, so that none is recognised."""
+        cuts = set()
+        for token in self._controls:
+            at = text.find(token)
+            while at >= 0:
+                cuts.add(at + 1)
+                at = text.find(token, at + 1)
+        edges = [0, *sorted(cuts), len(text)]
+        return [text[a:b] for a, b in itertools.pairwise(edges)]

@@ -1,0 +1,119 @@
+"""The prompt tree: every prompt and every answer is in it, whole, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merc.errors import MercError
+from merc.prompting import (
+    AnswerPath,
+    EncodedPrompt,
+    Item,
+    Tree,
+    check_depth,
+    grow,
+    grow_apart,
+    grow_within,
+    micro_batches,
+    pack_rows,
+)
+from tests.prompting.strategies import talks
+
+
+def path(tree: Tree, node: int) -> tuple[Item, ...]:
+    """What a node sees: its ancestors by ``end``, and itself."""
+    return tuple(tree.items[j] for j in range(node + 1) if tree.end[j] > node)
+
+
+def held(trees: list[Tree]) -> Counter[tuple[str, tuple[Item, ...], AnswerPath]]:
+    """(target, context, answer) of every path, read off the trees' nodes."""
+    found: Counter[tuple[str, tuple[Item, ...], AnswerPath]] = Counter()
+    for tree in trees:
+        for index, answer, nodes in tree.paths:
+            assert len(nodes) == max(1, len(answer.tokens))
+            context = path(tree, nodes[0])
+            for step, node in enumerate(nodes):
+                assert path(tree, node) == context + answer.tokens[:step]
+                assert tree.depth[node] == len(context) + step - 1
+            found[tree.prompts[index].target, context, answer] += 1
+    return found
+
+
+def wanted(prompts: list[EncodedPrompt]) -> Counter[tuple[str, tuple[Item, ...], AnswerPath]]:
+    return Counter((p.target, p.context, a) for p in prompts for a in p.answers or (AnswerPath(()),))
+
+
+@settings(max_examples=80, deadline=None)
+@given(talks())
+def test_a_tree_holds_every_answer_of_every_prompt(prompts: list[EncodedPrompt]) -> None:
+    tree = grow(prompts)
+    assert tree.prompts == tuple(prompts)
+    assert held([tree]) == wanted(prompts)
+    # A prefix is there once: nothing is computed twice.
+    assert len({path(tree, i) for i in range(len(tree))}) == len(tree)
+
+
+@settings(max_examples=80, deadline=None)
+@given(talks(most=8), st.integers(1, 40))
+def test_trees_within_a_budget_drop_and_cut_nothing(prompts: list[EncodedPrompt], budget: int) -> None:
+    trees = grow_within(prompts, budget)
+    assert held(trees) == wanted(prompts)
+    assert [p for tree in trees for p in tree.prompts] == prompts
+    for tree, after in zip(trees, [*trees[1:], None], strict=True):
+        assert len(tree) <= budget or len(tree.prompts) == 1
+        if after is not None:  # a tree ends only where the next prompt has no room
+            assert len(grow([*tree.prompts, after.prompts[0]])) > budget
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(talks(most=3), min_size=1, max_size=8), st.integers(1, 120))
+def test_micro_batches_hold_every_tree_within_the_budget(conversations: list[list[EncodedPrompt]], budget: int) -> None:
+    trees = [grow(prompts) for prompts in conversations]
+    groups = list(micro_batches(trees, budget))
+    assert Counter(id(t) for g in groups for t in g) == Counter(map(id, trees))
+    for group in groups:
+        rows = pack_rows(group)
+        assert Counter(id(t) for r in rows for t in r) == Counter(map(id, group))
+        places = len(rows) * max(sum(map(len, r)) for r in rows)
+        assert places <= budget or len(group) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(talks(most=2))
+def test_apart_every_answer_has_a_row_without_branches(prompts: list[EncodedPrompt]) -> None:
+    trees = [t for p in prompts for t in grow_apart(p)]
+    assert held(trees) == wanted(prompts)
+    for tree in trees:
+        assert tree.depth == tuple(range(len(tree)))
+        assert set(tree.end) == {len(tree)}
+
+
+def test_a_prompt_without_answers_reads_its_last_node() -> None:
+    tree = grow([EncodedPrompt("u", (1, 2, 3), ())])
+    assert tree.paths == ((0, AnswerPath(()), (2,)),)
+    assert [t.paths for t in grow_apart(EncodedPrompt("u", (1, 2, 3), ()))] == [tree.paths]
+
+
+@pytest.mark.parametrize("make", [lambda p: grow(p), lambda p: grow_within(p, 10)])
+def test_an_empty_prompt_is_an_error(make: object) -> None:
+    with pytest.raises(MercError, match="the prompt for 'u7' is empty: there is nothing to ask the model"):
+        make([EncodedPrompt("u7", (), (AnswerPath((1,)),))])  # type: ignore[operator]
+
+
+def test_prompts_longer_than_the_context_are_an_error_with_the_longest() -> None:
+    prompts = [EncodedPrompt(f"u{n}", tuple(range(1, n + 1)), (AnswerPath((1, 2)),)) for n in (3, 9, 7)]
+    check_depth(prompts, 10)
+    check_depth(prompts, None)
+    with pytest.raises(MercError) as caught:
+        check_depth(prompts, 7)
+    assert str(caught.value) == (
+        "2 prompts are longer than the model's context of 7 tokens; the longest, for utterance 'u9', has 10. Nothing "
+        "is cut: give the prompter a shorter `history`, fewer demonstrations or media tokens, or use a model with a "
+        "longer context"
+    )
+    with pytest.raises(MercError, match=r"^1 prompt is longer than the model's context of 9 tokens; the longest"):
+        check_depth(prompts, 9)
