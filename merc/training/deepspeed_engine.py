@@ -23,7 +23,7 @@ from merc.model.build import pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_trained_state, trained_state
 from merc.training.deepspeed_start import check_installed, start_deepspeed
-from merc.training.engine import Engine, ParameterGroup, autocast, touch
+from merc.training.engine import Engine, ParameterGroup, autocast, touch, written_by
 from merc.training.loss_scale import LossScale
 from merc.training.processes import Processes
 
@@ -67,31 +67,24 @@ class DeepSpeedEngine(Engine):
         if any(p.dtype != torch.float32 for p in learning):
             raise RuntimeError("what learns is to be held in float32")
         adam = torch.optim.AdamW([{k: v for k, v in g.items() if k != "l2"} for g in groups])
-        config = self._config(sum(p.numel() for p in learning), any(True for _ in model.media.parameters()))
+        config = self._config(sum(p.numel() for p in learning))
         with contextlib.redirect_stdout(sys.stderr):
             self._ds = deepspeed.initialize(model=_Pass(model, precision), optimizer=adam, config=config)[0]
         if self.zero == 3:
-            for parameter in model.media.parameters():
-                parameter.ds_persist = True  # type: ignore[attr-defined]
-        self._hold_media()
+            self._unhook_media()
 
-    def _config(self, learning: int, media: bool) -> dict[str, Any]:
-        zero: dict[str, Any] = {
-            "stage": self.zero,
-            "overlap_comm": False,
-            # One bucket for all, if it is not large: no memory is set aside for gradients that there are not.
-            "reduce_bucket_size": min(max(learning, 1), 200_000_000),
-        }
-        if self.zero == 3 and media:
-            # Which modules run differs by process where passes differ in media, and so would what is fetched ahead.
-            zero |= {"stage3_prefetch_bucket_size": 0, "stage3_max_reuse_distance": 0}
+    def _config(self, learning: int) -> dict[str, Any]:
         return {
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": 1,
             "gradient_clipping": 0.0,
             "steps_per_print": 2**31,
             "zero_allow_untested_optimizer": True,
-            "zero_optimization": zero,
+            "zero_optimization": {
+                "stage": self.zero,
+                # No memory is set aside for gradients that there are not.
+                "reduce_bucket_size": min(learning, 200_000_000),
+            },
         }
 
     def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
@@ -187,23 +180,14 @@ class DeepSpeedEngine(Engine):
 
     def _check(self, folder: Path) -> dict[str, Any]:
         path = folder / "deepspeed.json"
-        again = "or start a new run directory (--run-dir)"
-        if not path.exists():
-            raise MercError(
-                f"{folder} was written by engine torch, which engine deepspeed can't go on from; "
-                f"resume without a launcher and with engine.name=torch, {again}"
-            )
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if (found["zero"], found["world"]) != (self.zero, self.world):
-            count = found["world"]
-            launch = f"torchrun --nproc-per-node {count} -m merc" if count > 1 else "merc"
-            raise MercError(
-                f"{folder} was written with ZeRO {found['zero']} in {_processes(count)}, and this is ZeRO {self.zero} "
-                f"in {_processes(self.world)}: the optimizer's state is shared out otherwise. Resume with: "
-                f"{launch} run RECIPE engine.name=deepspeed engine.zero={found['zero']} --resume; {again}"
-            )
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if (found.get("zero"), found.get("world")) != (self.zero, self.world):
+            raise MercError(f"{folder} {written_by(folder)}")
         if self.first and found["shares"] != self._layout()["shares"]:
-            raise MercError(f"{folder} does not fit the recipe's model; {again}")
+            raise MercError(
+                f"{folder} does not fit the recipe's model: other parts learn. Resume with the recipe that the run was "
+                "started with, or start again in a new run directory (--run-dir)"
+            )
         return found
 
     def _shares(self) -> list[Tensor]:
@@ -275,9 +259,19 @@ class DeepSpeedEngine(Engine):
         )
         return found
 
+    def _unhook_media(self) -> None:
+        """Keep ZeRO-3 from fetching connectors and fusers when they are used: a process whose pass has no media would
+        not take part. They are whole in every process in place of that."""
+        assert self.model is not None
+        hooks = [h for m in self.model.media.modules() for h in (m._forward_hooks, m._forward_pre_hooks)]
+        offload = self._ds.optimizer.parameter_offload
+        for handle in (*offload.forward_hooks, *offload.backward_hooks):
+            if any(handle.hooks_dict_ref() is known for known in hooks):
+                handle.remove()
+        self._hold_media()
+
     def _hold_media(self) -> None:
-        """Under ZeRO-3, have the connectors and fusers whole in every process: fetching them when they are used would
-        leave a process waiting whose pass has no media."""
+        """Under ZeRO-3, make the connectors and fusers whole again after what has shared them out."""
         if self.zero == 3 and self.model is not None:
             from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
 
@@ -330,7 +324,3 @@ class _Pass(nn.Module):
         nothing = touch(self.model)
         with autocast(self.model.device.type, self.precision, self.model):
             return self.model.log_probabilities(batch, draw) + nothing
-
-
-def _processes(count: int) -> str:
-    return "1 process" if count == 1 else f"{count} processes"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import io
 import logging
 import os
 import shutil
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def start_deepspeed(kind: str) -> Any:
         if accelerator.get_accelerator().device_name() != kind:  # something imported it before
             found = importlib.import_module(f"deepspeed.accelerator.{kind}_accelerator")
             accelerator.set_accelerator(getattr(found, f"{kind.upper()}_Accelerator")())
-    with contextlib.redirect_stdout(None):
+    with contextlib.redirect_stdout(io.StringIO()):
         try:
             deepspeed.init_distributed(accelerator.get_accelerator().communication_backend_name(), verbose=False)
         except (RuntimeError, OSError, ImportError) as error:
@@ -52,6 +54,8 @@ def start_deepspeed(kind: str) -> Any:
                 f"engine deepspeed could not start: {first}. On a CPU it compiles a part of itself, which needs ninja "
                 "and a C++ compiler; see docs/training.md, or set engine.name=torch"
             ) from error
+    # DeepSpeed calls them at every step; which of torch's names it uses is no matter of the user's.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
     return deepspeed
 
 

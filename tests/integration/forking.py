@@ -35,7 +35,7 @@ class Forks:
     """A process that forks ``merc`` on demand, with a folder of plugins on its path."""
 
     def __init__(self, site: Path, cache: Path) -> None:
-        environment = {
+        self.environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
             "MERC_CACHE": str(cache),
@@ -47,7 +47,7 @@ class Forks:
         }
         command = [sys.executable, "-m", "tests.integration.forking"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, cwd=ROOT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment, text=True, cwd=ROOT
         )
 
     def __call__(

@@ -1,0 +1,126 @@
+"""Whole runs in two processes under ``torchrun``: the numbers of one process, stopped and resumed, and mistakes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.integration.comparing import files_of, log_of, same_numbers
+from tests.integration.conftest import lay_out
+from tests.integration.forking import Forks
+
+pytest.importorskip("deepspeed")
+pytestmark = pytest.mark.slow
+
+STILL = ("backbone.tuning.dropout=0", "connectors.words.dropout=0")
+"""Dropout is drawn anew in each process, so runs that shall be alike in one and in two do without."""
+
+
+def start(merc: Forks, cwd: Path, *argv: str, count: int = 2) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    return subprocess.Popen(
+        [*command, "-m", "merc", *argv],
+        cwd=cwd, env=merc.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=600)
+    return process.returncode, out, err
+
+
+def run(zero: int, *more: str, folder: str = "run") -> tuple[str, ...]:
+    return ("run", "media.yaml", "engine.name=deepspeed", f"engine.zero={zero}", "--run-dir", folder, *more)
+
+
+def rows(run_folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_folder / "predictions.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def alone(merc: Forks, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two stages in one process of engine torch, without dropout."""
+    folder = lay_out(parts, tmp_path_factory.mktemp("alone"))
+    ended = merc(folder, "run", "media.yaml", *STILL, "--run-dir", "run")
+    assert ended.code == 0, ended.err
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def shared(merc: Forks, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two stages in two processes with ZeRO 2 and dropout, undisturbed."""
+    folder = lay_out(parts, tmp_path_factory.mktemp("shared"))
+    code, _, err = finish(start(merc, folder, *run(2)))
+    assert code == 0, err
+    return folder / "run"
+
+
+@pytest.mark.parametrize("zero", [1, 3])
+def test_two_processes_learn_what_one_learns(merc: Forks, work: Path, alone: Path, zero: int) -> None:
+    code, out, err = finish(start(merc, work, *run(zero, *STILL)))
+    assert code == 0, err
+    assert out.count("report: ") == 1 and "DeepSpeed" not in out
+    for event, fields in (("step", ("loss", "grad_norm", "lr")), ("dev", ("epoch",))):
+        one, two = log_of(alone, event), log_of(work / "run", event)
+        assert len(one) == len(two) > 3
+        for mine, other in zip(one, two, strict=True):
+            for field in fields:
+                assert other[field] == pytest.approx(mine[field], rel=2e-3), (event, mine["step"], field)
+    for file in alone.rglob("*.safetensors"):
+        mine, other = load_file(file), load_file(work / "run" / file.relative_to(alone))
+        assert mine.keys() == other.keys()
+        for name, value in mine.items():
+            assert other[name].shape == value.shape
+            assert (other[name] - value).abs().max() < 2e-3, f"{file}: {name}"
+    for mine, other in zip(rows(alone), rows(work / "run"), strict=True):
+        assert mine["id"] == other["id"]
+        assert other["probabilities"] == pytest.approx(mine["probabilities"], abs=2e-3)
+    assert files_of(alone) == files_of(work / "run")
+
+
+def test_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> None:
+    process = start(merc, work, *run(2))
+    log = work / "run" / "log.jsonl"
+    while not (log.exists() and '"event": "step", "stage": "merc", "step": 2,' in log.read_text()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = finish(process)
+    assert code != 0
+    assert err.count("stopped in stage 'merc' at step ") == 1 and "--resume goes on" in err
+    checkpoints = list((work / "run" / "stages" / "merc").glob("checkpoint-*"))
+    assert len(checkpoints) == 1
+    shares = {"optimizer-0000.safetensors", "optimizer-0001.safetensors"}
+    assert {p.name for p in checkpoints[0].iterdir()} == {
+        *shares,
+        "deepspeed.json",
+        "model.safetensors",
+        "progress.json",
+    }
+    what_to_do = "torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed engine.zero=2 --resume"
+    for other in (run(2, "--resume"), ("run", "media.yaml", "--run-dir", "run", "--resume")):
+        ended = merc(work, *other)  # one process; then engine torch as well
+        assert ended.code == 2
+        assert what_to_do in ended.err and "Traceback" not in ended.err
+    code, _, err = finish(start(merc, work, *run(2, "--resume")))
+    assert code == 0, err
+    same_numbers(shared, work / "run")
+
+
+def test_a_mistake_ends_all_and_is_told_once(merc: Forks, shared: Path) -> None:
+    for mistake, sentence in (
+        (run(2), "already holds a finished run"),  # only the first process looks
+        (run(2, "corpus.path=absent.jsonl", folder="other"), "absent.jsonl"),  # all processes look
+    ):
+        code, out, err = finish(start(merc, shared.parent, *mistake))
+        assert code != 0
+        assert err.count("error: ") == 1 and sentence in err, err
+        assert "DistBackendError" not in err and out == ""

@@ -1,0 +1,181 @@
+"""A program for ``torchrun``: trains tiny models with an engine and writes down what came of it.
+
+Its passes differ in media (faces, voices, none), so that processes which share a step use different connectors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from merc.builtin.connectors import Linear, Mlp
+from merc.components import FeatureSpec
+from merc.model.batch import TreeBatch, make_batch
+from merc.model.emotion_model import EmotionModel
+from merc.model.media_tokens import MediaTokens
+from merc.model.tuning import apply_tuning, select_trainable
+from merc.prompting import AnswerPath, EncodedPrompt
+from merc.recipe import Engine as EngineChoice
+from merc.recipe.schema import Tuning
+from merc.training.engine import Engine
+from merc.training.engines import make_engine
+from merc.training.losses import prompt_losses
+from merc.training.settings import Settings
+from merc.training.update import parameter_groups
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training. ``parts`` are what learns, as in a stage's ``trainable``; several: one stage behind the other."""
+
+    name: str
+    engine: str = "deepspeed"
+    zero: int = 1
+    tuning: str = "lora"
+    dtype: str = "float32"
+    precision: str = "model"
+    l2: float = 0.0
+    max_norm: float | None = 0.5
+    parts: tuple[str, ...] = ("*",)
+    checkpointing: bool = False
+
+
+def model_of(case: Case) -> EmotionModel:
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.2,
+    )  # fmt: skip
+    backbone = LlamaForCausalLM(config).to(getattr(torch, case.dtype))
+    llm = apply_tuning(backbone, Tuning(name=case.tuning, r=4, alpha=8))  # type: ignore[arg-type]
+    media = MediaTokens(
+        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Mlp(width=5)}, {}, 32
+    )
+    table = {(s, u): torch.randn(3, dim).numpy() for s, dim in (("face", 6), ("voice", 4)) for u in ("u0", "u1", "v0")}
+    media.source = lambda stream, utterance, draw: table[stream, utterance]
+    model = EmotionModel(llm, None, media, case.tuning == "full")
+    model.settle()
+    return model
+
+
+def batches_of(model: EmotionModel) -> list[TreeBatch]:
+    media = [("face", "u0"), ("voice", "u1"), None, ("face", "v0"), ("voice", "v0"), None, ("face", "u1")]
+    batches = []
+    for number, slot in enumerate(media):
+        shown = [(*slot, i) for i in range(3)] if slot else []
+        head = (1, *shown, 2 + number, 3)
+        prompts = [
+            EncodedPrompt(f"{number}a", head, (AnswerPath((7, 8), 0, 0, True),)),
+            EncodedPrompt(f"{number}b", (*head, 5, 9 + number), (AnswerPath((11,), 1, 0, True),)),
+        ]
+        batches.append(make_batch(*model.trees([prompts], 64)[0]))
+    return batches
+
+
+def train(case: Case, engine: Engine, model: EmotionModel, steps: int, first: int = 0) -> list[dict[str, float]]:
+    """Steps of three or four passes each, as the training loop shares them out."""
+    all_batches = batches_of(model)
+    model.train()
+    rows = []
+    for step in range(first, first + steps):
+        batches = all_batches[:3] if step % 2 else all_batches[3:]
+        mine = batches[engine.rank :: engine.world]
+        passes = math.ceil(len(batches) / engine.world)
+        total = 0.0
+        for index in range(passes):
+            counts = index < len(mine)
+            batch = mine[index] if counts else batches[0]
+            loss = prompt_losses(engine.log_probabilities(batch, 0), batch, "answer", 2).sum() / 8
+            total += float(loss.detach()) if counts else 0.0
+            engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
+        norm = engine.step(1 / (step + 1), case.max_norm)
+        rows.append({"loss": engine.sums([total])[0], "norm": norm})
+    return rows
+
+
+def scores(engine: Engine, model: EmotionModel) -> list[list[float]]:
+    """What an evaluation of the prepared model gives, the passes shared out."""
+    model.eval()
+    found: list[Any] = []
+    batches = batches_of(model)
+    with torch.no_grad():
+        for index in range(math.ceil(len(batches) / engine.world)):
+            at = index * engine.world + engine.rank
+            values = model.log_probabilities(batches[at if at < len(batches) else 0])
+            if at < len(batches):
+                found.append([at, values.tolist()])
+    return [values for _, values in sorted(engine.collect(found))]
+
+
+def prepare(case: Case, engine: Engine, model: EmotionModel, part: str) -> None:
+    select_trainable(model, (part,))
+    settings = Settings(lr=0.05, connector_lr=0.01, weight_decay=0.1, l2=case.l2)
+    engine.prepare(model, parameter_groups(model, settings), case.precision)
+
+
+def run(case: Case, engine: Engine, out: Path) -> None:
+    model = model_of(case)
+    if case.checkpointing:
+        model.base.gradient_checkpointing_enable({"use_reentrant": False})
+    rows = []
+    for part in case.parts:
+        prepare(case, engine, model, part)
+        rows += train(case, engine, model, 4)
+    state, found = engine.state(), scores(engine, model)
+    if engine.first:
+        folder = out / case.name
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(state, folder / "state.safetensors")
+        (folder / "found.json").write_text(json.dumps({"rows": rows, "scores": found}))
+
+
+def resume(case: Case, engine: Engine, out: Path) -> None:
+    """Four steps; then two, a checkpoint, two that are forgotten, and the checkpoint's two in a new model."""
+    model = model_of(case)
+    prepare(case, engine, model, "*")
+    train(case, engine, model, 2)
+    folder = out / case.name / "checkpoint"
+    if engine.first:
+        folder.mkdir(parents=True)
+    engine.barrier()
+    engine.save(folder)
+    engine.barrier()
+    rows = train(case, engine, model, 2, first=2)
+    before = engine.state()
+    model = model_of(case)
+    prepare(case, engine, model, "*")
+    train(case, engine, model, 1)
+    engine.load(folder)
+    again = train(case, engine, model, 2, first=2)
+    after = engine.state()
+    if engine.first:
+        same = all(torch.equal(before[name], after[name]) for name in before)
+        (out / case.name / "resumed.json").write_text(
+            json.dumps({"rows": rows, "again": again, "same": same and before.keys() == after.keys()})
+        )
+
+
+def main() -> None:
+    out, cases, resumed = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+    for what, given in ((run, cases), (resume, resumed)):
+        for fields in given:
+            case = Case(**{**fields, "parts": tuple(fields["parts"])})
+            print(f"{what.__name__} {case.name}", flush=True)
+            choice = EngineChoice(name=case.engine, device="cpu", zero=case.zero)  # type: ignore[arg-type]
+            what(case, make_engine(choice), out)
+
+
+def arguments(out: Path, cases: list[Case], resumed: list[Case]) -> list[str]:
+    return [str(out), json.dumps([asdict(c) for c in cases]), json.dumps([asdict(c) for c in resumed])]
+
+
+if __name__ == "__main__":
+    main()
