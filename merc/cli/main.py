@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from merc import __version__
 from merc.cli.launched import speaks, stand_back
+from merc.cli.quiet import quiet_libraries
 from merc.errors import MercError, did_you_mean
 from merc.files import is_disk_full
 
@@ -132,4 +133,5 @@ def options(
 
 def main() -> None:
     """Run the program."""
+    quiet_libraries()
     app()

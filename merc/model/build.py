@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from merc.components import Backbone, Connector, Encoder, Fuser
@@ -15,14 +17,39 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_device(name: str) -> str:
-    """``auto`` is the GPU when there is one."""
-    if name != "auto":
+    """``auto`` is the GPU when there is one. Each of a launcher's processes has the GPU of its number on the machine;
+    raises MercError for a device that is not there, and where there are more processes than GPUs."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    _check_device(name)
+    number = os.environ.get("LOCAL_RANK")
+    if name != "cuda" or number is None:
         return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if int(number) >= torch.cuda.device_count():
+        raise MercError(
+            f"process {int(number) + 1} on this machine has no GPU: there are {torch.cuda.device_count()}; start as "
+            "many processes as there are GPUs, or set engine.device=cpu"
+        )
+    return f"cuda:{number}"
+
+
+def _check_device(name: str) -> None:
+    """Raise MercError for a device that this machine does not have."""
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise MercError("engine.device=mps: torch finds no such device here; set engine.device=cpu, or auto")
+    if not name.startswith("cuda"):
+        return
+    if not torch.cuda.is_available():
+        why = "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no GPU and driver"
+        raise MercError(f"engine.device={name}: {why}; set engine.device=cpu, or auto for whatever there is")
+    count = torch.cuda.device_count()
+    if int(name.partition(":")[2] or 0) >= count:
+        raise MercError(f"engine.device={name}: there are {count} GPUs, numbered from 0; set engine.device=cuda:0")
 
 
 def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     """The recipe's model with its weights, new parameters drawn from ``seed``."""
+    _hide_bars()
     backbone = _backbone(recipe)
     llm = backbone.load(device)
     llm.config.use_cache = False
@@ -32,6 +59,17 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     model.media.to(device)
     model.settle()
     return model
+
+
+def _hide_bars() -> None:
+    """Hide transformers' bars of a model's files, which would break into merc's own; downloads keep theirs."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils.logging import disable_progress_bar
+
+    downloads = not are_progress_bars_disabled()
+    disable_progress_bar()
+    if downloads:
+        enable_progress_bars()
 
 
 def build_meta(recipe: Recipe) -> EmotionModel:

@@ -75,6 +75,9 @@ def test_what_libraries_print_is_not_among_the_results(senses: Path, trained: Pa
     rows = [json.loads(line) for line in done.stdout.decode("utf-8").strip("\n").split("\n")]
     assert [row["id"] for row in rows] == ["é\u2028", "test0_u1"]
     assert b"a library says hello" in done.stderr and b"so does its C code" in done.stderr
+    # Nor do libraries say what nobody can do anything about.
+    for noise in (b"Warning", b"Setting accelerator", b"Loading weights"):
+        assert noise not in done.stderr
 
 
 def test_output_file(program: Forks, trained: Path, senses: Path, tmp_path: Path):
