@@ -62,7 +62,9 @@ def locate(name: str, beside: Path | None = None) -> Place:
         hint = f" Did you mean '{short(inside)}'?" if inside.is_file() else ""
         raise MercError(f"{name!r} is a folder, not a recipe.{hint}")
     beside_it = [str(Path(name).parent / file.name) for file in path.parent.glob("*") if file.suffix in SUFFIXES]
-    hint = did_you_mean(name, beside_it) or did_you_mean(name.removesuffix(".yaml").removesuffix(".yml"), shipped)
+    bare = name.removesuffix(".yaml").removesuffix(".yml")
+    hint = did_you_mean(bare, [bare] if bare in shipped else []) or did_you_mean(name, beside_it)
+    hint = hint or did_you_mean(bare, shipped)
     listed = f" The shipped recipes are: {', '.join(shipped)}" if shipped else ""
     raise MercError(f"no recipe {name!r}: there is no such file, and no shipped recipe of that name.{hint}{listed}")
 

@@ -50,13 +50,15 @@ def test_a_checkpoint_of_another_engine(backbone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-00000002"
     folder.mkdir()
     (folder / "progress.json").write_text('{"step": 2}')
+    (folder / "deepspeed.json").write_text('{"zero": 2, "world": 2}')
     model, engine = model_of(backbone), TorchEngine()
     engine.prepare(model, parameter_groups(model, SETTINGS), "model")
     with pytest.raises(MercError) as error:
         load_checkpoint(tmp_path, engine)
     assert str(error.value) == (
-        f"{folder} was not written by engine torch in one process; resume with the engine and the number of "
-        "processes that the run was started with, or start a new run directory"
+        f"{folder} was written by engine deepspeed with ZeRO 2 in 2 processes, which alone can go on from it. "
+        "Resume with: torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed engine.zero=2 --resume "
+        "(RECIPE and what else was said as before), or start again in a new run directory (--run-dir)"
     )
 
 
