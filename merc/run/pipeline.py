@@ -154,17 +154,21 @@ class _Run:
 
     def _check_prompts(self, model: EmotionModel, data: Data) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""
-        asked: list[tuple[Prompter, Sequence[Conversation], bool]] = []
-        for stage in self.recipe.stages:
+        asked: list[tuple[str, Prompter, Sequence[Conversation], bool]] = []
+        for number, stage in enumerate(self.recipe.stages):
             assert isinstance(stage.prompter.component, Prompter)
             if not self.directory.is_done(stage.id):
                 split = data.split(stage.data.split)[: stage.data.limit]
-                asked.append((stage.prompter.component, split, True))
+                asked.append((f"stages.{number}.prompter", stage.prompter.component, split, True))
         if self.recipe.evaluate is not None:
-            asked += [(last_prompter(self.recipe), data.split(split), False) for split in self.how.splits]
+            for name in self.how.splits:
+                asked.append((f"evaluate, split {name}", last_prompter(self.recipe), data.split(name), False))
         with self.reporter.task("prompts") as progress:
-            for number, (prompter, conversations, labelled_only) in enumerate(asked, start=1):
-                check_prompts(model, prompter, queries(conversations, data.labels, labelled_only))
+            for number, (where, prompter, conversations, labelled_only) in enumerate(asked, start=1):
+                try:
+                    check_prompts(model, prompter, queries(conversations, data.labels, labelled_only))
+                except MercError as error:
+                    raise MercError(f"{where}: {error}") from None
                 progress(number / len(asked), "")
 
     def _predict(

@@ -107,11 +107,11 @@ CASES = {
     ),
     "no label anywhere": Case("no labels are known", change=unlabelled),
     "a prompt longer than the context": Case(
-        "longer than the model's context of 512 tokens; the longest, for utterance ",
+        "stages.0.prompter: 6 prompts are longer than the model's context of 512 tokens; the longest, for utterance ",
         ("stages.0.prompter.question=" + "so " * 600,),
     ),
     "an evaluation prompt longer than the context": Case(
-        "longer than the model's context of 512 tokens",
+        "evaluate, split dev: 2 prompts are longer than the model's context of 512 tokens",
         ("evaluate.prompter={name: conversation, question: " + "so " * 600 + "}",),
     ),
     "a model that is not there": Case("backbone.path: there is no folder /no/model", ("backbone.path=/no/model",)),
