@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
@@ -14,11 +15,39 @@ THREADS = int(os.environ.get("MERC_BENCH_THREADS", "2"))
 _LINES: list[str] = []
 
 
+@dataclass
+class Times:
+    """What each round of one way took: seconds on the clock, and of CPU in all threads."""
+
+    elapsed: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def measure(self, way: Callable[[], Any]) -> Any:
+        """Run a way once and give its result."""
+        clock, used = time.perf_counter(), time.process_time()
+        result = way()
+        self.elapsed.append(time.perf_counter() - clock)
+        self.cpu.append(time.process_time() - used)
+        return result
+
+    def over(self, other: Times) -> tuple[float, float]:
+        """The median ratio of these times to another way's, round by round: on the clock, and of CPU."""
+        pairs = ((self.elapsed, other.elapsed), (self.cpu, other.cpu))
+        clock, cpu = (statistics.median(a / b for a, b in zip(*pair, strict=True)) for pair in pairs)
+        return clock, cpu
+
+    def text(self, count: int, unit: str) -> str:
+        """Median and least time, and how much was done in a second."""
+        middle = statistics.median(self.elapsed)
+        return f"median {middle:.2f} s, least {min(self.elapsed):.2f} s, {count / middle:.1f} {unit}/s"
+
+
 class Compare:
     """Measures merc's way with the benchmark, and plain ways in turn with it: A B C, A B C, ...
 
-    ``target`` is merc's way; before each of its rounds every plain way runs once. The median over the rounds of plain
-    time through merc's time is the ratio. It is kept with all times in ``extra_info``, and printed.
+    Before each round of merc's way every plain way runs once. The ratio is the median over the rounds of a plain way's
+    time to merc's time in the same round. It is kept with all times in ``extra_info``, and printed at the end, with
+    the ratio of CPU time beside it, which other programs disturb less.
     """
 
     def __init__(self, benchmark: Any, title: str) -> None:
@@ -27,52 +56,40 @@ class Compare:
 
     def __call__(
         self,
-        target: Callable[[], Any],
+        merc: Callable[[], Any],
         plain: Mapping[str, Callable[[], Any]],
         rounds: int,
         check: Callable[[str, Any, Any], None],
-        per_second: tuple[int, str] | None = None,
-        goals: Mapping[str, float] | None = None,
-    ) -> dict[str, float]:
-        """The ratios by plain way. ``check`` is given a plain way's name, its result and merc's, every round."""
-        took: dict[str, list[float]] = {name: [] for name in plain}
-        mine: list[float] = []
+        count: int,
+        unit: str,
+        goals: Mapping[str, float],
+    ) -> None:
+        """``check`` is given a plain way's name, its result and merc's, every round, and raises if they differ.
+        ``count`` is how many of ``unit`` each way does; ``goals`` are the ratios to reach, by plain way."""
+        took = {name: Times() for name in plain}
+        mine = Times()
         got: dict[str, Any] = {}
 
         def others() -> None:
             for name, way in plain.items():
-                began = time.perf_counter()
-                got[name] = way()
-                took[name].append(time.perf_counter() - began)
+                got[name] = took[name].measure(way)
 
         def once() -> None:
-            began = time.perf_counter()
-            got[""] = target()
-            mine.append(time.perf_counter() - began)
-            for name in plain:
-                check(name, got[name], got[""])
+            result = mine.measure(merc)
+            for name, other in got.items():
+                check(name, other, result)
 
-        target()  # the first pass allocates
+        merc()  # the first pass allocates
         self.benchmark.pedantic(once, setup=others, rounds=rounds)
-        ratios = {}
         info = self.benchmark.extra_info
-        info["seconds"] = mine
+        info["merc"] = asdict(mine)
         for name, times in took.items():
-            ratios[name] = statistics.median(a / b for a, b in zip(times, mine, strict=True))
-            info[name] = {"seconds": times, "ratio": ratios[name]}
-            goal = (goals or {}).get(name)
-            _LINES.append(
-                f"{self.title}: {ratios[name]:5.1f} times {name}"
-                f"{f' (to reach: {goal:g})' if goal else ''}; {_spread(times, per_second)} against "
-                f"{_spread(mine, per_second)}"
-            )
-        return ratios
-
-
-def _spread(times: list[float], per_second: tuple[int, str] | None) -> str:
-    middle, least = statistics.median(times), min(times)
-    speed = f", {per_second[0] / middle:.1f} {per_second[1]}/s" if per_second else ""
-    return f"median {middle:.2f} s, least {least:.2f} s{speed}"
+            clock, cpu = times.over(mine)
+            info[name] = {**asdict(times), "ratio": clock, "cpu_ratio": cpu}
+            goal = f"; to reach: {goals[name]:g}" if name in goals else ""
+            _LINES.append(f"{self.title}: {clock:.1f} times {name} (CPU {cpu:.1f}{goal})")
+            _LINES.append(f"    {times.text(count, unit)}")
+        _LINES.append(f"    merc: {mine.text(count, unit)}")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ answer is predicted, no answer's last token fed, the same precision.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def packed(items: Sequence[Sample], length: int, blockwise: bool) -> Iterator[Fe
             starts.append(starts[-1] + len(sample.tokens))
         inputs: dict[str, Any] = {"input_ids": tokens, "position_ids": places}
         if blockwise:
-            inputs["blocks"] = list(zip(starts, starts[1:], strict=False))
+            inputs["blocks"] = list(itertools.pairwise(starts))
         else:
             block = torch.tensor([i for i, s in enumerate(row) for _ in s.tokens])
             inputs["attention_mask"] = ((block[:, None] == block[None, :]).tril())[None, None]

@@ -52,4 +52,4 @@ def test_scoring(dtype, compare, found, say):
         torch.testing.assert_close(mine, plain, atol=1e-4 if dtype == "float32" else 5e-2, rtol=0)
 
     name = f"padded batches of {BATCH}"
-    compare(tree, {name: rows}, max(1, rounds() - 1), check, (len(prompts), "utterances"), {name: 10})
+    compare(tree, {name: rows}, max(1, rounds() - 1), check, len(prompts), "utterances", {name: 10})

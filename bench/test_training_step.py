@@ -85,7 +85,8 @@ def test_meld(bench, compare, found, say):
         ways(bench, given.prompts),
         rounds(),
         lambda name, a, b: check(name, a, b, bench.precision == "model"),
-        (len(given.prompts), "utterances"),
+        len(given.prompts),
+        "utterances",
         {"padded batches of 4": 7, "packing": 5},
     )
 
@@ -103,6 +104,7 @@ def test_fifty_utterances(bench, compare, found, say):
         plain,
         max(1, rounds() - 1),
         lambda name, a, b: check(name, a, b, False),
-        (len(given.prompts), "utterances"),
+        len(given.prompts),
+        "utterances",
         {"packing": 12},
     )

@@ -48,11 +48,11 @@ WORDS_AN_UTTERANCE = (
 punctuation. Longer ones (0.5 %) are left out."""
 
 _SPEAKERS = ("Ann", "Ben", "Cleo", "Dan", "Eve")
-_WORDS = (
-    "you know I really think that we should go there and see what it is, because nobody told me about the other one "
-    "yesterday. Well, maybe he does not like it! Could she have left the keys in the kitchen? Oh, look at this, they "
-    "want us to come over right now; so what would you say if it was your birthday and your sister forgot it?"
-).split()  # fmt: skip
+_TALK = """
+you know I really think that we should go there and see what it is, because nobody told me about the other one
+yesterday. Well, maybe he does not like it! Could she have left the keys in the kitchen? Oh, look at this, they want us
+to come over right now; so what would you say if it was your birthday and your sister forgot it?
+"""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,13 @@ def talks() -> Talks:
 
 def _made_up(count: int) -> tuple[Conversation, ...]:
     draw = random.Random(0)
+    known = _TALK.split()
     made = []
     for number, length in enumerate(draw.choices(range(1, 25), DIALOGUE_LENGTHS, k=count)):
         cast = draw.sample(_SPEAKERS, draw.choice((1, 2, 2, 2, 2, 3, 3, 4)))
         said = []
         for index, words in enumerate(draw.choices(range(1, 32), WORDS_AN_UTTERANCE, k=length)):
-            text = " ".join(draw.choice(_WORDS) for _ in range(words))
+            text = " ".join(draw.choice(known) for _ in range(words))
             said.append(
                 Utterance(
                     id=f"d{number}_u{index}", text=text, speaker=draw.choice(cast), label=draw.choice(LABELS.labels)

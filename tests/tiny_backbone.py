@@ -11,7 +11,27 @@ _WORDS = {
     "anger": ("stop", "hate", "never", "furious", "enough"),
     "sadness": ("miss", "lost", "alone", "cry", "gone"),
 }
-_FILLING = "I you we it this that is was so very the a day house friend again today about with".split()
+_FILLING = [
+    "I",
+    "you",
+    "we",
+    "it",
+    "this",
+    "that",
+    "is",
+    "was",
+    "so",
+    "very",
+    "the",
+    "a",
+    "day",
+    "house",
+    "friend",
+    "again",
+    "today",
+    "about",
+    "with",
+]
 
 
 def save_tiny_backbone(folder: Path, seed: int = 0, hidden: int = 32, layers: int = 2) -> Path:

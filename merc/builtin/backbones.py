@@ -27,13 +27,13 @@ class HuggingFace(Backbone):
         """The configuration alone."""
         from transformers import AutoConfig
 
-        return self._fetch(AutoConfig)  # type: ignore[no-any-return]
+        return self._fetch(AutoConfig)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that belongs to the model."""
         from transformers import AutoTokenizer
 
-        return self._fetch(AutoTokenizer)  # type: ignore[no-any-return]
+        return self._fetch(AutoTokenizer)
 
     def load(self, device: str) -> PreTrainedModel:
         """The model in ``dtype`` on the device."""
@@ -41,7 +41,7 @@ class HuggingFace(Backbone):
         from transformers import AutoModelForCausalLM
 
         model = self._fetch(AutoModelForCausalLM, dtype=getattr(torch, self.dtype), use_safetensors=True)
-        return model.to(device).eval()  # type: ignore[no-any-return]
+        return model.to(device).eval()
 
     def identity(self) -> dict[str, Any]:
         """The path or hub name, and the revision."""

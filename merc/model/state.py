@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -84,7 +85,10 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise MercError(f"{path} is not there: the stage was not trained to its end; run it again with --resume")
-    state: dict[str, Tensor] = load_file(path)
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise MercError(f"{path} is damaged ({error}); train the stage again in a new run directory") from None
     return state
 
 

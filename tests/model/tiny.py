@@ -23,7 +23,9 @@ def tiny_llama(dtype: torch.dtype = torch.float32, **more: int) -> LlamaForCausa
 def tiny_model(llm: torch.nn.Module | None = None) -> EmotionModel:
     llm = llm or tiny_llama()
     torch.manual_seed(1)
-    media = MediaTokens({"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Linear()}, {}, 32)
+    media = MediaTokens(
+        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Linear()}, {}, 32
+    )
     generator = torch.Generator().manual_seed(2)
     table = {}
     for stream, dim in (("face", 6), ("voice", 4)):
