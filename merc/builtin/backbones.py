@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HuggingFace(Backbone):
-    """A model in a folder, or by its name on the hub (``lmsys/vicuna-7b-v1.5``), which is fetched on first use.
+    """A model by ``path``: a folder, or a name on the hub (``lmsys/vicuna-7b-v1.5``), which is fetched on first use.
 
     ``revision`` fixes a version of a hub model; weights are read as safetensors, never as pickle.
     """
@@ -48,6 +48,8 @@ class HuggingFace(Backbone):
         return {"path": self.path, "revision": self.revision}
 
     def _fetch(self, what: Any, **more: Any) -> Any:
+        from safetensors import SafetensorError
+
         folder = Path(self.path).expanduser()
         if self.path.startswith(("/", ".", "~")) and not folder.is_dir():
             raise MercError(
@@ -57,8 +59,8 @@ class HuggingFace(Backbone):
             return what.from_pretrained(
                 folder if folder.is_dir() else self.path, revision=self.revision, trust_remote_code=False, **more
             )
-        except (OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
+        except (OSError, ValueError, SafetensorError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise MercError(
                 f"backbone.path: {self.path!r} could not be loaded: {first} "
                 "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"

@@ -91,9 +91,10 @@ def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.
         def _fit(self, features: Iterable[Tensor]) -> None:
             count, total, squares = 0, torch.zeros(dim, dtype=torch.double), torch.zeros(dim, dtype=torch.double)
             for tokens in features:
-                count += len(tokens)
-                total += tokens.double().sum(0)
-                squares += tokens.double().square().sum(0)
+                numbers = tokens.detach().double().cpu()
+                count += len(numbers)
+                total += numbers.sum(0)
+                squares += numbers.square().sum(0)
             if count:
                 mean = total / count
                 spread = (squares / count - mean.square()).clamp(min=0).sqrt()
@@ -103,6 +104,8 @@ def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.
 
         def forward(self, stream: Stream) -> Stream:
             values, mask = stream
+            # What stands at masked places may be anything, NaN too, which times zero is NaN.
+            values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
             if normalize:
                 values = (values - self.get_buffer("mean")) / self.get_buffer("deviation")
             if pool:

@@ -65,8 +65,9 @@ class Concat(Fuser):
                 parts, present = [], []
                 for name in names:
                     values, mask = streams[name]
-                    weights = mask.unsqueeze(-1).to(values.dtype)
-                    mean = (values * weights).sum(1) / weights.sum(1).clamp(min=1)
+                    # What stands at masked places may be anything, NaN too, which times zero is NaN.
+                    values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
+                    mean = values.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
                     here = mask.any(1, keepdim=True)
                     parts.append(torch.where(here, self.layers[name](mean), self.absent[name]))
                     present.append(here)

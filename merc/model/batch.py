@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from merc.prompting import EncodedPrompt, Tree, pack_rows
+from merc.prompting import AnswerPath, EncodedPrompt, Tree, pack_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +46,25 @@ class TreeBatch:
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
         return replace(self, **moved)  # type: ignore[arg-type]
 
-    def mask(self) -> Tensor:
-        """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. For a batch of
-        plain rows ``[rows, length]``, true where there is a token."""
+    def mask(self, additive: torch.dtype | None = None) -> Tensor:
+        """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. With ``additive``
+        the same as numbers of this type to be added to attention scores. For a batch of plain rows
+        ``[rows, length]``, true where there is a token."""
         length = self.tokens.shape[1]
         place = torch.arange(length, device=self.end.device)
         if self.plain:
             return place < self.end.amax(dim=1, keepdim=True)
         below = place.view(1, length, 1)
         above = place.view(1, 1, length)
-        return ((above <= below) & (below < self.end.unsqueeze(1))).unsqueeze(1)
+        sees = ((above <= below) & (below < self.end.unsqueeze(1))).unsqueeze(1)
+        if additive is None:
+            return sees
+        return torch.zeros_like(sees, dtype=additive).masked_fill_(~sees, torch.finfo(additive).min)
 
 
 def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     """Pack trees into rows and lay them out as tensors. ``plain``: a row for each tree, which must have no branches;
-    prompts that are the same object or equal count once."""
+    trees of one prompt's answers are counted as the one prompt that they are."""
     rows = [[t] for t in trees] if plain else pack_rows(trees)
     length = max(sum(len(t) for t in row) for row in rows)
     tokens, positions, ends = [], [], []
@@ -68,8 +72,9 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     slot_at: list[tuple[int, tuple[str, str], int]] = []
     reads: dict[int, int] = {}
     steps: list[tuple[int, int, int]] = []
-    prompts: dict[EncodedPrompt | tuple[str, int], int] = {}
     order: list[EncodedPrompt] = []
+    copies: dict[tuple[int, AnswerPath], int] = {}
+    known: dict[tuple[int, int], int] = {}
     paths: list[tuple[int, int, bool, int]] = []
     for r, row in enumerate(rows):
         row_tokens: list[int] = []
@@ -89,14 +94,14 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
             row_end.extend(start + e for e in tree.end)
             local: list[int] = []
             for prompt in tree.prompts:
-                # Plain trees hold one answer each: those of one prompt are counted as the one prompt that they are.
-                name: EncodedPrompt | tuple[str, int] = (
-                    EncodedPrompt(prompt.target, prompt.context, ()) if plain else (prompt.target, len(order))
-                )
-                if name not in prompts:
-                    prompts[name] = len(order)
+                index = len(order)
+                if plain:  # the second tree of the same answer belongs to a second copy of its prompt
+                    path_of = (id(prompt), tree.paths[0][1])
+                    copies[path_of] = copies.get(path_of, 0) + 1
+                    index = known.setdefault((id(prompt), copies[path_of]), index)
+                if index == len(order):
                     order.append(prompt)
-                local.append(prompts[name])
+                local.append(index)
             for prompt_index, answer, nodes in tree.paths:
                 path = len(paths)
                 paths.append((local[prompt_index], answer.label, answer.gold, len(answer.tokens)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.media_tokens import MediaTokens
-from merc.model.probe import probe_head, probe_tree
+from merc.model.probe import Head, find_decoder, only_at, probe_head, probe_tree
 from merc.prompting import (
     EncodedPrompt,
     Normalize,
@@ -48,7 +50,9 @@ class EmotionModel(nn.Module):
         self._tokenizer = tokenizer
         self.layout = "tree"
         self.note = ""
-        self._plain_head = True
+        self._head: Head = "whole"
+        self._additive = False
+        self._one_by_one: bool | None = None
 
     @property
     def base(self) -> PreTrainedModel:
@@ -80,20 +84,25 @@ class EmotionModel(nn.Module):
 
     @property
     def window(self) -> int | None:
-        """The sliding window of the backbone's attention, if it has one in use."""
+        """How many tokens the backbone's attention sees at once, if its layers look through a window or in chunks."""
         config = self.base.config.get_text_config()
         kinds = getattr(config, "layer_types", None)
-        if (kinds and "sliding_attention" not in kinds) or getattr(config, "use_sliding_window", True) is False:
-            return None
-        value = getattr(config, "sliding_window", None)
-        return int(value) if value else None
+        found = []
+        for name, kind in (("sliding_window", "sliding_attention"), ("attention_chunk_size", "chunked_attention")):
+            value = getattr(config, name, None)
+            used = kind in kinds if kinds else getattr(config, "use_sliding_window", True) is not False
+            if value and used:
+                found.append(int(value))
+        return min(found, default=None)
 
     def settle(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
-        self._plain_head = probe_head(self.base)
-        reason = probe_tree(self.base)
-        if reason:
-            self.layout, self.note = "separate", f"every prompt is computed on its own: {reason}"
+        self._head = probe_head(self.base)
+        found = probe_tree(self.base)
+        if found in ("bool", "additive"):
+            self._additive = found == "additive"
+        else:
+            self.layout, self.note = "separate", f"every prompt is computed on its own: {found}"
 
     def batches(self, prompts: Sequence[EncodedPrompt], budget: int) -> list[TreeBatch]:
         """Prompts that share a beginning, as batches of trees of at most ``budget`` nodes each."""
@@ -105,10 +114,10 @@ class EmotionModel(nn.Module):
         apart: list[list[Tree]] = []
         window = self.window
         for prompts in groups:
-            if self.layout == "separate" or (window is not None and max(p.depth for p in prompts) > window):
-                apart.extend(grow_apart(p) for p in prompts)
-            else:
-                shared.extend(grow_within(prompts, budget))
+            # A tree mask stands in place of the window's, so a path must fit into the window.
+            fits = [self.layout == "tree" and (window is None or p.depth <= window) for p in prompts]
+            apart.extend(grow_apart(p) for p, fit in zip(prompts, fits, strict=True) if not fit)
+            shared.extend(grow_within([p for p, fit in zip(prompts, fits, strict=True) if fit], budget))
         plain = [(group, True) for group in _rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 
@@ -148,40 +157,96 @@ class EmotionModel(nn.Module):
         return flat.index_copy(0, batch.slot_at, media[batch.slot_from]).view_as(words)
 
     def _states(self, batch: TreeBatch, draw: int) -> tuple[Tensor, Tensor | None]:
+        """Hidden states at the places that the batch reads, and their logits where the model must compute them."""
         embedded = self.embed(batch, draw)
-        inputs: dict[str, Any] = {"inputs_embeds": embedded, "attention_mask": batch.mask(), "use_cache": False}
+        inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": False}
         if batch.plain:
-            inputs["attention_mask"] = inputs["attention_mask"].long()
+            inputs["attention_mask"] = batch.mask().long()
         else:
+            inputs["attention_mask"] = batch.mask(embedded.dtype if self._additive else None)
             inputs["position_ids"] = batch.positions
-        if self._plain_head:
-            states = self.base.get_decoder()(**inputs).last_hidden_state
+        decoder = find_decoder(self.base)
+        if decoder is None or self._head == "whole":
+            out = self.base(**inputs, output_hidden_states=True)
+            states, logits = (t.reshape(-1, t.shape[-1])[batch.read] for t in (out.hidden_states[-1], out.logits))
+            return states, logits
+        if self._head == "plain":
+            states = decoder(**inputs).last_hidden_state
             return states.reshape(-1, states.shape[-1])[batch.read], None
-        # A backbone that does more than a matrix product behind its last layer computes its own logits, at every
-        # column that any row needs.
-        length = batch.tokens.shape[1]
-        columns, where = torch.unique(batch.read % length, return_inverse=True)
-        out = self.base(**inputs, logits_to_keep=columns, output_hidden_states=True)
-        rows = batch.read // length
-        return out.hidden_states[-1][rows, batch.read % length], out.logits[rows, where]
+        with only_at(decoder, batch.read) as kept:
+            logits = self.base(**inputs).logits[0]
+        return kept[0], logits
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def generate(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int = 0) -> list[str]:
-        """Greedy continuations of prompts, without the end token. Rows are padded on the left."""
-        batches = [make_batch([grow([EncodedPrompt(p.target, p.context, ())])]).to(self.device) for p in prompts]
-        rows = [self.embed(b, draw)[0] for b in batches]
-        longest = max(len(r) for r in rows)
-        embedded = torch.stack([nn.functional.pad(r, (0, 0, longest - len(r), 0)) for r in rows])
-        mask = torch.stack([torch.arange(longest, device=self.device) >= longest - len(r) for r in rows]).long()
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
-        out = self.base.generate(
-            inputs_embeds=embedded,
-            attention_mask=mask,
+        """Greedy continuations of prompts, without the end token.
+
+        Rows are padded on the left; a backbone that computes prompts on their own may not know padding from words, and
+        gets rows of one length, or one row where rows disturb each other. Raises MercError for one that cannot go on
+        from media tokens.
+        """
+        groups: dict[int, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            groups.setdefault(len(prompt.context) if self.layout == "separate" else 0, []).append(index)
+        found = [""] * len(prompts)
+        for indices in groups.values():
+            texts = self._rows([prompts[i] for i in indices], max_new_tokens, draw)
+            for index, text in zip(indices, texts, strict=True):
+                found[index] = text
+        return found
+
+    def _rows(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> list[str]:
+        """Texts for prompts that may stand in one batch. Recurrent backbones exist whose rows disturb each other while
+        they write (RWKV's do): the first such batch is held against one of its rows alone."""
+        if len(prompts) > 1 and self.layout == "separate" and self._one_by_one is None:
+            together = self._rows_together(prompts, max_new_tokens, draw)
+            self._one_by_one = self._rows_together(prompts[-1:], max_new_tokens, draw) != together[-1:]
+            if not self._one_by_one:
+                return together
+        if self._one_by_one:
+            return [text for p in prompts for text in self._rows_together([p], max_new_tokens, draw)]
+        return self._rows_together(prompts, max_new_tokens, draw)
+
+    def _rows_together(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> list[str]:
+        out = self._continue(prompts, max_new_tokens, draw)
+        return [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for ids in out]
+
+    def _continue(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> Tensor:
+        """New tokens ``[prompts, at most max_new_tokens]``."""
+        longest = max(len(p.context) for p in prompts)
+        rows = [make_batch([grow([EncodedPrompt(p.target, p.context, ())])]).to(self.device) for p in prompts]
+        mask = torch.stack([torch.arange(longest, device=self.device) >= longest - b.size for b in rows]).long()
+        inputs: dict[str, Tensor] = {"attention_mask": mask}
+        if any(b.slots for b in rows):
+            words = [self.embed(b, draw)[0] for b in rows]
+            inputs["inputs_embeds"] = torch.stack([nn.functional.pad(w, (0, 0, longest - len(w), 0)) for w in words])
+            if "inputs_embeds" not in inspect.signature(self.base.prepare_inputs_for_generation).parameters:
+                raise MercError(
+                    f"{type(self.base).__name__} cannot write text behind media tokens: its part of transformers "
+                    "generates from words only; use evaluate.decode=verbalizer, a prompter without media, or another "
+                    "backbone"
+                )
+        else:
+            padded = [nn.functional.pad(b.tokens[0], (longest - b.size, 0)) for b in rows]
+            inputs["input_ids"] = torch.stack(padded)
+        ends = self._ends()
+        out: Tensor = self.base.generate(
+            **inputs,
             max_new_tokens=max_new_tokens,
             do_sample=False,
-            pad_token_id=pad,
+            num_beams=1,
+            repetition_penalty=1.0,
+            use_cache=True,
+            eos_token_id=ends or None,
+            pad_token_id=ends[0] if ends else 0,
         )
-        return [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for ids in out]
+        return out[:, longest:] if "input_ids" in inputs else out
+
+    def _ends(self) -> list[int]:
+        """The tokens at which an answer ends: the tokenizer's, which answers are taught with, and the backbone's."""
+        own = self.base.generation_config.eos_token_id
+        ends = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
+        return list(dict.fromkeys(int(e) for e in ends if e is not None))
 
 
 def _rows_within(prompts: Sequence[list[Tree]], budget: int) -> Iterable[list[Tree]]:

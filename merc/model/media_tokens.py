@@ -56,32 +56,27 @@ class MediaTokens(nn.Module):
         return specs[stream]
 
     def length(self, stream: str, utterance: str, draw: int = 0) -> int:
-        """How many tokens of the LLM's width a slot has; 0 when the utterance lacks the stream."""
+        """How many tokens of the LLM's width a slot has; 0 when the utterance lacks the stream. Raises MercError for a
+        stream without a connector."""
+        if stream in self.fuser_parts and stream not in self.shapes:
+            return 0  # a fuser that gives no stream
+        if stream not in self.connectors:
+            raise MercError(
+                f"a prompt has a slot for {stream!r}, which has no connector; add connectors.{stream} to the recipe"
+            )
         if stream in self.fuser_parts:
-            if stream not in self.shapes:
-                return 0
             counts = {s: self._count(s, utterance, draw) for s in self.inputs[stream]}
             count = self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
         else:
             count = self._count(stream, utterance, draw)
-        if not count:
-            return 0
-        if stream not in self.connector_parts:
-            raise MercError(
-                f"a prompt has a slot for {stream!r}, which has no connector; add connectors.{stream} to the recipe"
-            )
-        return self.connector_parts[stream].tokens(count)
+        return self.connector_parts[stream].tokens(count) if count else 0
 
     def forward(self, slots: Sequence[tuple[str, str, int]], draw: int = 0) -> Tensor:
         """Tokens ``[sum of counts, hidden]`` of slots (stream, utterance, count), in their order."""
         found: dict[tuple[str, str], Tensor] = {}
         for stream in dict.fromkeys(s for s, _, _ in slots):
             utterances = [u for s, u, _ in slots if s == stream]
-            if stream in self.fuser_parts:
-                fused = self.fusers[stream]({s: self._stream(s, utterances, draw) for s in self.inputs[stream]})
-            else:
-                fused = self._stream(stream, utterances, draw)
-            tokens = self.connectors[stream](fused)
+            tokens = self.connectors[stream](self._given(stream, utterances, draw))
             for i, utterance in enumerate(utterances):
                 found[stream, utterance] = tokens.values[i][tokens.mask[i]]
         for stream, utterance, count in slots:
@@ -93,16 +88,29 @@ class MediaTokens(nn.Module):
                 )
         return torch.cat([found[s, u] for s, u, _ in slots])
 
+    @torch.no_grad()
     def fit(self, utterances: Iterable[str]) -> list[str]:
-        """Show connectors and fusers that have a ``fit`` the train split's features; gives the names of those."""
+        """Show each connector that has a ``fit`` the train split's features (those of a fuser as it is before
+        training); gives the names of those connectors."""
         ids = list(utterances)
         fitted = []
+        training = self.training
+        self.eval()
         for name, module in self.connectors.items():
             fit = getattr(module, "fit", None)
-            if callable(fit) and name in self.specs:
-                fit(torch.from_numpy(f) for u in ids if (f := self._features(name, u, 0)) is not None)
+            if callable(fit):
+                given = (self._given(name, [u], 0) for u in ids)
+                fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
                 fitted.append(f"connectors.{name}")
+        self.train(training)
         return fitted
+
+    def _given(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
+        """What the stream's connector gets."""
+        if stream in self.fuser_parts:
+            fused: Stream = self.fusers[stream]({s: self._stream(s, utterances, draw) for s in self.inputs[stream]})
+            return fused
+        return self._stream(stream, utterances, draw)
 
     def _features(self, stream: str, utterance: str, draw: int) -> Features | None:
         if self.source is None:

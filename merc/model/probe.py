@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor, nn
 
 from merc.model.batch import make_batch
 from merc.prompting import AnswerPath, EncodedPrompt, Tree, grow, grow_apart
@@ -12,51 +16,134 @@ from merc.prompting import AnswerPath, EncodedPrompt, Tree, grow, grow_apart
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+Head = Literal["plain", "own", "whole"]
+Mask = Literal["bool", "additive"]
 
-@torch.inference_mode()
-def probe_head(model: PreTrainedModel) -> bool:
-    """Whether the logits are just the output embeddings applied to the last hidden state (some backbones cap or scale
-    them behind that)."""
-    tokens = torch.tensor([[1, 2, 3]], device=model.device)
+
+def find_decoder(model: PreTrainedModel) -> nn.Module | None:
+    """The part of a causal language model that gives hidden states, without the head; ``None`` if it has no such."""
+    for found in (model.get_decoder(), model.base_model, *model.children()):
+        if found is not model and "inputs_embeds" in inspect.signature(found.forward).parameters:
+            decoder: nn.Module = found
+            return decoder
+    return None
+
+
+@contextmanager
+def only_at(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
+    """While this lasts, what the decoder gives is cut down to the flat ``places``, in one row, so that whatever the
+    model does behind its last layer it does there only. The list holds the hidden states ``[places, hidden]``."""
+    kept: list[Tensor] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> Any:
+        states = output.last_hidden_state
+        kept.append(states.reshape(-1, states.shape[-1])[places])
+        output.last_hidden_state = kept[-1].unsqueeze(0)
+        return output
+
+    handle = decoder.register_forward_hook(keep)
     try:
-        mine = model.get_output_embeddings()(model.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state)
-    except (AttributeError, TypeError, NotImplementedError):
-        return False
-    return torch.equal(mine, model(input_ids=tokens, use_cache=False).logits)
+        yield kept
+    finally:
+        handle.remove()
 
 
 @torch.inference_mode()
-def probe_tree(model: PreTrainedModel) -> str:
-    """Why the backbone cannot compute a tree; empty if it can.
+def probe_head(model: PreTrainedModel) -> Head:
+    """How logits are had at a few places only.
 
-    A tree of two branches is computed once as a tree and once apart. They must agree, and they must differ from a
-    backbone that ignored the mask.
+    ``plain``: they are the output embeddings applied to the hidden states. ``own``: the model does more than that
+    (caps or scales them), and can be made to do it at those places. ``whole``: neither; all logits are computed.
     """
-    prompts = [EncodedPrompt(n, (1, 2, 3, *tail), (AnswerPath((7,)),)) for n, tail in (("a", (4, 5)), ("b", (6, 4, 5)))]
+    with _evaluating(model):
+        tokens = torch.tensor([[1, 2, 3]], device=model.device)
+        wanted = model(input_ids=tokens, use_cache=False).logits
+        decoder, head = find_decoder(model), model.get_output_embeddings()
+        if decoder is None:
+            return "whole"
+        # Bit for bit: a cap changes small logits by less than any tolerance.
+        states = decoder(input_ids=tokens, use_cache=False).last_hidden_state
+        if head is not None and states.shape[-1] == head.weight.shape[-1] and torch.equal(head(states), wanted):
+            return "plain"
+        places = torch.tensor([2, 0], device=model.device)
+        with only_at(decoder, places):
+            found = model(input_ids=tokens, use_cache=False).logits
+        same = found.shape[:-1] == (1, 2) and torch.allclose(
+            found[0].float(), wanted[0, places].float(), rtol=1e-2, atol=1e-3
+        )
+        return "own" if same else "whole"
+
+
+@torch.inference_mode()
+def probe_tree(model: PreTrainedModel) -> Mask | str:
+    """The kind of tree mask that the backbone takes, or, if it takes none, a sentence that says why.
+
+    A branch is computed beside each of two siblings of one length, and apart. What it gives must not depend on which
+    sibling it has, and must be what it gives apart, to the precision of the weights: a backbone that mixes tokens
+    along the row fails the first, one that counts positions along the row the second.
+    """
+    name = type(model).__name__
+    if getattr(model.config.get_text_config(), "window_size", None):
+        return f"{name} has local attention, which counts places in the row"
+    branch, *siblings = _branches(int(model.config.get_text_config().vocab_size))
     embed = model.get_input_embeddings()
+    decoder = find_decoder(model)
 
-    def last(trees: list[Tree], plain: bool) -> torch.Tensor:
+    def states(trees: list[Tree], plain: bool, kind: Mask = "bool") -> Tensor:
+        """Hidden states of the branch ``[tokens, hidden]``."""
         batch = make_batch(trees, plain).to(model.device)
-        mask = batch.mask().long() if plain else batch.mask()
-        more = {} if plain else {"position_ids": batch.positions}
-        states = model.get_decoder()(
-            inputs_embeds=embed(batch.tokens), attention_mask=mask, use_cache=False, **more
-        ).last_hidden_state
-        read: torch.Tensor = states.reshape(-1, states.shape[-1])[batch.read].float()
-        return read
+        inputs: dict[str, Any] = {"inputs_embeds": embed(batch.tokens), "use_cache": False}
+        if plain:
+            inputs["attention_mask"] = batch.mask().long()
+        else:
+            inputs["attention_mask"] = batch.mask(inputs["inputs_embeds"].dtype if kind == "additive" else None)
+            inputs["position_ids"] = batch.positions
+        found = model(**inputs).logits if decoder is None else decoder(**inputs).last_hidden_state
+        ends = [place for place, prompt in zip(batch.read, batch.prompts, strict=True) if prompt.target == "branch"]
+        return found.reshape(-1, found.shape[-1])[torch.stack(ends)].float()  # type: ignore[no-any-return]
 
+    half = model.dtype != torch.float32
+    reason = ""
+    kinds: tuple[Mask, Mask] = ("bool", "additive")
+    with _evaluating(model):
+        apart = states([tree for prompt in branch for tree in grow_apart(prompt)], plain=True)
+        for kind in kinds:  # attention that is written out in full adds a mask, and would add a bool one as 1
+            try:
+                one, two = (states([grow([sibling, *branch])], False, kind) for sibling in siblings)
+            except Exception as error:  # any failure of a model that was not made for such a mask means the same
+                reason = reason or f"{name} does not take a tree mask ({type(error).__name__})"
+                continue
+            reason = f"{name} does not keep to a tree mask (it mixes tokens along the sequence)"
+            if _distance(one, two).max() <= (1e-2 if half else 1e-4):
+                if _distance(one, apart).mean() <= (0.1 if half else 1e-3):
+                    return kind
+                reason = f"{name} does not keep to a tree mask (it counts positions along the sequence)"
+    return reason
+
+
+def _branches(vocabulary: int) -> tuple[list[EncodedPrompt], EncodedPrompt, EncodedPrompt]:
+    """A branch, read at each of its tokens, and two siblings that stand before it. The tokens are from all over the
+    vocabulary, for at its beginning stand control tokens, after which some models compute little that is precise."""
+
+    def prompt(target: str, *choice: int) -> EncodedPrompt:
+        return EncodedPrompt(target, tuple(vocabulary // 16 * (i + 2) + i for i in choice), (AnswerPath((1,)),))
+
+    head, branch = (0, 1, 2), (5, 1, 3, 4)
+    steps = [prompt("branch", *head, *branch[: n + 1]) for n in range(len(branch))]
+    return steps, prompt("one", *head, 3, 4, 5, 6, 1, 4, 2, 3, 5), prompt("two", *head, 6, 3, 1, 2, 5, 2, 6, 4, 0)
+
+
+def _distance(one: Tensor, two: Tensor) -> Tensor:
+    """How far states are apart, relative to their length ``[tokens]``; infinite where they are not numbers."""
+    found = (one - two).norm(dim=-1) / two.norm(dim=-1).clamp(min=1e-6)
+    return torch.where(torch.isnan(found), torch.inf, found)
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        apart = last([tree for p in prompts for tree in grow_apart(p)], plain=True)
-        try:
-            together = last([grow(prompts)], plain=False)
-        except Exception as error:  # any failure of a model that was not made for such a mask means the same
-            return f"{type(model).__name__} does not take a tree mask ({type(error).__name__})"
+        yield
     finally:
         model.train(training)
-    tolerance = 2e-2 if apart.dtype != torch.float32 or model.dtype != torch.float32 else 1e-4
-    scale = apart.abs().max().clamp(min=1e-6)
-    if not torch.isfinite(together).all() or ((together - apart).abs().max() / scale) > tolerance:
-        return f"{type(model).__name__} does not keep to a tree mask (it mixes tokens along the sequence)"
-    return ""

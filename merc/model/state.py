@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,21 +20,24 @@ from merc.model.emotion_model import EmotionModel
 def trained_state(model: EmotionModel) -> dict[str, Tensor]:
     """Everything that is not just the backbone as it was loaded, on the CPU: LoRA's or, under full tuning, all of the
     backbone's parameters, and the connectors' and fusers' parameters and buffers."""
+    return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
+
+
+def _trained(model: EmotionModel) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, value in model.llm.state_dict().items():
         if (model.full or "lora_" in name) and value.data_ptr() not in seen:
             seen.add(value.data_ptr())  # tied weights once: they are one tensor
             state[f"llm.{name}"] = value
-    state.update({f"media.{n}": v for n, v in model.media.state_dict().items()})
-    return {n: v.detach().cpu().clone().contiguous() for n, v in state.items()}
+    return state | {f"media.{n}": v for n, v in model.media.state_dict().items()}
 
 
 def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
     """Put a trained state into a model of the same recipe."""
     own = {n: v for n, v in model.state_dict(keep_vars=True).items() if n.startswith(("llm.", "media."))}
     unknown = sorted(n for n in state if n not in own)
-    absent = sorted(n for n in own if n.startswith("media.") and n not in state)
+    absent = sorted(n for n in _trained(model) if n not in state)
     if unknown or absent:
         raise MercError(
             "the saved state does not fit the recipe's model: "
@@ -65,31 +70,62 @@ def save_stage(model: EmotionModel, folder: Path) -> None:
 
 
 def load_stage(model: EmotionModel, folder: Path) -> None:
-    """Put what ``save_stage`` wrote into a model of the same recipe. Raises MercError for a file that is not there."""
-    state: dict[str, Tensor] = {}
+    """Put what ``save_stage`` wrote into a model of the same recipe.
+
+    Raises MercError for a file that is not there or does not fit.
+    """
     if hasattr(model.llm, "peft_config"):
         from peft import set_peft_model_state_dict
 
-        set_peft_model_state_dict(model.llm, _read(folder / "adapter" / "adapter_model.safetensors"))
+        file = folder / "adapter" / "adapter_model.safetensors"
+        with _fitting(file):
+            found = set_peft_model_state_dict(model.llm, _read(file))
+        absent = [n for n in found.missing_keys if "lora_" in n]
+        if found.unexpected_keys or absent:
+            raise _misfit(file, f"unknown: {found.unexpected_keys[:3]}, absent: {absent[:3]}")
     elif model.full:
-        state = {}
-        for file in sorted((folder / "backbone").glob("*.safetensors")):
-            state.update(_read(file))
-        model.llm.load_state_dict(state, strict=False)
+        _load_backbone(model, folder / "backbone")
     for part in ("connectors", "fusers"):
         module = getattr(model.media, part)
         if module.state_dict():
-            module.load_state_dict(_read(folder / f"{part}.safetensors"))
+            file = folder / f"{part}.safetensors"
+            with _fitting(file):
+                module.load_state_dict(_read(file))
+
+
+def _load_backbone(model: EmotionModel, folder: Path) -> None:
+    """Through transformers' own loading, which knows how it named and split what it saved."""
+    if not (folder / "config.json").exists():
+        raise _absent(folder)
+    with _fitting(folder):
+        saved = type(model.base).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        model.base.load_state_dict(saved.state_dict())
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.exists():
-        raise MercError(f"{path} is not there: the stage was not trained to its end; run it again with --resume")
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise MercError(f"{path} is damaged ({error}); train the stage again in a new run directory") from None
+        raise _absent(path)
+    state: dict[str, Tensor] = load_file(path)
     return state
+
+
+def _absent(path: Path) -> MercError:
+    return MercError(f"{path} is not there: the stage was not trained to its end; run it again with --resume")
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise _misfit(path, " ".join(str(error).split())) from None
+
+
+def _misfit(path: Path, why: str) -> MercError:
+    return MercError(
+        f"{path} does not fit the recipe's model: it is damaged, or was trained with another recipe "
+        f"({why[:300]}); use the recipe that stands in the run directory"
+    )
 
 
 def _save_pretrained(module: torch.nn.Module, target: Path) -> None:

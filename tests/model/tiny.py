@@ -1,14 +1,29 @@
-"""A small random model for tests: real code paths, no weights to fetch."""
+"""Small random models for tests: real code paths, no weights to fetch."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from merc.builtin.connectors import Linear
-from merc.components import FeatureSpec
+from merc.builtin.connectors import Linear, Mlp
+from merc.builtin.fusers import Concat
+from merc.components import CannotEncode, FeatureSpec
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
+from merc.model.tuning import apply_tuning
+from merc.recipe import Tuning
+
+SPECS = {"face": FeatureSpec(6), "voice": FeatureSpec(4)}
+FEATURES = {
+    ("face", "u0"): 2,
+    ("face", "u1"): 1,
+    ("face", "u2"): 3,
+    ("voice", "u0"): 1,
+    ("voice", "u1"): 2,
+    ("voice", "u3"): 1,
+}
+"""How many tokens of features each utterance has; u2 has no voice, u3 no face, u4 nothing."""
 
 
 def tiny_llama(dtype: torch.dtype = torch.float32, **more: int) -> LlamaForCausalLM:
@@ -33,5 +48,37 @@ def tiny_model(llm: torch.nn.Module | None = None) -> EmotionModel:
             table[stream, utterance] = torch.randn(count, dim, generator=generator).numpy()
     media.source = lambda stream, utterance, draw: table[stream, utterance]
     model = EmotionModel(llm, None, media)
+    model.settle()
+    return model
+
+
+def tiny_media(hidden: int = 32) -> MediaTokens:
+    """Connectors for face and voice, and a fuser ``both`` of the two with a connector of its own."""
+    torch.manual_seed(1)
+    connectors = {"face": Linear(normalize="train"), "voice": Mlp(width=5), "both": Linear()}
+    media = MediaTokens(SPECS, connectors, {"both": Concat(width=3)}, hidden)
+    with torch.no_grad():
+        for parameter in media.fusers.parameters():  # what stands for an absent stream begins at zero
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    rng = np.random.default_rng(2)
+    table = {key: rng.standard_normal((n, SPECS[key[0]].dim)).astype("float32") for key, n in FEATURES.items()}
+    media.source = lambda stream, utterance, draw: table.get((stream, utterance), CannotEncode("not there"))
+    media.fit(["u0", "u1", "u2"])
+    return media
+
+
+def tuned_model(
+    llm: torch.nn.Module | None = None, tuning: str = "lora", targets: str | tuple[str, ...] = "all-linear"
+) -> EmotionModel:
+    """A model with media whose backbone is tuned; adapters are away from where they begin, so that all learn."""
+    llm = tiny_llama() if llm is None else llm
+    torch.manual_seed(3)
+    tuned = apply_tuning(llm, Tuning(name=tuning, r=4, alpha=8, targets=targets))  # type: ignore[arg-type]
+    with torch.no_grad():
+        for name, parameter in tuned.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    model = EmotionModel(tuned, None, tiny_media(), tuning == "full")
+    model.eval()
     model.settle()
     return model

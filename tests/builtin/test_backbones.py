@@ -1,0 +1,149 @@
+"""The backbone ``hf``: a folder or a hub name, and what a user reads when it is neither."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from merc.builtin.backbones import HuggingFace
+from merc.errors import MercError
+from merc.testing import BackboneContract
+from tests.prompting.tokenizers import byte_level
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model as transformers saves it."""
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=400, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(path)
+    byte_level().save_pretrained(path)
+    return path
+
+
+class TestHuggingFace(BackboneContract):
+    name = "hf"
+    component = HuggingFace(path="replaced")
+
+    @pytest.fixture(autouse=True)
+    def _component(self, folder: Path) -> None:
+        type(self).component = HuggingFace(path=str(folder))
+
+
+class TestHuggingFaceInBfloat16(TestHuggingFace):
+    @pytest.fixture(autouse=True)
+    def _component(self, folder: Path) -> None:
+        type(self).component = HuggingFace(path=str(folder), dtype="bfloat16")
+
+
+def test_a_path_may_be_relative_or_in_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    for path in ("tiny", "./tiny", "~/tiny", str(folder)):
+        assert HuggingFace(path=path).config().hidden_size == 16
+
+
+def test_identity_is_what_a_run_records() -> None:
+    assert HuggingFace(path="a/b", revision="main").identity() == {"path": "a/b", "revision": "main"}
+
+
+@pytest.mark.parametrize("path", ["/nowhere/model", "./model", "~/model", "../model"])
+def test_a_folder_that_is_not_there(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for part in (
+        HuggingFace(path=path).config,
+        HuggingFace(path=path).tokenizer,
+        lambda: HuggingFace(path=path).load("cpu"),
+    ):
+        with pytest.raises(MercError) as caught:
+            part()
+        assert str(caught.value) == (
+            f"backbone.path: there is no folder {path}; give the folder of a transformers model or a hub name"
+        )
+
+
+def check_not_loaded(error: MercError, path: Path) -> None:
+    message = str(error)
+    assert message.startswith(f"backbone.path: {str(path)!r} could not be loaded: ")
+    assert message.endswith("Give the folder of a transformers model, or a hub name on a machine that reaches the hub")
+    assert "\n" not in message
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    backbone = HuggingFace(path=str(tmp_path))
+    for part in (backbone.config, backbone.tokenizer, lambda: backbone.load("cpu")):
+        with pytest.raises(MercError) as caught:
+            part()
+        check_not_loaded(caught.value, tmp_path)
+
+
+def copy(folder: Path, target: Path, without: str = "") -> Path:
+    target.mkdir()
+    for file in folder.iterdir():
+        if file.name != without:
+            (target / file.name).write_bytes(file.read_bytes())
+    return target
+
+
+def test_a_folder_with_a_configuration_that_is_no_model(folder: Path, tmp_path: Path) -> None:
+    path = copy(folder, tmp_path / "model")
+    (path / "config.json").write_text(json.dumps({"model_type": "no-such-architecture"}))
+    with pytest.raises(MercError, match="no-such-architecture") as caught:
+        HuggingFace(path=str(path)).config()
+    check_not_loaded(caught.value, path)
+    (path / "config.json").write_text("{half")
+    with pytest.raises(MercError) as caught:
+        HuggingFace(path=str(path)).config()
+    check_not_loaded(caught.value, path)
+
+
+def test_weights_that_are_absent_damaged_or_a_pickle(folder: Path, tmp_path: Path) -> None:
+    path = copy(folder, tmp_path / "absent", without="model.safetensors")
+    with pytest.raises(MercError, match="safetensors") as caught:
+        HuggingFace(path=str(path)).load("cpu")
+    check_not_loaded(caught.value, path)
+    torch.save({}, path / "pytorch_model.bin")
+    with pytest.raises(MercError, match="safetensors") as caught:
+        HuggingFace(path=str(path)).load("cpu")
+    check_not_loaded(caught.value, path)
+    damaged = copy(folder, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(MercError) as caught:
+        HuggingFace(path=str(damaged)).load("cpu")
+    check_not_loaded(caught.value, damaged)
+
+
+def test_a_tokenizer_that_is_absent(folder: Path, tmp_path: Path) -> None:
+    path = copy(folder, tmp_path / "model", without="tokenizer.json")
+    (path / "tokenizer_config.json").unlink()
+    with pytest.raises(MercError) as caught:
+        HuggingFace(path=str(path)).tokenizer()
+    check_not_loaded(caught.value, path)
+
+
+def test_a_hub_name_where_the_hub_is_not_reached(tmp_path: Path) -> None:
+    """A process of its own, for the hub's address is read when it starts. Port 9 answers nothing."""
+    code = (
+        "from merc.builtin.backbones import HuggingFace\nfrom merc.errors import MercError\n"
+        "try:\n    HuggingFace(path='somebody/some-model').config()\nexcept MercError as e:\n    print(e)"
+    )
+    environment = {
+        **os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_TELEMETRY": "1",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("backbone.path: 'somebody/some-model' could not be loaded: ")
+    assert done.stdout.strip().endswith("or a hub name on a machine that reaches the hub")
+    assert len(done.stdout.strip().splitlines()) == 1

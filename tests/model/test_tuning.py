@@ -1,0 +1,121 @@
+"""What learns, and in which type it is held."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from merc.errors import MercError
+from merc.model.batch import make_batch
+from merc.model.tuning import apply_tuning, learnable, select_trainable
+from merc.recipe import Tuning
+from tests.model.alone import together
+from tests.model.test_tree_exact import two_talks
+from tests.model.tiny import tiny_llama, tuned_model
+
+LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def test_frozen_learns_nothing_of_the_backbone() -> None:
+    model = tuned_model(tuning="frozen")
+    assert learnable(model) == []
+    assert not any(p.requires_grad for p in model.llm.parameters())
+    assert all(p.requires_grad for p in model.media.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_lora_holds_its_adapters_in_float32(dtype: torch.dtype) -> None:
+    tuned = apply_tuning(tiny_llama(dtype), Tuning(name="lora", r=4))
+    for name, parameter in tuned.named_parameters():
+        assert parameter.requires_grad == ("lora_" in name)
+        assert parameter.dtype == (torch.float32 if "lora_" in name else dtype)
+    adapted = {n.split(".")[-4] for n, _ in tuned.named_parameters() if "lora_A" in n}
+    assert adapted == set(LINEAR)
+
+
+def test_lora_takes_the_layers_that_are_named() -> None:
+    tuned = apply_tuning(tiny_llama(), Tuning(name="lora", r=4, targets=("q_proj", "v_proj")))
+    adapted = {n.split(".")[-4] for n, _ in tuned.named_parameters() if "lora_" in n}
+    assert adapted == {"q_proj", "v_proj"}
+
+
+def test_lora_targets_that_are_not_there() -> None:
+    with pytest.raises(MercError) as caught:
+        apply_tuning(tiny_llama(), Tuning(name="lora", targets=("q_proj", "v_prj")))
+    assert str(caught.value) == (
+        "backbone.tuning.targets: LlamaForCausalLM has no layer 'v_prj'. Did you mean 'v_proj'? Its linear layers are: "
+        "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head; all-linear stands for all but the "
+        "last of the model"
+    )
+
+
+def test_lora_begins_as_the_backbone_itself() -> None:
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    with torch.no_grad():
+        plain = tiny_llama()(tokens).logits
+        tuned = apply_tuning(tiny_llama(), Tuning(name="lora", r=4)).eval()(tokens).logits
+    assert torch.equal(plain, tuned)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_full_learns_everything_in_float32(dtype: torch.dtype) -> None:
+    llm = apply_tuning(tiny_llama(dtype), Tuning(name="full"))
+    assert {(p.dtype, p.requires_grad) for p in llm.parameters()} == {(torch.float32, True)}
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_gradients_exist_after_a_validation_pass(tuning: str) -> None:
+    model = tuned_model(tuning=tuning)
+    groups = two_talks()
+    model.eval()
+    with torch.inference_mode():
+        for trees, plain in model.trees(groups, 10_000):
+            model.score(make_batch(trees, plain), 3)
+    model.train()
+    loss = sum(together(model, groups).values())
+    loss.backward()  # type: ignore[union-attr]
+    learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert learning
+    for name, parameter in learning.items():
+        assert parameter.grad is not None, name
+        assert bool((parameter.grad != 0).any()), name
+
+
+ALL_PARTS = ["backbone", "connectors.face", "connectors.voice", "connectors.both", "fusers.both"]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (None, ALL_PARTS),
+        (("backbone",), ["backbone"]),
+        (("connectors.*",), ALL_PARTS[1:4]),
+        (("connectors.face", "fusers.*"), ["connectors.face", "fusers.both"]),
+        (("*",), ALL_PARTS),
+        ((), []),
+    ],
+)
+def test_parts_that_learn(names: tuple[str, ...] | None, chosen: list[str]) -> None:
+    model = tuned_model()
+    assert select_trainable(model, names) == chosen
+    for part in ALL_PARTS:
+        module = model.media.get_submodule(part) if part != "backbone" else model.llm
+        learns = any(p.requires_grad for p in module.parameters())
+        assert learns == (part in chosen), part
+    assert not any(p.requires_grad for n, p in model.llm.named_parameters() if "lora_" not in n)
+    # The next stage can choose otherwise.
+    assert select_trainable(model, None) == ALL_PARTS
+
+
+def test_a_frozen_backbone_stays_frozen_though_it_is_named() -> None:
+    model = tuned_model(tuning="frozen")
+    assert select_trainable(model, ("backbone", "connectors.face")) == ["connectors.face"]
+    assert not any(p.requires_grad for p in model.llm.parameters())
+
+
+def test_unknown_parts_are_named() -> None:
+    with pytest.raises(MercError) as caught:
+        select_trainable(tuned_model(), ("connectors.fase",))
+    assert str(caught.value) == (
+        "stages: trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?"
+    )
