@@ -19,6 +19,8 @@ PLUGIN_API = 1
 
 if TYPE_CHECKING:
     from merc.components import (
+        AnnotateFunction,
+        Annotation,
         Annotator,
         Answer,
         AudioClip,
@@ -72,6 +74,8 @@ _HOME = {
 
 __all__ = [
     "PLUGIN_API",
+    "AnnotateFunction",
+    "Annotation",
     "Annotator",
     "Answer",
     "AudioClip",

@@ -46,6 +46,10 @@ class ConversationPrompter(Prompter):
         """The streams of ``media``."""
         return self.media
 
+    def cue_fields(self) -> tuple[str, ...]:
+        """The names in ``cues``."""
+        return self.cues
+
     def prompt(self, query: Query) -> Prompt:
         """Instruction, demonstrations, conversation, question, answer."""
         segments: list[Segment] = [Text(self.instruction.format(labels=", ".join(query.labels.labels)))]

@@ -1,6 +1,6 @@
 """The contracts, a file a kind. A plugin implements these and nothing else."""
 
-from merc.components.annotator import Annotator, Observation
+from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
 from merc.components.backbone import Backbone
 from merc.components.base import Component
 from merc.components.connector import Connector, Stream
@@ -25,8 +25,8 @@ from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, S
 from merc.components.trainer import Trainer, TrainJob, TrainReport
 
 __all__ = [
-    "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip", "Component", "Connector", "Corpus",
-    "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features", "Frames", "Fuser", "Metric", "Observation",
-    "Prediction", "Prompt", "Prompter", "Query", "Segment", "Slot", "Stream", "Text", "TextClip", "TrainJob",
-    "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform", "Words",
+    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
+    "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features", "Frames",
+    "Fuser", "Metric", "Observation", "Prediction", "Prompt", "Prompter", "Query", "Segment", "Slot", "Stream", "Text",
+    "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform", "Words",
 ]  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, ClassVar
 
 from merc.components.base import Component
 from merc.components.encoder import AudioClip, CannotEncode, Frames, VideoClip, Waveform
@@ -14,40 +16,133 @@ from merc.components.prompter import Query
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an annotator is shown of one utterance: the query, and the media that it asked for where they exist."""
+    """What an annotator is shown of one utterance: the query, and the media that it asked for where they exist.
+
+    An annotator is shown what was said and by whom, never what is to be recognised: labels, valences and open labels
+    are taken out of the query's conversation, its label space is empty, and cues of the corpus or of other annotators
+    are not there either.
+    """
 
     query: Query
     video: VideoClip | CannotEncode
     audio: AudioClip | CannotEncode
 
 
-AnnotateFunction = Callable[[Sequence[Observation]], Sequence["Mapping[str, str] | CannotEncode"]]
+@dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """What a teacher gave for one utterance: cues, or the reason why there are none.
+
+    ``cues`` has a text by field; a field of which nothing can be said is left out. ``raw`` are a model's answers as
+    they came, in order, the refused ones among them; they are kept in the cue store. ``retry`` says of a reason that
+    the fault may pass (a server that is down): the utterance is asked about again next time. Without it, the reason
+    is final.
+
+    >>> Annotation(cues={"face": "a broad smile"}).cues["face"], Annotation(reason="there is no face").cues
+    ('a broad smile', {})
+    >>> Annotation()
+    Traceback (most recent call last):
+    ValueError: an Annotation has cues or a reason, one of the two; this one has neither
+    """
+
+    cues: Mapping[str, str] = field(default_factory=dict)
+    raw: tuple[str, ...] = ()
+    reason: str | None = None
+    retry: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.cues) == (self.reason is not None):
+            has = "both" if self.cues else "neither"
+            raise ValueError(f"an Annotation has cues or a reason, one of the two; this one has {has}")
+        if self.reason is not None and not self.reason.strip():
+            raise ValueError("the reason of an Annotation is empty; say why there are no cues")
+        if self.retry and self.reason is None:
+            raise ValueError("an Annotation with cues is final; retry belongs to a reason")
+
+
+AnnotateFunction = Callable[[Iterable[Observation]], Iterator[tuple[str, Annotation]]]
+"""Takes observations and yields ``(utterance id, Annotation)`` as they are finished, in any order, each taken one once.
+
+Media are decoded as observations are taken, so a function takes no more at once than it works on; it takes them from
+one thread, that in which it is iterated. It may be called more than once. It may end without having taken all (its
+budget is spent): what it did not take stays unasked, and the user reads how much that is.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotator(Component):
     """Writes cues for utterances: ``{"face": "...", "body": "..."}``, each field one of ``fields()``.
 
-    An annotator describes what it saw or measured. Where it saw nothing it returns ``CannotEncode`` with the reason
-    and invents no text.
+    An annotator describes what it saw or measured. Where it saw nothing it gives the reason, and invents no text.
+
+    Its answers are kept in the cue store, and a final one is never asked for again. They are found by all that they
+    depend on: the content of the media that it asked for (file and span), the target's words and speaker, the words
+    before it where ``history`` is true, ``context``, ``identity``, the class, its registered name and its ``version``.
+    Raise ``version`` when the same input gives other cues.
+
+    ``needs_all`` is for an annotator that measures one utterance against others ("louder than this speaker usually
+    is"): its function is called once with all utterances of the corpus (of the input, in ``merc predict``), may take
+    all of them before it yields the first, and its answers depend on them all.
+
+    Random frames are drawn by the content of the clip alone, so that runs with several seeds share the answers.
+
+    The smallest complete annotator:
+
+    >>> from dataclasses import dataclass
+    >>> import merc
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Length(merc.Annotator):
+    ...     def fields(self):
+    ...         return ("length",)
+    ...
+    ...     def load(self, device):
+    ...         def annotate(observations):
+    ...             for one in observations:
+    ...                 count = len(one.query.target.text.split())
+    ...                 yield one.query.target.id, merc.Annotation(cues={"length": f"{count} words"})
+    ...         return annotate
+    >>> talk = merc.Conversation(id="c", utterances=(merc.Utterance(id="u", text="Oh, no."),))
+    >>> nothing = merc.CannotEncode("not asked for")
+    >>> query = merc.Query(conversation=talk, index=0, labels=merc.LabelSpace(()))
+    >>> [(u, a.cues) for u, a in Length().load("cpu")([merc.Observation(query=query, video=nothing, audio=nothing)])]
+    [('u', {'length': '2 words'})]
     """
 
     kind: ClassVar[str] = "annotator"
     version: ClassVar[str] = "1"
-    batch: ClassVar[int] = 1
+    history: ClassVar[bool] = False
+    needs_all: ClassVar[bool] = False
 
     @abstractmethod
     def fields(self) -> tuple[str, ...]:
-        """The names of the cues that it writes."""
+        """The names of the cues that it writes, known without weights."""
 
     @abstractmethod
     def load(self, device: str) -> AnnotateFunction:
-        """Get ready, and give the function that annotates a batch of utterances."""
+        """Get ready, and give the function that annotates. Called only if there is something to ask.
+
+        Raise MercError where the user has to do something (no key in the environment, no such server).
+        """
 
     def video(self) -> Frames | None:
-        """The frames that it wants, if any."""
+        """The frames that it wants, if any (``draws`` is 1: it is asked once)."""
         return None
 
     def audio(self) -> Waveform | None:
         """The sound that it wants, if any."""
         return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """What of itself its answers depend on, as plain values; by default all its parameters.
+
+        Leave out what only says how a teacher is reached (time-outs, concurrency, a budget, where a key is found), add
+        what is no parameter (the text of the prompt). A key or password never belongs here.
+        """
+        values = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        return {name: str(value) if isinstance(value, PurePath) else value for name, value in values.items()}
+
+    def context(self, query: Query) -> Any:
+        """What else an answer about this utterance depends on, as plain values: by default the speakers and words
+        before it where ``history`` is true. One that looks an utterance up by its id gives what it found."""
+        if not self.history:
+            return None
+        return [[one.speaker, one.text] for one in query.conversation.utterances[: query.index]]

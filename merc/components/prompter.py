@@ -121,3 +121,8 @@ class Prompter(Component):
     def streams(self) -> tuple[str, ...]:
         """The names of the streams that its slots may use, so that a recipe can be checked before it runs."""
         return ()
+
+    def cue_fields(self) -> tuple[str, ...]:
+        """The names of the cues that it reads, so that a recipe can be checked, and the cues be there, before it
+        runs."""
+        return ()

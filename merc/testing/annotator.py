@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from merc.components import Annotator, AudioClip, CannotEncode, Frames, Observation, Query, VideoClip, Waveform
+from merc.components import (
+    Annotation,
+    Annotator,
+    AudioClip,
+    CannotEncode,
+    Frames,
+    Observation,
+    Query,
+    VideoClip,
+    Waveform,
+)
+from merc.conversation import LabelSpace
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 
@@ -18,8 +31,9 @@ class AnnotatorContract(ComponentContract):
     device: ClassVar[str] = "cpu"
 
     def observations(self) -> Sequence[Observation]:
-        """What it is shown: the sample conversation, with the media that it asks for."""
+        """What it is shown: the sample conversation as the pass would show it, with the media that it asks for."""
         talk = samples.conversation()
+        talk = replace(talk, utterances=tuple(replace(u, label=None, cues={}) for u in talk.utterances))
         wants_video, wants_audio = self.component.video(), self.component.audio()
         videos = samples.clips(wants_video) if wants_video else []
         audios = samples.clips(wants_audio) if wants_audio else []
@@ -28,14 +42,17 @@ class AnnotatorContract(ComponentContract):
             video = videos[index % len(videos)] if videos else CannotEncode("not asked for")
             audio = audios[index % len(audios)] if audios else CannotEncode("not asked for")
             assert isinstance(video, VideoClip | CannotEncode) and isinstance(audio, AudioClip | CannotEncode)
-            query = Query(conversation=talk, index=index, labels=samples.LABELS)
+            query = Query(conversation=talk, index=index, labels=LabelSpace(()))
             shown.append(Observation(query=query, video=video, audio=audio))
         return shown
 
     def test_wants_media_as_declared(self) -> None:
         """``fields`` names its cues; ``video`` gives Frames or None, ``audio`` a Waveform or None."""
         fields = self.component.fields()
-        require(fields and len(set(fields)) == len(fields), f"fields() of {self.title} gives {fields!r}")
+        require(
+            isinstance(fields, tuple) and fields and len(set(fields)) == len(fields),
+            f"fields() of {self.title} gives {fields!r}; it must give a tuple of names, each once",
+        )
         for what, given, wanted in (
             ("video", self.component.video(), Frames),
             ("audio", self.component.audio(), Waveform),
@@ -44,48 +61,92 @@ class AnnotatorContract(ComponentContract):
                 given is None or isinstance(given, wanted),
                 f"{what}() of {self.title} gives {type(given).__name__}; it must give merc.{wanted.__name__} or None",
             )
+        video = self.component.video()
+        require(video is None or video.draws == 1, f"video() of {self.title} wants several draws; it is asked once")
 
-    def test_an_answer_for_each_observation(self) -> None:
-        """Each answer has declared fields with words in them, or is CannotEncode with its reason."""
-        shown = self.observations()
-        answers = self.component.load(self.device)(shown)
-        require(len(answers) == len(shown), f"{len(shown)} observations went in and {len(answers)} answers came out")
-        for number, answer in enumerate(answers):
-            self._check(number, answer)
+    def test_an_annotation_for_each_observation(self) -> None:
+        """Each observation gets one Annotation: declared fields with words in them, or a reason."""
+        answers = self._annotate(self.observations())
         require(
-            any(not isinstance(answer, CannotEncode) for answer in answers),
-            f"{self.title} gave CannotEncode for everything, so nothing was checked; override observations()",
+            any(answer.cues for answer in answers.values()),
+            f"{self.title} gave no cue at all, so nothing was checked; override observations()",
         )
 
-    def _check(self, number: int, answer: Mapping[str, str] | CannotEncode) -> None:
-        if isinstance(answer, CannotEncode):
-            require(answer.reason.strip(), f"CannotEncode for observation {number} says no reason")
-            return
-        declared = self.component.fields()
-        for name, text in answer.items():
+    def test_media_that_are_missing_raise_nothing(self) -> None:
+        """Without picture and sound it says what it can, or the reason; it invents nothing and does not stop."""
+        gone = CannotEncode("the file is missing")
+        self._annotate([replace(one, video=gone, audio=gone) for one in self.observations()])
+
+    def test_answers_do_not_depend_on_what_else_is_asked(self) -> None:
+        """An observation alone gets what it gets among others, in any order, every time; one that ``needs_all`` gives
+        the same for the same set."""
+        shown = self.observations()
+        together = self._annotate(shown)
+        again = self._annotate(list(reversed(shown)))
+        for one in shown:
+            name = one.query.target.id
+            self._same(name, together[name], again[name], "in another order")
+            if not self.component.needs_all:
+                self._same(name, together[name], self._annotate([one])[name], "alone")
+
+    def test_what_answers_are_kept_by_is_plain(self) -> None:
+        """``identity`` and ``context`` give what JSON can hold, the same every time."""
+        for one in self.observations():
+            for what, give in (
+                ("identity()", lambda: self.component.identity()),
+                ("context(query)", lambda one=one: self.component.context(one.query)),
+            ):
+                first, second = (_plain(give()) for _ in range(2))
+                require(first is not None, f"{what} of {self.title} gives {give()!r}, which is no plain value")
+                require(first == second, f"{what} of {self.title} gives {first} and then {second}")
+
+    def _annotate(self, shown: Sequence[Observation]) -> dict[str, Annotation]:
+        """What a newly loaded function gives, checked."""
+        taken: list[str] = []
+
+        def observe() -> Any:
+            for one in shown:
+                taken.append(one.query.target.id)
+                yield one
+
+        found: dict[str, Annotation] = {}
+        for given in self.component.load(self.device)(observe()):
             require(
-                name in declared, f"observation {number} got the cue {name!r}; fields() declares {', '.join(declared)}"
+                isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation),
+                f"{self.title} gave {given!r}; it must give (utterance id, merc.Annotation)",
+            )
+            name, annotation = given
+            require(name in taken, f"{self.title} answered for {name!r}, which it had not been given")
+            require(name not in found, f"{self.title} answered twice for {name!r}")
+            self._check(name, annotation)
+            found[name] = annotation
+        lacking = [name for name in taken if name not in found]
+        require(not lacking, f"{self.title} took {', '.join(lacking)} and gave no answer")
+        require(len(taken) == len(shown), f"{self.title} took {len(taken)} of {len(shown)} observations")
+        return found
+
+    def _check(self, name: str, annotation: Annotation) -> None:
+        declared = self.component.fields()
+        for field, text in annotation.cues.items():
+            require(
+                field in declared, f"utterance {name!r} got the cue {field!r}; fields() declares {', '.join(declared)}"
             )
             require(
                 isinstance(text, str) and text.strip(),
-                f"observation {number}: the cue {name!r} is {text!r}; leave out a cue that says nothing",
+                f"utterance {name!r}: the cue {field!r} is {text!r}; leave out a cue that says nothing",
             )
 
-    def test_media_that_are_missing_raise_nothing(self) -> None:
-        """Without picture and sound it says what it can, or CannotEncode; it invents nothing and does not stop."""
-        gone = CannotEncode("the file is missing")
-        shown = [Observation(query=one.query, video=gone, audio=gone) for one in self.observations()]
-        for number, answer in enumerate(self.component.load(self.device)(shown)):
-            self._check(number, answer)
+    def _same(self, name: str, one: Annotation, other: Annotation, how: str) -> None:
+        require(
+            (one.cues, one.reason) == (other.cues, other.reason),
+            f"utterance {name!r} gets {one.cues or one.reason!r} among the others and {other.cues or other.reason!r} "
+            f"{how}",
+        )
 
-    def test_answers_do_not_depend_on_the_batch(self) -> None:
-        """An observation alone gets what it gets among others, every time."""
-        shown = self.observations()
-        annotate = self.component.load(self.device)
-        together = annotate(shown)
-        for number, one in enumerate(shown):
-            (alone,) = annotate([one])
-            require(
-                alone == together[number],
-                f"observation {number} gets {together[number]!r} in the batch and {alone!r} alone",
-            )
+
+def _plain(value: object) -> str | None:
+    """A value as JSON, or None if it is not plain."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError):
+        return None

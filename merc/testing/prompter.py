@@ -79,6 +79,23 @@ class PrompterContract(ComponentContract):
                         f"a slot stands for utterance {segment.utterance!r}, which is not in the conversation",
                     )
 
+    def test_cues_in_prompts_are_declared(self) -> None:
+        """``cue_fields`` lists every cue that a prompt depends on."""
+        talk, declared = self.conversation(), self.component.cue_fields()
+        bare = replace(
+            talk,
+            utterances=tuple(
+                replace(u, cues={name: text for name, text in u.cues.items() if name in declared})
+                for u in talk.utterances
+            ),
+        )
+        for one, two in zip(self.queries(talk), self.queries(bare), strict=True):
+            require(
+                self.component.prompt(one) == self.component.prompt(two),
+                f"the prompt for {one.target.id!r} reads cues, and cue_fields() lists {list(declared)}; list each, so "
+                "that a recipe that lacks them is refused before it runs",
+            )
+
     def test_labels_are_not_given_away(self) -> None:
         """No label of the conversation reaches the prompt, save as its answer."""
         talk = self.conversation()

@@ -146,3 +146,8 @@ def test_prompts_of_a_conversation_share_all_but_their_questions() -> None:
 
 def question(index: int) -> Prompt:
     return Prompt((Text(f"{TALK.utterances[index].speaker or 'Speaker'} feels"), Answer()), "u")
+
+
+def test_cues_that_it_reads_are_named() -> None:
+    assert ConversationPrompter().cue_fields() == ()
+    assert ConversationPrompter(cues=("face", "body")).cue_fields() == ("face", "body")

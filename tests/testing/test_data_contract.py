@@ -127,8 +127,12 @@ def test_metric_that_gives_nan_for_one_prediction() -> None:
     assert message.startswith("a is nan for the one prediction Prediction(id='u0'")
 
 
-def broken_annotator(annotate: Callable[[Any, Any], Any], fields: Any = ("prosody",), video: Any = None) -> Any:
-    @frozen
+def broken_annotator(
+    annotate: Callable[[Any, Any], Any] = lambda f, s: f(s),
+    fields: Any = ("prosody",),
+    video: Any = None,
+    **methods: Any,
+) -> Any:
     class Broken(annotator.Example):
         def fields(self) -> Any:
             return fields
@@ -140,37 +144,64 @@ def broken_annotator(annotate: Callable[[Any, Any], Any], fields: Any = ("prosod
             inner = super().load(device)
             return lambda shown: annotate(inner, shown)
 
-    return Broken()
+    for name, method in methods.items():
+        setattr(Broken, name, method)
+    return frozen(Broken)()
+
+
+def loud(text: str = "loud", **given: Any) -> merc.Annotation:
+    return merc.Annotation(cues={"prosody": text}, **given)
+
+
+def each(annotation: Any) -> Callable[[Any, Any], Any]:
+    return lambda f, shown: ((one.query.target.id, annotation) for one in shown)
+
+
+def counting(f: Any, shown: Any) -> Any:
+    taken = list(shown)
+    return ((one.query.target.id, loud(f"one of {len(taken)}")) for one in taken)
+
+
+def first_is_special(f: Any, shown: Any) -> Any:
+    return ((one.query.target.id, loud("loud" if number else "first")) for number, one in enumerate(shown))
+
+
+EACH = "test_an_annotation_for_each_observation"
+SAME = "test_answers_do_not_depend_on_what_else_is_asked"
 
 
 @pytest.mark.parametrize(
     ("annotate", "check", "message"),
     [
-        (lambda f, s: f(s)[1:], "test_an_answer_for_each_observation", "4 observations went in and 3 answers came out"),
+        (lambda f, s: list(f(s))[1:], EACH, "Broken took talk_u0 and gave no answer"),
+        (lambda f, s: f(itertools.islice(s, 3)), EACH, "Broken took 3 of 4 observations"),
+        (lambda f, s: itertools.chain(f(s), [("talk_u0", loud())]), EACH, "Broken answered twice for 'talk_u0'"),
         (
-            lambda f, s: [{"face": "a smile"} for _ in s],
-            "test_an_answer_for_each_observation",
-            "observation 0 got the cue 'face'; fields() declares prosody",
+            lambda f, s: [("talk_u9", loud())],
+            EACH,
+            "Broken answered for 'talk_u9', which it had not been given",
+        ),
+        (each("loud"), EACH, "Broken gave ('talk_u0', 'loud'); it must give (utterance id, merc.Annotation)"),
+        (
+            each(merc.Annotation(cues={"face": "a smile"})),
+            EACH,
+            "utterance 'talk_u0' got the cue 'face'; fields() declares prosody",
+        ),
+        (each(loud(" ")), EACH, "utterance 'talk_u0': the cue 'prosody' is ' '; leave out a cue that says nothing"),
+        (
+            each(merc.Annotation(reason="mute")),
+            EACH,
+            "Broken gave no cue at all, so nothing was checked; override observations()",
         ),
         (
-            lambda f, s: [{"prosody": ""} for _ in s],
-            "test_an_answer_for_each_observation",
-            "observation 0: the cue 'prosody' is ''; leave out a cue that says nothing",
+            counting,
+            SAME,
+            "utterance 'talk_u0' gets {'prosody': 'one of 4'} among the others and {'prosody': 'one of 1'} alone",
         ),
         (
-            lambda f, s: [merc.CannotEncode("") for _ in s],
-            "test_media_that_are_missing_raise_nothing",
-            "CannotEncode for observation 0 says no reason",
-        ),
-        (
-            lambda f, s: [merc.CannotEncode("mute") for _ in s],
-            "test_an_answer_for_each_observation",
-            "Broken gave CannotEncode for everything, so nothing was checked; override observations()",
-        ),
-        (
-            lambda f, s: [{"prosody": f"one of {len(s)}"} for _ in s],
-            "test_answers_do_not_depend_on_the_batch",
-            "observation 0 gets {'prosody': 'one of 4'} in the batch and {'prosody': 'one of 1'} alone",
+            first_is_special,
+            SAME,
+            "utterance 'talk_u0' gets {'prosody': 'first'} among the others and {'prosody': 'loud'} in another order",
         ),
     ],
 )
@@ -178,11 +209,42 @@ def test_annotator_that_breaks_its_contract(annotate: Callable[[Any, Any], Any],
     assert said(merc.testing.AnnotatorContract, broken_annotator(annotate), check) == message
 
 
+def test_annotator_that_fails_where_a_file_is_missing() -> None:
+    def annotate(inner: Any, shown: Any) -> Any:
+        for one in shown:
+            yield one.query.target.id, loud(f"{one.audio.seconds:.0f} s")
+
+    contract = type("Case", (merc.testing.AnnotatorContract,), {"component": broken_annotator(annotate)})
+    with pytest.raises(AttributeError, match="seconds"):
+        contract().test_media_that_are_missing_raise_nothing()
+
+
+def test_annotator_that_needs_all_may_answer_by_the_whole_set() -> None:
+    contract = type(
+        "Case", (merc.testing.AnnotatorContract,), {"component": broken_annotator(counting, needs_all=True)}
+    )
+    contract().test_answers_do_not_depend_on_what_else_is_asked()
+
+
 def test_annotator_that_declares_wrong_things() -> None:
     check = "test_wants_media_as_declared"
-    broken = broken_annotator(lambda f, s: f(s), fields=())
-    assert said(merc.testing.AnnotatorContract, broken, check) == "fields() of Broken gives ()"
-    broken = broken_annotator(lambda f, s: f(s), video=8)
-    assert said(merc.testing.AnnotatorContract, broken, check) == (
+    for fields in ((), ("a", "a"), ["a"]):
+        message = said(merc.testing.AnnotatorContract, broken_annotator(fields=fields), check)
+        assert message == f"fields() of Broken gives {fields!r}; it must give a tuple of names, each once"
+    assert said(merc.testing.AnnotatorContract, broken_annotator(video=8), check) == (
         "video() of Broken gives int; it must give merc.Frames or None"
     )
+    draws = merc.Frames(count=2, strategy="random", draws=2)
+    assert said(merc.testing.AnnotatorContract, broken_annotator(video=draws), check) == (
+        "video() of Broken wants several draws; it is asked once"
+    )
+
+
+def test_annotator_whose_answers_could_not_be_found_again() -> None:
+    check, number = "test_what_answers_are_kept_by_is_plain", itertools.count()
+    broken = broken_annotator(identity=lambda self: {"model": np.float32})
+    assert said(merc.testing.AnnotatorContract, broken, check) == (
+        "identity() of Broken gives {'model': <class 'numpy.float32'>}, which is no plain value"
+    )
+    broken = broken_annotator(context=lambda self, query: next(number))
+    assert said(merc.testing.AnnotatorContract, broken, check) == "context(query) of Broken gives 0 and then 1"

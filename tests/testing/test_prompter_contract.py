@@ -67,6 +67,12 @@ COUNT = itertools.count()
             "the label of an utterance stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
             "Text(text='(anger)'); past labels come from query.past_labels, which a recipe switches on",
         ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(query.target.cues.get("face", "-")), *own.segments)),
+            "test_cues_in_prompts_are_declared",
+            "the prompt for 'talk_u0' reads cues, and cue_fields() lists []; list each, so that a recipe that lacks "
+            "them is refused before it runs",
+        ),
     ],
 )
 def test_prompter_that_breaks_its_contract(change: Callable[[Any, Any], Any], check: str, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,17 +25,18 @@ class Example(merc.Annotator):
         """The sound that it wants."""
         return merc.Waveform(rate=16_000)
 
-    def load(self, device: str) -> Callable[[Sequence[merc.Observation]], list[Mapping[str, str] | merc.CannotEncode]]:
-        """Get ready, once a run. Load the teacher in here."""
+    def load(self, device: str) -> merc.AnnotateFunction:
+        """Get ready, once a pass. Load the teacher in here."""
 
-        def annotate(observations: Sequence[merc.Observation]) -> list[Mapping[str, str] | merc.CannotEncode]:
-            return [self._describe(one.audio) for one in observations]
+        def annotate(observations: Iterable[merc.Observation]) -> Iterator[tuple[str, merc.Annotation]]:
+            for one in observations:
+                yield one.query.target.id, self._describe(one.audio)
 
         return annotate
 
-    def _describe(self, sound: merc.AudioClip | merc.CannotEncode) -> Mapping[str, str] | merc.CannotEncode:
+    def _describe(self, sound: merc.AudioClip | merc.CannotEncode) -> merc.Annotation:
         if isinstance(sound, merc.CannotEncode):
-            return sound
+            return merc.Annotation(reason=sound.reason)
         first, second = (float(np.sqrt(np.mean(np.square(half)))) for half in np.array_split(sound.samples, 2))
         level = "loud" if max(first, second) > self.loud else "quiet"
-        return {"prosody": f"{level}, {'swelling' if second > first else 'fading'}"}
+        return merc.Annotation(cues={"prosody": f"{level}, {'swelling' if second > first else 'fading'}"})
