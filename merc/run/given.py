@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from merc.components import Corpus, Encoder, Prompter, Query, Words
@@ -27,7 +29,8 @@ def is_clip(path: Path) -> bool:
 def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
     """The conversations of a JSON Lines file, in its order, and notes on them.
 
-    Raises MercError for a file that is no such file, naming the line, and for labels outside ``labels``.
+    Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises MercError
+    for a file that is no such file, naming the line.
     """
     if path.suffix.lower() not in (".jsonl", ".ndjson", ".json") and path.is_file():
         raise MercError(
@@ -37,8 +40,31 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
     assert isinstance(corpus, Corpus)
     found = corpus.load()
-    found.label_space(labels)
-    return list(found.conversations), list(found.notes)
+    conversations, strange = _without_strange_labels(found.conversations, labels)
+    notes = list(found.notes)
+    if strange:
+        counts = ", ".join(f"{label} ({count})" for label, count in sorted(strange.items()))
+        have = "utterance has a label" if strange.total() == 1 else "utterances have labels"
+        notes.append(
+            f"{strange.total()} {have} that the run does not know: {counts}; they are left aside, for predicting needs "
+            f"none (the run's are {', '.join(labels.labels)})"
+        )
+    return conversations, notes
+
+
+def _without_strange_labels(
+    conversations: Sequence[Conversation], labels: LabelSpace
+) -> tuple[list[Conversation], Counter[str]]:
+    """The conversations without the labels that a label space does not have, and how often each of those stood."""
+    strange = Counter(
+        u.label for c in conversations for u in c.utterances if u.label is not None and u.label not in labels.labels
+    )
+    if not strange:
+        return list(conversations), strange
+    return [
+        replace(c, utterances=tuple(replace(u, label=None) if u.label in strange else u for u in c.utterances))
+        for c in conversations
+    ], strange
 
 
 def read_clip(path: Path, text: str | None, speaker: str | None) -> Conversation:

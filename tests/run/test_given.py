@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,5 +61,14 @@ def test_conversations_keep_their_order_and_notes(tmp_path: Path):
     conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
     assert [c.id for c in conversations] == ["b", "a"]
     assert notes == ["fields that merc does not know were kept in extra: mood (1)", "1 utterance has an empty text"]
-    with pytest.raises(MercError, match=r"talk\.jsonl, line 1: utterance 'b_u0' has the label 'joy'"):
-        read_conversations(tmp_path / "talk.jsonl", LabelSpace(("anger",)))
+
+
+def test_labels_that_the_run_does_not_know_are_taken_off_and_counted(tmp_path: Path):
+    said = [{"text": "Hm.", "label": label} for label in ("bored", "joy", "worried", "bored", None)]
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
+    conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
+    assert [u.label for u in conversations[0].utterances] == [None, "joy", None, None, None]
+    assert notes == [
+        "3 utterances have labels that the run does not know: bored (2), worried (1); they are left aside, for "
+        "predicting needs none (the run's are joy, anger)"
+    ]
