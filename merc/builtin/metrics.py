@@ -22,6 +22,10 @@ class Classification(Metric):
     1.0
     """
 
+    def choices(self) -> Sequence[str]:
+        """The four that higher is better for."""
+        return ("accuracy", "weighted_f1", "macro_f1", "uar")
+
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers of ``metrics.json``. Every prediction has a truth, and there is at least one."""
         from merc.evaluation.classification import classification

@@ -12,6 +12,10 @@ from merc.training.settings import Settings
 class SupervisedFineTuning(Settings, Trainer):
     """Supervised fine-tuning with AdamW; its parameters are described at ``merc.training.settings.Settings``."""
 
+    def chooses_by(self) -> str:
+        """``select_by``."""
+        return self.select_by
+
     def train(self, job: TrainJob) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
         from merc.training.loop import fit

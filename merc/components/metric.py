@@ -34,6 +34,9 @@ class Prediction:
 class Metric(Component):
     """Numbers over the predictions of one split; values from 0 to 1 unless a name says otherwise.
 
+    A trainer may keep the state that is best by one of them: those of merc's ``classification`` go by their names
+    (``weighted_f1``), those of every other metric by its name too (``mine.kappa``).
+
     The smallest complete metric:
 
     >>> @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,11 @@ class Metric(Component):
     """
 
     kind: ClassVar[str] = "metric"
+
+    def choices(self) -> Sequence[str] | None:
+        """The numbers that a state may be chosen by, higher being better, so that a wrong name is found before
+        training; ``None`` where they are not known beforehand."""
+        return None
 
     @abstractmethod
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:

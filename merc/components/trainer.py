@@ -65,6 +65,10 @@ class Trainer(Component):
 
     kind: ClassVar[str] = "trainer"
 
+    def chooses_by(self) -> str | None:
+        """The dev metric whose best state is kept, which the recipe is checked for; ``None`` for none."""
+        return None
+
     @abstractmethod
     def train(self, job: TrainJob) -> TrainReport:
         """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
+from merc.recipe.cues import check_cues
 from merc.recipe.document import Node
-from merc.recipe.fit import Prompting, check_fit
+from merc.recipe.fit import Placed, check_choices, check_fit
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
@@ -18,7 +19,7 @@ from merc.recipe.values import convert_node, record
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
-    "stages", "evaluate", "engine", "features",
+    "annotators", "stages", "evaluate", "engine", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -36,7 +37,8 @@ class Builder:
         self.sections = Sections(problems)
         self.recorded: dict[str, Any] = {}
         # Kept as they come, so that they are checked even where something else of their stage is wrong.
-        self.prompters: list[Prompting] = []
+        self.prompters: list[Placed] = []
+        self.trainers: list[Placed] = []
 
     def build(self, name: str) -> Recipe | None:
         """The recipe, or None when anything was wrong."""
@@ -55,13 +57,15 @@ class Builder:
         if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
             self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
         given["backbone"], given["tuning"] = self.backbone()
-        for section, kind in (("encoders", "encoder"), ("connectors", "connector"), ("fusers", "fuser")):
-            given[section] = self.named(section, kind)
+        for section in ("encoders", "connectors", "fusers", "annotators"):
+            given[section] = self.named(section, section.removesuffix("s"))
         given["stages"] = self.stages()
         given["evaluate"] = self.evaluate()
         given["engine"] = self.fixed("engine", Engine)
         given["features"] = self.features()
         check_fit(given, self.prompters, self.root, self.problems)
+        check_cues(given["annotators"], self.prompters, self.root, self.problems)
+        check_choices(self.trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -161,7 +165,7 @@ class Builder:
         return self.sections.make(Tuning, values, node, path), {"name": recorded["name"]}
 
     def named(self, section: str, kind: str) -> dict[str, Part]:
-        """A section of components by the names that the author chose: encoders, connectors, fusers."""
+        """A section of components by the names that the author chose: encoders, connectors, fusers, annotators."""
         node = self.root.get(section)
         if node is None or node.value is None or not self.sections.is_mapping(node, section):
             return {}
@@ -228,8 +232,8 @@ class Builder:
                 part, recorded[key] = self.sections.part(key, child, join(path, key))
                 if part is not None:
                     values[key] = part
-                    if key == "prompter":
-                        self.prompters.append((join(path, key), child, part))
+                    kept = self.prompters if key == "prompter" else self.trainers
+                    kept.append((join(path, key), child, part))
         data = node.get("data")
         data = data if data is None or data.value is not None else None
         here = join(path, "data")

@@ -1,4 +1,4 @@
-"""Whether the parts of a recipe fit together: streams, connectors, fusers, trainable parts."""
+"""Whether the parts of a recipe fit together: streams, connectors, fusers, trainable parts, what a best state is."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from merc.components import FeatureSpec, Fuser, Prompter
+from merc.components import FeatureSpec, Fuser, Metric, Prompter, Trainer
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Part, Tuning
+from merc.recipe.schema import Evaluate, Part, Tuning
+from merc.registry import get_registry
 
-Prompting = tuple[str, Node, Part]
-"""A prompter, its dotted path, and where it is written."""
+Placed = tuple[str, Node, Part]
+"""A dotted path, where it is written, and the component that stands there."""
+
+_OWN = "classification"
+"""merc's own metric, whose numbers go by their names alone."""
 
 
-def check_fit(given: Mapping[str, Any], prompters: Sequence[Prompting], root: Node, problems: Problems) -> None:
+def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node, problems: Problems) -> None:
     """Report what does not fit. What a section names counts as there, even where its own parameters are wrong, so
     that one mistake is reported once."""
     encoders, connectors, fusers = (_keys(root, name) for name in ("encoders", "connectors", "fusers"))
@@ -56,6 +60,36 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Prompting], root: No
                 )  # fmt: skip
     _check_backbone(given, root, problems)
     _check_trainable(given, connectors, fusers, root, problems)
+
+
+def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | None, problems: Problems) -> None:
+    """Report trainers that would keep the best state by a metric that no look at dev gives. ``evaluate`` None is a
+    recipe without one, for which merc takes its own metric, or one that is reported already."""
+    section = root.get("evaluate")
+    if evaluate is not None:
+        components = {name: part.component for name, part in evaluate.metrics.items()}
+    elif section is None or section.value is None:
+        components = {_OWN: get_registry().resolve("metric", _OWN)()}
+    else:
+        return
+    known: list[str] = []
+    open_ended = []
+    for name, component in components.items():
+        choices = cast(Metric, component).choices()
+        before = "" if name in (_OWN, f"merc/{_OWN}") else f"{name}."
+        if choices is None:
+            open_ended.append(before)
+        known += [before + choice for choice in choices or ()]
+    for path, node, part in trainers:
+        wanted = cast(Trainer, part.component).chooses_by()
+        if wanted is None or wanted in known or any(wanted.startswith(name) for name in open_ended):
+            continue
+        several = "" if not open_ended else f"; and the numbers of {', '.join(name + '*' for name in open_ended)}"
+        problems.add(
+            join(path, "select_by"), node.get("select_by") or node,
+            f"the evaluation's metrics have no number {wanted!r} to choose by.{did_you_mean(wanted, known)} "
+            f"There are: {', '.join(known) or 'none'}{several}",
+        )  # fmt: skip
 
 
 def _check_inputs(

@@ -170,7 +170,9 @@ class _Loop:
 
 
 def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:
-    value = metrics.get(name)
+    value: Any = metrics
+    for key in name.split("."):  # a metric of a plugin has its numbers under its own name
+        value = value.get(key) if isinstance(value, Mapping) else None
     if isinstance(value, (int, float)):
         return float(value)
     numbers = [n for n, v in metrics.items() if isinstance(v, (int, float))]

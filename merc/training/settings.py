@@ -26,9 +26,9 @@ class Settings:
     AdamW's decoupled ``weight_decay``.
 
     ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
-    metric whose best state is kept (never a test metric), looked at every ``evaluate_every`` steps, or after each
-    epoch if ``null``; ``patience`` stops after so many looks without a better one. A checkpoint to resume from is
-    written every ``checkpoint_every`` steps and after each epoch.
+    metric whose best state is kept (never a test metric; ``mine.kappa`` for the number ``kappa`` of a metric ``mine``),
+    looked at every ``evaluate_every`` steps, or after each epoch if ``null``; ``patience`` stops after so many looks
+    without a better one. A checkpoint to resume from is written every ``checkpoint_every`` steps and after each epoch.
     """
 
     epochs: int = 1

@@ -239,10 +239,9 @@ def test_a_loss_that_is_no_number_stops_the_run(merc: Forks, work: Path) -> None
 def test_a_metric_that_dev_does_not_have(merc: Forks, work: Path) -> None:
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", "stages.0.trainer.select_by=weighted_f2")
     assert ended.code == 2 and "Traceback" not in ended.err
-    assert (
-        "error: stages.merc.trainer.select_by: there is no dev metric 'weighted_f2'; there are: n, unlabelled"
-        in ended.err
-    )
+    assert "stages.0.trainer.select_by (command line): the evaluation's metrics have no number 'weighted_f2'" in ended.err
+    assert "Did you mean 'weighted_f1'?" in ended.err
+    assert not (work / "run").exists()
 
 
 def test_labels_missing_in_train(merc: Forks, work: Path) -> None:

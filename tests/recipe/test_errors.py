@@ -187,6 +187,26 @@ def test_training_a_frozen_backbone_is_refused(here: Path) -> None:
     ]
 
 
+def test_a_metric_to_choose_by_that_nothing_gives(here: Path) -> None:
+    by = "stages.1.trainer={{name: sft, select_by: {}}}".format
+    own = "There are: accuracy, weighted_f1, macro_f1, uar"
+    where = "stages.1.trainer.select_by (command line): the evaluation's metrics have no number"
+    for change in ("evaluate.metrics=[classification]", "evaluate.metrics=[merc/classification]", "evaluate=null"):
+        assert errors_of(by("weighted_f2"), change) == [
+            f"{where} 'weighted_f2' to choose by. Did you mean 'weighted_f1'? {own}"
+        ]
+        load_recipe("small.yaml", [by("uar"), change])
+    # Lower is better for these, and how many utterances there are is no merit.
+    assert errors_of(by("unparsed_rate"), "evaluate.metrics=[classification]")[0].startswith(where)
+    # The numbers of a plugin's metric stand under its name, and this one does not say which it has.
+    assert errors_of(by("weighted_f1")) == [
+        f"{where} 'weighted_f1' to choose by. There are: none; and the numbers of toy-metric.*"
+    ]
+    load_recipe("small.yaml", [by("toy-metric.kappa")])
+    # The default can be wrong too.
+    assert errors_of("stages.1.trainer={name: sft}")[0].startswith(f"{where} 'weighted_f1'")
+
+
 def test_fuser_without_encoders(here: Path) -> None:
     (here / "f.yaml").write_text("corpus: {name: toy-corpus, path: a}\nfusers: {x: {name: toy-join}}\n")
     assert errors_of(recipe="f.yaml") == [
