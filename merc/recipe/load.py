@@ -30,7 +30,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     recipe = Builder(tree, problems).build(place.name)
     problems.raise_any(place.shown)
     assert recipe is not None
-    return recipe
+    return replace(recipe, given=(path_or_name, *overrides))
 
 
 def _ask(node: Node, path: str, problems: Problems) -> Node:

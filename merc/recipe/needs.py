@@ -78,8 +78,8 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
 
     for kind in ("corpus", "backbone"):
         yield from one(kind, tree.get(kind))
-    for section, kind in (("encoders", "encoder"), ("fusers", "fuser"), ("connectors", "connector")):
-        node = tree.get(section)
+    for section in ("encoders", "fusers", "connectors", "annotators"):
+        node, kind = tree.get(section), section.removesuffix("s")
         for child in node.value.values() if node is not None and isinstance(node.value, dict) else ():
             yield from one(kind, child)
     stages, evaluate = tree.get("stages"), tree.get("evaluate")

@@ -111,7 +111,7 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Where encoders' features are kept (None: the user's cache), and how many processes decode media for them."""
+    """Where encoders' features are kept (None: the user's cache), and how many threads decode media for them."""
 
     store: str | None = None
     workers: int = 2
@@ -126,7 +126,8 @@ class Recipe:
 
     ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
-    that no secret is recorded; in ``Part.params`` it is filled in.
+    that no secret is recorded; in ``Part.params`` it is filled in. ``given`` is the file or name and the overrides
+    that it was loaded from, for messages that name a command.
     """
 
     name: str
@@ -141,12 +142,14 @@ class Recipe:
     encoders: Mapping[str, Part] = field(default_factory=dict)
     connectors: Mapping[str, Part] = field(default_factory=dict)
     fusers: Mapping[str, Part] = field(default_factory=dict)
+    annotators: Mapping[str, Part] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     evaluate: Evaluate | None = None
     engine: Engine = field(default_factory=Engine)
     features: Features = field(default_factory=Features)
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
+    given: tuple[str, ...] = field(default=(), compare=False)
 
 
 def _at_least(least: int, **values: int | None) -> None:

@@ -1,0 +1,44 @@
+"""Whether the cues of a recipe fit together: what its annotators write and what its prompters read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from merc.components import Annotator, Prompter
+from merc.recipe.document import Node
+from merc.recipe.problems import Problems, join
+from merc.recipe.schema import Part
+
+
+def check_cues(
+    annotators: Mapping[str, Part], prompters: Sequence[tuple[str, Node, Part]], root: Node, problems: Problems
+) -> None:
+    """Report components that cannot say their cue fields, and annotators that write the same one.
+
+    A field that a prompter reads and no annotator writes is no error here: the corpus may hold it, and that is known
+    when its conversations are there.
+    """
+    section = root.get("annotators")
+    writers: dict[str, str] = {}
+    for name, part in annotators.items():
+        path, node = join("annotators", name), section.get(name) if section is not None else None
+        for field in _said(part, path, node, "annotator", cast(Annotator, part.component).fields, problems):
+            first = writers.setdefault(field, name)
+            if first != name:
+                problems.add(
+                    path, node, f"writes the cue {field!r}, and so does annotators.{first}; take one of the two out "
+                    f"(annotators.{name}=null takes out an inherited one)",
+                )  # fmt: skip
+    for path, node, part in prompters:
+        _said(part, path, node, "prompter", cast(Prompter, part.component).cue_fields, problems)
+
+
+def _said(
+    part: Part, path: str, node: Node | None, kind: str, say: Callable[[], Sequence[str]], problems: Problems
+) -> list[str]:
+    try:
+        return list(dict.fromkeys(say()))
+    except Exception as error:
+        problems.add(path, node, f"{kind} {part.name!r} cannot say its cue fields: {type(error).__name__}: {error}")
+        return []
