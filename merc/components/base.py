@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+FOLDER_OR_NAME = "a folder, or a name on the model hub"
+
+FolderOrName = Annotated[str, FOLDER_OR_NAME]
+"""The type of a parameter that is a folder of this machine or a name on the model hub.
+
+What begins with ``/``, ``.`` or ``~`` is a folder: merc makes it absolute from where it was written, as it does with
+every ``Path``, so that a recipe means the same wherever it is run from. Anything else, ``lmsys/vicuna-7b-v1.5`` say, is
+a name and stays as it is, whatever folders there happen to be.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +23,9 @@ class Component:
 
     The module of a component imports without torch: heavy imports stand inside the methods that need them. So a
     recipe is checked, with types and defaults, before anything heavy is loaded. Parameters are plain values (numbers,
-    strings, booleans, lists, mappings, ``Literal``); ``__post_init__`` may raise ``ValueError`` with one sentence.
+    strings, booleans, lists, mappings, ``Literal``, ``Path``); ``__post_init__`` may raise ``ValueError`` with one
+    sentence. A parameter that has the name of a method is a field with an underscore behind it: an encoder's field
+    ``sampling_`` is ``sampling`` in a recipe.
     """
 
     kind: ClassVar[str]

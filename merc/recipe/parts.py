@@ -57,7 +57,7 @@ class Sections:
             )
             return None, {}
         # What the component holds counts, so that __post_init__ may put a value into its usual form.
-        params = {key: plain(getattr(component, key)) for key in values}
+        params = {_parameter(field): plain(getattr(component, field)) for field in values}
         return Part(name=name, params=params, component=component), {"name": name, **recorded}
 
     def fill(
@@ -72,7 +72,7 @@ class Sections:
         except Exception as error:
             self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {error}")
             return None, {}
-        fields = {f.name: f for f in dataclasses.fields(made) if f.init and f.name not in apart}
+        fields = {_parameter(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
         fine = True
         for key, child in node.value.items():
             if key not in fields and key not in apart:
@@ -84,15 +84,16 @@ class Sections:
             here, child = join(path, key), node.get(key)
             if child is None:
                 if not _has_default(field):
-                    self.problems.add(here, node, f"is required by {owner}: {wants(hints[key])}")
+                    self.problems.add(here, node, f"is required by {owner}: {wants(hints[field.name])}")
                     fine = False
                     continue
-                values[key] = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-                recorded[key] = record(values[key], None)
+                plain_default = field.default_factory is dataclasses.MISSING
+                values[field.name] = field.default if plain_default else field.default_factory()
+                recorded[key] = record(values[field.name], None)
                 self._source(here, recorded[key], None, owner)
                 continue
             try:
-                values[key], child = convert_node(hints[key], child, here, self.problems)
+                values[field.name], child = convert_node(hints[field.name], child, here, self.problems)
             except PydanticUserError as error:
                 message = str(error).splitlines()[0]
                 self.problems.add(here, child, f"the type of {owner}'s {key!r} cannot be checked: {message}")
@@ -100,7 +101,7 @@ class Sections:
             if child.broken:
                 fine = False
                 continue
-            recorded[key] = record(values[key], child)
+            recorded[key] = record(values[field.name], child)
             self._source(here, recorded[key], child, owner)
         return (values if fine else None), recorded
 
@@ -170,7 +171,7 @@ class Sections:
         name = node.get("name")
         here = join(path, key)
         if name is not None and name.before is not None and child.origin.kind != "command line":
-            needed = [f"{f.name}: ..." for f in fields.values() if not _has_default(f)]
+            needed = [f"{name}: ..." for name, f in fields.items() if not _has_default(f)]
             whole = ", ".join([f"name: {name.plain()}", *needed])
             self.problems.add(
                 here, child, f"was given for {name.before!r}, and {owner} does not take it; give the whole section: "
@@ -209,6 +210,11 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, join(path, index))
     else:
         yield path, value
+
+
+def _parameter(field: str) -> str:
+    """The name of a field as a recipe writes it: without the underscore that keeps it apart from a method's."""
+    return field.removesuffix("_")
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import make_dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import TypedDict
 
@@ -35,6 +35,31 @@ def test_errors_within_nested_parameters(here: Path) -> None:
         "corpus.cuts.1.start (t.yaml:5): is required: a number",
         "corpus.cuts.1.strat (t.yaml:5): unknown key. Did you mean 'start'? The keys are: start, end",
         "corpus.share (t.yaml:6): should be less than or equal to 1; given 3 (a whole number)",
+    ]
+
+
+@dataclass(frozen=True)
+class Shaded:
+    sampling_: str
+    size_: int = 3
+
+    def sampling(self) -> str:
+        return self.sampling_
+
+
+def test_a_parameter_named_as_a_method_is_a_field_with_an_underscore(here: Path) -> None:
+    def filled(**given: object) -> tuple[object, ...]:
+        problems, origin = Problems(), Origin("r.yaml:1", here)
+        node = Node({key: Node(value, origin) for key, value in given.items()}, origin)
+        values, recorded = Sections(problems).fill(Shaded, node, "corpus", "corpus 'shaded'")
+        return values, recorded, problems.errors
+
+    assert filled(sampling="random") == ({"sampling_": "random", "size_": 3}, {"sampling": "random", "size": 3}, [])
+    assert filled()[2] == ["corpus.sampling (r.yaml:1): is required by corpus 'shaded': text"]
+    assert filled(sampling_="random")[2] == [
+        "corpus.sampling_ (r.yaml:1): corpus 'shaded' takes no 'sampling_'. Did you mean 'sampling'? "
+        "It takes: sampling, size",
+        "corpus.sampling (r.yaml:1): is required by corpus 'shaded': text",
     ]
 
 
