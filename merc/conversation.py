@@ -10,6 +10,8 @@ from typing import Any, Literal
 from merc.errors import MercError, did_you_mean
 
 Split = Literal["train", "dev", "test"]
+Region = tuple[float, float, float, float]
+NO_REGION = "a region is [left, top, right, bottom], fractions of the picture from 0 to 1"
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
@@ -17,7 +19,10 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 class Utterance:
     """One turn of a conversation.
 
-    ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cues`` are texts
+    ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cut`` names the
+    modalities ("video", "audio") whose file holds this utterance alone, so that ``start`` and ``end`` are not for it:
+    a corpus may come with a sound file an utterance, and a film a conversation. ``region`` is the part of the picture
+    that shows the speaker: left, top, right and bottom as fractions of it. ``cues`` are texts
     that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
     corpus should have is not there, by modality ("video", "audio"). ``extra`` keeps what else a corpus knows.
     ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
@@ -33,12 +38,20 @@ class Utterance:
     audio: Path | None = None
     start: float | None = None
     end: float | None = None
+    cut: tuple[str, ...] = ()
+    region: Region | None = None
     valence: float | None = None
     open_labels: tuple[str, ...] = ()
     cues: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.region is not None:
+            left, top, right, bottom = self.region
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise MercError(f"utterance {self.id!r}: {NO_REGION}, not {list(self.region)}")
 
     def media(self, modality: str) -> Path | None:
         """The file that holds a modality: audio comes from the video's file when it has none of its own."""
@@ -47,6 +60,17 @@ class Utterance:
         if modality == "audio":
             return None if "audio" in self.missing else (self.audio or self.video)
         return None
+
+    def span(self, modality: str) -> tuple[float | None, float | None]:
+        """Where the utterance begins and ends, in seconds, within the file that ``media`` gives.
+
+        >>> files = {"video": Path("talk.avi"), "audio": Path("u.wav")}
+        >>> said = Utterance(id="u", text="Hi.", **files, start=5, end=7, cut=("audio",))
+        >>> said.span("video"), said.span("audio")
+        ((5, 7), (None, None))
+        """
+        holder = "audio" if modality == "audio" and self.audio is not None else "video"
+        return (None, None) if holder in self.cut else (self.start, self.end)
 
     def with_cues(self, cues: Mapping[str, str]) -> Utterance:
         """The same utterance with more cues; new ones replace old ones of the same name."""

@@ -33,9 +33,12 @@ class JsonlCorpus(Corpus):
     (shown broken into lines; in the file it is one). ``null`` means the same as leaving a field out. An utterance
     without an id gets one from its conversation's, ``d0_u0``. A conversation without ``split`` has none, unless
     ``path`` is a mapping, which then gives it. ``start`` and ``end`` are seconds within the media file; ``end`` needs
-    ``start``, ``start`` alone means up to the file's end. ``missing`` maps "video" or "audio" to the reason why it is
-    not there. A field that merc does not know is kept in ``extra`` and counted in a note, unless it looks like a
-    misspelled one. A media file that is not there is no error: the utterance's ``missing`` says so, and a note counts.
+    ``start``, ``start`` alone means up to the file's end. ``"cut": ["audio"]`` says that the audio file holds the
+    utterance alone, so that ``start`` and ``end`` are the video's. ``"region": [0, 0, 0.5, 1]`` is the part of the
+    picture that shows the speaker: left, top, right and bottom, as fractions of it. ``missing`` maps "video" or "audio"
+    to the reason why it is not there. A field that merc does not know is kept in ``extra`` and counted in a note,
+    unless it looks like a misspelled one. A media file that is not there is no error: the utterance's ``missing`` says
+    so, and a note counts.
 
     All faults of the files come in one MercError, each with its file and line.
     """
@@ -92,6 +95,8 @@ def _utterance_record(said: Utterance, home: Path) -> dict[str, Any]:
         "audio": _relative(said.audio, home),
         "start": said.start,
         "end": said.end,
+        "cut": list(said.cut) or None,
+        "region": None if said.region is None else list(said.region),
         "valence": said.valence,
         "open_labels": list(said.open_labels) or None,
         "cues": dict(said.cues) or None,
@@ -196,6 +201,10 @@ class _Reading:
             fields.faults.append("'end' needs 'start'")
         if start is not None and end is not None and end <= start:
             fields.faults.append(f"'end' ({end:g}) must be greater than 'start' ({start:g})")
+        cut = fields.words("cut")
+        for modality in cut:
+            if modality not in ("video", "audio"):
+                fields.faults.append(f"'cut' names {modality!r}; it may name 'video' and 'audio'")
         video, audio = (_beside(file, fields.text(modality)) for modality in ("video", "audio"))
         extra = fields.extra()
         self.unknown.update(extra.keys())
@@ -208,6 +217,8 @@ class _Reading:
             audio=audio,
             start=start,
             end=end,
+            cut=cut,
+            region=fields.region("region"),
             valence=fields.number("valence"),
             open_labels=fields.words("open_labels"),
             cues=fields.texts("cues"),

@@ -7,9 +7,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from merc.conversation import NO_REGION, Region
+
 CONVERSATION = ("id", "split", "utterances")
 UTTERANCE = (
-    "id", "speaker", "text", "label", "video", "audio", "start", "end", "valence", "open_labels", "cues", "missing",
+    "id", "speaker", "text", "label", "video", "audio", "start", "end", "cut", "region", "valence",
+    "open_labels", "cues", "missing",
 )  # fmt: skip
 
 _NAMES = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
@@ -114,6 +117,21 @@ class Fields:
             self._wrong(name, "a list of texts", value)
             return ()
         return tuple(value)
+
+    def region(self, name: str) -> Region | None:
+        """A part of the picture: left, top, right and bottom, as fractions of it."""
+        value = self.record.get(name)
+        if value is None:
+            return None
+        numbers = isinstance(value, list) and [
+            float(one) for one in value if isinstance(one, int | float) and not isinstance(one, bool)
+        ]
+        if numbers and len(numbers) == len(value) == 4:
+            left, top, right, bottom = numbers
+            if 0 <= left < right <= 1 and 0 <= top < bottom <= 1:
+                return left, top, right, bottom
+        self.faults.append(f"{name!r}: {NO_REGION}, not {json.dumps(value)}")
+        return None
 
     def texts(self, name: str) -> dict[str, str]:
         """An object whose values are texts; those that are null are left out."""

@@ -109,7 +109,9 @@ class Encoder(Component):
     """Turns the decoded media of an utterance into features ``[tokens, dim]`` float32.
 
     Encoders are frozen: they run once, and the feature store keeps what they gave, keyed by the content of the file,
-    the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers.
+    the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers. A
+    parameter of type ``Path`` that is a file, such as one with weights, counts by its content. ``batch``, how many
+    clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
 
     ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``CannotEncode`` with
     the reason for a clip that has none (no face in the picture, say). An exception stops the run; it is for faults of

@@ -6,34 +6,51 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from merc.components.encoder import Encoder, Frames, Words
+from merc.conversation import Region
 from merc.errors import MercError
+from merc.files import hash_file
 from merc.media import MEDIA_VERSION
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is encoded: the hash of a file and the span within it, or a text."""
+    """What is encoded: the hash of a file, the span within it and the region of its picture, or a text."""
 
     content: str
     start: float | None = None
     end: float | None = None
+    region: Region | None = None
 
 
 def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
-    """All of an encoder that its numbers depend on, as plain values."""
+    """All of an encoder that its numbers depend on, as plain values. Raises MercError for a file that is not there."""
     kind = type(encoder)
+    # Where the weights lie does not matter, what they are does. How many clips go together does not.
+    parameters = {key: _content(value, key) for key, value in asdict(encoder).items() if key != "batch"}
     sampling = encoder.sampling()
     return {
         "encoder": name.rpartition("/")[2],
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "version": encoder.version,
-        "parameters": asdict(encoder),
+        "parameters": parameters,
         "sampling": [type(sampling).__name__, asdict(sampling)],
         "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
     }
+
+
+def _content(value: object, key: str) -> object:
+    if not isinstance(value, Path):
+        return value
+    if value.is_dir():
+        return str(value)
+    try:
+        return f"sha256:{hash_file(value)}"
+    except OSError as error:
+        raise MercError(f"{key.removesuffix('_')}: the file {value} cannot be read: {error.strerror}") from None
 
 
 def key_of(source: Source, recipe: Mapping[str, Any], encoder: Encoder, seed: int, draw: int) -> str:
@@ -42,7 +59,13 @@ def key_of(source: Source, recipe: Mapping[str, Any], encoder: Encoder, seed: in
     random = isinstance(sampling, Frames) and sampling.strategy == "random"
     whole = {
         **recipe,
-        "source": ["text" if isinstance(sampling, Words) else "file", source.content, source.start, source.end],
+        "source": [
+            "text" if isinstance(sampling, Words) else "file",
+            source.content,
+            source.start,
+            source.end,
+            *([list(source.region)] if source.region else []),
+        ],
         "random": [seed, draw] if random else None,
     }
     try:

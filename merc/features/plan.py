@@ -15,7 +15,7 @@ from merc.features.hashes import Hashes
 from merc.features.key import Source, key_of, recipe_of
 from merc.features.store import Damaged, Entry, FeatureStore
 from merc.media import Want
-from merc.media.decode import locate, words
+from merc.media.decode import locate, want_of, words
 
 if TYPE_CHECKING:
     from merc.recipe import Part
@@ -154,11 +154,14 @@ def _add(
     made: Plan, stream: Stream, utterance: Utterance, known: str | TextClip, file: Path | None, seed: int, draw: int
 ) -> str:
     """Add one feature to the plan, and give its key."""
-    source = Source(known.text) if isinstance(known, TextClip) else Source(known, utterance.start, utterance.end)
+    want = None if isinstance(stream.sampling, Words) else want_of(utterance, stream.sampling, draw)
+    if isinstance(known, TextClip) or want is None:
+        source = Source(known.text if isinstance(known, TextClip) else known)
+    else:
+        source = Source(known, want.start, want.end, want.region)
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
     if key not in made.jobs:
-        if file is not None and not isinstance(stream.sampling, Words):
-            want = Want(stream.sampling, utterance.start, utterance.end, draw)
+        if file is not None and want is not None:
             made.jobs[key] = Job(key, stream.name, utterance.id, want=want)
             made.files.setdefault(source.content, file)
             made.contents[key] = source.content

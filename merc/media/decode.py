@@ -9,23 +9,25 @@ from pathlib import Path
 import numpy as np
 
 from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform, Words
-from merc.conversation import Utterance
+from merc.conversation import Region, Utterance
 from merc.files import hash_file
 from merc.media.audio import read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
 from merc.media.sampling import sample
-from merc.media.scaling import Picture, Scaler, Size
+from merc.media.scaling import Picture, Scaler, Size, part_of
 from merc.media.video import cut_short, open_track, within
 
 
 @dataclass(frozen=True)
 class Want:
-    """Something that is wanted of a file: how to sample it, the span in seconds, and which random draw."""
+    """Something that is wanted of a file: how to sample it, the span in seconds, which random draw, and the region of
+    the picture, as fractions of it."""
 
     sampling: Frames | Waveform
     start: float | None = None
     end: float | None = None
     draw: int = 0
+    region: Region | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ def decode(
         if isinstance(source, CannotEncode):
             found[name] = source
         else:
-            files.setdefault(source, {})[name] = Want(sampling, utterance.start, utterance.end, draw)
+            files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)
     for path, asked in files.items():
         random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in asked.values())
         content = hash_file(path) if random and path.is_file() else ""
@@ -70,15 +72,25 @@ def words(utterance: Utterance) -> TextClip | CannotEncode:
     return TextClip(text=utterance.text) if utterance.text.strip() else CannotEncode("the utterance has no words")
 
 
+def want_of(utterance: Utterance, sampling: Frames | Waveform, draw: int = 0) -> Want:
+    """What is wanted of the file that ``locate`` gives."""
+    start, end = utterance.span(_modality(sampling))
+    return Want(sampling, start, end, draw, utterance.region if isinstance(sampling, Frames) else None)
+
+
 def locate(utterance: Utterance, sampling: Frames | Waveform) -> Path | CannotEncode:
     """The file that holds what is wanted, or why there is none."""
-    modality = "video" if isinstance(sampling, Frames) else "audio"
+    modality = _modality(sampling)
     if modality in utterance.missing:
         return CannotEncode(utterance.missing[modality])
     path = utterance.media(modality)
     if path is None:
         return CannotEncode(f"the utterance has no {modality} file")
     return path
+
+
+def _modality(sampling: Frames | Waveform) -> str:
+    return "video" if isinstance(sampling, Frames) else "audio"
 
 
 def decode_file(path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:
@@ -126,22 +138,24 @@ def _pictures(
     if end is not None and end > track.end + 0.5:
         remarks.append(f"its video ends {end - track.end:.1f} s before the utterance does")
     last = track.end if end is None else min(end, track.end)
-    # Sizes do not matter here: the same frames are drawn, whatever the size that they are given in.
+    # Sizes and regions do not matter here: the same frames are drawn, whatever is made of them.
     chosen = {
         want: span[sample(track.times[span], start or 0.0, last, want.sampling, _draw(entropy, want))]
         for want in dict.fromkeys(wants)
         if isinstance(want.sampling, Frames)
     }
     union = np.unique(np.concatenate(list(chosen.values())))
-    sizes: dict[Size, set[int]] = {}
+    views: dict[Region | None, dict[Size, set[int]]] = {}
     for want, indices in chosen.items():
         assert isinstance(want.sampling, Frames)
-        sizes.setdefault(want.sampling.size, set()).update(indices.tolist())
+        views.setdefault(want.region, {}).setdefault(want.sampling.size, set()).update(indices.tolist())
     scaler = Scaler()
-    pictures: dict[tuple[Size, int], Picture] = {}
+    pictures: dict[tuple[Region | None, Size, int], Picture] = {}
     for index, picture in track.read(union):
-        for size, scaled in scaler.at(picture, [size for size, members in sizes.items() if index in members]).items():
-            pictures[size, index] = scaled
+        for region, sizes in views.items():
+            if wanted := [size for size, members in sizes.items() if index in members]:
+                for size, scaled in scaler.at(part_of(picture, region), wanted).items():
+                    pictures[region, size, index] = scaled
     times = track.times - (start or 0.0)
     clips = {want: _clip(name, want, indices, pictures, times) for want, indices in chosen.items()}
     return [replace(clips[want], remarks=(*remarks, *clips[want].remarks)) for want in wants]
@@ -155,15 +169,16 @@ def _clip(
     name: str,
     want: Want,
     indices: np.ndarray[tuple[int], np.dtype[np.int64]],
-    pictures: Mapping[tuple[Size, int], Picture],
+    pictures: Mapping[tuple[Region | None, Size, int], Picture],
     times: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> Decoded:
     assert isinstance(want.sampling, Frames)
-    there = [int(index) for index in indices if (want.sampling.size, int(index)) in pictures]
+    view = (want.region, want.sampling.size)
+    there = [int(index) for index in indices if (*view, int(index)) in pictures]
     if not there:
         return Decoded(CannotEncode(f"{name}: none of its frames can be decoded"))
     lost = len(indices) - len(there)
-    frames = np.stack([pictures[want.sampling.size, index] for index in there])
+    frames = np.stack([pictures[(*view, index)] for index in there])
     remarks = (f"{lost} of {len(indices)} frames could not be decoded",) if lost else ()
     return Decoded(VideoClip(frames=frames, times=np.maximum(times[there], 0.0)), remarks)
 

@@ -1,4 +1,4 @@
-"""A picture at several sizes, of which what is alike is done once."""
+"""A part of a picture, and a picture at several sizes, of which what is alike is done once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,24 @@ import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
+from merc.conversation import Region
+
 Picture = npt.NDArray[np.uint8]
 Size = tuple[int, int] | None
+
+
+def part_of(picture: Picture, region: Region | None) -> Picture:
+    """The part of a picture that a region names, to the nearest pixels and one at least; ``None`` is the whole.
+
+    >>> part_of(np.arange(18, dtype="uint8").reshape(2, 3, 3), (0.0, 0.5, 0.67, 1.0))[:, :, 0].tolist()
+    [[9, 12]]
+    """
+    if region is None:
+        return picture
+    height, width = picture.shape[:2]
+    left, top = (min(round(at * size), size - 1) for at, size in zip(region[:2], (width, height), strict=True))
+    right, bottom = (round(at * size) for at, size in zip(region[2:], (width, height), strict=True))
+    return np.ascontiguousarray(picture[top : max(bottom, top + 1), left : max(right, left + 1)])
 
 
 class Scaler:

@@ -48,13 +48,15 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     record = {
         "id": "d0_x", "speaker": "Mark", "text": "Why?", "label": "surprise", "video": "clips/a.mp4", "audio": "a.wav",
-        "start": 1, "end": 2.5, "valence": -0.5, "open_labels": ["puzzled"], "cues": {"face": "frowns", "body": None},
+        "start": 1, "end": 2.5, "cut": ["audio"], "region": [0, 0, 0.5, 1], "valence": -0.5,
+        "open_labels": ["puzzled"], "cues": {"face": "frowns", "body": None},
         "text_zh": "为什么?",
     }  # fmt: skip
     (said,) = load(lines(tmp_path, talk("d0", record, split="train"))).conversations[0].utterances
     assert said == Utterance(
         id="d0_x", speaker="Mark", text="Why?", label="surprise", video=tmp_path / "clips" / "a.mp4",
-        audio=tmp_path / "a.wav", start=1.0, end=2.5, valence=-0.5, open_labels=("puzzled",), cues={"face": "frowns"},
+        audio=tmp_path / "a.wav", start=1.0, end=2.5, cut=("audio",), region=(0.0, 0.0, 0.5, 1.0), valence=-0.5,
+        open_labels=("puzzled",), cues={"face": "frowns"},
         extra={"text_zh": "为什么?"},
     )  # fmt: skip
     assert said.origin == f"{tmp_path / 'talk.jsonl'}, line 1"
@@ -70,6 +72,8 @@ def test_null_is_as_good_as_absent(tmp_path: Path) -> None:
             "audio",
             "start",
             "end",
+            "cut",
+            "region",
             "valence",
             "open_labels",
             "cues",
@@ -152,6 +156,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a", {"text": "Hi.", "label": ["joy"]}), "'label' must be a text, not [\"joy\"]"),
     (talk("a", {"text": "Hi.", "start": "1"}), "'start' must be a number, not \"1\""),
     (talk("a", {"text": "Hi.", "valence": True}), "'valence' must be a number, not true"),
+    (talk("a", {"text": "Hi.", "cut": ["sound"]}), "'cut' names 'sound'; it may name 'video' and 'audio'"),
+    (talk("a", {"text": "Hi.", "region": [0, 0, 1]}),
+     "'region': a region is [left, top, right, bottom], fractions of the picture from 0 to 1, not [0, 0, 1]"),
+    (talk("a", {"text": "Hi.", "region": [0.5, 0, 0.5, 1]}), "from 0 to 1, not [0.5, 0, 0.5, 1]"),
+    (talk("a", {"text": "Hi.", "region": [0, 0, True, 1]}), "from 0 to 1, not [0, 0, true, 1]"),
+    (talk("a", {"text": "Hi.", "region": "left"}), "from 0 to 1, not \"left\""),
     (talk("a", {"text": "Hi.", "start": -1}), "'start' must be at least 0, not -1"),
     (talk("a", {"text": "Hi.", "end": 2}), "'end' needs 'start'"),
     (talk("a", {"text": "Hi.", "start": 2, "end": 2}), "'end' (2) must be greater than 'start' (2)"),
@@ -242,10 +252,12 @@ def test_the_label_space_is_the_recipes_or_the_train_splits(tmp_path: Path) -> N
 
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
 seconds = st.floats(0, 1e6)
+share, later = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
 made = st.builds(
     Utterance, id=words, text=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
     speaker=st.none() | words, label=st.none() | words, valence=st.none() | st.floats(-5, 5),
-    start=st.none() | seconds, open_labels=st.lists(words, max_size=2).map(tuple),
+    start=st.none() | seconds, cut=st.sampled_from([(), ("audio",), ("video", "audio")]),
+    region=st.none() | st.tuples(share, share, later, later), open_labels=st.lists(words, max_size=2).map(tuple),
     cues=st.dictionaries(words, words, max_size=2), extra=st.dictionaries(st.just("text_zh"), words, max_size=1),
     missing=st.dictionaries(st.sampled_from(["video", "audio"]), words, max_size=2),
     video=st.none() | st.just("here.mp4"), audio=st.none() | st.just("here.wav"),

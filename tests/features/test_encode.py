@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,38 @@ def test_the_seed_counts_only_for_random_frames(store, films):
         encode(store, parts, clips_talk(films), seed=0)
         assert encode(store, parts, clips_talk(films), seed=1).encoded == {"seen": encoded}
         assert encode(store, parts, clips_talk(films), seed=1).encoded == {"seen": 0}
+
+
+def test_a_region_and_a_cut_file_are_told_apart(store, films):
+    whole = Utterance(id="a", text="x", video=films[0], start=0.2, end=0.6)
+    left = replace(whole, id="b", region=(0.0, 0.0, 0.5, 1.0))
+    uncut = replace(whole, id="c", cut=("video",))
+    table = encode(store, {"seen": part(Brightness())}, talk(whole, left, uncut), seed=0)
+    assert table.encoded == {"seen": 3}
+    assert len({table.get("seen", u).tobytes() for u in "abc"}) == 3
+    again = encode(store, {"heard": part(Loudness())}, talk(whole, left, uncut), seed=0)
+    assert again.encoded == {"heard": 2}  # the region is of the picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted(Letters):
+    weights: Path
+    batch: int = 4
+
+
+def test_a_file_counts_by_its_content_and_the_batch_for_nothing(store, tmp_path):
+    one, moved, other = (tmp_path / name for name in ("one", "moved", "other"))
+    one.write_text("1")
+    moved.write_text("1")
+    other.write_text("2")
+    said = talk(Utterance(id="u", text="Hi."))
+    counts = [
+        encode(store, {"said": part(Weighted(weights=path, batch=batch))}, said, seed=0).encoded["said"]
+        for path, batch in ((one, 4), (moved, 4), (one, 9), (other, 4), (one, 4))
+    ]
+    assert counts == [1, 0, 0, 1, 0]
+    with pytest.raises(MercError, match=r"weights: the file .*gone cannot be read: No such file"):
+        encode(store, {"said": part(Weighted(weights=tmp_path / "gone"))}, said, seed=0)
 
 
 def test_draws_are_taken_in_turn(store, films):

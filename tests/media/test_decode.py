@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from merc.components import AudioClip, CannotEncode, Frames, TextClip, VideoClip, Waveform, Words
 from merc.conversation import Utterance
+from merc.errors import MercError
 from merc.media import Want, decode, decode_file
-from tests.media.clips import numbers_of, pitch_of, write_clip
+from tests.media.clips import number_of, numbers_of, pitch_of, write_clip
 
 BOTH = {"seen": Frames(count=4), "heard": Waveform()}
 
@@ -115,6 +117,49 @@ def test_a_random_draw_follows_the_seed_and_the_draw(tmp_path):
 
     assert drawn(1, 0) == drawn(1, 0)
     assert len({tuple(drawn(*how)) for how in [(1, 0), (1, 1), (2, 0)]}) == 3
+
+
+def test_a_region_is_cut_out_before_the_picture_is_scaled(tmp_path):
+    # of the eight columns of a numbered picture, the left half shows the lower four bits
+    path = write_clip(tmp_path / "a.mp4", frames=200, size=(96, 128))
+    left, right = ((at, 0.0, at + 0.5, 1.0) for at in (0.0, 0.5))
+    sizes = (None, (48, 64), (336, 336))
+    wants = [Want(Frames(count=200, size=size), region=region) for region in (left, right, None) for size in sizes]
+    given = [decoded.clip for decoded in decode_file(path, wants, seed=0)]
+    assert [clip.frames.shape[1:3] for clip in given[:4]] == [(96, 64), (48, 64), (336, 336), (96, 64)]
+    for number in (0, 37, 90, 199):
+        bits = [int(bit) for bit in f"{number:08b}"[::-1]]
+        for half, clips in ((bits[:4], given[:3]), (bits[4:], given[3:6])):
+            for clip in clips:
+                middle = clip.frames[number, clip.frames.shape[1] // 2].mean(axis=1)
+                assert [int(part[len(part) // 2] > 127) for part in np.array_split(middle, 4)] == half
+        assert number_of(given[7].frames[number]) == number
+
+
+def test_an_utterance_is_seen_in_its_region(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", size=(96, 128))
+    said = Utterance(id="u", text="x", video=path, region=(0.25, 0.5, 1.0, 0.75))
+    given = decode(said, {"seen": Frames(count=3), "heard": Waveform()}, seed=0)
+    assert given["seen"].frames.shape == (3, 24, 96, 3)
+    assert given["heard"].seconds == pytest.approx(2.0, abs=0.05)
+
+
+def test_sound_that_is_cut_already_beside_a_span_of_a_film(tmp_path):
+    film = write_clip(tmp_path / "talk.mp4", frames=100)
+    sound = write_clip(tmp_path / "u.wav", video=None, audio="pcm_s16le", seconds=0.7)
+    said = Utterance(id="u", text="x", video=film, audio=sound, start=2.0, end=2.4, cut=("audio",))
+    given = decode(said, BOTH, seed=0)
+    assert given["heard"].seconds == pytest.approx(0.7, abs=0.01)
+    assert numbers_of(given["seen"].frames)[0] >= 50
+    # without a sound file of its own it is heard in the film, where its span counts
+    given = decode(replace(said, audio=None), BOTH, seed=0)
+    assert given["heard"].seconds == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("region", [(0.5, 0.0, 0.5, 1.0), (0.0, 0.0, 1.1, 1.0), (0.0, 0.9, 1.0, 0.1), (-0.1, 0, 1, 1)])
+def test_a_region_that_is_none(region):
+    with pytest.raises(MercError, match=r"utterance 'u': a region is \[left, top, right, bottom\], fractions"):
+        Utterance(id="u", text="x", region=region)
 
 
 def test_decoding_needs_no_torch(tmp_path):
