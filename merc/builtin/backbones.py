@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc.components import Backbone
+from merc.components import Backbone, FolderOrName
 from merc.errors import MercError
 
 if TYPE_CHECKING:
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class HuggingFace(Backbone):
     """A model by ``path``: a folder, or a name on the hub (``lmsys/vicuna-7b-v1.5``), which is fetched on first use.
 
+    A folder begins with ``/``, ``./``, ``../`` or ``~``; anything else is a name on the hub.
     ``revision`` fixes a version of a hub model; weights are read as safetensors, never as pickle.
     """
 
-    path: str
+    path: FolderOrName
     revision: str | None = None
 
     def config(self) -> PretrainedConfig:
@@ -51,13 +52,19 @@ class HuggingFace(Backbone):
         from safetensors import SafetensorError
 
         folder = Path(self.path).expanduser()
-        if self.path.startswith(("/", ".", "~")) and not folder.is_dir():
+        named = self.path.startswith(("/", ".", "~"))
+        if named and not folder.is_dir():
             raise MercError(
                 f"backbone.path: there is no folder {self.path}; give the folder of a transformers model or a hub name"
             )
+        if not named and folder.is_dir():  # which transformers would take for the model
+            raise MercError(
+                f"backbone.path: {self.path} is a name on the hub, and there is a folder of that name here too; for "
+                f"the folder write ./{self.path}, for the hub start merc elsewhere"
+            )
         try:
             return what.from_pretrained(
-                folder if folder.is_dir() else self.path, revision=self.revision, trust_remote_code=False, **more
+                folder if named else self.path, revision=self.revision, trust_remote_code=False, **more
             )
         except (OSError, ValueError, SafetensorError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,7 +2,7 @@
 
 from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
 from merc.components.backbone import Backbone
-from merc.components.base import Component
+from merc.components.base import Component, FolderOrName
 from merc.components.connector import Connector, Stream
 from merc.components.corpus import Corpus, CorpusData
 from merc.components.encoder import (
@@ -26,7 +26,8 @@ from merc.components.trainer import Trainer, TrainJob, TrainReport
 
 __all__ = [
     "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
-    "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features", "Frames",
-    "Fuser", "Metric", "Observation", "Prediction", "Prompt", "Prompter", "Query", "Segment", "Slot", "Stream", "Text",
-    "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform", "Words",
+    "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features",
+    "FolderOrName", "Frames", "Fuser", "Metric", "Observation", "Prediction", "Prompt", "Prompter", "Query", "Segment",
+    "Slot", "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform",
+    "Words",
 ]  # fmt: skip

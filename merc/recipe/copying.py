@@ -112,6 +112,8 @@ def _changed(text: str, changes: dict[str, str]) -> str:
         if not isinstance(node, yaml.ScalarNode) or "${" in node.value or node.value == value:
             continue
         if not Path(node.value).expanduser().is_absolute():
+            # The dot may be what says that it is a folder and no name on the hub.
+            value = f"./{value}" if node.value.startswith(".") and not value.startswith(("/", ".")) else value
             spans[(node.start_mark.index, node.end_mark.index)] = "'" + value.replace("'", "''") + "'"
     for (start, end), value in sorted(spans.items(), reverse=True):
         text = text[:start] + value + text[end:]

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from merc.components.base import FOLDER_OR_NAME
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
@@ -249,9 +250,11 @@ def _descend(annotation: Any, steps: Sequence[Any]) -> tuple[Any, list[Any]]:
 
 def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
     """Make the relative paths of a node absolute, wherever its type says that there is one."""
-    annotation = _bare(annotation)
     if node.broken or node.value is None:
         return node
+    if isinstance(node.value, str) and _takes_a_folder_or_a_name(annotation):
+        return absolute(node, path, problems) if node.value.startswith(("/", ".", "~")) else node
+    annotation = _bare(annotation)
     if isinstance(node.value, str):
         members = _members(annotation)
         if Path not in members or str in members or node.value in [c for m in members for c in _choices(m)]:
@@ -269,6 +272,12 @@ def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
             {k: _anchor(_descend(annotation, [k])[0], n, join(path, k), problems) for k, n in node.value.items()}
         )
     return node
+
+
+def _takes_a_folder_or_a_name(annotation: Any) -> bool:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        return any(_takes_a_folder_or_a_name(member) for member in typing.get_args(annotation))
+    return typing.get_origin(annotation) is Annotated and FOLDER_OR_NAME in annotation.__metadata__
 
 
 def _holds(annotation: Any, value: Any) -> bool:

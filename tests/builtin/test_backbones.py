@@ -50,8 +50,18 @@ class TestHuggingFaceInBfloat16(TestHuggingFace):
 def test_a_path_may_be_relative_or_in_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     monkeypatch.setenv("HOME", str(folder.parent))
-    for path in ("tiny", "./tiny", "~/tiny", str(folder)):
+    for path in ("./tiny", "~/tiny", str(folder)):
         assert HuggingFace(path=path).config().hidden_size == 16
+
+
+def test_a_name_that_could_be_either_is_not_guessed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(MercError) as caught:
+        HuggingFace(path="tiny").config()
+    assert str(caught.value) == (
+        "backbone.path: tiny is a name on the hub, and there is a folder of that name here too; for the folder write "
+        "./tiny, for the hub start merc elsewhere"
+    )
 
 
 def test_identity_is_what_a_run_records() -> None:

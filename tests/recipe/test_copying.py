@@ -77,3 +77,15 @@ def test_shipped_recipes_can_be_copied(here: Path) -> None:
     for name in shipped_recipes():
         made, _ = copy_recipe(name, here / f"{name.replace('/', '-')}-mine.yaml")
         assert made.is_file()
+
+
+def test_a_folder_stays_one_beside_a_copy(here: Path) -> None:
+    (here / "sub").mkdir()
+    text = "corpus: {name: toy-corpus, path: /a}\nbackbone: {name: hf, path: ./model}\n"
+    (here / "h.yaml").write_text(text)
+    copy_recipe("h.yaml", here / "sub/i.yaml")
+    assert "path: '../model'" in (here / "sub/i.yaml").read_text()
+    (here / "sub/h.yaml").write_text(text)
+    copy_recipe("sub/h.yaml", here / "j.yaml")
+    assert "path: './sub/model'" in (here / "j.yaml").read_text()
+    assert load_recipe("j.yaml").resolved == load_recipe("sub/h.yaml").resolved

@@ -83,6 +83,23 @@ def test_dumped_recipe_means_the_same_from_anywhere(project: Path, monkeypatch: 
     assert again.name == "run"
 
 
+def test_a_folder_or_a_name_on_the_hub(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project / "home"))
+    (project / "sub/org/model").mkdir(parents=True)
+    text = "corpus: {name: toy-corpus, path: a}\nbackbone: {name: hf, path: PATH}\n"
+    meant = {
+        "./model": "sub/model", "../models/model": "models/model", "~/model": "home/model", "/model": "/model",
+        ".": "sub", "org/model": None, "model": None,
+    }  # fmt: skip
+    for written, folder in meant.items():
+        (project / "sub/h.yaml").write_text(text.replace("PATH", written))
+        wanted = written if folder is None else str(project / folder)
+        recipe = load_recipe("sub/h.yaml")
+        assert recipe.resolved["backbone"]["path"] == recipe.backbone.params["path"] == wanted
+    given = load_recipe("sub/h.yaml", ["backbone.path=./model"]).backbone.params["path"]
+    assert given == str(project / "model")
+
+
 def test_builtin_corpus_takes_a_file_a_list_or_a_mapping(project: Path) -> None:
     (project / "sub/j.yaml").write_text("corpus: {name: jsonl, path: a.jsonl}\n")
     assert load_recipe("sub/j.yaml").corpus.params["path"] == str(project / "sub/a.jsonl")
