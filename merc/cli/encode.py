@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -24,6 +24,10 @@ def command(
     It may be interrupted at any time and goes on where it was; several may run at once on one store. What cannot be
     encoded is listed with the reason and is no error.
     """
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.errors import MercError
     from merc.recipe import load_recipe
 
@@ -60,10 +64,11 @@ def command(
     if as_json:
         import json
 
-        typer.echo(json.dumps({"store": str(store.root), "notes": list(table.notes), "streams": record}, indent=1))
+        told = {"store": str(store.root), "notes": list(table.notes), "streams": record}
+        typer.echo(json.dumps(told, indent=1), results)
     else:
-        _show(record)
-        typer.echo(f"features: {store.root}")
+        _show(record, results)
+        typer.echo(f"features: {store.root}", results)
 
 
 def _record(table: FeatureTable, streams: list[str], conversations: Any) -> dict[str, Any]:
@@ -84,11 +89,11 @@ def _ids(conversations: list[Conversation]) -> list[str]:
     return [u.id for c in conversations for u in c.utterances]
 
 
-def _show(record: dict[str, Any]) -> None:
+def _show(record: dict[str, Any], results: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=results, highlight=False, soft_wrap=True)
     shown = Table()
     shown.add_column("stream")
     for name in ("utterances", "encoded now", "missing"):

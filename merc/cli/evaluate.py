@@ -27,6 +27,10 @@ def command(
 
     The numbers, predictions and report go to RUN/evaluations/NAME; those of the run itself stay as they are.
     """
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
     from merc.run.evaluating import evaluate_again
@@ -35,5 +39,5 @@ def command(
     check_changes(overrides or [], MAY_CHANGE)
     changes = [*(overrides or []), *([f"evaluate.splits=[{', '.join(split)}]"] if split else [])]
     folder, metrics = evaluate_again(run, changes, name, TerminalReporter())
-    show_numbers(metrics)
-    typer.echo(f"report: {folder / 'report.html'}")
+    show_numbers(metrics, results)
+    typer.echo(f"report: {folder / 'report.html'}", results)

@@ -15,6 +15,10 @@ def command(
     """Count the parameters of a recipe's model, by part. Nothing is loaded but the backbone's configuration."""
     import json
 
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.recipe import load_recipe
 
     found = load_recipe(recipe, overrides or [])
@@ -30,7 +34,7 @@ def command(
             "trainable": trainable,
             "parts": {p.part: {"total": p.total, "trainable": p.trainable} for p in parts},
         }
-        typer.echo(json.dumps(record, indent=1))
+        typer.echo(json.dumps(record, indent=1), results)
         return
     from rich.console import Console
     from rich.table import Table
@@ -43,4 +47,4 @@ def command(
         table.add_row(p.part, f"{p.total:,}", f"{p.trainable:,}", f"{100 * p.trainable / max(1, p.total):.2f}")
     table.add_section()
     table.add_row("all", f"{total:,}", f"{trainable:,}", f"{100 * trainable / max(1, total):.2f}")
-    Console(highlight=False).print(table)
+    Console(file=results, highlight=False).print(table)

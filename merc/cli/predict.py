@@ -12,6 +12,7 @@ from merc.errors import MercError
 if TYPE_CHECKING:
     from merc.cli.progress import TerminalReporter
     from merc.conversation import Conversation
+    from merc.cues import CueTable
     from merc.features import FeatureTable
     from merc.run.inference import TrainedRun
 
@@ -39,7 +40,7 @@ def command(
 
     from merc.cli.results import take_standard_output
 
-    results = take_standard_output()
+    results = take_standard_output("utf-8")
 
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
@@ -54,6 +55,7 @@ def command(
     trained = open_run(run, [*(overrides or []), elsewhere])
     reporter = TerminalReporter()
     conversations = _read(source, text, speaker, trained, reporter)
+    conversations, cues = _annotated(conversations, trained, reporter)
     table = encode_for(trained, conversations, reporter)
     if is_clip(source):
         _check_clip(source, trained, table, reporter)
@@ -63,7 +65,7 @@ def command(
     for note in table.notes:
         reporter.say(note)
     model = load_model(trained, table, reporter, reporter.say)
-    found = predict(trained, model, table, conversations, reporter)
+    found = predict(trained, model, table, conversations, reporter, cues=cues)
     lines = "".join(json.dumps(as_record(p, trained.how), ensure_ascii=False, allow_nan=False) + "\n" for p in found)
     if output is not None:
         write_text(output, lines)
@@ -103,6 +105,21 @@ def _read(
     if not encoders:
         reporter.say(f"the prompts of this run show words alone: nothing of {source} but --text counts")
     return [conversation]
+
+
+def _annotated(
+    conversations: list[Conversation], run: TrainedRun, reporter: TerminalReporter
+) -> tuple[list[Conversation], CueTable]:
+    """The conversations with the cues that the run's prompts show: the run's own annotators are asked for them."""
+    from merc.run.annotating import annotate_input, note_cues
+
+    asking = [("", run.prompter)]
+    cues = annotate_input(run.recipe, asking, conversations, reporter, run.device)
+    note_cues(run.recipe, asking, cues, conversations, reporter.say)
+    for name in run.recipe.annotators:
+        for utterance, reason in cues.missing(name).items():
+            reporter.say(f"annotators.{name}: {utterance}: {reason}")
+    return cues.beside(conversations), cues
 
 
 def _check_clip(source: Path, run: TrainedRun, table: FeatureTable, reporter: TerminalReporter) -> None:

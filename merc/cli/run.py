@@ -15,6 +15,10 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
 ) -> None:
     """Train and evaluate what a recipe says, into a run directory."""
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.recipe import load_recipe
 
     found = load_recipe(recipe, overrides or [])
@@ -34,5 +38,5 @@ def command(
             typer.echo(str(stopped), err=True)
         raise typer.Exit(128 + stopped.signal) from None
     if metrics and speaks():
-        show_numbers(metrics)
-        typer.echo(f"report: {target / 'report.html'}")
+        show_numbers(metrics, results)
+        typer.echo(f"report: {target / 'report.html'}", results)

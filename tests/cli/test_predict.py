@@ -80,6 +80,20 @@ def test_what_libraries_print_is_not_among_the_results(senses: Path, trained: Pa
         assert noise not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "evaluate", "encode"])
+def test_nor_are_they_among_those_of_other_commands(program: Forks, own_run: Path, tmp_path: Path, command: str):
+    made = ["seed=1", "--run-dir", "again"] if command == "run" else ["--json"] if command == "encode" else []
+    what = own_run if command == "evaluate" else own_run / "recipe.yaml"
+    ended = program(tmp_path, command, str(what), "features.store=fresh", *made)
+    assert ended.code == 0, ended.err
+    assert "says hello" not in ended.out and "C code" not in ended.out
+    assert "a library says hello" in ended.err and "so does its C code" in ended.err
+    if made == ["--json"]:
+        json.loads(ended.out)
+    else:
+        assert ended.out.splitlines()[-1].startswith("report: ")
+
+
 def test_output_file(program: Forks, trained: Path, senses: Path, tmp_path: Path):
     printed = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl")).out
     ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--output", "out.jsonl")
