@@ -18,7 +18,7 @@ def command(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to the run's recipe, where its data moved (data_root=...)."
+            metavar="[KEY=VALUE]...", help="Changes to the run's recipe, where its data moved (corpus.path=...)."
         ),
     ] = None,
     no_texts: Annotated[
@@ -29,29 +29,45 @@ def command(
 
     The texts of the utterances are read from the corpus that the run's recipe names.
     """
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.conversation import LabelSpace
     from merc.evaluation.report import write_report
     from merc.evaluation.run_files import labels_of, read_run
 
     files = read_run(run)
-    conversations = [] if no_texts else _conversations(run, overrides or [])
+    conversations = [] if no_texts else conversations_of(run, overrides or [])
     path = write_report(run, conversations, LabelSpace(labels_of(files)))
-    typer.echo(str(path))
+    typer.echo(str(path), results)
 
 
-def _conversations(run: Path, overrides: list[str]) -> list[Conversation]:
+def conversations_of(run: Path, overrides: list[str]) -> list[Conversation]:
+    """The conversations of the corpus that a run's recipe names; MercError, with what to do, if they are not there."""
     from merc.components import Corpus
     from merc.recipe import load_recipe
+    from merc.recipe.parts import leaves
+    from merc.run.annotating import known_cues
 
     if not (run / "recipe.yaml").is_file():
         raise MercError(f"{run}/recipe.yaml is not there, so the corpus is unknown; --no-texts does without it")
+    places: list[str] = []
     try:
         recipe = load_recipe(str(run / "recipe.yaml"), overrides)
+        # A run's recipe has its paths in full, so data_root says nothing there any more.
+        places = [f"{key}=..." for key, value in leaves({"corpus": recipe.resolved["corpus"]}) if _is_path(value)]
         corpus = recipe.corpus.component
         assert isinstance(corpus, Corpus)
-        return list(corpus.load().conversations)
+        return known_cues(recipe, corpus.load().conversations)
     except MercError as error:
+        changes = " ".join(places or ["corpus={name: ...}"])
         raise MercError(
             f"{error}\nThe report takes its texts from the corpus. If that moved, say where: merc report {run} "
-            "data_root=...; --no-texts makes the report without them."
+            f"{changes}; --no-texts makes the report without them."
         ) from error
+
+
+def _is_path(value: object) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return any(isinstance(text, str) and Path(text).is_absolute() for text in texts)

@@ -136,6 +136,14 @@ def test_a_corpus_that_moved_is_no_dead_end(tmp_path: Path, good: Path) -> None:
     assert done.exit_code == 2
     assert "gone.jsonl" in done.stderr
     assert "--no-texts makes the report without them" in done.stderr
+    # What it says to do works.
+    said = ", ".join(f'{{"id": "u{i}", "text": "turn number {i}"}}' for i in range(5))
+    (tmp_path / "moved.jsonl").write_text(f'{{"id": "c", "split": "test", "utterances": [{said}]}}\n')
+    assert f"say where: merc report {good} corpus.path=...;" in done.stderr
+    assert call("report", good, f"corpus.path={tmp_path / 'moved.jsonl'}").exit_code == 0
+    (good / "report.html").unlink()
+    (good / "recipe.yaml").write_text("corpus: {name: of-a-plugin-that-is-gone}\n")
+    assert f"merc report {good} corpus={{name: ...}};" in call("report", good).stderr
     assert not (good / "report.html").exists()
     assert call("report", good, "--no-texts").exit_code == 0
     assert "5 of 5 predictions are about utterances that are not in the corpus" in (good / "report.html").read_text()
