@@ -44,7 +44,7 @@ class Builder:
         """The recipe, or None when anything was wrong."""
         for key, node in self.root.value.items():
             if key not in SECTIONS:
-                close = did_you_mean(key, [*SECTIONS, "extends"])
+                close = did_you_mean(key, [*SECTIONS, "extends"]) or self.deeper(key)
                 self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
         given: dict[str, Any] = {
             "title": self.plain("title", str, ""),
@@ -70,6 +70,11 @@ class Builder:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
         return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, **given)
+
+    def deeper(self, key: str) -> str:
+        """' Did you mean ...?' with the places below the sections where a key stands that was given at the top."""
+        found = [path for path, _ in self.root.walk() if path.endswith(f".{key}")]
+        return f" Did you mean {' or '.join(found[:3])}?" if found else ""
 
     def plain(self, key: str, annotation: Any, default: Any) -> Any:
         """A value that stands at the top of the recipe."""

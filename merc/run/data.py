@@ -28,7 +28,7 @@ class Data:
         found = self.by_split.get(name, ())
         if not found:
             there = ", ".join(f"{n} ({len(c)})" for n, c in self.by_split.items()) or "none"
-            asked = f"; {named_by} asks for it" if named_by else ""
+            asked = f"; {named_by} asks for it, and can be set to others" if named_by else ""
             raise MercError(
                 f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}{asked}"
             )

@@ -29,8 +29,8 @@ def is_clip(path: Path) -> bool:
 def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
     """The conversations of a JSON Lines file, in its order, and notes on them.
 
-    Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises MercError
-    for a file that is no such file, naming the line.
+    Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises
+    MercError for a file that is no such file, naming the line.
     """
     if path.suffix.lower() not in (".jsonl", ".ndjson", ".json") and path.is_file():
         raise MercError(

@@ -222,7 +222,7 @@ def test_a_split_that_is_not_there(merc: Forks, work: Path) -> None:
     assert ended.code == 2 and "Traceback" not in ended.err
     assert ended.err.splitlines()[-1] == (
         "error: the corpus has no conversation in the split 'dev'; the splits with some are: train (12), test (4); "
-        "evaluate.splits asks for it"
+        "evaluate.splits asks for it, and can be set to others"
     )
     assert not (work / "run").exists()
 
@@ -239,7 +239,9 @@ def test_a_loss_that_is_no_number_stops_the_run(merc: Forks, work: Path) -> None
 def test_a_metric_that_dev_does_not_have(merc: Forks, work: Path) -> None:
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", "stages.0.trainer.select_by=weighted_f2")
     assert ended.code == 2 and "Traceback" not in ended.err
-    assert "stages.0.trainer.select_by (command line): the evaluation's metrics have no number 'weighted_f2'" in ended.err
+    assert (
+        "stages.0.trainer.select_by (command line): the evaluation's metrics have no number 'weighted_f2'" in ended.err
+    )
     assert "Did you mean 'weighted_f1'?" in ended.err
     assert not (work / "run").exists()
 
@@ -260,7 +262,7 @@ def test_labels_missing_in_train(merc: Forks, work: Path) -> None:
 
 def test_nothing_to_do(merc: Forks, work: Path) -> None:
     (work / "nothing.yaml").write_text(
-        "corpus: {name: jsonl, path: talk.jsonl}\nbackbone: {name: hf, path: backbone}\n"
+        "corpus: {name: jsonl, path: talk.jsonl}\nbackbone: {name: hf, path: ./backbone}\n"
     )
     ended = merc(work, "run", "nothing.yaml")
     assert ended.code == 2

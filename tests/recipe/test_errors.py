@@ -11,7 +11,9 @@ from merc.errors import ManyErrors, MercError
 from merc.recipe import load_recipe
 from tests.recipe.conftest import RECIPE
 
-SECTIONS = "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, stages"
+SECTIONS = (
+    "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, annotators, stages"
+)
 
 
 def errors_of(*overrides: str, recipe: str = "small.yaml") -> list[str]:
@@ -23,6 +25,10 @@ def errors_of(*overrides: str, recipe: str = "small.yaml") -> list[str]:
 WRONG = [
     ("corpsu=1", f"corpsu (command line): a recipe has no 'corpsu'. Did you mean 'corpus'? Its sections are: {SECTIONS}, "
      "evaluate, engine, features"),
+    ("epochs=3", f"epochs (command line): a recipe has no 'epochs'. Did you mean stages.1.trainer.epochs? Its sections are: "
+     f"{SECTIONS}, evaluate, engine, features"),
+    ("trainer.epochs=3", "trainer (command line): a recipe has no 'trainer'. Did you mean stages.0.trainer or "
+     f"stages.1.trainer? Its sections are: {SECTIONS}, evaluate, engine, features"),
     ("encoders.video.frame=3", "encoders.video.frame (command line): encoder 'toy-video' takes no 'frame'. "
      "Did you mean 'frames'? It takes: frames, size, sampling_rate"),
     ("encoders.video.frames=three", "encoders.video.frames (command line): wants a whole number; given 'three' (text)"),

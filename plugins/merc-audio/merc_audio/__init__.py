@@ -1,0 +1,1 @@
+"""Audio encoders for merc."""

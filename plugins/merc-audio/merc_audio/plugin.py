@@ -1,0 +1,12 @@
+"""What merc-audio brings to merc."""
+
+from __future__ import annotations
+
+import merc
+
+PLUGIN_API = 1
+
+
+@merc.hookimpl
+def register_encoders(register):
+    register("opensmile", "merc_audio.smile:OpenSmile", needs=("opensmile",), extra="merc-audio")
