@@ -123,7 +123,7 @@ def test_reader_reads_every_face_of_a_frame(portrait):
     both, none, one = reader.read([wide, np.zeros_like(wide), portrait])
     assert [len(faces) for faces in (both, none, one)] == [2, 0, 1]
     assert both[0].box.size > both[1].box.size
-    np.testing.assert_allclose(both[0].probabilities, one[0].probabilities, atol=1e-3)
+    np.testing.assert_allclose(both[0].probabilities, one[0].probabilities, atol=0.02)
     assert one[0].features.shape == (128,)
     assert CLASSES[one[0].probabilities.argmax()] in ("happy", "neutral")
     assert [len(faces) for faces in reader.read([wide], most=1)] == [1]
