@@ -1,0 +1,162 @@
+"""What a teacher answered: JSON checked against a schema, and the fault named when it does not fit."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from merc import Annotation
+from merc_bemerc.behaviour import FIELDS, WORDS
+
+LONGEST = 2 * WORDS
+"""Descriptions up to twice as long as asked for are taken."""
+
+_BLANK = {
+    "",
+    "-",
+    "...",
+    "…",
+    "n/a",
+    "na",
+    "none",
+    "null",
+    "nothing",
+    "unknown",
+    "not visible",
+    "not applicable",
+    "string",
+}
+_LATIN = 0.9
+_ENGLISH = "the and of with is are his her their to it as for from while then they she he that this"
+_OTHER = {
+    "German": "das der dem den und ein eine einen mit ist sind nicht sich auf wird von zu im",
+    "French": "le la les un une des et est sont avec dans du qui vers ses sur",
+    "Spanish": "el la los las una con y está en su sus del que hacia se",
+    "Italian": "il la gli una con è di che sono della del si le verso",
+    "Portuguese": "o os uma com e está em seu sua do da que para se não",
+    "Dutch": "het een en van met zijn de niet naar zich op wordt",
+}
+"""Small words of a language, none of them common in another's sense in English."""
+
+
+class Fault(Exception):
+    """An answer does not fit; the message says why, in words that a teacher can act on."""
+
+
+class Behaviour(BaseModel):
+    """The schema: three texts, each ``null`` where nothing could be seen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    face: str | None
+    body: str | None
+    posture: str | None
+
+
+def read(answer: str, cut: bool = False) -> dict[str, str]:
+    """The cues in an answer; ``cut`` says that it was cut off at its longest. Raises Fault.
+
+    The object may stand in a code fence or among words; there must be exactly one.
+
+    >>> read('{"face": "She smiles.", "body": null, "posture": "She sits upright."}')
+    {'face': 'She smiles.', 'posture': 'She sits upright.'}
+    >>> read("She smiles.")
+    Traceback (most recent call last):
+    merc_bemerc.answers.Fault: the answer is prose without a JSON object
+    """
+    # what a reasoning model thought first is kept with its answer, and is no part of it
+    found = _json_object(answer.rpartition("</think>")[2], cut)
+    try:
+        behaviour = Behaviour.model_validate(found)
+    except ValidationError as error:
+        raise Fault("; ".join(_told(one) for one in error.errors())) from None
+    texts = {name: getattr(behaviour, name) for name in FIELDS}
+    cues = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
+    for name, text in cues.items():
+        if text.strip(". ").lower() in _BLANK:
+            raise Fault(f"{name} says {text!r}; what cannot be seen is null")
+        if len(text.split()) > LONGEST:
+            raise Fault(f"{name} has {len(text.split())} words; it should have at most {WORDS}")
+    if other := _other_language(" ".join(cues.values())):
+        raise Fault(f"the descriptions are not in English ({other})")
+    return cues
+
+
+def ask_again(fault: Fault) -> str:
+    """What the teacher is told after an answer that does not fit."""
+    return (
+        f"This answer cannot be used: {fault}. Answer again with the JSON object alone, with the keys "
+        f"{', '.join(FIELDS)}, each an English text or null."
+    )
+
+
+def accepted(cues: Mapping[str, str], raw: Sequence[str]) -> Annotation:
+    """The annotation of an answer that fits."""
+    if cues:
+        return Annotation(cues=dict(cues), raw=tuple(raw))
+    return Annotation(reason="the teacher could see neither face nor body nor posture", raw=tuple(raw))
+
+
+def refused(fault: Fault, raw: Sequence[str]) -> Annotation:
+    """The annotation of a teacher none of whose answers fits: final, since asking the same again gives the same."""
+    times = f"{len(raw)} answers fit" if len(raw) > 1 else "its answer does not fit"
+    which = f"none of the teacher's {times}; of the last" if len(raw) > 1 else f"the teacher gave no cue: {times}"
+    return Annotation(reason=f"{which}: {fault}", raw=tuple(raw))
+
+
+def _json_object(answer: str, cut: bool) -> dict[str, Any]:
+    if not answer.strip():
+        raise Fault("the answer is empty")
+    found: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder(object_pairs_hook=_each_key_once)
+    at = answer.find("{")
+    if at < 0:
+        raise Fault("the answer is prose without a JSON object")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(answer, at)
+        except json.JSONDecodeError as error:
+            if cut or error.pos >= len(answer.rstrip()) or error.msg.startswith("Unterminated string"):
+                raise Fault("the answer breaks off within the JSON object") from None
+            raise Fault(f"the JSON is broken at character {error.pos + 1}: {error.msg}") from None
+        found.append(value)
+        at = answer.find("{", end)
+    if len(found) > 1:
+        raise Fault(f"the answer holds {len(found)} JSON objects; it should hold one")
+    return found[0]
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise Fault(f"the key {key!r} stands twice")
+    return dict(pairs)
+
+
+def _told(error: Any) -> str:
+    where = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{where!r} is none of the keys {', '.join(FIELDS)}"
+    return f"{where} should be a text or null, not {json.dumps(error['input'], ensure_ascii=False)[:60]}"
+
+
+def _other_language(text: str) -> str | None:
+    """What language it looks like when it is not English: told by its script, or by small words of neighbours. A text
+    without either passes."""
+    letters = [letter for letter in text if letter.isalpha()]
+    latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+    if letters and latin < _LATIN * len(letters):
+        return "most letters are not Latin" if latin < len(letters) / 2 else "many letters are not Latin"
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    english = sum(word in _ENGLISH.split() for word in words)
+    counts = {name: sum(word in small.split() for word in words) for name, small in _OTHER.items()}
+    most = max(counts, key=lambda name: counts[name])
+    return f"it looks like {most}" if counts[most] >= 3 and counts[most] > english else None

@@ -1,0 +1,171 @@
+"""Annotator ``openai-compatible``: behaviour described by any server that speaks chat completions with images."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
+from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
+from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, said_before, wording
+from merc_bemerc.server import Passing, Server
+
+if TYPE_CHECKING:
+    from merc import AnnotateFunction
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAICompatible(Annotator):
+    """Shows frames of the utterance and the prompt T_b to ``model`` at ``base_url`` (vLLM, llama.cpp, a hosted one).
+
+    ``key`` is the *name* of the environment variable that holds the key; ``null`` sends none. The key itself is read
+    when the teacher is asked, and written nowhere.
+
+    ``frames`` pictures are sampled uniformly and sent as JPEG, their longer side at most ``longest`` pixels.
+    ``before`` is how many utterances before it are told (``null``: all); ``structured`` false runs T_b together as one
+    paragraph. ``attempts`` is how often an answer that does not fit the schema is asked for, the fault named each time
+    but the first. ``json_mode`` asks the server for JSON: ``object``, ``schema``, or ``none`` where it knows neither.
+    ``temperature`` and ``max_tokens`` go to the server as they are (``null`` sends none, for models that take none).
+
+    ``concurrency`` requests are on their way at once. One that fails for a passing reason (429, 5xx, no answer within
+    ``timeout`` seconds, a connection that breaks) is sent up to ``retries`` times more, with growing waits, or the
+    server's own Retry-After up to two minutes. ``budget`` is how many requests one pass may send, retries included
+    (``null``: no limit). What failed so is asked again in the next pass; after ``give_up`` utterances in a row that
+    failed so, this one ends.
+    """
+
+    base_url: str
+    model: str
+    key: str | None = None
+    frames: int = 8
+    longest: int = 512
+    before: int | None = None
+    structured: bool = True
+    attempts: int = 3
+    json_mode: Literal["none", "object", "schema"] = "none"
+    temperature: float | None = 0.0
+    max_tokens: int | None = 400
+    concurrency: int = 4
+    timeout: float = 120.0
+    retries: int = 5
+    budget: int | None = None
+    give_up: int = 10
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("base_url is an address such as http://localhost:8000/v1, with http or https")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(
+                "base_url holds a user, a password or a query; name the variable that holds the key in 'key' instead"
+            )
+        if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
+            raise ValueError("key is the name of an environment variable, such as OPENAI_API_KEY, not the key itself")
+        for name in ("frames", "longest", "attempts", "concurrency", "give_up"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        if self.retries < 0 or (self.before or 0) < 0:
+            raise ValueError(f"retries and before count from 0, not {self.retries} and {self.before}")
+        for name in ("budget", "max_tokens"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(self, name)}")
+        if self.timeout <= 0:
+            raise ValueError(f"timeout is a time in seconds above 0, not {self.timeout:g}")
+
+    history = True
+
+    def fields(self) -> tuple[str, ...]:
+        """``face``, ``body`` and ``posture``."""
+        return FIELDS
+
+    def video(self) -> Frames:
+        """Frames in the video's own size: they keep its shape when they are made smaller."""
+        return Frames(count=self.frames)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Its parameters but those that say how the server is reached and how often, and the words of T_b."""
+        aside = {"key", "concurrency", "timeout", "retries", "budget", "give_up"}
+        kept = {name: value for name, value in super().identity().items() if name not in aside}
+        return {**kept, "prompt": wording()}
+
+    def context(self, query: Query) -> Any:
+        """The utterances before the target that the prompt tells."""
+        return [[said.speaker, said.text] for said in said_before(query, self.before)]
+
+    def load(self, device: str) -> AnnotateFunction:
+        """Read the key and get the client ready. Raises MercError when the environment has no such variable."""
+        server = Server(self)
+
+        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
+            source = iter(observations)
+            pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="teacher")
+            asked: dict[Future[Annotation], str] = {}
+            failed_in_a_row = 0
+            more = True
+            try:
+                while more or asked:
+                    while more and len(asked) < self.concurrency:
+                        one = next(source, None)
+                        more = one is not None
+                        if one is None:
+                            break
+                        if isinstance(one.video, CannotEncode):
+                            yield one.query.target.id, Annotation(reason=one.video.reason)
+                        else:
+                            asked[pool.submit(self._describe, server, one.query, one.video)] = one.query.target.id
+                    done, _ = wait(asked, return_when=FIRST_COMPLETED)
+                    # those that went well first: an error of another must not cost them
+                    for future in sorted(done, key=lambda future: future.exception() is not None):
+                        name = asked.pop(future)
+                        annotation = future.result()
+                        failed_in_a_row = failed_in_a_row + 1 if annotation.retry else 0
+                        more = more and failed_in_a_row < self.give_up and not server.spent
+                        yield name, annotation
+            finally:
+                server.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+        return annotate
+
+    def _describe(self, server: Server, query: Query, clip: VideoClip) -> Annotation:
+        """Ask until an answer fits, at most ``attempts`` times."""
+        prompt = behaviour_prompt(query, self.before, pictures(clip.times.tolist())).text(self.structured)
+        shown = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
+        said: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
+        raw: list[str] = []
+        fault = Fault("")
+        for _ in range(self.attempts):
+            try:
+                answer, cut = server.ask(said)
+            except Passing as error:
+                return Annotation(reason=str(error), retry=True, raw=tuple(raw))
+            raw.append(answer)
+            try:
+                return accepted(read(answer, cut), raw)
+            except Fault as error:
+                fault = error
+            said += [
+                {"role": "assistant", "content": answer or "(nothing)"},
+                {"role": "user", "content": ask_again(fault)},
+            ]
+        return refused(fault, raw)
+
+
+def as_jpeg(frame: npt.NDArray[np.uint8], longest: int) -> str:
+    """A frame ``[height, width, 3]`` as a data URL, its longer side at most ``longest`` pixels."""
+    from PIL import Image
+
+    picture = Image.fromarray(frame)
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

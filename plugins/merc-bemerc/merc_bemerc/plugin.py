@@ -1,0 +1,17 @@
+"""What merc-bemerc brings to merc."""
+
+from __future__ import annotations
+
+from merc_embedded.weights import EXTRA
+
+import merc
+
+PLUGIN_API = 1
+
+
+@merc.hookimpl
+def register_annotators(register):
+    register("qwen2-vl", "merc_bemerc.qwen2_vl:Qwen2VL")
+    register("openai-compatible", "merc_bemerc.openai_compatible:OpenAICompatible")
+    register("observer", "merc_bemerc.observer:Observer", needs=["fer"], extra=EXTRA)
+    register("prosody", "merc_bemerc.prosody:Prosody")

