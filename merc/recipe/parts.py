@@ -87,8 +87,7 @@ class Sections:
                     self.problems.add(here, node, f"is required by {owner}: {wants(hints[field.name])}")
                     fine = False
                     continue
-                plain_default = field.default_factory is dataclasses.MISSING
-                values[field.name] = field.default if plain_default else field.default_factory()
+                values[field.name] = _default(field)
                 recorded[key] = record(values[field.name], None)
                 self._source(here, recorded[key], None, owner)
                 continue
@@ -215,6 +214,10 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _parameter(field: str) -> str:
     """The name of a field as a recipe writes it: without the underscore that keeps it apart from a method's."""
     return field.removesuffix("_")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:
