@@ -21,3 +21,22 @@ def show_numbers(metrics: Mapping[str, Mapping[str, Any]], results: TextIO) -> N
         shown = [numbers.get(name) for name in _COLUMNS]
         table.add_row(split, *[f"{v:.4f}" if isinstance(v, float) else str(v if v is not None else "") for v in shown])
     Console(file=results, highlight=False).print(table)
+
+
+def show_seeds(found: Mapping[str, Mapping[str, Mapping[str, Any]]], seeds: int, results: TextIO) -> None:
+    """Print the mean and the standard deviation over seeds of each split's main numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(caption=f"Mean ± sample standard deviation over {seeds} seed{'' if seeds == 1 else 's'}.")
+    table.add_column("split")
+    for name in _COLUMNS[1:]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for split, numbers in found.items():
+        table.add_row(split, *[_over(numbers[name]) if name in numbers else "" for name in _COLUMNS[1:]])
+    Console(file=results, highlight=False).print(table)
+
+
+def _over(number: Mapping[str, Any]) -> str:
+    deviation = number["std"]
+    return f"{number['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")

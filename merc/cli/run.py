@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from merc.recipe import Recipe
 
 
 def command(
@@ -13,30 +17,53 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
     run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; by default runs/<recipe>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Run so many seeds, from the recipe's own on, into seed-<n> of the run directory."),
+    ] = None,
 ) -> None:
-    """Train and evaluate what a recipe says, into a run directory."""
+    """Train and evaluate what a recipe says, into a run directory.
+
+    With --seeds, seeds that are finished are left as they are, those that were begun go on, and the mean and the
+    standard deviation over all of them are written to seeds.json.
+    """
     from merc.cli.results import take_standard_output
 
     results = take_standard_output()
 
-    from merc.recipe import load_recipe
+    from merc.run.seeds import run_seeds, seed_recipes, write_over_seeds
 
-    found = load_recipe(recipe, overrides or [])
+    # All that is wrong with the recipe is said before anything heavy is imported.
+    found = seed_recipes(recipe, overrides or [], 1 if seeds is None else seeds)
+    first = next(iter(found.values()))
 
     from merc.cli.launched import speaks
-    from merc.cli.numbers import show_numbers
+    from merc.cli.numbers import show_numbers, show_seeds
     from merc.cli.progress import TerminalReporter
     from merc.run.pipeline import run_recipe
     from merc.training.interrupt import Stopped
 
-    target = run_dir or Path("runs") / found.name
+    target = run_dir or Path("runs") / first.name
     reporter = TerminalReporter()
+
+    def one(which: Recipe, folder: Path, going_on: bool) -> Mapping[str, Mapping[str, Any]]:
+        reporter.say(f"seed {which.seed}: {folder}")
+        return run_recipe(which, folder, reporter, going_on)
+
     try:
-        metrics = run_recipe(found, target, reporter, resume)
+        if seeds is None:
+            metrics = run_recipe(first, target, reporter, resume)
+        else:
+            every = run_seeds(found, target, one)
     except Stopped as stopped:
         if speaks():
             typer.echo(str(stopped), err=True)
         raise typer.Exit(128 + stopped.signal) from None
-    if metrics and speaks():
+    if not speaks():
+        return
+    if seeds is not None:
+        show_seeds(write_over_seeds(target, every), len(every), results)
+        typer.echo(f"seeds: {target / 'seeds.json'}", results)
+    elif metrics:
         show_numbers(metrics, results)
         typer.echo(f"report: {target / 'report.html'}", results)

@@ -34,8 +34,8 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
     browse = browse_data(files.predictions, conversations, space)
     notes = [str(record["text"]) for record in files.events("note") if record.get("text")]
     recipe = files.recipe
-    environment = _environment()
-    script = _source("report.js")
+    environment = page_environment()
+    script = page_source("report.js")
     html = environment.get_template("report.html.j2").render(
         title=str(recipe.get("title") or recipe.get("name") or run.resolve().name),
         description=str(recipe.get("description") or "").strip(),
@@ -49,7 +49,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         provenance=files.provenance,
         recipe_text=files.recipe_text,
         browse=browse.data if files.predictions else None,
-        style=_source("report.css"),
+        style=page_source("report.css"),
         script=script,
         # The page may run this one script and load nothing: a text from a corpus can't become code.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -59,7 +59,8 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
     return path
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """What the pages' templates are read and filled in with."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -83,7 +84,8 @@ def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "–"
 
 
-def _source(name: str) -> Any:
+def page_source(name: str) -> Any:
+    """A style sheet or script that stands in a page as it is."""
     from markupsafe import Markup
 
     return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))

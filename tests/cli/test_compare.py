@@ -10,12 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from merc.builtin.metrics import Classification
-from merc.cli.compare import COLUMNS, compare
 from merc.cli.main import app
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
+from merc.evaluation.comparison import COLUMNS, compare_runs
 from merc.recipe import Part
+from tests.media.clips import write_clip
 
 LABELS = ("neutral", "joy", "anger", "fear")
 GOLD = ["neutral", "joy", "anger", "joy", None]
@@ -53,22 +54,29 @@ def call(*arguments: object) -> Result:
 def test_the_table_has_a_row_a_run(good: Path, poor: Path) -> None:
     done = call("compare", good, poor)
     assert done.exit_code == 0, done.stderr
-    rows = {line.split("│")[1].strip(): line for line in done.stdout.splitlines() if "%" in line}
-    cells = [cell.strip() for cell in rows["good"].split("│")[1:-1]]
-    assert cells[:3] == ["good", "4", "75.00%"]
-    assert [cell.strip() for cell in rows["poor"].split("│")[1:-1]][-1] == "25.00%"
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert rows[0][:3] == ["good", "1", "75.00"]
+    assert (rows[1][0], rows[1][-1]) == ("poor", "25.00")
+    assert rows[2][:2] == ["poor", "-50.00"]
+    assert "(McNemar)" in rows[2][-1]
+    assert "test split, 4 utterances" in done.stdout
 
 
 def test_its_numbers_are_those_of_metrics_json(good: Path, poor: Path) -> None:
-    for run, (_, numbers) in zip((good, poor), compare([good, poor], "test"), strict=True):
+    found = compare_runs([good, poor], "test")
+    for run, entry in zip((good, poor), found.entries, strict=True):
         kept = json.loads((run / "metrics.json").read_text())["test"]
-        assert numbers == pytest.approx({name: kept[name] for name in ("n", *COLUMNS)})
+        assert {c: entry.mean(c)[0] for c in COLUMNS} == pytest.approx({name: kept[name] for name in COLUMNS})
+        assert {label: f1 for label, (f1,) in entry.f1.items()} == pytest.approx(
+            {label: kept["per_class"][label]["f1"] for label in entry.f1}
+        )
+    assert found.n == 4
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path: Path, good: Path) -> None:
     made = predictions(["joy"] * 5)
     a, b = write(tmp_path / "a" / "run", made), write(tmp_path / "b" / "run", made)
-    assert [name for name, _ in compare([a, b], "test")] == [str(Path("a/run")), str(Path("b/run"))]
+    assert [entry.name for entry in compare_runs([a, b], "test").entries] == [str(Path("a/run")), str(Path("b/run"))]
 
 
 def test_a_name_in_brackets_is_shown_as_it_is(tmp_path: Path, good: Path) -> None:
@@ -153,3 +161,92 @@ def test_report_without_a_recipe_or_a_run(tmp_path: Path, good: Path) -> None:
     assert "the corpus is unknown; --no-texts does without it" in call("report", good).stderr
     assert "is no folder" in call("report", tmp_path / "nowhere").stderr
     assert "is no run directory: it holds none of metrics.json" in call("report", tmp_path).stderr
+
+
+def seeds(folder: Path, guesses: dict[int, list[str | None]]) -> Path:
+    for seed, made in guesses.items():
+        write(folder / f"seed-{seed}", predictions(made))
+    return folder
+
+
+def test_seeds_are_one_line_with_their_deviation(tmp_path: Path) -> None:
+    a = seeds(tmp_path / "a", {0: ["neutral", "joy", "joy", "joy", None], 1: ["joy", "joy", "joy", "joy", None]})
+    b = seeds(tmp_path / "b", {0: ["neutral", "joy", "anger", "joy", None], 1: ["neutral", "joy", "joy", "joy", None]})
+    found = compare_runs([a, b], "test")
+    assert [list(entry.runs) for entry in found.entries] == [[0, 1], [0, 1]]
+    assert found.entries[0].numbers["accuracy"] == [0.75, 0.5]
+    (verdict,) = found.verdicts
+    assert verdict.test == "paired t, 2 seeds"
+    from scipy.stats import ttest_rel
+
+    f1 = [entry.numbers["weighted_f1"] for entry in found.entries]
+    assert verdict.p == pytest.approx(ttest_rel(*f1).pvalue)
+    assert verdict.difference.value == pytest.approx(sum(f1[1]) / 2 - sum(f1[0]) / 2)
+    done = call("compare", a, b)
+    assert "62.50 ± 17.68" in done.stdout
+    assert "sample standard deviation over the seeds" in done.stdout
+
+
+def test_an_unfinished_seed_is_left_out_and_said(tmp_path: Path) -> None:
+    right = ["neutral", "joy", "anger", "joy", None]
+    a, b = seeds(tmp_path / "a", {0: right, 1: right}), seeds(tmp_path / "b", {0: right})
+    (b / "seed-1").mkdir()
+    found = compare_runs([a, b], "test")
+    assert found.notes == [f"{b}: not finished, and left out: seed 1"]
+    assert found.verdicts[0].p is None
+    assert "1 seed in common, no paired t" in call("compare", a, b).stdout.replace("\n", " ")
+    (tmp_path / "none" / "seed-0").mkdir(parents=True)
+    assert "none of its 1 seeds has predictions" in call("compare", a, tmp_path / "none").stderr
+
+
+def test_differences_that_never_vary_have_no_t(tmp_path: Path) -> None:
+    right, wrong = ["neutral", "joy", "anger", "joy", None], ["joy", "fear", None, "fear", None]
+    a, b = seeds(tmp_path / "a", {0: right, 1: right}), seeds(tmp_path / "b", {0: wrong, 1: wrong})
+    assert compare_runs([a, b], "test").verdicts[0].why == "the same difference for every seed, no paired t"
+
+
+def corpus_of(run: Path, folder: Path, **more: object) -> None:
+    said = [{"id": f"u{i}", "speaker": "Ann", "text": f"<b>turn</b> {i}", "cues": {"face": "a wide smile"}, **more}
+            for i in range(5)]  # fmt: skip
+    talk = folder / "talk.jsonl"
+    talk.write_text(json.dumps({"id": "c", "split": "test", "utterances": said}) + "\n")
+    (run / "recipe.yaml").write_text(f"corpus: {{name: jsonl, path: {talk}}}\n")
+
+
+def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, poor: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", seconds=1.0)
+    corpus_of(good, tmp_path, video=str(clip))
+    files = [tmp_path / "out" / f"table{suffix}" for suffix in (".txt", ".md", ".html")]
+    done = call("compare", good, poor, *(part for f in files for part in ("--write", f)))
+    assert done.exit_code == 0, done.stderr
+    text, mark, page = (f.read_text() for f in files)
+    assert "75.00" in text and "│" in text
+    assert "| good | 1 | **75.00** | **75.00** |" in mark and "| poor | -50.00 |" in mark
+    assert "McNemar" in page and "&lt;b&gt;turn&lt;/b&gt; 1" in page and "<b>turn" not in page
+    assert page.count("data:image/jpeg;base64,") == 3 * 4  # three frames of each of the four cases
+    assert "a wide smile" in page
+    assert "poor is right and good wrong on 1 utterances, the other way round on 3; 4 of these are shown." in page
+
+
+def test_a_page_without_cases_needs_no_corpus(tmp_path: Path, good: Path, poor: Path) -> None:
+    page = tmp_path / "table.html"
+    refused = call("compare", good, poor, "--write", page)
+    assert refused.exit_code == 2 and not page.exists()
+    assert "--cases 0 makes the page without the utterances' texts" in refused.stderr
+    assert call("compare", good, poor, "--write", page, "--cases", "0").exit_code == 0
+    assert 'id="cases"' not in page.read_text()
+
+
+def test_cases_are_taken_from_both_kinds(tmp_path: Path, good: Path, poor: Path) -> None:
+    page = tmp_path / "table.html"
+    corpus_of(good, tmp_path)
+    assert call("compare", good, poor, "--write", page, "--cases", "2").exit_code == 0
+    assert "2 of these are shown" in page.read_text()
+    assert page.read_text().count('<article class="case">') == 2
+
+
+def test_a_file_of_another_kind_is_refused_before_any_work(good: Path, poor: Path) -> None:
+    done = call("compare", good, poor, "--write", "table.pdf")
+    assert done.exit_code == 2
+    assert "--write table.pdf: a name that ends in .txt, .md, .html was expected" in done.stderr
+    assert done.stdout == ""

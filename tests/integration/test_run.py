@@ -123,6 +123,26 @@ def test_another_seed_gives_other_numbers(media_run: Path, merc: Forks, work: Pa
     assert all(one != other for one, other in zip(*losses, strict=True))
 
 
+def test_several_seeds(media_run: Path, merc: Forks, work: Path) -> None:
+    """Each is what it is alone; what is done is not done again; the numbers over them are kept."""
+    ended = merc(work, "run", "media.yaml", "--seeds", "2", "--run-dir", "many")
+    assert ended.code == 0, ended.err
+    same_numbers(media_run, work / "many" / "seed-0")
+    kept = json.loads((work / "many" / "seeds.json").read_text())
+    alone = [json.loads((work / "many" / f"seed-{seed}" / "metrics.json").read_text()) for seed in (0, 1)]
+    assert alone[0] != alone[1]
+    accuracy = kept["test"]["accuracy"]
+    assert accuracy["by_seed"] == {str(seed): alone[seed]["test"]["accuracy"] for seed in (0, 1)}
+    assert "Mean ± sample standard deviation over 2 seeds." in ended.out
+    logs = [(work / "many" / f"seed-{seed}" / "log.jsonl").read_bytes() for seed in (0, 1)]
+    again = merc(work, "run", "media.yaml", "--seeds", "3", "--run-dir", "many")
+    assert again.code == 0, again.err
+    assert [(work / "many" / f"seed-{seed}" / "log.jsonl").read_bytes() for seed in (0, 1)] == logs
+    assert json.loads((work / "many" / "seeds.json").read_text())["seeds"] == [0, 1, 2]
+    other = merc(work, "run", "media.yaml", "backbone.tuning.r=2", "--seeds", "2", "--run-dir", "many")
+    assert other.code == 2 and "belongs to another recipe" in other.err
+
+
 def test_where_the_numbers_came_from(media_run: Path, parts: Path) -> None:
     found = json.loads((media_run / "provenance.json").read_text())
     assert {

@@ -1,0 +1,37 @@
+"""A comparison as a page of its own, that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from merc.evaluation.cases import Cases
+from merc.evaluation.comparison import HEADS, Comparison
+from merc.evaluation.comparison_text import TESTS, caption, number_rows, test_rows
+from merc.evaluation.report import page_environment, page_source
+from merc.evaluation.significance import mean_and_deviation
+from merc.files import write_text
+
+
+def write_comparison_page(path: Path, found: Comparison, cases: Cases | None) -> None:
+    """Write the tables, the F1 of each label by run (BeMERC's figure 4) and, where given, the cases in which the first
+    two runs differ (its figure 6), whole or not at all."""
+    names = [entry.name for entry in found.entries]
+    html = (
+        page_environment()
+        .get_template("compare.html.j2")
+        .render(
+            title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
+            caption=caption(found),
+            notes=found.notes,
+            heads=HEADS,
+            rows=number_rows(found),
+            first=names[0],
+            test_heads=TESTS,
+            tests=test_rows(found),
+            names=names,
+            labels={label: [mean_and_deviation(e.f1[label])[0] for e in found.entries] for label in found.labels},
+            cases=cases,
+            style=page_source("report.css"),
+        )
+    )
+    write_text(path, html)

@@ -1,0 +1,74 @@
+"""A comparison as cells, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merc.evaluation.comparison import COLUMNS, HEADS, Comparison, Entry, Verdict
+
+TESTS = ("Run", "Δ weighted F1", "95 % interval", "p (bootstrap)", "p (other test)")
+
+
+def number_rows(found: Comparison) -> list[tuple[list[str], list[bool]]]:
+    """A row an entry: name, runs, then the numbers in percent; and which of the cells are the best of their column."""
+    rows = []
+    for entry in found.entries:
+        cells = [entry.name, str(len(entry.runs)), *(_number(entry, c) for c in COLUMNS)]
+        best = [False, False, *(entry.mean(c)[0] == found.best(c) for c in COLUMNS)]
+        rows.append((cells, best))
+    return rows
+
+
+def test_rows(found: Comparison) -> list[list[str]]:
+    """A row for each entry but the first: how it differs from the first in weighted F1, in points."""
+    return [[e.name, *_verdict(v)] for e, v in zip(found.entries[1:], found.verdicts, strict=True)]
+
+
+def caption(found: Comparison) -> str:
+    """What the tables count, and how."""
+    several = any(len(e.runs) > 1 for e in found.entries)
+    spread = " Mean ± sample standard deviation over the seeds." if several else ""
+    return (
+        f"{found.split} split, {found.n:,} utterances.{spread} Differences are against {found.entries[0].name}; the "
+        "interval is a paired bootstrap over utterances."
+    )
+
+
+def markdown(found: Comparison) -> str:
+    """Both tables as Markdown."""
+
+    def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        return [
+            "| " + " | ".join(heads) + " |",
+            "|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|",
+            *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
+        ]
+
+    numbers = [
+        [f"**{cell}**" if bold else cell for cell, bold in zip(cells, best, strict=True)]
+        for cells, best in number_rows(found)
+    ]
+    lines = [
+        caption(found),
+        "",
+        *table(("Run", "Runs", *HEADS), numbers),
+        "",
+        *table(TESTS, test_rows(found)),
+        *(f"\n{note}" for note in found.notes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _number(entry: Entry, column: str) -> str:
+    mean, deviation = entry.mean(column)
+    return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+
+def _verdict(verdict: Verdict) -> list[str]:
+    d = verdict.difference
+    other = f"{_p(verdict.p)} ({verdict.test})" if verdict.p is not None else f"– ({verdict.why})"
+    return [f"{100 * d.value:+.2f}", f"{100 * d.low:+.2f} to {100 * d.high:+.2f}", _p(d.p), other]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
