@@ -182,3 +182,27 @@ def test_the_readmes_recipe_is_one(tmp_path):
         + readme.split("```yaml\n")[1].split("```")[0]
     )
     assert load_recipe(str(path)).encoders["audio"].component == OpenSmile()
+
+
+def test_the_train_splits_statistics_bring_all_features_to_one_scale():
+    import torch
+
+    from merc import FeatureSpec, Stream
+    from merc.builtin.connectors import Linear
+
+    tokens = OpenSmile().load("cpu")([sound(4.0, pitch=90 + 25 * i, seed=i) for i in range(8)])
+    features = np.concatenate(tokens).astype("float64")
+    assert np.abs(features).max() > 1e7  # what this test is about
+    connector = Linear(normalize="train").build(FeatureSpec(6373), 8)
+    connector.fit(torch.from_numpy(one) for one in tokens)
+    mean, deviation = (connector.state_dict()[name].double().numpy() for name in ("mean", "deviation"))
+    scaled, spread = (features - mean) / deviation, features.std(0)
+    seen = spread > 1e-6
+    np.testing.assert_allclose(scaled[:, seen].mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled[:, seen].std(0), 1, rtol=1e-5)
+    assert np.abs(scaled[:, ~seen]).max() < 1e-3
+    whole = torch.from_numpy(np.concatenate(tokens))[None]
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype):
+            given = connector(Stream(whole, torch.ones(1, whole.shape[1], dtype=torch.bool)))
+        assert torch.isfinite(given.values).all()
