@@ -90,6 +90,7 @@ def _record(sight: Sight) -> dict[str, Any]:
         "probabilities": [None if face is None else rounded(face.probabilities) for face in sight.faces],
         "places": [None if place[0] != place[0] else rounded(place) for place in sight.places],
         "tilts": rounded(sight.tilts),
+        "strides": [None if stride[0] != stride[0] else rounded(stride) for stride in sight.strides],
         "moved": rounded(sight.moved),
         "cuts": sight.cuts,
     }

@@ -22,10 +22,13 @@ SEEN = 0.8
 """A face that is there in a smaller share of the frames is told to be."""
 MOVES = (0.02, 0.08, 0.2)
 """Shares of changed points: below them the body hardly moves, moves a little, moves; above, it moves a lot."""
-HEAD = (0.08, 0.2, 0.45)
-"""The same for the head: how far its middle strays from its mean, in heights of the face."""
+HEAD = (0.03, 0.1, 0.3)
+"""The same for the head, in its own heights a second: some 0.7, 2.5 and 7 cm a second."""
+_MOVES = ("hardly moves", "moves a little", "moves", "moves a lot")
 TILTED, CLEARLY_TILTED = 6.0, 13.0
 """Degrees from which on a head is slightly, or clearly, tilted."""
+SWAYS = 0.15
+"""The head sways when at least this share of the frames has it tilted to the one side, and to the other."""
 SIZES = (0.08, 0.18, 0.35)
 """Heights of the face in heights of the picture: far away, at some distance, near, very near."""
 NEARER = 1.12
@@ -82,32 +85,34 @@ def _look(chances: npt.NDArray[np.float64]) -> str:
         return f"clearly {names[first]}"
     if chances[first] >= MOSTLY:
         return f"mostly {names[first]}"
-    return f"between {names[first]} and {names[second]}"
+    # in one order, so that the same two make no change
+    one, two = sorted((first, second))
+    return f"between {names[one]} and {names[two]}"
 
 
 def _body(sight: Sight) -> str:
     told = []
-    centres = sight.places[:, :2] / sight.places[:, 2:] if len(sight.places) else np.empty((0, 2))
-    centres = centres[~np.isnan(centres).any(1)] if len(centres) else centres
-    if len(centres) > 1:
-        spread = np.hypot(*(centres - centres.mean(0)).T).max()
-        word = _grade(spread, HEAD, ("hardly moves", "moves a little", "moves", "moves a lot"))
-        x, y = centres.std(0)
-        way = ""
-        if spread >= HEAD[0]:
-            way = ", from side to side" if x > 2 * y else ", up and down" if y > 2 * x else ""
-        told.append(f"The head {word}{way}.")
+    known = ~np.isnan(sight.strides[:, 0])
+    if known.any():
+        strides = sight.strides[known]
+        speeds = np.hypot(*strides.T) / np.diff(sight.times)[known]
+        x, y = np.abs(strides).mean(0)
+        way = ", from side to side" if x > 2 * y else ", up and down" if y > 2 * x else ""
+        moves = speeds.mean() >= HEAD[0]
+        word = _grade(float(speeds.mean()), HEAD, _MOVES)
+        told.append(f"The head {word}{(way + _mostly_when(_stir(speeds, known, sight.times))) if moves else ''}.")
     elif not any(sight.faces):
         told.append("No face is found.")
     moved = sight.moved[~np.isnan(sight.moved)]
     if len(moved):
         subject = "The body below it" if any(sight.faces) else "The picture as a whole"
-        word = _grade(float(moved.mean()), MOVES, ("hardly moves", "moves a little", "moves", "moves a lot"))
-        when = _mostly_when(_stir(sight)) if float(moved.mean()) >= MOVES[0] else ""
+        word = _grade(float(moved.mean()), MOVES, _MOVES)
+        stir = _stir(moved, ~np.isnan(sight.moved), sight.times)
+        when = _mostly_when(stir) if float(moved.mean()) >= MOVES[0] else ""
         told.append(f"{subject} {word}{when}.")
     if sight.cuts:
         told.append(f"The picture cuts to another view {'once' if sight.cuts == 1 else f'{sight.cuts} times'}.")
-    return " ".join(told) if len(moved) or len(centres) > 1 else ""
+    return " ".join(told) if len(moved) or known.any() else ""
 
 
 def _posture(sight: Sight) -> str:
@@ -132,9 +137,12 @@ def _posture(sight: Sight) -> str:
 
 
 def _held(tilts: Sequence[float]) -> str:
-    mean = float(np.mean(tilts))
+    values = np.asarray(tilts)
+    if min((values > TILTED).mean(), (values < -TILTED).mean()) >= SWAYS:
+        return "tilted now to one side, now to the other"
+    mean = float(values.mean())
     if abs(mean) < TILTED:
-        return "held upright" if np.ptp(tilts) < 2 * CLEARLY_TILTED else "tilted now to one side, now to the other"
+        return "held upright"
     much = "clearly" if abs(mean) >= CLEARLY_TILTED else "slightly"
     return f"tilted {much} to the {'right' if mean > 0 else 'left'}"
 
@@ -156,12 +164,13 @@ def _shares(there: Sequence[int], times: npt.NDArray[np.float64]) -> list[float]
     return [float(np.isin(part, there).mean()) if len(part) else np.nan for part in parts]
 
 
-def _stir(sight: Sight) -> list[float]:
-    """How much moves in each third."""
-    middles = (sight.times[1:] + sight.times[:-1]) / 2
-    known = ~np.isnan(sight.moved)
-    parts = _thirds(middles[known], sight.times)
-    return [float(sight.moved[known][part].mean()) if part.any() else np.nan for part in parts]
+def _stir(
+    amounts: npt.NDArray[np.float64], known: npt.NDArray[np.bool_], times: npt.NDArray[np.float64]
+) -> list[float]:
+    """How much moves in each third: amounts of the steps between frames that are known."""
+    middles = (times[1:] + times[:-1]) / 2
+    parts = _thirds(middles[known], times)
+    return [float(amounts[part].mean()) if part.any() else np.nan for part in parts]
 
 
 def _mostly_when(amounts: Sequence[float]) -> str:

@@ -17,11 +17,15 @@ def face(**chances: float) -> SeenFace:
     return SeenFace(Box(10, 10, 40, 20), np.zeros(128, np.float32), values)
 
 
-def sight(faces=(), *, x=0.5, y=0.4, size=0.3, tilts=0.0, moved=0.0, count=1, side="", cuts=0, n=9) -> Sight:
-    """A sight of n frames; x, y, size, tilts and moved are numbers, or a number a frame (a step)."""
+def sight(
+    faces=(), *, x=0.5, y=0.4, size=0.3, tilts=0.0, moved=0.0, right=0.0, down=0.0, count=1, side="", cuts=0, n=9
+) -> Sight:
+    """A sight of n frames: x, y, size and tilts are one number, or one a frame; moved, right and down one a step."""
     faces = list(faces) if faces else [face(happy=0.9)] * n
     places = np.stack([np.broadcast_to(np.asarray(v, float), (n,)) for v in (x, y, size)], 1).copy()
     places[[one is None for one in faces]] = np.nan
+    strides = np.stack([np.broadcast_to(np.asarray(v, float), (n - 1,)) for v in (right, down)], 1).copy()
+    strides[[one is None for one in faces[:-1]]] = np.nan
     there: Any = np.broadcast_to(np.asarray(tilts, float), (n,)).tolist()
     return Sight(
         times=np.arange(n) / 4,
@@ -30,6 +34,7 @@ def sight(faces=(), *, x=0.5, y=0.4, size=0.3, tilts=0.0, moved=0.0, count=1, si
         side=side,
         tilts=[None if one is None else value for one, value in zip(faces, there, strict=True)],
         places=places,
+        strides=strides,
         moved=np.broadcast_to(np.asarray(moved, float), (n - 1,)).copy(),
         cuts=cuts,
     )
@@ -41,6 +46,10 @@ def sight(faces=(), *, x=0.5, y=0.4, size=0.3, tilts=0.0, moved=0.0, count=1, si
         ([face(happy=0.9)] * 9, "The face looks clearly happy throughout."),
         ([face(sad=0.6)] * 9, "The face looks mostly sad throughout."),
         ([face(fear=0.45, surprise=0.4)] * 9, "The face looks between afraid and surprised throughout."),
+        (
+            [face(sad=0.45, neutral=0.4)] * 5 + [face(sad=0.4, neutral=0.45)] * 4,
+            "The face looks between sad and neutral throughout.",
+        ),
         ([face(angry=p) for p in np.linspace(0.5, 1, 9)], "The face looks clearly angry, more and more so."),
         ([face(angry=p) for p in np.linspace(1, 0.5, 9)], "The face looks clearly angry, less and less so."),
         (
@@ -66,19 +75,19 @@ def test_the_course_of_the_face(faces, text):
     [
         ({}, "The head hardly moves. The body below it hardly moves."),
         (
-            {"x": 0.5 + 0.04 * np.sin(np.arange(9)), "moved": 0.05},
+            {"right": 0.015 * np.sin(np.arange(8)), "down": 0.001, "moved": 0.05},
             "The head moves a little, from side to side. The body below it moves a little.",
         ),
         (
-            {"y": 0.4 + 0.1 * np.sin(np.arange(9)), "moved": [0, 0, 0, 0, 0, 0, 0.4, 0.4]},
-            "The head moves, up and down. The body below it moves, mostly towards the end.",
+            {"down": [0.1, 0.1, 0, 0, 0, 0, 0, 0], "moved": [0, 0, 0, 0, 0, 0, 0.4, 0.4]},
+            "The head moves, up and down, mostly at the beginning. The body below it moves, mostly towards the end.",
         ),
         (
             {"moved": [0.5, 0.5, 0.5, 0, 0, 0, 0, 0], "cuts": 2},
             "The head hardly moves. The body below it moves, mostly at the beginning. "
             "The picture cuts to another view 2 times.",
         ),
-        ({"moved": 0.3}, "The head hardly moves. The body below it moves a lot."),
+        ({"moved": 0.3, "right": 0.1, "down": 0.1}, "The head moves a lot. The body below it moves a lot."),
     ],
 )
 def test_how_much_and_when_the_body_moves(measured, text):

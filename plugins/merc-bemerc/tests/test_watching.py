@@ -53,6 +53,23 @@ def test_a_face_that_wanders_is_followed(watcher, face):
     assert (sight.moved > 0.05).all()
 
 
+def test_how_far_a_face_goes_is_told_below_the_jitter_of_boxes(watcher, face):
+    still, steps = watcher.watch(clip([on_wall(face, 200)] * 3)), [(3, 0), (-2, 4), (0, 1)]
+    assert np.abs(still.strides).max() < 1e-3
+    frames, left, top = [on_wall(face, 200, top=10)], 200, 10
+    for right, down in steps:
+        left, top = left + right, top + down
+        frames.append(on_wall(face, left, top=top))
+    sight = watcher.watch(clip(frames))
+    sizes = np.array([one.box.size for one in sight.faces])
+    np.testing.assert_allclose(sight.strides * sizes[:-1, None], steps, atol=0.8)
+
+
+def test_how_far_a_face_goes_is_not_told_across_a_cut(watcher, face):
+    sight = watcher.watch(clip([on_wall(face, 200), np.random.default_rng(0).integers(0, 256, (300, 640, 3))]))
+    assert np.isnan(sight.strides).all()
+
+
 def test_of_two_faces_the_larger_is_followed_and_its_side_told(watcher, face):
     frame = on_wall(face, 320)
     small = cv2.resize(face, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
