@@ -15,3 +15,9 @@ def register_annotators(register):
     register("openai-compatible", "merc_bemerc.openai_compatible:OpenAICompatible")
     register("observer", "merc_bemerc.observer:Observer", needs=["fer"], extra=EXTRA)
     register("prosody", "merc_bemerc.prosody:Prosody")
+
+
+@merc.hookimpl
+def register_prompters(register):
+    register("bemerc-behaviour", "merc_bemerc.prompters:BehaviourPrompter")
+    register("bemerc-emotion", "merc_bemerc.prompters:EmotionPrompter")

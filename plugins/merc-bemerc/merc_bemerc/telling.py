@@ -61,6 +61,8 @@ def _face(sight: Sight) -> str:
         best = int(whole.argmax())
         change = float(means[-1][best] - means[0][best])
         course = ", more and more so" if change > GROWS else ", less and less so" if change < -GROWS else ""
+        if whole[best] < MOSTLY:
+            course = ""
         text = f"The face looks {_look(whole)}{course or (' throughout' if len(there) > 1 else '')}."
     else:
         merged = [looks[0]]

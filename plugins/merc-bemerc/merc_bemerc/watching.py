@@ -31,7 +31,7 @@ class Sight:
     """What was measured over ``n`` frames of one clip.
 
     ``times`` ``[n]`` in seconds. ``faces`` are the followed face in each frame, or None. ``count`` is how many faces
-    there are, ``side`` where the followed one stands among them ("left", "middle", "right"; empty if it is alone).
+    are seen at once, ``side`` where the followed one stands among them (left, middle, right; empty if it is alone).
     ``tilts`` are degrees clockwise as one sees the picture, or None. ``places`` are the followed face's middle in
     widths and heights of the picture and its height in heights of the picture, ``[n, 3]``, NaN where there is none.
 
@@ -68,6 +68,7 @@ class Watcher:
         steps = [_step(one, two) for one, two in itertools.pairwise(small)]
         tracks = _tracks(self.reader.read(clip.frames), [cut for _, cut in steps])
         followed = max(tracks, key=_weight) if tracks else {}
+        others = [track for track in tracks if _together(track, followed)]
         height, width = clip.frames.shape[1:3]
         places = np.full((len(times), 3), np.nan)
         tilts: list[float | None] = [None] * len(times)
@@ -86,8 +87,8 @@ class Watcher:
         return Sight(
             times=times,
             faces=[followed.get(at) for at in range(len(times))],
-            count=len(tracks),
-            side=_side(followed, tracks),
+            count=len(others) + bool(followed),
+            side=_side(followed, others),
             tilts=tilts,
             places=places,
             strides=strides,
@@ -155,22 +156,31 @@ def _weight(track: Track) -> tuple[int, int]:
 
 
 def _apart(one: Box, two: Box) -> float:
-    return float(np.hypot(one.left + one.size / 2 - two.left - two.size / 2, one.top - two.top))
+    """How far the middles of two boxes are apart."""
+    right, down = (one[side] + one.size / 2 - two[side] - two.size / 2 for side in (0, 1))
+    return float(np.hypot(right, down))
 
 
 def _same(one: Box, two: Box) -> bool:
-    return _apart(one, two) < 0.7 * max(one.size, two.size) and 0.6 < one.size / two.size < 1.67
+    return _apart(one, two) < 0.7 * max(one.size, two.size) and 0.5 < one.size / two.size < 2
 
 
-def _side(followed: Track, tracks: Sequence[Track]) -> str:
+def _together(one: Track, two: Track) -> bool:
+    """Whether two faces are seen at once, and apart. One that is seen before or behind the other may be the same,
+    nearer or farther, or another view."""
+    shared = one.keys() & two.keys()
+    return any(_apart(one[at].box, two[at].box) > (one[at].box.size + two[at].box.size) / 2.5 for at in shared)
+
+
+def _side(followed: Track, others: Sequence[Track]) -> str:
     def middle(track: Track) -> float:
         return float(np.mean([face.box.left + face.box.size / 2 for face in track.values()]))
 
-    others = [middle(track) for track in tracks if track is not followed]
     if not others:
         return ""
     own = middle(followed)
-    return "left" if own < min(others) else "right" if own > max(others) else "middle"
+    there = [middle(track) for track in others]
+    return "left" if own < min(there) else "right" if own > max(there) else "middle"
 
 
 def _blank(frames: npt.NDArray[np.uint8]) -> str | None:

@@ -50,6 +50,7 @@ def sight(
             [face(sad=0.45, neutral=0.4)] * 5 + [face(sad=0.4, neutral=0.45)] * 4,
             "The face looks between sad and neutral throughout.",
         ),
+        ([face(angry=p) for p in np.linspace(0.15, 0.49, 9)], "The face looks between angry and disgusted throughout."),
         ([face(angry=p) for p in np.linspace(0.5, 1, 9)], "The face looks clearly angry, more and more so."),
         ([face(angry=p) for p in np.linspace(1, 0.5, 9)], "The face looks clearly angry, less and less so."),
         (

@@ -80,6 +80,12 @@ def test_of_two_faces_the_larger_is_followed_and_its_side_told(watcher, face):
     assert right.places[0, 0] > 0.5 > left.places[0, 0]
 
 
+def test_two_views_of_one_face_are_not_two_faces(watcher, face):
+    near, far = on_wall(face, 200), on_wall(face, 240, scale=0.55, top=40)
+    sight = watcher.watch(clip([near, near, near, far, far]))
+    assert sight.count == 1 and sight.side == ""
+
+
 def test_a_face_seen_now_and_then(watcher, face):
     wall = np.full((300, 640, 3), 128, np.uint8)
     sight = watcher.watch(clip([on_wall(face, 200), wall, on_wall(face, 200), wall]))
