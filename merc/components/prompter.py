@@ -118,6 +118,11 @@ class Prompter(Component):
     def prompt(self, query: Query) -> Prompt:
         """The prompt for one utterance. The same query always gives the same prompt."""
 
+    def teaches(self, query: Query) -> bool:
+        """Whether there is something to learn from a query: by default, whether its target has a label. One that asks
+        for a description says whether there is one."""
+        return query.target.label is not None
+
     def streams(self) -> tuple[str, ...]:
         """The names of the streams that its slots may use, so that a recipe can be checked before it runs."""
         return ()

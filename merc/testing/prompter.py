@@ -28,12 +28,13 @@ class PrompterContract(ComponentContract):
         return ()
 
     def queries(self, conversation: Conversation | None = None) -> list[Query]:
-        """A query for each utterance."""
+        """A query for each utterance that the prompter can teach."""
         talk = conversation or self.conversation()
-        return [
+        found = [
             Query(conversation=talk, index=i, labels=self.labels, demonstrations=self.demonstrations())
             for i in range(len(talk.utterances))
         ]
+        return [query for query in found if self.component.teaches(query)]
 
     def test_prompts_are_segments_that_end_with_an_answer(self) -> None:
         """A Prompt for the utterance that was asked about, of Text, Slot, Turn, and one Answer at its end."""
