@@ -20,7 +20,8 @@ class TreeBatch:
     each has; ``slot_at`` are flat indices into rows times length, and ``slot_from`` indices into the media tokens in
     the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
-    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``.
+    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read whose
+    logits its first token is predicted by.
     """
 
     tokens: Tensor
@@ -36,6 +37,7 @@ class TreeBatch:
     path_label: Tensor
     path_gold: Tensor
     path_length: Tensor
+    path_first: Tensor
     slots: tuple[tuple[str, str, int], ...]
     prompts: tuple[EncodedPrompt, ...]
     size: int
@@ -75,7 +77,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     order: list[EncodedPrompt] = []
     copies: dict[tuple[int, AnswerPath], int] = {}
     known: dict[tuple[int, int], int] = {}
-    paths: list[tuple[int, int, bool, int]] = []
+    paths: list[tuple[int, int, bool, int, int]] = []
     for r, row in enumerate(rows):
         row_tokens: list[int] = []
         row_positions: list[int] = []
@@ -104,7 +106,8 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
                 local.append(index)
             for prompt_index, answer, nodes in tree.paths:
                 path = len(paths)
-                paths.append((local[prompt_index], answer.label, answer.gold, len(answer.tokens)))
+                first_place = reads.setdefault(r * length + start + nodes[0], len(reads))
+                paths.append((local[prompt_index], answer.label, answer.gold, len(answer.tokens), first_place))
                 for node, token in zip(nodes, answer.tokens or (-1,), strict=True):
                     place = reads.setdefault(r * length + start + node, len(reads))
                     if token >= 0:
@@ -136,6 +139,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         path_label=column([p[1] for p in paths]),
         path_gold=column([p[2] for p in paths]).bool(),
         path_length=column([p[3] for p in paths]),
+        path_first=column([p[4] for p in paths]),
         slots=tuple((stream, utterance, count) for (stream, utterance), count in slots.items()),
         prompts=tuple(order),
         size=sum(len(t) for t in trees),

@@ -127,25 +127,34 @@ class EmotionModel(nn.Module):
 
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
-        logits = self.logits(batch, draw)
-        steps = torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
-        return torch.zeros(len(batch.path_length), device=steps.device).index_add(0, batch.step_path, steps)
+        return _over_paths(batch, self.logits(batch, draw))
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Logits ``[read, vocabulary]`` at the places that the batch reads."""
-        hidden, logits = self._states(batch, draw)
-        if logits is not None:
-            return logits
-        head = self.base.get_output_embeddings()
-        out: Tensor = head(hidden)
-        return out
+        return self._logits(*self._states(batch, draw))
 
     def score(self, batch: TreeBatch, labels: int, normalize: Normalize = "none", draw: int = 0) -> Tensor:
         """Scores ``[prompts, labels]``: a softmax over them gives the probabilities of the labels."""
-        found = self.log_probabilities(batch, draw)
-        return label_scores(
-            found, batch.path_length, batch.path_prompt, batch.path_label, (len(batch.prompts), labels), normalize
-        )
+        return self.score_with_states(batch, labels, normalize, draw)[0]
+
+    def score_with_states(
+        self, batch: TreeBatch, labels: int, normalize: Normalize = "none", draw: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
+        states, logits = self._states(batch, draw)
+        scores = label_scores(
+            _over_paths(batch, self._logits(states, logits)),
+            batch.path_length, batch.path_prompt, batch.path_label, (len(batch.prompts), labels), normalize,
+        )  # fmt: skip
+        begins = torch.zeros(len(batch.prompts), dtype=torch.long, device=states.device)
+        begins[batch.path_prompt] = batch.path_first  # all answers of a prompt begin at one place
+        return scores, states[begins]
+
+    def _logits(self, states: Tensor, logits: Tensor | None) -> Tensor:
+        if logits is not None:
+            return logits
+        out: Tensor = self.base.get_output_embeddings()(states)
+        return out
 
     def embed(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Input embeddings ``[rows, length, hidden]``: words from the backbone, slots from the media."""
@@ -247,6 +256,12 @@ class EmotionModel(nn.Module):
         own = self.base.generation_config.eos_token_id
         ends = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
         return list(dict.fromkeys(int(e) for e in ends if e is not None))
+
+
+def _over_paths(batch: TreeBatch, logits: Tensor) -> Tensor:
+    """Log-probability of each answer path ``[paths]``, float32, from the logits ``[read, vocabulary]``."""
+    steps = torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
+    return torch.zeros(len(batch.path_length), device=steps.device).index_add(0, batch.step_path, steps)
 
 
 def _rows_within(prompts: Sequence[list[Tree]], budget: int) -> Iterable[list[Tree]]:

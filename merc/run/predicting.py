@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from merc.components import Prediction, Prompter, Query
@@ -23,7 +25,11 @@ Missing = Callable[[str], dict[str, str]]
 
 
 class Predictor:
-    """Predicts with one model, prompter and way of decoding, sharing the work among the processes of an engine."""
+    """Predicts with one model, prompter and way of decoding, sharing the work among the processes of an engine.
+
+    Where labels are scored and ``keep_states`` asks for it, ``states`` holds for each utterance that was predicted the
+    hidden state ``[hidden]`` at the place where the answer begins.
+    """
 
     def __init__(
         self,
@@ -35,9 +41,12 @@ class Predictor:
         missing: Missing = lambda utterance: {},
         engine: Engine | None = None,
         precision: str = "model",
+        keep_states: bool = False,
     ) -> None:
         self.model, self.prompter, self.labels, self.how, self.budget = model, prompter, labels, how, budget
         self.missing, self.engine, self.precision = missing, engine, precision
+        self.keep_states = keep_states
+        self.states: dict[str, npt.NDArray[np.float32]] = {}
 
     def predict(
         self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
@@ -73,22 +82,25 @@ class Predictor:
             at = index * world + rank
             batch = make_batch(*micro[at if at < len(micro) else 0]).to(self.model.device)
             with autocast(self.model.device.type, self.precision):
-                scores = self.model.score(batch, len(self.labels), self.how.normalize)
+                scores, states = self.model.score_with_states(batch, len(self.labels), self.how.normalize)
             if at < len(micro):
                 rows = torch.softmax(scores.double(), dim=-1).tolist()
-                found.extend((p.target, row) for p, row in zip(batch.prompts, rows, strict=True))
+                kept = states.float().cpu().numpy() if self.keep_states else [None] * len(rows)
+                found.extend((p.target, row, state) for p, row, state in zip(batch.prompts, rows, kept, strict=True))
             progress(
                 (index + 1) * world / max(len(micro), world), f"{min(len(micro), (index + 1) * world)}/{len(micro)}"
             )
         if self.engine:
             found = self.engine.collect(found)
+        if self.keep_states:
+            self.states.update((target, state) for target, _, state in found)
         best = self.labels.labels
         return {
             target: {
                 "label": best[max(range(len(row)), key=row.__getitem__)],
                 "probabilities": dict(zip(best, row, strict=True)),
             }
-            for target, row in found
+            for target, row, _ in found
         }
 
     def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:

@@ -237,3 +237,20 @@ def test_gradients_are_there_after_a_look_at_other_data(llama: EmotionModel) -> 
         for trees, plain in llama.trees(two_talks(), 10_000):
             llama.score(make_batch(trees, plain), 3)
     assert_exact(llama, two_talks())
+
+
+@pytest.mark.parametrize("layout", ["tree", "separate"])
+def test_states_where_answers_begin(llama: EmotionModel, layout: str) -> None:
+    """They are what predicts an answer's first token, whatever else is in the batch; and scores are the same."""
+    llama.layout = layout
+    try:
+        for trees, plain in llama.trees(two_talks(), 10_000):
+            batch = make_batch(trees, plain)
+            with torch.no_grad():
+                scores, states = llama.score_with_states(batch, 3)
+                assert torch.equal(scores, llama.score(batch, 3))
+                first = llama.base.get_output_embeddings()(states)
+                for p, mine in zip(batch.prompts, first, strict=True):
+                    torch.testing.assert_close(mine, logits_alone(llama, p, p.answers[1])[0], rtol=1e-4, atol=1e-4)
+    finally:
+        llama.layout = "tree"
