@@ -20,8 +20,8 @@ class TreeBatch:
     each has; ``slot_at`` are flat indices into rows times length, and ``slot_from`` indices into the media tokens in
     the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
-    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read whose
-    logits its first token is predicted by.
+    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read that
+    predicts its first token.
     """
 
     tokens: Tensor
