@@ -32,6 +32,7 @@ COMMANDS = {
     "validate": "Check a recipe and list everything that is wrong with it.",
     "copy": "Copy a recipe, to change it.",
     "encode": "Fill the feature store for a recipe.",
+    "annotate": "Ask a recipe's annotators for cues, and keep them.",
     "params": "Count the parameters of a recipe's model, by part.",
     "plugins": "List the installed plugins, or write a new one.",
 }

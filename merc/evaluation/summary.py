@@ -131,13 +131,14 @@ def missing_in_predictions(
 
 
 def missing_in_log(log: Sequence[Mapping[str, Any]]) -> list[MissingStream]:
-    """What could not be encoded, from the log's ``encode`` records. A record that was repeated as it was (a resumed
+    """What could not be encoded, from the log's ``encode`` records, and what annotators gave no cue for, from its
+    ``annotate`` records. A record that was repeated as it was (a resumed
     run) counts once."""
     rows: list[MissingStream] = []
     seen: list[Mapping[str, Any]] = []
     for record in log:
         facts = {key: record.get(key) for key in ("stream", "encoded", "missing", "split")}
-        if record.get("event") != "encode" or facts in seen:
+        if record.get("event") not in ("encode", "annotate") or facts in seen:
             continue
         seen.append(facts)
         pairs = [(str(m.get("utterance")), str(m.get("reason"))) for m in record.get("missing") or ()]

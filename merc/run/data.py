@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from merc.components import CannotEncode, Corpus, Features, Fuser, Query
+from merc.components import CannotEncode, Corpus, CorpusData, Features, Fuser, Query
 from merc.conversation import Conversation, LabelSpace
+from merc.cues import CueTable
 from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.recipe import Part, Recipe
@@ -34,11 +35,30 @@ class Data:
             )
         return found
 
+    def with_cues(self, table: CueTable) -> Data:
+        """The same with annotators' cues beside the utterances."""
+        conversations = table.beside(self.conversations)
+        return replace(self, conversations=tuple(conversations), by_split=_by_split(conversations))
+
 
 def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
 
     Raises MercError for an empty corpus, an id that stands twice, and labels outside the label space.
+    """
+    found, conversations, notes = load_conversations(recipe)
+    labels = found.label_space(labels or recipe.labels)
+    unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
+    if unlabelled:
+        have = _count(unlabelled, "utterance has", "utterances have")
+        notes.append(f"{have} no label: read as context and predicted, never learned")
+    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations))
+
+
+def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
+    """What the recipe's corpus gave, its conversations each with a split, and notes. Labels are not looked at.
+
+    Raises MercError for an empty corpus and an id that stands twice.
     """
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
@@ -50,21 +70,19 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
     check_ids(conversations)
-    labels = found.label_space(labels or recipe.labels)
     unsplit = [c for c in conversations if c.split is None]
     if unsplit:
         notes.append(_count(len(unsplit), "conversation states", "conversations state") + " no split: counted as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
-    unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
-    if unlabelled:
-        have = _count(unlabelled, "utterance has", "utterances have")
-        notes.append(f"{have} no label: read as context and predicted, never learned")
-    splits: dict[str, tuple[Conversation, ...]] = {
+    return found, conversations, notes
+
+
+def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversation, ...]]:
+    return {
         name: tuple(c for c in conversations if c.split == name)
         for name in ("train", "dev", "test")
         if any(c.split == name for c in conversations)
     }
-    return Data(tuple(conversations), labels, tuple(notes), splits)
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -16,6 +16,7 @@ from merc.errors import MercError
 from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
 from merc.files import write_text
 from merc.recipe import write_recipe
+from merc.run.annotating import cue_record, note_cues, read_cues
 from merc.run.data import load_data
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
@@ -40,6 +41,10 @@ def evaluate_again(
     with reporter.task("conversations") as progress:
         data = load_data(run.recipe, run.labels)
         progress(1.0, f"{len(data.conversations)}")
+    plain = [c for split in run.how.splits for c in data.split(split)]
+    asking = [("evaluate.prompter", run.prompter)]
+    cues = read_cues(run.recipe, asking, plain, data.conversations, reporter)
+    data = data.with_cues(cues)
     chosen = [c for split in run.how.splits for c in data.split(split)]
     place.mkdir(exist_ok=True)
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
@@ -55,18 +60,19 @@ def evaluate_again(
 
         for note in data.notes:
             say(note)
+        note_cues(run.recipe, asking, cues, plain, say, folder.log)
         table = encode_for(run, chosen, reporter)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
         model = load_model(run, table, reporter, say)
         predictions = [
             prediction
             for split in run.how.splits
-            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}")
+            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}", cues)
         ]
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_predictions(folder.predictions, predictions)
         write_metrics(folder.metrics, metrics)
-        made = {"evaluates": str(path.absolute()), **provenance(run.recipe, chosen)}
+        made = {"evaluates": str(path.absolute()), **provenance(run.recipe, chosen, cue_record(run.recipe, cues))}
         seconds = round(time.monotonic() - started, 1)
         write_text(folder.provenance, json.dumps({**made, "seconds": seconds}, indent=1))
         with reporter.task("report"):

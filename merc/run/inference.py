@@ -13,12 +13,14 @@ import torch
 
 from merc.components import Prediction, Prompter
 from merc.conversation import Conversation, LabelSpace
+from merc.cues import CueTable
 from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Evaluate, Recipe, load_recipe
+from merc.run.annotating import missing_cues
 from merc.run.data import FeatureCache, missing_streams, queries
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
@@ -116,12 +118,16 @@ def predict(
     conversations: Sequence[Conversation],
     reporter: Reporter,
     title: str = "predict",
+    cues: CueTable | None = None,
 ) -> list[Prediction]:
     """A prediction for every utterance, in order. Raises MercError for prompts longer than the model's context."""
     streams = set(run.prompter.streams())
     predictor = Predictor(
         model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
-        lambda utterance: missing_streams(run.recipe, table, utterance, streams),
+        lambda utterance: {
+            **missing_streams(run.recipe, table, utterance, streams),
+            **missing_cues(cues or CueTable(), run.prompter, run.recipe, utterance),
+        },
     )  # fmt: skip
     with reporter.task(title) as progress:
         return predictor.predict(queries(conversations, run.labels, labelled_only=False), progress)

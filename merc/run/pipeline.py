@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from merc.components import Metric, Prediction, Prompter
 from merc.conversation import Conversation
+from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
 from merc.features import FeatureTable
@@ -18,6 +20,15 @@ from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import Evaluate, Part, Recipe
 from merc.registry import get_registry
+from merc.run.annotating import (
+    cue_record,
+    known_cues,
+    missing_cues,
+    note_cues,
+    prompters_of,
+    read_cues,
+    wanted_conversations,
+)
 from merc.run.data import Data, FeatureCache, load_data, missing_streams, queries, used_streams
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
@@ -48,6 +59,7 @@ class _Run:
         self.reporter: Reporter = reporter if self.engine.first else Silent()
         self.device = pick_device(recipe.engine.device)
         self.how = recipe.evaluate or Evaluate()
+        self.prompters = prompters_of(recipe)
         self.metrics = metrics_of(recipe)
 
     def run(self) -> dict[str, Any]:
@@ -62,24 +74,25 @@ class _Run:
         self.engine.barrier()
         if directory.is_finished(recipe):
             return self._as_it_is()
-        data = self._data()
+        data, cues = self._data()
         new = self.engine.first and directory.open(recipe, self.resume)
         try:
-            return self._work(data, started)
+            return self._work(data, cues, started)
         except MercError:
             if new:
                 directory.abandon()
             raise
 
-    def _work(self, data: Data, started: float) -> dict[str, Any]:
+    def _work(self, data: Data, cues: CueTable, started: float) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory
-        self._record(data)
+        self._record(data, cues)
+        data = data.with_cues(cues)
         shown, table = self._features(data)
         model = self._model(table)
         self._check_prompts(model, data)
 
         def predict(split: str, prompter: Prompter) -> list[Prediction]:
-            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table)
+            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table, cues)
 
         Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume).run(
             model, data, self.metrics, predict
@@ -102,10 +115,13 @@ class _Run:
         if self.recipe.evaluate is None:
             return {}
         if self.engine.first and not self.directory.report.exists():
-            self._report(load_data(self.recipe))
+            data = load_data(self.recipe)
+            self._report(replace(data, conversations=tuple(known_cues(self.recipe, data.conversations))))
         return {split: dict(numbers) for split, numbers in read_metrics(self.directory.metrics).items()}
 
-    def _data(self) -> Data:
+    def _data(self) -> tuple[Data, CueTable]:
+        """Conversations, and the cues that their prompts read. Teachers are not asked, so whoever waits for one knows
+        it before anything is made."""
         with self.reporter.task("conversations") as progress:
             if not self.engine.first:
                 self.engine.barrier()  # the first process makes what a corpus makes; the others find it made
@@ -117,14 +133,18 @@ class _Run:
             data.split(stage.data.split, f"stages.{stage.id}.data.split")
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
-        return data
+        wanted = wanted_conversations(self.recipe, data.conversations)
+        return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 
-    def _record(self, data: Data) -> None:
+    def _record(self, data: Data, cues: CueTable) -> None:
         if self.engine.first:
-            record_provenance(self.directory.provenance, self.recipe, data.conversations)
+            record_provenance(self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues))
             self.directory.write_labels(data.labels)
         for note in data.notes:
             self._say(note)
+        wanted = wanted_conversations(self.recipe, data.conversations)
+        log = self.directory.log if self.engine.first else lambda record: None
+        note_cues(self.recipe, self.prompters, cues, wanted, self._say, log)
 
     def _features(self, data: Data) -> tuple[set[str], FeatureTable]:
         """The streams that prompts may show, and the features of every conversation that is learned or predicted."""
@@ -172,11 +192,22 @@ class _Run:
                 progress(number / len(asked), "")
 
     def _predict(
-        self, model: EmotionModel, data: Data, split: str, prompter: Prompter, seen: set[str], table: FeatureTable
+        self,
+        model: EmotionModel,
+        data: Data,
+        split: str,
+        prompter: Prompter,
+        seen: set[str],
+        table: FeatureTable,
+        cues: CueTable,
     ) -> list[Prediction]:
+        def missing(utterance: str) -> dict[str, str]:
+            unread = missing_cues(cues, prompter, self.recipe, utterance)
+            return {**missing_streams(self.recipe, table, utterance, seen), **unread}
+
         predictor = Predictor(
             model, prompter, data.labels, self.how, self.recipe.engine.batch_tokens,
-            lambda utterance: missing_streams(self.recipe, table, utterance, seen), self.engine,
+            missing, self.engine,
         )  # fmt: skip
         with self.reporter.task(f"predict {split}") as progress:
             return predictor.predict(queries(data.split(split), data.labels, labelled_only=False), progress)

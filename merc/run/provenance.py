@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,8 +25,11 @@ _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-lear
 _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
 
 
-def provenance(recipe: Recipe, conversations: Sequence[Conversation]) -> dict[str, Any]:
-    """Everything that a reader needs to know where numbers came from. No value of the environment is recorded."""
+def provenance(
+    recipe: Recipe, conversations: Sequence[Conversation], cues: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
+    ``cues`` says which annotators wrote cues, and holds their hash."""
     return {
         "merc": merc.__version__,
         "python": platform.python_version(),
@@ -43,18 +46,21 @@ def provenance(recipe: Recipe, conversations: Sequence[Conversation]) -> dict[st
         "recipe": recipe.name,
         "backbone": recipe.backbone.component.identity() if recipe.backbone else None,  # type: ignore[attr-defined]
         "data": data_hashes(conversations),
+        **({"cues": dict(cues)} if cues else {}),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": _command(),
         "resumed": [],
     }
 
 
-def record_provenance(path: Path, recipe: Recipe, conversations: Sequence[Conversation]) -> None:
+def record_provenance(
+    path: Path, recipe: Recipe, conversations: Sequence[Conversation], cues: Mapping[str, Any] | None = None
+) -> None:
     """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
 
-    Raises MercError if the data are not those that the run began with.
+    Raises MercError if the data or the cues are not those that the run began with.
     """
-    now = provenance(recipe, conversations)
+    now = provenance(recipe, conversations, cues)
     if path.exists():
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         changed = [s for s in {**before["data"], **now["data"]} if before["data"].get(s) != now["data"].get(s)]
@@ -62,6 +68,11 @@ def record_provenance(path: Path, recipe: Recipe, conversations: Sequence[Conver
             raise MercError(
                 f"the data of {path.parent} have changed since the run began: split {', '.join(changed)} has other "
                 "conversations, texts or labels; give another --run-dir to start anew, or bring the data back"
+            )
+        if before.get("cues", {}).get("sha256") != now.get("cues", {}).get("sha256"):
+            raise MercError(
+                f"the cues of {path.parent} have changed since the run began: an annotator was asked again meanwhile; "
+                "give another --run-dir to start anew with the cues of now"
             )
         about = {key: now[key] for key in ("started", "command")}
         about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 import merc
-from merc.components import Backbone, Connector, Corpus, Encoder, Fuser, Metric, Prompter, Trainer
+from merc.components import Annotator, Backbone, Connector, Corpus, Encoder, Fuser, Metric, Prompter, Trainer
 
 if TYPE_CHECKING:
     from nowhere import Nothing
@@ -82,12 +82,18 @@ class ToySilent(ToyJoin):
 class ToyPrompt(Prompter):
     question: str = "Emotion:"
     uses: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def prompt(self, query):
         raise NotImplementedError
 
     def streams(self):
         return self.uses
+
+    def cue_fields(self):
+        if self.reads == ("broken",):
+            raise RuntimeError("no idea")
+        return self.reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,3 +199,16 @@ class ToyMetric(Metric):
 
     def compute(self, predictions, labels):
         return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyTeacher(Annotator):
+    writes: tuple[str, ...] = ("face", "body")
+
+    def fields(self):
+        if not self.writes:
+            raise RuntimeError("no idea")
+        return self.writes
+
+    def load(self, device):
+        raise NotImplementedError

@@ -46,3 +46,8 @@ def register_backbones(register):
 @hookimpl
 def register_metrics(register):
     register("toy-metric", "merc_toys.parts:ToyMetric")
+
+
+@hookimpl
+def register_annotators(register):
+    register("toy-teacher", "merc_toys.parts:ToyTeacher")

@@ -1,0 +1,148 @@
+"""``merc annotate``: ask a recipe's annotators for cues, and keep them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from merc.cues import CueTable
+    from merc.recipe import Part, Recipe
+
+_NAMED = 20
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="An annotator's name in the recipe, once or more; by default those whose cues prompts read."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that has no cue.")] = False,
+) -> None:
+    """Ask a recipe's annotators for the cues of the conversations that it learns from or predicts.
+
+    What was answered stays answered, and is never asked for again: the command may be interrupted at any time and goes
+    on where it was; several may run at once. Faults that may pass, such as a server that is down, are asked about again
+    when the command is given again; the exit code is 1 where there are any.
+    """
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
+    from merc.recipe import load_recipe
+
+    found = load_recipe(recipe, overrides or [])
+    parts = _chosen(found, only)
+
+    from merc.cli.progress import TerminalReporter
+    from merc.cues import annotate
+    from merc.run.annotating import cue_store, hashes_of, wanted_conversations
+    from merc.run.data import load_conversations
+
+    reporter = TerminalReporter()
+    with reporter.task("conversations") as progress:
+        _, conversations, notes = load_conversations(found)
+        progress(1.0, f"{len(conversations)}")
+    for note in notes:
+        reporter.say(note)
+    for name in found.annotators:
+        if name not in parts and not only:
+            reporter.say(f"annotators.{name}: no prompt reads its cues, so it is not asked; --only {name} asks it")
+    device = found.engine.device
+    if device != "cpu":  # imported only here: an annotator need not use torch at all
+        from merc.model.build import pick_device
+
+        device = pick_device(device)
+    wanted = wanted_conversations(found, conversations)
+    store = cue_store(found)
+    with reporter.task("cues") as progress:
+        table = annotate(
+            store, parts, wanted, conversations, hashes_of(found), progress, device, max(1, found.features.workers)
+        )
+    for note in table.notes:
+        reporter.say(note)
+    record = _record(table, parts, sum(len(c.utterances) for c in wanted))
+    if as_json:
+        import json
+
+        told = {"store": str(store.root), "notes": list(table.notes), "annotators": record}
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False), results)
+    else:
+        _show(record, results)
+        typer.echo(f"cues: {store.root}", results)
+    if any(what["again"] or what["unasked"] for what in record.values()):
+        reporter.say("not all is answered: give the same command again to ask for the rest")
+        raise typer.Exit(1)
+
+
+def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, Part]:
+    """The annotators to ask. Raises MercError where there are none."""
+    from merc.errors import MercError, did_you_mean
+    from merc.run.annotating import annotators_of, prompters_of
+
+    there = recipe.annotators
+    if not there:
+        raise MercError(f"recipe {recipe.name!r} has no annotators, so nobody is asked; add some at annotators:")
+    for name in only or ():
+        if name not in there:
+            raise MercError(
+                f"--only {name}: the recipe has no annotator {name!r}.{did_you_mean(name, there)} "
+                f"Its annotators are: {', '.join(there)}"
+            )
+    if only:
+        return {name: part for name, part in there.items() if name in only}
+    prompters = prompters_of(recipe)
+    if not prompters:
+        return dict(there)
+    read = annotators_of(recipe, prompters)
+    if not read:
+        raise MercError(
+            f"recipe {recipe.name!r}: no prompt reads a cue of its annotators ({', '.join(there)}), so nobody is "
+            "asked; let a prompter show one (cues: [...] of prompter 'conversation'), or give --only NAME"
+        )
+    return read
+
+
+def _record(table: CueTable, parts: dict[str, Part], utterances: int) -> dict[str, Any]:
+    """What there is of each annotator, what was asked now, and what is missing and why."""
+    return {
+        name: {
+            "annotator": part.name,
+            "utterances": utterances,
+            "asked": table.asked.get(name, 0),
+            "cues": {field: table.written(name)[field] for field in part.component.fields()},  # type: ignore[attr-defined]
+            "missing": [{"utterance": u, "reason": reason} for u, reason in table.missing(name).items()],
+            "again": table.to_retry(name),
+            "unasked": list(table.unasked.get(name, ())),
+        }
+        for name, part in parts.items()
+    }
+
+
+def _show(record: dict[str, Any], results: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True, file=results)
+    shown = Table()
+    shown.add_column("annotator")
+    for name in ("utterances", "asked now", "no cue", "not asked"):
+        shown.add_column(name, justify="right")
+    shown.add_column("cues")
+    for name, what in record.items():
+        counts = [what["utterances"], what["asked"], len(what["missing"]), len(what["unasked"])]
+        cues = ", ".join(f"{field} {count}" for field, count in what["cues"].items())
+        shown.add_row(f"{name} ({what['annotator']})", *map(str, counts), cues)
+    console.print(shown)
+    for name, what in record.items():
+        by_reason: dict[str, list[str]] = {}
+        for entry in what["missing"]:
+            by_reason.setdefault(entry["reason"], []).append(entry["utterance"])
+        for reason, utterances in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+            more = f" and {len(utterances) - _NAMED} more" if len(utterances) > _NAMED else ""
+            again = " (asked again next time)" if set(utterances) & set(what["again"]) else ""
+            listed = f"{', '.join(utterances[:_NAMED])}{more}"
+            console.print(f"{name}: {len(utterances)} x {reason}{again}: {listed}", markup=False)

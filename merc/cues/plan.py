@@ -1,0 +1,149 @@
+"""Which answers are wanted, and which of them the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from merc.components.annotator import Annotation
+from merc.components.encoder import CannotEncode
+from merc.components.prompter import Query
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.cues.key import Teacher, key_among, key_of, teacher_of
+from merc.cues.store import CueFile, CueStore
+from merc.cues.table import CueTable
+from merc.features.hashes import Hashes
+from merc.media import Want
+from merc.media.decode import locate, want_of
+
+if TYPE_CHECKING:
+    from merc.recipe import Part
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One utterance that a teacher may be asked about: the key of the answer, what is shown, the files to decode and
+    what is wanted of them by modality, and the reasons for what cannot be had."""
+
+    key: str
+    query: Query
+    files: Mapping[str, tuple[Path, str, Want]]
+    lacking: Mapping[str, CannotEncode]
+
+    @property
+    def utterance(self) -> str:
+        """The id of the utterance."""
+        return self.query.target.id
+
+
+@dataclass(eq=False)
+class Plan:
+    """What a teacher is wanted for: a question an utterance, and those of them that are wanted beside the rest of
+    the corpus, which only a teacher that ``needs_all`` is shown."""
+
+    teacher: Teacher
+    file: CueFile
+    questions: list[Question] = field(default_factory=list)
+    wanted: list[Question] = field(default_factory=list)
+
+
+def blind(conversation: Conversation) -> Conversation:
+    """A conversation as annotators see it: who said what, and nothing of what is to be recognised."""
+
+    def one(said: Utterance) -> Utterance:
+        return replace(said, label=None, valence=None, open_labels=(), cues={}, extra={})
+
+    return replace(conversation, utterances=tuple(one(u) for u in conversation.utterances), extra={})
+
+
+def plans(
+    store: CueStore,
+    annotators: Mapping[str, Part],
+    conversations: Sequence[Conversation],
+    corpus: Sequence[Conversation] | None,
+    hashes: Hashes,
+    workers: int,
+    progress: Progress,
+) -> list[Plan]:
+    """Find out what is wanted of each annotator. Reads no media but to hash them."""
+    made = []
+    for name, part in annotators.items():
+        teacher = teacher_of(name, part)
+        plan = Plan(teacher, store.of(teacher))
+        plan.file.refresh()
+        wanted = {u.id for c in conversations for u in c.utterances}
+        among = (corpus if corpus is not None else conversations) if teacher.annotator.needs_all else conversations
+        plan.questions = _questions(teacher, among, hashes, workers, progress)
+        if teacher.annotator.needs_all:
+            keys = [question.key for question in plan.questions]
+            plan.questions = [replace(q, key=key_among(q.key, keys)) for q in plan.questions]
+        plan.wanted = [q for q in plan.questions if q.utterance in wanted]
+        made.append(plan)
+    hashes.remember()
+    return made
+
+
+def look(
+    store: CueStore,
+    annotators: Mapping[str, Part],
+    conversations: Sequence[Conversation],
+    corpus: Sequence[Conversation] | None,
+    hashes: Hashes,
+    workers: int = 2,
+    progress: Progress = lambda share, text: None,
+) -> CueTable:
+    """What the store has for these conversations; nobody is asked. ``corpus`` is the whole of which the conversations
+    are a part (by default they are it), for annotators that ``needs_all``."""
+    return table_of(plans(store, annotators, conversations, corpus, hashes, workers, progress), {}, [])
+
+
+def table_of(made: Sequence[Plan], asked: Mapping[str, int], notes: Sequence[str]) -> CueTable:
+    """What is known once the files were read."""
+    answers: dict[tuple[str, str], Annotation] = {}
+    unasked: dict[str, list[str]] = {}
+    said = list(notes)
+    for plan in made:
+        name = plan.teacher.name
+        for question in plan.wanted:
+            found = plan.file.get(question.key)
+            if found is None:
+                unasked.setdefault(name, []).append(question.utterance)
+            else:
+                answers[name, question.utterance] = found
+        if damaged := plan.file.damaged:
+            lines = ", ".join(map(str, damaged[:5])) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            said.append(
+                f"{plan.file.path}: line {lines} is no answer and was left out; what it answered counts as not asked"
+            )
+    return CueTable(answers, unasked, asked, said)
+
+
+def _questions(
+    teacher: Teacher, conversations: Sequence[Conversation], hashes: Hashes, workers: int, progress: Progress
+) -> list[Question]:
+    shown = [blind(conversation) for conversation in conversations]
+    said = [(talk, index, u) for talk in shown for index, u in enumerate(talk.utterances)]
+    located = [{m: locate(u, sampling) for m, sampling in teacher.samplings.items()} for _, _, u in said]
+    paths = [path for places in located for path in places.values() if isinstance(path, Path)]
+    content = hashes.of(paths, workers, lambda done, all_: progress(0.0, f"reading file {done + 1} of {all_}"))
+    made = []
+    for (talk, index, utterance), places in zip(said, located, strict=True):
+        query = Query(conversation=talk, index=index, labels=LabelSpace(()))
+        files: dict[str, tuple[Path, str, Want]] = {}
+        lacking: dict[str, CannotEncode] = {}
+        for modality, place in places.items():
+            known = content[place] if isinstance(place, Path) else place
+            if isinstance(known, CannotEncode):
+                # The reason is part of the key, and where the data lie is not.
+                reason = known.reason.replace(str(place), place.name) if isinstance(place, Path) else known.reason
+                lacking[modality] = CannotEncode(reason)
+            else:
+                assert isinstance(place, Path)
+                files[modality] = (place, known, want_of(utterance, teacher.samplings[modality]))
+        media = {m: files[m][1:] if m in files else lacking[m] for m in teacher.samplings}
+        made.append(Question(key_of(teacher, query, media), query, files, lacking))
+    return made

@@ -1,0 +1,176 @@
+"""Answers on disk: a JSON Lines file a teacher, to which several processes may append at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from merc.components.annotator import Annotation
+from merc.cues.key import Teacher
+from merc.errors import MercError
+from merc.features.claims import Claims
+from merc.files import is_disk_full
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows: there, one process at a time fills a store
+    fcntl = None  # type: ignore[assignment]
+
+
+class CueStore:
+    """A folder of answers. It is made when the first one is kept."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.claims = Claims(root / "claims.lock")
+        self._files: dict[Path, CueFile] = {}
+
+    def of(self, teacher: Teacher) -> CueFile:
+        """The answers of a teacher."""
+        path = self.root / f"{teacher.part.rpartition('/')[2]}-{teacher.digest[:12]}.jsonl"
+        if path not in self._files:
+            self._files[path] = CueFile(path, teacher.part, teacher.annotator.version)
+        return self._files[path]
+
+    def make(self) -> None:
+        """Make the folder. Raises MercError where that cannot be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MercError(f"the cue store {self.root} cannot be made: {error.strerror}; set features.store") from None
+
+
+class CueFile:
+    """The answers of one teacher, a line each: ``key``, ``utterance``, ``annotator``, ``version``, ``fields`` or
+    ``reason`` (with ``retry`` where it may pass), ``raw``.
+
+    A line is appended whole or not at all: under a lock, cut off again where it did not fit the disk; a torn end that
+    a killed process left is not read, and is cut off before the next line. Of a key that stands twice, the last line
+    counts, but no fault that may pass takes the place of a final answer.
+    """
+
+    def __init__(self, path: Path, part: str, version: str) -> None:
+        self.path, self.part, self.version = path, part, version
+        self.damaged: list[int] = []
+        self._answers: dict[str, Annotation] = {}
+        self._read = self._lines = 0
+
+    def get(self, key: str) -> Annotation | None:
+        """The answer that is kept under a key, as far as the file was read (see ``refresh``)."""
+        return self._answers.get(key)
+
+    def final(self, key: str) -> bool:
+        """Whether a key has an answer that is never asked for again."""
+        found = self._answers.get(key)
+        return found is not None and not found.retry
+
+    def refresh(self) -> None:
+        """Read what was appended since, by whichever process. Raises MercError for a file that cannot be read."""
+        try:
+            with self.path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < self._read:  # another file by now
+                    self._answers, self.damaged, self._read, self._lines = {}, [], 0, 0
+                if size == self._read:
+                    return
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise MercError(f"the cue file {self.path} cannot be read: {error.strerror}") from None
+        whole = new.rfind(b"\n") + 1
+        for line in new[:whole].split(b"\n")[:-1]:
+            self._lines += 1
+            self._take(line)
+        self._read += whole
+
+    def add(self, key: str, utterance: str, given: Annotation) -> None:
+        """Keep an answer. Raises MercError when it cannot be written; then the file is as it was."""
+        line: dict[str, Any] = {
+            "key": key,
+            "utterance": utterance,
+            "annotator": self.part,
+            "version": self.version,
+            **({"fields": dict(given.cues)} if given.reason is None else {"reason": given.reason}),
+            **({"retry": True} if given.retry else {}),
+            "raw": list(given.raw),
+        }
+        # A lone surrogate, which a text may hold and UTF-8 cannot, becomes JSON's own escape for it.
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        try:
+            with _locked(self.path) as file:
+                _append(file, data)
+        except OSError as error:
+            full = "the disk is full" if is_disk_full(error) else error.strerror or str(error)
+            raise MercError(
+                f"an answer could not be written to {self.path}: {full}; what was written before is whole, mend that "
+                "and run the same command again"
+            ) from error
+        self.refresh()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            found = json.loads(line)
+            given = Annotation(
+                cues=_texts(found.get("fields", {})),
+                raw=tuple(found.get("raw", ())),
+                reason=found.get("reason"),
+                retry=found.get("retry", False),
+            )
+            key = found["key"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.damaged.append(self._lines)
+            return
+        if not (given.retry and self.final(key)):
+            self._answers[key] = given
+
+
+def _texts(fields: Any) -> dict[str, str]:
+    if not all(isinstance(text, str) for text in fields.values()):
+        raise TypeError("a cue is a text")
+    return dict(fields)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The file, open to append to, while no other process does."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks: lines are still written in one go
+                fcntl.lockf(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _append(file: int, data: bytes) -> None:
+    """Append behind the last whole line; on a failure, cut off what was written."""
+    whole = _end_of_lines(file)
+    if whole != os.fstat(file).st_size:
+        os.ftruncate(file, whole)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except BaseException:
+        os.ftruncate(file, whole)
+        raise
+
+
+def _end_of_lines(file: int) -> int:
+    """Where the last whole line of a file ends."""
+    end = os.fstat(file).st_size
+    while end:
+        begin = max(0, end - 4096)
+        part = os.pread(file, end - begin, begin)
+        at = part.rfind(b"\n")
+        if at >= 0:
+            return begin + at + 1
+        end = begin
+    return 0

@@ -1,0 +1,51 @@
+"""What is known of cues: the answers for every utterance, and who was never asked about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from merc.components.annotator import Annotation
+from merc.conversation import Conversation, Utterance
+
+
+@dataclass(frozen=True, eq=False)
+class CueTable:
+    """Answers by annotator (its name in the recipe) and utterance id.
+
+    ``unasked`` lists by annotator the utterances without any answer; ``asked`` counts what this pass asked;
+    ``notes`` are sentences for the user.
+    """
+
+    answers: Mapping[tuple[str, str], Annotation] = field(default_factory=dict)
+    unasked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    asked: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def missing(self, annotator: str) -> dict[str, str]:
+        """Why an annotator gave nothing, by utterance; what was never asked is not among it."""
+        return {
+            utterance: given.reason
+            for (name, utterance), given in self.answers.items()
+            if name == annotator and given.reason is not None
+        }
+
+    def to_retry(self, annotator: str) -> list[str]:
+        """The utterances that will be asked about again, for the fault may pass."""
+        return [u for (name, u), given in self.answers.items() if name == annotator and given.retry]
+
+    def written(self, annotator: str) -> Counter[str]:
+        """How many utterances have a cue of an annotator, by field."""
+        return Counter(cue for (name, _), given in self.answers.items() if name == annotator for cue in given.cues)
+
+    def beside(self, conversations: Iterable[Conversation]) -> list[Conversation]:
+        """The conversations with the cues beside their utterances; a cue of the corpus of the same name gives way."""
+        found: dict[str, dict[str, str]] = {}
+        for (_, utterance), given in self.answers.items():
+            found.setdefault(utterance, {}).update(given.cues)
+
+        def one(said: Utterance) -> Utterance:
+            return said.with_cues(found[said.id]) if found.get(said.id) else said
+
+        return [replace(c, utterances=tuple(one(u) for u in c.utterances)) for c in conversations]

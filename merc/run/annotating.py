@@ -1,0 +1,231 @@
+"""The cues of conversations for a recipe's prompts: read from the store, checked, and what is said of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merc.components import Annotator, Prompter
+from merc.conversation import Conversation
+from merc.cues import CueStore, CueTable, annotate, look
+from merc.errors import MercError, did_you_mean
+from merc.features.hashes import Hashes
+from merc.files import cache_folder
+from merc.recipe import Part, Recipe
+from merc.run.reporter import Reporter
+
+Prompting = Sequence[tuple[str, Prompter]]
+"""Prompters, each with its path in the recipe."""
+
+
+def prompters_of(recipe: Recipe) -> Prompting:
+    """The prompters of all stages and of the evaluation."""
+    parts = [(f"stages.{number}.prompter", stage.prompter) for number, stage in enumerate(recipe.stages)]
+    if recipe.evaluate is not None and recipe.evaluate.prompter is not None:
+        parts.append(("evaluate.prompter", recipe.evaluate.prompter))
+    return [(path, part.component) for path, part in parts if isinstance(part.component, Prompter)]
+
+
+def annotators_of(recipe: Recipe, prompters: Prompting) -> dict[str, Part]:
+    """The annotators whose cues prompts read, in the recipe's order."""
+    read = {field for _, prompter in prompters for field in prompter.cue_fields()}
+    return {name: part for name, part in recipe.annotators.items() if read & set(_fields(part))}
+
+
+def cue_store(recipe: Recipe) -> CueStore:
+    """Where the answers are kept: beside the recipe's feature store, else in the user's cache."""
+    store = recipe.features.store
+    return CueStore(Path(store).absolute().parent / "cues" if store else cache_folder() / "cues")
+
+
+def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) -> list[Conversation]:
+    """The conversations that a run of the recipe learns from or predicts; all of them where it does neither."""
+    if not recipe.stages and recipe.evaluate is None:
+        return list(conversations)
+    limits: dict[str, int | None] = dict.fromkeys(recipe.evaluate.splits if recipe.evaluate else ())
+    if recipe.stages:
+        limits["dev"] = None  # training looks at it, whether or not the evaluation does
+    for stage in recipe.stages:
+        split, limit = stage.data.split, stage.data.limit
+        before = limits.get(split, 0)
+        limits[split] = None if limit is None or before is None else max(before, limit)
+    chosen = {c.id for split, limit in limits.items() for c in [c for c in conversations if c.split == split][:limit]}
+    return [c for c in conversations if c.id in chosen]
+
+
+def read_cues(
+    recipe: Recipe,
+    prompters: Prompting,
+    wanted: Sequence[Conversation],
+    corpus: Sequence[Conversation],
+    reporter: Reporter,
+) -> CueTable:
+    """What the store has of the cues that these prompters read; no teacher is asked.
+
+    Raises MercError, naming ``merc annotate``, for utterances that were never asked about, and for a cue that nobody
+    writes: no annotator of the recipe, and no utterance of the corpus has it.
+    """
+    _check_written(recipe, prompters, corpus)
+    parts = annotators_of(recipe, prompters)
+    if not parts:
+        return CueTable()
+    with reporter.task("cues") as progress:
+        table = look(cue_store(recipe), parts, wanted, corpus, hashes_of(recipe), _workers(recipe), progress)
+    if table.unasked:
+        total = sum(len(c.utterances) for c in wanted)
+        said = [
+            f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of {total} utterances ({ids[0]}"
+            f"{', ...' if len(ids) > 1 else ''})"
+            for name, ids in table.unasked.items()
+        ]
+        damaged = "".join(f"\n  {note}" for note in table.notes)
+        raise MercError(f"{'; '.join(said)}: ask first, with: {annotate_command(recipe)}{damaged}")
+    return table
+
+
+def known_cues(recipe: Recipe, conversations: Sequence[Conversation]) -> list[Conversation]:
+    """The conversations with the cues that the store has of them, for a report; what is not there is left out."""
+    parts = annotators_of(recipe, prompters_of(recipe))
+    if not parts:
+        return list(conversations)
+    return look(cue_store(recipe), parts, conversations, None, hashes_of(recipe)).beside(conversations)
+
+
+def annotate_input(
+    recipe: Recipe, prompters: Prompting, conversations: Sequence[Conversation], reporter: Reporter, device: str
+) -> CueTable:
+    """The cues of conversations that somebody gave, asked for now where the store has none."""
+    parts = annotators_of(recipe, prompters)
+    if not parts:
+        return CueTable()
+    names = ", ".join(f"{name} ({part.name})" for name, part in parts.items())
+    reporter.say(f"the prompts of this run show cues, so the input is annotated by {names}")
+    store, hashes = cue_store(recipe), hashes_of(recipe)
+    with reporter.task("cues") as progress:
+        return annotate(store, parts, conversations, None, hashes, progress, device, _workers(recipe))
+
+
+def hashes_of(recipe: Recipe) -> Hashes:
+    """The hashes of media files, which the feature store remembers too."""
+    store = recipe.features.store
+    return Hashes((Path(store) if store else cache_folder() / "features") / "hashes.json")
+
+
+def annotate_command(recipe: Recipe) -> str:
+    """The command that fills the store for a recipe as it was given."""
+    return shlex.join(["merc", "annotate", *(recipe.given or (recipe.name,))])
+
+
+def missing_cues(table: CueTable, prompter: Prompter, recipe: Recipe, utterance: str) -> dict[str, str]:
+    """Why the model does not read an utterance's cues, by ``annotators.NAME``."""
+    found = {}
+    for name in annotators_of(recipe, [("", prompter)]):
+        answer = table.answers.get((name, utterance))
+        if answer is not None and answer.reason is not None:
+            found[f"annotators.{name}"] = answer.reason
+    return found
+
+
+def note_cues(
+    recipe: Recipe,
+    prompters: Prompting,
+    table: CueTable,
+    wanted: Sequence[Conversation],
+    say: Callable[[str], None],
+    log: Callable[[Mapping[str, Any]], None] = lambda record: None,
+) -> None:
+    """Say and record what cues there are and what is missing. ``wanted`` are the conversations as the corpus gave
+    them, without the annotators' cues."""
+    parts = annotators_of(recipe, prompters)
+    unused = [name for name in recipe.annotators if name not in parts]
+    if unused:
+        say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
+    said = [u for c in wanted for u in c.utterances]
+    for name, part in parts.items():
+        missing = table.missing(name)
+        written = table.written(name)
+        log(
+            {
+                "event": "annotate", "stream": f"annotators.{name}", "encoded": len(said) - len(missing),
+                "missing": [{"utterance": u, "reason": reason} for u, reason in missing.items()],
+            }
+        )  # fmt: skip
+        counts = ", ".join(f"{field} {written[field]}" for field in _fields(part))
+        say(
+            f"annotators.{name} ({part.name}): cues for {len(said) - len(missing)} of {len(said)} utterances ({counts})"
+        )
+        if missing:
+            have = "utterance has" if len(missing) == 1 else "utterances have"
+            again = len(table.to_retry(name))
+            more = f"; {again} of them may get some yet, with: {annotate_command(recipe)}" if again else ""
+            say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
+        for field in _fields(part):
+            replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in said)
+            if replaced:
+                say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {replaced} utterances")
+    written_here = {field for part in parts.values() for field in _fields(part)}
+    for field in dict.fromkeys(f for _, prompter in prompters for f in prompter.cue_fields() if f not in written_here):
+        lacking = sum(field not in u.cues for u in said)
+        if lacking:
+            say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")
+    for note in table.notes:
+        say(note)
+
+
+def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
+    """What provenance says of cues: which annotator wrote which, how many, and a hash of them all."""
+    names = dict.fromkeys(name for name, _ in table.answers)
+    given = sorted((name, u, sorted(a.cues.items())) for (name, u), a in table.answers.items())
+    return (
+        {
+            "annotators": {
+                name: {
+                    "annotator": recipe.annotators[name].name,
+                    "version": _annotator(recipe.annotators[name]).version,
+                    "written": dict(table.written(name)),
+                    "missing": len(table.missing(name)),
+                }
+                for name in names
+            },
+            "sha256": hashlib.sha256(json.dumps(given).encode()).hexdigest(),
+        }
+        if names
+        else {}
+    )
+
+
+def _check_written(recipe: Recipe, prompters: Prompting, corpus: Sequence[Conversation]) -> None:
+    """Raise MercError for a cue that a prompter reads and nobody writes."""
+    written = {field: name for name, part in recipe.annotators.items() for field in _fields(part)}
+    there = {field for c in corpus for u in c.utterances for field in u.cues}
+    for path, prompter in prompters:
+        for field in prompter.cue_fields():
+            if field not in written and field not in there:
+                known = ", ".join([*(f"{f} (annotators.{n})" for f, n in written.items()), *sorted(there)]) or "none"
+                raise MercError(
+                    f"{path} reads the cue {field!r}, which no annotator of the recipe writes and no utterance of the "
+                    f"corpus has.{did_you_mean(field, [*written, *there])} The cues are: {known}; name an annotator "
+                    f"that writes it, as in annotators: {{teacher: {{name: ...}}}}, and run {annotate_command(recipe)}"
+                )
+
+
+def _given(table: CueTable, name: str, utterance: str) -> Mapping[str, str]:
+    answer = table.answers.get((name, utterance))
+    return answer.cues if answer is not None else {}
+
+
+def _fields(part: Part) -> tuple[str, ...]:
+    return _annotator(part).fields()
+
+
+def _annotator(part: Part) -> Annotator:
+    assert isinstance(part.component, Annotator)
+    return part.component
+
+
+def _workers(recipe: Recipe) -> int:
+    return max(1, recipe.features.workers)
