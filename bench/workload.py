@@ -19,7 +19,7 @@ from merc.components import Query
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.prompting import EncodedPrompt, PromptEncoder, grow
-from merc.run.data import queries
+from merc.run.data import labelled, queries
 
 LABELS = LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
 SYNONYMS = LabelSpace(
@@ -139,7 +139,7 @@ def work(
         which = "labels" if every_label else "gold"
         return encoder.encode(prompter.prompt(query), lambda s, u: 0, labels, query.target.label, which)
 
-    groups = tuple(tuple(encode(q) for q in group) for group in queries(conversations, labels, labelled_only=True))
+    groups = tuple(tuple(encode(q) for q in group) for group in queries(conversations, labels, labelled))
     rows = [len(p.context) + len(a.tokens) - 1 for g in groups for p in g for a in p.answers]
     return Work(groups, sum(len(grow(g)) for g in groups), sum(rows))
 

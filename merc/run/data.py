@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from merc.components import CannotEncode, Corpus, CorpusData, Features, Fuser, Query
@@ -108,16 +108,17 @@ def check_ids(conversations: Sequence[Conversation]) -> None:
             )
 
 
-def queries(conversations: Sequence[Conversation], labels: LabelSpace, labelled_only: bool) -> list[list[Query]]:
-    """A query for each utterance, grouped by conversation."""
-    groups = [
-        [
-            Query(conversation=c, index=i, labels=labels)
-            for i, u in enumerate(c.utterances)
-            if u.label is not None or not labelled_only
-        ]
-        for c in conversations
-    ]
+def labelled(query: Query) -> bool:
+    """Whether the target of a query has a label."""
+    return query.target.label is not None
+
+
+def queries(
+    conversations: Sequence[Conversation], labels: LabelSpace, only: Callable[[Query], bool] = lambda query: True
+) -> list[list[Query]]:
+    """A query for each utterance, or those that ``only`` is true for, grouped by conversation."""
+    every = [[Query(conversation=c, index=i, labels=labels) for i in range(len(c.utterances))] for c in conversations]
+    groups = [[query for query in group if only(query)] for group in every]
     return [g for g in groups if g]
 
 

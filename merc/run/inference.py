@@ -130,7 +130,7 @@ def predict(
         },
     )  # fmt: skip
     with reporter.task(title) as progress:
-        return predictor.predict(queries(conversations, run.labels, labelled_only=False), progress)
+        return predictor.predict(queries(conversations, run.labels), progress)
 
 
 def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from merc.components import Metric, Prediction, Prompter
-from merc.conversation import Conversation
+from merc.components import Metric, Prediction, Prompter, Query
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
@@ -35,7 +34,7 @@ from merc.run.encoding import encode_streams, note_features
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
-from merc.run.stages import Stages
+from merc.run.stages import Stages, lessons
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.interrupt import stops_at_once
@@ -174,19 +173,19 @@ class _Run:
 
     def _check_prompts(self, model: EmotionModel, data: Data) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""
-        asked: list[tuple[str, Prompter, Sequence[Conversation], bool]] = []
+        asked: list[tuple[str, Prompter, list[list[Query]]]] = []
         for number, stage in enumerate(self.recipe.stages):
             assert isinstance(stage.prompter.component, Prompter)
             if not self.directory.is_done(stage.id):
-                split = data.split(stage.data.split)[: stage.data.limit]
-                asked.append((f"stages.{number}.prompter", stage.prompter.component, split, True))
+                asked.append((f"stages.{number}.prompter", stage.prompter.component, lessons(stage, data)))
         if self.recipe.evaluate is not None:
             for name in self.how.splits:
-                asked.append((f"evaluate, split {name}", last_prompter(self.recipe), data.split(name), False))
+                groups = queries(data.split(name), data.labels)
+                asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
         with self.reporter.task("prompts") as progress:
-            for number, (where, prompter, conversations, labelled_only) in enumerate(asked, start=1):
+            for number, (where, prompter, groups) in enumerate(asked, start=1):
                 try:
-                    check_prompts(model, prompter, queries(conversations, data.labels, labelled_only))
+                    check_prompts(model, prompter, groups)
                 except MercError as error:
                     raise MercError(f"{where}: {error}") from None
                 progress(number / len(asked), "")
@@ -210,7 +209,7 @@ class _Run:
             missing, self.engine,
         )  # fmt: skip
         with self.reporter.task(f"predict {split}") as progress:
-            return predictor.predict(queries(data.split(split), data.labels, labelled_only=False), progress)
+            return predictor.predict(queries(data.split(split), data.labels), progress)
 
     def _report(self, data: Data) -> None:
         with self.reporter.task("report"):

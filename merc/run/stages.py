@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from merc.components import Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
+from merc.conversation import Conversation
 from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.model.emotion_model import EmotionModel
@@ -90,7 +91,9 @@ class Stages:
     ) -> TrainJob:
         prompter = stage.prompter.component
         assert isinstance(prompter, Prompter)
-        groups = queries(data.split(stage.data.split)[: stage.data.limit], data.labels, labelled_only=True)
+        groups = lessons(stage, data)
+        if left_out := self._why_left_out(stage, data, groups):
+            self.say(f"stage {stage.id}: {left_out}")
 
         def evaluate() -> Mapping[str, Any]:
             return compute_metrics(predict("dev", prompter), data.labels, metrics)["dev"]
@@ -119,6 +122,17 @@ class Stages:
         )
 
     @staticmethod
+    def _why_left_out(stage: Stage, data: Data, groups: list[list[Query]]) -> str:
+        """How many labelled utterances of its split a stage does not learn from; of those without a label the data
+        tell themselves."""
+        learned = {query.target.id for group in groups for query in group}
+        left = [u for c in _given(stage, data) for u in c.utterances if u.label is not None and u.id not in learned]
+        if not left:
+            return ""
+        have = "utterance has" if len(left) == 1 else "utterances have"
+        return f"{len(left)} labelled {have} nothing that its prompts could teach: left out ({left[0].id}, ...)"
+
+    @staticmethod
     def _why_no_look(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
         """Why a stage cannot be judged on dev by the labels that it predicts; empty if it can."""
         if "dev" not in data.by_split:
@@ -130,3 +144,14 @@ class Stages:
         if stage.data.split == "dev":
             return "it learns from the dev split"
         return ""
+
+
+def lessons(stage: Stage, data: Data) -> list[list[Query]]:
+    """What a stage learns from: the queries of its split that its prompter can teach, grouped by conversation."""
+    prompter = stage.prompter.component
+    assert isinstance(prompter, Prompter)
+    return queries(_given(stage, data), data.labels, prompter.teaches)
+
+
+def _given(stage: Stage, data: Data) -> Sequence[Conversation]:
+    return data.split(stage.data.split)[: stage.data.limit]

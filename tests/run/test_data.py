@@ -14,7 +14,16 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore, FeatureTable
 from merc.recipe import Evaluate, Part, Recipe, Stage
-from merc.run.data import FeatureCache, encoders_of, inputs_of, load_data, missing_streams, queries, used_streams
+from merc.run.data import (
+    FeatureCache,
+    encoders_of,
+    inputs_of,
+    labelled,
+    load_data,
+    missing_streams,
+    queries,
+    used_streams,
+)
 from tests.features.parts import Brightness, Letters, Loudness
 from tests.senses import talk, write_talk
 
@@ -121,8 +130,8 @@ def test_the_labels_of_a_trained_run_come_first():
 def test_queries_are_of_all_utterances_or_of_the_labelled():
     talks = [conversation("a", said("a0"), said("a1", None)), conversation("b", said("b0", None))]
     labels = LabelSpace(("joy",))
-    assert [[q.target.id for q in g] for g in queries(talks, labels, labelled_only=False)] == [["a0", "a1"], ["b0"]]
-    assert [[q.target.id for q in g] for g in queries(talks, labels, labelled_only=True)] == [["a0"]]
+    assert [[q.target.id for q in g] for g in queries(talks, labels)] == [["a0", "a1"], ["b0"]]
+    assert [[q.target.id for q in g] for g in queries(talks, labels, labelled)] == [["a0"]]
 
 
 def streams_recipe() -> Recipe:

@@ -54,7 +54,7 @@ def predictor(model: EmotionModel, budget: int = 4096, prompter: Prompter | None
 
 
 def groups():
-    return queries(TALK, LABELS, labelled_only=False)
+    return queries(TALK, LABELS)
 
 
 def test_predictions_come_in_the_order_of_the_queries(model):
@@ -113,4 +113,4 @@ def test_a_prompt_longer_than_the_context_is_found_before_anything_is_computed(m
     check_prompts(model, Describe(), groups())
     long = Conversation(id="l", utterances=(Utterance(id="l0", text="so " * 600),))
     with pytest.raises(MercError, match="1 prompt is longer"):  # the text that it should say counts
-        check_prompts(model, Describe(), queries([long], LABELS, labelled_only=False))
+        check_prompts(model, Describe(), queries([long], LABELS))

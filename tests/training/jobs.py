@@ -23,7 +23,7 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import apply_tuning
 from merc.prompting import EncodedPrompt
 from merc.recipe import Tuning
-from merc.run.data import queries
+from merc.run.data import labelled, queries
 from merc.training.engine import Engine, ParameterGroup, TorchEngine
 from merc.training.loop import fit
 from merc.training.settings import Settings
@@ -89,7 +89,7 @@ def job_of(
 ) -> tuple[TrainJob, Seen]:
     seen = seen or Seen()
     folder.mkdir(parents=True, exist_ok=True)
-    groups = queries(talks, labels, labelled_only=True)
+    groups = queries(talks, labels, labelled)
     job = TrainJob(
         stage="merc",
         model=model,
