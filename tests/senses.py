@@ -1,4 +1,4 @@
-"""A plugin with two small encoders, and a small corpus of real clips with recipes that use them."""
+"""A plugin with two small encoders and two annotators, and a small corpus of real clips with recipes that use them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ import merc
 def register_encoders(register):
     register("brightness", "merc_tiny.parts:Brightness")
     register("loudness", "merc_tiny.parts:Loudness")
+
+@merc.hookimpl
+def register_annotators(register):
+    register("ear", "merc_tiny.parts:Ear")
+    register("counter", "merc_tiny.parts:Counter")
 """
 
 PARTS = """\
@@ -61,6 +66,58 @@ class Loudness(merc.Encoder):
         ctypes.CDLL(None).puts(b"so does its C code")
         ctypes.CDLL(None).fflush(None)
         return lambda clips: [np.array([[np.abs(c.samples).mean()]], "float32") for c in clips]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ear(merc.Annotator):
+    '''The cue ``pitch`` from the sound, as the number of times that it crosses zero. ``down`` are words of utterances
+    for which the server is down, ``mute`` of those of which nothing can be said; ``budget`` is how many it answers.'''
+
+    down: str = ""
+    mute: str = ""
+    budget: int | None = None
+
+    def fields(self):
+        return ("pitch",)
+
+    def audio(self):
+        return merc.Waveform(rate=8_000)
+
+    def identity(self):
+        return {"mute": self.mute}
+
+    def load(self, device):
+        def annotate(observations):
+            for number, one in enumerate(observations, start=1):
+                text, sound = one.query.target.text, one.audio
+                if self.down and self.down in text:
+                    given = merc.Annotation(reason="the server is down", retry=True, raw=("502",))
+                elif self.mute and self.mute in text:
+                    given = merc.Annotation(reason="nothing can be said")
+                elif isinstance(sound, merc.CannotEncode):
+                    given = merc.Annotation(reason=sound.reason)
+                else:
+                    crossings = int((np.diff(np.signbit(sound.samples)) != 0).sum())
+                    given = merc.Annotation(cues={"pitch": f"{crossings} crossings"})
+                yield one.query.target.id, given
+                if number == self.budget:
+                    return
+        return annotate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counter(merc.Annotator):
+    '''The cue ``length``: how many words.'''
+
+    def fields(self):
+        return ("length",)
+
+    def load(self, device):
+        def annotate(observations):
+            for one in observations:
+                words = len(one.query.target.text.split())
+                yield one.query.target.id, merc.Annotation(cues={"length": f"{words} words"})
+        return annotate
 """
 
 MEDIA = """\

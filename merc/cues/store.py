@@ -79,7 +79,7 @@ class CueFile:
                     return
                 file.seek(self._read)
                 new = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # nothing was kept there
             return
         except OSError as error:
             raise MercError(f"the cue file {self.path} cannot be read: {error.strerror}") from None

@@ -205,7 +205,10 @@ def _check_written(recipe: Recipe, prompters: Prompting, corpus: Sequence[Conver
     for path, prompter in prompters:
         for field in prompter.cue_fields():
             if field not in written and field not in there:
-                known = ", ".join([*(f"{f} (annotators.{n})" for f, n in written.items()), *sorted(there)]) or "none"
+                known = (
+                    ", ".join([*(f"{f} (annotators.{n})" for f, n in written.items()), *sorted(there - set(written))])
+                    or "none"
+                )
                 raise MercError(
                     f"{path} reads the cue {field!r}, which no annotator of the recipe writes and no utterance of the "
                     f"corpus has.{did_you_mean(field, [*written, *there])} The cues are: {known}; name an annotator "
