@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from merc.conversation import Conversation, LabelSpace
 from merc.evaluation.browse import browse_data
 from merc.evaluation.curves import duration, stage_curves
-from merc.evaluation.run_files import labels_of, read_run
+from merc.evaluation.metrics import UNSPLIT
+from merc.evaluation.projection import FILE as STATES_FILE
+from merc.evaluation.projection import Projection, project, read_states
+from merc.evaluation.run_files import RunFiles, labels_of, read_run
 from merc.evaluation.views import label_space, missing_rows, split_views
 from merc.files import write_text
 
@@ -31,6 +34,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
     files = read_run(run)
     space = label_space(labels, labels_of(files))
     views = split_views(files)
+    planes, not_drawn = _planes(run, files, space)
     browse = browse_data(files.predictions, conversations, space)
     notes = [str(record["text"]) for record in files.events("note") if record.get("text")]
     recipe = files.recipe
@@ -45,9 +49,10 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         stages=stage_curves(files.log),
         missing=missing_rows(files, views),
         notes=list(dict.fromkeys(notes)),
-        absent=[*files.absent, *browse.notes],
+        absent=[*files.absent, *not_drawn, *browse.notes],
         provenance=files.provenance,
         recipe_text=files.recipe_text,
+        planes=planes,
         browse=browse.data if files.predictions else None,
         style=page_source("report.css"),
         script=script,
@@ -57,6 +62,22 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
     path = run / "report.html"
     write_text(path, html)
     return path
+
+
+def _planes(run: Path, files: RunFiles, space: LabelSpace) -> tuple[dict[str, Projection], list[str]]:
+    """The pictures of the hidden states by split, and a sentence for each that could not be drawn."""
+    planes: dict[str, Projection] = {}
+    faults: list[str] = []
+    for name, states in read_states(run).items():
+        truths = [p.truth for p in files.predictions if (p.split or UNSPLIT) == name]
+        if len(truths) != len(states):
+            faults.append(
+                f"{STATES_FILE} has {len(states):,} states of the {name} split for {len(truths):,} predictions, so "
+                "they are not drawn."
+            )
+        elif plane := project(states, truths, space.labels):
+            planes[name] = plane
+    return planes, faults
 
 
 def page_environment() -> Environment:

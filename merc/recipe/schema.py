@@ -75,7 +75,8 @@ class Evaluate:
     """How the trained model is measured. ``prompter`` None is the last stage's.
 
     ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
-    ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens.
+    ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens. ``states`` keeps the
+    hidden states at which labels were scored, for the report's picture of them.
     """
 
     splits: tuple[Split, ...] = ("dev", "test")
@@ -84,12 +85,15 @@ class Evaluate:
     normalize: Literal["none", "tokens"] = "none"
     parser: Literal["exact", "first-label", "strict"] = "exact"
     max_new_tokens: int = 32
+    states: bool = False
     metrics: Mapping[str, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"splits names at least one split, each once, not {list(self.splits)}")
         _at_least(1, max_new_tokens=self.max_new_tokens)
+        if self.states and self.decode != "verbalizer":
+            raise ValueError("states: true needs decode: verbalizer, which computes a state an utterance")
 
 
 @dataclass(frozen=True, kw_only=True)

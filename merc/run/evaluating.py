@@ -14,6 +14,7 @@ from typing import Any
 
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
+from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
 from merc.recipe import write_recipe
 from merc.run.annotating import cue_record, note_cues, read_cues
@@ -64,13 +65,16 @@ def evaluate_again(
         table = encode_for(run, chosen, reporter)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
         model = load_model(run, table, reporter, say)
+        states: StatesById | None = {} if run.how.states else None
         predictions = [
             prediction
             for split in run.how.splits
-            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}", cues)
+            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}", cues, states)
         ]
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_predictions(folder.predictions, predictions)
+        if states is not None:
+            write_states(folder.path, predictions, states)
         write_metrics(folder.metrics, metrics)
         made = {"evaluates": str(path.absolute()), **provenance(run.recipe, chosen, cue_record(run.recipe, cues))}
         seconds = round(time.monotonic() - started, 1)

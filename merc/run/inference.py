@@ -15,6 +15,7 @@ from merc.components import Prediction, Prompter
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
+from merc.evaluation.projection import StatesById
 from merc.features import FeatureTable
 from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
@@ -119,8 +120,12 @@ def predict(
     reporter: Reporter,
     title: str = "predict",
     cues: CueTable | None = None,
+    states: StatesById | None = None,
 ) -> list[Prediction]:
-    """A prediction for every utterance, in order. Raises MercError for prompts longer than the model's context."""
+    """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it.
+
+    Raises MercError for prompts longer than the model's context.
+    """
     streams = set(run.prompter.streams())
     predictor = Predictor(
         model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
@@ -128,6 +133,7 @@ def predict(
             **missing_streams(run.recipe, table, utterance, streams),
             **missing_cues(cues or CueTable(), run.prompter, run.recipe, utterance),
         },
+        states=states,
     )  # fmt: skip
     with reporter.task(title) as progress:
         return predictor.predict(queries(conversations, run.labels), progress)

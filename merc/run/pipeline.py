@@ -14,6 +14,7 @@ from merc.components import Metric, Prediction, Prompter, Query
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
+from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
 from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
@@ -90,8 +91,8 @@ class _Run:
         model = self._model(table)
         self._check_prompts(model, data)
 
-        def predict(split: str, prompter: Prompter) -> list[Prediction]:
-            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table, cues)
+        def predict(split: str, prompter: Prompter, states: StatesById | None = None) -> list[Prediction]:
+            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table, cues, states)
 
         Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume).run(
             model, data, self.metrics, predict
@@ -99,11 +100,14 @@ class _Run:
         if recipe.evaluate is None:
             self.reporter.say(f"trained; the stages are in {directory.path / 'stages'}")
             return {}
-        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe))]
+        states: StatesById | None = {} if self.how.states else None
+        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), states)]
         metrics = compute_metrics(predictions, data.labels, self.metrics)
         if self.engine.first:
             write_predictions(directory.predictions, predictions)
             record_seconds(directory.provenance, time.monotonic() - started)
+            if states is not None:
+                write_states(directory.path, predictions, states)
             write_metrics(directory.metrics, metrics)
             self._report(data)
         self.engine.barrier()
@@ -199,6 +203,7 @@ class _Run:
         seen: set[str],
         table: FeatureTable,
         cues: CueTable,
+        states: StatesById | None,
     ) -> list[Prediction]:
         def missing(utterance: str) -> dict[str, str]:
             unread = missing_cues(cues, prompter, self.recipe, utterance)
@@ -206,7 +211,7 @@ class _Run:
 
         predictor = Predictor(
             model, prompter, data.labels, self.how, self.recipe.engine.batch_tokens,
-            missing, self.engine,
+            missing, self.engine, states=states,
         )  # fmt: skip
         with self.reporter.task(f"predict {split}") as progress:
             return predictor.predict(queries(data.split(split), data.labels), progress)

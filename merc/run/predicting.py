@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from merc.components import Prediction, Prompter, Query
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.evaluation.metrics import known_truths, truths_of
+from merc.evaluation.projection import StatesById
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
@@ -27,8 +27,8 @@ Missing = Callable[[str], dict[str, str]]
 class Predictor:
     """Predicts with one model, prompter and way of decoding, sharing the work among the processes of an engine.
 
-    Where labels are scored and ``keep_states`` asks for it, ``states`` holds for each utterance that was predicted the
-    hidden state ``[hidden]`` at the place where the answer begins.
+    Where labels are scored, ``states`` (if given) is filled with the hidden state ``[hidden]`` at the place where the
+    answer begins, for each utterance that is predicted.
     """
 
     def __init__(
@@ -41,12 +41,11 @@ class Predictor:
         missing: Missing = lambda utterance: {},
         engine: Engine | None = None,
         precision: str = "model",
-        keep_states: bool = False,
+        states: StatesById | None = None,
     ) -> None:
         self.model, self.prompter, self.labels, self.how, self.budget = model, prompter, labels, how, budget
         self.missing, self.engine, self.precision = missing, engine, precision
-        self.keep_states = keep_states
-        self.states: dict[str, npt.NDArray[np.float32]] = {}
+        self.states = states
 
     def predict(
         self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
@@ -85,14 +84,14 @@ class Predictor:
                 scores, states = self.model.score_with_states(batch, len(self.labels), self.how.normalize)
             if at < len(micro):
                 rows = torch.softmax(scores.double(), dim=-1).tolist()
-                kept = states.float().cpu().numpy() if self.keep_states else [None] * len(rows)
+                kept = states.float().cpu().numpy() if self.states is not None else [None] * len(rows)
                 found.extend((p.target, row, state) for p, row, state in zip(batch.prompts, rows, kept, strict=True))
             progress(
                 (index + 1) * world / max(len(micro), world), f"{min(len(micro), (index + 1) * world)}/{len(micro)}"
             )
         if self.engine:
             found = self.engine.collect(found)
-        if self.keep_states:
+        if self.states is not None:
             self.states.update((target, state) for target, _, state in found)
         best = self.labels.labels
         return {
@@ -130,6 +129,7 @@ class Predictor:
             split=query.conversation.split,
             truth=query.target.label,
             missing=self.missing(query.target.id),
+            truths=known_truths(query.target, truths_of(self.how.metrics)),
             **found,
         )
 
