@@ -22,6 +22,8 @@ def command(
         said.append(f"backbone {loaded.backbone.name} ({loaded.tuning.name})")
     if loaded.encoders:
         said.append(f"encoders {', '.join(loaded.encoders)}")
+    if loaded.annotators:
+        said.append(f"annotators {', '.join(loaded.annotators)}")
     if loaded.stages:
         said.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
     typer.echo(f"{recipe} is valid: {'; '.join(said)}")

@@ -105,8 +105,9 @@ class _Pass:
 
     def _ask(self, function: AnnotateFunction, asking: _Asking) -> None:
         with closing(asking.observations()) as observations:
+            answers = function(observations)
             try:
-                for given in function(observations):
+                for given in answers:
                     self._accept(asking, given)
             except MercError:
                 raise
@@ -114,6 +115,8 @@ class _Pass:
                 error.add_note(f"while {self.teacher} annotated {_some(list(asking.waiting)) or 'its first utterance'}")
                 raise
             finally:
+                if isinstance(answers, Generator):  # so that it lets go of its server and its threads now
+                    answers.close()
                 asking.release()
         if asking.waiting:
             raise MercError(f"{self.teacher} took {_some(list(asking.waiting))} and gave no answer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +81,10 @@ def _place(found: tuple[str, Want] | CannotEncode) -> Any:
     return [content, {key: value for key, value in asdict(want).items() if key != "sampling"}]
 
 
-def key_among(key: str, keys: list[str]) -> str:
-    """The key of an answer that depends on those of a whole set."""
-    return hashlib.sha256("\n".join([key, *sorted(keys)]).encode()).hexdigest()
+def keys_among(keys: Sequence[str]) -> list[str]:
+    """The keys of answers that depend on those of the whole set as well."""
+    whole = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
+    return [hashlib.sha256(f"{key}\n{whole}".encode()).hexdigest() for key in keys]
 
 
 def _digest(whole: Mapping[str, Any], what: str) -> str:

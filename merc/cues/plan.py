@@ -11,7 +11,7 @@ from merc.components.annotator import Annotation
 from merc.components.encoder import CannotEncode
 from merc.components.prompter import Query
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.cues.key import Teacher, key_among, key_of, teacher_of
+from merc.cues.key import Teacher, key_of, keys_among, teacher_of
 from merc.cues.store import CueFile, CueStore
 from merc.cues.table import CueTable
 from merc.features.hashes import Hashes
@@ -79,8 +79,8 @@ def plans(
         among = (corpus if corpus is not None else conversations) if teacher.annotator.needs_all else conversations
         plan.questions = _questions(teacher, among, hashes, workers, progress)
         if teacher.annotator.needs_all:
-            keys = [question.key for question in plan.questions]
-            plan.questions = [replace(q, key=key_among(q.key, keys)) for q in plan.questions]
+            keys = keys_among([question.key for question in plan.questions])
+            plan.questions = [replace(q, key=key) for q, key in zip(plan.questions, keys, strict=True)]
         plan.wanted = [q for q in plan.questions if q.utterance in wanted]
         made.append(plan)
     hashes.remember()

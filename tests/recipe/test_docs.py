@@ -24,10 +24,11 @@ ERRORS = "".join(re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL))
 @pytest.fixture
 def page(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with the page's first recipe in it, and the plugins that a contributor has installed."""
-    monkeypatch.setenv("MERC_PLUGINS", "merc-embedded")
+    monkeypatch.setenv("MERC_PLUGINS", "merc-embedded,merc-bemerc")
     get_registry.cache_clear()
     try:
         get_registry().resolve("encoder", "face-emotion")
+        get_registry().resolve("annotator", "observer")
     except MercError as error:
         pytest.skip(str(error))
     (here / "talks.yaml").write_text(RECIPES[0])
