@@ -16,8 +16,9 @@ class Prediction:
     """What a model said about one utterance.
 
     ``label`` is ``None`` when a generated answer could not be parsed: it is wrong, and it is counted. ``truth`` is
-    ``None`` for an utterance without a label, which no metric counts. ``missing`` gives the reason by stream for
-    what the model did not see. ``probabilities`` are over the label space, absent for free generation.
+    ``None`` for an utterance without a label. ``missing`` gives the reason by stream for
+    what the model did not see. ``probabilities`` are over the label space, absent for free generation. ``truths`` are
+    what else is true of the utterance and a metric asked for (``Metric.truths``), by name, as plain JSON values.
     """
 
     id: str
@@ -28,11 +29,18 @@ class Prediction:
     probabilities: Mapping[str, float] | None = None
     text: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    truths: Mapping[str, Any] = field(default_factory=dict)
+
+    def true(self, name: str) -> Any:
+        """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""
+        return self.truth if name == "label" else self.truths.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Component):
     """Numbers over the predictions of one split; values from 0 to 1 unless a name says otherwise.
+
+    A prediction is compared with the utterance's label, unless ``truths`` says otherwise.
 
     A trainer may keep the state that is best by one of them: those of merc's ``classification`` go by their names
     (``weighted_f1``), those of every other metric by its name too (``mine.kappa``).
@@ -54,6 +62,12 @@ class Metric(Component):
         training; ``None`` where they are not known beforehand."""
         return None
 
+    def truths(self) -> Sequence[str]:
+        """What it compares with, one name or several: ``label``, ``open_labels`` (a list of strings), ``valence`` (a
+        number), or a key of the utterances' ``extra``. ``Prediction.true`` gives each."""
+        return ("label",)
+
     @abstractmethod
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
-        """The numbers, JSON-able. Only predictions with a truth are given; none is an error of the caller."""
+        """The numbers, JSON-able. Only predictions that have all of ``truths`` are given; none is an error of the
+        caller."""

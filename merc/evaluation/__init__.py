@@ -1,13 +1,15 @@
 """Metrics over predictions, the files that hold them, and the report."""
 
-from merc.evaluation.metrics import compute_metrics, read_metrics, write_metrics
+from merc.evaluation.metrics import compute_metrics, known_truths, read_metrics, truths_of, write_metrics
 from merc.evaluation.predictions import read_predictions, write_predictions
 from merc.evaluation.report import write_report
 
 __all__ = [
     "compute_metrics",
+    "known_truths",
     "read_metrics",
     "read_predictions",
+    "truths_of",
     "write_metrics",
     "write_predictions",
     "write_report",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merc.components import Metric, Prediction
-from merc.conversation import LabelSpace
+from merc.conversation import LabelSpace, Utterance
 from merc.errors import MercError
 from merc.files import write_text
 
@@ -29,7 +29,9 @@ def compute_metrics(
     Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
     which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
     split without any truth, the share of all). The numbers of merc's own ``classification`` stand beside these; those
-    of every other metric stand under its name in the recipe. A split without any truth has no further numbers.
+    of every other metric stand under its name in the recipe. A split without any label has no number of a metric that
+    compares with labels. A metric that compares with something else has an ``n`` and an ``unlabelled`` beside
+    its numbers, and these alone where no utterance of the split has what it asks for.
 
     Raises MercError for a truth or a prediction outside the label space, and for a metric whose name in the recipe is
     one of the names above or whose result is not JSON.
@@ -38,6 +40,37 @@ def compute_metrics(
     for prediction in predictions:
         splits.setdefault(prediction.split or UNSPLIT, []).append(prediction)
     return {split: _one_split(split, group, labels, metrics) for split, group in splits.items()}
+
+
+def truths_of(metrics: Mapping[str, Part]) -> list[str]:
+    """What the metrics compare with, other than the label: what predictions have to carry."""
+    components = [part.component for part in metrics.values()]
+    asked = [name for c in components if isinstance(c, Metric) for name in c.truths()]
+    return [name for name in dict.fromkeys(asked) if name != "label"]
+
+
+def known_truths(utterance: Utterance, names: Sequence[str]) -> dict[str, Any]:
+    """What an utterance knows of these names, as plain JSON values: ``open_labels`` where it has some, ``valence``, or
+    keys of its ``extra``.
+
+    >>> said = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
+    >>> known_truths(said, ["open_labels", "valence", "sentiment"])
+    {'open_labels': ['surprised', 'glad'], 'sentiment': 'positive'}
+
+    Raises MercError for a value that JSON cannot hold.
+    """
+    known = {**utterance.extra, "open_labels": utterance.open_labels or None, "valence": utterance.valence}
+    found = {}
+    for name in names:
+        if known.get(name) is None:
+            continue
+        try:
+            found[name] = json.loads(json.dumps(known[name], allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise MercError(
+                f"utterance {utterance.id!r}: {name!r}, which a metric compares with, is no plain JSON value: {error}"
+            ) from None
+    return found
 
 
 def split_order(split: str | None) -> int:
@@ -55,14 +88,21 @@ def _one_split(
         "unlabelled": len(predictions) - len(counted),
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
-    if not counted:
-        return numbers
     own = next((name for name, part in metrics.items() if part.name in _BUILTIN), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
         assert isinstance(component, Metric)
-        found = component.compute(counted, labels)
-        _check_json(name, split, found)
+        asked = tuple(component.truths())
+        given = [p for p in predictions if all(p.true(truth) is not None for truth in asked)]
+        found: dict[str, Any] = {}
+        if asked != ("label",):
+            found = {"n": len(given), "unlabelled": len(predictions) - len(given)}
+        elif not given:
+            continue
+        if given:
+            computed = component.compute(given, labels)
+            _check_json(name, split, computed)
+            found = {**found, **computed}
         if name == own:
             numbers = {**numbers, **found}
         elif name in numbers:

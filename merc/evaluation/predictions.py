@@ -23,11 +23,17 @@ def prediction_to_json(prediction: Prediction) -> str:
     '{"id": "u0", "conversation": "d0", "split": "test", "truth'
     """
     row = {name: getattr(prediction, name) for name in _FIELDS}
-    for name in ("probabilities", "missing"):
+    for name in ("probabilities", "missing", "truths"):
         row[name] = None if row[name] is None else dict(row[name])
+    if not prediction.truths:
+        del row["truths"]
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        try:
+            json.dumps(row.get("truths"), allow_nan=False)
+        except (TypeError, ValueError):
+            raise MercError(f"prediction for {prediction.id!r}: 'truths' is not plain JSON: {error}") from error
         raise MercError(
             f"prediction for {prediction.id!r}: a probability is not a finite number ({row['probabilities']}); "
             "the model's scores overflowed: score in float32 or bfloat16, not float16"
@@ -101,6 +107,8 @@ def _parse(line: str, where: str) -> Prediction:
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)
     values["missing"] = {} if values["missing"] is None else values["missing"]
     _check(_is_texts(values["missing"]), where, "missing", "an object of reasons by stream", values["missing"])
+    values["truths"] = {} if values["truths"] is None else values["truths"]
+    _check(isinstance(values["truths"], dict), where, "truths", "an object of values by name", values["truths"])
     return Prediction(**values)
 
 

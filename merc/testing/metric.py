@@ -22,7 +22,8 @@ class MetricContract(ComponentContract):
     labels: ClassVar[LabelSpace] = samples.LABELS
 
     def predictions(self) -> Sequence[Prediction]:
-        """Predictions with a truth each; some are wrong, one could not be parsed, some have no probabilities."""
+        """Predictions with a truth each; some are wrong, one could not be parsed, some have no probabilities. Each also
+        has ``open_labels`` and a ``valence``; a metric whose ``truths`` are others gives its own predictions here."""
         return samples.predictions(self.labels)
 
     def _compute(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
@@ -38,6 +39,17 @@ class MetricContract(ComponentContract):
             json.dumps(found, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise AssertionError(f"metrics.json cannot hold {found!r}: {error}; give plain finite numbers") from error
+
+    def test_truths_are_names_of_what_the_predictions_have(self) -> None:
+        """One name at least, the same each time, and every prediction of this check has what they name."""
+        names = self.component.truths()
+        require(
+            names and not isinstance(names, str) and all(isinstance(name, str) and name for name in names),
+            f"truths() gives {names!r}; it must give one name at least",
+        )
+        require(list(self.component.truths()) == list(names), f"truths() gives {names!r} one time, other names another")
+        lacking = [(p.id, name) for p in self.predictions() for name in names if p.true(name) is None]
+        require(not lacking, f"predictions() of this check lack what truths() names: {lacking[:3]}")
 
     def test_one_prediction_is_enough(self) -> None:
         """A single prediction, an unparsed one and a label that never occurs raise nothing and give no NaN."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,7 +63,8 @@ def conversation() -> Conversation:
 
 
 def predictions(labels: LabelSpace = LABELS) -> list[Prediction]:
-    """Right and wrong predictions, one that could not be parsed, and one without probabilities."""
+    """Right and wrong predictions, one that could not be parsed, and one without probabilities; each with truths beside
+    its label."""
     names = labels.labels
     made = []
     for i in range(12):
@@ -75,4 +77,4 @@ def predictions(labels: LabelSpace = LABELS) -> list[Prediction]:
         )
     made.append(Prediction(id="u12", conversation="c3", split="test", truth=names[0], label=None, text="well..."))
     made.append(Prediction(id="u13", conversation="c3", split="test", truth=names[1], label=names[1], text=names[1]))
-    return made
+    return [replace(p, truths={"open_labels": [p.truth], "valence": i / 10 - 0.6}) for i, p in enumerate(made)]

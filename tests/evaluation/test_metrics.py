@@ -12,9 +12,9 @@ import pytest
 
 from merc.builtin.metrics import Classification
 from merc.components import Metric, Prediction
-from merc.conversation import LabelSpace
+from merc.conversation import LabelSpace, Utterance
 from merc.errors import MercError
-from merc.evaluation import compute_metrics, read_metrics, write_metrics
+from merc.evaluation import compute_metrics, known_truths, read_metrics, truths_of, write_metrics
 from merc.recipe import Part
 
 SPACE = LabelSpace(("joy", "anger"))
@@ -29,6 +29,20 @@ class Gives(Metric):
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         return {"seen": len(predictions)} if self.what is None else self.what
+
+
+@dataclass(frozen=True, kw_only=True)
+class Near(Metric):
+    """How far labels that are numbers are from two truths other than the label."""
+
+    def truths(self) -> Sequence[str]:
+        return ("valence", "votes")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        return {"error": sum(abs(float(p.label or 0) - p.true("valence")) for p in predictions) / len(predictions)}
+
+
+NEAR = Part(name="near", params={}, component=Near())
 
 
 def part(what: Any = None) -> Part:
@@ -76,6 +90,30 @@ def test_other_metrics_stand_under_their_name_in_the_recipe_in_any_order() -> No
 def test_the_unparsed_rate_is_there_without_merc_s_own_metric() -> None:
     block = compute_metrics(said("test", ("joy", None), ("joy", "joy")), SPACE, {"extra": part()})["test"]
     assert block == {"n": 2, "unlabelled": 0, "unparsed_rate": 0.5, "extra": {"seen": 2}}
+
+
+def test_a_metric_is_given_the_predictions_that_have_what_it_compares_with() -> None:
+    told = [{"valence": 0.5, "votes": ["joy"]}, {"valence": 0.5}, {}]
+    predictions = [
+        Prediction(id=f"u{i}", conversation="c", split="test", label="1", truths=truths)
+        for i, truths in enumerate(told)
+    ]
+    assert compute_metrics(predictions, SPACE, {"near": NEAR, **OWN})["test"] == {
+        "n": 0, "unlabelled": 3, "unparsed_rate": 0.0, "near": {"n": 1, "unlabelled": 2, "error": 0.5},
+    }  # fmt: skip
+    assert compute_metrics(predictions[1:], SPACE, {"near": NEAR})["test"]["near"] == {"n": 0, "unlabelled": 2}
+
+
+def test_predictions_carry_what_the_metrics_ask_for_and_no_more() -> None:
+    said = Utterance(id="u", text="Oh!", label="joy", open_labels=("glad",), extra={"votes": ("joy", "joy"), "page": 3})
+    assert truths_of({"near": NEAR, **OWN}) == ["valence", "votes"]
+    assert known_truths(said, ["valence", "votes", "open_labels"]) == {"votes": ["joy", "joy"], "open_labels": ["glad"]}
+
+
+@pytest.mark.parametrize("value", [Path("u.wav"), float("nan")])
+def test_a_truth_that_json_cannot_hold_is_named(value: Any) -> None:
+    with pytest.raises(MercError, match="utterance 'u': 'votes', which a metric compares with, is no plain JSON value"):
+        known_truths(Utterance(id="u", text="Oh!", extra={"votes": value}), ["votes"])
 
 
 def test_a_name_of_merc_s_own_numbers_is_refused() -> None:

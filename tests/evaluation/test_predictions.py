@@ -27,6 +27,7 @@ PREDICTIONS = st.lists(
         probabilities=st.none() | st.dictionaries(WORDS, st.floats(0, 1), max_size=4),
         text=MAYBE,
         missing=st.dictionaries(WORDS, WORDS, max_size=3),
+        truths=st.dictionaries(WORDS, st.floats(-3, 3) | WORDS | st.lists(WORDS, max_size=3), max_size=3),
     ),
     max_size=8,
     unique_by=lambda p: (p.split, p.conversation, p.id),
@@ -68,6 +69,14 @@ def test_a_probability_that_is_no_number_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("value", [Path("u.wav"), float("inf")])
+def test_a_truth_that_json_cannot_hold_is_not_written(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "predictions.jsonl"
+    with pytest.raises(MercError, match="prediction for 'u': 'truths' is not plain JSON"):
+        write_predictions(path, [Prediction(id="u", conversation="c", truths={"votes": value})])
+    assert list(tmp_path.iterdir()) == []
+
+
 GOOD = {"id": "u0", "conversation": "c"}
 
 
@@ -90,6 +99,7 @@ GOOD = {"id": "u0", "conversation": "c"}
             "line 2: 'probabilities' must be an object",
         ),
         (json.dumps({**GOOD, "id": "u1", "missing": ["face"]}), "line 2: 'missing' must be an object of reasons"),
+        (json.dumps({**GOOD, "id": "u1", "truths": ["joy"]}), "line 2: 'truths' must be an object of values by name"),
         (json.dumps(GOOD), "line 2: utterance 'u0' has a prediction already, in line 1"),
     ],
 )

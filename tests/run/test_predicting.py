@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Answer, Prompt, Prompter, Text
+from merc.components import Answer, Metric, Prompt, Prompter, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.recipe import Evaluate
+from merc.recipe import Evaluate, Part
 from merc.run.data import queries
 from merc.run.predicting import Predictor, check_prompts
 from tests.tiny_backbone import save_tiny_backbone
@@ -80,6 +81,23 @@ def test_the_label_is_the_likeliest(model):
     for prediction in predictor(model).predict(groups()):
         assert prediction.probabilities[prediction.label] == max(prediction.probabilities.values())
         assert prediction.text is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Valence(Metric):
+    def truths(self):
+        return ("label", "valence")
+
+    def compute(self, predictions, labels):
+        return {}
+
+
+def test_a_prediction_carries_the_truths_that_a_metric_asks_for(model):
+    told = Utterance(id="t0", text="Hi.", label="joy", valence=0.5, open_labels=("glad",))
+    asked = queries([Conversation(id="t", utterances=(told,))], LABELS)
+    metrics = {"valence": Part(name="valence", params={}, component=Valence())}
+    assert predictor(model, metrics=metrics).predict(asked)[0].truths == {"valence": 0.5}
+    assert predictor(model).predict(asked)[0].truths == {}
 
 
 def test_progress_ends_at_one(model):

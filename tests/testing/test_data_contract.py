@@ -85,13 +85,14 @@ def test_corpus_in_another_order_every_time() -> None:
     assert message == "Broken gives other conversations, or another order, the second time"
 
 
-def broken_metric(compute: Callable[[Any], Any]) -> Any:
-    @frozen
+def broken_metric(compute: Callable[[Any], Any], **methods: Any) -> Any:
     class Broken(metric.Example):
         def compute(self, predictions: Any, labels: Any) -> Any:
             return compute(predictions)
 
-    return Broken()
+    for name, method in methods.items():
+        setattr(Broken, name, method)
+    return frozen(Broken)()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,21 @@ def broken_metric(compute: Callable[[Any], Any]) -> Any:
 )
 def test_metric_that_breaks_its_contract(compute: Callable[[Any], Any], check: str, message: str) -> None:
     assert said(merc.testing.MetricContract, broken_metric(compute), check) == message
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("label", "truths() gives 'label'; it must give one name at least"),
+        ((), "truths() gives (); it must give one name at least"),
+        (("votes",), "predictions() of this check lack what truths() names: [('u0', 'votes'), ('u1', 'votes'), "),
+    ],
+)
+def test_metric_whose_truths_are_no_names(names: Any, message: str) -> None:
+    broken = broken_metric(lambda p: {"a": 1}, truths=lambda self: names)
+    assert said(merc.testing.MetricContract, broken, "test_truths_are_names_of_what_the_predictions_have").startswith(
+        message
+    )
 
 
 def test_metric_that_gives_nan_for_one_prediction() -> None:
