@@ -65,13 +65,13 @@ def _print(found: Comparison, console: object) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merc.evaluation.comparison import HEADS
-    from merc.evaluation.comparison_text import TESTS, caption, number_rows, test_rows
+    from merc.evaluation.comparison_text import TESTS, caption, number_heads, number_rows, test_rows
 
     assert isinstance(console, Console)
     table = Table(title=caption(found), title_justify="left", caption="In percent. The best of each column is bold.")
-    table.add_column("Run", overflow="fold")
-    for head in ("Runs", *HEADS):
+    heads = number_heads(found)
+    table.add_column(heads[0], overflow="fold")
+    for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
     for cells, best in number_rows(found):
         shown = [f"[bold]{c}[/bold]" if b else escape(c) for c, b in zip(cells, best, strict=True)]

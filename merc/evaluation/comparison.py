@@ -23,8 +23,15 @@ from merc.evaluation.significance import (
     paired_t,
 )
 
-COLUMNS = ("accuracy", "weighted_f1", "macro_f1", "uar", "unparsed_rate")
-HEADS = ("Accuracy", "Weighted F1", "Macro F1", "UAR", "Unparsed")
+COLUMNS = {
+    "accuracy": "Accuracy",
+    "weighted_f1": "Weighted F1",
+    "macro_f1": "Macro F1",
+    "uar": "UAR",
+    "unparsed_rate": "Unparsed",
+}
+"""The numbers of the table, and what they are called there."""
+
 _SEED = re.compile(r"seed-(\d+)$")
 
 Key = tuple[str, str]

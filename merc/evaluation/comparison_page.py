@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from merc.evaluation.cases import Cases
-from merc.evaluation.comparison import HEADS, Comparison
-from merc.evaluation.comparison_text import TESTS, caption, number_rows, test_rows
+from merc.evaluation.comparison import Comparison
+from merc.evaluation.comparison_text import TESTS, caption, number_heads, number_rows, test_rows
 from merc.evaluation.report import page_environment, page_source
 from merc.evaluation.significance import mean_and_deviation
 from merc.files import write_text
@@ -23,7 +23,7 @@ def write_comparison_page(path: Path, found: Comparison, cases: Cases | None) ->
             title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
             caption=caption(found),
             notes=found.notes,
-            heads=HEADS,
+            heads=number_heads(found),
             rows=number_rows(found),
             first=names[0],
             test_heads=TESTS,

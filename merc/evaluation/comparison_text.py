@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from merc.evaluation.comparison import COLUMNS, HEADS, Comparison, Entry, Verdict
+from merc.evaluation.comparison import COLUMNS, Comparison, Entry, Verdict
 
-TESTS = ("Run", "Δ weighted F1", "95 % interval", "p (bootstrap)", "p (other test)")
+TESTS = ("Run", "Δ weighted F1 (95 % interval)", "p (bootstrap)", "p (other test)")
+
+
+def number_heads(found: Comparison) -> list[str]:
+    """The heads of the numbers' columns; the number of seeds and the unparsed rate stand only where there are any."""
+    return ["Run", *(["Seeds"] if _several(found) else []), *(COLUMNS[c] for c in _columns(found))]
 
 
 def number_rows(found: Comparison) -> list[tuple[list[str], list[bool]]]:
-    """A row an entry: name, runs, then the numbers in percent; and which of the cells are the best of their column."""
+    """A row an entry: name, seeds, then the numbers in percent; and which of the cells are the best of their column."""
     rows = []
     for entry in found.entries:
-        cells = [entry.name, str(len(entry.runs)), *(_number(entry, c) for c in COLUMNS)]
-        best = [False, False, *(entry.mean(c)[0] == found.best(c) for c in COLUMNS)]
+        seeds = [str(len(entry.runs))] if _several(found) else []
+        cells = [entry.name, *seeds, *(_number(entry, c) for c in _columns(found))]
+        best = [False] * (1 + len(seeds)) + [entry.mean(c)[0] == found.best(c) for c in _columns(found)]
         rows.append((cells, best))
     return rows
 
@@ -26,8 +32,7 @@ def test_rows(found: Comparison) -> list[list[str]]:
 
 def caption(found: Comparison) -> str:
     """What the tables count, and how."""
-    several = any(len(e.runs) > 1 for e in found.entries)
-    spread = " Mean ± sample standard deviation over the seeds." if several else ""
+    spread = " Mean ± sample standard deviation over the seeds." if _several(found) else ""
     return (
         f"{found.split} split, {found.n:,} utterances.{spread} Differences are against {found.entries[0].name}; the "
         "interval is a paired bootstrap over utterances."
@@ -51,12 +56,21 @@ def markdown(found: Comparison) -> str:
     lines = [
         caption(found),
         "",
-        *table(("Run", "Runs", *HEADS), numbers),
+        *table(number_heads(found), numbers),
         "",
         *table(TESTS, test_rows(found)),
         *(f"\n{note}" for note in found.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _several(found: Comparison) -> bool:
+    return any(len(entry.runs) > 1 for entry in found.entries)
+
+
+def _columns(found: Comparison) -> list[str]:
+    unread = any(value > 0 for entry in found.entries for value in entry.numbers["unparsed_rate"])
+    return [column for column in COLUMNS if column != "unparsed_rate" or unread]
 
 
 def _number(entry: Entry, column: str) -> str:
@@ -67,7 +81,7 @@ def _number(entry: Entry, column: str) -> str:
 def _verdict(verdict: Verdict) -> list[str]:
     d = verdict.difference
     other = f"{_p(verdict.p)} ({verdict.test})" if verdict.p is not None else f"– ({verdict.why})"
-    return [f"{100 * d.value:+.2f}", f"{100 * d.low:+.2f} to {100 * d.high:+.2f}", _p(d.p), other]
+    return [f"{100 * d.value:+.2f} ({100 * d.low:+.2f} to {100 * d.high:+.2f})", _p(d.p), other]
 
 
 def _p(value: float) -> str:

@@ -55,9 +55,9 @@ def test_the_table_has_a_row_a_run(good: Path, poor: Path) -> None:
     done = call("compare", good, poor)
     assert done.exit_code == 0, done.stderr
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
-    assert rows[0][:3] == ["good", "1", "75.00"]
+    assert rows[0][:3] == ["good", "75.00", "75.00"]
     assert (rows[1][0], rows[1][-1]) == ("poor", "25.00")
-    assert rows[2][:2] == ["poor", "-50.00"]
+    assert rows[2][0] == "poor" and rows[2][1].startswith("-50.00 (")
     assert "(McNemar)" in rows[2][-1]
     assert "test split, 4 utterances" in done.stdout
 
@@ -221,7 +221,7 @@ def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, p
     assert done.exit_code == 0, done.stderr
     text, mark, page = (f.read_text() for f in files)
     assert "75.00" in text and "│" in text
-    assert "| good | 1 | **75.00** | **75.00** |" in mark and "| poor | -50.00 |" in mark
+    assert "| good | **75.00** | **75.00** |" in mark and "| poor | -50.00 (" in mark
     assert "McNemar" in page and "&lt;b&gt;turn&lt;/b&gt; 1" in page and "<b>turn" not in page
     assert page.count("data:image/jpeg;base64,") == 3 * 4  # three frames of each of the four cases
     assert "a wide smile" in page
