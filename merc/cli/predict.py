@@ -88,6 +88,8 @@ def _read(
     from merc.run.data import encoders_of
     from merc.run.given import is_clip, needs_words, read_clip, read_conversations
 
+    if source.is_dir():
+        raise MercError(f"{source} is a folder; give one of the clips in it, or a .jsonl file of conversations")
     if not is_clip(source):
         if text is not None or speaker is not None:
             raise MercError(f"--text and --speaker belong to a clip; {source} holds the words of its conversations")

@@ -211,6 +211,9 @@ def test_input_of_another_kind(program: Forks, trained: Path, senses: Path, tmp_
     assert "the conversations file gone.jsonl is not there" in told
     told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--text", "Hm."))
     assert told.startswith("--text and --speaker belong to a clip; ")
+    for more in ([], ["--text", "Hm."]):
+        told = mistake(program(tmp_path, "predict", str(trained), str(senses), *more))
+        assert told == f"{senses} is a folder; give one of the clips in it, or a .jsonl file of conversations\n"
 
 
 def test_a_folder_that_holds_no_trained_run(program: Forks, own_run: Path, senses: Path, tmp_path: Path):
