@@ -23,7 +23,7 @@ from merc.model.build import pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_trained_state, trained_state
 from merc.training.deepspeed_start import check_installed, start_deepspeed
-from merc.training.engine import Engine, ParameterGroup, autocast, touch, written_by
+from merc.training.engine import Engine, ParameterGroup, autocast, touch, uncast, written_by
 from merc.training.loss_scale import LossScale
 from merc.training.processes import Processes
 
@@ -38,7 +38,7 @@ class DeepSpeedEngine(Engine):
     A checkpoint is ``model.safetensors`` (the trained state, whole), ``optimizer-<rank>.safetensors`` (each process's
     share of AdamW's state) and ``deepspeed.json``, which says what it may be read with. There is no pickle in it.
 
-    Raises MercError if DeepSpeed, ninja or a compiler is absent, or where there are more processes than devices.
+    Raises MercError if DeepSpeed is absent, or where there are more processes than devices.
     """
 
     def __init__(self, zero: int, device: str = "auto") -> None:
@@ -48,7 +48,7 @@ class DeepSpeedEngine(Engine):
             raise MercError(f"engine deepspeed computes on cpu and cuda, not on {kind}; set engine.device=cpu")
         if kind == "cuda" and device != "auto" and ":" in device and os.environ.get("WORLD_SIZE", "1") != "1":
             raise MercError(f"engine.device={device} puts all processes on one GPU; set engine.device=cuda")
-        check_installed(kind)
+        check_installed()
         self.zero = zero
         self.lockstep = zero == 3
         self.processes = Processes(self.device)
@@ -60,7 +60,7 @@ class DeepSpeedEngine(Engine):
         """AdamW over the groups, in the hands of DeepSpeed; what an earlier stage left with it is taken back."""
         deepspeed = start_deepspeed(torch.device(self.device).type)
         self._let_go()
-        self.model, self.groups = model, groups
+        self.model, self.groups, self.precision = model, groups, precision
         self.scales_loss = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
         self.scale = LossScale() if self.scales_loss else None
         learning = [p for g in groups for p in g["params"]]
@@ -69,7 +69,9 @@ class DeepSpeedEngine(Engine):
         adam = torch.optim.AdamW([{k: v for k, v in g.items() if k != "l2"} for g in groups])
         config = self._config(sum(p.numel() for p in learning))
         with contextlib.redirect_stdout(sys.stderr):
-            self._ds = deepspeed.initialize(model=_Pass(model, precision), optimizer=adam, config=config)[0]
+            self._ds = deepspeed.initialize(
+                model=_Pass(model, precision, self.lockstep), optimizer=adam, config=config
+            )[0]
         if self.zero == 3:
             self._unhook_media()
 
@@ -105,7 +107,8 @@ class DeepSpeedEngine(Engine):
             else:
                 loss = loss * self.scale.value
         self._ds.set_gradient_accumulation_boundary(last)
-        self._ds.backward(loss)
+        with uncast(self.model, self.precision):
+            self._ds.backward(loss)
 
     def step(self, lr_scale: float, max_norm: float | None) -> float:
         """Clip, step, clear."""
@@ -149,7 +152,11 @@ class DeepSpeedEngine(Engine):
                 for parameter in group["params"]:
                     share = safe_get_local_fp32_param(parameter).view(-1)
                     gradient = safe_get_local_grad(parameter).view(-1)
-                    safe_set_local_grad(parameter, gradient + factor * share)
+                    # Shares are of one size: what lies behind the parameter's end in the last of them is no number.
+                    size = max(0, min(len(share), parameter.ds_numel - self.rank * len(share)))
+                    penalty = torch.zeros_like(share)
+                    penalty[:size] = factor * share[:size]
+                    safe_set_local_grad(parameter, gradient + penalty)
 
     def save(self, folder: Path) -> None:
         """``model.safetensors``, ``optimizer-<rank>.safetensors`` and ``deepspeed.json``."""
@@ -316,11 +323,38 @@ class DeepSpeedEngine(Engine):
 class _Pass(nn.Module):
     """What DeepSpeed takes for the model: its forward pass."""
 
-    def __init__(self, model: EmotionModel, precision: str) -> None:
+    def __init__(self, model: EmotionModel, precision: str, lockstep: bool) -> None:
         super().__init__()
-        self.model, self.precision = model, precision
+        self.model, self.precision, self.lockstep = model, precision, lockstep
 
     def forward(self, batch: TreeBatch, draw: int) -> Tensor:
         nothing = touch(self.model)
         with autocast(self.model.device.type, self.precision, self.model):
-            return self.model.log_probabilities(batch, draw) + nothing
+            if not self.lockstep:
+                return self.model.log_probabilities(batch, draw) + nothing
+            # On its way back a pass with media goes down to the embeddings, and the weights that it meets are fetched
+            # from all processes. A pass without any must go as far, or the processes wait for each other for ever.
+            words = self.model.base.get_input_embeddings()
+            handle = words.register_forward_hook(lambda module, given, found: _reached(found, nothing))
+            try:
+                return self.model.log_probabilities(batch, draw)
+            finally:
+                handle.remove()
+
+
+class _Reached(torch.autograd.Function):
+    """Words as they are, and on the way back zero for ``nothing``: its gradient would be that of all words summed up,
+    times zero, which in float16 is no number."""
+
+    @staticmethod
+    def forward(ctx: Any, words: Tensor, nothing: Tensor) -> Tensor:
+        return words.view_as(words)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        return gradients[0], torch.zeros((), device=gradients[0].device)
+
+
+def _reached(words: Tensor, nothing: Tensor) -> Tensor:
+    found: Tensor = _Reached.apply(words, nothing)  # type: ignore[no-untyped-call]
+    return found

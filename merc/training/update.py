@@ -41,7 +41,8 @@ class Updater:
     def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
         """Take step ``number`` (from 0) with the learning rates times ``scale``.
 
-        Raises MercError for a loss or gradient that is not finite, naming the utterances; no weight is changed then.
+        Raises MercError for a loss or gradient that is not finite, naming the utterances, in every process the same; no
+        weight is changed then.
         """
         engine, settings = self.job.engine, self.settings
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
@@ -53,19 +54,26 @@ class Updater:
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
         passes = math.ceil(len(batches) / engine.world)
         learned = 0.0
+        spoiled: list[Any] = []
         for index in range(passes):
             counts = index < len(mine)
             batch = mine[index] if counts else batches[0]
             loss = self._losses(batch, epoch).sum() / weight
-            if not torch.isfinite(loss):
-                raise MercError(_not_finite(self.job.stage, number + 1, "loss", float(loss.detach()), [batch]))
+            value = float(loss.detach())
             if counts:
-                learned += float(loss.detach())
+                learned += value
+                if not math.isfinite(value):
+                    spoiled.append([value, _names([batch])])
+            # Also behind a loss that is no number: the other processes wait for this one's gradients.
             engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
+        learned, bad = engine.sums([learned, float(len(spoiled))])
+        if bad:
+            spoiled = engine.collect(spoiled)
+            names = [name for _, of_batch in spoiled for name in of_batch]
+            raise MercError(_not_finite(self.job.stage, number + 1, "loss", spoiled[0][0], names))
         norm = engine.step(scale, settings.max_grad_norm)
         if not math.isfinite(norm) and not engine.scales_loss:
-            raise MercError(_not_finite(self.job.stage, number + 1, "norm of the gradient", norm, batches))
-        (learned,) = engine.sums([learned])
+            raise MercError(_not_finite(self.job.stage, number + 1, "norm of the gradient", norm, _names(batches)))
         return Taken(learned, norm, sum(len(b.prompts) for b in batches), sum(b.size for b in batches))
 
     def _losses(self, batch: TreeBatch, epoch: int) -> Tensor:
@@ -93,8 +101,11 @@ def parameter_groups(model: Any, settings: Settings) -> list[ParameterGroup]:
     return groups
 
 
-def _not_finite(stage: str, step: int, what: str, value: float, batches: Sequence[TreeBatch]) -> str:
-    names = [p.target for batch in batches for p in batch.prompts]
+def _names(batches: Sequence[TreeBatch]) -> list[str]:
+    return [p.target for batch in batches for p in batch.prompts]
+
+
+def _not_finite(stage: str, step: int, what: str, value: float, names: Sequence[str]) -> str:
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     return (
         f"stages.{stage}: the {what} is {value} at step {step}. In the batch were the utterances {shown}. "

@@ -1,8 +1,9 @@
-"""Whole runs in two processes under ``torchrun``: the numbers of one process, stopped and resumed, and mistakes."""
+"""Whole runs in two processes under a launcher: the numbers of one process, stopped and resumed, and mistakes."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,10 +25,15 @@ STILL = ("backbone.tuning.dropout=0", "connectors.words.dropout=0")
 """Dropout is drawn anew in each process, so runs that shall be alike in one and in two do without."""
 
 
-def start(merc: Forks, cwd: Path, *argv: str, count: int = 2) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+LAUNCHERS = {
+    "torchrun": ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"),
+    "deepspeed": ("deepspeed.launcher.runner", "--num_gpus", "2", "--module"),
+}
+
+
+def start(merc: Forks, cwd: Path, *argv: str, launcher: str = "torchrun") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*command, "-m", "merc", *argv],
+        [sys.executable, "-m", *LAUNCHERS[launcher], "merc", *argv],
         cwd=cwd, env=merc.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -63,14 +69,14 @@ def shared(merc: Forks, parts: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder / "run"
 
 
-@pytest.mark.parametrize("zero", [1, 3])
-def test_two_processes_learn_what_one_learns(merc: Forks, work: Path, alone: Path, zero: int) -> None:
-    code, out, err = finish(start(merc, work, *run(zero, *STILL)))
+@pytest.mark.parametrize(("launcher", "zero"), [("torchrun", 1), ("deepspeed", 3)])
+def test_two_processes_learn_what_one_learns(merc: Forks, work: Path, alone: Path, launcher: str, zero: int) -> None:
+    code, out, err = finish(start(merc, work, *run(zero, *STILL), launcher=launcher))
     assert code == 0, err
-    assert out.count("report: ") == 1 and "DeepSpeed" not in out
+    assert out.count("report: ") == 1 and (launcher == "deepspeed" or "DeepSpeed" not in out)
     for event, fields in (("step", ("loss", "grad_norm", "lr")), ("dev", ("epoch",))):
         one, two = log_of(alone, event), log_of(work / "run", event)
-        assert len(one) == len(two) > 3
+        assert len(one) == len(two) >= 3
         for mine, other in zip(one, two, strict=True):
             for field in fields:
                 assert other[field] == pytest.approx(mine[field], rel=2e-3), (event, mine["step"], field)
@@ -86,12 +92,24 @@ def test_two_processes_learn_what_one_learns(merc: Forks, work: Path, alone: Pat
     assert files_of(alone) == files_of(work / "run")
 
 
-def test_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> None:
-    process = start(merc, work, *run(2))
-    log = work / "run" / "log.jsonl"
-    while not (log.exists() and '"event": "step", "stage": "merc", "step": 2,' in log.read_text()):
+def when(process: subprocess.Popen[str], log: Path, record: str) -> None:
+    """Wait until a run has logged something."""
+    while not (log.exists() and record in log.read_text()):
         assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+        time.sleep(0.05)
+
+
+def test_killed_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> None:
+    log = work / "run" / "log.jsonl"
+    process = start(merc, work, *run(2))
+    when(process, log, '"event": "step", "stage": "align", "step": 3,')
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    os.kill(int(children[1]), signal.SIGKILL)
+    code, _, err = finish(process)
+    assert code != 0 and "error: " not in err
+    process = start(merc, work, *run(2, "--resume"))
+    when(process, log, '"event": "step", "stage": "merc", "step": 2,')
     process.send_signal(signal.SIGTERM)
     code, _, err = finish(process)
     assert code != 0
@@ -99,17 +117,15 @@ def test_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> None:
     checkpoints = list((work / "run" / "stages" / "merc").glob("checkpoint-*"))
     assert len(checkpoints) == 1
     shares = {"optimizer-0000.safetensors", "optimizer-0001.safetensors"}
-    assert {p.name for p in checkpoints[0].iterdir()} == {
-        *shares,
-        "deepspeed.json",
-        "model.safetensors",
-        "progress.json",
-    }
+    others = {"deepspeed.json", "model.safetensors", "progress.json"}
+    assert {p.name for p in checkpoints[0].iterdir()} == shares | others
     what_to_do = "torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed engine.zero=2 --resume"
     for other in (run(2, "--resume"), ("run", "media.yaml", "--run-dir", "run", "--resume")):
         ended = merc(work, *other)  # one process; then engine torch as well
         assert ended.code == 2
         assert what_to_do in ended.err and "Traceback" not in ended.err
+    code, _, err = finish(start(merc, work, *run(1, "--resume")))
+    assert code != 0 and err.count("error: ") == 1 and what_to_do in err
     code, _, err = finish(start(merc, work, *run(2, "--resume")))
     assert code == 0, err
     same_numbers(shared, work / "run")

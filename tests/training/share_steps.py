@@ -12,12 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.connectors import Linear, Mlp
+from merc.builtin.prompters import ConversationPrompter
 from merc.components import FeatureSpec
+from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
@@ -27,9 +30,11 @@ from merc.recipe import Engine as EngineChoice
 from merc.recipe.schema import Tuning
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
+from merc.training.loop import fit
 from merc.training.losses import prompt_losses
 from merc.training.settings import Settings
 from merc.training.update import parameter_groups
+from tests.training import jobs
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,20 @@ class Case:
     max_norm: float | None = 0.5
     parts: tuple[str, ...] = ("*",)
     checkpointing: bool = False
+    hidden: int = 32
 
 
 def model_of(case: Case) -> EmotionModel:
     torch.manual_seed(3)
+    spread = 0.2 * (32 / case.hidden) ** 0.5
     config = LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.2,
+        vocab_size=64, hidden_size=case.hidden, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=spread,
     )  # fmt: skip
     backbone = LlamaForCausalLM(config).to(getattr(torch, case.dtype))
     llm = apply_tuning(backbone, Tuning(name=case.tuning, r=4, alpha=8))  # type: ignore[arg-type]
     media = MediaTokens(
-        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Mlp(width=5)}, {}, 32
+        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Mlp(width=5)}, {}, case.hidden
     )
     table = {(s, u): torch.randn(3, dim).numpy() for s, dim in (("face", 6), ("voice", 4)) for u in ("u0", "u1", "v0")}
     media.source = lambda stream, utterance, draw: table[stream, utterance]
@@ -146,6 +153,10 @@ def resume(case: Case, engine: Engine, out: Path) -> None:
     if engine.first:
         folder.mkdir(parents=True)
     engine.barrier()
+    scale = getattr(engine, "scale", None)
+    if scale:
+        scale.update(finite=False)
+    before_scale = vars(scale).copy() if scale else None
     engine.save(folder)
     engine.barrier()
     rows = train(case, engine, model, 2, first=2)
@@ -154,18 +165,61 @@ def resume(case: Case, engine: Engine, out: Path) -> None:
     prepare(case, engine, model, "*")
     train(case, engine, model, 1)
     engine.load(folder)
+    after_scale = vars(engine.scale).copy() if scale else None  # type: ignore[attr-defined]
     again = train(case, engine, model, 2, first=2)
     after = engine.state()
     if engine.first:
-        same = all(torch.equal(before[name], after[name]) for name in before)
+        same = before_scale == after_scale and all(torch.equal(before[name], after[name]) for name in before)
         (out / case.name / "resumed.json").write_text(
             json.dumps({"rows": rows, "again": again, "same": same and before.keys() == after.keys()})
         )
 
 
+def spoil(case: Case, engine: Engine, out: Path) -> None:
+    """A step whose gradient is no number in the last process alone, between two that are sound."""
+    model = model_of(case)
+    prepare(case, engine, model, "*")
+    train(case, engine, model, 1)
+    before = engine.state()
+    factor = math.nan if engine.rank + 1 == engine.world else 1.0
+    engine.backward(engine.log_probabilities(batches_of(model)[0], 0).sum() * factor, last=True)
+    norm = engine.step(1.0, case.max_norm)
+    after = engine.state()
+    then = train(case, engine, model, 1, first=1)
+    finite = engine.collect([math.isfinite(norm)])
+    if engine.first:
+        same = before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+        scale = getattr(engine, "scale", None)
+        found = {"finite": finite, "same": same, "then": then, "scale": scale.value if scale else None}
+        (out / case.name / "spoiled.json").write_text(json.dumps(found))
+
+
+def fail(case: Case, engine: Engine, out: Path) -> None:
+    """A stage in which the last process alone meets features that are no numbers: what each process says."""
+    model = jobs.model_of(out / "backbone", media=True)
+    value = np.nan if engine.rank + 1 == engine.world else 0.5
+    model.media.source = lambda stream, utterance, draw: np.full((2, 6), value, "float32")
+    job, seen = jobs.job_of(
+        model, jobs.conversations(out / "talk.jsonl"), out / "job",
+        prompter=ConversationPrompter(media=("face",)), engine=engine,
+    )  # fmt: skip
+    said = ""
+    try:
+        fit(job, Settings(batch_tokens=256))
+    except MercError as error:
+        said = str(error)
+    all_said = engine.collect([said])
+    if engine.first:
+        (out / case.name / "said.json").write_text(json.dumps({"said": all_said, "steps": len(seen.log)}))
+
+
+WHAT = {"run": run, "resume": resume, "spoil": spoil, "fail": fail}
+
+
 def main() -> None:
-    out, cases, resumed = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
-    for what, given in ((run, cases), (resume, resumed)):
+    out = Path(sys.argv[1])
+    for name, given in json.loads(sys.argv[2]).items():
+        what = WHAT[name]
         for fields in given:
             case = Case(**{**fields, "parts": tuple(fields["parts"])})
             print(f"{what.__name__} {case.name}", flush=True)
@@ -173,8 +227,9 @@ def main() -> None:
             what(case, make_engine(choice), out)
 
 
-def arguments(out: Path, cases: list[Case], resumed: list[Case]) -> list[str]:
-    return [str(out), json.dumps([asdict(c) for c in cases]), json.dumps([asdict(c) for c in resumed])]
+def arguments(out: Path, work: dict[str, list[Case]]) -> list[str]:
+    """The command line for what is to be done with which cases."""
+    return [str(out), json.dumps({what: [asdict(case) for case in cases] for what, cases in work.items()})]
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from safetensors.torch import load_file
 from merc.errors import MercError
 from merc.model.state import trained_state
 from merc.recipe import Engine as EngineChoice
-from merc.training.deepspeed_start import check_installed
 from merc.training.engine import TorchEngine
 from merc.training.engines import make_engine
 from merc.training.processes import Processes
@@ -34,8 +32,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "stages": {"parts": ("connectors.*", "*")},
     "bfloat16": {"dtype": "bfloat16", "precision": "bfloat16", "checkpointing": True},
 }
-IN_TWO = [Case(f"{kind}{zero}", zero=zero, **KINDS[kind]) for zero in (0, 1, 2, 3) for kind in KINDS]
-IN_ONE = [Case(f"alone{zero}", zero=zero) for zero in (0, 1, 2, 3)] + [Case("half", dtype="float16", zero=2)]
+SHARED = [Case(f"{kind}{zero}", zero=zero, **KINDS[kind]) for zero in (0, 1, 2, 3) for kind in KINDS]
+# Weights so large that ZeRO-3 fetches them from all processes for each pass: it keeps small ones whole.
+WIDE = Case("wide", zero=3, hidden=352, parts=("connectors.*", "*"))
+HALF = [Case(f"half{zero}", zero=zero, dtype="float16") for zero in (0, 1, 2, 3)]
+LORA, KEPT = ([c for c in SHARED if c.name[:4] in names] for names in (("lora",), ("lora", "full")))
+IN_TWO = {"run": [*SHARED, WIDE, *HALF], "resume": [*KEPT, *HALF], "spoil": [*LORA, *HALF], "fail": LORA[1:2]}
+IN_ONE = {"run": [Case(f"alone{zero}", zero=zero) for zero in (0, 1, 2, 3)]}
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +47,27 @@ def torch_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("torch")
     for kind, fields in KINDS.items():
         share_steps.run(Case(kind, engine="torch", **fields), TorchEngine(), folder)
+    for case in (WIDE, HALF[0]):
+        share_steps.run(replace(case, engine="torch"), TorchEngine(), folder)
     return folder
 
 
-def launch(count: int, folder: Path, cases: list[Case], resumed: list[Case]) -> None:
+def launch(count: int, folder: Path, work: dict[str, list[Case]]) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
     done = subprocess.run(
-        [sys.executable, *launcher, "-m", "tests.training.share_steps", *arguments(folder, cases, resumed)],
+        [sys.executable, *launcher, "-m", "tests.training.share_steps", *arguments(folder, work)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
 
 
 @pytest.fixture(scope="module")
-def in_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def in_two(backbone: Path, talk_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("deepspeed")
     folder = tmp_path_factory.mktemp("two")
-    launch(2, folder, IN_TWO, [case for case in IN_TWO if case.name[:4] in ("lora", "full")])
+    (folder / "backbone").symlink_to(backbone)
+    (folder / "talk.jsonl").symlink_to(talk_file)
+    launch(2, folder, IN_TWO)
     return folder
 
 
@@ -68,7 +75,7 @@ def in_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("deepspeed")
     folder = tmp_path_factory.mktemp("one")
-    launch(1, folder, IN_ONE, IN_ONE)
+    launch(1, folder, IN_ONE)
     return folder
 
 
@@ -83,14 +90,25 @@ def same(one: Path, two: Path, tolerance: float) -> None:
     state, found = load_file(one / "state.safetensors"), load_file(two / "state.safetensors")
     assert state.keys() == found.keys()
     for name, value in state.items():
-        assert torch.allclose(value, found[name], rtol=tolerance, atol=tolerance), name
+        if tolerance < 1e-2:
+            assert torch.allclose(value, found[name], rtol=tolerance, atol=tolerance), name
+        else:  # AdamW takes a whole step for a gradient that is nothing but rounding
+            assert (value - found[name]).norm() < 0.25 * value.norm(), name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", IN_TWO, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", SHARED, ids=lambda case: case.name)
 def test_two_processes_learn_what_one_learns(case: Case, in_two: Path, torch_results: Path) -> None:
-    # In bfloat16 sums taken in another order differ in the third digit.
+    # In bfloat16 sums taken in another order differ in the third digit, as does ZeRO-3's own way with linear layers.
     same(torch_results / case.name[:-1], in_two / case.name, 5e-2 if case.dtype == "bfloat16" else 1e-3)
+
+
+@pytest.mark.slow
+def test_passes_with_media_and_without_fetch_the_same_weights(in_two: Path, torch_results: Path) -> None:
+    """One process's pass has media while another's has none, and a step must not wait for ever."""
+    kinds = [bool(batch.slots) for batch in share_steps.batches_of(model_of(WIDE))]
+    assert kinds[:3] == [True, True, False]  # the first process computes the first and the third
+    same(torch_results / "wide", in_two / "wide", 1e-3)
 
 
 @pytest.mark.slow
@@ -100,24 +118,63 @@ def test_one_process_needs_no_launcher(zero: int, in_one: Path, torch_results: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [f"{kind}{zero}" for zero in (0, 1, 2, 3) for kind in ("lora", "full")])
-def test_a_checkpoint_goes_on_to_the_same_digits(name: str, in_two: Path) -> None:
-    found = json.loads((in_two / name / "resumed.json").read_text())
+@pytest.mark.parametrize("case", [*KEPT, *HALF], ids=lambda case: case.name)
+def test_a_checkpoint_goes_on_to_the_same_digits(case: Case, in_two: Path) -> None:
+    found = json.loads((in_two / case.name / "resumed.json").read_text())
     assert found["rows"] == found["again"] and found["same"]
 
 
 @pytest.mark.slow
-def test_float16_scales_its_loss(in_one: Path, tmp_path: Path) -> None:
-    share_steps.run(Case("half", engine="torch", dtype="float16"), TorchEngine(), tmp_path)
-    same(tmp_path / "half", in_one / "half", 5e-2)
-    found = json.loads((in_one / "half" / "resumed.json").read_text())
-    assert found["rows"] == found["again"] and found["same"]
+@pytest.mark.parametrize("case", HALF, ids=lambda case: case.name)
+def test_float16(case: Case, in_two: Path, torch_results: Path) -> None:
+    same(torch_results / "half0", in_two / case.name, 5e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [*LORA, *HALF], ids=lambda case: case.name)
+def test_a_gradient_that_is_no_number_changes_nothing(case: Case, in_two: Path, torch_results: Path) -> None:
+    """All processes hear of what one of them met, and the next step is as if there had been none."""
+    found = json.loads((in_two / case.name / "spoiled.json").read_text())
+    assert found["finite"] == [False, False] and found["same"]
+    assert found["scale"] == (32768.0 if case in HALF else None)
+    kind, tolerance = ("half0", 5e-2) if case in HALF else ("lora", 1e-3)
+    rows = json.loads((torch_results / kind / "found.json").read_text())["rows"]
+    assert found["then"][0] == pytest.approx(rows[1], rel=tolerance)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_all_processes_alike(in_two: Path) -> None:
+    found = json.loads((in_two / LORA[1].name / "said.json").read_text())
+    one, two = found["said"]
+    assert one == two and found["steps"] == 0
+    assert one.startswith("stages.merc: the loss is nan at step 1. In the batch were the utterances train")
+    # Those of the process that met it, and not all of the step.
+    assert 1 <= one.count("train") < 8
 
 
 @pytest.mark.slow
 def test_no_pickle(in_two: Path) -> None:
-    written = {path.suffix for path in in_two.rglob("*") if path.is_file()}
+    written = {path.suffix for folder in in_two.iterdir() if folder.is_dir() and not folder.is_symlink()
+               for path in folder.rglob("*") if path.is_file()}  # fmt: skip
     assert written == {".json", ".safetensors"}
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled(tmp_path: Path) -> None:
+    """It needs no compiler, and leaves no lock that a process which is killed meanwhile would leave for ever."""
+    pytest.importorskip("deepspeed")
+    environment = {**os.environ, "PATH": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions")}
+    program = (
+        "from merc.training.deepspeed_engine import DeepSpeedEngine\n"
+        "from merc.training.deepspeed_start import start_deepspeed\n"
+        "DeepSpeedEngine(1, 'cpu')\n"
+        "start_deepspeed('cpu')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_connector_gets_a_gradient() -> None:
@@ -157,30 +214,6 @@ def test_deepspeed_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepspeed", None)
     with pytest.raises(MercError, match=r"install it with: pip install merc\[deepspeed\]"):
         make_engine(EngineChoice(name="deepspeed", device="cpu"))
-
-
-def test_ninja_is_found_beside_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("deepspeed")
-    beside = tmp_path / "bin"
-    beside.mkdir()
-    (tmp_path / "tools").mkdir()
-    compiler = tmp_path / "tools" / "c++"
-    ninja = beside / "ninja"
-    for program in (compiler, ninja):
-        program.write_text("#!/bin/sh\n")
-        program.chmod(0o755)
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(beside))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(compiler.parent))
-    check_installed("cpu")
-    assert shutil.which("ninja") == str(ninja)
-    compiler.unlink()
-    with pytest.raises(MercError, match="finds no C\\+\\+ compiler"):
-        check_installed("cpu")
-    ninja.unlink()
-    with pytest.raises(MercError, match=r"needs the program ninja.*pip install merc\[deepspeed\]"):
-        check_installed("cpu")
 
 
 def test_half_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
