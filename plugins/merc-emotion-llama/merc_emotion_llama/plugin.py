@@ -9,4 +9,10 @@ PLUGIN_API = 1
 
 @merc.hookimpl
 def register_metrics(register):
-    pass
+    register("mer-unibench-hit-rate", "merc_emotion_llama.wheel_metrics:HitRateMetric")
+    register("mer-unibench-wheel-f", "merc_emotion_llama.wheel_metrics:WheelFMetric")
+    register("mer-unibench-sentiment-f1", "merc_emotion_llama.sentiment:SentimentF1")
+    register("mosi-sentiment-score", "merc_emotion_llama.sentiment:SentimentScore")
+    register("multi-label", "merc_emotion_llama.multi_label:MultiLabel")
+    register("mmeverse-recognition", "merc_emotion_llama.recognition:Recognition")
+    register("dfew-recall", "merc_emotion_llama.recognition:Recalls")

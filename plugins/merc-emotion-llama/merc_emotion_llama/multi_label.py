@@ -1,0 +1,86 @@
+"""Several labels an utterance: mAP, F1 and Jaccard (MAFW's compound labels, BOLD)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merc import LabelSpace, MercError, Metric, Prediction
+from merc_emotion_llama.answers import Block, Sentences, answer_of, count_notes, vocabulary_of_labels
+from merc_emotion_llama.recognition import chosen
+from merc_emotion_llama.wheel_metrics import texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabel(Metric):
+    """``multi-label``: what is said of each label of ``among`` (by default the corpus' own), against a list, ``truth``.
+
+    ``map`` is the mean of the labels' average precision over the labels that occur as truth (``map_over`` says how
+    many). The labels are ranked by their probabilities where every prediction has some, else by whether the answer
+    names them (``ranked_by`` says which): two different numbers. ``micro_f1`` is over all pairs of an utterance and a
+    label, ``sample_f1`` and ``sample_jaccard`` are means over the utterances; an utterance for which nothing is true
+    and nothing said counts 0 in these two. An answer's labels are those that it names, or, with a ``threshold``, those
+    that have that probability. ``block`` and ``sentences`` are the policies by which answers are read
+    (``merc_emotion_llama.answers``).
+    """
+
+    truth: str = "open_labels"
+    among: tuple[str, ...] = ()
+    threshold: float | None = None
+    block: Block = "answer-or-rest"
+    sentences: Sentences = "search"
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold is a probability above 0, not {self.threshold:g}")
+
+    def truths(self) -> Sequence[str]:
+        """What ``truth`` names."""
+        return (self.truth,)
+
+    def choices(self) -> Sequence[str]:
+        """All four numbers."""
+        return ("map", "micro_f1", "sample_f1", "sample_jaccard")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers. Raises MercError for a truth outside the labels, and for fewer than two labels."""
+        import numpy as np
+        from sklearn.metrics import average_precision_score, f1_score, jaccard_score
+
+        space = chosen(labels, self.among)
+        if len(space) < 2:
+            raise MercError(f"metric multi-label: two labels at least are expected, not {', '.join(space.labels)}")
+        place = {label: i for i, label in enumerate(space.labels)}
+        truth = np.zeros((len(predictions), len(space)), dtype=int)
+        for row, p in zip(truth, predictions, strict=True):
+            for label in texts(p, self.truth):
+                if label not in place:
+                    raise MercError(
+                        f"utterance {p.id!r}: {self.truth!r} has {label!r}, which is none of the labels "
+                        + ", ".join(place)
+                    )
+                row[place[label]] = 1
+        known = vocabulary_of_labels(space)
+        read = [answer_of(p, known, self.block, self.sentences) for p in predictions]
+        named = np.array([[int(label in one.labels) for label in place] for one in read])
+        ranked = all(p.probabilities is not None for p in predictions)
+        chances = np.array([[(p.probabilities or {}).get(label, 0.0) for label in place] for p in predictions])
+        if self.threshold is not None:
+            if not ranked:
+                raise MercError("metric multi-label: a threshold needs probabilities; set evaluate.decode=verbalizer")
+            named = (chances >= self.threshold).astype(int)
+        scores = chances if ranked else named
+        present = truth.any(axis=0)
+        average = [average_precision_score(truth[:, i], scores[:, i]) for i in np.flatnonzero(present)]
+        return {
+            "map": float(np.mean(average)) if average else None,
+            "map_over": int(present.sum()),
+            "ranked_by": "probabilities" if ranked else "answers",
+            "micro_f1": float(f1_score(truth, named, average="micro", zero_division=0.0)),
+            "sample_f1": float(f1_score(truth, named, average="samples", zero_division=0.0)),
+            "sample_jaccard": float(jaccard_score(truth, named, average="samples", zero_division=0.0)),
+            "samples": len(predictions),
+            "labels_per_sample": float(named.sum(axis=1).mean()),
+            "answers": count_notes(read),
+        }

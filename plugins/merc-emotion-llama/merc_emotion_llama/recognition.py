@@ -1,0 +1,110 @@
+"""One label an utterance: accuracy and weighted F1 as the benchmark takes them, and recalls as DFEW reports them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merc import LabelSpace, MercError, Metric, Prediction
+from merc_emotion_llama.answers import Block, Read, Sentences, answer_of, count_notes, vocabulary_of_labels
+
+_NONE = "(none)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition(Metric):
+    """``mmeverse-recognition``: accuracy and weighted F1 of one label an utterance, for the sets without a metric of
+    their own (CAER, E3, MAFW, MELD's sentiment, MC-EIU and its intentions).
+
+    ``truth`` names the label, which need not be the one that the model was trained on; ``among`` are the labels that
+    count, by default those of the corpus. An answer with none of them, or with several, is wrong and counted as
+    ``unparsed``. ``block`` and ``sentences`` are the policies by which answers are read
+    (``merc_emotion_llama.answers``).
+    """
+
+    truth: str = "label"
+    among: tuple[str, ...] = ()
+    block: Block = "answer-or-rest"
+    sentences: Sentences = "search"
+
+    def truths(self) -> Sequence[str]:
+        """What ``truth`` names."""
+        return (self.truth,)
+
+    def choices(self) -> Sequence[str]:
+        """Both numbers."""
+        return ("accuracy", "weighted_f1")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers. Raises MercError for a truth that is none of the labels."""
+        from sklearn.metrics import accuracy_score, f1_score
+
+        space = chosen(labels, self.among)
+        truth, said, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+        f1 = f1_score(truth, said, labels=list(space.labels), average="weighted", zero_division=0.0)
+        return {"accuracy": float(accuracy_score(truth, said)), "weighted_f1": float(f1), **beside}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalls(Metric):
+    """``dfew-recall``: UAR and WAR, as DFEW (Jiang et al., 2020) reports them.
+
+    ``uar`` is the mean of the labels' recalls, ``war`` their mean weighted by how often each is true, which is the
+    accuracy; both over the labels that occur as truth, listed in ``averaged_over``. ``truth``,
+    ``among``, ``block`` and ``sentences`` are as of ``mmeverse-recognition``.
+    """
+
+    truth: str = "label"
+    among: tuple[str, ...] = ()
+    block: Block = "answer-or-rest"
+    sentences: Sentences = "search"
+
+    def truths(self) -> Sequence[str]:
+        """What ``truth`` names."""
+        return (self.truth,)
+
+    def choices(self) -> Sequence[str]:
+        """Both numbers."""
+        return ("uar", "war")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers. Raises MercError for a truth that is none of the labels."""
+        from sklearn.metrics import recall_score
+
+        space = chosen(labels, self.among)
+        truth, said, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+        present = [label for label in space.labels if label in truth]
+
+        def recall(average: str) -> float:
+            return float(recall_score(truth, said, labels=present, average=average, zero_division=0.0))
+
+        return {"uar": recall("macro"), "war": recall("weighted"), "averaged_over": present, **beside}
+
+
+def chosen(labels: LabelSpace, among: Sequence[str]) -> LabelSpace:
+    """The labels that count: those named, with their words where the corpus has some, or the corpus' own."""
+    if not among and not len(labels):
+        raise MercError("the corpus has no labels of its own; name those that count in the metric's 'among'")
+    if not among:
+        return labels
+    return LabelSpace(tuple(among), {label: labels.words[label] for label in among if label in labels.words})
+
+
+def _one_label(
+    predictions: Sequence[Prediction], space: LabelSpace, name: str, block: Block, sentences: Sentences
+) -> tuple[list[str], list[str], dict[str, Any]]:
+    truth = []
+    for p in predictions:
+        if p.true(name) not in space.labels:
+            raise MercError(
+                f"utterance {p.id!r}: {name!r} is {p.true(name)!r}, which is none of the labels "
+                + ", ".join(space.labels)
+            )
+        truth.append(p.true(name))
+    known = vocabulary_of_labels(space)
+    read: list[Read] = [answer_of(p, known, block, sentences) for p in predictions]
+    said = [one.labels[0] if len(one.labels) == 1 else _NONE for one in read]
+    several = sum(len(one.labels) > 1 for one in read)
+    beside = {"samples": len(truth), "unparsed": said.count(_NONE), "several_labels": several}
+    return truth, said, {**beside, "answers": count_notes(read)}

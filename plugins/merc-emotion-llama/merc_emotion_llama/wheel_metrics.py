@@ -1,0 +1,151 @@
+"""The two metrics of MER-UniBench that compare on emotion wheels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merc import LabelSpace, MercError, Metric, Prediction
+from merc_emotion_llama.answers import (
+    Block,
+    Read,
+    Sentences,
+    Vocabulary,
+    answer_of,
+    count_notes,
+    most_frequent,
+    vocabulary_of_words,
+)
+from merc_emotion_llama.wheel_scores import hit_rate, wheel_f
+from merc_emotion_llama.wheels import WHEELS, Wheels, plain, read_wheels
+
+
+@dataclass(frozen=True, kw_only=True)
+class HitRateMetric(Metric):
+    """``mer-unibench-hit-rate``: see ``merc_emotion_llama.wheel_scores.hit_rate``.
+
+    ``wheels`` is the folder of the tables, ``truth`` the name of what is true: one label. ``block`` and ``sentences``
+    are the policies by which answers are read (``merc_emotion_llama.answers``); in sentences, only words that stand on
+    a wheel as they are, and the labels of the corpus, are looked for, since the tables' other forms hold common words
+    ("person").
+
+    Beside ``hit_rate`` and ``hit_precision``: ``samples`` counted and ``excluded``, ``labels_per_sample``, how many of
+    the answers' labels are ``unknown`` to every wheel and which most often, the numbers of each wheel, and what was odd
+    in the answers.
+    """
+
+    wheels: Path
+    truth: str = "label"
+    block: Block = "answer-or-rest"
+    sentences: Sentences = "search"
+
+    def truths(self) -> Sequence[str]:
+        """What ``truth`` names."""
+        return (self.truth,)
+
+    def choices(self) -> Sequence[str]:
+        """Both numbers."""
+        return ("hit_rate", "hit_precision")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers. Raises MercError for a truth that is no text and for tables that cannot be read."""
+        tables = read_wheels(self.wheels)
+        keys = keys_of(predictions)
+        true = {key: _text(p, self.truth) for key, p in keys.items()}
+        read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
+        found = hit_rate(true, {key: _all(one) for key, one in read.items()}, tables)
+        names = ("hit_rate", "hit_precision", "samples")
+        return {
+            "hit_rate": found.hit_rate,
+            "hit_precision": found.hit_precision,
+            "samples": found.samples,
+            "excluded": found.excluded,
+            "labels_per_sample": found.labels_per_sample,
+            **_unknown(read, tables),
+            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, found.by_wheel, strict=True)},
+            "answers": count_notes(read.values()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelFMetric(Metric):
+    """``mer-unibench-wheel-f``: see ``merc_emotion_llama.wheel_scores.wheel_f``.
+
+    ``wheels``, ``block`` and ``sentences`` are as of ``mer-unibench-hit-rate``, and so is what stands beside; ``truth``
+    names a list of labels. ``wheel_f`` counts a wheel without any overlap
+    as 0; ``wheel_f_or_nan`` is the number of code that divides 0 by 0 there, and is null where that would be NaN.
+    """
+
+    wheels: Path
+    truth: str = "open_labels"
+    block: Block = "answer-or-rest"
+    sentences: Sentences = "search"
+
+    def truths(self) -> Sequence[str]:
+        """What ``truth`` names."""
+        return (self.truth,)
+
+    def choices(self) -> Sequence[str]:
+        """F, precision and recall."""
+        return ("wheel_f", "wheel_precision", "wheel_recall")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers. Raises MercError for a truth that is no list of texts and for tables that cannot be read."""
+        tables = read_wheels(self.wheels)
+        keys = keys_of(predictions)
+        true = {key: texts(p, self.truth) for key, p in keys.items()}
+        read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
+        found = wheel_f(true, {key: _all(one) for key, one in read.items()}, tables)
+        names = ("wheel_f", "wheel_precision", "wheel_recall", "samples")
+        return {
+            "wheel_f": found.f,
+            "wheel_f_or_nan": None if math.isnan(found.f_or_nan) else found.f_or_nan,
+            "wheel_precision": found.precision,
+            "wheel_recall": found.recall,
+            "samples": found.samples,
+            "excluded": found.excluded,
+            "labels_per_sample": found.labels_per_sample,
+            **_unknown(read, tables),
+            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, found.by_wheel, strict=True)},
+            "answers": count_notes(read.values()),
+        }
+
+
+def keys_of(predictions: Sequence[Prediction]) -> dict[str, Prediction]:
+    """Predictions by utterance; the conversation is named as well, since ids may come again in another."""
+    return {f"{p.conversation}/{p.id}": p for p in predictions}
+
+
+def texts(prediction: Prediction, name: str) -> list[str]:
+    """A truth that is a list of texts, or one text. Raises MercError for any other."""
+    found = prediction.true(name)
+    if isinstance(found, str):
+        return [found]
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        return found
+    raise MercError(f"utterance {prediction.id!r}: {name!r} is {found!r}; a list of labels was expected")
+
+
+def _text(prediction: Prediction, name: str) -> str:
+    found = prediction.true(name)
+    if not isinstance(found, str):
+        raise MercError(f"utterance {prediction.id!r}: {name!r} is {found!r}; one label was expected")
+    return found
+
+
+def _words(tables: Wheels, labels: LabelSpace) -> Vocabulary:
+    own = frozenset(map(plain, labels.labels))
+    return vocabulary_of_words(tables.words | own, tables.printed | own)
+
+
+def _all(read: Read) -> list[str]:
+    """Everything that an answer names: labels that nothing knows count for the number of labels."""
+    return [*read.labels, *read.outside]
+
+
+def _unknown(read: Mapping[str, Read], tables: Wheels) -> dict[str, Any]:
+    names = [plain(label) for one in read.values() for label in _all(one) if not tables.knows(label)]
+    return {"unknown": len(names), "unknown_labels": most_frequent(names)}

@@ -1,0 +1,62 @@
+"""Every metric of the plugin keeps the contract of its kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from merc_emotion_llama.multi_label import MultiLabel
+from merc_emotion_llama.recognition import Recalls, Recognition
+from merc_emotion_llama.sentiment import SentimentF1, SentimentScore
+from merc_emotion_llama.wheel_metrics import HitRateMetric, WheelFMetric
+
+import merc.testing
+
+
+class TestHitRate(merc.testing.MetricContract):
+    name = "mer-unibench-hit-rate"
+    labels = merc.LabelSpace(("neutral", "joy", "anger"))
+
+    @pytest.fixture(autouse=True)
+    def _made(self, wheels_folder: Path) -> None:
+        type(self).component = HitRateMetric(wheels=wheels_folder)
+
+
+class TestWheelF(merc.testing.MetricContract):
+    name = "mer-unibench-wheel-f"
+
+    @pytest.fixture(autouse=True)
+    def _made(self, wheels_folder: Path) -> None:
+        type(self).component = WheelFMetric(wheels=wheels_folder)
+
+
+class TestSentimentF1(merc.testing.MetricContract):
+    name = "mer-unibench-sentiment-f1"
+    component = SentimentF1()
+    labels = merc.LabelSpace(("negative", "neutral", "positive"))
+
+
+class TestSentimentScore(merc.testing.MetricContract):
+    name = "mosi-sentiment-score"
+    component = SentimentScore(factor=3.0)
+
+    def predictions(self):
+        said = ["-3", "1.5", "0", None, "2 or 3", "good: 7"]
+        every = super().predictions()
+        return [replace(p, text=said[i % 6], label=said[-1 - i % 6]) for i, p in enumerate(every)]
+
+
+class TestMultiLabel(merc.testing.MetricContract):
+    name = "multi-label"
+    component = MultiLabel()
+
+
+class TestRecognition(merc.testing.MetricContract):
+    name = "mmeverse-recognition"
+    component = Recognition()
+
+
+class TestRecalls(merc.testing.MetricContract):
+    name = "dfew-recall"
+    component = Recalls()
