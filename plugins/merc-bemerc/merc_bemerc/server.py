@@ -1,19 +1,30 @@
-"""The server behind ``openai-compatible``: one question and its answer, retries, the budget, and the key."""
+"""A server that speaks chat completions: one question and its answer, retries, the budget, and the key."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 from merc import MercError
 
-if TYPE_CHECKING:
-    from merc_bemerc.openai_compatible import OpenAICompatible
-
 _LONGEST = 200
 """Characters of a server's own message that are passed on."""
+
+
+class Reached(Protocol):
+    """How a server is reached and asked; the parameters of ``openai-compatible`` of these names say what each means."""
+
+    base_url: str
+    model: str
+    key: str | None
+    json_mode: Literal["none", "object", "schema"]
+    temperature: float | None
+    max_tokens: int | None
+    timeout: float
+    retries: int
+    budget: int | None
 
 
 class Passing(Exception):
@@ -27,12 +38,13 @@ class _NoMore(Exception):
 class Server:
     """Asks one server; may be used by several threads. Retries and their waits are the ``openai`` client's own."""
 
-    def __init__(self, teacher: OpenAICompatible) -> None:
-        """Raises MercError when the variable that holds the key is not set."""
+    def __init__(self, teacher: Reached, who: str = "annotator openai-compatible") -> None:
+        """``who`` is the component that asks, for messages. Raises MercError when the variable that holds the key is
+        not set."""
         import openai
 
-        self._teacher = teacher
-        self._key = _key_in(teacher.key) if teacher.key else ""
+        self._teacher, self._who = teacher, who
+        self._key = _key_in(teacher.key, who) if teacher.key else ""
         self._lock = threading.Lock()
         self._sent = 0
         self._stopped = False
@@ -77,7 +89,7 @@ class Server:
         except openai.NotFoundError as error:
             raise MercError(
                 f"{where} has no model {teacher.model!r}, or no chat completions at this base_url (HTTP 404: "
-                f"{self._told(error)}); check base_url and model of the annotator openai-compatible"
+                f"{self._told(error)}); check base_url and model of {self._who}"
             ) from None
         except openai.APITimeoutError:
             raise Passing(f"{where} gave no answer within {teacher.timeout:g} s{self._tries()}") from None
@@ -125,11 +137,11 @@ class Server:
         return text.replace(self._key, "[key]") if self._key else text
 
 
-def _key_in(variable: str) -> str:
+def _key_in(variable: str, who: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise MercError(
-            f"annotator openai-compatible: the environment has no variable {variable}, which 'key' names; "
+            f"{who}: the environment has no variable {variable}, which 'key' names; "
             f"set it to the server's key: export {variable}=…"
         )
     return key
