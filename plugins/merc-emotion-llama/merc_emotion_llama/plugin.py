@@ -16,3 +16,9 @@ def register_metrics(register):
     register("multi-label", "merc_emotion_llama.multi_label:MultiLabel")
     register("mmeverse-recognition", "merc_emotion_llama.recognition:Recognition")
     register("dfew-recall", "merc_emotion_llama.recognition:Recalls")
+    register(
+        "emer-overlap",
+        "merc_emotion_llama.judge:EmerOverlap",
+        needs=["merc_bemerc", "openai"],
+        extra="merc-emotion-llama[judge]",
+    )
