@@ -113,6 +113,19 @@ def test_going_on_behind_early_stopping_trains_no_more(
     assert same_state(state_of(model), state_of(again))
 
 
+def test_looks_before_a_sudden_end_count_for_early_stopping(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    settings = Settings(epochs=9, lr=5e-3, conversations=12, patience=2)
+    model = model_of(backbone)
+    looks = Looks(model, 0.5, 0.4)
+    cut_off(model, talks, tmp_path, settings, 3, evaluate=looks)
+    model = model_of(backbone)
+    report, _ = trained(model, talks, tmp_path, settings, evaluate=Looks(model, 0.45), resume=True)
+    assert (report.stopped_early, report.steps) == (True, 3)
+    assert same_state(state_of(model), looks.states[0])
+
+
 @pytest.mark.parametrize("name", ["weighted_f2", "per_class"])
 def test_a_metric_that_dev_does_not_have(name: str, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
