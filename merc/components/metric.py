@@ -67,6 +67,11 @@ class Metric(Component):
         number), or a key of the utterances' ``extra``. ``Prediction.true`` gives each."""
         return ("label",)
 
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Raise MercError for what no prediction could mend: a table that cannot be read, a truth of another kind. It
+        is called before anything is trained or predicted, with predictions that have their truths and say nothing."""
+        return None
+
     @abstractmethod
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, JSON-able. Only predictions that have all of ``truths`` are given; none is an error of the

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merc.components import Metric, Prediction
-from merc.conversation import LabelSpace, Utterance
+from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.files import write_text
 
@@ -40,6 +40,35 @@ def compute_metrics(
     for prediction in predictions:
         splits.setdefault(prediction.split or UNSPLIT, []).append(prediction)
     return {split: _one_split(split, group, labels, metrics) for split, group in splits.items()}
+
+
+def check_metrics(conversations: Sequence[Conversation], labels: LabelSpace, metrics: Mapping[str, Part]) -> None:
+    """Let every metric see the truths of each split that it will be asked about, before hours go into predictions.
+
+    Raises MercError with the metric's name in the recipe and what it says.
+    """
+    names = truths_of(metrics)
+    splits: dict[str | None, list[Prediction]] = {}
+    for c in conversations:
+        splits.setdefault(c.split, []).extend(
+            Prediction(id=u.id, conversation=c.id, split=c.split, truth=u.label, truths=known_truths(u, names))
+            for u in c.utterances
+        )
+    for group in splits.values():
+        for name, part in metrics.items():
+            assert isinstance(part.component, Metric)
+            given = _given(part.component, group)
+            if given:
+                try:
+                    part.component.check(given, labels)
+                except MercError as error:
+                    raise MercError(f"evaluate.metrics, {name}: {error}") from None
+
+
+def _given(metric: Metric, predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions that have everything that a metric compares with."""
+    names = tuple(metric.truths())
+    return [p for p in predictions if all(p.true(name) is not None for name in names)]
 
 
 def truths_of(metrics: Mapping[str, Part]) -> list[str]:
@@ -92,10 +121,9 @@ def _one_split(
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
         assert isinstance(component, Metric)
-        asked = tuple(component.truths())
-        given = [p for p in predictions if all(p.true(truth) is not None for truth in asked)]
+        given = _given(component, predictions)
         found: dict[str, Any] = {}
-        if asked != ("label",):
+        if tuple(component.truths()) != ("label",):
             found = {"n": len(given), "unlabelled": len(predictions) - len(given)}
         elif not given:
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.errors import MercError
-from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
+from merc.evaluation import check_metrics, compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
 from merc.recipe import write_recipe
@@ -43,6 +43,7 @@ def evaluate_again(
         data = load_data(run.recipe, run.labels)
         progress(1.0, f"{len(data.conversations)}")
     plain = [c for split in run.how.splits for c in data.split(split)]
+    check_metrics(plain, data.labels, metrics_of(run.recipe))
     asking = [("evaluate.prompter", run.prompter)]
     cues = read_cues(run.recipe, asking, plain, data.conversations, reporter)
     data = data.with_cues(cues)

@@ -13,7 +13,7 @@ import torch
 from merc.components import Metric, Prediction, Prompter, Query
 from merc.cues import CueTable
 from merc.errors import MercError
-from merc.evaluation import compute_metrics, read_metrics, write_metrics, write_predictions, write_report
+from merc.evaluation import check_metrics, compute_metrics, read_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
 from merc.model.build import build_model, pick_device
@@ -136,6 +136,8 @@ class _Run:
             data.split(stage.data.split, f"stages.{stage.id}.data.split")
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
+        judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
+        check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         wanted = wanted_conversations(self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 

@@ -12,9 +12,9 @@ import pytest
 
 from merc.builtin.metrics import Classification
 from merc.components import Metric, Prediction
-from merc.conversation import LabelSpace, Utterance
+from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.evaluation import compute_metrics, known_truths, read_metrics, truths_of, write_metrics
+from merc.evaluation import check_metrics, compute_metrics, known_truths, read_metrics, truths_of, write_metrics
 from merc.recipe import Part
 
 SPACE = LabelSpace(("joy", "anger"))
@@ -114,6 +114,28 @@ def test_predictions_carry_what_the_metrics_ask_for_and_no_more() -> None:
 def test_a_truth_that_json_cannot_hold_is_named(value: Any) -> None:
     with pytest.raises(MercError, match="utterance 'u': 'votes', which a metric compares with, is no plain JSON value"):
         known_truths(Utterance(id="u", text="Oh!", extra={"votes": value}), ["votes"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strict(Near):
+    """Refuses a valence above 1."""
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        assert all(p.label is None and p.text is None for p in predictions)
+        for p in predictions:
+            if p.true("valence") > 1:
+                raise MercError(f"utterance {p.id!r}: {p.true('valence')} is above 1")
+
+
+def test_metrics_see_the_truths_before_anything_is_predicted() -> None:
+    def talk(split: Any, *valences: float | None) -> Conversation:
+        said = [Utterance(id=f"u{i}", text="Hi.", valence=v, extra={"votes": []}) for i, v in enumerate(valences)]
+        return Conversation(id="c", split=split, utterances=tuple(said))
+
+    metrics = {**OWN, "strict": Part(name="strict", params={}, component=Strict())}
+    check_metrics([talk("dev", 0.5, None), talk("test", None)], SPACE, metrics)
+    with pytest.raises(MercError, match=r"evaluate\.metrics, strict: utterance 'u1': 2 is above 1"):
+        check_metrics([talk("dev", 0.5), talk("test", 0.5, 2)], SPACE, metrics)
 
 
 def test_a_name_of_merc_s_own_numbers_is_refused() -> None:
