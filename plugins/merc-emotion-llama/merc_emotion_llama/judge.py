@@ -92,6 +92,12 @@ class EmerOverlap(Metric):
         """None: a judge is not asked to choose a state."""
         return ()
 
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """See that every truth is a description and that the key is there. The judge is not asked."""
+        for p in predictions:
+            self._actual(p)
+        Server(self, "metric emer-overlap")
+
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The scores. Raises MercError for predictions without text, a truth that is no text, and a server that wants
         another key or has no such model."""
@@ -113,10 +119,14 @@ class EmerOverlap(Metric):
             "judgements": found,
         }
 
-    def _descriptions(self, prediction: Prediction) -> tuple[str, str]:
+    def _actual(self, prediction: Prediction) -> str:
         actual = prediction.true(self.truth)
         if not isinstance(actual, str):
             raise MercError(f"utterance {prediction.id!r}: {self.truth!r} is {actual!r}; a description was expected")
+        return actual
+
+    def _descriptions(self, prediction: Prediction) -> tuple[str, str]:
+        actual = self._actual(prediction)
         if prediction.text is None:
             raise MercError(
                 f"emer-overlap: the prediction of {prediction.id!r} has no text to judge; set evaluate.decode=generate"

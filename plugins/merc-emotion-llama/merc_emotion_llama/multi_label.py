@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
@@ -42,6 +42,10 @@ class MultiLabel(Metric):
     def choices(self) -> Sequence[str]:
         """All four numbers."""
         return ("map", "micro_f1", "sample_f1", "sample_jaccard")
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of labels and truths shows."""
+        replace(self, threshold=None).compute(predictions, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth outside the labels, and for fewer than two labels."""

@@ -36,6 +36,10 @@ class Recognition(Metric):
         """Both numbers."""
         return ("accuracy", "weighted_f1")
 
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
+
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is none of the labels."""
         from sklearn.metrics import accuracy_score, f1_score
@@ -67,6 +71,10 @@ class Recalls(Metric):
     def choices(self) -> Sequence[str]:
         """Both numbers."""
         return ("uar", "war")
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is none of the labels."""

@@ -40,6 +40,10 @@ class SentimentF1(Metric):
         """Both variants."""
         return ("weighted_f1_neutral_wrong", "weighted_f1_neutral_negative")
 
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
+
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, null where every truth is neutral. Raises MercError for a truth that is no sentiment."""
         from sklearn.metrics import f1_score
@@ -99,6 +103,10 @@ class SentimentScore(Metric):
     def choices(self) -> Sequence[str]:
         """Those that are higher for a better model."""
         return ("acc_7", "acc_2_non_negative", "acc_2_without_neutral", "correlation")
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is no number, or lies outside -3 to 3."""

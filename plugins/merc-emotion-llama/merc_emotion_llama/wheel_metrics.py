@@ -50,6 +50,10 @@ class HitRateMetric(Metric):
         """Both numbers."""
         return ("hit_rate", "hit_precision")
 
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
+
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is no text and for tables that cannot be read."""
         tables = read_wheels(self.wheels)
@@ -91,6 +95,10 @@ class WheelFMetric(Metric):
     def choices(self) -> Sequence[str]:
         """F, precision and recall."""
         return ("wheel_f", "wheel_precision", "wheel_recall")
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
+        self.compute(predictions, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is no list of texts and for tables that cannot be read."""

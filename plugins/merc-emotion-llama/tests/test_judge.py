@@ -172,6 +172,16 @@ def test_what_no_waiting_mends_is_an_error(ask, judge: Judge, status: int, messa
         ask("a", "b")
 
 
+def test_truths_and_the_key_are_checked_without_asking(judge: Judge) -> None:
+    metric = EmerOverlap(base_url=judge.url, model="m", key="JUDGE_KEY_THAT_IS_NOT_SET")
+    with pytest.raises(merc.MercError, match="the environment has no variable JUDGE_KEY_THAT_IS_NOT_SET"):
+        metric.check(rows(None), LABELS)
+    replace(metric, key=None).check(rows(None), LABELS)
+    with pytest.raises(merc.MercError, match="utterance 'u0': 'other' is None; a description was expected"):
+        replace(metric, key=None, truth="other").check(rows(None), LABELS)
+    assert judge.asked == []
+
+
 def test_predictions_without_text_cannot_be_judged(ask) -> None:
     with pytest.raises(merc.MercError, match=r"prediction of 'u0' has no text to judge; set evaluate\.decode=generate"):
         ask(None)

@@ -33,3 +33,25 @@ def test_parameters_of_metrics_are_checked_with_the_recipe(tmp_path: Path) -> No
     said = " ".join(done.stderr.split())
     assert done.returncode == 2
     assert "wheels" in said and "threshold is a probability above 0, not 2" in said
+
+
+def test_tables_that_are_not_there_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+    pytest.importorskip("merc_embedded")
+    said = '{"id": "d", "split": "%s", "utterances": [{"id": "u", "text": "Hi.", "label": "joy"}]}\n'
+    (tmp_path / "talk.jsonl").write_text(said % "train" + said.replace('"d"', '"e"') % "test")
+    recipe = {
+        "corpus": {"name": "jsonl", "path": "talk.jsonl"},
+        "backbone": {"name": "smollm2"},
+        "evaluate": {
+            "splits": ["test"],
+            "prompter": {"name": "conversation"},
+            "metrics": [{"name": "mer-unibench-hit-rate", "wheels": "none"}],
+        },
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    command = [sys.executable, "-m", "merc", "run", "recipe.yaml", "--run-dir", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert "evaluate.metrics, mer-unibench-hit-rate: emotion wheels: " in said and "is not a folder" in said
+    assert not (tmp_path / "out").exists()
