@@ -37,8 +37,8 @@ def test_parameters_of_metrics_are_checked_with_the_recipe(tmp_path: Path) -> No
 
 def test_tables_that_are_not_there_are_told_before_anything_is_trained(tmp_path: Path) -> None:
     pytest.importorskip("merc_embedded")
-    said = '{"id": "d", "split": "%s", "utterances": [{"id": "u", "text": "Hi.", "label": "joy"}]}\n'
-    (tmp_path / "talk.jsonl").write_text(said % "train" + said.replace('"d"', '"e"') % "test")
+    line = '{{"id": "{0}", "split": "{0}", "utterances": [{{"id": "{0}_u", "text": "Hi.", "label": "joy"}}]}}\n'
+    (tmp_path / "talk.jsonl").write_text(line.format("train") + line.format("test"))
     recipe = {
         "corpus": {"name": "jsonl", "path": "talk.jsonl"},
         "backbone": {"name": "smollm2"},
