@@ -11,15 +11,15 @@ from merc.conversation import NO_REGION, Region
 
 CONVERSATION = ("id", "split", "utterances")
 UTTERANCE = (
-    "id", "speaker", "text", "label", "video", "audio", "start", "end", "cut", "region", "valence",
-    "open_labels", "cues", "missing",
+    "id", "speaker", "text", "label", "labels", "sentiment", "intention", "video", "audio", "start", "end", "cut",
+    "region", "valence", "open_labels", "cues", "missing",
 )  # fmt: skip
 
 _NAMES = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
 class Problem(Exception):
-    """Faults of one line, each a sentence."""
+    """Faults of one line or row, each a sentence."""
 
     def __init__(self, *sentences: str) -> None:
         super().__init__("; ".join(sentences))

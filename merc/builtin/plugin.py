@@ -30,6 +30,7 @@ def register_trainers(register: Register) -> None:
 @hookimpl
 def register_corpora(register: Register) -> None:
     register("jsonl", "merc.builtin.jsonl:JsonlCorpus")
+    register("parquet", "merc.builtin.parquet:ParquetCorpus", needs=("pyarrow",), extra="merc[parquet]")
 
 
 @hookimpl
@@ -40,3 +41,12 @@ def register_backbones(register: Register) -> None:
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
+
+
+@hookimpl
+def register_selectors(register: Register) -> None:
+    register("fixed", "merc.builtin.selectors:Fixed")
+    register("random", "merc.builtin.selectors:Random")
+    register("balanced", "merc.builtin.selectors:Balanced")
+    register("retrieved", "merc.builtin.selectors:Retrieved")
+    register("diverse", "merc.builtin.selectors:Diverse")

@@ -253,12 +253,15 @@ def test_the_label_space_is_the_recipes_or_the_train_splits(tmp_path: Path) -> N
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
 seconds = st.floats(0, 1e6)
 share, later = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
+extras = st.fixed_dictionaries(
+    {}, optional={"text_zh": words, "labels": st.lists(words, min_size=1), "sentiment": words, "intention": words}
+)
 made = st.builds(
     Utterance, id=words, text=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
     speaker=st.none() | words, label=st.none() | words, valence=st.none() | st.floats(-5, 5),
     start=st.none() | seconds, cut=st.sampled_from([(), ("audio",), ("video", "audio")]),
     region=st.none() | st.tuples(share, share, later, later), open_labels=st.lists(words, max_size=2).map(tuple),
-    cues=st.dictionaries(words, words, max_size=2), extra=st.dictionaries(st.just("text_zh"), words, max_size=1),
+    cues=st.dictionaries(words, words, max_size=2), extra=extras,
     missing=st.dictionaries(st.sampled_from(["video", "audio"]), words, max_size=2),
     video=st.none() | st.just("here.mp4"), audio=st.none() | st.just("here.wav"),
 )  # fmt: skip
@@ -277,6 +280,16 @@ def test_what_is_written_is_read_again(tmp_path_factory, said, split) -> None:
     one = Conversation(id="c", split=split, utterances=tuple(said), extra={"place": "cafe"})
     write_jsonl(folder / "t.jsonl", [one])
     assert load(folder / "t.jsonl").conversations == [one]
+
+
+def test_further_labels_are_known_and_have_their_types(tmp_path: Path) -> None:
+    more = {"labels": ["anger", "disgust"], "sentiment": "negative", "intention": "suggesting"}
+    data = load(lines(tmp_path, talk("d0", {"text": "Hi.", **more})))
+    assert data.conversations[0].utterances[0].extra == more and data.notes == ()
+    text = fault(lines(tmp_path, talk("d0", {"text": "Hi.", "labels": "anger", "sentiment": 3, "intentions": "x"})))
+    assert "utterance 'd0_u0': 'labels' must be a list of texts, not \"anger\"" in text
+    assert "'sentiment' must be a text, not 3" in text
+    assert "unknown field 'intentions'. Did you mean 'intention'?" in text
 
 
 def test_media_paths_are_written_relative_where_they_can_be(tmp_path: Path) -> None:

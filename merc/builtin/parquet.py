@@ -1,0 +1,184 @@
+"""The corpus ``parquet``: the conversations of ``jsonl`` as a table of utterances, and the writer of such tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from merc.builtin.jsonl_fields import Problem
+from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, utterance_record
+from merc.components.corpus import Corpus, CorpusData
+from merc.conversation import Conversation
+from merc.errors import MercError
+from merc.files import whole_file
+
+_TEXTS = ("conversation", "split", "id", "speaker", "text", "label", "sentiment", "intention", "video", "audio")
+_NUMBERS = ("start", "end", "valence")
+_LISTS = ("labels", "open_labels", "cut")
+_MAPS = ("cues", "missing")
+_OWN = ("extra", "conversation_extra")
+_ROWS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetCorpus(Corpus):
+    """Conversations from Parquet: one utterance a row, those of a conversation one below the other.
+
+    ``path`` is as of ``jsonl``, and so are the columns, whose names are an utterance's fields. ``conversation`` names
+    the conversation of a row (without it every row is one), ``split`` its split. ``cues`` and ``missing`` are maps of
+    texts; ``extra`` and ``conversation_extra`` hold JSON objects, as texts, of what else is known. A column that merc
+    does not know is kept in ``extra`` and counted in a note, unless it looks like a misspelled one. Only ``text`` and
+    one of ``id`` and ``conversation`` are required.
+
+    All faults come in one MercError, each with its file and row; the first row is row 1.
+    """
+
+    path: Paths
+
+    def __post_init__(self) -> None:
+        check_paths(self.path)
+
+    def load(self) -> CorpusData:
+        """Read every file. Raises MercError with each fault's file and row."""
+        reading = Reading()
+        for file, split in files_of(self.path):
+            empty = True
+            for _, group in groupby(enumerate(_rows(file), start=1), key=_conversation_of):
+                empty = False
+                numbers, rows = zip(*group, strict=True)
+                places = [f"{file}, row {number}" for number in numbers]
+                reading.add(partial(_record, rows), file, places[0], split, places)
+            if empty:
+                raise MercError(f"{file} is empty: it should hold conversations, one utterance a row")
+        return reading.data()
+
+
+def write_parquet(path: Path, conversations: Iterable[Conversation]) -> None:
+    """Write conversations so that ``ParquetCorpus`` reads the same ones; the file is written whole or not at all.
+
+    Media below the file's folder get relative paths, others absolute ones.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    home = path.resolve().parent
+    texts = pa.map_(pa.string(), pa.string())
+    columns = [pa.field(name, pa.string()) for name in (*_TEXTS, *_OWN)]
+    columns += [pa.field(name, pa.float64()) for name in _NUMBERS]
+    columns += [pa.field(name, pa.list_(pa.string())) for name in _LISTS]
+    columns += [pa.field("region", pa.list_(pa.float64())), *(pa.field(name, texts) for name in _MAPS)]
+    schema = pa.schema(columns)
+    rows = (row for conversation in conversations for row in _rows_of(conversation, home))
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while some := list(islice(rows, _ROWS)):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+
+
+def _rows_of(conversation: Conversation, home: Path) -> Iterator[dict[str, Any]]:
+    if not conversation.utterances:
+        raise MercError(f"conversation {conversation.id!r} has no utterance, and so no row; leave it out")
+    first = {"conversation_extra": _json(conversation.extra)} if conversation.extra else {}
+    for said in conversation.utterances:
+        record = utterance_record(said, home)
+        named = {name for name in record if name in said.extra}
+        typed = {"labels", "sentiment", "intention"}
+        rest = {name: record.pop(name) for name in list(record) if name in named - typed}
+        if rest:
+            record["extra"] = _json(rest)
+        maps = {name: list(record[name].items()) for name in _MAPS if name in record}
+        yield {"conversation": conversation.id, "split": conversation.split, **record, **maps, **first}
+        first = {}
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table as plain values."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not file.is_file():
+        raise lacking(file, "Parquet file")
+    try:
+        with pq.ParquetFile(file) as table:
+            names = table.schema_arrow.names
+            for name in names:
+                if not _plain(table.schema_arrow.field(name).type):
+                    raise MercError(
+                        f"{file}: the column {name!r} holds {table.schema_arrow.field(name).type}; texts, numbers, "
+                        "booleans, lists, structs and maps of them are read"
+                    )
+            if "text" not in names or not {"id", "conversation"} & set(names):
+                raise MercError(
+                    f"{file} lacks the column {'text' if 'text' not in names else 'id'!r}; its columns are "
+                    f"{', '.join(names)}"
+                )
+            for batch in table.iter_batches(batch_size=_ROWS):
+                yield from batch.to_pylist(maps_as_pydicts="strict")
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise MercError(f"{file} cannot be read as Parquet: {reason}") from None
+
+
+def _plain(kind: Any) -> bool:
+    """Whether the values of a column are such as JSON has."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):
+        return _plain(kind.value_type)
+    if types.is_map(kind):
+        return bool(types.is_string(kind.key_type)) and _plain(kind.item_type)
+    if types.is_struct(kind):
+        return all(_plain(kind.field(i).type) for i in range(kind.num_fields))
+    texts = types.is_string(kind) or types.is_large_string(kind)
+    numbers = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    return bool(texts or numbers or types.is_null(kind))
+
+
+def _conversation_of(numbered: tuple[int, Mapping[str, Any]]) -> tuple[Any, int]:
+    """What rows that stand together have in common: the conversation, or nothing where a row names none."""
+    number, row = numbered
+    name = row.get("conversation")
+    return (name, 0) if name is not None else (None, number)
+
+
+def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """The record of a conversation from its rows."""
+    first = rows[0]
+    name = first.get("conversation")
+    extra = _opened(first, "conversation_extra")
+    splits = {row.get("split") for row in rows}
+    if len(splits) > 1:
+        raise Problem(f"the rows of conversation {name!r} name several splits: {', '.join(sorted(map(str, splits)))}")
+    said = []
+    for row in rows:
+        kept = {key: value for key, value in row.items() if key not in ("conversation", "split", *_OWN)}
+        inside = _opened(row, "extra")
+        twice = next((key for key in inside if kept.get(key) is not None), None)
+        if twice is not None:
+            raise Problem(f"{twice!r} stands in a column of its own and in 'extra'")
+        said.append({**kept, **inside})
+    return {**extra, "id": first.get("id") if name is None else name, "split": first.get("split"), "utterances": said}
+
+
+def _opened(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+    """The object that a column of JSON holds."""
+    value = row.get(column)
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if one is not None}
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise Problem(f"{column!r} must hold a JSON object, not {str(value)[:40]!r}")
+    return found

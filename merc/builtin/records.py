@@ -1,0 +1,237 @@
+"""Conversations as plain records, the form that JSON Lines and Parquet files share: read with every fault, and made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields, Problem
+from merc.components.corpus import CorpusData
+from merc.conversation import SPLITS, Conversation, Utterance
+from merc.errors import ManyErrors, MercError, did_you_mean
+
+_SHOWN = 20
+
+Paths = Path | list[Path] | dict[str, Path | list[Path]]
+"""A file, a list of files, or a mapping from a split to a file or files."""
+
+
+def check_paths(path: Paths) -> None:
+    """Raise ValueError for paths that name nothing, or an unknown split."""
+    if not path:
+        raise ValueError("path is empty; give a file, a list of files, or a mapping from a split to files")
+    if isinstance(path, Mapping):
+        for split in path:
+            if split not in SPLITS:
+                raise ValueError(
+                    f"path: unknown split {split!r}.{did_you_mean(split, SPLITS)} The splits are: {', '.join(SPLITS)}"
+                )
+
+
+def files_of(path: Paths) -> Iterator[tuple[Path, str | None]]:
+    """Each file, and the split that it is given to."""
+    groups: Iterable[tuple[str | None, Path | Sequence[Path]]]
+    groups = path.items() if isinstance(path, Mapping) else [(None, path)]
+    for split, names in groups:
+        for name in [names] if isinstance(names, str | Path) else names:
+            yield Path(name).expanduser(), split
+
+
+def lacking(file: Path, should_be: str) -> MercError:
+    """The error for a file of conversations that is not there, or is a folder."""
+    if file.is_dir():
+        return MercError(f"{file} is a folder; give the {should_be} of conversations in it")
+    near = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+    folder = "" if near else f" (nor is the folder {file.parent})"
+    return MercError(f"the conversations file {file} is not there{folder}.{did_you_mean(file.name, near)}")
+
+
+def utterance_record(said: Utterance, home: Path) -> dict[str, Any]:
+    """An utterance as a record, fields that are empty left out; media below ``home`` get relative paths."""
+    record: dict[str, Any] = {
+        "id": said.id,
+        "speaker": said.speaker,
+        "text": said.text,
+        "label": said.label,
+        "video": _relative(said.video, home),
+        "audio": _relative(said.audio, home),
+        "start": said.start,
+        "end": said.end,
+        "cut": list(said.cut) or None,
+        "region": None if said.region is None else list(said.region),
+        "valence": said.valence,
+        "open_labels": list(said.open_labels) or None,
+        "cues": dict(said.cues) or None,
+        "missing": dict(said.missing) or None,
+        **said.extra,
+    }
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def _relative(path: Path | None, home: Path) -> str | None:
+    if path is None:
+        return None
+    whole = path.absolute()
+    for folder in (home, home.absolute()):
+        if whole.is_relative_to(folder):
+            return whole.relative_to(folder).as_posix()
+    whole = whole.resolve()
+    return whole.relative_to(home).as_posix() if whole.is_relative_to(home) else whole.as_posix()
+
+
+@dataclass
+class Reading:
+    """What was found so far, over all files."""
+
+    conversations: list[Conversation] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    absent: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": []})
+    wordless: int = 0
+    seen: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
+    checked: dict[Path, str | None] = field(default_factory=dict)
+
+    def add(
+        self,
+        record: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+        file: Path,
+        where: str,
+        split: str | None = None,
+        rows: Sequence[str] = (),
+    ) -> None:
+        """Read one conversation from its record, or from what gives it and may raise Problem; its faults are kept.
+
+        ``where`` is its place and ``rows``, where each of its utterances has one of its own, are theirs.
+        """
+        try:
+            given = dict(record() if callable(record) else record)
+            self.conversations.append(self._conversation(given, file, where, split, rows))
+        except Problem as problem:
+            self.errors += [f"{where}: {sentence}" for sentence in problem.sentences]
+
+    def data(self) -> CorpusData:
+        """All that was read. Raises MercError with the faults, if there were any."""
+        if self.errors:
+            shown = self.errors[:_SHOWN]
+            if len(self.errors) > _SHOWN:
+                shown.append(f"and {len(self.errors) - _SHOWN} more")
+            count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
+            raise ManyErrors(shown, f"{count} in the conversations")
+        return CorpusData(conversations=self.conversations, notes=self.notes())
+
+    def notes(self) -> tuple[str, ...]:
+        """What the user is told of what was read."""
+        notes = []
+        if self.unknown:
+            counts = ", ".join(f"{name} ({count})" for name, count in sorted(self.unknown.items()))
+            notes.append(f"fields that merc does not know were kept in extra: {counts}")
+        for modality, places in self.absent.items():
+            if places:
+                verb = "names" if len(places) == 1 else "name"
+                said = f"{len(places)} utterance{'' if len(places) == 1 else 's'} {verb}"
+                notes.append(f"{said} a file for {modality} that is not there; the first: {places[0]}")
+        if self.wordless:
+            notes.append(f"{self.wordless} utterance{'s have' if self.wordless > 1 else ' has'} an empty text")
+        return tuple(notes)
+
+    def _conversation(
+        self, record: dict[str, Any], file: Path, where: str, split: str | None, rows: Sequence[str]
+    ) -> Conversation:
+        fields = Fields(record, CONVERSATION)
+        name = fields.text("id", required=True)
+        own_split = fields.choice("split", SPLITS)
+        if split is not None and own_split not in (None, split):
+            fields.faults.append(f"'split' is {own_split!r}, but the recipe's path gives this file to {split!r}")
+        said = fields.objects("utterances")
+        if name is not None:
+            if name in self.seen:
+                fields.faults.append(f"the conversation id {name!r} is taken already ({self.seen[name]})")
+            self.seen.setdefault(name, where)
+        extra = fields.extra()
+        self.unknown.update(extra.keys())
+        utterances = []
+        for index, one in enumerate(said):
+            inner = Fields(one, UTTERANCE)
+            row = rows[index] if rows else where
+            utterances.append(self._utterance(inner, f"{name or where}_u{index}", file, row))
+            fields.faults += [f"utterance {utterances[-1].id!r}: {sentence}" for sentence in inner.faults]
+        if name is None or fields.faults:
+            raise Problem(*fields.faults)
+        chosen: Any = own_split or split
+        return Conversation(id=name, split=chosen, utterances=tuple(utterances), extra=extra)
+
+    def _utterance(self, fields: Fields, default_id: str, file: Path, where: str) -> Utterance:
+        name = fields.text("id") or default_id
+        if name in self.taken:
+            fields.faults.append(f"the utterance id {name!r} is taken already ({self.taken[name]})")
+        self.taken.setdefault(name, where)
+        text = fields.text("text", required=True, empty=True) or ""
+        self.wordless += not text.strip()
+        start, end = fields.number("start", least=0.0), fields.number("end", least=0.0)
+        if end is not None and start is None:
+            fields.faults.append("'end' needs 'start'")
+        if start is not None and end is not None and end <= start:
+            fields.faults.append(f"'end' ({end:g}) must be greater than 'start' ({start:g})")
+        cut = fields.words("cut")
+        for modality in cut:
+            if modality not in ("video", "audio"):
+                fields.faults.append(f"'cut' names {modality!r}; it may name 'video' and 'audio'")
+        video, audio = (_beside(file, fields.text(modality)) for modality in ("video", "audio"))
+        extra = fields.extra()
+        self.unknown.update(extra.keys())
+        extra.update(_more_labels(fields))
+        return Utterance(
+            id=name,
+            text=text,
+            speaker=fields.text("speaker"),
+            label=fields.text("label"),
+            video=video,
+            audio=audio,
+            start=start,
+            end=end,
+            cut=cut,
+            region=fields.region("region"),
+            valence=fields.number("valence"),
+            open_labels=fields.words("open_labels"),
+            cues=fields.texts("cues"),
+            missing=self._missing(fields, video, audio, f"{where}, utterance {name!r}"),
+            extra=extra,
+            origin=where,
+        )
+
+    def _missing(self, fields: Fields, video: Path | None, audio: Path | None, where: str) -> dict[str, str]:
+        """Why a modality is not there: as the file says, or because the media file that it names is not."""
+        missing = fields.texts("missing")
+        for modality in missing:
+            if modality not in ("video", "audio"):
+                fields.faults.append(f"'missing' has the key {modality!r}; its keys are 'video' and 'audio'")
+        for modality, path in (("video", video), ("audio", audio)):
+            reason = None if path is None or modality in missing else self._fault_of(path)
+            if reason is not None:
+                missing[modality] = reason
+                self.absent[modality].append(f"{where}: {reason}")
+                if modality == "video" and audio is None:
+                    missing.setdefault("audio", reason)
+        return missing
+
+    def _fault_of(self, path: Path) -> str | None:
+        if path not in self.checked:
+            is_there = path.is_file()
+            self.checked[path] = None if is_there else f"{path} {'is a folder' if path.is_dir() else 'is not there'}"
+        return self.checked[path]
+
+
+def _more_labels(fields: Fields) -> dict[str, Any]:
+    """What else is true of an utterance, where the record says it: the labels of a set with several at once, the
+    sentiment, the intention."""
+    labels, sentiment, intention = fields.words("labels"), fields.text("sentiment"), fields.text("intention")
+    given = {"labels": list(labels) or None, "sentiment": sentiment, "intention": intention}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _beside(file: Path, name: str | None) -> Path | None:
+    return None if name is None else file.parent / Path(name).expanduser()

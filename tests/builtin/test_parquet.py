@@ -1,0 +1,120 @@
+"""The corpus ``parquet``: the conversations of ``jsonl``, an utterance a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from merc import Conversation, CorpusData, MercError, Utterance
+from merc.builtin.parquet import ParquetCorpus, write_parquet
+from tests.builtin.test_jsonl import made
+
+
+def table(folder: Path, *rows: dict, name: str = "talk.parquet") -> Path:
+    pq.write_table(pa.Table.from_pylist(list(rows)), folder / name)
+    return folder / name
+
+
+def load(path: Path) -> CorpusData:
+    return ParquetCorpus(path=str(path)).load()
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(MercError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(made, min_size=1, max_size=4, unique_by=lambda u: u.id), st.sampled_from([None, "train", "test"]))
+def test_what_is_written_is_read_again(tmp_path_factory, said, split) -> None:
+    folder = tmp_path_factory.getbasetemp() / "round"
+    folder.mkdir(exist_ok=True)
+    (folder / "here.mp4").touch()
+    (folder / "here.wav").touch()
+    said = [replace(u, video=u.video and folder / u.video, audio=u.audio and folder / u.audio) for u in said]
+    talks = [
+        Conversation(id="c", split=split, utterances=tuple(said), extra={"place": "cafe"}),
+        Conversation(id="d", utterances=(Utterance(id="another one", text=""),)),
+    ]
+    if any(u.id == "another one" for u in said):
+        talks.pop()
+    write_parquet(folder / "t.parquet", talks)
+    assert load(folder / "t.parquet").conversations == talks
+
+
+def test_columns_are_fields_with_types_that_any_reader_knows(tmp_path: Path) -> None:
+    more = {"labels": ["anger", "disgust"], "sentiment": "negative", "intention": "wishing", "season": 3}
+    said = Utterance(
+        id="u", text="No!", label="anger", valence=-1.5, video=tmp_path / "u.mp4", cues={"audio_tone": "loud"},
+        open_labels=("furious",), extra=more,
+    )  # fmt: skip
+    write_parquet(tmp_path / "t.parquet", [Conversation(id="c", split="test", utterances=(said,))])
+    (row,) = pq.read_table(tmp_path / "t.parquet").to_pylist(maps_as_pydicts="strict")
+    assert {key: value for key, value in row.items() if value is not None} == {
+        "conversation": "c", "split": "test", "id": "u", "text": "No!", "label": "anger",
+        "labels": ["anger", "disgust"],
+        "sentiment": "negative", "intention": "wishing", "video": "u.mp4", "valence": -1.5, "open_labels": ["furious"],
+        "cues": {"audio_tone": "loud"}, "extra": '{"season": 3}',
+    }  # fmt: skip
+
+
+def test_a_table_of_others_needs_only_an_id_and_a_text(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "Hi.", "label": "joy", "split": "dev"}, {"id": "b", "text": "Yo.", "score": 2}]
+    data = load(table(tmp_path, *({"score": None, "label": None, "split": None, **row} for row in rows)))
+    assert [(c.id, c.split, c.utterances[0].label) for c in data.conversations] == [
+        ("a", "dev", "joy"),
+        ("b", None, None),
+    ]
+    assert data.conversations[1].utterances[0].extra == {"score": 2}
+    assert data.conversations[1].utterances[0].origin == f"{tmp_path / 'talk.parquet'}, row 2"
+    assert data.notes == ("fields that merc does not know were kept in extra: score (1)",)
+
+
+def test_faults_name_file_and_row(tmp_path: Path) -> None:
+    good = {"conversation": "c", "id": "a", "text": "Hi.", "split": "train", "start": 0.0, "end": 1.0, "extra": None}
+    path = table(
+        tmp_path, good, {**good, "id": "b", "start": 2.0}, {**good, "conversation": "d", "id": "a"},
+        {**good, "conversation": "e", "id": "x", "extra": "[1]"},
+        {**good, "conversation": "f", "id": "y", "split": "val"},
+        {**good, "conversation": "g", "id": "z"}, {**good, "conversation": "g", "id": "w", "split": "dev"},
+        {**good, "conversation": "h", "id": "v", "extra": '{"text": "Yo."}'},
+    )  # fmt: skip
+    text = fault(path)
+    assert "6 faults in the conversations:" in text
+    for told in (
+        f"{path}, row 1: utterance 'b': 'end' (1) must be greater than 'start' (2)",
+        f"{path}, row 3: utterance 'a': the utterance id 'a' is taken already ({path}, row 1)",
+        f"{path}, row 4: 'extra' must hold a JSON object, not '[1]'",
+        f"{path}, row 5: 'split' is 'val'; it must be one of train, dev, test",
+        f"{path}, row 6: the rows of conversation 'g' name several splits: dev, train",
+        f"{path}, row 8: 'text' stands in a column of its own and in 'extra'",
+    ):
+        assert told in text
+
+
+def test_files_that_are_no_such_table(tmp_path: Path) -> None:
+    assert fault(table(tmp_path, {"id": "a", "words": "Hi."})).endswith(
+        "lacks the column 'text'; its columns are id, words"
+    )
+    assert "lacks the column 'id'" in fault(table(tmp_path, {"text": "Hi."}))
+    misspelled = table(tmp_path, {"text": "Hi.", "id": "a", "vidoe": "a.mp4"})
+    assert "unknown field 'vidoe'. Did you mean 'video'?" in fault(misspelled)
+    assert "the column 'text' holds binary; texts, numbers" in fault(table(tmp_path, {"id": "a", "text": b"Hi."}))
+    (tmp_path / "no.parquet").write_text("id,text")
+    assert f"{tmp_path / 'no.parquet'} cannot be read as Parquet: " in fault(tmp_path / "no.parquet")
+    assert "talk.parquet is not there" in fault(tmp_path / "none" / "talk.parquet")
+    assert "is a folder; give the Parquet file" in fault(tmp_path)
+    pq.write_table(
+        pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.string())}), tmp_path / "e.parquet"
+    )
+    assert "e.parquet is empty" in fault(tmp_path / "e.parquet")
+    with pytest.raises(MercError, match="conversation 'c' has no utterance"):
+        write_parquet(tmp_path / "t.parquet", [Conversation(id="c", utterances=())])
+    assert not (tmp_path / "t.parquet").exists()
