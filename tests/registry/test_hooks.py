@@ -67,7 +67,8 @@ def test_register_annotators(made: Resolve) -> None:
     query = merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)
     sound = merc.AudioClip(samples=np.linspace(0, 1, 100, dtype="float32"), rate=16_000)
     shown = merc.Observation(query=query, video=merc.CannotEncode("none"), audio=sound)
-    assert made("annotator").load("cpu")([shown]) == [{"prosody": "loud, swelling"}]
+    answered = dict(made("annotator").load("cpu")([shown]))
+    assert answered == {query.target.id: merc.Annotation(cues={"prosody": "loud, swelling"})}
 
 
 def test_register_metrics(made: Resolve) -> None:

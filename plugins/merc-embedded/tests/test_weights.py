@@ -3,12 +3,12 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from merc_embedded import efficientnet, emotion, face, minilm, smollm2, whisper
+from merc_embedded import efficientnet, face, minilm, reading, smollm2, whisper
 from merc_embedded.weights import EXTRA, REQUIREMENTS, Weights
 
 from merc import MercError
 
-ALL = [smollm2.WEIGHTS, whisper.WEIGHTS, emotion.WEIGHTS, face.CASCADE, efficientnet.WEIGHTS, minilm.WEIGHTS]
+ALL = [smollm2.WEIGHTS, whisper.WEIGHTS, reading.WEIGHTS, face.CASCADE, efficientnet.WEIGHTS, minilm.WEIGHTS]
 
 
 def test_every_requirement_is_pinned_to_a_version_and_a_hash():
