@@ -22,3 +22,12 @@ def register_metrics(register):
         needs=["merc_bemerc", "openai"],
         extra="merc-emotion-llama[judge]",
     )
+
+
+@merc.hookimpl
+def register_fusers(register):
+    register("conv-attention", "merc_emotion_llama.fusers:ConvAttention")
+    register("attention", "merc_emotion_llama.fusers:Attention")
+    register("conv", "merc_emotion_llama.fusers:Conv")
+    register("q-former", "merc_emotion_llama.fusers:QFormer")
+    register("affectgpt-attention", "merc_emotion_llama.fusers:AffectGPTAttention")
