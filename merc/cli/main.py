@@ -33,6 +33,7 @@ COMMANDS = {
     "copy": "Copy a recipe, to change it.",
     "encode": "Fill the feature store for a recipe.",
     "annotate": "Ask a recipe's annotators for cues, and keep them.",
+    "corpus": "Bring a published corpus into a file of merc's own form.",
     "params": "Count the parameters of a recipe's model, by part.",
     "plugins": "List the installed plugins, or write a new one.",
 }

@@ -4,7 +4,7 @@ from merc.components.annotator import AnnotateFunction, Annotation, Annotator, O
 from merc.components.backbone import Backbone
 from merc.components.base import Component, FolderOrName
 from merc.components.connector import Connector, Stream
-from merc.components.corpus import Corpus, CorpusData
+from merc.components.corpus import Corpus, CorpusData, StatedCount
 from merc.components.encoder import (
     AudioClip,
     CannotEncode,
@@ -28,6 +28,6 @@ __all__ = [
     "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
     "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features",
     "FolderOrName", "Frames", "Fuser", "Metric", "Observation", "Prediction", "Prompt", "Prompter", "Query", "Segment",
-    "Slot", "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform",
+    "Slot", "StatedCount", "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform",
     "Words",
 ]  # fmt: skip

@@ -13,13 +13,32 @@ from merc.errors import ManyErrors, MercError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatedCount:
+    """How many there are of something beside how many a publication states.
+
+    >>> print(StatedCount(what="clips of the test split", found=2608, stated=2610, source="MMEVerse, Table 2"))
+    clips of the test split: 2,608; MMEVerse, Table 2 states 2,610
+    """
+
+    what: str
+    found: int
+    stated: int
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.found:,}; {self.source} states {self.stated:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CorpusData:
     """What a corpus gave: conversations of all splits, the label space (``None``: what the train split holds), and
-    notes, each a sentence for the user about something that was left out, mended or counted."""
+    notes, each a sentence for the user about something that was left out, mended or counted. ``counts`` are those
+    that publications state; ``merc corpus import`` names the ones that differ."""
 
     conversations: Sequence[Conversation]
     labels: LabelSpace | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    counts: Sequence[StatedCount] = field(default_factory=tuple)
 
     def split(self, name: str) -> list[Conversation]:
         """The conversations of one split, in order."""

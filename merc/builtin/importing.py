@@ -1,0 +1,89 @@
+"""A corpus into one file: its clips looked at, counted, and written in merc's own form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from merc.builtin.jsonl import write_jsonl
+from merc.builtin.parquet import write_parquet
+from merc.components.corpus import CorpusData
+from merc.conversation import Conversation, Utterance
+from merc.errors import ManyErrors, MercError
+from merc.media.container import Unreadable, opened
+
+WRITERS = {".jsonl": write_jsonl, ".parquet": write_parquet}
+MODALITIES = ("video", "audio")
+_NAMED = 10
+
+
+def writer_of(path: Path) -> Callable[[Path, Sequence[Conversation]], None]:
+    """What writes a file with such a name. Raises MercError for a name that is none of theirs."""
+    if path.suffix not in WRITERS:
+        raise MercError(f"{path}: the name of the file to write ends in {' or '.join(WRITERS)}")
+    return WRITERS[path.suffix]
+
+
+@dataclass
+class Looks:
+    """Looks into media files, each once, for whether they hold pictures and sound."""
+
+    faults: dict[Path, dict[str, str]] = field(default_factory=dict)
+    lacking: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": [], "text": []})
+
+    def at(self, said: Utterance) -> Utterance:
+        """The utterance, with why it lacks pictures or sound where it does; what it lacks is counted."""
+        missing = dict(said.missing)
+        for modality in MODALITIES:
+            path = said.media(modality)
+            if modality not in missing:
+                reason = "the corpus names no file" if path is None else self._tracks(path).get(modality)
+                if path is not None and reason is not None:
+                    missing[modality] = reason
+                if reason is None:
+                    continue
+            self.lacking[modality].append(said.id)
+        if not said.text.strip():
+            self.lacking["text"].append(said.id)
+        return replace(said, missing=missing)
+
+    def notes(self) -> list[str]:
+        """A sentence for each of pictures, sound and words that some utterances lack."""
+        return [
+            f"no {what}: {len(ids)} ({', '.join(ids[:_NAMED])}{f' and {len(ids) - _NAMED} more' * (len(ids) > _NAMED)})"
+            for what, ids in zip(("video", "audio", "subtitle"), self.lacking.values(), strict=True)
+            if ids
+        ]
+
+    def _tracks(self, path: Path) -> dict[str, str]:
+        """Why a file has no pictures or no sound, by modality."""
+        if path not in self.faults:
+            try:
+                with opened(path) as media:
+                    tracks = {"video": media.video, "audio": media.audio}
+                    self.faults[path] = {
+                        modality: f"{path.name} has no {modality} track"
+                        for modality, track in tracks.items()
+                        if track is None
+                    }
+            except Unreadable as error:
+                self.faults[path] = dict.fromkeys(MODALITIES, str(error))
+        return self.faults[path]
+
+
+def check(data: CorpusData) -> None:
+    """Raise MercError for a corpus that is empty, uses an id twice, or has labels outside its own label space."""
+    if not any(talk.utterances for talk in data.conversations):
+        raise MercError("the corpus holds no utterance, so nothing is written")
+    for what, ids in (
+        ("conversation", [talk.id for talk in data.conversations]),
+        ("utterance", [said.id for talk in data.conversations for said in talk.utterances]),
+    ):
+        twice = [one for one, count in Counter(ids).items() if count > 1]
+        if twice:
+            shown = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
+            raise ManyErrors(shown, f"{len(twice)} {what} ids stand more than once")
+    if data.labels is not None:
+        data.label_space()

@@ -1,0 +1,97 @@
+"""``merc corpus``: published corpora into files of merc's own form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from merc.components import CorpusData
+    from merc.conversation import Conversation
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def corpus() -> None:
+    """Bring a published corpus into a file of merc's own form."""
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="The name of a corpus that is installed; merc plugins lists them.")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Where it lies: the corpus's root, or its path.")],
+    target: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write, .jsonl or .parquet.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="key=value…", help="Other parameters of the corpus.")
+    ] = None,
+    look: Annotated[bool, typer.Option(help="Open each clip to see whether it holds pictures and sound.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of sentences.")] = False,
+) -> None:
+    """Read a published corpus, look at its clips, compare its counts with those that are stated, and write it as JSON
+    Lines or Parquet, by the name of DEST.
+
+    What a clip lacks (pictures, sound, words) is counted and named, and is no error; so is a count that differs.
+    """
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
+    from merc.builtin.importing import Looks, check, writer_of
+    from merc.cli.progress import TerminalReporter
+    from merc.components import Corpus
+    from merc.errors import MercError
+    from merc.recipe.alone import load_part
+    from merc.registry import get_registry
+
+    write = writer_of(target)
+    fields = getattr(get_registry().resolve("corpus", name), "__dataclass_fields__", {})
+    where = next((key for key in ("root", "path") if key in fields), None)
+    if where is None:
+        raise MercError(f"corpus {name!r} is read from nowhere (it has no 'root' and no 'path'), so SRC means nothing")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise MercError(f"{target} would be written over what is read; give another DEST")
+    found = load_part("corpus", name, {where: str(source)}, overrides or []).component
+    assert isinstance(found, Corpus)
+    reporter = TerminalReporter()
+    with reporter.task("corpus") as progress:
+        data = found.load()
+        check(data)
+        progress(1.0, f"{len(data.conversations)} conversations")
+    looks = Looks()
+    talks: list[Conversation] = list(data.conversations)
+    if look:
+        from dataclasses import replace
+
+        with reporter.task("clips") as progress:
+            for index, talk in enumerate(talks):
+                talks[index] = replace(talk, utterances=tuple(map(looks.at, talk.utterances)))
+                progress((index + 1) / len(talks), talk.id)
+    write(target, talks)
+    notes = [*data.notes, *looks.notes(), *(str(count) for count in data.counts if count.found != count.stated)]
+    _show(target, data, notes, as_json, results)
+
+
+def _show(target: Path, data: CorpusData, notes: list[str], as_json: bool, results: TextIO) -> None:
+    splits: dict[str, int] = {}
+    for talk in data.conversations:
+        splits[talk.split or "none"] = splits.get(talk.split or "none", 0) + len(talk.utterances)
+    labels = list(data.labels.labels) if data.labels else []
+    if as_json:
+        import json
+
+        counts = [{"what": c.what, "found": c.found, "stated": c.stated, "source": c.source} for c in data.counts]
+        told: dict[str, Any] = {"file": str(target), "utterances": splits, "labels": labels, "counts": counts}
+        typer.echo(json.dumps({**told, "notes": notes}, indent=1, ensure_ascii=False), results)
+        return
+    for note in notes:
+        typer.echo(f"· {note}", results)
+    typer.echo(
+        f"{target}: " + ", ".join(f"{count:,} utterances of {split}" for split, count in splits.items()), results
+    )
+    kind = {".jsonl": "jsonl", ".parquet": "parquet"}[target.suffix]
+    typer.echo(f"corpus: {{name: {kind}, path: {target}}}", results)
+    if labels:
+        typer.echo(f"labels: [{', '.join(labels)}]", results)
