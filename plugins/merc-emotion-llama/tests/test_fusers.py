@@ -177,6 +177,23 @@ def test_evaluation_repeats_itself_and_training_repeats_its_seed(fuser: Fuser) -
     torch.testing.assert_close(run(1), fixed, rtol=1e-5, atol=1e-6)
 
 
+@every_fuser
+def test_inference_gives_what_training_saw(fuser: Fuser) -> None:
+    """torch takes other ways through attention where no gradient is wanted."""
+    net, given = module(fuser).eval(), batch(FULL, padding=2, rubbish=float("nan"))
+    with torch.inference_mode():
+        quick = net(given)
+    torch.testing.assert_close(quick.values, net(given).values, rtol=1e-5, atol=1e-6)
+
+
+@every_fuser
+def test_bfloat16_gives_nearly_the_same(fuser: Fuser) -> None:
+    net, given = module(fuser).eval(), batch(FULL)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = net(given).values
+    torch.testing.assert_close(rough.float(), net(given).values, rtol=0.1, atol=0.1)
+
+
 @given(count=st.integers(1, 40), tokens=st.integers(1, 40))
 @settings(max_examples=50, deadline=None)
 def test_tokens_are_brought_to_a_number_as_adaptive_average_pooling_does(count: int, tokens: int) -> None:
