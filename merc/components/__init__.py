@@ -28,6 +28,6 @@ __all__ = [
     "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
     "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec", "Features",
     "FolderOrName", "Frames", "Fuser", "Metric", "Observation", "Prediction", "Prompt", "Prompter", "Query", "Segment",
-    "Slot", "StatedCount", "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip", "Waveform",
-    "Words",
+    "Slot", "StatedCount", "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "VideoClip",
+    "Waveform", "Words",
 ]  # fmt: skip
