@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from merc.cli.main import app
+from merc.registry import get_registry
 from tests.tiny_backbone import write_tiny_recipe
 
 
@@ -20,7 +21,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "160", "MERC_PLUGINS": "merc"}).invoke(app, ["run", *arguments])
+    # The registry of this process is made with MERC_PLUGINS as it is now, and must not be left so to other tests.
+    get_registry.cache_clear()
+    try:
+        return CliRunner(env={"COLUMNS": "160", "MERC_PLUGINS": "merc"}).invoke(app, ["run", *arguments])
+    finally:
+        get_registry.cache_clear()
 
 
 def test_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

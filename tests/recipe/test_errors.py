@@ -61,16 +61,16 @@ WRONG = [
     ("data_root=3", "data_root (command line): wants a path; given 3 (a whole number)"),
     ("corpus.path=''", "corpus.path (command line): is an empty path; write . for the folder itself"),
     ("corpus={name: toy-corpus}", "corpus.path (command line): is required by corpus 'toy-corpus': a path"),
-    ("corpus={path: a}", "corpus (command line): has no 'name'; it names a corpus: jsonl, toy-corpus, toy-crash, "
+    ("corpus={path: a}", "corpus (command line): has no 'name'; it names a corpus: jsonl, parquet, toy-corpus, toy-crash, "
      "toy-other, toy-typed, toy-untyped"),
     ("corpus={nmae: toy-other, path: a}", "corpus.nmae (command line): unknown key. Did you mean 'name'?"),
-    ("corpus.name=3", "corpus.name (command line): wants the name of a corpus: jsonl, toy-corpus, toy-crash, toy-other, "
+    ("corpus.name=3", "corpus.name (command line): wants the name of a corpus: jsonl, parquet, toy-corpus, toy-crash, toy-other, "
      "toy-typed, toy-untyped; given 3"),
     ("corpus=jsonl", "corpus (command line): wants a section with 'name' and parameters; given 'jsonl'; write "
      "corpus={name: jsonl}"),
     ("corpus=null", "corpus (command line): wants a section with 'name' and parameters; given null"),
     ("corpus.name=toy-othr", "corpus.name (command line): unknown corpus 'toy-othr'. Did you mean 'toy-other'? The "
-     "corpora are: jsonl, toy-corpus, toy-crash, toy-other, toy-typed, toy-untyped"),
+     "corpora are: jsonl, parquet, toy-corpus, toy-crash, toy-other, toy-typed, toy-untyped"),
     ("corpus={name: toy-crash}", "corpus (command line): corpus 'toy-crash' cannot be made; this is a fault of merc-toys "
      "0.1: KeyError: 'bug'"),
     ("corpus={name: toy-untyped}", "corpus (command line): the types of corpus 'toy-untyped''s parameters cannot be "
