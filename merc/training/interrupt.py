@@ -15,10 +15,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A launcher passes on what its processes have had from the terminal already: that is no second wish to stop.
 _SAME_WISH_SECONDS = 5.0
 
-# torchrun sets the first, the launcher deepspeed the second.
-_LAUNCHED = ("TORCHELASTIC_RUN_ID", "CROSS_SIZE")
-_PARENT = os.getppid()
-
 
 class Stopped(BaseException):
     """The run was asked to stop and did. ``signal`` is the one that asked.
@@ -35,16 +31,9 @@ class StopRequest:
     """A context in which SIGTERM and SIGINT set ``asked`` instead of ending the process; a second one ends it."""
 
     def __init__(self) -> None:
-        self._asked = 0
+        self.asked = 0
         self._since = 0.0
         self._before: dict[int, Any] = {}
-
-    @property
-    def asked(self) -> int:
-        """The signal that asked to stop, or 0. A launcher that is gone counts as SIGTERM: it had no time to pass one
-        on, and a run that nobody holds any more would write into the folder of the one that goes on from it."""
-        gone = os.getppid() != _PARENT and any(name in os.environ for name in _LAUNCHED)
-        return self._asked or (signal.SIGTERM if gone else 0)
 
     def __enter__(self) -> StopRequest:
         self._before = _install(self._note)
@@ -56,12 +45,12 @@ class StopRequest:
         _put_back(self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self.asked:
             if "LOCAL_RANK" in os.environ and time.monotonic() - self._since < _SAME_WISH_SECONDS:
                 return
             _put_back(self._before)
             signal.raise_signal(number)
-        self._asked = number
+        self.asked = number
         self._since = time.monotonic()
 
 
