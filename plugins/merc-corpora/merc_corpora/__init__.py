@@ -1,1 +1,1 @@
-"""Corpora for merc: MELD, and skits, a corpus that makes itself."""
+"""Corpora for merc: MELD, IEMOCAP, the other sets of MMEVerse, and skits, a corpus that makes itself."""

@@ -1,0 +1,106 @@
+"""Clips put together: their files found, what they lack counted, their number held against what is stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import merc
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".flv")
+SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+TABLE_1, TABLE_2 = "MMEVerse, Table 1", "MMEVerse, Table 2"
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Stated:
+    """How many clips of some splits (all without ``splits``) a publication states; ``having`` chooses among them."""
+
+    what: str
+    count: int
+    source: str
+    splits: tuple[str, ...] = ()
+    having: Callable[[merc.Utterance], bool] = lambda said: True
+
+
+@dataclass
+class Clips:
+    """The clips of a set. Their files lie in ``folder`` and below it."""
+
+    folder: Path
+    talks: list[merc.Conversation] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    wordless: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        split: str | None,
+        file: str | Sequence[str],
+        where: str,
+        text: str = "",
+        cues: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        **known: Any,
+    ) -> None:
+        """A clip. ``file`` is its path below ``folder`` without its suffix, in any capitals, or several to look for.
+
+        ``extra`` and ``cues`` may hold ``None`` and empty texts, which are left out; ``known`` are fields of an
+        utterance. Raises MercError for a name that stands twice.
+        """
+        if name in self.places:
+            raise merc.MercError(f"{where}: the clip {name} stands twice; the other: {self.places[name]}")
+        self.places[name] = where
+        files = [file] if isinstance(file, str) else list(file)
+        video = next((self.files[one.lower()] for one in files if one.lower() in self.files), None)
+        missing = {}
+        if video is None:
+            self.absent.append(name)
+            reason = f"no clip {files[0]}{SUFFIXES[0]} in {self.folder}"
+            missing = {"video": reason, "audio": reason}
+        if not text:
+            self.wordless.append(name)
+        given = {"video": video, "missing": missing, "cues": _given(cues), "extra": _given(extra), **known}
+        said = merc.Utterance(id=name, text=text, origin=where, **given)
+        self.talks.append(merc.Conversation(id=name, split=split, utterances=(said,)))  # type: ignore[arg-type]
+
+    def data(
+        self, labels: Sequence[str] | None, stated: Iterable[Stated] = (), notes: Iterable[str] = ()
+    ) -> merc.CorpusData:
+        """What was put together, with the notes and counts."""
+        told = list(notes)
+        for what, names in (("clips that are not there", self.absent), ("clips without a subtitle", self.wordless)):
+            if names:
+                told.append(f"{what}: {len(names)} ({first(names)})")
+        space = merc.LabelSpace(tuple(labels)) if labels is not None else None
+        counts = [self._counted(one) for one in stated]
+        return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(told), counts=tuple(counts))
+
+    def _counted(self, one: Stated) -> merc.StatedCount:
+        some = [talk for talk in self.talks if not one.splits or talk.split in one.splits]
+        found = sum(one.having(said) for talk in some for said in talk.utterances)
+        return merc.StatedCount(what=one.what, found=found, stated=one.count, source=one.source)
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Where each media file is, by its path below the folder in small letters and without its suffix."""
+        media = [path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+        # Of two files of one name the later one is kept: the one whose suffix stands first.
+        media.sort(key=lambda path: (-SUFFIXES.index(path.suffix.lower()), path.as_posix()))
+        named = {path.relative_to(self.folder).with_suffix("").as_posix().lower(): path for path in media}
+        return {name: path for name, path in named.items() if path.is_file()}
+
+
+def first(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (values or {}).items() if value is not None and value not in ("", [], ())}

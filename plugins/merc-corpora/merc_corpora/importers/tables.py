@@ -1,0 +1,112 @@
+"""Tables of published sets, read with faults that name the file and the line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import merc
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, and where it stands. Cells are stripped of spaces."""
+
+    where: str
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def get(self, column: str) -> str:
+        """A cell; empty where the table has no such column."""
+        return self.cells.get(column, "")
+
+    def needed(self, column: str) -> str:
+        """A cell that may not be empty."""
+        if not self.cells[column]:
+            raise merc.MercError(f"{self.where}: {column} is empty")
+        return self.cells[column]
+
+    def number(self, column: str) -> float | None:
+        """A number; ``None`` where the cell is empty or not there."""
+        cell = self.get(column)
+        try:
+            value = float(cell) if cell else None
+        except ValueError:
+            value = math.nan
+        if value is not None and not math.isfinite(value):
+            raise merc.MercError(f"{self.where}: {column} must be a number, not {cell!r}")
+        return value
+
+    def one_of(self, column: str, choices: Mapping[str, str]) -> str:
+        """What a cell means among ``choices``, whatever its capitals."""
+        cell = self.cells[column]
+        if cell.lower() not in choices:
+            raise merc.MercError(f"{self.where}: {column} is {cell!r}; it should be one of {', '.join(choices)}")
+        return choices[cell.lower()]
+
+
+def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
+    """A text file in the first of the encodings that fits. Raises MercError where none does, or it is not there."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise merc.MercError(f"{path} cannot be read: {error.strerror or error}") from None
+    for encoding in encodings:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError as error:
+            at = error.start + 1
+    raise merc.MercError(f"{path}: not {' nor '.join(encodings)} at byte {at}; save the table in UTF-8")
+
+
+def read_csv(path: Path, columns: Sequence[str], header: Sequence[str] | None = None) -> Iterator[Row]:
+    """The rows of a table of commas that has at least ``columns``. ``header`` names the columns of one without a line
+    for them; every row must then have as many cells."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        names = list(header) if header else [name.strip() for name in next(reader, [])]
+        lacking = [name for name in columns if name not in names]
+        if lacking:
+            raise merc.MercError(
+                f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its columns are "
+                f"{', '.join(names) or 'none'}"
+            )
+        line, empty = reader.line_num, True
+        for cells in reader:
+            where, line = f"{path}, line {line + 1}", reader.line_num
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise merc.MercError(f"{where}: {len(cells)} cells for {len(names)} columns")
+            empty = False
+            yield Row(where, {name: cell.strip() for name, cell in zip(names, cells, strict=True)})
+    except csv.Error as error:
+        raise merc.MercError(f"{path}, line {reader.line_num}: not a table of commas and quotes ({error})") from None
+    if empty:
+        raise merc.MercError(f"{path} holds no rows; get the table anew")
+
+
+def listed(cell: str) -> tuple[str, ...]:
+    """The items of a cell that lists them, in brackets and quotes or without.
+
+    >>> listed("['happy', 'at ease']"), listed("[]"), listed("Fear; Pain")
+    (('happy', 'at ease'), (), ('Fear', 'Pain'))
+    """
+    items = (item.strip().strip("'\"").strip() for item in cell.strip().strip("[]").replace(";", ",").split(","))
+    return tuple(item for item in items if item)
+
+
+def folder_of(root: Path, corpus: str, wanted: Sequence[str], what: str) -> Path:
+    """The root of a set, checked to hold what it should."""
+    root = Path(root).expanduser()
+    lacking = [name for name in wanted if not (root / name).exists()]
+    if lacking:
+        state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"
+        raise merc.MercError(f"the folder {root} {state}; 'root' of the corpus {corpus} should be {what}")
+    return root
