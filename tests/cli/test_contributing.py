@@ -23,6 +23,11 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def installed(environment: Path) -> list[Path]:
+    """What an environment has of the encoder that the page makes."""
+    return list(environment.glob("lib/python*/site-packages/*merc_pauses*"))
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone of the repository as it is now, uncommitted files included, with an origin of its own."""
@@ -55,6 +60,8 @@ def test_commands_run_as_they_stand(clone: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "13 passed" in done.stdout
     assert git(clone, "status", "--porcelain") == ""
+    assert installed(clone / ".venv"), "the new encoder was not installed where the page says"
+    assert not installed(Path(sys.prefix)), "the environment of this test has the new encoder"
     pushed = git(clone, "ls-tree", "-r", "--name-only", "origin/encoder-pauses", "plugins/merc-pauses").splitlines()
     assert "plugins/merc-pauses/merc_pauses/encoder.py" in pushed
     assert not [name for name in pushed if "__pycache__" in name or ".egg-info" in name]

@@ -17,6 +17,10 @@ def make_environment(folder: Path) -> Path:
     # addsitedir, so that what is installed as editable here is found as well.
     lines = [f"import site; site.addsitedir({outer!r})\n" for outer in site.getsitepackages()]
     (packages / "outer.pth").write_text("".join(lines))
+    # A pip of its own, or the word `pip` would mean that of this environment, and install there.
+    pip = folder / "bin" / "pip"
+    pip.write_text(f'#!/bin/sh\nexec "{folder / "bin" / "python"}" -m pip "$@"\n')
+    pip.chmod(0o755)
     return folder / "bin"
 
 
