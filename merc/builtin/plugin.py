@@ -41,3 +41,12 @@ def register_backbones(register: Register) -> None:
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
+
+
+@hookimpl
+def register_selectors(register: Register) -> None:
+    register("fixed", "merc.builtin.selectors:Fixed")
+    register("random", "merc.builtin.selectors:Random")
+    register("balanced", "merc.builtin.selectors:Balanced")
+    register("retrieved", "merc.builtin.selectors:Retrieved")
+    register("diverse", "merc.builtin.selectors:Diverse")

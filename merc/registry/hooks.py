@@ -65,6 +65,11 @@ def register_annotators(register: Register) -> None:
 
 
 @hookspec
+def register_selectors(register: Register) -> None:
+    """Register selectors: which labelled utterances stand in a prompt as demonstrations."""
+
+
+@hookspec
 def register_metrics(register: Register) -> None:
     """Register metrics: predictions to numbers."""
 
@@ -78,6 +83,7 @@ KINDS: dict[str, str] = {
     "corpus": "register_corpora",
     "backbone": "register_backbones",
     "annotator": "register_annotators",
+    "selector": "register_selectors",
     "metric": "register_metrics",
 }
 """Each kind of component, and the hook that registers it."""

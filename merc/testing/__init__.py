@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from merc.testing.fuser import FuserContract
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
+    from merc.testing.selector import SelectorContract
     from merc.testing.trainer import TrainerContract
 
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "FuserContract": "fuser",
     "MetricContract": "metric",
     "PrompterContract": "prompter",
+    "SelectorContract": "selector",
     "TrainerContract": "trainer",
 }
 
@@ -54,6 +56,7 @@ __all__ = [
     "FuserContract",
     "MetricContract",
     "PrompterContract",
+    "SelectorContract",
     "TrainerContract",
 ]
 

@@ -82,6 +82,10 @@ _USAGE = {
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
     "backbone": "backbone: {{name: {name}, tuning: {{name: lora}}}}",
+    "selector": (
+        "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n    demonstrations: {{name: {name}}}\n"
+        "    trainer: {{name: sft}}"
+    ),
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 

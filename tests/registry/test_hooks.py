@@ -71,6 +71,14 @@ def test_register_annotators(made: Resolve) -> None:
     assert answered == {query.target.id: merc.Annotation(cues={"prosody": "loud, swelling"})}
 
 
+def test_register_selectors(made: Resolve) -> None:
+    talks = [samples.conversation(), merc.Conversation(id="other", utterances=samples.conversation().utterances)]
+    asked = [merc.Query(conversation=talk, index=i, labels=samples.LABELS) for talk in talks for i in range(4)]
+    select = made("selector", k=2).load(merc.Pool(asked))
+    # "Well." has one word, and "Never mind, come on." four.
+    assert select([asked[0], asked[4]], None, 0) == [[6, 7], [2, 3]]
+
+
 def test_register_metrics(made: Resolve) -> None:
     right = merc.Prediction(id="u", conversation="c", truth="joy", label="joy")
     assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}

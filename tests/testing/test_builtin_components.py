@@ -9,6 +9,7 @@ from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat, NoFusion
 from merc.builtin.metrics import Classification
 from merc.builtin.prompters import ConversationPrompter
+from merc.builtin.selectors import Balanced, Diverse, Fixed, Random, Retrieved
 from merc.builtin.sft import SupervisedFineTuning
 
 
@@ -50,3 +51,36 @@ class TestClassification(merc.testing.MetricContract):
 class TestSft(merc.testing.TrainerContract):
     component = SupervisedFineTuning(epochs=2, conversations=1)
     name = "merc/sft"
+
+
+class TestFixed(merc.testing.SelectorContract):
+    component = Fixed(ids=("talk1_u0", "talk2_u1", "talk3_u3", "talk4_u0"), k=3)
+    name = "merc/fixed"
+
+
+class TestRandom(merc.testing.SelectorContract):
+    component = Random(sets=3)
+    name = "merc/random"
+
+
+class TestRandomAnewForEach(merc.testing.SelectorContract):
+    component = Random(sets=None, distinct="utterances", order="label")
+
+
+class TestBalanced(merc.testing.SelectorContract):
+    component = Balanced(sets=2)
+    name = "merc/balanced"
+
+
+class TestRetrieved(merc.testing.SelectorContract):
+    component = Retrieved(embedder="minilm")
+    name = "merc/retrieved"
+
+
+class TestDiverse(merc.testing.SelectorContract):
+    component = Diverse(embedder="minilm", candidates=8, order="nearest-last")
+    name = "merc/diverse"
+
+
+class TestDiverseWithoutAQuery(merc.testing.SelectorContract):
+    component = Diverse(embedder="minilm", streams=("face",), rule="max-min", sets=3)

@@ -1,4 +1,4 @@
-"""The examples of all nine kinds keep their contracts."""
+"""The examples of all ten kinds keep their contracts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 import merc.testing
-from merc.testing.examples import annotator, backbone, connector, corpus, encoder, fuser, metric, prompter, trainer
+from merc.testing.examples import (
+    annotator,
+    backbone,
+    connector,
+    corpus,
+    encoder,
+    fuser,
+    metric,
+    prompter,
+    selector,
+    trainer,
+)
 
 
 class TestEncoder(merc.testing.EncoderContract):
@@ -47,6 +58,10 @@ class TestBackboneInBfloat16(merc.testing.BackboneContract):
 
 class TestAnnotator(merc.testing.AnnotatorContract):
     component = annotator.Example()
+
+
+class TestSelector(merc.testing.SelectorContract):
+    component = selector.Example(k=2)
 
 
 class TestMetric(merc.testing.MetricContract):
