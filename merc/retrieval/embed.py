@@ -1,0 +1,121 @@
+"""Vectors of queries: what encoders gave for their targets, through the feature store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from merc.components import CannotEncode, Comparison, Encoder, Query, Vectors
+from merc.conversation import Conversation, Utterance
+from merc.features import FeatureStore, encode
+from merc.features.hashes import Hashes
+from merc.features.plan import plan, streams_of
+from merc.recipe import Part
+from merc.registry import get_registry
+
+Progress = Callable[[float, str], None]
+_Encoders = Mapping[str, Part]
+
+
+class Embeddings:
+    """Makes the vectors that a comparison asks for. ``encoders`` are the recipe's."""
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        encoders: Mapping[str, Part],
+        store: FeatureStore,
+        seed: int,
+        device: str = "cpu",
+        workers: int = 2,
+    ) -> None:
+        self.comparison, self.store, self.seed = comparison, store, seed
+        self.device, self.workers = device, max(1, workers)
+        self.words: _Encoders = {}
+        if comparison.embedder is not None:
+            encoder = get_registry().resolve("encoder", comparison.embedder)()
+            self.words = {"words": Part(name=comparison.embedder, params={}, component=encoder)}
+        self.media: _Encoders = {name: encoders[name] for name in comparison.streams}
+        self.weights = _weights(comparison)
+
+    def data(self, queries: Sequence[Query]) -> str:
+        """A hash of all that the vectors of these queries depend on. Nothing is encoded for it."""
+        kept: list[object] = [asdict(replace(self.comparison, index="auto"))]
+        hashes = Hashes(self.store.root / "hashes.json")
+        for encoders, conversations in self._parts(queries):
+            made = plan(
+                self.store,
+                streams_of(encoders),
+                conversations,
+                self.seed,
+                hashes,
+                self.workers,
+                lambda share, what: None,
+            )
+            for (stream, utterance), places in made.places.items():
+                kept.append([stream, utterance, "" if isinstance(places[0], CannotEncode) else places[0]])
+        hashes.remember()
+        return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+
+    def vectors(self, queries: Sequence[Query], progress: Progress = lambda share, what: None) -> Vectors:
+        """A vector ``[dim]`` for each query, ``[queries, dim]``: what every encoder gave, averaged over its tokens and
+        brought to length 1, times the root of its weight, side by side. So the inner product of two is the weighted
+        mean of the cosines. What an utterance lacks is zero."""
+        wide = [
+            (name, part, self._dim(part)) for encoders in (self.words, self.media) for name, part in encoders.items()
+        ]
+        found = np.zeros((len(queries), sum(dim for _, _, dim in wide)), np.float32)
+        at = 0
+        for encoders, conversations in self._parts(queries):
+            table = encode(self.store, encoders, conversations, self.seed, progress, self.device, self.workers)
+            for name, part in encoders.items():
+                dim = self._dim(part)
+                for row, query in enumerate(queries):
+                    value = table.get(name, query.target.id)
+                    if not isinstance(value, CannotEncode):
+                        mean = value.mean(axis=0, dtype=np.float64)
+                        length = float(np.linalg.norm(mean))
+                        if length > 0:
+                            found[row, at : at + dim] = mean / length * self.weights[name] ** 0.5
+                at += dim
+        return found
+
+    def _parts(self, queries: Sequence[Query]) -> list[tuple[_Encoders, list[Conversation]]]:
+        """What is encoded: the target's words with those before it, and the target's media."""
+        parts: list[tuple[_Encoders, list[Conversation]]] = []
+        if self.words:
+            parts.append((self.words, [self._read(query) for query in queries]))
+        if self.media:
+            parts.append((self.media, [replace(q.conversation, utterances=(q.target,)) for q in queries]))
+        return parts
+
+    def _read(self, query: Query) -> Conversation:
+        """A conversation of one utterance, which is what the embedder reads of a query."""
+        history = self.comparison.history
+        text = query.target.text
+        if history:
+            said = query.conversation.utterances[max(0, query.index - history) : query.index + 1]
+            text = "\n".join(f"{one.speaker}: {one.text}" if one.speaker else one.text for one in said)
+        return Conversation(id=query.conversation.id, utterances=(Utterance(id=query.target.id, text=text),))
+
+    @staticmethod
+    def _dim(part: Part) -> int:
+        assert isinstance(part.component, Encoder)
+        return part.component.spec().dim
+
+
+def _weights(comparison: Comparison) -> dict[str, float]:
+    """The share of each part, the words' under ``words``.
+
+    >>> _weights(Comparison(embedder="minilm", streams=("face", "voice"), weight=0.6))
+    {'words': 0.6, 'face': 0.2, 'voice': 0.2}
+    >>> _weights(Comparison(embedder="minilm")), _weights(Comparison(streams=("face",)))
+    ({'words': 1.0}, {'face': 1.0})
+    """
+    words = (comparison.weight if comparison.streams else 1.0) if comparison.embedder is not None else 0.0
+    shares = {"words": words} if comparison.embedder is not None else {}
+    return shares | {name: round((1 - words) / len(comparison.streams), 12) for name in comparison.streams}
