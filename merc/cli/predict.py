@@ -45,27 +45,29 @@ def command(
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
     from merc.run.given import is_clip
-    from merc.run.inference import as_record, check_changes, encode_for, load_model, open_run, predict
+    from merc.run.inference import as_record, ask, check_changes, encode_for, load_model, open_run, predict
 
     check_changes(overrides or [], MAY_CHANGE)
     if output is not None:
         _check_output(output)
-    # What the run was trained on is not read, so it need not be there; nor need the plugin that reads it.
+    # What the run was trained on is read only where its prompts show some of it as demonstrations. Else it need not be
+    # there, nor need the plugin that reads it.
     elsewhere = "corpus={name: merc/jsonl, path: conversations.jsonl}"
     trained = open_run(run, [*(overrides or []), elsewhere])
     reporter = TerminalReporter()
     conversations = _read(source, text, speaker, trained, reporter)
     conversations, cues = _annotated(conversations, trained, reporter)
-    table = encode_for(trained, conversations, reporter)
+    asked = ask(trained, conversations, reporter, reporter.say)
+    table = encode_for(trained, conversations, reporter, asked.shown)
     if is_clip(source):
-        _check_clip(source, trained, table, reporter)
+        _check_clip(source, conversations[0], trained, table, reporter)
     else:
         for (stream, utterance), reason in table.missing.items():
             reporter.say(f"{stream}: {utterance}: {reason}")
     for note in table.notes:
         reporter.say(note)
     model = load_model(trained, table, reporter, reporter.say)
-    found = predict(trained, model, table, conversations, reporter, cues=cues)
+    found = predict(trained, model, table, asked, reporter, cues=cues)
     lines = "".join(json.dumps(as_record(p, trained.how), ensure_ascii=False, allow_nan=False) + "\n" for p in found)
     if output is not None:
         write_text(output, lines)
@@ -124,12 +126,15 @@ def _annotated(
     return cues.beside(conversations), cues
 
 
-def _check_clip(source: Path, run: TrainedRun, table: FeatureTable, reporter: TerminalReporter) -> None:
+def _check_clip(
+    source: Path, clip: Conversation, run: TrainedRun, table: FeatureTable, reporter: TerminalReporter
+) -> None:
     """Say what is missing of a clip. Raises MercError when nothing of it can be used."""
     from merc.components import Encoder, Words
     from merc.run.data import encoders_of
 
-    reasons = {stream: reason for (stream, _), reason in table.missing.items()}
+    said = clip.utterances[0].id
+    reasons = {stream: reason for (stream, one), reason in table.missing.items() if one == said}
     parts = encoders_of(run.recipe, run.prompter.streams()).items()
     media = [n for n, p in parts if isinstance(p.component, Encoder) and not isinstance(p.component.sampling(), Words)]
     listed = [f"{stream}: {reason}" for stream, reason in reasons.items()]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.cues import check_cues
+from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import Placed, check_choices, check_fit
 from merc.recipe.parts import Sections
@@ -24,7 +25,7 @@ SECTIONS = (
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
 MAX_SEED = 2**32 - 1
-_STAGE_KEYS = ("id", "prompter", "trainer", "data", "trainable")
+_STAGE_KEYS = ("id", "prompter", "trainer", "data", "trainable", "demonstrations")
 _STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -39,6 +40,7 @@ class Builder:
         # Kept as they come, so that they are checked even where something else of their stage is wrong.
         self.prompters: list[Placed] = []
         self.trainers: list[Placed] = []
+        self.selectors: list[Placed] = []
 
     def build(self, name: str) -> Recipe | None:
         """The recipe, or None when anything was wrong."""
@@ -60,11 +62,12 @@ class Builder:
         for section in ("encoders", "connectors", "fusers", "annotators"):
             given[section] = self.named(section, section.removesuffix("s"))
         given["stages"] = self.stages()
-        given["evaluate"] = self.evaluate()
+        given["evaluate"] = self.evaluate(given["stages"])
         given["engine"] = self.fixed("engine", Engine)
         given["features"] = self.features()
         check_fit(given, self.prompters, self.root, self.problems)
         check_cues(given["annotators"], self.prompters, self.root, self.problems)
+        check_demonstrations(self.selectors, given["encoders"], self.root, self.problems)
         check_choices(self.trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
@@ -247,16 +250,34 @@ class Builder:
         trainable = node.get("trainable")
         if trainable is not None and trainable.value is not None:
             self._value("trainable", tuple[str, ...], trainable, path, values, recorded)
-        if not {"id", "prompter", "trainer"} <= set(values) or values["data"] is None:
+        fine = self._demonstrations(node, path, values, recorded)
+        if not fine or not {"id", "prompter", "trainer"} <= set(values) or values["data"] is None:
             return None, recorded
         return Stage(**values), recorded
 
-    def evaluate(self) -> Evaluate | None:
+    def _demonstrations(self, node: Node, path: str, values: dict[str, Any], recorded: dict[str, Any]) -> bool:
+        """What chooses demonstrations, where the section says (null: nothing). Gives whether all is well."""
+        child = node.get("demonstrations")
+        if child is None:
+            return True
+        here = join(path, "demonstrations")
+        part, how = None, None
+        if child.value is not None:
+            part, how = self.sections.part("selector", child, here)
+            if part is None:
+                return False
+            self.selectors.append((here, child, part))
+        else:
+            self.sections.sources[here] = self.sections.where(child)
+        values["demonstrations"], recorded["demonstrations"] = part, how
+        return not child.broken
+
+    def evaluate(self, stages: Sequence[Stage]) -> Evaluate | None:
         """How the model is measured; the metric is ``classification`` where none is named."""
         node = self.root.get("evaluate")
         if node is None or node.value is None or not self.sections.is_mapping(node, "evaluate"):
             return None
-        apart = ("prompter", "metrics")
+        apart = ("prompter", "metrics", "demonstrations")
         values, recorded = self.sections.section(Evaluate, node, "evaluate", "evaluate", apart)
         prompter = node.get("prompter")
         if prompter is not None and prompter.value is not None:
@@ -264,6 +285,9 @@ class Builder:
             if part is not None:
                 self.prompters.append(("evaluate.prompter", prompter, part))
             values = None if values is None or part is None else {**values, "prompter": part}
+        found: dict[str, Any] = {"demonstrations": stages[-1].demonstrations if stages else None}
+        fine = self._demonstrations(node, "evaluate", found, recorded)
+        values = None if values is None or not fine else {**values, **found}
         metrics, recorded["metrics"] = self.metrics(node)
         self.recorded["evaluate"] = recorded
         if values is None:

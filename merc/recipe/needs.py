@@ -76,6 +76,12 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
         if name is not None and isinstance(name.value, str):
             yield kind, name.value
 
+    def demonstrations(section: Node) -> Iterator[tuple[str, str]]:
+        selector = section.get("demonstrations")
+        yield from one("selector", selector)
+        if selector is not None:
+            yield from one("encoder", selector.get("embedder"))
+
     for kind in ("corpus", "backbone"):
         yield from one(kind, tree.get(kind))
     for section in ("encoders", "fusers", "connectors", "annotators"):
@@ -86,8 +92,10 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
     for stage in stages.value if stages is not None and isinstance(stages.value, list) else ():
         for kind in ("prompter", "trainer"):
             yield from one(kind, stage.get(kind))
+        yield from demonstrations(stage)
     if evaluate is not None:
         yield from one("prompter", evaluate.get("prompter"))
+        yield from demonstrations(evaluate)
         metrics = evaluate.get("metrics")
         for child in metrics.value if metrics is not None and isinstance(metrics.value, list) else ():
             yield from one("metric", child)

@@ -61,18 +61,21 @@ class StageData:
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of a curriculum. ``trainable`` None is everything that the tuning, the connectors and the fusers make
-    trainable; else names or globs among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``."""
+    trainable; else names or globs among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``. ``demonstrations``
+    chooses what stands before the questions; None is nothing."""
 
     id: str
     prompter: Part
     trainer: Part
     data: StageData = field(default_factory=StageData)
     trainable: tuple[str, ...] | None = None
+    demonstrations: Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """How the trained model is measured. ``prompter`` None is the last stage's.
+    """How the trained model is measured. ``prompter`` None is the last stage's; ``demonstrations`` None is none, and a
+    recipe that does not speak of them takes the last stage's.
 
     ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
     ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens. ``states`` keeps the
@@ -81,6 +84,7 @@ class Evaluate:
 
     splits: tuple[Split, ...] = ("dev", "test")
     prompter: Part | None = None
+    demonstrations: Part | None = None
     decode: Literal["verbalizer", "generate"] = "verbalizer"
     normalize: Literal["none", "tokens"] = "none"
     parser: Literal["exact", "first-label", "strict"] = "exact"

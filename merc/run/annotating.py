@@ -49,12 +49,19 @@ def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) 
     limits: dict[str, int | None] = dict.fromkeys(recipe.evaluate.splits if recipe.evaluate else ())
     if recipe.stages:
         limits["dev"] = None  # training looks at it, whether or not the evaluation does
+    if any(part is not None for part in _selectors(recipe)):
+        limits["train"] = None  # any of its conversations may be shown
     for stage in recipe.stages:
         split, limit = stage.data.split, stage.data.limit
         before = limits.get(split, 0)
         limits[split] = None if limit is None or before is None else max(before, limit)
     chosen = {c.id for split, limit in limits.items() for c in [c for c in conversations if c.split == split][:limit]}
     return [c for c in conversations if c.id in chosen]
+
+
+def _selectors(recipe: Recipe) -> list[Part | None]:
+    evaluated = [recipe.evaluate.demonstrations] if recipe.evaluate is not None else []
+    return [*(stage.demonstrations for stage in recipe.stages), *evaluated]
 
 
 def read_cues(

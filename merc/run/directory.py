@@ -22,7 +22,7 @@ _NOT_THE_WORK = ("title", "description", "extends", "engine", "features")
 
 class RunDirectory:
     """A folder with ``recipe.yaml``, ``provenance.json``, ``labels.json``, ``stages/<id>/``, ``predictions.jsonl``,
-    ``metrics.json``, ``report.html`` and ``log.jsonl``."""
+    ``metrics.json``, ``report.html``, ``log.jsonl``, and ``retrieval/`` where demonstrations are found by an index."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,6 +33,7 @@ class RunDirectory:
         self.provenance = path / "provenance.json"
         self.labels = path / "labels.json"
         self.report = path / "report.html"
+        self.retrieval = path / "retrieval"
 
     def stage(self, name: str) -> Path:
         """The folder of a stage."""
@@ -95,6 +96,7 @@ class RunDirectory:
         stages = self.path / "stages"
         if any(path.is_file() for path in stages.rglob("*")) or any(r.get("event") == "step" for r in self.records()):
             return
+        shutil.rmtree(self.retrieval, ignore_errors=True)
         for file in (self.labels, self.provenance, self.log_file, self.recipe_file):
             file.unlink(missing_ok=True)
         for folder in (*sorted(stages.glob("*")), stages, self.path):

@@ -21,7 +21,7 @@ from merc.run.annotating import cue_record, note_cues, read_cues
 from merc.run.data import load_data
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
-from merc.run.inference import encode_for, load_model, open_run, predict
+from merc.run.inference import ask, encode_for, load_model, open_run, predict
 from merc.run.pipeline import metrics_of
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
@@ -63,14 +63,15 @@ def evaluate_again(
         for note in data.notes:
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
-        table = encode_for(run, chosen, reporter)
+        asked = ask(run, chosen, reporter, say)
+        table = encode_for(run, chosen, reporter, asked.shown)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
         model = load_model(run, table, reporter, say)
         states: StatesById | None = {} if run.how.states else None
         predictions = [
             prediction
             for split in run.how.splits
-            for prediction in predict(run, model, table, data.split(split), reporter, f"predict {split}", cues, states)
+            for prediction in predict(run, model, table, asked.of(split), reporter, f"predict {split}", cues, states)
         ]
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_predictions(folder.predictions, predictions)

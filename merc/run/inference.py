@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from merc.components import Prediction, Prompter
+from merc.components import Prediction, Prompter, Query
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -21,8 +21,9 @@ from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Evaluate, Recipe, load_recipe
-from merc.run.annotating import missing_cues
-from merc.run.data import FeatureCache, missing_streams, queries
+from merc.run.annotating import missing_cues, read_cues
+from merc.run.data import FeatureCache, load_data, missing_streams, queries
+from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
 from merc.run.pipeline import last_prompter
@@ -48,6 +49,18 @@ class TrainedRun:
     def how(self) -> Evaluate:
         """How labels are decoded."""
         return self.recipe.evaluate or Evaluate()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is asked: queries by conversation, and the conversations of the train split that they show."""
+
+    groups: list[list[Query]]
+    shown: Sequence[Conversation] = ()
+
+    def of(self, split: str) -> Asked:
+        """The queries of one split."""
+        return Asked([group for group in self.groups if group[0].conversation.split == split], self.shown)
 
 
 def check_changes(overrides: Sequence[str], may_change: Sequence[str]) -> None:
@@ -87,9 +100,44 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
     return TrainedRun(directory, recipe, labels, pick_device(recipe.engine.device))
 
 
-def encode_for(run: TrainedRun, conversations: Sequence[Conversation], reporter: Reporter) -> FeatureTable:
-    """The features that the run's prompts show."""
-    return encode_streams(run.recipe, run.prompter.streams(), conversations, reporter, run.device)
+def ask(
+    run: TrainedRun, conversations: Sequence[Conversation], reporter: Reporter, say: Callable[[str], None]
+) -> Asked:
+    """The queries for conversations, with demonstrations where the run has some.
+
+    These come from the run's own train split, whatever is predicted, so its corpus is read then. Raises MercError where
+    it cannot be.
+    """
+    groups = queries(conversations, run.labels)
+    part = last_demonstrations(run.recipe)
+    if part is None:
+        return Asked(groups)
+    own = load_recipe(str(run.directory.recipe_file))
+    with reporter.task("the run's train split") as progress:
+        try:
+            data = load_data(own, run.labels)
+        except MercError as error:
+            raise MercError(
+                f"this run shows demonstrations from its own train split, which cannot be read: {error}; bring it back "
+                "to where it was, or ask without, by evaluate.demonstrations=null"
+            ) from None
+        train = data.split("train")
+        progress(1.0, f"{len(train)}")
+    recipe = replace(own, features=run.recipe.features)
+    where = "evaluate.demonstrations"
+    chooses = Demonstrations(recipe, run.labels, train, run.directory.retrieval, run.device, reporter, say)
+    chooses.fill(part, where, groups)
+    shown = chooses.shown
+    cues = read_cues(recipe, [("evaluate.prompter", run.prompter)], shown, data.conversations, reporter)
+    chooses.use(cues.beside(shown), conversations)
+    return Asked(chooses.fill(part, where, groups), chooses.shown)
+
+
+def encode_for(
+    run: TrainedRun, conversations: Sequence[Conversation], reporter: Reporter, shown: Sequence[Conversation] = ()
+) -> FeatureTable:
+    """The features that the run's prompts show, of the conversations and of those shown as demonstrations."""
+    return encode_streams(run.recipe, run.prompter.streams(), [*conversations, *shown], reporter, run.device)
 
 
 def load_model(
@@ -116,7 +164,7 @@ def predict(
     run: TrainedRun,
     model: EmotionModel,
     table: FeatureTable,
-    conversations: Sequence[Conversation],
+    asked: Asked,
     reporter: Reporter,
     title: str = "predict",
     cues: CueTable | None = None,
@@ -136,7 +184,11 @@ def predict(
         states=states,
     )  # fmt: skip
     with reporter.task(title) as progress:
-        return predictor.predict(queries(conversations, run.labels), progress)
+        try:
+            return predictor.predict(asked.groups, progress)
+        except MercError:
+            check_length(model, run.prompter, asked.groups)
+            raise
 
 
 def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,26 @@ from merc.run.annotating import (
     wanted_conversations,
 )
 from merc.run.data import Data, FeatureCache, load_data, missing_streams, queries, used_streams
+from merc.run.demonstrating import (
+    Demonstrations,
+    check_length,
+    check_shown,
+    last_demonstrations,
+    record_of,
+    selectors_of,
+)
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
-from merc.run.stages import Stages, lessons
+from merc.run.stages import Stages, all_lessons
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.interrupt import stops_at_once
+
+Asked = tuple[str, Prompter, list[list[Query]]]
+"""What of the recipe asks, the prompter, and the queries."""
 
 
 def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = False) -> dict[str, Any]:
@@ -87,21 +98,28 @@ class _Run:
         recipe, directory = self.recipe, self.directory
         self._record(data, cues)
         data = data.with_cues(cues)
-        shown, table = self._features(data)
+        demonstrations = self._demonstrations(data)
+        asked = self._asked(data, demonstrations)
+        shown, table = self._features(data, demonstrations)
         model = self._model(table)
-        self._check_prompts(model, data)
+        self._check_prompts(model, asked)
 
-        def predict(split: str, prompter: Prompter, states: StatesById | None = None) -> list[Prediction]:
-            return self._predict(model, data, split, prompter, shown & set(prompter.streams()), table, cues, states)
+        def predict(
+            split: str, prompter: Prompter, selector: Part | None, states: StatesById | None = None
+        ) -> list[Prediction]:
+            groups = self._queries(data, split, selector, demonstrations)
+            return self._predict(model, data, split, groups, prompter, shown & set(prompter.streams()), table, cues,
+                                 states)  # fmt: skip
 
-        Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume).run(
+        Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume, demonstrations).run(
             model, data, self.metrics, predict
         )
         if recipe.evaluate is None:
             self.reporter.say(f"trained; the stages are in {directory.path / 'stages'}")
             return {}
         states: StatesById | None = {} if self.how.states else None
-        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), states)]
+        chooses = last_demonstrations(recipe)
+        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), chooses, states)]
         metrics = compute_metrics(predictions, data.labels, self.metrics)
         if self.engine.first:
             write_predictions(directory.predictions, predictions)
@@ -151,14 +169,57 @@ class _Run:
         log = self.directory.log if self.engine.first else lambda record: None
         note_cues(self.recipe, self.prompters, cues, wanted, self._say, log)
 
-    def _features(self, data: Data) -> tuple[set[str], FeatureTable]:
-        """The streams that prompts may show, and the features of every conversation that is learned or predicted."""
+    def _demonstrations(self, data: Data) -> Demonstrations | None:
+        """What fills the run's queries with demonstrations, if anything does."""
+        if not selectors_of(self.recipe):
+            return None
+        return Demonstrations(
+            self.recipe, data.labels, data.by_split.get("train", ()), self.directory.retrieval, self.device,
+            self.reporter, self._say, keep=self.engine.first,
+        )  # fmt: skip
+
+    def _queries(
+        self, data: Data, split: str, selector: Part | None, demonstrations: Demonstrations | None
+    ) -> list[list[Query]]:
+        groups = queries(data.split(split), data.labels)
+        return groups if demonstrations is None else demonstrations.fill(selector, "evaluate", groups)
+
+    def _asked(self, data: Data, demonstrations: Demonstrations | None) -> list[Asked]:
+        """All that the run will ask the model, by what asks for it."""
+        if not self.engine.first:
+            self.engine.barrier()  # the first process embeds and builds what the others read
+        asked: list[Asked] = []
+        for number, stage in enumerate(self.recipe.stages):
+            assert isinstance(stage.prompter.component, Prompter)
+            if not self.directory.is_done(stage.id):
+                prompter, where = stage.prompter.component, f"stages.{number}"
+                asked.append((f"{where}.prompter", prompter, all_lessons(stage, data, demonstrations)))
+                if stage.demonstrations is not None and "dev" in data.by_split:
+                    groups = self._queries(data, "dev", stage.demonstrations, demonstrations)
+                    asked.append((f"{where}, a look at dev", prompter, groups))
+        if self.recipe.evaluate is not None:
+            for name in self.how.splits:
+                groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
+                asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
+        if self.engine.first:
+            for path, part in selectors_of(self.recipe).items():
+                where = path.removesuffix(".demonstrations")
+                groups = [group for name, _, some in asked if name.startswith(where) for group in some]
+                if groups:
+                    self.directory.log(record_of(where, part, groups))
+            self.engine.barrier()
+        return asked
+
+    def _features(self, data: Data, demonstrations: Demonstrations | None) -> tuple[set[str], FeatureTable]:
+        """The streams that prompts may show, and the features of every conversation that is learned, predicted or
+        shown."""
         recipe = self.recipe
         shown, _ = used_streams(recipe)
         wanted = {stage.data.split for stage in recipe.stages} | set(self.how.splits if recipe.evaluate else ())
         if recipe.stages:
             wanted.add("dev")  # training looks at it, whether or not the evaluation does
-        conversations = [c for c in data.conversations if c.split in wanted]
+        chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()
+        conversations = [c for c in data.conversations if c.split in wanted or c.id in chosen]
         if not self.engine.first:
             self.engine.barrier()  # the first process encodes; the others find it encoded
         table = encode_streams(recipe, shown, conversations, self.reporter, self.device)
@@ -177,22 +238,15 @@ class _Run:
                 self._say(note)
         return model
 
-    def _check_prompts(self, model: EmotionModel, data: Data) -> None:
+    def _check_prompts(self, model: EmotionModel, asked: Sequence[Asked]) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""
-        asked: list[tuple[str, Prompter, list[list[Query]]]] = []
-        for number, stage in enumerate(self.recipe.stages):
-            assert isinstance(stage.prompter.component, Prompter)
-            if not self.directory.is_done(stage.id):
-                asked.append((f"stages.{number}.prompter", stage.prompter.component, lessons(stage, data)))
-        if self.recipe.evaluate is not None:
-            for name in self.how.splits:
-                groups = queries(data.split(name), data.labels)
-                asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
         with self.reporter.task("prompts") as progress:
             for number, (where, prompter, groups) in enumerate(asked, start=1):
+                check_shown(where, prompter, groups)
                 try:
                     check_prompts(model, prompter, groups)
                 except MercError as error:
+                    check_length(model, prompter, groups)
                     raise MercError(f"{where}: {error}") from None
                 progress(number / len(asked), "")
 
@@ -201,6 +255,7 @@ class _Run:
         model: EmotionModel,
         data: Data,
         split: str,
+        groups: Sequence[Sequence[Query]],
         prompter: Prompter,
         seen: set[str],
         table: FeatureTable,
@@ -216,7 +271,7 @@ class _Run:
             missing, self.engine, states=states,
         )  # fmt: skip
         with self.reporter.task(f"predict {split}") as progress:
-            return predictor.predict(queries(data.split(split), data.labels), progress)
+            return predictor.predict(groups, progress)
 
     def _report(self, data: Data) -> None:
         with self.reporter.task("report"):

@@ -19,6 +19,7 @@ from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_la
 from merc.recipe import Evaluate
 from merc.run.reporter import Progress
 from merc.training.engine import Engine, autocast
+from merc.training.groups import Group, joined, shots_of
 
 Missing = Callable[[str], dict[str, str]]
 """Why the model does not see an utterance's streams."""
@@ -50,12 +51,14 @@ class Predictor:
     def predict(
         self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
     ) -> list[Prediction]:
-        """A prediction for each query, in their order; each group shares the beginning of its prompts."""
+        """A prediction for each query, in their order; each group shares the beginning of its prompts, and groups that
+        show the same demonstrations share these."""
         self.model.eval()
         encoded = [[self._encode(query) for query in group] for group in groups]
         check_depth((p for g in encoded for p in g), self.model.context)
         decode = self._generate if self.how.decode == "generate" else self._score
-        found = decode(encoded, progress)
+        alike = [Group(tuple(p), shots_of(g)) for p, g in zip(encoded, groups, strict=True)]
+        found = decode(joined(alike), progress)
         return [self._prediction(query, found[query.target.id]) for group in groups for query in group]
 
     def _encode(self, query: Query) -> EncodedPrompt:

@@ -17,13 +17,14 @@ from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
 from merc.recipe import Part, Recipe, Stage
 from merc.run.data import Data, queries
+from merc.run.demonstrating import Demonstrations, draws_of
 from merc.run.directory import RunDirectory
 from merc.run.reporter import Progress, Reporter
 from merc.training.checkpoint import remove_checkpoints
 from merc.training.engine import Engine
 
-Predict = Callable[[str, Prompter], list[Prediction]]
-"""Predictions of the model as it is, for a split, with a prompter."""
+Predict = Callable[[str, Prompter, Part | None], list[Prediction]]
+"""Predictions of the model as it is, for a split, with a prompter and what chooses its demonstrations."""
 
 
 class Stages:
@@ -37,8 +38,10 @@ class Stages:
         reporter: Reporter,
         say: Callable[[str], None],
         resume: bool,
+        demonstrations: Demonstrations | None = None,
     ) -> None:
         self.recipe, self.directory, self.engine = recipe, directory, engine
+        self.demonstrations = demonstrations
         self.reporter, self.say, self.resume = reporter, say, resume
 
     def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, Part], predict: Predict) -> None:
@@ -91,12 +94,13 @@ class Stages:
     ) -> TrainJob:
         prompter = stage.prompter.component
         assert isinstance(prompter, Prompter)
-        groups = lessons(stage, data)
+        groups = lessons(stage, data, self.demonstrations)
         if left_out := self._why_left_out(stage, data, groups):
             self.say(f"stage {stage.id}: {left_out}")
 
         def evaluate() -> Mapping[str, Any]:
-            return compute_metrics(predict("dev", prompter), data.labels, metrics)["dev"]
+            found = predict("dev", prompter, stage.demonstrations)
+            return compute_metrics(found, data.labels, metrics)["dev"]
 
         reason = self._why_no_look(stage, prompter, groups, data)
         if reason:
@@ -110,7 +114,7 @@ class Stages:
             model=model,
             labels=data.labels,
             prompter=prompter,
-            queries=lambda epoch: groups,
+            queries=lambda epoch: groups if epoch == 0 else lessons(stage, data, self.demonstrations, epoch),
             evaluate=None if reason else evaluate,
             engine=self.engine,
             folder=folder,
@@ -146,11 +150,23 @@ class Stages:
         return ""
 
 
-def lessons(stage: Stage, data: Data) -> list[list[Query]]:
-    """What a stage learns from: the queries of its split that its prompter can teach, grouped by conversation."""
+def lessons(
+    stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0
+) -> list[list[Query]]:
+    """What a stage learns from in an epoch: the queries of its split that its prompter can teach, grouped by
+    conversation, with the demonstrations whose turn it is."""
     prompter = stage.prompter.component
     assert isinstance(prompter, Prompter)
-    return queries(_given(stage, data), data.labels, prompter.teaches)
+    groups = queries(_given(stage, data), data.labels, prompter.teaches)
+    if demonstrations is None:
+        return groups
+    return demonstrations.fill(stage.demonstrations, f"stage {stage.id}", groups, turn=epoch)
+
+
+def all_lessons(stage: Stage, data: Data, demonstrations: Demonstrations | None) -> list[list[Query]]:
+    """The same with every demonstration that it will come to see, however many epochs there are."""
+    epochs = range(draws_of(stage.demonstrations))
+    return [group for epoch in epochs for group in lessons(stage, data, demonstrations, epoch)]
 
 
 def _given(stage: Stage, data: Data) -> Sequence[Conversation]:

@@ -11,11 +11,9 @@ from functools import cached_property
 from merc.components import TrainJob
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.prompting import EncodedPrompt, Tree, check_depth, is_label_prompt
+from merc.prompting import Tree, check_depth, is_label_prompt
+from merc.training.groups import Group, joined, shots_of
 from merc.training.settings import Settings
-
-Group = list[EncodedPrompt]
-"""Prompts that share a beginning: those of one conversation."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Plan:
 
     def truths(self) -> list[str]:
         """The labels that are learned in the first epoch, an entry for each utterance."""
-        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group]
+        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
         return [self.job.labels.labels[answer.label] for answer in gold if answer.label >= 0]
 
     def _steps(self, epoch: int) -> list[Step]:
@@ -106,25 +104,37 @@ def encode_epoch(job: TrainJob, settings: Settings, epoch: int) -> list[Group]:
                 )
             )
         if group:
-            groups.append(group)
-    check_depth((p for g in groups for p in g), job.model.context)
+            groups.append(Group(tuple(group), shots_of(queries)))
+    check_depth((p for g in groups for p in g.prompts), job.model.context)
     random.Random(f"{job.seed}/{job.stage}/{epoch}").shuffle(groups)
     return groups
 
 
 def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings) -> list[Step]:
-    """The epoch's optimizer steps."""
+    """The epoch's optimizer steps.
+
+    Conversations are taken in order; those that show the same demonstrations wait for each other, so that a step
+    computes these once. What is left at the end, too few for a step of their own, goes together.
+    """
+    waiting: dict[tuple[str, ...], list[Group]] = {}
     if settings.conversations is not None:
-        size = settings.conversations
-        return [Step(model.trees(groups[i : i + size], settings.batch_tokens)) for i in range(0, len(groups), size)]
-    # Filled to a budget of tokens: conversations are taken in order while one forward pass holds them.
+        size, full = settings.conversations, []
+        for group in groups:
+            same = waiting.setdefault(group.shots, [])
+            same.append(group)
+            if len(same) == size:
+                full.append(waiting.pop(group.shots))
+        left = [group for same in waiting.values() for group in same]
+        full += [left[i : i + size] for i in range(0, len(left), size)]
+        return [Step(model.trees(joined(some), settings.batch_tokens)) for some in full]
+    # Filled to a budget of tokens: conversations are taken while one forward pass holds them.
     micro: list[tuple[list[Tree], bool]] = []
-    waiting: list[Group] = []
     for group in groups:
-        if waiting and len(model.trees([*waiting, group], settings.batch_tokens)) > 1:
-            micro.extend(model.trees(waiting, settings.batch_tokens))
-            waiting = []
-        waiting.append(group)
-    if waiting:
-        micro.extend(model.trees(waiting, settings.batch_tokens))
+        same = waiting.setdefault(group.shots, [])
+        if same and len(model.trees(joined([*same, group]), settings.batch_tokens)) > 1:
+            micro.extend(model.trees(joined(same), settings.batch_tokens))
+            same.clear()
+        same.append(group)
+    for same in waiting.values():
+        micro.extend(model.trees(joined(same), settings.batch_tokens))
     return [Step(micro[i : i + settings.accumulate]) for i in range(0, len(micro), settings.accumulate)]

@@ -111,7 +111,7 @@ WRONG = [
     ("stages.1.id=a/b", "stages.1.id (command line): becomes a folder's name, so it has letters, digits, '-', '_' and '.' "
      "only, a letter or digit first; given 'a/b'"),
     ("stages.0.trainr=1", "stages.0.trainr (command line): a stage has no 'trainr'. Did you mean 'trainer'? It has: id, "
-     "prompter, trainer, data, trainable"),
+     "prompter, trainer, data, trainable, demonstrations"),
     ("stages.0={id: a, prompter: {name: toy-prompt}}", "stages.0.trainer (command line): is missing; a stage has an id, a "
      "prompter and a trainer"),
     ("stages.0=align", "stages.0 (command line): wants a section of keys and values; given 'align'"),

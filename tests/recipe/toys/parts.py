@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 import merc
-from merc.components import Annotator, Backbone, Connector, Corpus, Encoder, Fuser, Metric, Prompter, Trainer
+from merc.components import Annotator, Backbone, Connector, Corpus, Encoder, Fuser, Metric, Prompter, Selector, Trainer
 
 if TYPE_CHECKING:
     from nowhere import Nothing
@@ -47,6 +47,34 @@ class ToyAudio(Encoder):
         return merc.FeatureSpec(dim=2)
 
     def load(self, device):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyWords(Encoder):
+    modality = "text"
+
+    def sampling(self):
+        return merc.Words()
+
+    def spec(self):
+        return merc.FeatureSpec(dim=3)
+
+    def load(self, device):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyDemanding(ToyWords):
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenSelector(Selector):
+    def comparison(self):
+        raise RuntimeError("no idea")
+
+    def load(self, pool):
         raise NotImplementedError
 
 

@@ -5,6 +5,8 @@ from merc import hookimpl
 def register_encoders(register):
     register("toy-video", "merc_toys.parts:ToyVideo")
     register("toy-audio", "merc_toys.parts:ToyAudio")
+    register("toy-words", "merc_toys.parts:ToyWords")
+    register("toy-demanding", "merc_toys.parts:ToyDemanding")
 
 
 @hookimpl
@@ -51,3 +53,8 @@ def register_metrics(register):
 @hookimpl
 def register_annotators(register):
     register("toy-teacher", "merc_toys.parts:ToyTeacher")
+
+
+@hookimpl
+def register_selectors(register):
+    register("toy-broken-selector", "merc_toys.parts:BrokenSelector")
