@@ -1,0 +1,12 @@
+"""What merc-farcer brings to merc."""
+
+from __future__ import annotations
+
+import merc
+
+PLUGIN_API = 1
+
+
+@merc.hookimpl
+def register_prompters(register):
+    register("farcer", "merc_farcer.prompter:FarcerPrompter")
