@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -80,7 +80,8 @@ class Utterance:
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
     """Utterances in the order in which they were spoken, and the split that they belong to (``None``: not said).
-    ``extra`` keeps what else a corpus knows.
+    ``dataset`` is the published set that it comes from ("meld"), by which a mixture of sets is told apart. ``extra``
+    keeps what else a corpus knows.
 
     >>> talk = Conversation(id="d0", split="test", utterances=(Utterance(id="d0_u0", text="Hi."),))
     >>> [u.id for u in talk.utterances]
@@ -90,6 +91,7 @@ class Conversation:
     id: str
     utterances: tuple[Utterance, ...]
     split: Split | None = None
+    dataset: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -137,6 +139,19 @@ class LabelSpace:
             raise MercError(
                 f"unknown label {label!r}.{did_you_mean(label, self.labels)} The labels are: {', '.join(self.labels)}"
             ) from None
+
+    @staticmethod
+    def joined(spaces: Iterable[LabelSpace]) -> LabelSpace:
+        """The labels of several spaces, each once, in the order in which they come, with all words of each.
+
+        >>> LabelSpace.joined([LabelSpace(("joy", "anger")), LabelSpace(("anger", "fear"))]).labels
+        ('joy', 'anger', 'fear')
+        """
+        words: dict[str, tuple[str, ...]] = {}
+        for space in spaces:
+            for label in space.labels:
+                words[label] = tuple(dict.fromkeys((*words.get(label, ()), *space.words.get(label, ()))))
+        return LabelSpace(tuple(words), {label: those for label, those in words.items() if those})
 
     @staticmethod
     def found_in(conversations: Sequence[Conversation]) -> LabelSpace:

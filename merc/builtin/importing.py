@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from merc.builtin.jsonl import write_jsonl
 from merc.builtin.parquet import write_parquet
 from merc.components.corpus import CorpusData
-from merc.conversation import Conversation, Utterance
+from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
 from merc.media.container import Unreadable, opened
 
@@ -19,7 +19,7 @@ MODALITIES = ("video", "audio")
 _NAMED = 10
 
 
-def writer_of(path: Path) -> Callable[[Path, Sequence[Conversation]], None]:
+def writer_of(path: Path) -> Callable[[Path, Sequence[Conversation], Mapping[str | None, LabelSpace]], None]:
     """What writes a file with such a name. Raises MercError for a name that is none of theirs."""
     if path.suffix not in WRITERS:
         raise MercError(f"{path}: the name of the file to write ends in {' or '.join(WRITERS)}")
@@ -85,5 +85,11 @@ def check(data: CorpusData) -> None:
         if twice:
             shown = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
             raise ManyErrors(shown, f"{len(twice)} {what} ids stand more than once")
-    if data.labels is not None:
+    if data.labels is not None or data.spaces:
         data.label_space()
+
+
+def spaces_of(data: CorpusData) -> dict[str | None, LabelSpace]:
+    """The label space of each dataset that has conversations and declares one."""
+    spaces = {name: data.space_of(name) for name in dict.fromkeys(talk.dataset for talk in data.conversations)}
+    return {name: space for name, space in spaces.items() if space is not None}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from merc.builtin.jsonl_fields import read_object
-from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, utterance_record
+from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, space_record, utterance_record
 from merc.components.corpus import Corpus, CorpusData
-from merc.conversation import Conversation
+from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
 from merc.files import whole_file
 
@@ -40,6 +40,11 @@ class JsonlCorpus(Corpus):
     in a note, unless it looks like a misspelled one. A media file that is not there is no error: the utterance's
     ``missing`` says so, and a note counts.
 
+    A conversation's ``dataset`` is the published set that it comes from. A line ``{"dataset": "meld", "labels":
+    ["joy", ...]}`` declares the label space of a set, one without ``dataset`` that of conversations that name none
+    (``labels`` may also map each label to its words); so files of several sets can be read together, each with its own
+    labels. A set that declares none has the labels that its train split holds.
+
     All faults of the files come in one MercError, each with its file and line.
     """
 
@@ -61,17 +66,23 @@ class JsonlCorpus(Corpus):
         return reading.data()
 
 
-def write_jsonl(path: Path, conversations: Iterable[Conversation]) -> None:
+def write_jsonl(
+    path: Path, conversations: Iterable[Conversation], spaces: Mapping[str | None, LabelSpace] | None = None
+) -> None:
     """Write conversations so that ``JsonlCorpus`` reads the same ones; the file is written whole or not at all.
 
+    ``spaces`` are label spaces by dataset, that of conversations without one by ``None``.
     Media below the file's folder get relative paths, others absolute ones.
     """
     home = path.resolve().parent
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for dataset, space in (spaces or {}).items():
+            file.write(json.dumps(space_record(dataset, space), ensure_ascii=False) + "\n")
         for conversation in conversations:
             said = [utterance_record(u, home) for u in conversation.utterances]
-            record = {**conversation.extra, "id": conversation.id, "split": conversation.split, "utterances": said}
-            order = ("id", "split", *conversation.extra, "utterances")
+            own = {"id": conversation.id, "split": conversation.split, "dataset": conversation.dataset}
+            record = {**conversation.extra, **own, "utterances": said}
+            order = (*own, *conversation.extra, "utterances")
             ordered = {key: record[key] for key in order if record[key] is not None}
             file.write(json.dumps(ordered, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from merc.conversation import NO_REGION, Region
 
-CONVERSATION = ("id", "split", "utterances")
+CONVERSATION = ("id", "split", "dataset", "utterances")
 UTTERANCE = (
     "id", "speaker", "text", "label", "labels", "sentiment", "intention", "video", "audio", "start", "end", "cut",
     "region", "valence", "open_labels", "cues", "missing",

@@ -11,17 +11,39 @@ from pathlib import Path
 from typing import Any
 
 from merc.builtin.jsonl_fields import Problem
-from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, utterance_record
+from merc.builtin.records import (
+    Paths,
+    Reading,
+    check_paths,
+    files_of,
+    is_space,
+    lacking,
+    space_record,
+    utterance_record,
+)
 from merc.components.corpus import Corpus, CorpusData
-from merc.conversation import Conversation
+from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
 from merc.files import whole_file
 
-_TEXTS = ("conversation", "split", "id", "speaker", "text", "label", "sentiment", "intention", "video", "audio")
+_TEXTS = (
+    "conversation",
+    "split",
+    "dataset",
+    "id",
+    "speaker",
+    "text",
+    "label",
+    "sentiment",
+    "intention",
+    "video",
+    "audio",
+)
 _NUMBERS = ("start", "end", "valence")
 _LISTS = ("labels", "open_labels", "cut")
 _MAPS = ("cues", "missing")
 _OWN = ("extra", "conversation_extra")
+_SPACES = "merc.labels"
 _ROWS = 4096
 
 
@@ -30,10 +52,11 @@ class ParquetCorpus(Corpus):
     """Conversations from Parquet: one utterance a row, those of a conversation one below the other.
 
     ``path`` is as of ``jsonl``, and so are the columns, whose names are an utterance's fields. ``conversation`` names
-    the conversation of a row (without it every row is one), ``split`` its split. ``cues`` and ``missing`` are maps of
-    texts; ``extra`` and ``conversation_extra`` hold JSON objects, as texts, of what else is known. A column that merc
-    does not know is kept in ``extra`` and counted in a note, unless it looks like a misspelled one. Only ``text`` and
-    one of ``id`` and ``conversation`` are required.
+    the conversation of a row (without it every row is one), ``split`` its split, ``dataset`` its set. ``cues`` and
+    ``missing`` are maps of texts; ``extra`` and ``conversation_extra`` hold JSON objects, as texts, of what else is
+    known. A column that merc does not know is kept in ``extra`` and counted in a note, unless it looks like a
+    misspelled one. Only ``text`` and one of ``id`` and ``conversation`` are required. The schema's metadata
+    ``merc.labels`` is a JSON list of the label spaces that lines of ``jsonl`` declare.
 
     All faults come in one MercError, each with its file and row; the first row is row 1.
     """
@@ -48,6 +71,8 @@ class ParquetCorpus(Corpus):
         reading = Reading()
         for file, split in files_of(self.path):
             empty = True
+            for record in _spaces(file):
+                reading.add(record, file, f"{file}, merc.labels")
             for _, group in groupby(enumerate(_rows(file), start=1), key=_conversation_of):
                 empty = False
                 numbers, rows = zip(*group, strict=True)
@@ -58,9 +83,12 @@ class ParquetCorpus(Corpus):
         return reading.data()
 
 
-def write_parquet(path: Path, conversations: Iterable[Conversation]) -> None:
+def write_parquet(
+    path: Path, conversations: Iterable[Conversation], spaces: Mapping[str | None, LabelSpace] | None = None
+) -> None:
     """Write conversations so that ``ParquetCorpus`` reads the same ones; the file is written whole or not at all.
 
+    ``spaces`` are label spaces by dataset, that of conversations without one by ``None``.
     Media below the file's folder get relative paths, others absolute ones.
     """
     import pyarrow as pa
@@ -72,7 +100,8 @@ def write_parquet(path: Path, conversations: Iterable[Conversation]) -> None:
     columns += [pa.field(name, pa.float64()) for name in _NUMBERS]
     columns += [pa.field(name, pa.list_(pa.string())) for name in _LISTS]
     columns += [pa.field("region", pa.list_(pa.float64())), *(pa.field(name, texts) for name in _MAPS)]
-    schema = pa.schema(columns)
+    declared = [space_record(dataset, space) for dataset, space in (spaces or {}).items()]
+    schema = pa.schema(columns, metadata={_SPACES: json.dumps(declared, ensure_ascii=False)} if declared else None)
     rows = (row for conversation in conversations for row in _rows_of(conversation, home))
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         while some := list(islice(rows, _ROWS)):
@@ -91,12 +120,31 @@ def _rows_of(conversation: Conversation, home: Path) -> Iterator[dict[str, Any]]
         if rest:
             record["extra"] = _json(rest)
         maps = {name: list(record[name].items()) for name in _MAPS if name in record}
-        yield {"conversation": conversation.id, "split": conversation.split, **record, **maps, **first}
+        whose = {"conversation": conversation.id, "split": conversation.split, "dataset": conversation.dataset}
+        yield {**whose, **record, **maps, **first}
         first = {}
 
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+
+
+def _spaces(file: Path) -> list[Mapping[str, Any]]:
+    """The label spaces that a table declares."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        declared = (pq.read_schema(file).metadata or {}).get(_SPACES.encode())
+    except (pa.ArrowException, OSError):
+        return []  # reading the rows says what is wrong
+    try:
+        found = json.loads(declared) if declared else []
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, dict) and is_space(one) for one in found):
+        raise MercError(f"{file}: the metadata {_SPACES} must be a JSON list of objects with 'labels'")
+    return found
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -154,18 +202,26 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     first = rows[0]
     name = first.get("conversation")
     extra = _opened(first, "conversation_extra")
-    splits = {row.get("split") for row in rows}
-    if len(splits) > 1:
-        raise Problem(f"the rows of conversation {name!r} name several splits: {', '.join(sorted(map(str, splits)))}")
+    for whose in ("split", "dataset"):
+        named = {row.get(whose) for row in rows}
+        if len(named) > 1:
+            raise Problem(
+                f"the rows of conversation {name!r} name several {whose}s: {', '.join(sorted(map(str, named)))}"
+            )
     said = []
     for row in rows:
-        kept = {key: value for key, value in row.items() if key not in ("conversation", "split", *_OWN)}
+        kept = {key: value for key, value in row.items() if key not in ("conversation", "split", "dataset", *_OWN)}
         inside = _opened(row, "extra")
         twice = next((key for key in inside if kept.get(key) is not None), None)
         if twice is not None:
             raise Problem(f"{twice!r} stands in a column of its own and in 'extra'")
         said.append({**kept, **inside})
-    return {**extra, "id": first.get("id") if name is None else name, "split": first.get("split"), "utterances": said}
+    own = {
+        "id": first.get("id") if name is None else name,
+        "split": first.get("split"),
+        "dataset": first.get("dataset"),
+    }
+    return {**extra, **own, "utterances": said}
 
 
 def _opened(row: Mapping[str, Any], column: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields, Problem
 from merc.components.corpus import CorpusData
-from merc.conversation import SPLITS, Conversation, Utterance
+from merc.conversation import SPLITS, Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError, did_you_mean
 
 _SHOWN = 20
@@ -71,6 +71,17 @@ def utterance_record(said: Utterance, home: Path) -> dict[str, Any]:
     return {key: value for key, value in record.items() if value is not None}
 
 
+def space_record(dataset: str | None, space: LabelSpace) -> dict[str, Any]:
+    """A dataset's label space as a record: its labels, or a mapping from each to its words (none: itself)."""
+    labels = {label: list(space.words.get(label, ())) for label in space.labels} if space.words else list(space.labels)
+    return {"labels": labels} if dataset is None else {"dataset": dataset, "labels": labels}
+
+
+def is_space(record: Mapping[str, Any]) -> bool:
+    """Whether a record declares a label space, and is no conversation."""
+    return "labels" in record and not {"id", "utterances"} & set(record)
+
+
 def _relative(path: Path | None, home: Path) -> str | None:
     if path is None:
         return None
@@ -94,6 +105,7 @@ class Reading:
     seen: dict[str, str] = field(default_factory=dict)
     taken: dict[str, str] = field(default_factory=dict)
     checked: dict[Path, str | None] = field(default_factory=dict)
+    spaces: dict[str | None, tuple[LabelSpace, str]] = field(default_factory=dict)
 
     def add(
         self,
@@ -109,6 +121,9 @@ class Reading:
         """
         try:
             given = dict(record() if callable(record) else record)
+            if is_space(given):
+                self._declare(given, where)
+                return
             self.conversations.append(self._conversation(given, file, where, split, rows))
         except Problem as problem:
             self.errors += [f"{where}: {sentence}" for sentence in problem.sentences]
@@ -121,7 +136,12 @@ class Reading:
                 shown.append(f"and {len(self.errors) - _SHOWN} more")
             count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
             raise ManyErrors(shown, f"{count} in the conversations")
-        return CorpusData(conversations=self.conversations, notes=self.notes())
+        spaces = {name: space for name, (space, _) in self.spaces.items()}
+        labels = spaces.pop(None, None)
+        if labels is None and len({one.dataset for one in self.conversations}) == 1:
+            labels = spaces.pop(self.conversations[0].dataset, None)
+        own = {name: space for name, space in spaces.items() if name is not None}
+        return CorpusData(conversations=self.conversations, labels=labels, spaces=own, notes=self.notes())
 
     def notes(self) -> tuple[str, ...]:
         """What the user is told of what was read."""
@@ -138,12 +158,33 @@ class Reading:
             notes.append(f"{self.wordless} utterance{'s have' if self.wordless > 1 else ' has'} an empty text")
         return tuple(notes)
 
+    def _declare(self, record: dict[str, Any], where: str) -> None:
+        fields = Fields(record, ("dataset", "labels"))
+        name, labels = fields.text("dataset"), record["labels"]
+        if isinstance(labels, dict) and labels and all(map(_texts, labels.values())):
+            words = {label: tuple(those) for label, those in labels.items()}
+        elif labels and _texts(labels):
+            words = dict.fromkeys(labels, ())
+        else:
+            raise Problem("'labels' must be a list of texts, or an object with a list of texts for each label")
+        try:
+            space = LabelSpace(tuple(labels), {label: those for label, those in words.items() if those})
+        except MercError as error:
+            raise Problem(f"'labels': {error}") from None
+        fields.faults += [f"{key!r} means nothing beside 'labels'" for key in fields.extra()]
+        other, place = self.spaces.setdefault(name, (space, where))
+        if other != space:
+            whose = "without a dataset" if name is None else f"of {name!r}"
+            fields.faults.append(f"the labels {whose} are {', '.join(other.labels)} at {place}, and others here")
+        if fields.faults:
+            raise Problem(*fields.faults)
+
     def _conversation(
         self, record: dict[str, Any], file: Path, where: str, split: str | None, rows: Sequence[str]
     ) -> Conversation:
         fields = Fields(record, CONVERSATION)
         name = fields.text("id", required=True)
-        own_split = fields.choice("split", SPLITS)
+        own_split, dataset = fields.choice("split", SPLITS), fields.text("dataset")
         if split is not None and own_split not in (None, split):
             fields.faults.append(f"'split' is {own_split!r}, but the recipe's path gives this file to {split!r}")
         said = fields.objects("utterances")
@@ -162,7 +203,7 @@ class Reading:
         if name is None or fields.faults:
             raise Problem(*fields.faults)
         chosen: Any = own_split or split
-        return Conversation(id=name, split=chosen, utterances=tuple(utterances), extra=extra)
+        return Conversation(id=name, split=chosen, dataset=dataset, utterances=tuple(utterances), extra=extra)
 
     def _utterance(self, fields: Fields, default_id: str, file: Path, where: str) -> Utterance:
         name = fields.text("id") or default_id
@@ -231,6 +272,10 @@ def _more_labels(fields: Fields) -> dict[str, Any]:
     labels, sentiment, intention = fields.words("labels"), fields.text("sentiment"), fields.text("intention")
     given = {"labels": list(labels) or None, "sentiment": sentiment, "intention": intention}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _beside(file: Path, name: str | None) -> Path | None:

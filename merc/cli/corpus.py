@@ -39,7 +39,7 @@ def import_(
 
     results = take_standard_output()
 
-    from merc.builtin.importing import Looks, check, writer_of
+    from merc.builtin.importing import Looks, check, spaces_of, writer_of
     from merc.cli.progress import TerminalReporter
     from merc.components import Corpus
     from merc.errors import MercError
@@ -69,21 +69,30 @@ def import_(
             for index, talk in enumerate(talks):
                 talks[index] = replace(talk, utterances=tuple(map(looks.at, talk.utterances)))
                 progress((index + 1) / len(talks), talk.id)
-    write(target, talks)
+    write(target, talks, spaces_of(data))
     notes = [*data.notes, *looks.notes(), *(str(count) for count in data.counts if count.found != count.stated)]
     _show(target, data, notes, as_json, results)
 
 
 def _show(target: Path, data: CorpusData, notes: list[str], as_json: bool, results: TextIO) -> None:
-    splits: dict[str, int] = {}
+    from collections import Counter
+
+    from merc.builtin.importing import spaces_of
+
+    splits, sizes = Counter[str](), Counter[str | None]()
     for talk in data.conversations:
-        splits[talk.split or "none"] = splits.get(talk.split or "none", 0) + len(talk.utterances)
-    labels = list(data.labels.labels) if data.labels else []
+        splits[talk.split or "none"] += len(talk.utterances)
+        sizes[talk.dataset] += len(talk.utterances)
+    spaces = {name: list(space.labels) for name, space in spaces_of(data).items()}
+    datasets = {name: {"utterances": size, "labels": spaces.get(name, [])} for name, size in sizes.items() if name}
     if as_json:
         import json
 
         counts = [{"what": c.what, "found": c.found, "stated": c.stated, "source": c.source} for c in data.counts]
-        told: dict[str, Any] = {"file": str(target), "utterances": splits, "labels": labels, "counts": counts}
+        labels = list(data.label_space().labels) if spaces else []
+        told: dict[str, Any] = {
+            "file": str(target), "utterances": splits, "labels": labels, "datasets": datasets, "counts": counts,
+        }  # fmt: skip
         typer.echo(json.dumps({**told, "notes": notes}, indent=1, ensure_ascii=False), results)
         return
     for note in notes:
@@ -93,5 +102,5 @@ def _show(target: Path, data: CorpusData, notes: list[str], as_json: bool, resul
     )
     kind = {".jsonl": "jsonl", ".parquet": "parquet"}[target.suffix]
     typer.echo(f"corpus: {{name: {kind}, path: {target}}}", results)
-    if labels:
-        typer.echo(f"labels: [{', '.join(labels)}]", results)
+    for name, known in spaces.items():
+        typer.echo(f"the labels{f' of {name}' if name else ''}, kept in it: {', '.join(known)}", results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -33,10 +33,12 @@ class StatedCount:
 class CorpusData:
     """What a corpus gave: conversations of all splits, the label space (``None``: what the train split holds), and
     notes, each a sentence for the user about something that was left out, mended or counted. ``counts`` are those
-    that publications state; ``merc corpus import`` names the ones that differ."""
+    that publications state; ``merc corpus import`` names the ones that differ. ``spaces`` are the label spaces of
+    datasets that have one of their own, by ``Conversation.dataset``."""
 
     conversations: Sequence[Conversation]
     labels: LabelSpace | None = None
+    spaces: Mapping[str, LabelSpace] = field(default_factory=dict)
     notes: Sequence[str] = field(default_factory=tuple)
     counts: Sequence[StatedCount] = field(default_factory=tuple)
 
@@ -44,10 +46,14 @@ class CorpusData:
         """The conversations of one split, in order."""
         return [c for c in self.conversations if c.split == name]
 
+    def space_of(self, dataset: str | None) -> LabelSpace | None:
+        """The label space of a dataset: its own, else the corpus's; ``None`` where neither is declared."""
+        return self.labels if dataset is None else self.spaces.get(dataset, self.labels)
+
     def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
-        """The label space of a run: the one that the recipe declares, else the corpus's own, else what the train
-        split holds. Raises MercError, naming each place, for a label outside it; a run calls this before anything
-        else looks at a label.
+        """The label space of a run: the one that the recipe declares, else the corpus's own (with ``spaces``, the
+        labels of all of them), else what the train split holds. Raises MercError, naming each place, for a label
+        outside it, or outside that of its dataset; a run calls this before anything else looks at a label.
 
         >>> from merc.conversation import Utterance
         >>> said = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
@@ -56,7 +62,10 @@ class CorpusData:
         merc.errors.ManyErrors: 1 label outside the label space (anger, joy):
           talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
         """
-        space = declared or self.labels or LabelSpace.found_in(self.split("train"))
+        found = LabelSpace.found_in([c for c in self.split("train") if self.space_of(c.dataset) is None])
+        names = dict.fromkeys(c.dataset for c in self.conversations)
+        spaces = {name: declared or self.space_of(name) or found for name in names}
+        space = declared or LabelSpace.joined([*([self.labels] if self.labels else []), *spaces.values()])
         if not space.labels:
             raise MercError(
                 "no labels are known: the recipe has no 'labels:', and the corpus has no labelled utterance in a train "
@@ -65,10 +74,14 @@ class CorpusData:
         errors = []
         for conversation in self.conversations:
             for said in conversation.utterances:
-                if said.label is not None and said.label not in space.labels:
+                known = spaces[conversation.dataset].labels
+                if said.label is not None and said.label not in known:
                     where = said.origin or f"conversation {conversation.id!r}"
-                    hint = did_you_mean(said.label, space.labels)
-                    errors.append(f"{where}: utterance {said.id!r} has the label {said.label!r}.{hint}")
+                    hint = did_you_mean(said.label, known)
+                    whose = (
+                        "" if known == space.labels else f", which {conversation.dataset or 'the rest'} does not have"
+                    )
+                    errors.append(f"{where}: utterance {said.id!r} has the label {said.label!r}{whose}.{hint}")
         if errors:
             count = f"{len(errors)} label{'s' if len(errors) > 1 else ''}"
             raise ManyErrors(_first(errors, 20), f"{count} outside the label space ({', '.join(space.labels)})")
