@@ -31,3 +31,8 @@ def register_fusers(register):
     register("conv", "merc_emotion_llama.fusers:Conv")
     register("q-former", "merc_emotion_llama.fusers:QFormer")
     register("affectgpt-attention", "merc_emotion_llama.fusers:AffectGPTAttention")
+
+
+@merc.hookimpl
+def register_prompters(register):
+    register("emotion-llama", "merc_emotion_llama.prompters:EmotionLlama")
