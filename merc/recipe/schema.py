@@ -87,7 +87,7 @@ class Evaluate:
     demonstrations: Part | None = None
     decode: Literal["verbalizer", "generate"] = "verbalizer"
     normalize: Literal["none", "tokens"] = "none"
-    parser: Literal["exact", "first-label", "strict"] = "exact"
+    parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict"] = "exact"
     max_new_tokens: int = 32
     states: bool = False
     metrics: Mapping[str, Part] = field(default_factory=dict)

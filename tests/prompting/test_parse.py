@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merc.conversation import LabelSpace
 from merc.prompting import Policy, parse_label
+from merc.recipe import Evaluate
 
 LABELS = LabelSpace(
     ("joy", "sadness", "joyful surprise", "N/A"), {"sadness": ("sadness", "sad", "Trauer"), "N/A": ("n/a", "none.")}
@@ -44,6 +47,40 @@ def test_policies(text: str, strict: str | None, exact: str | None, first: str |
     assert found == [strict, exact, first]
 
 
+TAGGED = [
+    ("<think>Not joy.</think><answer>sad</answer>", "sadness", "sadness"),
+    ("<THINK>Not joy.</THINK>\n<Answer>\n Sad. \n</ANSWER>", "sadness", "sadness"),
+    ("<answer>joy</answer> or <answer>sad</answer>", "sadness", "sadness"),
+    ("<think>Not joy.</think><answer>She is sad.</answer>", "sadness", None),
+    ("<think>Not joy.</think><answer>sad; joy</answer>", "sadness", None),
+    ("<think>Not joy.</think><answer>bored</answer>", None, None),
+    ("<think>Joy.</think><answer></answer>", None, None),
+    ("<think>Not joy.</think> sad", "sadness", None),
+    ("<think>Not joy.</think><answer>sad", "sadness", None),
+    ("<think>Not joy, so <answer>sad</answer>", "sadness", "sadness"),
+    ("<think>Not joy, but sad", None, None),
+    ("joy", "joy", None),
+    ("</answer>joy", "joy", None),
+    ("I hear joy.", "joy", None),
+    ("", None, None),
+]
+
+
+@pytest.mark.parametrize(("text", "tagged", "strictly"), TAGGED)
+def test_answers_between_tags(text: str, tagged: str | None, strictly: str | None) -> None:
+    assert parse_label(text, LABELS, "answer-tag") == tagged
+    assert parse_label(text, LABELS, "answer-tag-strict") == strictly
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+def test_without_labels_nothing_is_read(policy: Policy) -> None:
+    assert parse_label("<answer>joy</answer>", LabelSpace(()), policy) is None
+
+
+def test_a_recipe_may_name_every_policy() -> None:
+    assert get_args(get_type_hints(Evaluate)["parser"]) == get_args(Policy)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(WORDS), st.text(" \n.,!?\"'*", max_size=4), st.text(" \n.,!?\"'*", max_size=4))
 def test_exact_reads_a_word_through_case_space_and_punctuation(pair: tuple[str, str], before: str, after: str) -> None:
@@ -53,7 +90,7 @@ def test_exact_reads_a_word_through_case_space_and_punctuation(pair: tuple[str, 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(max_size=30), st.sampled_from(["strict", "exact", "first-label"]))
+@given(st.text(max_size=30), st.sampled_from(get_args(Policy)))
 def test_any_text_gives_a_label_or_none(text: str, policy: Policy) -> None:
     found = parse_label(text, LABELS, policy)
     assert found is None or found in LABELS.labels

@@ -15,6 +15,7 @@ from merc_emotion_llama.answers import (
 )
 
 import merc
+from merc.prompting import parse_label
 
 KNOWN = vocabulary_of_labels(
     merc.LabelSpace(("joy", "anger", "sadness", "at a loss"), {"sadness": ("sadness", "sad"), "joy": ("happy",)})
@@ -115,3 +116,32 @@ def test_nothing_that_is_written_is_an_error(text):
         assert set(read.labels) <= {"joy", "anger", "sadness", "at a loss"}
         assert set(read.notes) <= set(NOTES)
         assert bool(read.labels) != ("unparsed" in read.notes)
+
+
+TAGGED = [
+    "<think>No joy.</think><answer>anger</answer>",
+    "<think>No joy.</think> anger",
+    "<think>No joy.</think><answer>Anger",
+    "<think>No joy, but anger",
+    "<answer>joy</answer><answer>anger</answer>",
+    "<think>No joy.</think><answer>She is angry: anger.</answer>",
+    "<answer>bored</answer>",
+    "Anger",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", TAGGED)
+def test_metrics_and_the_parser_of_a_recipe_read_the_same_answer(text: str):
+    labels = merc.LabelSpace(("joy", "anger"))
+    read = read_answer(text, vocabulary_of_labels(labels)).labels
+    assert parse_label(text, labels, "answer-tag") == (read[0] if read else None)
+
+
+def test_every_odd_answer_is_counted_by_name():
+    labels = merc.LabelSpace(("joy", "anger"))
+    counts = count_notes(read_answer(text, vocabulary_of_labels(labels)) for text in TAGGED)
+    assert counts == {
+        "unparsed": 3, "empty": 1, "no_answer_tag": 1, "unclosed_think": 1, "unclosed_answer": 1, "several_answers": 1,
+        "other_case": 2, "sentence": 1, "outside": 1,
+    }  # fmt: skip
