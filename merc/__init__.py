@@ -38,7 +38,9 @@ if TYPE_CHECKING:
         FeatureSpec,
         FolderOrName,
         Frames,
+        FrozenNetwork,
         Fuser,
+        Lesson,
         Metric,
         Observation,
         Pool,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
     from merc.files import cache_folder, hash_file, whole_file
+    from merc.pretrained import Pretrained
     from merc.registry.hooks import hookimpl
 
 _HOME = {
@@ -73,6 +76,7 @@ _HOME = {
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
     "whole_file": "merc.files",
+    "Pretrained": "merc.pretrained",
     "Conversation": "merc.conversation",
     "LabelSpace": "merc.conversation",
     "Utterance": "merc.conversation",
@@ -100,13 +104,16 @@ __all__ = [
     "Features",
     "FolderOrName",
     "Frames",
+    "FrozenNetwork",
     "Fuser",
     "LabelSpace",
+    "Lesson",
     "MercError",
     "Metric",
     "Observation",
     "Pool",
     "Prediction",
+    "Pretrained",
     "Prompt",
     "Prompter",
     "Query",

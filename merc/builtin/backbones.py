@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from merc.builtin.shapes import PUBLIC
 from merc.components import Backbone, FolderOrName
-from merc.errors import MercError
+from merc.pretrained import Pretrained
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -25,9 +25,11 @@ class HuggingFace(Backbone):
     revision: str | None = None
 
     def config(self) -> PretrainedConfig:
-        """The configuration alone."""
+        """The configuration alone; of some public models (merc/builtin/shapes.py) it is known without the hub."""
         from transformers import AutoConfig
 
+        if self.path in PUBLIC and (shape := self._pretrained().config(PUBLIC)) == PUBLIC[self.path]:
+            return AutoConfig.for_model(**shape)
         return self._fetch(AutoConfig)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -48,27 +50,8 @@ class HuggingFace(Backbone):
         """The path or hub name, and the revision."""
         return {"path": self.path, "revision": self.revision}
 
-    def _fetch(self, what: Any, **more: Any) -> Any:
-        from safetensors import SafetensorError
+    def _pretrained(self) -> Pretrained:
+        return Pretrained(self.path, "backbone.path", self.revision)
 
-        folder = Path(self.path).expanduser()
-        named = self.path.startswith(("/", ".", "~"))
-        if named and not folder.is_dir():
-            raise MercError(
-                f"backbone.path: there is no folder {self.path}; give the folder of a transformers model or a hub name"
-            )
-        if not named and folder.is_dir():  # which transformers would take for the model
-            raise MercError(
-                f"backbone.path: {self.path} is a name on the hub, and there is a folder of that name here too; for "
-                f"the folder write ./{self.path}, for the hub start merc elsewhere"
-            )
-        try:
-            return what.from_pretrained(
-                folder if named else self.path, revision=self.revision, trust_remote_code=False, **more
-            )
-        except (OSError, ValueError, SafetensorError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MercError(
-                f"backbone.path: {self.path!r} could not be loaded: {first} "
-                "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
-            ) from error
+    def _fetch(self, what: Any, **more: Any) -> Any:
+        return self._pretrained().fetch(what, **more)

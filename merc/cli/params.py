@@ -12,7 +12,7 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")] = False,
 ) -> None:
-    """Count the parameters of a recipe's model, by part. Nothing is loaded but the backbone's configuration."""
+    """Count the parameters of a recipe's model, by part. Nothing is loaded but configurations."""
     import json
 
     from merc.cli.results import take_standard_output
@@ -23,10 +23,13 @@ def command(
 
     found = load_recipe(recipe, overrides or [])
 
+    from merc.components import Encoder
     from merc.model.build import build_meta
-    from merc.model.parameters import count_parameters
+    from merc.model.parameters import count_networks, count_parameters, shares
 
-    parts = count_parameters(build_meta(found))
+    encoders = {n: p.component for n, p in found.encoders.items() if isinstance(p.component, Encoder)}
+    networks, silent = count_networks(encoders)
+    parts = [*count_parameters(build_meta(found)), *networks]
     total, trainable = sum(p.total for p in parts), sum(p.trainable for p in parts)
     if as_json:
         record = {
@@ -34,6 +37,10 @@ def command(
             "trainable": trainable,
             "parts": {p.part: {"total": p.total, "trainable": p.trainable} for p in parts},
         }
+        if networks:
+            record["shares"] = {s.of: {"total": s.total, "percent": round(s.percent, 4)} for s in shares(parts)}
+        if silent:
+            record["uncounted"] = [f"encoders.{name}" for name in silent]
         typer.echo(json.dumps(record, indent=1), results)
         return
     from rich.console import Console
@@ -46,5 +53,10 @@ def command(
     for p in parts:
         table.add_row(p.part, f"{p.total:,}", f"{p.trainable:,}", f"{100 * p.trainable / max(1, p.total):.2f}")
     table.add_section()
-    table.add_row("all", f"{total:,}", f"{trainable:,}", f"{100 * trainable / max(1, total):.2f}")
-    Console(file=results, highlight=False).print(table)
+    for share in shares(parts):
+        of = "all" if share.of == "all parts" else share.of
+        table.add_row(of, f"{share.total:,}", f"{share.trainable:,}", f"{share.percent:.2f}")
+    console = Console(file=results, highlight=False)
+    console.print(table)
+    if silent:
+        console.print(f"not counted, as their encoders state no size: {', '.join(silent)}")

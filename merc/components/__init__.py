@@ -14,6 +14,7 @@ from merc.components.encoder import (
     Features,
     FeatureSpec,
     Frames,
+    FrozenNetwork,
     TextClip,
     VideoClip,
     Waveform,
@@ -23,13 +24,13 @@ from merc.components.fuser import Fuser
 from merc.components.metric import Metric, Prediction
 from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import Comparison, IndexKind, Places, Pool, SelectFunction, Selector, Vectors
-from merc.components.trainer import Trainer, TrainJob, TrainReport
+from merc.components.trainer import Lesson, Trainer, TrainJob, TrainReport
 
 __all__ = [
     "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
     "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec",
-    "Features", "FolderOrName", "Frames", "Fuser", "IndexKind", "Metric", "Observation", "Places", "Pool",
-    "Prediction", "Prompt", "Prompter", "Query", "Segment", "SelectFunction", "Selector", "Slot", "StatedCount",
+    "Features", "FolderOrName", "Frames", "FrozenNetwork", "Fuser", "IndexKind", "Lesson", "Metric", "Observation", "Places",
+    "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment", "SelectFunction", "Selector", "Slot", "StatedCount",
     "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "Vectors", "VideoClip",
     "Waveform", "Words",
 ]  # fmt: skip

@@ -100,6 +100,15 @@ class CannotEncode:
     reason: str
 
 
+@dataclass(frozen=True)
+class FrozenNetwork:
+    """The network behind an encoder: how many ``parameters`` it has, and a ``name`` that encoders which use the same
+    weights share, so that these are counted once."""
+
+    name: str
+    parameters: int
+
+
 Features = npt.NDArray[np.float32]
 EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | CannotEncode"]]
 
@@ -155,6 +164,11 @@ class Encoder(Component):
     @abstractmethod
     def spec(self) -> FeatureSpec:
         """The shape of its features, known without weights."""
+
+    def network(self) -> FrozenNetwork | None:
+        """The size of its network, known without weights, for ``merc params``; ``None`` where it has none or does not
+        say."""
+        return None
 
     @abstractmethod
     def load(self, device: str) -> EncodeFunction:

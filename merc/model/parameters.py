@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from merc.components import Encoder
 from merc.model.emotion_model import EmotionModel
 
 
 @dataclass(frozen=True)
 class PartCount:
-    """Parameters of one part: all, and those that learn."""
+    """Parameters of one part: all, and those that learn. ``modality`` is an encoder's."""
 
     part: str
     total: int
     trainable: int
+    modality: str | None = None
 
 
 def count_parameters(model: EmotionModel) -> list[PartCount]:
@@ -29,3 +32,50 @@ def count_parameters(model: EmotionModel) -> list[PartCount]:
         PartCount(name, sum(p.numel() for p in ps), sum(p.numel() for p in ps if p.requires_grad))
         for name, ps in parts.items()
     ]
+
+
+def count_networks(encoders: Mapping[str, Encoder]) -> tuple[list[PartCount], list[str]]:
+    """A count for each frozen network behind the encoders, and the streams whose encoders state none. Streams that
+    share a network are one part."""
+    streams: dict[str, list[str]] = {}
+    sizes: dict[str, tuple[int, str]] = {}
+    silent = []
+    for stream, encoder in encoders.items():
+        if (network := encoder.network()) is None:
+            silent.append(stream)
+            continue
+        streams.setdefault(network.name, []).append(stream)
+        sizes[network.name] = (network.parameters, encoder.modality)
+    parts = [
+        PartCount(f"encoders.{'+'.join(streams[name])}", size, 0, modality) for name, (size, modality) in sizes.items()
+    ]
+    return parts, silent
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of parameters that learn, ``trainable / total``, and what it counts."""
+
+    of: str
+    total: int
+    trainable: int
+
+    @property
+    def percent(self) -> float:
+        """From 0 to 100."""
+        return 100 * self.trainable / max(1, self.total)
+
+
+def shares(parts: list[PartCount]) -> list[Share]:
+    """The trainable share of everything, and, as papers count differently, of everything but the encoders of each
+    modality and of everything but the encoders."""
+    trainable = sum(p.trainable for p in parts)
+    encoders = [p for p in parts if p.modality is not None]
+    found = [Share("all parts", sum(p.total for p in parts), trainable)]
+    modalities = sorted({p.modality for p in encoders if p.modality})
+    for modality in modalities if len(modalities) > 1 else ():
+        left = sum(p.total for p in parts if p.modality != modality)
+        found.append(Share(f"all but {modality} encoders", left, trainable))
+    if encoders:
+        found.append(Share("all but encoders", sum(p.total for p in parts if p.modality is None), trainable))
+    return found

@@ -157,3 +157,13 @@ def test_a_hub_name_where_the_hub_is_not_reached(tmp_path: Path) -> None:
     assert done.stdout.startswith("backbone.path: 'somebody/some-model' could not be loaded: ")
     assert done.stdout.strip().endswith("or a hub name on a machine that reaches the hub")
     assert len(done.stdout.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("path", "parameters"), [("meta-llama/Llama-2-7b-chat-hf", 6_738_415_616),
+                                                  ("meta-llama/Meta-Llama-3-8B-Instruct", 8_030_261_248)])  # fmt: skip
+def test_public_models_are_counted_where_no_hub_is_reached(path: str, parameters: int) -> None:
+    config = HuggingFace(path=path).config()
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert config.architectures == ["LlamaForCausalLM"]

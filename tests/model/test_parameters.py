@@ -13,10 +13,11 @@ from transformers import LlamaConfig
 
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat
+from merc.components import Encoder, FeatureSpec, Frames, FrozenNetwork
 from merc.model.build import build_meta
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.model.parameters import count_parameters
+from merc.model.parameters import PartCount, count_networks, count_parameters, shares
 from merc.model.tuning import apply_tuning
 from merc.recipe import Recipe, Tuning, load_recipe
 from tests.model.architectures import TREE, build
@@ -103,3 +104,41 @@ def test_tied_embeddings_are_counted_once(tmp_path: Path) -> None:
     recipe = llama_2_7b(tmp_path, name="frozen")
     LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
     assert counts(build_meta(recipe)) == {"backbone": (LLAMA_2_7B - WORDS * WIDTH, 0)}
+
+
+class Sees(Encoder):
+    modality = "video"
+
+    def __init__(self, network: FrozenNetwork | None, modality: str = "video") -> None:
+        object.__setattr__(self, "given", network)
+        object.__setattr__(self, "modality", modality)
+
+    def sampling(self) -> Frames:
+        return Frames(count=1)
+
+    def spec(self) -> FeatureSpec:
+        return FeatureSpec(3)
+
+    def load(self, device: str) -> Any:
+        raise AssertionError("nothing is loaded to be counted")
+
+    def network(self) -> FrozenNetwork | None:
+        return self.given  # type: ignore[attr-defined]
+
+
+def test_a_network_that_streams_share_is_counted_once_and_a_share_says_what_it_counts() -> None:
+    eye, ear = FrozenNetwork("eye", 600), FrozenNetwork("ear", 200)
+    encoders = {"face": Sees(eye), "voice": Sees(ear, "audio"), "words": Sees(None), "scene": Sees(eye)}
+    parts, silent = count_networks(encoders)
+    assert parts == [PartCount("encoders.face+scene", 600, 0, "video"), PartCount("encoders.voice", 200, 0, "audio")]
+    assert silent == ["words"]
+    whole = [PartCount("backbone", 1000, 0), PartCount("backbone.adapters", 50, 50), *parts]
+    assert [(s.of, s.total, s.trainable) for s in shares(whole)] == [
+        ("all parts", 1850, 50),
+        ("all but audio encoders", 1650, 50),
+        ("all but video encoders", 1250, 50),
+        ("all but encoders", 1050, 50),
+    ]
+    assert shares(whole)[1].percent == pytest.approx(100 * 50 / 1650)
+    assert [s.of for s in shares(whole[:2])] == ["all parts"]
+    assert [s.of for s in shares(whole[:3])] == ["all parts", "all but encoders"]

@@ -1,0 +1,138 @@
+"""Published models of transformers: a folder of this machine, or a name on the model hub."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merc.errors import MercError
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model of transformers by ``path``, which is a ``merc.FolderOrName``. ``where`` is what messages call that
+    parameter; ``revision`` fixes a version of a hub model.
+
+    Nothing is fetched but what ``path`` names, and no code that comes with a model is run.
+
+    >>> Pretrained("somebody/some-model", "backbone.path").folder() is None
+    True
+    """
+
+    path: str
+    where: str
+    revision: str | None = None
+
+    def folder(self) -> Path | None:
+        """The folder, or ``None`` for a name on the hub. Raises MercError for a folder that is not there, and for a
+        name that could be either."""
+        folder = Path(self.path).expanduser()
+        named = self.path.startswith(("/", ".", "~"))
+        if named and not folder.is_dir():
+            raise MercError(
+                f"{self.where}: there is no folder {self.path}; give the folder of a transformers model or a hub name"
+            )
+        if not named and folder.is_dir():  # which transformers would take for the model
+            raise MercError(
+                f"{self.where}: {self.path} is a name on the hub, and there is a folder of that name here too; for "
+                f"the folder write ./{self.path}, for the hub start merc elsewhere"
+            )
+        return folder if named else None
+
+    def fetch(self, kind: Any, **more: Any) -> Any:
+        """What ``kind.from_pretrained`` makes of it. Raises MercError where it makes nothing of it."""
+        folder = self.folder()
+        with self._told():
+            return kind.from_pretrained(folder or self.path, revision=self.revision, trust_remote_code=False, **more)
+
+    def network(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> Any:
+        """A frozen network with its weights, in evaluation mode: safetensors, or a ``.bin`` of which nothing but
+        tensors is read. transformers fills what the weights lack with random numbers; here it is a MercError, except
+        for parameters of the names in ``unused``."""
+        safe = (folder := self.folder()) is None or any(folder.glob("*.safetensors"))
+        more |= {"output_loading_info": True, "weights_only": True}
+        with _quiet():
+            try:
+                net, told = self.fetch(kind, use_safetensors=safe, **more)
+            except MercError:
+                if folder is not None:
+                    raise
+                net, told = self.fetch(kind, use_safetensors=False, **more)
+        if lacking := sorted(set(told["missing_keys"]) - set(unused)):
+            rest = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+            raise MercError(
+                f"{self.where}: {self.path!r} holds other weights than a {kind.__name__}'s: it lacks "
+                f"{', '.join(lacking[:3])}{rest}; give the model that the name of the component says"
+            )
+        return net.eval().requires_grad_(False)
+
+    def config(self, known: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+        """``config.json`` as plain values, read without torch. For a hub model that was not fetched yet it is what
+        ``known`` has under its name, so that public models can be counted on a machine that reaches no hub."""
+        shape = (known or {}).get(self.path)
+        found = self.read_json(CONFIG, here=shape is not None)
+        if found is None and shape is None:
+            raise MercError(f"{self.where}: {self.path!r} has no {CONFIG}; give the folder of a transformers model")
+        return found if found is not None else dict(shape or {})
+
+    def read_json(self, name: str, *, here: bool = False) -> dict[str, Any] | None:
+        """A JSON file of the model, ``None`` where it has none. ``here``: only what is on this machine counts."""
+        with self._told():
+            path = folder / name if (folder := self.folder()) else self._fetched(name, here)
+            if path is None or not path.is_file():
+                return None
+            found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise MercError(f"{self.where}: {path} holds no mapping; give the folder of a transformers model")
+        return found
+
+    def _fetched(self, name: str, here: bool) -> Path | None:
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        kept = try_to_load_from_cache(self.path, name, revision=self.revision)
+        if here or isinstance(kept, str):
+            return Path(kept) if isinstance(kept, str) else None
+        try:
+            return Path(hf_hub_download(self.path, name, revision=self.revision))
+        except LocalEntryNotFoundError:  # the hub was not reached
+            raise
+        except EntryNotFoundError:
+            return None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What transformers and the hub raise, as one sentence."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise MercError(
+                f"{self.where}: {self.path!r} could not be loaded: {first} "
+                "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
+            ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no report of weights that a part of a model has no use for, from transformers inside the block."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,149 @@
+"""Published models: folders and hub names, their configuration, their weights, and what a user reads otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import ViTConfig, ViTForImageClassification, ViTModel
+
+from merc import MercError, Pretrained
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ViT with a classifier, as transformers saves it."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "vit"
+    config = ViTConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=4, patch_size=2
+    )
+    ViTForImageClassification(config).save_pretrained(path)
+    return path
+
+
+def of(path: Path | str) -> Pretrained:
+    return Pretrained(str(path), "encoder 'x', path")
+
+
+def copied(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    for file in folder.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    return target
+
+
+def test_a_network_is_read_frozen_and_whole(folder: Path) -> None:
+    net = of(folder).network(ViTModel, add_pooling_layer=False)
+    kept = load_file(folder / "model.safetensors")
+    assert torch.equal(net.state_dict()["layernorm.weight"], kept["vit.layernorm.weight"])
+    assert not net.training and not any(p.requires_grad for p in net.parameters())
+
+
+def test_loading_says_nothing_of_parts_that_are_not_wanted(folder: Path) -> None:
+    code = (
+        "from merc import Pretrained\nfrom transformers import ViTModel\n"
+        f"Pretrained({str(folder)!r}, 'x').network(ViTModel, add_pooling_layer=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_what_the_weights_lack_is_never_made_up(folder: Path, tmp_path: Path) -> None:
+    other = copied(folder, tmp_path / "other")
+    state = load_file(other / "model.safetensors")
+    for name in ("vit.layernorm.weight", "vit.layernorm.bias"):
+        del state[name]
+    save_file(state, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MercError) as caught:
+        of(other).network(ViTModel, add_pooling_layer=False)
+    assert str(caught.value) == (
+        f"encoder 'x', path: '{other}' holds other weights than a ViTModel's: it lacks layernorm.bias, "
+        "layernorm.weight; give the model that the name of the component says"
+    )
+    allowed = ["layernorm.bias", "layernorm.weight"]
+    assert of(other).network(ViTModel, unused=allowed, add_pooling_layer=False) is not None
+    with pytest.raises(MercError, match=r"it lacks pooler.dense.bias, pooler.dense.weight"):
+        of(folder).network(ViTModel)
+
+
+def test_tensors_of_another_shape(folder: Path, tmp_path: Path) -> None:
+    other = copied(folder, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"intermediate_size": 12}))
+    with pytest.raises(MercError, match="could not be loaded"):
+        of(other).network(ViTModel, add_pooling_layer=False)
+
+
+class Harm:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("harmed",))
+
+
+def test_of_a_pickle_nothing_but_tensors_is_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = copied(folder, tmp_path / "other")
+    torch.save(load_file(other / "model.safetensors"), other / "pytorch_model.bin")
+    (other / "model.safetensors").unlink()
+    net, safe = (of(path).network(ViTModel, add_pooling_layer=False) for path in (other, folder))
+    assert all(torch.equal(one, two) for one, two in zip(net.parameters(), safe.parameters(), strict=True))
+    monkeypatch.chdir(tmp_path)
+    torch.save({"vit.layernorm.weight": Harm()}, other / "pytorch_model.bin")
+    with pytest.raises(MercError, match="could not be loaded"):
+        of(other).network(ViTModel, add_pooling_layer=False)
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_folder_without_weights_or_damaged_ones(folder: Path, tmp_path: Path) -> None:
+    other = copied(folder, tmp_path / "other")
+    (other / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:64])
+    with pytest.raises(MercError, match=r"^encoder 'x', path: .* could not be loaded: "):
+        of(other).network(ViTModel, add_pooling_layer=False)
+    (other / "model.safetensors").unlink()
+    with pytest.raises(MercError, match=r"could not be loaded: .*Give the folder of a transformers model"):
+        of(other).network(ViTModel, add_pooling_layer=False)
+
+
+def test_a_folder_that_is_not_there_and_a_name_that_could_be_either(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(MercError) as caught:
+        of("./gone").config()
+    assert str(caught.value) == (
+        "encoder 'x', path: there is no folder ./gone; give the folder of a transformers model or a hub name"
+    )
+    with pytest.raises(MercError, match=r"^encoder 'x', path: vit is a name on the hub, and there is a folder"):
+        of("vit").config()
+    assert of("./vit").config()["hidden_size"] == 8
+
+
+def test_the_configuration_is_read_without_torch(folder: Path) -> None:
+    code = (
+        "import sys, merc\n"
+        f"assert merc.Pretrained({str(folder)!r}, 'x').config()['hidden_size'] == 8\n"
+        "assert merc.Pretrained('a/b', 'x').config({'a/b': {'hidden_size': 3}}) == {'hidden_size': 3}\n"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_configuration_that_is_not_one(tmp_path: Path) -> None:
+    with pytest.raises(MercError) as caught:
+        of(tmp_path).config()
+    assert str(caught.value) == (
+        f"encoder 'x', path: '{tmp_path}' has no config.json; give the folder of a transformers model"
+    )
+    (tmp_path / "config.json").write_text("{half")
+    with pytest.raises(MercError, match="could not be loaded"):
+        of(tmp_path).config()
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(MercError, match=r"config\.json holds no mapping"):
+        of(tmp_path).config()
+    assert of(tmp_path).read_json("preprocessor_config.json") is None
