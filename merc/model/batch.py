@@ -21,7 +21,7 @@ class TreeBatch:
     the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read that
-    predicts its first token.
+    predicts its first token. ``step_weight`` is what a step counts, ``None`` when all count alike.
     """
 
     tokens: Tensor
@@ -42,6 +42,7 @@ class TreeBatch:
     prompts: tuple[EncodedPrompt, ...]
     size: int
     plain: bool
+    step_weight: Tensor | None = None
 
     def to(self, device: torch.device | str) -> TreeBatch:
         """The same batch with its tensors on a device."""

@@ -126,7 +126,7 @@ class EmotionModel(nn.Module):
         return self._states(batch, draw)[0]
 
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
-        """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
+        """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens, each times its weight."""
         return _over_paths(batch, self.logits(batch, draw))
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:
@@ -261,6 +261,8 @@ class EmotionModel(nn.Module):
 def _over_paths(batch: TreeBatch, logits: Tensor) -> Tensor:
     """Log-probability of each answer path ``[paths]``, float32, from the logits ``[read, vocabulary]``."""
     steps = torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
+    if batch.step_weight is not None:
+        steps = steps * batch.step_weight
     return torch.zeros(len(batch.path_length), device=steps.device).index_add(0, batch.step_path, steps)
 
 

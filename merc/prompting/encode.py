@@ -26,12 +26,19 @@ SlotLength = Callable[[str, str], int]
 @dataclass(frozen=True)
 class AnswerPath:
     """One answer as tokens. ``label`` and ``word`` are indices into the label space, -1 for a free text; ``gold`` is
-    true for what the target is labelled with."""
+    true for what the target is labelled with. ``said`` is what the model reads of the answer before each further token
+    of it, where that is not the answer itself but what a model said in its place: one token fewer."""
 
     tokens: tuple[int, ...]
     label: int = -1
     word: int = -1
     gold: bool = False
+    said: tuple[int, ...] | None = None
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The tokens that stand in the model's input: all but the last, which is only predicted."""
+        return self.tokens[:-1] if self.said is None else self.said
 
 
 @dataclass(frozen=True)

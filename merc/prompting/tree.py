@@ -62,7 +62,7 @@ class _Growing:
         tails: set[tuple[int, ...]] = set()
         for answer in prompt.answers:
             for stop in range(1, len(answer.tokens)):
-                tails.add(answer.tokens[:stop])
+                tails.add(answer.read[:stop])
         if added:
             return added + len(tails)
         for tail in tails:
@@ -82,7 +82,7 @@ class _Growing:
         self.prompts.append(prompt)
         for answer in prompt.answers:
             node, nodes = at, [at]
-            for token in answer.tokens[:-1]:  # the last token is only predicted: nothing follows it
+            for token in answer.read:
                 node = self._step(node, token)
                 nodes.append(node)
             self.paths.append((index, answer, nodes))

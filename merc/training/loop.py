@@ -15,7 +15,7 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
-from merc.training.losses import balanced_weights
+from merc.training.losses import balanced_token_weights, balanced_weights
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
 from merc.training.steps import Plan, Turn
@@ -55,9 +55,10 @@ class _Loop:
         self.progress = self._resumed()
         self.plan = Plan(job, settings)
         self.total = self.plan.total
-        balanced = settings.class_weights == "balanced"
-        classes = balanced_weights(self.plan.truths(), job.labels) if balanced else None
-        self.updater = Updater(job, settings, classes)
+        kind = settings.class_weights
+        classes = balanced_weights(self.plan.truths(), job.labels) if kind == "balanced" else None
+        tokens = balanced_token_weights(self.plan.label_answers()) if kind == "balanced-tokens" else None
+        self.updater = Updater(job, settings, classes, tokens)
 
     def run(self) -> TrainReport:
         progress = self.progress

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -50,8 +51,11 @@ def class_weights(batch: TreeBatch, classes: Tensor) -> Tensor:
 
 
 def answer_weight(batch: TreeBatch, average: Literal["utterances", "tokens"], classes: Tensor | None) -> float:
-    """What a sum of losses is divided by: the answers, or their tokens, each times its label's weight."""
-    counts = _of_right_answers(batch, batch.path_length) if average == "tokens" else torch.ones(len(batch.prompts))
+    """What a sum of losses is divided by: the answers, or their tokens, each times its own or its label's weight."""
+    tokens = batch.path_length
+    if batch.step_weight is not None:
+        tokens = torch.zeros(len(tokens)).index_add(0, batch.step_path, batch.step_weight)
+    counts = _of_right_answers(batch, tokens) if average == "tokens" else torch.ones(len(batch.prompts))
     return float((counts if classes is None else counts * class_weights(batch, classes)).sum())
 
 
@@ -66,6 +70,27 @@ def balanced_weights(truths: Iterable[str], labels: LabelSpace) -> Tensor:
     counts = Counter(truths)
     total, present = sum(counts.values()), len(counts)
     return torch.tensor([total / (present * counts[name]) if counts[name] else 0.0 for name in labels.labels])
+
+
+def balanced_token_weights(answers: Iterable[Sequence[int]]) -> Tensor:
+    """Weights ``[highest token + 1]`` that make every token of these answers count alike: n / (tokens that occur · n of
+    the token). Others weigh 1.
+
+    >>> balanced_token_weights([(1,), (1,), (2, 1)]).tolist()
+    [1.0, 0.6666666865348816, 2.0]
+    """
+    counts = Counter(token for tokens in answers for token in tokens)
+    weights = torch.ones(max(counts, default=-1) + 1)
+    for token, count in counts.items():
+        weights[token] = counts.total() / (len(counts) * count)
+    return weights
+
+
+def weigh_tokens(batch: TreeBatch, weights: Tensor) -> TreeBatch:
+    """The batch with a weight for every token of a label's answer; what is no label counts 1."""
+    known = (batch.path_label[batch.step_path] >= 0) & (batch.step_token < len(weights))
+    ones = torch.ones(len(batch.step_token))
+    return replace(batch, step_weight=torch.where(known, weights[batch.step_token.clamp(max=len(weights) - 1)], ones))
 
 
 def _of_right_answers(batch: TreeBatch, values: Tensor) -> Tensor:

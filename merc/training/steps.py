@@ -81,6 +81,11 @@ class Plan:
         gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
         return [self.job.labels.labels[answer.label] for answer in gold if answer.label >= 0]
 
+    def label_answers(self) -> list[tuple[int, ...]]:
+        """The tokens of the labels that are learned in the first epoch, an entry for each utterance."""
+        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
+        return [answer.tokens for answer in gold if answer.label >= 0]
+
     def _steps(self, epoch: int) -> list[Step]:
         groups = self._first if epoch == 0 else encode_epoch(self.job, self.settings, epoch)
         return epoch_steps(self.job.model, groups, self.settings)

@@ -15,8 +15,10 @@ from merc.components import TrainJob
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.tuning import learnable
+from merc.prompting import Tree
 from merc.training.engine import ParameterGroup
-from merc.training.losses import answer_weight, class_weights, prompt_losses
+from merc.training.free_running import free_running
+from merc.training.losses import answer_weight, class_weights, prompt_losses, weigh_tokens
 from merc.training.settings import Settings
 from merc.training.steps import Step
 
@@ -33,10 +35,13 @@ class Taken:
 
 
 class Updater:
-    """Takes optimizer steps of a stage. ``classes`` are weights ``[labels]``, or ``None`` when labels count alike."""
+    """Takes optimizer steps of a stage. ``classes`` are weights ``[labels]``, ``tokens`` weights by token; ``None``
+    when these count alike."""
 
-    def __init__(self, job: TrainJob, settings: Settings, classes: Tensor | None) -> None:
-        self.job, self.settings, self.classes = job, settings, classes
+    def __init__(
+        self, job: TrainJob, settings: Settings, classes: Tensor | None = None, tokens: Tensor | None = None
+    ) -> None:
+        self.job, self.settings, self.classes, self.tokens = job, settings, classes, tokens
 
     def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
         """Take step ``number`` (from 0) with the learning rates times ``scale``.
@@ -48,7 +53,8 @@ class Updater:
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
         torch.manual_seed(zlib.crc32(f"{self.job.seed}/{self.job.stage}/{number}/{engine.rank}".encode()))
         self.job.model.train()
-        batches = [make_batch(*micro) for micro in step.micro]
+        micro = self._read(step, epoch)
+        batches = [self._weighed(make_batch(*some)) for some in micro]
         weight = sum(answer_weight(batch, settings.average, self.classes) for batch in batches)
         mine = batches[engine.rank :: engine.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
@@ -75,6 +81,15 @@ class Updater:
         if not math.isfinite(norm) and not engine.scales_loss:
             raise MercError(_not_finite(self.job.stage, number + 1, "norm of the gradient", norm, _names(batches)))
         return Taken(learned, norm, sum(len(b.prompts) for b in batches), sum(b.size for b in batches))
+
+    def _read(self, step: Step, epoch: int) -> list[tuple[list[Tree], bool]]:
+        """The step's micro-batches, with what the model reads of the answers: these, or what it says itself."""
+        if self.settings.answer == "teacher-forced":
+            return step.micro
+        return free_running(self.job.model, step.micro, epoch, self.settings.precision)
+
+    def _weighed(self, batch: TreeBatch) -> TreeBatch:
+        return batch if self.tokens is None else weigh_tokens(batch, self.tokens)
 
     def _losses(self, batch: TreeBatch, epoch: int) -> Tensor:
         batch = batch.to(self.job.model.device)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -59,6 +60,42 @@ def balanced(model: EmotionModel, talks: list[Conversation]) -> Tensor:
     return (weights * torch.stack(_answers(model, talks))).sum() / weights.sum()
 
 
+def _token_losses(model: EmotionModel, talks: list[Conversation], own: bool) -> list[list[tuple[int, Tensor]]]:
+    """Each token of each right answer with its loss, in the plainest way: a pass for every token, behind the right ones
+    before it, or behind the model's own."""
+    found = []
+    for prompt in (encoded(model, talk, index) for talk in talks for index in range(len(talk.utterances))):
+        (answer,) = prompt.answers
+        row = [int(item) for item in prompt.context]  # type: ignore[arg-type]
+        losses = []
+        for token in answer.tokens:
+            logits = model.llm(input_ids=torch.tensor([row])).logits[0, -1].float()
+            losses.append((token, -logits.log_softmax(-1)[token]))
+            row.append(int(logits.argmax()) if own else token)
+        found.append(losses)
+    return found
+
+
+def equation_7(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    """FARCER, eq. 7: - sum_i w_i log softmax(l_i) / sum_i w_i over the tokens of the labels, with the weights of
+    scikit-learn's compute_class_weight over these tokens."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    found = [pair for losses in _token_losses(model, talks, own=False) for pair in losses]
+    tokens = [token for token, _ in found]
+    classes = sorted(set(tokens))
+    weight = dict(
+        zip(classes, compute_class_weight("balanced", classes=np.array(classes), y=tokens).tolist(), strict=True)
+    )
+    total = torch.stack([weight[token] * loss for token, loss in found]).sum()
+    return total / sum(weight[token] for token in tokens)
+
+
+def behind_its_own_words(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    """As FARCER trains: the model says as many tokens as the label has, and each is compared with the label's."""
+    return torch.stack([loss for losses in _token_losses(model, talks, own=True) for _, loss in losses]).mean()
+
+
 def with_l2(model: EmotionModel, talks: list[Conversation]) -> Tensor:
     squares = [p.square().sum() for p in model.parameters() if p.requires_grad]
     return by_utterance(model, talks) + 0.01 * torch.stack(squares).sum()
@@ -69,6 +106,8 @@ CASES: dict[str, tuple[Formula, dict[str, object]]] = {
     "tokens": (by_token, {"average": "tokens"}),
     "labels": (among_labels, {"loss": "labels"}),
     "balanced": (balanced, {"class_weights": "balanced"}),
+    "eq. 7": (equation_7, {"class_weights": "balanced-tokens", "average": "tokens"}),
+    "free running": (behind_its_own_words, {"answer": "free-running", "average": "tokens"}),
     "l2": (with_l2, {"l2": 0.01}),
 }
 
@@ -97,7 +136,16 @@ def test_a_step_is_the_formula(
     assert seen.events("step")[0]["grad_norm"] == pytest.approx(float(squares.sqrt()), rel=1e-4)
 
 
-@pytest.mark.parametrize("chosen", [{}, {"average": "tokens"}, {"loss": "labels"}, {"class_weights": "balanced"}])
+SHARED = [
+    {},
+    {"average": "tokens"},
+    {"loss": "labels"},
+    {"class_weights": "balanced"},
+    {"class_weights": "balanced-tokens", "average": "tokens", "answer": "free-running"},
+]
+
+
+@pytest.mark.parametrize("chosen", SHARED)
 def test_one_pass_or_many_is_one_step(
     chosen: dict[str, object], backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:

@@ -20,6 +20,15 @@ from merc.training.settings import Settings
         ({"weight_decay": -0.1}, "weight_decay is 0 or above, not -0.1"),
         ({"max_grad_norm": 0.0}, "max_grad_norm is above 0, not 0.0"),
         (
+            {"answer": "free-running", "loss": "labels"},
+            "answer: free-running needs loss: answer; loss: labels compares all labels' words",
+        ),
+        (
+            {"class_weights": "balanced-tokens"},
+            "class_weights: balanced-tokens needs loss: answer and average: tokens, so that each token counts what it "
+            "weighs; not loss: answer and average: utterances",
+        ),
+        (
             {"accumulate": 2},
             "accumulate: 2 needs conversations: null; with conversations: 4 a step is as many passes as they need",
         ),
