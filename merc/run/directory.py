@@ -15,6 +15,8 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.files import write_text
 from merc.recipe import Recipe, load_recipe, write_recipe
+from merc.run.lock import NAME as LOCK_NAME
+from merc.run.lock import FolderLock
 
 # What may differ between two runs of the same work: words about it, and how fast it is done.
 _NOT_THE_WORK = ("title", "description", "extends", "engine", "features")
@@ -34,6 +36,7 @@ class RunDirectory:
         self.labels = path / "labels.json"
         self.report = path / "report.html"
         self.retrieval = path / "retrieval"
+        self._lock = FolderLock(path)
 
     def stage(self, name: str) -> Path:
         """The folder of a stage."""
@@ -58,7 +61,7 @@ class RunDirectory:
                     f"{self.path} already holds {state} run of this recipe; add --resume to go on, or give another "
                     "--run-dir"
                 )
-        elif self.path.exists() and any(not _is_temporary(path) for path in self.path.iterdir()):
+        elif self.path.exists() and not all(p.name == LOCK_NAME or _is_temporary(p) for p in self.path.iterdir()):
             raise MercError(f"{self.path} is not empty and holds no run; give another --run-dir")
         there = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
         try:
@@ -79,14 +82,31 @@ class RunDirectory:
         trained = all(self.is_done(stage.id) for stage in recipe.stages)
         return trained and (recipe.evaluate is None or self.metrics.exists())
 
+    def hold(self) -> None:
+        """Keep other processes from running in the folder until ``release``, or until this process ends. Raises
+        MercError where another is at it. A folder that is not there yet is held by ``open``."""
+        try:
+            held = not self.path.is_dir() or self._lock.take()
+        except OSError:  # ``check`` says why the folder cannot be written to
+            return
+        if not held:
+            raise MercError(
+                f"another process is running in {self.path}; wait for it or end it, then --resume goes on, or give "
+                "another --run-dir"
+            )
+
+    def release(self) -> None:
+        """Let other processes run in the folder."""
+        self._lock.release()
+
     def open(self, recipe: Recipe, resume: bool) -> bool:
-        """Take the folder for a recipe, after the same checks; gives whether the run is new."""
+        """Take the folder for a recipe, after the same checks, and hold it; gives whether the run is new."""
         self.check(recipe, resume)
-        if self.path.exists():
-            self._mend()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.hold()
+        self._mend()
         if self.recipe_file.exists():
             return False
-        self.path.mkdir(parents=True, exist_ok=True)
         write_recipe(self.recipe_file, recipe)
         return True
 
@@ -99,6 +119,7 @@ class RunDirectory:
         shutil.rmtree(self.retrieval, ignore_errors=True)
         for file in (self.labels, self.provenance, self.log_file, self.recipe_file):
             file.unlink(missing_ok=True)
+        self.release()
         for folder in (*sorted(stages.glob("*")), stages, self.path):
             with contextlib.suppress(OSError):  # what somebody else put there stays, and so does its folder
                 folder.rmdir()

@@ -55,11 +55,16 @@ Asked = tuple[str, Prompter, list[list[Query]]]
 def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = False) -> dict[str, Any]:
     """Run a recipe into a directory and give its metrics by split.
 
-    Raises MercError for a user's mistake, and ``merc.training.interrupt.Stopped`` when it was asked to stop: with
-    ``resume`` the same call goes on. A run that is finished is left as it is.
+    Raises MercError for a user's mistake and for a directory in which another process is running, and
+    ``merc.training.interrupt.Stopped`` when it was asked to stop: with ``resume`` the same call goes on. A run that is
+    finished is left as it is.
     """
     with stops_at_once("stopped; --resume goes on"):
-        return _Run(recipe, path, reporter, resume).run()
+        run = _Run(recipe, path, reporter, resume)
+        try:
+            return run.run()
+        finally:
+            run.directory.release()
 
 
 class _Run:
@@ -81,6 +86,8 @@ class _Run:
         if not recipe.stages and recipe.evaluate is None:
             raise MercError(f"{recipe.name}: there is nothing to do: give stages to train, or evaluate, or both")
         if self.engine.first:
+            if directory.recipe_file.exists():
+                directory.hold()
             directory.check(recipe, self.resume)
         self.engine.barrier()
         if directory.is_finished(recipe):

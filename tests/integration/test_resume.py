@@ -158,6 +158,30 @@ def test_a_run_that_is_there_is_not_taken_without_resume(merc: Forks, work: Path
     assert "run belongs to another recipe: seed differs; give another --run-dir, or the values of" in ended.err
 
 
+def test_a_run_that_another_process_is_at_is_not_taken(merc: Forks, work: Path) -> None:
+    """The first is held in the midst of training while a second one is started."""
+    run, told = work / "run", []
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MERC_PLUGINS": "merc"}
+    command = [sys.executable, "-m", "merc", "run", "text.yaml", "--run-dir", "run"]
+
+    def second(pid: int) -> None:
+        _when(run, "stages/merc/*", signal.SIGSTOP, pid)
+        for more in ([], ["--resume"]):
+            ended = subprocess.run([*command, *more], cwd=work, env=environment, capture_output=True, text=True)
+            told.append((ended.returncode, ended.stderr.splitlines()[-1]))
+        os.kill(pid, signal.SIGCONT)
+
+    first = merc(work, "run", "text.yaml", "--run-dir", "run", meanwhile=second)
+    assert first.code == 0, first.err
+    sentence = (
+        "error: another process is running in run; wait for it or end it, then --resume goes on, or give another "
+        "--run-dir"
+    )
+    assert told == [(2, sentence)] * 2
+    assert not (run / ".lock").exists()
+    assert merc(work, "run", "text.yaml", "--run-dir", "run", "--resume").code == 0
+
+
 def test_data_that_changed_in_between(merc: Forks, work: Path) -> None:
     assert merc(work, "run", "text.yaml", "--run-dir", "run", kill_at=40, watch=work / "run").code < 0
     talk = (work / "talk.jsonl").read_text()
