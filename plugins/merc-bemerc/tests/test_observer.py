@@ -38,6 +38,16 @@ def test_what_shows_nothing_gets_the_reason(annotate, observe):
     }
 
 
+def test_of_two_faces_each_sentence_says_which(annotate, observe, portrait):
+    beside = np.zeros_like(portrait)
+    smaller = portrait[::2, ::2]
+    beside[: len(smaller), : smaller.shape[1]] = smaller
+    ((_, found),) = annotate([observe(0, frames=[np.hstack([portrait, beside])] * 3)])
+    assert json.loads(found.raw[0])["faces"] == 2
+    assert set(found.cues) == {"face", "body", "posture"}
+    assert all(text.startswith("Of two faces, the one on the left is described. ") for text in found.cues.values())
+
+
 def test_no_face_has_movement_alone(annotate, observe):
     grain = np.random.default_rng(0).integers(0, 256, (3, 60, 80, 3))
     ((_, found),) = annotate([observe(0, frames=grain)])
