@@ -147,11 +147,14 @@ class LabelSpace:
         >>> LabelSpace.joined([LabelSpace(("joy", "anger")), LabelSpace(("anger", "fear"))]).labels
         ('joy', 'anger', 'fear')
         """
+        every = list(spaces)
+        if every and all(one == every[0] for one in every):
+            return every[0]
         words: dict[str, tuple[str, ...]] = {}
-        for space in spaces:
+        for space in every:
             for label in space.labels:
-                words[label] = tuple(dict.fromkeys((*words.get(label, ()), *space.words.get(label, ()))))
-        return LabelSpace(tuple(words), {label: those for label, those in words.items() if those})
+                words[label] = tuple(dict.fromkeys((*words.get(label, ()), *space.words_of(label))))
+        return LabelSpace(tuple(words), {label: those for label, those in words.items() if those != (label,)})
 
     @staticmethod
     def found_in(conversations: Sequence[Conversation]) -> LabelSpace:

@@ -176,6 +176,17 @@ def test_counts_that_are_not_the_literatures_are_told(release: Path) -> None:
     )
 
 
+def test_the_dataset_is_named_and_its_counts_are_held_against_mmeverses(release: Path) -> None:
+    codes = ["neu", "hap", "sad", "ang", "exc", "fru", "xxx", "oth"]
+    name = "Ses05F_impro01"
+    write_dialogue(release, name, [turn(f"{name}_F{i:03d}", i, code, votes=()) for i, code in enumerate(codes)])
+    data = load(release)
+    assert {talk.dataset for talk in data.conversations} == {"iemocap"}
+    assert [(count.what, count.found, count.stated) for count in data.counts] == [
+        ("utterances", 26, 10039), ("utterances of session 5 in four classes, with excited", 7, 1241),
+    ]  # fmt: skip
+
+
 def test_counts_that_are_the_literatures_are_not(tmp_path: Path) -> None:
     left = {"train": 7433 - 1623, "test": 1623}
     for number in range(151):

@@ -62,6 +62,15 @@ def test_utterances_stand_in_order_and_gaps_do_not_matter(tmp_path: Path) -> Non
     assert LABELS.labels == ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 
 
+def test_the_dataset_is_named_and_its_counts_are_held_against_what_is_stated(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD + row(0, 0) + row(0, 1) + row(3, 0)))
+    assert {c.dataset for c in data.conversations} == {"meld"}
+    assert [(c.what, c.found, c.stated) for c in data.counts] == [
+        ("utterances of all splits", 5, 13708), ("utterances of all splits", 5, 13798),
+        ("utterances of the test split", 1, 2610), ("utterances of the dev and test splits", 2, 3719),
+    ]  # fmt: skip
+
+
 def test_wrong_encodings_are_mended_and_counted(tmp_path: Path) -> None:
     head, a, b, c, d = HEAD.encode(), row(0, 0).encode(), row(0, 1).encode(), row(0, 2).encode(), row(0, 3).encode()
     train = (
@@ -171,6 +180,9 @@ def test_the_published_tables() -> None:
     # the paper counts 1,039 train dialogues; the published table has no dialogue 60
     assert counts == {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}
     assert "train_dia60" not in {c.id for c in data.conversations}
+    assert [str(count) for count in data.counts if count.found != count.stated] == [
+        "utterances of all splits: 13,708; MMEVerse, Table 1 states 13,798"
+    ]
     assert data.label_space() == LABELS
     said = data.split("train")[0].utterances
     assert said[0].text == "also I was the point person on my company’s transition from the KL-5 to GR-6 system."

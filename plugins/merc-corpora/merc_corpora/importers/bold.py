@@ -50,7 +50,7 @@ class BoldCorpus(merc.Corpus):
         """Read both tables. Raises MercError where one is not there or not as it should be, naming the line."""
         tables = {"train": "annotations/train.csv", "dev": "annotations/val.csv"}
         root = folder_of(self.root, "bold", list(tables.values()), "the folder BOLD_public with annotations in it")
-        clips, plain, names = Clips(root / "videos"), 0, Counter[str]()
+        clips, plain, names = Clips("bold", root / "videos"), 0, Counter[str]()
         for split, table in tables.items():
             for row in read_csv(root / table, HEADER, HEADER):
                 parts = [part.removesuffix(".mp4") for part in row.needed("video").split("/")]

@@ -29,8 +29,10 @@ class Stated:
 
 @dataclass
 class Clips:
-    """The clips of a set. Their files lie in ``folder`` and below it."""
+    """The clips of a dataset. Their files lie in ``folder`` and below it. A clip's id is ``<dataset>/<its name>``, so
+    that the clips of several datasets can stand together."""
 
+    dataset: str
     folder: Path
     talks: list[merc.Conversation] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
@@ -66,15 +68,22 @@ class Clips:
         if not text:
             self.wordless.append(name)
         given = {"video": video, "missing": missing, "cues": _given(cues), "extra": _given(extra), **known}
-        said = merc.Utterance(id=name, text=text, origin=where, **given)
-        self.talks.append(merc.Conversation(id=name, split=split, utterances=(said,)))  # type: ignore[arg-type]
+        said = merc.Utterance(id=f"{self.dataset}/{name}", text=text, origin=where, **given)
+        self.talks.append(
+            merc.Conversation(id=said.id, split=split, dataset=self.dataset, utterances=(said,))  # type: ignore[arg-type]
+        )
 
     def data(
         self, labels: Sequence[str] | None, stated: Iterable[Stated] = (), notes: Iterable[str] = ()
     ) -> merc.CorpusData:
         """What was put together, with the notes and counts."""
         told = list(notes)
-        for what, names in (("clips that are not there", self.absent), ("clips without a subtitle", self.wordless)):
+        unlabelled = [name for name, talk in zip(self.places, self.talks, strict=True) if not _labelled(talk)]
+        for what, names in (
+            ("clips that are not there", self.absent),
+            ("clips without a subtitle", self.wordless),
+            ("clips without a label", unlabelled),
+        ):
             if names:
                 told.append(f"{what}: {len(names)} ({first(names)})")
         space = merc.LabelSpace(tuple(labels)) if labels is not None else None
@@ -100,6 +109,10 @@ def first(names: Sequence[str]) -> str:
     """The first few of many names."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def _labelled(talk: merc.Conversation) -> bool:
+    return any(said.label is not None or said.open_labels or "labels" in said.extra for said in talk.utterances)
 
 
 def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:

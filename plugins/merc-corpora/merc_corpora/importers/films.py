@@ -32,7 +32,7 @@ class CaerCorpus(merc.Corpus):
         root = folder_of(
             self.root, "caer", ["train", "validation", "test"], "the folder CAER with train and test in it"
         )
-        clips = Clips(root)
+        clips = Clips("caer", root)
         for split in ("train", "validation", "test"):
             folders = sorted(path for path in (root / split).iterdir() if path.is_dir() and path.name[0] != ".")
             for folder in folders:
@@ -71,7 +71,8 @@ class DfewCorpus(merc.Corpus):
             split: f"EmoLabel_DataSplit/{split}(single-labeled)/set_{self.fold}.csv" for split in ("train", "test")
         }
         root = folder_of(self.root, "dfew", list(tables.values()), "the folder DFEW with EmoLabel_DataSplit in it")
-        clips, numbers = Clips(root / "Clip" / "original"), {str(i): one for i, one in enumerate(DFEW_LABELS, start=1)}
+        clips = Clips("dfew", root / "Clip" / "original")
+        numbers = {str(i): one for i, one in enumerate(DFEW_LABELS, start=1)}
         for split, table in tables.items():
             for row in read_csv(root / table, ("video_name", "label")):
                 name = row.needed("video_name").lstrip("0") or "0"

@@ -19,6 +19,10 @@ LISTS = "Train & Test Set"
 _ENCODINGS = ("utf-8-sig", "gb18030")
 
 
+def _name(said: merc.Utterance) -> str:
+    return said.id.rpartition("/")[2]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MafwCorpus(merc.Corpus):
     """MAFW (Liu et al., 2022), in the authors' five folds.
@@ -46,7 +50,7 @@ class MafwCorpus(merc.Corpus):
         root = folder_of(self.root, "mafw", wanted, f"the folder with {LISTS!r} and data in it")
         single, compound = (self._listed(root, kind, "no_caption") for kind in kinds)
         told = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
-        clips, moved = Clips(root / "data" / "clips"), []
+        clips, moved = Clips("mafw", root / "data" / "clips"), []
         for name in sorted({*single, *compound}):
             where, split, emotion, _ = single.get(name) or compound[name]
             several = compound[name][2].split("_") if name in compound else []
@@ -68,10 +72,10 @@ class MafwCorpus(merc.Corpus):
         stated = [Stated("clips", 10045, TABLE_1)]
         if self.fold == 1:
             stated += [
-                Stated("test clips of the single list", 1839, TABLE_2, ("test",), lambda said: said.id in single),
+                Stated("test clips of the single list", 1839, TABLE_2, ("test",), lambda said: _name(said) in single),
                 Stated(
                     "test clips of the single list that have several labels", 580, TABLE_2, ("test",),
-                    lambda said: said.id in single and "labels" in said.extra,
+                    lambda said: _name(said) in single and "labels" in said.extra,
                 ),
             ]  # fmt: skip
         return clips.data(LABELS, stated, notes)

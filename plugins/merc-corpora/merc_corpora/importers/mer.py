@@ -53,7 +53,7 @@ class Mer2023Corpus(merc.Corpus):
         root = folder_of(
             self.root, "mer2023", list(tables.values()), "the folder with train-label.csv, train and test1"
         )
-        clips, words = Clips(root), words_of(root)
+        clips, words = Clips("mer2023", root), words_of(root)
         for split, table in tables.items():
             folder = "train" if split == "train" else self.test
             for row in read_csv(root / table, ("name", "discrete")):
@@ -85,7 +85,7 @@ class Mer2024Corpus(merc.Corpus):
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
         root = folder_of(self.root, "mer2024", ["label-disdim.csv"], "the folder with label-disdim.csv, video-labeled")
-        clips, words = Clips(root), words_of(root, (*WORDS, "transcription_merge.csv"))
+        clips, words = Clips("mer2024", root), words_of(root, (*WORDS, "transcription_merge.csv"))
         tables = {"train": root / "label-disdim.csv"}
         if self.answers is not None:
             tables["test"] = Path(self.answers).expanduser()
@@ -122,7 +122,7 @@ class OvMerdPlusCorpus(merc.Corpus):
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
         root = folder_of(self.root, "ov-merd-plus", ["ovlabel.csv"], "the folder with ovlabel.csv and video")
-        clips, words = Clips(root), words_of(root, ("subtitle_eng.csv", *WORDS))
+        clips, words = Clips("ov-merd-plus", root), words_of(root, ("subtitle_eng.csv", *WORDS))
         for row in read_csv(root / "ovlabel.csv", ("name", "openset")):
             name = row.needed("name")
             text, extra = _said(words, name, "english")

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import merc
-from merc_corpora.importers import bold, films, mafw, mer
-from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Clips, Stated
-from merc_corpora.importers.tables import Row, folder_of, listed, read_csv
+from merc_corpora.importers.clips import Clips
+from merc_corpora.importers.release_sets import FURTHER, POLARITY, SETS, Columns
+from merc_corpora.importers.tables import Row, listed, read_csv
 
-MELD = ("neutral", "surprise", "fear", "sad", "joy", "disgust", "anger")
-IEMOCAP = ("neutral", "frustration", "anger", "excited", "happiness", "surprise", "sadness", "fear", "disgust", "other")
-MC_EIU = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-INTENTIONS = (
-    "acknowledging", "agreeing", "consoling", "encouraging", "neutral", "questioning", "suggesting", "sympathizing",
-    "wishing",
-)  # fmt: skip
-E3 = ("angry", "disgusted", "happy", "sad", "sarcastic", "scared", "shy", "surprised")
-POLARITY = ("negative", "neutral", "positive")
 DESCRIPTIONS = {
     "visual_objective": ("response_Qwen25vl_72B",),
     "audio_tone": ("response_AudioReasoner", "response_Qwen2Audio"),
@@ -29,177 +20,189 @@ DESCRIPTIONS = {
     ),
 }  # fmt: skip
 """The cue that each description becomes, and the columns that hold it: the first one that is not empty."""
-SESSIONS = {**{f"session{i}": "train" for i in range(1, 5)}, "session5": "test"}
-PARTS = {**SPLITS, "test1": "test", "test2": "test", "test3": "test", "test_semi": "test"}
+TABLES = ("merged", "label")
+# What the authors' code takes for no label, and IEMOCAP's own word for it.
+_NONE = ("", "unknown", "nan", "xxx")
 Set = Literal[
     "mer2023", "mer2024", "meld", "iemocap", "caer", "e3", "dfew", "mafw", "mc-eiu", "cmu-mosi", "cmu-mosei",
     "ch-sims", "ch-sims-v2", "bold",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a set's table that hold what a clip is labelled with, and what its labels are."""
-
-    table: str
-    labels: tuple[str, ...]
-    label: str | None
-    text: str
-    split: str | None = "mode"
-    splits: Mapping[str, str] = field(default_factory=lambda: PARTS)
-    more: Mapping[str, str] = field(default_factory=dict)
-    several: str | None = None
-    stated: tuple[Stated, ...] = ()
-
-
-def _in(count: int, *splits: str) -> Stated:
-    return Stated(f"clips of the {' and '.join(splits)} split{'s' * (len(splits) > 1)}", count, TABLE_2, splits)
-
-
-_TESTED = ("dev", "test")
-SETS: dict[str, _Columns] = {
-    "mer2023": _Columns(
-        "MER2023", mer.LABELS, "emotion_label", "english", "MER2023_mode", stated=(Stated("clips", 3784, TABLE_1),)
-    ),
-    "mer2024": _Columns("MER2024", mer.LABELS, "emotion_label", "english", "MER2024_mode", stated=(_in(1169, "test"),)),
-    "meld": _Columns(
-        "MELD", MELD, "Emotion", "text", more={"sentiment": "Sentiment"},
-        stated=(Stated("clips", 13798, TABLE_1), _in(2610, "test"), _in(3719, *_TESTED)),
-    ),
-    "iemocap": _Columns(
-        "IEMOCAP", IEMOCAP, "official_label", "text", "session", SESSIONS, stated=(Stated("clips", 10039, TABLE_1),)
-    ),
-    "caer": _Columns(
-        "CAER", films.CAER_LABELS, "emotion_label", "text_whisper",
-        stated=(Stated("clips", 13175, TABLE_1), _in(3953, *_TESTED)),
-    ),
-    "e3": _Columns(
-        "E3", E3, "emotion", "conversation", more={"person": "person", "sentiment": "sentiment"},
-        stated=(Stated("clips", 16320, TABLE_1), _in(3288, *_TESTED)),
-    ),
-    "dfew": _Columns(
-        "DFEW", films.DFEW_LABELS, "label", "sentence", stated=(Stated("clips", 11697, TABLE_1), _in(2341, *_TESTED))
-    ),
-    "mafw": _Columns(
-        "MAFW", mafw.LABELS, "single_label", "text_whisper", several="multi_label",
-        stated=(Stated("clips", 10045, TABLE_1),),
-    ),
-    "mc-eiu": _Columns(
-        "MC-EIU", MC_EIU, "emotion", "Subtitle", more={"intention": "intent"},
-        stated=(Stated("clips", 10830, TABLE_1), _in(3249, *_TESTED)),
-    ),
-    "cmu-mosi": _Columns("CMU-MOSI", POLARITY, "sentiment_label", "text", stated=(Stated("clips", 2199, TABLE_1),)),
-    "cmu-mosei": _Columns("CMU-MOSEI", POLARITY, "sentiment_label", "text", stated=(Stated("clips", 22856, TABLE_1),)),
-    "ch-sims": _Columns("CH-SIMS", POLARITY, "val_label", "english", None, stated=(_in(457, "test"),)),
-    "ch-sims-v2": _Columns("CH-SIMS-v2", POLARITY, "annotation", "text", stated=(Stated("clips", 4403, TABLE_1),)),
-    "bold": _Columns(
-        "BOLD", bold.LABELS, None, "text_whisper", several="Emotion_label",
-        stated=(Stated("clips", 10072, TABLE_1), _in(1116, "dev")),
-    ),
-}  # fmt: skip
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Release(merc.Corpus):
-    """A set of the release, read from ``<SET>_merged.csv`` (or ``table``) and ``video/<video_id>.mp4`` in ``root``."""
+class MmeverseCorpus(merc.Corpus):
+    """MMEVerse (Peng et al.) as its authors release it (ooochen/MMEVerse): in ``root`` a folder for each set, such as
+    ``CAER``, with ``CAER_merged.csv``, ``CAER_label.csv`` or both, and the clips in ``video``. The tables of a single
+    set may also stand in ``root`` itself.
 
-    root: Path
-    table: str = ""
-
-    columns: ClassVar[_Columns]
-
-    def load(self) -> merc.CorpusData:
-        """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
-        return self._read(self.columns)
-
-    def _read(self, set_: _Columns) -> merc.CorpusData:
-        table = self.table or f"{set_.table}_merged.csv"
-        root = folder_of(self.root, self._name(), [table], f"the folder with {table} and video in it")
-        wanted = [one for one in ("video_id", set_.label, set_.text, set_.split, set_.several) if one is not None]
-        clips = Clips(root / "video")
-        spelled = {one.lower(): one for one in set_.labels}
-        for row in read_csv(root / table, wanted):
-            name = row.needed("video_id")
-            if set_.table == "CMU-MOSEI" and row.get("clip_id"):
-                name = f"{name}_{row['clip_id']}"
-            split = row.one_of(set_.split, set_.splits) if set_.split else "test"
-            label = None if set_.label is None else spelled.get(row[set_.label].lower(), row[set_.label]) or None
-            more: dict[str, object] = {key: row.get(column).lower() for key, column in set_.more.items()}
-            intention = more.get("intention")
-            if intention and intention not in INTENTIONS:
-                raise merc.MercError(f"{row.where}: {intention!r} is no intention of MC-EIU: {', '.join(INTENTIONS)}")
-            if set_.labels == POLARITY:
-                more["sentiment"] = label
-            if set_.several is not None:
-                more["labels"] = [self._label(one, spelled, row) for one in listed(row[set_.several])]
-            cues = {cue: next(filter(None, map(row.get, names)), "") for cue, names in DESCRIPTIONS.items()}
-            files = [name, name.zfill(5)]
-            clips.add(
-                name,
-                split,
-                files,
-                row.where,
-                row[set_.text],
-                cues,
-                {**more, "part": row.get(set_.split or "")},
-                label=label,
-            )
-        return clips.data(set_.labels, set_.stated)
-
-    def _label(self, one: str, spelled: Mapping[str, str], row: Row) -> str:
-        # The table writes one of BoLD's labels otherwise than BoLD does.
-        known = spelled.get({"disconnection": "disconnect"}.get(one.lower(), one.lower()))
-        if known is None:
-            raise merc.MercError(f"{row.where}: {one!r} is none of the labels {', '.join(spelled.values())}")
-        return known
-
-    def _name(self) -> str:
-        return next(name for name, columns in SETS.items() if columns is self.columns)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MmeverseCorpus(_Release):
-    """A set of MMEVerse (Peng et al.) as its authors release it (ooochen/MMEVerse): ``<SET>_merged.csv`` and ``video``
-    in ``root``. ``set`` names it; ``table`` is another name of the file.
+    ``sets`` are those to read, all that are there by default; those that are not there are named in a note. Every
+    conversation is a clip, its ``dataset`` the set, its id ``caer/<video_id>``; each set keeps its own label space
+    (``merc.CorpusData.spaces``). Labels are read in the set's own spelling, whatever their capitals.
 
     What is described becomes cues: ``visual_objective`` (what Qwen2.5-VL saw), ``audio_tone`` (what Audio-Reasoner,
-    else Qwen2-Audio, heard) and ``multimodal`` (what GPT-4o made of it). ``extra`` has ``sentiment``, ``intention`` and
-    ``labels`` where the set has them.
+    else Qwen2-Audio, heard) and ``multimodal`` (what GPT-4o made of it), from the table itself or from
+    ``CAER_AU_gpt.csv`` beside it or in ``root/AU_gpt``. ``extra`` has ``sentiment``, ``intention`` and ``labels`` where
+    the set has them, and ``part``, the split as the table names it.
 
-    The columns are those that the authors' code reads (ooochen-30/Emotion-LLaMA-v2, ``mer_datasets.py`` and
-    ``mer_eval_datasets.py``); a column for ``visual_expression``, if there is one, is not documented there. Not
-    verified on the release itself.
+    Folders, tables and columns are those that the authors' code reads (ooochen-30/Emotion-LLaMA-v2:
+    ``configs/datasets``, ``mer_datasets.py``, ``mer_datasets_ft.py`` and ``mer_eval_datasets.py``). A column for
+    ``visual_expression``, if there is one, is not documented there, nor are the labels of OV-MERD+, for which there is
+    ``ov-merd-plus``. Not verified on the release itself.
     """
 
-    set: Set
+    root: Path
+    sets: tuple[Set, ...] = ()
 
     def load(self) -> merc.CorpusData:
-        """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
-        return self._read(SETS[self.set])
-
-    def _name(self) -> str:
-        return "mmeverse"
+        """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
+        root = Path(self.root).expanduser()
+        places = {name: _tables(root, SETS[name]) for name in self.sets or SETS}
+        absent = [name for name, tables in places.items() if not tables]
+        if absent and (self.sets or len(absent) == len(places)):
+            raise merc.MercError(_lacks(root, "mmeverse", absent))
+        notes = [f"sets that are not there: {', '.join(absent)}"] if absent else []
+        read = {name: _Reading(name, root, tables).data() for name, tables in places.items() if tables}
+        if len(read) == 1:
+            (one,) = read.values()
+            return replace(one, notes=(*notes, *one.notes))
+        return merc.CorpusData(
+            conversations=[talk for one in read.values() for talk in one.conversations],
+            spaces={name: one.labels for name, one in read.items() if one.labels is not None},
+            notes=(*notes, *(f"{name}: {note}" for name, one in read.items() for note in one.notes)),
+            counts=[replace(c, what=f"{name}: {c.what}") for name, one in read.items() for c in one.counts],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class E3Corpus(_Release):
-    """E3 (Feng et al., 2024), from ``E3_merged.csv`` and ``video`` of MMEVerse's release: ``video_id``, ``emotion``,
-    ``conversation``, ``person``, ``mode``, and ``sentiment`` where it is there.
+class _OneSet(merc.Corpus):
+    root: Path
+
+    name: ClassVar[str]
+
+    def load(self) -> merc.CorpusData:
+        """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
+        root = Path(self.root).expanduser()
+        tables = _tables(root, SETS[self.name])
+        if not tables:
+            raise merc.MercError(_lacks(root, self.name, [self.name]))
+        return _Reading(self.name, root, tables).data()
+
+
+@dataclass(frozen=True, kw_only=True)
+class E3Corpus(_OneSet):
+    """E3 (Feng et al., 2024), as ``mmeverse`` reads it: ``E3_merged.csv`` (``video_id``, ``emotion``, ``conversation``,
+    ``person``, ``mode``, and ``sentiment`` where it is there) and ``video`` in ``root``.
 
     The set's own release (folders of films, ``annotation/data1.xlsx`` and ``data2.xlsx``) documents neither its columns
     nor splits, so it is not read. Not verified on the release itself.
     """
 
-    columns = SETS["e3"]
+    name = "e3"
 
 
 @dataclass(frozen=True, kw_only=True)
-class McEiuCorpus(_Release):
-    """MC-EIU (Liu et al., 2024), English and Mandarin, from ``MC-EIU_merged.csv`` and ``video`` of MMEVerse's release:
-    ``video_id``, ``emotion``, ``intent`` (``extra``'s ``intention``), ``Subtitle``, ``mode``.
+class McEiuCorpus(_OneSet):
+    """MC-EIU (Liu et al., 2024), English and Mandarin, as ``mmeverse`` reads it: ``MC-EIU_merged.csv`` (``video_id``,
+    ``emotion``, ``intent``, which becomes ``extra``'s ``intention``, ``Subtitle``, ``mode``) and ``video`` in ``root``.
 
     What is public of the set's own release documents features, not its tables, so it is not read. Its paper has nine
     intentions, of which MMEVerse's code names eight. Not verified on the release itself.
     """
 
-    columns = SETS["mc-eiu"]
+    name = "mc-eiu"
+
+
+def _tables(root: Path, set_: Columns) -> list[Path]:
+    """The tables of a set, in its folder or in ``root`` itself; none where it is not there."""
+    for name in set_.names:
+        for folder in (root / name, root):
+            found = [path for kind in TABLES if (path := folder / f"{name}_{kind}.csv").is_file()]
+            if found:
+                return found
+    return []
+
+
+def _lacks(root: Path, corpus: str, sets: Sequence[str]) -> str:
+    wanted = [f"{name}/{name}_merged.csv" for name in (SETS[one].names[0] for one in sets)]
+    state = f"lacks {', '.join(wanted)}" if root.is_dir() else "is not there"
+    return (
+        f"the folder {root} {state}; 'root' of the corpus {corpus} should be the folder of MMEVerse's sets, or that of "
+        "one set, with its table and video in it"
+    )
+
+
+@dataclass
+class _Reading:
+    """A set, read from its tables."""
+
+    name: str
+    root: Path
+    tables: list[Path]
+    strangers: int = 0
+    told: dict[str, Row] = field(default_factory=dict)
+
+    def data(self) -> merc.CorpusData:
+        """All that its tables hold."""
+        set_, notes = SETS[self.name], []
+        clips = Clips(self.name, self.tables[0].parent / "video")
+        self.told = self._descriptions(set_)
+        wanted = [one for one in ("video_id", set_.label, set_.text, set_.split, set_.several) if one is not None]
+        for place, table in enumerate(self.tables):
+            before = set(clips.places)
+            for row in read_csv(table, wanted):
+                name = _name_of(self.name, set_, row)
+                if set_.shared and not row[set_.split or ""]:
+                    self.strangers += 1
+                elif name not in before:
+                    self._add(clips, set_, name, row)
+            if place and (more := len(clips.places) - len(before)):
+                notes.append(f"clips that are in {table.name} and not in {self.tables[0].name}: {more}")
+        if self.strangers:
+            notes.append(f"rows that are of another set: {self.strangers}")
+        return clips.data(set_.labels, set_.stated, notes)
+
+    def _add(self, clips: Clips, set_: Columns, name: str, row: Row) -> None:
+        spelled = {one.lower(): one for one in set_.labels}
+        said = "" if set_.label is None else row[set_.label]
+        label = None if said.lower() in _NONE else spelled.get(said.lower(), said)
+        more: dict[str, object] = {key: row.get(column).lower() for key, column in set_.more.items()}
+        for key, known in FURTHER.items():
+            if more.get(key) and more[key] not in known:
+                raise merc.MercError(f"{row.where}: {more[key]!r} is no {key} of {self.name}: {', '.join(known)}")
+        if set_.labels == POLARITY:
+            more["sentiment"] = label
+        if set_.several is not None and row[set_.several].lower() not in _NONE:
+            more["labels"] = [_one_label(one, spelled, row) for one in listed(row[set_.several])]
+        rows = [row, *([self.told[name]] if name in self.told else [])]
+        cues = {
+            cue: next((one.get(column) for column in columns for one in rows if one.get(column)), "")
+            for cue, columns in DESCRIPTIONS.items()
+        }
+        clips.add(
+            name, row.one_of(set_.split, set_.splits) if set_.split else "test",
+            [name, row["video_id"], name.zfill(5)], row.where, row[set_.text], cues,
+            {**more, "part": row.get(set_.split or "")}, label=label,
+        )  # fmt: skip
+
+    def _descriptions(self, set_: Columns) -> dict[str, Row]:
+        """The rows of the table of descriptions, by clip; none where there is no such table."""
+        folders = (self.tables[0].parent, self.root / "AU_gpt", self.root.parent / "AU_gpt")
+        for path in (folder / f"{name}_AU_gpt.csv" for name in set_.names for folder in folders):
+            if path.is_file():
+                return {_name_of(self.name, set_, row): row for row in read_csv(path, ("video_id",))}
+        return {}
+
+
+def _name_of(set_name: str, set_: Columns, row: Row) -> str:
+    name = row.needed("video_id")
+    # One table alone names its clips in two columns.
+    name = f"{name}_{row['clip_id']}" if set_name == "cmu-mosei" and row.get("clip_id") else name
+    return name.zfill(set_.digits)
+
+
+def _one_label(one: str, spelled: Mapping[str, str], row: Row) -> str:
+    # The table writes one of BoLD's labels otherwise than BoLD does.
+    known = spelled.get({"disconnection": "disconnect"}.get(one.lower(), one.lower()))
+    if known is None:
+        raise merc.MercError(f"{row.where}: {one!r} is none of the labels {', '.join(spelled.values())}")
+    return known

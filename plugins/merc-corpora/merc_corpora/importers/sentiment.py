@@ -32,7 +32,7 @@ class _Table(merc.Corpus):
     def load(self) -> merc.CorpusData:
         """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
         root = folder_of(self.root, self.name, [self.table, "Raw"], f"a folder with {self.table} and Raw")
-        clips = Clips(root / "Raw")
+        clips = Clips(self.name, root / "Raw")
         for row in read_csv(root / self.table, ("video_id", "clip_id", "text", "label", "annotation", "mode")):
             video, clip = row.needed("video_id"), row.needed("clip_id")
             score = row.number("label")

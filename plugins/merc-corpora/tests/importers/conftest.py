@@ -31,12 +31,16 @@ class Layout:
         return self.write(dict.fromkeys(names, ""))
 
     def read(self, corpus: type[Corpus], **parameters: Any) -> SimpleNamespace:
-        """What a corpus gives: the data, the utterances and splits by id, and counts as (found, stated)."""
+        """What a corpus gives: the data, the utterances and splits by published name, and counts as (found, stated)."""
         data: CorpusData = corpus(root=self.root, **parameters).load()
-        if data.labels is not None:
+        if data.labels is not None or data.spaces:
             data.label_space()
-        said = {one.id: one for talk in data.conversations for one in talk.utterances}
-        splits = {one.id: talk.split for talk in data.conversations for one in talk.utterances}
+        said, splits = {}, {}
+        for talk in data.conversations:
+            (one,) = talk.utterances
+            dataset, _, name = one.id.partition("/")
+            assert (talk.id, talk.dataset) == (one.id, dataset) and name not in said
+            said[name], splits[name] = one, talk.split
         counts = {count.what: (count.found, count.stated) for count in data.counts}
         return SimpleNamespace(data=data, said=said, splits=splits, counts=counts, notes=data.notes)
 

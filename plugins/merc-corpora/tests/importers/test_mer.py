@@ -33,8 +33,9 @@ def test_mer2023_faults(layout):
         Mer2023Corpus
     )
     layout.write({"test1-label.csv": "name,discrete\na,sad\n", "train-label.csv": "name,discrete,valence\nb,angre,1\n"})
-    assert "train-label.csv, line 2: utterance 'b' has the label 'angre'. Did you mean 'angry'?" in layout.fault(
-        Mer2023Corpus
+    assert (
+        "train-label.csv, line 2: utterance 'mer2023/b' has the label 'angre'. Did you mean 'angry'?"
+        in layout.fault(Mer2023Corpus)
     )
     layout.write({"train-label.csv": "name,discrete,valence\nb,sad,low\n"})
     assert layout.fault(Mer2023Corpus) == "train-label.csv, line 2: valence must be a number, not 'low'"

@@ -62,7 +62,7 @@ def test_files_are_found_in_any_capitals_and_mp4_before_others(tmp_path: Path) -
     for name in ("Train/A.MP4", "Train/a2.avi", "Train/a2.mp4", "Train/._a3.mp4", "Train/a4.txt"):
         (tmp_path / name).touch()
     (tmp_path / "Train" / "a5.mp4").mkdir()
-    clips = Clips(tmp_path)
+    clips = Clips("made", tmp_path)
     for name in ("a", "a2", "a3", "a4", "a5"):
         clips.add(name, "train", ["none", f"train/{name}"], "t.csv", "Hi.", extra={"b": None, "c": "", "d": 0})
     data = clips.data(None)
@@ -70,11 +70,11 @@ def test_files_are_found_in_any_capitals_and_mp4_before_others(tmp_path: Path) -
     assert [u.video and u.video.name for u in said] == ["A.MP4", "a2.mp4", None, None, None]
     assert said[0].extra == {"d": 0} and said[0].missing == {}
     assert said[2].missing["audio"] == f"no clip none.mp4 in {tmp_path}"
-    assert data.notes == ("clips that are not there: 3 (a3, a4, a5)",)
+    assert data.notes == ("clips that are not there: 3 (a3, a4, a5)", "clips without a label: 5 (a, a2, a3, a4, a5)")
 
 
 def test_a_clip_stands_once_and_counts_are_kept(tmp_path: Path) -> None:
-    clips = Clips(tmp_path)
+    clips = Clips("made", tmp_path)
     for number in range(12):
         clips.add(f"c{number}", "test" if number else "train", f"c{number}", f"line {number}")
     with pytest.raises(MercError, match="line 99: the clip c3 stands twice; the other: line 3"):

@@ -1,0 +1,123 @@
+"""The sets of MMEVerse's release: the columns of their tables, their labels and the counts that are stated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import merc
+from merc_corpora.importers import bold, films, mafw, mer
+from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Stated
+
+MELD = ("neutral", "surprise", "fear", "sad", "joy", "disgust", "anger")
+IEMOCAP = ("neutral", "frustration", "anger", "excited", "happiness", "surprise", "sadness", "fear", "disgust", "other")
+MC_EIU = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+INTENTIONS = (
+    "acknowledging", "agreeing", "consoling", "encouraging", "neutral", "questioning", "suggesting", "sympathizing",
+    "wishing",
+)  # fmt: skip
+E3 = ("angry", "disgusted", "happy", "sad", "sarcastic", "scared", "shy", "surprised")
+POLARITY = ("negative", "neutral", "positive")
+SESSIONS = {**{f"session{i}": "train" for i in range(1, 5)}, "session5": "test"}
+PARTS = {**SPLITS, "test1": "test", "test2": "test", "test3": "test", "test_semi": "test"}
+FURTHER = {"sentiment": POLARITY, "intention": INTENTIONS}
+"""What else a clip may be labelled with, beside its label."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A set of the release. ``names`` are those that its folder and tables may have; ``label``, ``text``, ``split`` and
+    ``several`` (several labels) are columns, ``more`` further ones by what they become. A table that is ``shared`` has
+    rows of another set, whose ``split`` is empty. ``digits`` is how long a clip's number is."""
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    label: str | None
+    text: str
+    split: str | None = "mode"
+    splits: Mapping[str, str] = field(default_factory=lambda: PARTS)
+    more: Mapping[str, str] = field(default_factory=dict)
+    several: str | None = None
+    shared: bool = False
+    digits: int = 0
+    stated: tuple[Stated, ...] = ()
+
+
+def _all(count: int) -> Stated:
+    return Stated("clips", count, TABLE_1)
+
+
+def _in(count: int, *splits: str) -> Stated:
+    return Stated(f"clips of the {' and '.join(splits)} split{'s' * (len(splits) > 1)}", count, TABLE_2, splits)
+
+
+def _of_part(*parts: str) -> Stated:
+    def having(said: merc.Utterance) -> bool:
+        return said.extra.get("part") in parts
+
+    whole = len(parts) > 1
+    return Stated(f"clips of {' and '.join(parts)}", 3784 if whole else 411, TABLE_1 if whole else TABLE_2, (), having)
+
+
+def _of_four_classes(said: merc.Utterance) -> bool:
+    return said.label in ("neutral", "anger", "excited", "happiness", "sadness")
+
+
+_TESTED = ("dev", "test")
+SETS: dict[str, Columns] = {
+    "mer2023": Columns(
+        ("MER2023", "MER2024"), mer.LABELS, "emotion_label", "english", "MER2023_mode", shared=True,
+        stated=(_of_part("train", "test1"), _of_part("test1")),
+    ),
+    "mer2024": Columns(
+        ("MER2024",), mer.LABELS, "emotion_label", "english", "MER2024_mode", shared=True, stated=(_in(1169, "test"),)
+    ),
+    "meld": Columns(
+        ("MELD",), MELD, "Emotion", "text", more={"sentiment": "Sentiment"},
+        stated=(_all(13798), _in(2610, "test"), _in(3719, *_TESTED)),
+    ),
+    "iemocap": Columns(
+        ("IEMOCAP",), IEMOCAP, "official_label", "text", "session", SESSIONS,
+        stated=(
+            _all(10039),
+            Stated("clips of the test split in four classes, with excited", 1241, TABLE_2, ("test",), _of_four_classes),
+        ),
+    ),
+    "caer": Columns(
+        ("CAER",), films.CAER_LABELS, "emotion_label", "text_whisper", stated=(_all(13175), _in(3953, *_TESTED))
+    ),
+    "e3": Columns(
+        ("E3",), E3, "emotion", "conversation", more={"person": "person", "sentiment": "sentiment"},
+        stated=(_all(16320), _in(3288, *_TESTED)),
+    ),
+    "dfew": Columns(
+        ("DFEW",), films.DFEW_LABELS, "label", "sentence", digits=5, stated=(_all(11697), _in(2341, *_TESTED))
+    ),
+    "mafw": Columns(
+        ("MAFW",), mafw.LABELS, "single_label", "text_whisper", several="multi_label", digits=5,
+        stated=(
+            _all(10045), _in(1839, "test"),
+            Stated(
+                "clips of the test split with several labels", 580, TABLE_2, ("test",),
+                lambda said: "labels" in said.extra,
+            ),
+        ),
+    ),
+    "mc-eiu": Columns(
+        ("MC-EIU",), MC_EIU, "emotion", "Subtitle", more={"intention": "intent"},
+        stated=(_all(10830), _in(3249, *_TESTED)),
+    ),
+    "cmu-mosi": Columns(
+        ("CMU-MOSI",), POLARITY, "sentiment_label", "text", stated=(_all(2199), _in(686, "test"))
+    ),
+    "cmu-mosei": Columns(
+        ("CMU-MOSEI",), POLARITY, "sentiment_label", "text", stated=(_all(22856), _in(4659, "test"))
+    ),
+    "ch-sims": Columns(("SIMS", "CH-SIMS"), POLARITY, "val_label", "english", None, stated=(_in(457, "test"),)),
+    "ch-sims-v2": Columns(
+        ("CH-SIMS_v2_s", "CH-SIMS-v2"), POLARITY, "annotation", "text", stated=(_all(4403), _in(1034, "test"))
+    ),
+    "bold": Columns(
+        ("BOLD",), bold.LABELS, None, "text_whisper", several="Emotion_label", stated=(_all(10072), _in(1116, "dev"))
+    ),
+}  # fmt: skip
