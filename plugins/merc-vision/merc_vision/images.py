@@ -1,0 +1,145 @@
+"""Encoders ``clip``, ``mae`` and ``eva``: an image transformer by path, and three views of a clip through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
+from merc_vision.families import Shape, frozen, shape
+
+if TYPE_CHECKING:
+    from merc import EncodeFunction, Features
+
+SIZES = {"global": 448, "cls": 448, "temporal": 224}
+"""Pixels of a side, where ``size`` says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTransformer(Encoder):
+    """What the encoders of this module share; see each of them."""
+
+    modality = "video"
+    family: ClassVar[str]
+    path: FolderOrName
+    view: Literal["global", "cls", "temporal"] = "global"
+    size: int | None = None
+    merge: int = 2
+    frames: int = 16
+    pool: int = 2
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("merge", "frames", "pool", "batch", "size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} counts from 1, not {value}")
+
+    def sampling(self) -> Frames:
+        """The middle frame, or ``frames`` at equal distances; square pictures of ``size`` pixels."""
+        side = self.size or SIZES[self.view]
+        if self.view == "temporal":
+            return Frames(count=self.frames, size=(side, side))
+        return Frames(count=1, strategy="middle", size=(side, side))
+
+    def spec(self) -> FeatureSpec:
+        """From the configuration of the weights. Raises MercError where ``size`` doesn't suit them."""
+        known = shape(self.family, self.path, self.revision)
+        side = self._side(known)
+        if self.view == "cls":
+            return FeatureSpec(known.dim, 1)
+        if self.view == "temporal":
+            return FeatureSpec(known.dim, self.frames * self.pool**2)
+        return FeatureSpec(known.dim * self.merge**2, (side // self.merge) ** 2)
+
+    def network(self) -> FrozenNetwork:
+        """The vision transformer, counted from its configuration."""
+        return frozen(self.family, self.path, self.revision)
+
+    def load(self, device: str) -> EncodeFunction:
+        """Read the weights, unless another encoder of this process has them in memory. Raises MercError."""
+        side = self._side(shape(self.family, self.path, self.revision))
+
+        from merc_vision.network import shared
+        from merc_vision.views import neighbours, pooled
+
+        network = shared(self.family, self.path, self.revision, self.dtype, device)
+        asker = object()
+
+        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+            there = [clip for clip in clips if len(clip.frames)]
+            states = iter(network.states(there, asker, keep=self.view != "temporal"))
+            return [view(next(states)) if len(clip.frames) else CannotEncode("it has no frames") for clip in clips]
+
+        def view(states: Features) -> Features:
+            if self.view == "cls":
+                tokens = states[:, 0]
+            else:
+                patches = states[:, 1:].reshape(len(states), side, side, -1)
+                tokens = pooled(patches, self.pool) if self.view == "temporal" else neighbours(patches[0], self.merge)
+            return np.ascontiguousarray(tokens.cpu().numpy())
+
+        return encode
+
+    def _side(self, known: Shape) -> int:
+        """Patches of a side. Patches at an edge that are not whole would be left out silently."""
+        size = self.size or SIZES[self.view]
+        unit = known.patch * (self.merge if self.view == "global" else 1)
+        if size % unit:
+            why = f"{self.merge} x {self.merge} patches" if unit > known.patch else "patches"
+            raise MercError(
+                f"encoder {self.family!r}: size: {size} pixels are not whole {why} of {known.patch} pixels a side; "
+                f"{max(size // unit, 1) * unit} would do"
+            )
+        if self.view == "temporal" and size // known.patch < self.pool:
+            raise MercError(
+                f"encoder {self.family!r}: pool: {self.pool} cells a side of {size // known.patch} patches; give as "
+                "many as there are patches at most"
+            )
+        return size // known.patch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip(ImageTransformer):
+    """CLIP's image transformer (arXiv 2103.00020) by ``path``: a folder of transformers or a name on the hub, such as
+    ``openai/clip-vit-large-patch14``; ``revision`` fixes a version of the latter.
+
+    ``view`` says what is taken of its last hidden state, as Emotion-LLaMAv2 does (section 5.1):
+
+    - ``global``: every patch of the middle frame without CLS, each ``merge`` x ``merge`` neighbours set side by side
+      as one token of ``merge``^2 as many numbers. 448 pixels with patches of 14 make 256 tokens.
+    - ``cls``: the CLS token of the middle frame.
+    - ``temporal``: ``frames`` frames at equal distances, the patches of each averaged to ``pool`` x ``pool`` tokens.
+
+    ``size`` is the side of the square that pictures are scaled to, 448 for the first two and 224 for the last where it
+    is not given; learned places are interpolated where the weights have others. ``dtype`` is what the network computes
+    in; features are float32. ``batch`` clips are encoded together.
+    """
+
+    family = "clip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mae(ImageTransformer):
+    """The encoder of a masked autoencoder (arXiv 2111.06377) by ``path``, ``facebook/vit-mae-large`` say, shown all
+    patches. ``view``, ``size``, ``merge``, ``frames``, ``pool``, ``revision``, ``dtype`` and ``batch`` are those of
+    ``clip``."""
+
+    family = "mae"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eva(ImageTransformer):
+    """EVA ViT-g/14 (arXiv 2211.07636) as BLIP-2 uses it, by ``path``: ``Salesforce/blip2-opt-2.7b`` or another BLIP-2,
+    of which the vision tower is read (with its last normalisation), or a folder that holds a ``Blip2VisionModel``
+    alone.
+
+    1,408 numbers a token; 256 tokens of 4 x 1,408 in the view ``global``. ``view``, ``size``, ``merge``, ``frames``,
+    ``pool``, ``revision``, ``dtype`` and ``batch`` are those of ``clip``."""
+
+    family = "eva"

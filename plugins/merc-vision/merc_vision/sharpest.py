@@ -1,0 +1,41 @@
+"""Which frame of a clip shows its face most sharply."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from merc_embedded.face import FaceFinder, grey_face
+from torch.nn import functional as F
+
+from merc import VideoClip
+
+
+class FaceChooser:
+    """Gives a clip of one frame, scaled to a square of ``size`` pixels: the one with the sharpest face; a clip without
+    frames where no face is found."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.finder = size, FaceFinder.load()
+
+    def __call__(self, clip: VideoClip) -> VideoClip:
+        """The frame of a clip."""
+        best = max(((sharpness, -place) for place, sharpness in self.sharpnesses(clip)), default=None)
+        places = [] if best is None else [-best[1]]
+        frames = np.array([self._scaled(clip.frames[place]) for place in places], np.uint8)
+        return VideoClip(frames=frames.reshape(-1, self.size, self.size, 3), times=clip.times[places])
+
+    def sharpnesses(self, clip: VideoClip) -> list[tuple[int, float]]:
+        """The frames that show a face, and how sharp it is: the variance of the Laplacian of the largest and most
+        certain face, grey, at 64 x 64 pixels, so that faces of every size are compared alike."""
+        found = []
+        for place, frame in enumerate(clip.frames):
+            if boxes := self.finder.find(frame):
+                face = grey_face(frame, boxes[0], margin=0.0)
+                found.append((place, float(cv2.Laplacian(face, cv2.CV_64F).var())))
+        return found
+
+    def _scaled(self, frame: np.ndarray) -> np.ndarray:
+        picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
+        small = F.interpolate(picture, (self.size, self.size), mode="bilinear", antialias=True)
+        return small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()

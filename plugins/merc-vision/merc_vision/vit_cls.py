@@ -1,0 +1,106 @@
+"""Encoder ``vit-cls``: one picture an utterance, and one token, FARCER's view of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
+from merc_vision.families import frozen, shape
+
+if TYPE_CHECKING:
+    from merc import EncodeFunction, Features
+
+FAMILY = "vit-cls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTCls(Encoder):
+    """A token: the CLS vector of a ViT's last hidden state, of one picture an utterance (FARCER, equations 2 and 3).
+
+    ``path`` is a folder of transformers or a name on the hub, FARCER's being ``trpakov/vit-face-expression``, which was
+    trained on facial emotion; ``revision`` fixes a version of the latter. ``frame`` says which picture: the one in the
+    ``middle``, or of ``candidates`` frames at equal distances the one with the ``sharpest-face``. The whole picture is
+    scaled to a square of ``size`` pixels; learned places are interpolated where the weights have others. ``dtype`` is
+    what the network computes in; features are float32. ``batch`` clips are encoded together.
+
+    ``sharpest-face`` finds faces with merc-embedded, which merc-vision does without otherwise
+    (``pip install merc-vision[faces]``): the sharpness of a whole picture is mostly that of what stands behind the
+    speaker. A clip with no face in any of its candidates cannot be encoded.
+    """
+
+    modality = "video"
+    path: FolderOrName
+    frame: Literal["middle", "sharpest-face"] = "middle"
+    candidates: int = 8
+    size: int = 224
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "size", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        if self.frame == "sharpest-face" and find_spec("merc_embedded") is None:
+            raise ValueError(
+                "frame: sharpest-face needs merc-embedded to find faces; install it with: pip install "
+                "merc-vision[faces], or take frame: middle"
+            )
+
+    def sampling(self) -> Frames:
+        """The middle frame; or the candidates in the video's own size, so that small faces stay sharp."""
+        if self.frame == "middle":
+            return Frames(count=1, strategy="middle", size=(self.size, self.size))
+        return Frames(count=self.candidates)
+
+    def spec(self) -> FeatureSpec:
+        """One token. Raises MercError where ``size`` doesn't suit the weights."""
+        known = shape(FAMILY, self.path, self.revision)
+        if self.size % known.patch:
+            raise MercError(
+                f"encoder 'vit-cls': size: {self.size} pixels are not whole patches of {known.patch} pixels a side; "
+                f"{max(self.size // known.patch, 1) * known.patch} would do"
+            )
+        return FeatureSpec(known.dim, 1)
+
+    def network(self) -> FrozenNetwork:
+        """The ViT, counted from its configuration."""
+        return frozen(FAMILY, self.path, self.revision)
+
+    def load(self, device: str) -> EncodeFunction:
+        """Read the weights. Raises MercError."""
+        self.spec()
+
+        from merc_vision.network import shared
+
+        network = shared(FAMILY, self.path, self.revision, self.dtype, device)
+        asker = object()
+        choose = self._chooser() if self.frame == "sharpest-face" else None
+
+        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+            given = [clip if choose is None else choose(clip) for clip in clips]
+            given = [clip if len(clip.frames) else None for clip in given]
+            states = iter(network.states([clip for clip in given if clip is not None], asker, keep=choose is None))
+            return [
+                _why_not(clip) if shown is None else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
+                for clip, shown in zip(clips, given, strict=True)
+            ]
+
+        return encode
+
+    def _chooser(self):
+        from merc_vision.sharpest import FaceChooser
+
+        return FaceChooser(self.size)
+
+
+def _why_not(clip: VideoClip) -> CannotEncode:
+    count = len(clip.frames)
+    if not count:
+        return CannotEncode("it has no frames")
+    return CannotEncode(f"no face found in any of its {count} frames" if count > 1 else "no face found in its frame")
