@@ -10,3 +10,5 @@ PLUGIN_API = 1
 @merc.hookimpl
 def register_encoders(register):
     register("opensmile", "merc_audio.smile:OpenSmile", needs=("opensmile",), extra="merc-audio")
+    register("whisper", "merc_audio.whisper:Whisper")
+    register("hubert", "merc_audio.hubert:Hubert")

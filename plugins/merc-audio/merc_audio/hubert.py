@@ -1,0 +1,73 @@
+"""Encoder ``hubert``: speech as a HuBERT model represents it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from merc import AudioClip
+from merc_audio.speech import LEAST, RATE, SpeechTransformer, configuration, source
+from merc_audio.windows import windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hubert(SpeechTransformer):
+    """The last hidden states of a HuBERT (arXiv 2106.07447), brought to ``tokens`` tokens (Emotion-LLaMAv2, 5.1).
+
+    ``path`` is a folder of transformers or a name on the hub, such as ``facebook/hubert-large-ls960-ft``; ``revision``
+    fixes a version of the latter. A clip is brought to mean 0 and deviation 1 where the weights' preprocessor says so
+    (or says nothing), and heard by itself, so that nothing depends on what it is batched with; one longer than
+    ``window`` seconds in several windows, since memory grows with the square. There are about 50 states a second. More
+    than ``tokens`` are averaged to equal parts (adaptive average pooling); fewer are filled up with zeros as in the
+    paper, or with ``pad: false`` stay as many as they are. ``tokens: null`` keeps every state. ``dtype`` is what the
+    network computes in; features are float32. ``batch`` clips are held together.
+    """
+
+    model_type = "hubert"
+    window: float = 30.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window < 1:
+            raise ValueError(f"window is 1 second at least, not {self.window:g}")
+
+    @staticmethod
+    def _width(config: dict[str, Any]) -> int:
+        return int(config.get("hidden_size", 768))
+
+    @staticmethod
+    def _network(config: dict[str, Any]) -> Any:
+        from transformers import HubertConfig, HubertModel
+
+        return HubertModel(HubertConfig.from_dict(config))
+
+    def _states(self, device: str) -> Callable[[Sequence[AudioClip]], list[Tensor]]:
+        import torch
+        from transformers import HubertConfig, HubertModel
+
+        weights = source(self.model_type, self.path, self.revision)
+        config = HubertConfig.from_dict(configuration(self.model_type, self.path, self.revision, own=True))
+        dtype = getattr(torch, self.dtype)
+        # masks are for training; published weights leave their vector out now and then
+        net = weights.network(HubertModel, config=config, dtype=dtype, unused=["masked_spec_embed"]).to(device)
+        told = weights.read_json("preprocessor_config.json") or weights.read_json("processor_config.json") or {}
+        normal = told.get("feature_extractor", told).get("do_normalize", True)
+        size, least = round(self.window * RATE), round(LEAST * RATE)
+
+        def hear(clip: AudioClip) -> Tensor:
+            samples = clip.samples
+            if normal:
+                samples = ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
+            found = [
+                net(torch.from_numpy(samples[begin:end])[None].to(device, dtype)).last_hidden_state[0]
+                for begin, end in windows(len(samples), size, least)
+            ]
+            return torch.cat(found)
+
+        return lambda clips: [hear(clip) for clip in clips]

@@ -1,0 +1,163 @@
+"""What the encoders of speech transformers, ``whisper`` and ``hubert``, share: models by path, and a fixed number of
+tokens."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from merc import (
+    AudioClip,
+    CannotEncode,
+    Encoder,
+    FeatureSpec,
+    FolderOrName,
+    FrozenNetwork,
+    MercError,
+    Pretrained,
+    Waveform,
+)
+from merc_audio.public import HUBERT, WHISPER
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from merc import EncodeFunction, Features
+
+_log = logging.getLogger(__name__)
+
+RATE = 16_000
+STEP = 320
+"""Samples a state: both families give 50 states a second."""
+LEAST = 0.1
+
+PUBLIC = {"whisper": WHISPER, "hubert": HUBERT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechTransformer(Encoder):
+    """An encoder around the states of a speech transformer; see ``Whisper`` and ``Hubert``."""
+
+    modality = "audio"
+    model_type: ClassVar[str]
+    path: FolderOrName
+    tokens: int | None = 64
+    pad: bool = True
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"batch counts from 1, not {self.batch}")
+        if self.tokens is not None and self.tokens < 1:
+            raise ValueError(f"tokens counts from 1, not {self.tokens}; null keeps every state")
+
+    def sampling(self) -> Waveform:
+        """16 kHz, mono."""
+        return Waveform(rate=RATE, min_seconds=LEAST)
+
+    def spec(self) -> FeatureSpec:
+        """As wide as the configuration of the weights says. Raises MercError."""
+        return FeatureSpec(self._width(configuration(self.model_type, self.path, self.revision)), self.tokens)
+
+    def network(self) -> FrozenNetwork:
+        """The network, counted from its configuration."""
+        return _frozen(type(self), self.path, self.revision)
+
+    def load(self, device: str) -> EncodeFunction:
+        """Read the weights. Raises MercError."""
+        import torch
+
+        states = self._states(device)
+        said: list[bool] = []
+
+        @torch.inference_mode()
+        def encode(clips: Sequence[AudioClip]) -> list[Features | CannotEncode]:
+            found = states([clip for clip in clips if clip.seconds >= LEAST])
+            out: list[Features | CannotEncode] = []
+            for clip in clips:
+                if clip.seconds < LEAST:
+                    out.append(CannotEncode(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
+                    continue
+                of_clip = found.pop(0)
+                if self.pad and self.tokens is not None and len(of_clip) < self.tokens and not said:
+                    said.append(True)
+                    _log.warning(
+                        "encoder %r: clips shorter than %d states (%.2f s) are filled up with zeros, as the paper "
+                        "does; pad: false keeps the states that they have",
+                        self.model_type, self.tokens, self.tokens * STEP / RATE,
+                    )  # fmt: skip
+                out.append(np.ascontiguousarray(fit(of_clip.float(), self.tokens, self.pad).cpu().numpy()))
+            return out
+
+        return encode
+
+    @staticmethod
+    @abstractmethod
+    def _width(config: dict[str, Any]) -> int:
+        """Numbers a state."""
+
+    @staticmethod
+    @abstractmethod
+    def _network(config: dict[str, Any]) -> Any:
+        """The module, by a configuration."""
+
+    @abstractmethod
+    def _states(self, device: str) -> Callable[[Sequence[AudioClip]], list[Tensor]]:
+        """Load, and give the function from clips to their states ``[states, dim]``, on real sound only."""
+
+
+def source(kind: str, path: str, revision: str | None) -> Pretrained:
+    """What a ``path`` names, for the messages of an encoder."""
+    return Pretrained(path, f"encoder {kind!r}: path", revision)
+
+
+def configuration(kind: str, path: str, revision: str | None, *, own: bool = False) -> dict[str, Any]:
+    """The configuration as plain values; ``own``: that of the weights, fetched if need be, and not what is known of
+    public ones. Raises MercError for a model of another type."""
+    found = _read(kind, path, revision, own)
+    if found.get("model_type") != kind:
+        raise MercError(
+            f"encoder {kind!r}: path: {path!r} is a model of type {found.get('model_type')!r}; one of type {kind!r} is "
+            "wanted"
+        )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read(kind: str, path: str, revision: str | None, own: bool) -> dict[str, Any]:
+    return source(kind, path, revision).config(None if own else PUBLIC[kind])
+
+
+@lru_cache(maxsize=64)
+def _frozen(cls: type[SpeechTransformer], path: str, revision: str | None) -> FrozenNetwork:
+    import torch
+
+    with torch.device("meta"):
+        net = cls._network(configuration(cls.model_type, path, revision))
+    name = path if revision is None else f"{path}@{revision}"
+    return FrozenNetwork(f"{cls.model_type} {name}", sum(p.numel() for p in net.parameters()))
+
+
+def fit(states: Tensor, tokens: int | None, pad: bool) -> Tensor:
+    """States ``[n, dim]`` brought to ``tokens``: more are averaged to that many equal parts, fewer are filled up with
+    zeros if ``pad`` says so; ``None`` keeps them all.
+
+    >>> import torch
+    >>> fit(torch.tensor([[1.0], [3.0], [5.0], [7.0]]), 2, True).tolist(), fit(torch.tensor([[1.0]]), 2, True).tolist()
+    ([[2.0], [6.0]], [[1.0], [0.0]])
+    """
+    from torch.nn import functional as F
+
+    if tokens is None:
+        return states
+    if len(states) > tokens:
+        return F.adaptive_avg_pool1d(states.T, tokens).T
+    return F.pad(states, (0, 0, 0, tokens - len(states))) if pad else states
