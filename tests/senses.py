@@ -26,6 +26,10 @@ def register_encoders(register):
 def register_annotators(register):
     register("ear", "merc_tiny.parts:Ear")
     register("counter", "merc_tiny.parts:Counter")
+
+@merc.hookimpl
+def register_suites(register):
+    register("talks", "merc_tiny.parts:Talks")
 """
 
 PARTS = """\
@@ -118,6 +122,27 @@ class Counter(merc.Annotator):
                 words = len(one.query.target.text.split())
                 yield one.query.target.id, merc.Annotation(cues={"length": f"{words} words"})
         return annotate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Talks(merc.Suite):
+    '''The emotion of two sets and the mood of the first, by ``number``, and ``beside`` it.'''
+
+    number: str = "accuracy"
+    beside: tuple[str, ...] = ()
+
+    def columns(self):
+        asked = {"A": ("a", "label", ("test",)), "A-m": ("a", "mood", ("dev", "test")), "B": ("b", "label", ("test",))}
+        return [
+            merc.Column(
+                title=title, corpus=corpus, truth=truth, splits=splits, metric="classification", number=self.number,
+                beside=self.beside, prompter={"question": "How is it?", "unheard": 1}, stated=4,
+            )
+            for title, (corpus, truth, splits) in asked.items()
+        ]
+
+    def averages(self):
+        return {"Avg": ("A", "A-m", "B")}
 """
 
 MEDIA = """\

@@ -24,13 +24,14 @@ from merc.components.fuser import Fuser
 from merc.components.metric import Metric, Prediction
 from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import Comparison, IndexKind, Places, Pool, SelectFunction, Selector, Vectors
+from merc.components.suite import Column, Suite
 from merc.components.trainer import Lesson, Trainer, TrainJob, TrainReport
 
 __all__ = [
-    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
+    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip", "Column",
     "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec",
-    "Features", "FolderOrName", "Frames", "FrozenNetwork", "Fuser", "IndexKind", "Lesson", "Metric", "Observation", "Places",
-    "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment", "SelectFunction", "Selector", "Slot", "StatedCount",
-    "Stream", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "Vectors", "VideoClip",
-    "Waveform", "Words",
+    "Features", "FolderOrName", "Frames", "FrozenNetwork", "Fuser", "IndexKind", "Lesson", "Metric", "Observation",
+    "Places", "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment", "SelectFunction", "Selector", "Slot",
+    "StatedCount", "Stream", "Suite", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "Vectors",
+    "VideoClip", "Waveform", "Words",
 ]  # fmt: skip

@@ -74,6 +74,11 @@ def register_metrics(register: Register) -> None:
     """Register metrics: predictions to numbers."""
 
 
+@hookspec
+def register_suites(register: Register) -> None:
+    """Register suites: the columns of a benchmark's table."""
+
+
 KINDS: dict[str, str] = {
     "encoder": "register_encoders",
     "connector": "register_connectors",
@@ -85,5 +90,6 @@ KINDS: dict[str, str] = {
     "annotator": "register_annotators",
     "selector": "register_selectors",
     "metric": "register_metrics",
+    "suite": "register_suites",
 }
 """Each kind of component, and the hook that registers it."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
     from merc.testing.selector import SelectorContract
+    from merc.testing.suite import SuiteContract
     from merc.testing.trainer import TrainerContract
 
 _HOME = {
@@ -43,6 +44,7 @@ _HOME = {
     "MetricContract": "metric",
     "PrompterContract": "prompter",
     "SelectorContract": "selector",
+    "SuiteContract": "suite",
     "TrainerContract": "trainer",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "MetricContract",
     "PrompterContract",
     "SelectorContract",
+    "SuiteContract",
     "TrainerContract",
 ]
 

@@ -84,6 +84,12 @@ def test_register_metrics(made: Resolve) -> None:
     assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}
 
 
+def test_register_suites(made: Resolve) -> None:
+    suite = made("suite", number="accuracy")
+    assert [(c.title, c.truth, c.number) for c in suite.columns()][1] == ("MELD-s", "sentiment", "accuracy")
+    assert suite.averages()["Emotion"] == ("MELD", "IEMOCAP")
+
+
 def test_every_hook_has_a_test() -> None:
     assert {name for name in globals() if name.startswith("test_register_")} == {f"test_{h}" for h in KINDS.values()}
 

@@ -1,4 +1,4 @@
-"""The examples of all ten kinds keep their contracts."""
+"""The examples of all eleven kinds keep their contracts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from merc.testing.examples import (
     metric,
     prompter,
     selector,
+    suite,
     trainer,
 )
 
@@ -62,6 +63,10 @@ class TestAnnotator(merc.testing.AnnotatorContract):
 
 class TestSelector(merc.testing.SelectorContract):
     component = selector.Example(k=2)
+
+
+class TestSuite(merc.testing.SuiteContract):
+    component = suite.Example()
 
 
 class TestMetric(merc.testing.MetricContract):

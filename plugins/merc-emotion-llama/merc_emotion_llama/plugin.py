@@ -25,6 +25,12 @@ def register_metrics(register):
 
 
 @merc.hookimpl
+def register_suites(register):
+    register("mmeverse", "merc_emotion_llama.suites:Mmeverse")
+    register("mer-unibench", "merc_emotion_llama.suites:MerUniBench")
+
+
+@merc.hookimpl
 def register_fusers(register):
     register("conv-attention", "merc_emotion_llama.fusers:ConvAttention")
     register("attention", "merc_emotion_llama.fusers:Attention")

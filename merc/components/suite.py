@@ -1,0 +1,66 @@
+"""Suite: the columns of a benchmark's table, each a set, what is asked of it, and the number that counts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from merc.components.base import Component
+from merc.conversation import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table.
+
+    ``corpus`` is the file, without its suffix, that ``merc corpus import`` made of the set; ``splits`` are those that
+    are taken together. ``metric`` names a registered metric, ``params`` are its parameters, ``number`` is the name of
+    its number that stands in the table (from 0 to 1, shown in per cent), ``beside`` are names of those that stand below
+    it, always.
+
+    ``truth`` is what is asked for: ``label``, or a key of the utterances' ``extra`` that holds a text, which then
+    stands in the label's place for prompts and metric. ``labels`` are the labels to choose from; by default those of
+    the set, or, for another ``truth``, the texts that it holds. Utterances that lack what the metric compares with are
+    not asked. ``prompter`` are parameters of the run's prompter that the column sets where the prompter has them.
+
+    ``stated`` is how many samples the benchmark states; another number found is told.
+    """
+
+    title: str
+    corpus: str
+    metric: str
+    number: str
+    splits: tuple[Split, ...] = ("test",)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    truth: str = "label"
+    labels: tuple[str, ...] = ()
+    prompter: Mapping[str, Any] = field(default_factory=dict)
+    stated: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite(Component):
+    """Says how a trained run is measured on many sets at once: ``merc bench RUN --suite NAME``.
+
+    The smallest complete suite:
+
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Talks(Suite):
+    ...     def columns(self):
+    ...         return [Column(title="MELD", corpus="meld", metric="classification", number="weighted_f1")]
+    >>> Talks().averages()
+    {}
+    """
+
+    kind: ClassVar[str] = "suite"
+
+    @abstractmethod
+    def columns(self) -> Sequence[Column]:
+        """The columns, in the order of the table."""
+
+    def averages(self) -> Mapping[str, Sequence[str]]:
+        """Means over columns: a title, and the titles of the columns that it is over."""
+        return {}

@@ -1,0 +1,283 @@
+"""A trained run on the sets of a suite: each asked in its own way, with its own labels and metric, in one table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from merc.components import Column, Corpus, Metric, Prediction, Suite
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.errors import MercError, did_you_mean
+from merc.evaluation import read_predictions, write_predictions
+from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, average
+from merc.evaluation.metrics import known_truths
+from merc.files import write_text
+from merc.model.emotion_model import EmotionModel
+from merc.recipe import Part
+from merc.recipe.alone import load_part
+from merc.run.annotating import read_cues
+from merc.run.data import check_ids
+from merc.run.inference import Asked, TrainedRun, ask, encode_for, load_model, predict
+from merc.run.provenance import provenance
+from merc.run.reporter import Reporter
+
+READERS = {".jsonl": "merc/jsonl", ".parquet": "merc/parquet"}
+_LISTED = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A column whose set is there: the run as it is asked, the conversations, the utterances that count, the metric."""
+
+    column: Column
+    file: Path
+    run: TrainedRun
+    conversations: Sequence[Conversation]
+    targets: Mapping[str, Utterance]
+    metric: Part
+    notes: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What predictions depend on, beside the model and the set."""
+        how, prompter = self.run.how, self.run.how.prompter
+        assert prompter is not None
+        asked = {name: getattr(how, name) for name in ("decode", "normalize", "parser", "max_new_tokens")}
+        shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
+        made: dict[str, Any] = {
+            **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
+        }  # fmt: skip
+        return dict(json.loads(json.dumps(made, default=str)))
+
+
+def bench(run: TrainedRun, suite: Part, root: Path, reuse: bool, reporter: Reporter) -> tuple[Path, str]:
+    """Measure a run on every set of a suite that lies below ``root``; gives the folder and the table as text.
+
+    Tables and predictions go to ``bench/SUITE`` in the run's directory. With ``reuse``, predictions that lie there are
+    not made again. Raises MercError where no set is there, and, before the model is loaded, for sets, truths and
+    metrics that do not serve; and for predictions that lack utterances, with their ids.
+    """
+    assert isinstance(suite.component, Suite)
+    columns = list(suite.component.columns())
+    folder = run.directory.path / "bench" / _plain(suite.name)
+    if folder.exists() and not reuse:
+        raise MercError(
+            f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"
+        )
+    found: dict[str, Measured] = {}
+    absent: dict[str, str] = {}
+    with reporter.task("sets") as progress:
+        for index, column in enumerate(columns):
+            file = _file_of(root, column.corpus)
+            if file is None:
+                absent[column.title] = f"no {column.corpus}.jsonl or .parquet"
+            else:
+                found[column.title] = _prepared(run, column, file)
+            progress((index + 1) / len(columns), column.title)
+    if not found:
+        wanted = ", ".join(dict.fromkeys(column.corpus for column in columns))
+        raise MercError(f"no set of {suite.name} is in {root}; each is a file that merc corpus import makes: {wanted}")
+    for stray in _strays(root, columns):
+        reporter.say(stray)
+    model: EmotionModel | None = None
+    cells: list[Cell] = []
+    for column in columns:
+        one = found.get(column.title)
+        if one is None:
+            cells.append(Cell(title=column.title, absent=absent[column.title]))
+            continue
+        for note in one.notes:
+            reporter.say(f"{column.title}: {note}")
+        place = folder / _plain(column.title)
+        predictions = _kept(place, one) if reuse else None
+        if predictions is None:
+            predictions, model = _predicted(one, model, reporter)
+            place.mkdir(parents=True, exist_ok=True)
+            write_text(place / "how.json", json.dumps(one.how, indent=1, ensure_ascii=False))
+            write_predictions(place / "predictions.jsonl", predictions)
+        cells.append(_measured(one, predictions, place / "predictions.jsonl"))
+    averages = [average(title, cells, over) for title, over in suite.component.averages().items()]
+    text = as_text(cells, averages)
+    made = {"suite": suite.name, "parameters": json.loads(json.dumps(suite.params, default=str))}
+    record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
+    every = [talk for one in found.values() for talk in one.conversations]
+    record["provenance"] = provenance(run.recipe, every, None)
+    write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "table.md", as_markdown(cells, averages))
+    write_text(folder / "table.txt", text)
+    return folder, text
+
+
+def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Prediction], where: str) -> None:
+    """Raise MercError, listing the ids, for utterances without a prediction and predictions without an utterance."""
+    said = {prediction.id for prediction in predictions}
+    faults = []
+    for ids, what in (
+        ([name for name in targets if name not in said], "have no prediction"),
+        ([p.id for p in predictions if p.id not in targets], "are predicted and not in the set"),
+    ):
+        if ids:
+            more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+            faults.append(f"{len(ids)} utterances {what}: {', '.join(ids[:_LISTED])}{more}")
+    if faults:
+        raise MercError(f"{where}: {'; '.join(faults)}. Take the file away to predict the set anew")
+
+
+def _file_of(root: Path, corpus: str) -> Path | None:
+    """The file of a set: in ``root``, or in a folder of its name there."""
+    places = [folder / f"{corpus}{suffix}" for folder in (root, root / corpus) for suffix in READERS]
+    there = [place for place in places if place.is_file()]
+    if len(there) > 1:
+        raise MercError(f"the set {corpus!r} is there more than once: {', '.join(map(str, there))}; keep one")
+    return there[0] if there else None
+
+
+def _strays(root: Path, columns: Sequence[Column]) -> list[str]:
+    """A sentence for each file below the root that looks like a set and is none of the suite's."""
+    known = {column.corpus for column in columns}
+    files = [p for p in sorted(root.iterdir()) if p.suffix in READERS and p.is_file() and p.stem not in known]
+    return [f"{file} is no set of this suite, and not looked at.{did_you_mean(file.stem, known)}" for file in files]
+
+
+def _prepared(run: TrainedRun, column: Column, file: Path) -> Measured:
+    """A column ready to be asked. Raises MercError that names the column."""
+    try:
+        return _view(run, column, file)
+    except MercError as error:
+        raise MercError(f"{column.title} ({file}): {error}") from None
+
+
+def _view(run: TrainedRun, column: Column, file: Path) -> Measured:
+    corpus = load_part("corpus", READERS[file.suffix], {"path": str(file.absolute())}).component
+    assert isinstance(corpus, Corpus)
+    data = corpus.load()
+    check_ids([talk for talk in data.conversations if talk.utterances])
+    # A benchmark's set that states no split is there to be tested on, as in any other evaluation.
+    talks = [replace(talk, split=talk.split or "test") for talk in data.conversations]
+    if column.truth != "label":
+        talks = [replace(t, utterances=tuple(_relabelled(u, column.truth) for u in t.utterances)) for t in talks]
+    declared = data.space_of(talks[0].dataset) if column.truth == "label" and talks else None
+    labels = LabelSpace(column.labels) if column.labels else declared or LabelSpace.found_in(talks)
+    chosen = [talk for talk in talks if talk.split in column.splits]
+    params = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
+    metric = load_part("metric", column.metric, {}, params)
+    assert isinstance(metric.component, Metric)
+    names = tuple(metric.component.truths())
+    truths = {said.id: _unsaid(said, talk, names) for talk in chosen for said in talk.utterances}
+    targets = {
+        said.id: said
+        for talk in chosen
+        for said in talk.utterances
+        if all(truths[said.id].true(name) is not None for name in names)
+    }
+    if not targets:
+        raise MercError(f"no utterance of {' and '.join(column.splits)} has {' and '.join(names)} to compare with")
+    outside = [u for u in targets.values() if u.label is not None and u.label not in labels.labels]
+    if outside:
+        raise MercError(
+            f"{len(outside)} utterances have labels outside {', '.join(labels.labels)}; the first: {outside[0].id!r}, "
+            f"{outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
+        )
+    metric.component.check([truths[name] for name in targets], labels)
+    notes = list(data.notes)
+    if column.stated is not None and column.stated != len(targets):
+        notes.append(f"{len(targets):,} samples; {column.stated:,} are stated")
+    return Measured(
+        column=column, file=file, run=_asked(run, column, labels, metric), conversations=chosen, targets=targets,
+        metric=metric, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _relabelled(said: Utterance, truth: str) -> Utterance:
+    found = said.extra.get(truth)
+    if found is not None and not isinstance(found, str):
+        raise MercError(f"utterance {said.id!r}: {truth!r} is {found!r}; a text was expected")
+    return replace(said, label=found)
+
+
+def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Prediction:
+    others = [name for name in names if name != "label"]
+    truths = known_truths(said, others)
+    return Prediction(id=said.id, conversation=talk.id, split=talk.split, truth=said.label, truths=truths)
+
+
+def _asked(run: TrainedRun, column: Column, labels: LabelSpace, metric: Part) -> TrainedRun:
+    """The run with the labels of a set, and its prompter as the column has it."""
+    prompter = run.prompter
+    part = run.how.prompter if run.how.prompter is not None else run.recipe.stages[-1].prompter
+    sets = {name: value for name, value in column.prompter.items() if name in {f.name for f in fields(prompter)}}
+    try:
+        component = replace(prompter, **sets)
+    except (ValueError, TypeError) as error:
+        raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
+    asks = Part(name=part.name, params={**part.params, **sets}, component=component)
+    how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
+    return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how))
+
+
+def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:
+    run, title = one.run, one.column.title
+    cues = read_cues(run.recipe, [("evaluate.prompter", run.prompter)], one.conversations, one.conversations, reporter)
+    asked = ask(run, cues.beside(one.conversations), reporter, reporter.say)
+    groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]
+    asked = Asked([group for group in groups if group], asked.shown)
+    table = encode_for(run, one.conversations, reporter, asked.shown)
+    fresh = load_model(run, table, reporter, reporter.say) if model is None else model
+    if model is not None:
+        from merc.run.data import FeatureCache
+
+        model.media.source = FeatureCache(table)
+    return predict(run, fresh, table, asked, reporter, title, cues), fresh
+
+
+def _kept(place: Path, one: Measured) -> list[Prediction] | None:
+    """The predictions that an earlier bench made, with the truths of now; ``None`` where there are none."""
+    file, how = place / "predictions.jsonl", place / "how.json"
+    if not file.is_file():
+        return None
+    then = json.loads(how.read_text(encoding="utf-8")) if how.is_file() else {}
+    changed = [name for name, value in one.how.items() if then.get(name) != value]
+    if changed:
+        raise MercError(
+            f"{file} was made with another {', '.join(changed)}; take {place} away, or bench without what was changed"
+        )
+    predictions = read_predictions(file)
+    check_complete(one.targets, predictions, str(file))
+    assert isinstance(one.metric.component, Metric)
+    names = [name for name in one.metric.component.truths() if name != "label"]
+    return [
+        replace(p, truth=one.targets[p.id].label, truths=known_truths(one.targets[p.id], names)) for p in predictions
+    ]
+
+
+def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> Cell:
+    column, metric = one.column, one.metric.component
+    assert isinstance(metric, Metric)
+    check_complete(one.targets, predictions, f"{column.title} ({file})")
+    numbers = metric.compute(predictions, one.run.labels)
+    for name in (column.number, *column.beside):
+        if name not in numbers:
+            raise MercError(
+                f"{column.title}: metric {column.metric!r} gives no {name!r}; it gives {', '.join(numbers)}"
+            )
+    value = numbers[column.number]
+    unparsed = sum(p.label is None for p in predictions) / len(predictions)
+    record = {
+        "file": str(one.file), "splits": list(column.splits), "asked": len(predictions), "stated": column.stated,
+        "labels": list(one.run.labels.labels), "unparsed_rate": unparsed, "metric": column.metric,
+        "parameters": json.loads(json.dumps(one.metric.params, default=str)), "number": column.number,
+        "numbers": numbers, "notes": list(one.notes),
+    }  # fmt: skip
+    beside = {name: numbers[name] for name in column.beside}
+    samples = numbers.get("samples", len(predictions))
+    absent = "" if value is not None else f"{column.number} is null: no sample could be counted"
+    return Cell(title=column.title, value=value, absent=absent, samples=samples, beside=beside, record=record)
+
+
+def _plain(name: str) -> str:
+    """A name as a folder's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "column"

@@ -1,0 +1,129 @@
+"""``merc bench``, from two published sets, imported, to the table of the paper."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.tiny_backbone import save_tiny_backbone
+
+pytestmark = pytest.mark.slow
+
+WORDS = "name,chinese,english\ns1,,I love it.\ns2,,Stop that!\ns3,,Oh.\n"
+TABLES = {
+    "mer/train-label.csv": "name,discrete,valence\ns1,happy,3\n",
+    "mer/test1-label.csv": "name,discrete,valence\ns2,angry,-3\ns3,neutral,0\n",
+    "mer/transcription-engchi-polish.csv": WORDS,
+    "mosi/label.csv": "video_id,clip_id,text,label,annotation,mode\nv,1,Great.,2,Positive,train\nv,2,Bad.,-2,Negative,"
+    "test\nv,3,Fine.,1,Positive,test\nv,4,Well.,0,Neutral,test\n",
+    "mosi/Raw/v/none.txt": "",
+}
+TALK = '{"id": "c", "split": "test", "utterances": [{"id": "u", "text": "Great!", "label": "joy"}]}\n'
+
+
+def merc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MERC_CACHE": str(folder / "cache"), "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "merc", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, wheels_folder: Path) -> Path:
+    """A folder with a tiny run that was benched on the two sets."""
+    pytest.importorskip("merc_corpora")
+    folder = tmp_path_factory.mktemp("bench")
+    for name, text in TABLES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "sets").mkdir()
+    save_tiny_backbone(folder / "backbone")
+    (folder / "talk.jsonl").write_text(TALK)
+    recipe = {
+        "corpus": {"name": "jsonl", "path": "talk.jsonl"},
+        "labels": ["joy", "anger"],
+        "backbone": {"name": "hf", "path": "./backbone"},
+        "evaluate": {"splits": ["test"], "prompter": {"name": "emotion-llama", "media": []}},
+        "engine": {"device": "cpu", "threads": 1},
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    for arguments in (
+        ["corpus", "import", "mer2023", "mer", "sets/mer2023.jsonl", "--no-look"],
+        ["corpus", "import", "cmu-mosi", "mosi", "sets/cmu-mosi.parquet", "--no-look"],
+        ["run", "recipe.yaml", "--run-dir", "run"],
+        ["bench", "run", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}"],
+    ):
+        done = merc(folder, *arguments)
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stdout + done.stderr)
+    return folder
+
+
+def test_the_table_has_18_columns_of_which_two_are_there(bench: Path):
+    folder = bench / "run" / "bench" / "mmeverse"
+    lines = (folder / "table.md").read_text().splitlines()
+    head, _, values, samples, *_ = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert head[1:] == [
+        "MER23", "MER24", "MELD", "IEMOCAP", "MOSI", "MOSEI", "SIMS", "SIMS-v2", "OV-MERD+", "CAER", "E3", "DFEW",
+        "MAFW", "MAFW-m", "BOLD", "MELD-s", "MC-EIU-i", "MC-EIU", "Avg-9", "Avg-18",
+    ]  # fmt: skip
+    found = json.loads((folder / "table.json").read_text())
+    there = {title: column for title, column in found["columns"].items() if "absent" not in column}
+    assert list(there) == ["MER23", "MOSI"]
+    for title, value, counted in zip(head[1:19], values[1:19], samples[1:19], strict=True):
+        assert bool(value) == bool(counted) == (title in there), title
+    mean = (there["MER23"]["value"] + there["MOSI"]["value"]) / 2
+    assert found["averages"]["Avg-9"] == {"value": mean, "over": 2, "of": 9, "partial": True}
+    assert values[19:] == [f"{100 * mean:.2f} (partial: 2 of 9)", f"{100 * mean:.2f} (partial: 2 of 18)"]
+    assert (folder / "table.txt").read_text() in (bench / "said.txt").read_text()
+
+
+def test_each_set_is_asked_in_its_own_way(bench: Path):
+    folder = bench / "run" / "bench" / "mmeverse"
+    columns = json.loads((folder / "table.json").read_text())["columns"]
+    assert columns["MER23"]["labels"] == ["neutral", "angry", "happy", "sad", "worried", "surprise"]
+    assert columns["MOSI"]["labels"] == ["negative", "neutral", "positive"]
+    assert {"hit_precision", "labels_per_sample", "samples"} <= set(columns["MER23"]["numbers"])
+    assert (columns["MER23"]["asked"], columns["MER23"]["numbers"]["excluded"]) == (2, 1)
+    assert (columns["MOSI"]["asked"], columns["MOSI"]["numbers"]["excluded_neutral"]) == (3, 1)
+    rows = [json.loads(line) for line in (folder / "MOSI" / "predictions.jsonl").read_text().splitlines()]
+    said = [(row["id"].removeprefix("cmu-mosi/"), row["truth"]) for row in rows]
+    assert said == [("v_2", "negative"), ("v_3", "positive"), ("v_4", "neutral")]
+    assert all(set(row["probabilities"]) == {"negative", "neutral", "positive"} for row in rows)
+    how = json.loads((folder / "MOSI" / "how.json").read_text())
+    assert how["prompter"][1]["task"] == "sentiment"
+    assert "2 samples; 411 are stated" in " ".join((bench / "said.txt").read_text().split())
+
+
+def test_predictions_are_reused_and_a_missing_one_is_named(bench: Path, wheels_folder: Path):
+    folder = bench / "run" / "bench" / "mmeverse"
+    before = (folder / "table.json").read_text()
+    command = ["bench", "run", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}"]
+    again = merc(bench, *command)
+    assert again.returncode == 2 and "is there already; --reuse takes the predictions in it" in again.stderr
+    again = merc(bench, *command, "--reuse")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((folder / "table.json").read_text())["columns"] == json.loads(before)["columns"]
+    file = folder / "MOSI" / "predictions.jsonl"
+    whole = file.read_text()
+    file.write_text("".join(whole.splitlines(keepends=True)[1:]).replace("v_4", "v_9"))
+    lacking = merc(bench, *command, "--reuse")
+    file.write_text(whole)
+    assert lacking.returncode == 2
+    said = " ".join(lacking.stderr.split()).replace("cmu-mosi/", "")
+    assert "2 utterances have no prediction: v_2, v_4; 1 utterances are predicted and not in the set: v_9" in said
+    other = merc(bench, *command, "--reuse", "evaluate.normalize=tokens")
+    assert other.returncode == 2 and "was made with another normalize" in " ".join(other.stderr.split())
+
+
+def test_the_wheels_are_asked_for_before_anything_is_predicted(bench: Path):
+    done = merc(bench, "bench", "run", "--suite", "mer-unibench", "--data", "sets")
+    assert done.returncode == 2
+    assert "MER23 (sets/mer2023.jsonl)" in done.stderr and "wheels" in done.stderr
+    assert not (bench / "run" / "bench" / "mer-unibench").exists()
