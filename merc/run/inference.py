@@ -118,8 +118,9 @@ def ask(
             data = load_data(own, run.labels)
         except MercError as error:
             raise MercError(
-                f"this run shows demonstrations from its own train split, which cannot be read: {error}; bring it back "
-                "to where it was, or ask without, by evaluate.demonstrations=null"
+                "this run shows demonstrations from its own train split, which cannot be read: "
+                f"{str(error).rstrip('.')}; bring it back to where it was, or ask without, by "
+                "evaluate.demonstrations=null"
             ) from None
         train = data.split("train")
         progress(1.0, f"{len(train)}")
