@@ -63,20 +63,20 @@ class Talks:
     source: str
 
 
-def talks() -> Talks:
-    """MELD's train split, or a thousand made-up dialogues of its shape."""
+def talks(split: str = "train") -> Talks:
+    """A split of MELD, or a thousand made-up dialogues of its train split's shape."""
     root = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data") / "meld"
     try:
         from merc_corpora.meld import MeldCorpus
 
         found = MeldCorpus(root=root).load()
     except (ImportError, MercError):
-        return Talks(_made_up(1000), "made-up dialogues of MELD's shape")
-    return Talks(tuple(c for c in found.conversations if c.split == "train"), "MELD, train split")
+        return Talks(_made_up(1000, split), "made-up dialogues of MELD's shape")
+    return Talks(tuple(c for c in found.conversations if c.split == split), f"MELD, {split} split")
 
 
-def _made_up(count: int) -> tuple[Conversation, ...]:
-    draw = random.Random(0)
+def _made_up(count: int, split: str) -> tuple[Conversation, ...]:
+    draw = random.Random(("train", "dev", "test").index(split))
     known = _TALK.split()
     made = []
     for number, length in enumerate(draw.choices(range(1, 25), DIALOGUE_LENGTHS, k=count)):
@@ -86,10 +86,10 @@ def _made_up(count: int) -> tuple[Conversation, ...]:
             text = " ".join(draw.choice(known) for _ in range(words))
             said.append(
                 Utterance(
-                    id=f"d{number}_u{index}", text=text, speaker=draw.choice(cast), label=draw.choice(LABELS.labels)
+                    id=f"{split}{number}_u{index}", text=text, speaker=draw.choice(cast), label=draw.choice(LABELS.labels)
                 )
             )
-        made.append(Conversation(id=f"d{number}", split="train", utterances=tuple(said)))
+        made.append(Conversation(id=f"{split}{number}", split=split, utterances=tuple(said)))
     return tuple(made)
 
 
