@@ -1,7 +1,8 @@
 """The plain ways: a row, or a stretch of a row, for every prompt.
 
 Each is written directly on transformers, with the mercies that the tree has too: the LM head only where a token of the
-answer is predicted, no answer's last token fed, the same precision.
+answer is predicted, no answer's last token fed, the same precision. Media tokens come from the model's own connectors,
+computed for what is fed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from merc.prompting import EncodedPrompt
+from merc.prompting import EncodedPrompt, Item, SlotItem
 
 BLOCKWISE = "merc_bench_blockwise"
 
@@ -26,7 +27,7 @@ BLOCKWISE = "merc_bench_blockwise"
 class Sample:
     """One prompt with one answer: the tokens to feed, and the answer that the last of them predict."""
 
-    tokens: tuple[int, ...]
+    tokens: tuple[Item, ...]
     answer: tuple[int, ...]
     prompt: int
     path: int
@@ -47,6 +48,12 @@ class Feed:
     starts: Sequence[int]
     places: int
 
+    @property
+    def slots(self) -> dict[int, SlotItem]:
+        """Where in the flattened input a media token stands, and which."""
+        pairs = zip(self.samples, self.starts, strict=True)
+        return {at + i: t for s, at in pairs for i, t in enumerate(s.tokens) if not isinstance(t, int)}
+
 
 def samples(prompts: Sequence[EncodedPrompt]) -> list[Sample]:
     """A sample for each answer of each prompt."""
@@ -54,7 +61,7 @@ def samples(prompts: Sequence[EncodedPrompt]) -> list[Sample]:
     for index, prompt in enumerate(prompts):
         for answer in prompt.answers:
             tokens = (*prompt.context, *answer.tokens[:-1])
-            made.append(Sample(tokens, answer.tokens, index, len(made), answer.label))  # type: ignore[arg-type]
+            made.append(Sample(tokens, answer.tokens, index, len(made), answer.label))
     return made
 
 
@@ -70,7 +77,7 @@ def padded(items: Sequence[Sample], size: int) -> Iterator[Feed]:
     for at in range(0, len(items), size):
         some = items[at : at + size]
         length = max(len(s.tokens) for s in some)
-        tokens = torch.tensor([[*s.tokens, *[2] * (length - len(s.tokens))] for s in some])
+        tokens = torch.tensor([[*_ids(s), *[2] * (length - len(s.tokens))] for s in some])
         mask = torch.tensor([[1] * len(s.tokens) + [0] * (length - len(s.tokens)) for s in some])
         starts = [row * length for row in range(len(some))]
         yield Feed({"input_ids": tokens, "attention_mask": mask}, some, starts, tokens.numel())
@@ -92,7 +99,7 @@ def packed(items: Sequence[Sample], length: int, blockwise: bool) -> Iterator[Fe
         else:
             rows.append([sample])
     for row in rows:
-        tokens = torch.tensor([[t for s in row for t in s.tokens]])
+        tokens = torch.tensor([[t for s in row for t in _ids(s)]])
         places = torch.tensor([[i for s in row for i in range(len(s.tokens))]])
         starts = [0]
         for sample in row:
@@ -106,6 +113,27 @@ def packed(items: Sequence[Sample], length: int, blockwise: bool) -> Iterator[Fe
         yield Feed(inputs, row, starts[:-1], tokens.numel())
 
 
+def _ids(sample: Sample) -> list[int]:
+    return [t if isinstance(t, int) else 0 for t in sample.tokens]
+
+
+def _embedded(model: Any, feed: Feed) -> dict[str, Any]:
+    """The input with media tokens in their places; as it is where there are none."""
+    slots = feed.slots
+    if not slots:
+        return feed.inputs
+    counts: dict[tuple[str, str], int] = {}
+    for stream, utterance, index in slots.values():
+        counts[stream, utterance] = max(counts.get((stream, utterance), 0), index + 1)
+    first = dict(zip(counts, itertools.accumulate(counts.values(), initial=0), strict=False))
+    inputs = dict(feed.inputs)
+    words = model.base.get_input_embeddings()(inputs.pop("input_ids"))
+    media = model.media([(*key, count) for key, count in counts.items()]).to(words.dtype)
+    rows = media[[first[stream, utterance] + index for stream, utterance, index in slots.values()]]
+    flat = words.reshape(-1, words.shape[-1]).index_copy(0, torch.tensor(list(slots)), rows)
+    return {**inputs, "inputs_embeds": flat.view_as(words)}
+
+
 def steps(model: Any, feed: Feed) -> tuple[Tensor, Tensor]:
     """The log-probability of each token of the answers, and which sample of the feed each belongs to."""
     config = model.base.config
@@ -113,7 +141,7 @@ def steps(model: Any, feed: Feed) -> tuple[Tensor, Tensor]:
     if "blocks" in feed.inputs:
         config._attn_implementation = BLOCKWISE
     try:
-        states = model.base.get_decoder()(**feed.inputs, use_cache=False).last_hidden_state
+        states = model.base.get_decoder()(**_embedded(model, feed), use_cache=False).last_hidden_state
     finally:
         config._attn_implementation = usual
     read = [start + i for s, start in zip(feed.samples, feed.starts, strict=True) for i in s.places]

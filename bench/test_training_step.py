@@ -7,6 +7,7 @@ step of AdamW whose learning rate is 0, so that the next way finds the same weig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ ROWS = 1024
 class Bench:
     """A model that learns, and steps of it in every layout."""
 
-    def __init__(self, dtype: str) -> None:
-        self.model = load(dtype)
+    def __init__(self, dtype: str, media: Callable[[int], Any] | None = None) -> None:
+        self.model = load(dtype, media)
         self.precision = "bfloat16" if dtype == "bfloat16" else "model"
         self.engine = TorchEngine()
         self.engine.prepare(self.model, [{"params": learnable(self.model), "lr": 5e-4}], self.precision)

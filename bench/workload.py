@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from merc.components import Query
+from merc.components import Prompter, Query
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.prompting import EncodedPrompt, PromptEncoder, grow
+from merc.prompting.encode import SlotLength
 from merc.run.data import labelled, queries
 
 LABELS = LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
@@ -86,7 +88,10 @@ def _made_up(count: int, split: str) -> tuple[Conversation, ...]:
             text = " ".join(draw.choice(known) for _ in range(words))
             said.append(
                 Utterance(
-                    id=f"{split}{number}_u{index}", text=text, speaker=draw.choice(cast), label=draw.choice(LABELS.labels)
+                    id=f"{split}{number}_u{index}",
+                    text=text,
+                    speaker=draw.choice(cast),
+                    label=draw.choice(LABELS.labels),
                 )
             )
         made.append(Conversation(id=f"{split}{number}", split=split, utterances=tuple(said)))
@@ -129,15 +134,18 @@ def work(
     encoder: PromptEncoder,
     labels: LabelSpace = LABELS,
     every_label: bool = False,
+    prompter: Prompter | None = None,
+    lengths: SlotLength = lambda stream, utterance: 0,
 ) -> Work:
-    """The prompts of dialogues with all history: the right answer behind each, or every word of every label."""
+    """The prompts of dialogues with all history: the right answer behind each, or every word of every label.
+    ``lengths`` says how many tokens a slot has."""
     from merc.builtin.prompters import ConversationPrompter
 
-    prompter = ConversationPrompter(end=False)
+    asks = prompter or ConversationPrompter(end=False)
 
     def encode(query: Query) -> EncodedPrompt:
         which = "labels" if every_label else "gold"
-        return encoder.encode(prompter.prompt(query), lambda s, u: 0, labels, query.target.label, which)
+        return encoder.encode(asks.prompt(query), lengths, labels, query.target.label, which)
 
     groups = tuple(tuple(encode(q) for q in group) for group in queries(conversations, labels, labelled))
     rows = [len(p.context) + len(a.tokens) - 1 for g in groups for p in g for a in p.answers]
@@ -160,8 +168,9 @@ def typical(found: Talks, encoder: PromptEncoder, count: int) -> list[Conversati
     return min(draws, key=far)
 
 
-def load(dtype: str):
+def load(dtype: str, media: Callable[[int], Any] | None = None):
     """SmolLM2-135M with LoRA (r 16, α 32, every linear layer) whose adapters do something, as after some training.
+    ``media`` gives the media tokens for the model's width.
 
     ``MERC_BENCH_TINY=1`` takes a random model of two narrow layers instead, to try the benches themselves.
     """
@@ -196,7 +205,8 @@ def load(dtype: str):
         for name, parameter in tuned.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.02)
-    model = EmotionModel(tuned, tokenizer, MediaTokens({}, {}, {}, llm.config.hidden_size))
+    width = llm.config.hidden_size
+    model = EmotionModel(tuned, tokenizer, media(width) if media else MediaTokens({}, {}, {}, width))
     model.settle()
     assert model.layout == "tree", model.note
     return model
