@@ -52,7 +52,7 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="encoder, connector, fuser, prompter, trainer, corpus, backbone, annotator, selector, metric or suite.",
+            help="encoder, connector, fuser, prompter, trainer, corpus, backbone, annotator, selector, metric, suite.",
             show_default=True,
         ),
     ] = "encoder",

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from merc_bemerc.server import Passing, Server
+from merc_bemerc import Passing, Server
 
 from merc import LabelSpace, MercError, Metric, Prediction
 from merc_emotion_llama.answers import find_answer

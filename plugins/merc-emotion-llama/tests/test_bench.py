@@ -101,27 +101,6 @@ def test_each_set_is_asked_in_its_own_way(bench: Path):
     assert "2 samples; 411 are stated" in " ".join((bench / "said.txt").read_text().split())
 
 
-def test_predictions_are_reused_and_a_missing_one_is_named(bench: Path, wheels_folder: Path):
-    folder = bench / "run" / "bench" / "mmeverse"
-    before = (folder / "table.json").read_text()
-    command = ["bench", "run", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}"]
-    again = merc(bench, *command)
-    assert again.returncode == 2 and "is there already; --reuse takes the predictions in it" in again.stderr
-    again = merc(bench, *command, "--reuse")
-    assert again.returncode == 0, again.stderr
-    assert json.loads((folder / "table.json").read_text())["columns"] == json.loads(before)["columns"]
-    file = folder / "MOSI" / "predictions.jsonl"
-    whole = file.read_text()
-    file.write_text("".join(whole.splitlines(keepends=True)[1:]).replace("v_4", "v_9"))
-    lacking = merc(bench, *command, "--reuse")
-    file.write_text(whole)
-    assert lacking.returncode == 2
-    said = " ".join(lacking.stderr.split()).replace("cmu-mosi/", "")
-    assert "2 utterances have no prediction: v_2, v_4; 1 utterances are predicted and not in the set: v_9" in said
-    other = merc(bench, *command, "--reuse", "evaluate.normalize=tokens")
-    assert other.returncode == 2 and "was made with another normalize" in " ".join(other.stderr.split())
-
-
 def test_the_wheels_are_asked_for_before_anything_is_predicted(bench: Path):
     done = merc(bench, "bench", "run", "--suite", "mer-unibench", "--data", "sets")
     assert done.returncode == 2
