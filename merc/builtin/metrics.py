@@ -31,3 +31,28 @@ class Classification(Metric):
         from merc.evaluation.classification import classification
 
         return classification(predictions, labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastUtterance(Classification):
+    """The numbers of ``classification`` over the last utterance of each dialogue alone: of each conversation, or of
+    each part where ``evaluate.parts`` divides them.
+
+    >>> guesses = [
+    ...     Prediction(id=label, conversation="c", truth="joy", label=label, truths={"last": last})
+    ...     for label, last in [("joy", False), ("anger", True)]
+    ... ]
+    >>> numbers = LastUtterance().compute(guesses, LabelSpace(("joy", "anger")))
+    >>> numbers["of"], numbers["n"], numbers["accuracy"]
+    ('the last utterance of each dialogue', 1, 0.0)
+    """
+
+    def truths(self) -> Sequence[str]:
+        """The label, and whether the utterance is the last."""
+        return ("label", "last")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """The numbers, beside ``of``, which says what they are of; ``n`` 0 alone where no last utterance has a
+        label."""
+        last = [p for p in predictions if p.true("last")]
+        return {"of": "the last utterance of each dialogue", "n": 0, **(super().compute(last, labels) if last else {})}

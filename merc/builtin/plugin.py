@@ -41,6 +41,7 @@ def register_backbones(register: Register) -> None:
 @hookimpl
 def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
+    register("last-utterance", "merc.builtin.metrics:LastUtterance")
 
 
 @hookimpl

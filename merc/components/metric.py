@@ -19,6 +19,8 @@ class Prediction:
     ``None`` for an utterance without a label. ``missing`` gives the reason by stream for
     what the model did not see. ``probabilities`` are over the label space, absent for free generation. ``truths`` are
     what else is true of the utterance and a metric asked for (``Metric.truths``), by name, as plain JSON values.
+    ``past_labels`` says whose labels of the utterances before the model was told: ``gold`` (those of the corpus, which
+    a user does not know) or ``predicted`` (its own); ``None`` where it was told none.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Prediction:
     text: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     truths: Mapping[str, Any] = field(default_factory=dict)
+    past_labels: str | None = None
 
     def true(self, name: str) -> Any:
         """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""
@@ -64,7 +67,8 @@ class Metric(Component):
 
     def truths(self) -> Sequence[str]:
         """What it compares with, one name or several: ``label``, ``open_labels`` (a list of strings), ``valence`` (a
-        number), or a key of the utterances' ``extra``. ``Prediction.true`` gives each."""
+        number), ``last`` (whether the utterance is the last of its dialogue), or a key of the utterances' ``extra``.
+        ``Prediction.true`` gives each."""
         return ("label",)
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:

@@ -93,6 +93,11 @@ class Query:
         """The utterance that is asked about."""
         return self.conversation.utterances[self.index]
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the target is the last utterance of the conversation."""
+        return self.index == len(self.conversation.utterances) - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompter(Component):

@@ -28,7 +28,8 @@ def compute_metrics(
 
     Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
     which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
-    split without any truth, the share of all). The numbers of merc's own ``classification`` stand beside these; those
+    split without any truth, the share of all), and ``past_labels`` (``gold`` or ``predicted``) where the model was
+    told labels of earlier utterances. The numbers of merc's own ``classification`` stand beside these; those
     of every other metric stand under its name in the recipe. A split without any label has no number of a metric that
     compares with labels. A metric that compares with something else has an ``n`` and an ``unlabelled`` beside
     its numbers, and these alone where no utterance of the split has what it asks for.
@@ -51,7 +52,13 @@ def check_metrics(conversations: Sequence[Conversation], labels: LabelSpace, met
     splits: dict[str | None, list[Prediction]] = {}
     for c in conversations:
         splits.setdefault(c.split, []).extend(
-            Prediction(id=u.id, conversation=c.id, split=c.split, truth=u.label, truths=known_truths(u, names))
+            Prediction(
+                id=u.id,
+                conversation=c.id,
+                split=c.split,
+                truth=u.label,
+                truths=known_truths(u, names, u is c.utterances[-1]),
+            )
             for u in c.utterances
         )
     for group in splits.values():
@@ -78,9 +85,9 @@ def truths_of(metrics: Mapping[str, Part]) -> list[str]:
     return [name for name in dict.fromkeys(asked) if name != "label"]
 
 
-def known_truths(utterance: Utterance, names: Sequence[str]) -> dict[str, Any]:
-    """What an utterance knows of these names, as plain JSON values: ``open_labels`` where it has some, ``valence``, or
-    keys of its ``extra``.
+def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False) -> dict[str, Any]:
+    """What an utterance knows of these names, as plain JSON values: ``open_labels`` where it has some, ``valence``,
+    ``last`` (whether it is the last of its conversation, or of the part that is asked about), or keys of its ``extra``.
 
     >>> said = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
     >>> known_truths(said, ["open_labels", "valence", "sentiment"])
@@ -88,7 +95,8 @@ def known_truths(utterance: Utterance, names: Sequence[str]) -> dict[str, Any]:
 
     Raises MercError for a value that JSON cannot hold.
     """
-    known = {**utterance.extra, "open_labels": utterance.open_labels or None, "valence": utterance.valence}
+    own = {"open_labels": utterance.open_labels or None, "valence": utterance.valence, "last": last}
+    known = {**utterance.extra, **own}
     found = {}
     for name in names:
         if known.get(name) is None:
@@ -117,6 +125,8 @@ def _one_split(
         "unlabelled": len(predictions) - len(counted),
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
+    if told := sorted({p.past_labels for p in predictions if p.past_labels}):
+        numbers["past_labels"] = " and ".join(told)
     own = next((name for name, part in metrics.items() if part.name in _BUILTIN), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component

@@ -25,8 +25,9 @@ def prediction_to_json(prediction: Prediction) -> str:
     row = {name: getattr(prediction, name) for name in _FIELDS}
     for name in ("probabilities", "missing", "truths"):
         row[name] = None if row[name] is None else dict(row[name])
-    if not prediction.truths:
-        del row["truths"]
+    for name in ("truths", "past_labels"):
+        if not row[name]:
+            del row[name]
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -101,7 +102,7 @@ def _parse(line: str, where: str) -> Prediction:
         if name not in row:
             raise MercError(f"{where}: the field {name!r} is missing")
         _check(isinstance(row[name], str), where, name, "a string", row[name])
-    for name in ("split", "truth", "label", "text"):
+    for name in ("split", "truth", "label", "text", "past_labels"):
         _check(values[name] is None or isinstance(values[name], str), where, name, "a string or null", values[name])
     chances = values["probabilities"]
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)

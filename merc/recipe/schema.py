@@ -49,13 +49,25 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class StageData:
-    """The conversations that a stage learns from: a split, and ``limit`` for the first so many only (for trials)."""
+    """The conversations that a stage learns from: a split, and ``limit`` for the first so many only (for trials).
+
+    ``parts`` divides them into parts of so many utterances, the least and the most; ``targets: last`` learns the last
+    utterance of each conversation or part alone; ``past_labels`` tells the labels of the utterances before.
+
+    >>> StageData(parts=(5, 8))
+    Traceback (most recent call last):
+    ValueError: parts: [5, 8] cannot divide every conversation; the most is at least 9, twice the least less one
+    """
 
     split: Literal["train", "dev"] = "train"
     limit: int | None = None
+    parts: tuple[int, int] | None = None
+    targets: Literal["all", "last"] = "all"
+    past_labels: bool = False
 
     def __post_init__(self) -> None:
         _at_least(1, limit=self.limit)
+        _check_parts(self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +89,10 @@ class Evaluate:
     """How the trained model is measured. ``prompter`` None is the last stage's; ``demonstrations`` None is none, and a
     recipe that does not speak of them takes the last stage's.
 
+    ``parts`` divides conversations into parts of so many utterances, the least and the most. ``past_labels`` tells the
+    model labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
+    ``predicted`` its own.
+
     ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
     ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens. ``states`` keeps the
     hidden states at which labels were scored, for the report's picture of them.
@@ -90,12 +106,15 @@ class Evaluate:
     parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict"] = "exact"
     max_new_tokens: int = 32
     states: bool = False
+    parts: tuple[int, int] | None = None
+    past_labels: Literal["gold", "predicted"] | None = None
     metrics: Mapping[str, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"splits names at least one split, each once, not {list(self.splits)}")
         _at_least(1, max_new_tokens=self.max_new_tokens)
+        _check_parts(self.parts)
         if self.states and self.decode != "verbalizer":
             raise ValueError("states: true needs decode: verbalizer, which computes a state an utterance")
 
@@ -158,6 +177,17 @@ class Recipe:
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = field(default=(), compare=False)
+
+
+def _check_parts(lengths: tuple[int, int] | None) -> None:
+    if lengths is not None:
+        least, most = lengths
+        _at_least(1, parts=least)
+        if most < 2 * least - 1:
+            raise ValueError(
+                f"parts: {list(lengths)} cannot divide every conversation; the most is at least {2 * least - 1}, twice "
+                "the least less one"
+            )
 
 
 def _at_least(least: int, **values: int | None) -> None:

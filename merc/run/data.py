@@ -16,12 +16,14 @@ from merc.recipe import Part, Recipe
 
 @dataclass(frozen=True)
 class Data:
-    """Conversations by split, the label space, and sentences for the user about them."""
+    """Conversations by split, the label space, sentences for the user about them, and the seed of what is drawn from
+    them."""
 
     conversations: tuple[Conversation, ...]
     labels: LabelSpace
     notes: tuple[str, ...] = ()
     by_split: Mapping[str, tuple[Conversation, ...]] = field(default_factory=dict)
+    seed: int = 0
 
     def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
         """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
@@ -52,7 +54,7 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     if unlabelled:
         have = _count(unlabelled, "utterance has", "utterances have")
         notes.append(f"{have} no label: read as context and predicted, never learned")
-    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations))
+    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed)
 
 
 def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:

@@ -26,6 +26,7 @@ from merc.run.data import FeatureCache, load_data, missing_streams, queries
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
+from merc.run.parts import divided
 from merc.run.pipeline import last_prompter
 from merc.run.predicting import Predictor
 from merc.run.reporter import Reporter
@@ -108,7 +109,7 @@ def ask(
     These come from the run's own train split, whatever is predicted, so its corpus is read then. Raises MercError where
     it cannot be.
     """
-    groups = queries(conversations, run.labels)
+    groups = queries(divided(conversations, run.how.parts, run.recipe.seed), run.labels)
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
@@ -203,4 +204,6 @@ def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
         given = {"text": prediction.text}
     else:
         given = {"probabilities": dict(prediction.probabilities or {})}
+    if how.past_labels:
+        given = {**given, "past_labels": how.past_labels}
     return {"id": prediction.id, "label": prediction.label, **given, "missing": dict(prediction.missing)}

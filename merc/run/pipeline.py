@@ -40,6 +40,8 @@ from merc.run.demonstrating import (
 )
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
+from merc.run.parts import divided
+from merc.run.past import with_gold
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
@@ -188,8 +190,10 @@ class _Run:
     def _queries(
         self, data: Data, split: str, selector: Part | None, demonstrations: Demonstrations | None
     ) -> list[list[Query]]:
-        groups = queries(data.split(split), data.labels)
-        return groups if demonstrations is None else demonstrations.fill(selector, "evaluate", groups)
+        groups = queries(divided(data.split(split), self.how.parts, data.seed), data.labels)
+        groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate", groups)
+        # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
+        return groups if self.how.past_labels is None else with_gold(groups)
 
     def _asked(self, data: Data, demonstrations: Demonstrations | None) -> list[Asked]:
         """All that the run will ask the model, by what asks for it."""

@@ -17,6 +17,7 @@ from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
 from merc.recipe import Evaluate
+from merc.run.past import with_gold, with_predicted
 from merc.run.reporter import Progress
 from merc.training.engine import Engine, autocast
 from merc.training.groups import Group, joined, shots_of
@@ -53,6 +54,25 @@ class Predictor:
     ) -> list[Prediction]:
         """A prediction for each query, in their order; each group shares the beginning of its prompts, and groups that
         show the same demonstrations share these."""
+        if self.how.past_labels == "predicted":
+            return self._turn_by_turn(groups, progress)
+        return self._at_once(with_gold(groups) if self.how.past_labels == "gold" else groups, progress)
+
+    def _turn_by_turn(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
+        """Predictions that are told those before them: the first query of every group at once, then the second."""
+        turns = max((len(group) for group in groups), default=0)
+        said: list[dict[int, str | None]] = [{} for _ in groups]
+        found: dict[tuple[int, int], Prediction] = {}
+        for turn in range(turns):
+            now = [number for number, group in enumerate(groups) if turn < len(group)]
+            asked = [[with_predicted(groups[number][turn], said[number])] for number in now]
+            predictions = self._at_once(asked, lambda share, text, turn=turn: progress((turn + share) / turns, text))
+            for number, prediction in zip(now, predictions, strict=True):
+                said[number][groups[number][turn].index] = prediction.label
+                found[number, turn] = prediction
+        return [found[number, turn] for number, group in enumerate(groups) for turn in range(len(group))]
+
+    def _at_once(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         self.model.eval()
         encoded = [[self._encode(query) for query in group] for group in groups]
         check_depth((p for g in encoded for p in g), self.model.context)
@@ -132,7 +152,8 @@ class Predictor:
             split=query.conversation.split,
             truth=query.target.label,
             missing=self.missing(query.target.id),
-            truths=known_truths(query.target, truths_of(self.how.metrics)),
+            past_labels=self.how.past_labels,
+            truths=known_truths(query.target, truths_of(self.how.metrics), query.is_last),
             **found,
         )
 

@@ -16,9 +16,11 @@ from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
 from merc.recipe import Part, Recipe, Stage
-from merc.run.data import Data, queries
+from merc.run.data import Data
 from merc.run.demonstrating import Demonstrations, draws_of
 from merc.run.directory import RunDirectory
+from merc.run.parts import chosen_conversations, chosen_queries
+from merc.run.past import with_gold
 from merc.run.reporter import Progress, Reporter
 from merc.training.checkpoint import remove_checkpoints
 from merc.training.engine import Engine
@@ -130,7 +132,9 @@ class Stages:
         """How many labelled utterances of its split a stage does not learn from; of those without a label the data
         tell themselves."""
         learned = {query.target.id for group in groups for query in group}
-        left = [u for c in _given(stage, data) for u in c.utterances if u.label is not None and u.id not in learned]
+        first = -1 if stage.data.targets == "last" else 0
+        asked = [u for c in _given(stage, data) for u in c.utterances[first:]]
+        left = [u for u in asked if u.label is not None and u.id not in learned]
         if not left:
             return ""
         have = "utterance has" if len(left) == 1 else "utterances have"
@@ -157,10 +161,10 @@ def lessons(
     conversation, with the demonstrations whose turn it is."""
     prompter = stage.prompter.component
     assert isinstance(prompter, Prompter)
-    groups = queries(_given(stage, data), data.labels, prompter.teaches)
-    if demonstrations is None:
-        return groups
-    return demonstrations.fill(stage.demonstrations, f"stage {stage.id}", groups, turn=epoch)
+    groups = chosen_queries(stage.data, data, prompter.teaches)
+    if demonstrations is not None:
+        groups = demonstrations.fill(stage.demonstrations, f"stage {stage.id}", groups, turn=epoch)
+    return with_gold(groups) if stage.data.past_labels else groups
 
 
 def all_lessons(stage: Stage, data: Data, demonstrations: Demonstrations | None) -> list[list[Query]]:
@@ -170,4 +174,4 @@ def all_lessons(stage: Stage, data: Data, demonstrations: Demonstrations | None)
 
 
 def _given(stage: Stage, data: Data) -> Sequence[Conversation]:
-    return data.split(stage.data.split)[: stage.data.limit]
+    return chosen_conversations(stage.data, data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merc.builtin.metrics import Classification
+from merc.builtin.metrics import Classification, LastUtterance
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
@@ -108,3 +110,22 @@ def test_it_agrees_with_scikit_learn_where_every_answer_was_parsed(pairs: list[t
         f1_score(truth, guess, labels=present, average="macro", zero_division=0)
     )
     assert numbers["uar"] == pytest.approx(recall_score(truth, guess, labels=present, average="macro", zero_division=0))
+
+
+def of_dialogues(lengths: list[int]) -> list[Prediction]:
+    """The predictions of PAIRS, in dialogues of these lengths."""
+    last = {sum(lengths[: i + 1]) - 1 for i in range(len(lengths))}
+    return [replace(p, truths={"last": i in last}) for i, p in enumerate(predict(PAIRS))]
+
+
+def test_last_utterances_are_counted_alone() -> None:
+    numbers = LastUtterance().compute(of_dialogues([1, 2, 3]), SPACE)
+    alone = Classification().compute(predict([PAIRS[0], PAIRS[2], PAIRS[5]]), SPACE)
+    assert numbers == {"of": "the last utterance of each dialogue", **alone}
+    assert numbers["n"] == 3 and numbers["accuracy"] == pytest.approx(1 / 3)
+
+
+def test_no_last_utterance_with_a_label_is_said() -> None:
+    some = [p for p in of_dialogues([6]) if not p.truths["last"]]
+    assert LastUtterance().compute(some, SPACE) == {"of": "the last utterance of each dialogue", "n": 0}
+    assert LastUtterance().choices() == Classification().choices()

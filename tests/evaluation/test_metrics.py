@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +176,11 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MercError, match=r"metrics\.json is not there; it is written by `merc run`"):
         read_metrics(tmp_path / "metrics.json")
+
+
+@pytest.mark.parametrize("kind", ["gold", "predicted"])
+def test_numbers_say_whose_labels_of_earlier_utterances_the_model_was_told(kind: str) -> None:
+    plain = [Prediction(id="u", conversation="c", split="test", truth="joy", label="joy")]
+    told = [replace(p, past_labels=kind) for p in plain]
+    assert compute_metrics(told, SPACE, OWN)["test"]["past_labels"] == kind
+    assert "past_labels" not in compute_metrics(plain, SPACE, OWN)["test"]

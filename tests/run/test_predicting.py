@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from merc.builtin.metrics import LastUtterance
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Answer, Metric, Prompt, Prompter, Text
+from merc.components import Answer, Metric, Prediction, Prompt, Prompter, Query, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
@@ -100,9 +101,77 @@ def test_a_prediction_carries_the_truths_that_a_metric_asks_for(model):
     assert predictor(model).predict(asked)[0].truths == {}
 
 
-def test_progress_ends_at_one(model):
+def test_a_prediction_says_whether_it_is_the_last_of_its_dialogue(model):
+    metrics = {"last-utterance": Part(name="last-utterance", params={}, component=LastUtterance())}
+    found = predictor(model, metrics=metrics).predict(groups())
+    assert [p.id for p in found if p.truths["last"]] == ["a1", "b4", "c0"] and len(found) == 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Prompter):
+    """Keeps what it is told, and asks something whose answer depends on it."""
+
+    def prompt(self, query):
+        TOLD.append(query)
+        past = " ".join(str(label) for label in query.past_labels or ())
+        return Prompt((Text(f"{query.target.text} {past}"), Answer()), query.target.id)
+
+
+TOLD: list[Query] = []
+SHOWN = Query(conversation=TALK[0], index=1, labels=LABELS)
+
+
+def told(model, kind) -> tuple[list[Prediction], dict[str, Query]]:
+    TOLD.clear()
+    asked = [[replace(query, demonstrations=(SHOWN,)) for query in group] for group in groups()]
+    found = predictor(model, prompter=Told(), past_labels=kind).predict(asked)
+    assert [p.past_labels for p in found] == [kind] * 8
+    assert [p.id for p in found] == [u.id for c in TALK for u in c.utterances]
+    return found, {query.target.id: query for query in TOLD}
+
+
+def test_nothing_is_told_of_past_labels_unless_asked(model):
+    _, queries = told(model, None)
+    assert {q.past_labels for q in queries.values()} == {None}
+    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {None}
+
+
+def test_gold_labels_are_those_of_the_corpus(model):
+    _, queries = told(model, "gold")
+    assert queries["b3"].past_labels == ("joy",) * 5
+    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", "joy")}
+
+
+def test_predicted_labels_are_those_of_the_turns_before_and_no_gold_one(model):
+    found, queries = told(model, "predicted")
+    for talk in TALK:
+        labels = [p.label for p in found if p.conversation == talk.id]
+        for index, utterance in enumerate(talk.utterances):
+            past = queries[utterance.id].past_labels
+            assert past == (*labels[:index], *[None] * (len(labels) - index))
+    assert {p.label for p in found} != {"joy"}
+    # Demonstrations stand there with their labels in any case.
+    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", "joy")}
+
+
+def test_turn_by_turn_is_as_one_utterance_after_the_other(model):
+    found, _ = told(model, "predicted")
+    for talk in TALK:
+        past: list[str | None] = []
+        for index, utterance in enumerate(talk.utterances):
+            labels = (*past, *[None] * (len(talk.utterances) - index))
+            one = Query(conversation=talk, index=index, labels=LABELS, past_labels=labels)
+            (alone,) = predictor(model, prompter=Told()).predict([[one]])
+            together = next(p for p in found if p.id == utterance.id)
+            assert alone.label == together.label
+            assert alone.probabilities == pytest.approx(together.probabilities, abs=1e-5)
+            past.append(alone.label)
+
+
+@pytest.mark.parametrize("kind", [None, "predicted"])
+def test_progress_ends_at_one(model, kind):
     shares: list[float] = []
-    predictor(model, budget=64).predict(groups(), lambda share, text: shares.append(share))
+    predictor(model, budget=64, past_labels=kind).predict(groups(), lambda share, text: shares.append(share))
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 

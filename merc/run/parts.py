@@ -1,0 +1,51 @@
+"""Conversations divided into parts: shorter ones, each of which has a last utterance of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from merc.components import Query
+from merc.conversation import Conversation
+from merc.recipe.schema import StageData
+from merc.run.data import Data, queries
+
+
+def divided(conversations: Sequence[Conversation], lengths: tuple[int, int] | None, seed: int) -> list[Conversation]:
+    """Parts of ``lengths[0]`` to ``lengths[1]`` utterances that stand side by side and hold every utterance once.
+
+    Lengths are drawn for each conversation on its own, from the seed and its id, alike among those that leave enough
+    for the next part. A conversation that is shorter than the least stays whole. Parts keep the id of their
+    conversation, so that none is shown as a demonstration to another. With ``None`` nothing is divided.
+
+    >>> from merc.conversation import Utterance
+    >>> talk = Conversation(id="c", utterances=tuple(Utterance(id=f"u{i}", text="Hm.") for i in range(23)))
+    >>> [len(part.utterances) for part in divided([talk], (5, 10), seed=1)]
+    [8, 5, 10]
+    """
+    if lengths is None:
+        return list(conversations)
+    return [part for conversation in conversations for part in _parts(conversation, *lengths, seed)]
+
+
+def chosen_conversations(how: StageData, data: Data) -> list[Conversation]:
+    """The conversations, or parts of them, that a stage learns from."""
+    return divided(data.split(how.split)[: how.limit], how.parts, data.seed)
+
+
+def chosen_queries(how: StageData, data: Data, teaches: Callable[[Query], bool]) -> list[list[Query]]:
+    """The queries that a stage learns from, of those that its prompter can teach, grouped by conversation or part."""
+    last = how.targets == "last"
+    return queries(chosen_conversations(how, data), data.labels, lambda q: teaches(q) and (q.is_last or not last))
+
+
+def _parts(conversation: Conversation, least: int, most: int, seed: int) -> list[Conversation]:
+    chance = random.Random(f"{seed}/parts/{least}-{most}/{conversation.id}")
+    left, found = conversation.utterances, []
+    while left:
+        fit = [n for n in range(least, most + 1) if n == len(left) or len(left) - n >= least]
+        length = chance.choice(fit) if fit else len(left)
+        found.append(replace(conversation, utterances=left[:length]))
+        left = left[length:]
+    return found

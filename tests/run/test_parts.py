@@ -1,0 +1,80 @@
+"""Conversations divided into parts."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.recipe.schema import StageData
+from merc.run.data import Data, labelled
+from merc.run.parts import chosen_queries, divided
+from merc.run.past import with_gold
+
+
+def talk(name: str, length: int) -> Conversation:
+    said = tuple(Utterance(id=f"{name}_{i}", text="Hm.", label="joy" if i % 2 else None) for i in range(length))
+    return Conversation(id=name, split="train", utterances=said)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=4),
+    least=st.integers(1, 6),
+    more=st.integers(0, 20),
+    seed=st.integers(0, 3),
+)
+def test_every_utterance_stands_in_one_part_of_the_wanted_length(
+    lengths: list[int], least: int, more: int, seed: int
+) -> None:
+    most = 2 * least - 1 + more
+    talks = [talk(f"c{i}", n) for i, n in enumerate(lengths)]
+    parts = divided(talks, (least, most), seed)
+    assert [u for p in parts for u in p.utterances] == [u for c in talks for u in c.utterances]
+    for part in parts:
+        whole = next(c for c in talks if c.id == part.id)
+        assert part.split == "train"
+        assert least <= len(part.utterances) <= most or (part == whole and len(whole.utterances) < least)
+
+
+def test_the_seed_draws_and_other_conversations_do_not() -> None:
+    one, two = talk("one", 80), talk("two", 80)
+    parts = [len(p.utterances) for p in divided([one], (5, 21), 0)]
+    assert parts == [len(p.utterances) for p in divided([two, one], (5, 21), 0) if p.id == "one"]
+    assert parts != [len(p.utterances) for p in divided([one], (5, 21), 1)]
+    assert [len(p.utterances) for p in divided([two], (5, 21), 0)] != parts
+    lengths = {len(p.utterances) for i in range(60) for p in divided([talk(f"c{i}", 80)], (5, 21), 0)}
+    assert lengths == set(range(5, 22))
+
+
+def test_nothing_is_divided_unless_asked() -> None:
+    talks = [talk("one", 40)]
+    assert divided(talks, None, 0) == talks
+
+
+def data_of(*talks: Conversation, seed: int = 0) -> Data:
+    return Data(talks, LabelSpace(("joy",)), by_split={"train": talks}, seed=seed)
+
+
+def test_a_stage_learns_all_targets_or_the_last_of_each_dialogue() -> None:
+    data = data_of(talk("a", 4), talk("b", 3), talk("c", 2))
+    every = chosen_queries(StageData(), data, labelled)
+    assert [[q.target.id for q in group] for group in every] == [["a_1", "a_3"], ["b_1"], ["c_1"]]
+    # The last utterance of b has no label, so nothing of it is learned.
+    last = chosen_queries(StageData(targets="last"), data, labelled)
+    assert [[q.target.id for q in group] for group in last] == [["a_3"], ["c_1"]]
+    assert chosen_queries(StageData(targets="last", limit=2), data, labelled) == last[:1]
+
+
+def test_parts_have_a_last_utterance_each() -> None:
+    data = data_of(talk("a", 60), talk("b", 3))
+    parts = divided(data.conversations, (5, 21), 0)
+    last = chosen_queries(StageData(targets="last", parts=(5, 21)), data, lambda q: True)
+    assert [group[0].conversation for group in last] == parts and len(parts) > 3
+    assert [[q.target for q in group] for group in last] == [[part.utterances[-1]] for part in parts]
+    other = chosen_queries(StageData(parts=(5, 21)), data_of(talk("a", 60), seed=1), lambda q: True)
+    assert [len(group) for group in other] != [len(part.utterances) for part in parts[:-1]]
+
+
+def test_gold_labels_are_told_by_place() -> None:
+    (group,) = with_gold(chosen_queries(StageData(), data_of(talk("a", 3)), lambda q: True))
+    assert [q.past_labels for q in group] == [(None, "joy", None)] * 3
