@@ -15,7 +15,8 @@ class FarcerPrompter(Prompter):
     (eq. 5: ``[e_p, e_v1, e_u1, ..., e_vn, e_un]``). An utterance without a picture has its words alone. With
     ``media: []`` it is the prompt of the bare language model, the paper's baseline.
 
-    ``history`` is how many utterances before the target are shown (``null``: all). Where a query brings the labels of
+    ``history`` is how many utterances before the target are shown (``null``: all), ``demonstration_history`` how many
+    before a demonstration's target (``null``: as ``history`` says). Where a query brings the labels of
     past utterances (the paper's PL rows), each stands behind its utterance's words, in demonstrations too.
     ``end: true`` teaches the end token behind the label as well.
 
@@ -31,11 +32,14 @@ class FarcerPrompter(Prompter):
 
     media: tuple[str, ...] = ("image",)
     history: int | None = None
+    demonstration_history: int | None = None
     end: bool = False
 
     def __post_init__(self) -> None:
-        if self.history is not None and self.history < 0:
-            raise ValueError(f"history counts utterances from 0, not {self.history}")
+        for name in ("history", "demonstration_history"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} counts utterances from 0, not {value}")
 
     def streams(self) -> tuple[str, ...]:
         """``media``."""
@@ -43,13 +47,16 @@ class FarcerPrompter(Prompter):
 
     def prompt(self, query: Query) -> Prompt:
         """Rules, demonstrations, dialogue, answer."""
+        back = self.history if self.demonstration_history is None else self.demonstration_history
         segments: list[Segment] = [Turn("system"), Text(self._rules(query))]
         for shown in query.demonstrations:
             if shown.target.label is None:
                 raise MercError(f"demonstration {shown.target.id!r} has no label to show")
             word = query.labels.words_of(shown.target.label)[0]
-            segments += [*self._dialogue(shown), Turn("assistant"), Text(word)]
-        return Prompt((*segments, *self._dialogue(query), Answer(prefix="", end=self.end)), query.target.id)
+            segments += [*self._dialogue(shown, back), Turn("assistant"), Text(word)]
+        return Prompt(
+            (*segments, *self._dialogue(query, self.history), Answer(prefix="", end=self.end)), query.target.id
+        )
 
     def _rules(self, query: Query) -> str:
         words = [query.labels.words_of(label)[0] for label in query.labels.labels]
@@ -62,11 +69,11 @@ class FarcerPrompter(Prompter):
             f"3. The answer is that one label and nothing else.{told}"
         )
 
-    def _dialogue(self, query: Query) -> list[Segment]:
+    def _dialogue(self, query: Query, back: int | None) -> list[Segment]:
         """A user's turn. What stands between two pictures is one Text, so that it is tokenized as one."""
         segments: list[Segment] = [Turn("user")]
         words = "DIALOGUE:\n"
-        first = 0 if self.history is None else max(0, query.index - self.history)
+        first = 0 if back is None else max(0, query.index - back)
         for index in range(first, query.index + 1):
             utterance = query.conversation.utterances[index]
             words += f"{utterance.speaker or 'Speaker'}:"

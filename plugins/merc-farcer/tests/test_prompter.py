@@ -134,9 +134,20 @@ def test_history_counts_back_from_the_target():
         assert [s.utterance for s in made.segments if isinstance(s, Slot)] == seen
 
 
+def test_demonstrations_may_be_shorter():
+    shown = (query(2), query(1, OTHER))
+    for back, seen in ((0, ["u2", "v1"]), (1, ["u1", "u2", "v0", "v1"]), (None, ["u0", "u1", "u2", "v0", "v1"])):
+        made = FarcerPrompter(demonstration_history=back).prompt(query(1, demonstrations=shown))
+        assert [s.utterance for s in made.segments if isinstance(s, Slot)] == [*seen, "u0", "u1"]
+    made = FarcerPrompter(history=0).prompt(query(1, demonstrations=shown))
+    assert [s.utterance for s in made.segments if isinstance(s, Slot)] == ["u2", "v1", "u1"]
+
+
 def test_errors():
     with pytest.raises(ValueError, match="history counts utterances from 0, not -1"):
         FarcerPrompter(history=-1)
+    with pytest.raises(ValueError, match="demonstration_history counts utterances from 0, not -2"):
+        FarcerPrompter(demonstration_history=-2)
     with pytest.raises(MercError, match="demonstration 'u3' has no label to show"):
         FarcerPrompter().prompt(query(1, demonstrations=(query(3),)))
 
