@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from merc.components.base import Component
-from merc.components.prompter import Prompter, Query
+from merc.components.prompter import Prompt, Prompter, Query
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
@@ -17,12 +17,24 @@ if TYPE_CHECKING:
     from merc.training.engine import Engine
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """A query that a model is to learn the answer of, and the prompter that asks it: a stage may have several."""
+
+    query: Query
+    prompter: Prompter
+
+    def prompt(self) -> Prompt:
+        """The prompt, whose answer is what to learn."""
+        return self.prompter.prompt(self.query)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainJob:
     """One stage, ready to train.
 
-    ``queries`` gives the train split's queries for an epoch, grouped by what shares a prefix (a conversation), before
-    shuffling; ``prompter`` makes prompts of them. ``evaluate`` gives the dev split's metrics for the model as it is,
+    ``lessons`` gives what an epoch (from 0) learns from, grouped by what shares a prefix (the same question about the
+    utterances of a conversation), before shuffling. ``evaluate`` gives the dev split's metrics for the model as it is,
     or is ``None`` without a dev split. ``engine`` runs the steps (one process, or DeepSpeed). ``folder`` is the
     stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
     records of steps behind the one that training goes on from, and ``progress`` takes the share done (0 to 1) and a
@@ -32,8 +44,7 @@ class TrainJob:
     stage: str
     model: EmotionModel
     labels: LabelSpace
-    prompter: Prompter
-    queries: Callable[[int], Sequence[Sequence[Query]]]
+    lessons: Callable[[int], Sequence[Sequence[Lesson]]]
     evaluate: Callable[[], Mapping[str, Any]] | None
     engine: Engine
     folder: Path

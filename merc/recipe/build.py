@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from merc.errors import MercError, did_you_mean
 from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
-from merc.recipe.fit import Placed, check_choices, check_fit
+from merc.recipe.fit import check_choices, check_fit
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Tuning
+from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, Tuning
+from merc.recipe.staging import NAME, Staging
 from merc.recipe.values import convert_node, record
 
 SECTIONS = (
@@ -25,8 +25,6 @@ SECTIONS = (
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
 MAX_SEED = 2**32 - 1
-_STAGE_KEYS = ("id", "prompter", "trainer", "data", "trainable", "demonstrations")
-_STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Builder:
@@ -37,10 +35,7 @@ class Builder:
         self.problems = problems
         self.sections = Sections(problems)
         self.recorded: dict[str, Any] = {}
-        # Kept as they come, so that they are checked even where something else of their stage is wrong.
-        self.prompters: list[Placed] = []
-        self.trainers: list[Placed] = []
-        self.selectors: list[Placed] = []
+        self.staging = Staging(problems, self.sections)
 
     def build(self, name: str) -> Recipe | None:
         """The recipe, or None when anything was wrong."""
@@ -61,14 +56,15 @@ class Builder:
         given["backbone"], given["tuning"] = self.backbone()
         for section in ("encoders", "connectors", "fusers", "annotators"):
             given[section] = self.named(section, section.removesuffix("s"))
-        given["stages"] = self.stages()
+        given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
         given["evaluate"] = self.evaluate(given["stages"])
         given["engine"] = self.fixed("engine", Engine)
         given["features"] = self.features()
-        check_fit(given, self.prompters, self.root, self.problems)
-        check_cues(given["annotators"], self.prompters, self.root, self.problems)
-        check_demonstrations(self.selectors, given["encoders"], self.root, self.problems)
-        check_choices(self.trainers, self.root, given["evaluate"], self.problems)
+        prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
+        check_fit(given, prompters, self.root, self.problems)
+        check_cues(given["annotators"], prompters, self.root, self.problems)
+        check_demonstrations(selectors, given["encoders"], self.root, self.problems)
+        check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -180,7 +176,7 @@ class Builder:
         parts: dict[str, Part] = {}
         recorded: dict[str, Any] = {}
         for key, child in node.value.items():
-            if not _STAGE_ID.fullmatch(key) or "." in key:
+            if not NAME.fullmatch(key) or "." in key:
                 self.problems.add(join(section, key), child, "a name here has letters, digits, '-' and '_' only")
             elif child.value is None and not child.broken:
                 self.problems.add(join(section, key), child, f"null takes out what is inherited, and no {key!r} is")
@@ -190,87 +186,6 @@ class Builder:
                     parts[key] = part
         self.recorded[section] = recorded
         return parts
-
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages, in order."""
-        node = self.root.get("stages")
-        if node is None or node.value is None or node.broken:
-            return ()
-        if not isinstance(node.value, list):
-            self.problems.add("stages", node, "wants a list: - {id: ..., prompter: {name: ...}, trainer: {name: ...}}")
-            return ()
-        stages, seen, recorded = [], dict[str, int](), []
-        for index, child in enumerate(node.value):
-            path = join("stages", index)
-            if not self.sections.is_mapping(child, path):
-                continue
-            stage, how = self.stage(child, path)
-            recorded.append(how)
-            identity = child.get("id")
-            if identity is not None and isinstance(identity.value, str):
-                first = seen.setdefault(identity.value, index)
-                if first != index:
-                    self.problems.add(join(path, "id"), identity, f"{identity.value!r} is the id of stages.{first} too")
-            if stage is not None:
-                stages.append(stage)
-        self.recorded["stages"] = recorded
-        return tuple(stages)
-
-    def stage(self, node: Node, path: str) -> tuple[Stage | None, dict[str, Any]]:
-        """One stage."""
-        for key, child in node.value.items():
-            if key not in _STAGE_KEYS:
-                close = did_you_mean(key, _STAGE_KEYS)
-                self.problems.add(
-                    join(path, key), child, f"a stage has no {key!r}.{close} It has: {', '.join(_STAGE_KEYS)}"
-                )
-        values: dict[str, Any] = {}
-        recorded: dict[str, Any] = {}
-        for key in ("id", "prompter", "trainer"):
-            child = node.get(key)
-            if child is None:
-                self.problems.add(join(path, key), node, "is missing; a stage has an id, a prompter and a trainer")
-            elif key == "id":
-                self._value("id", str, child, path, values, recorded)
-                if "id" in values and not _STAGE_ID.fullmatch(values["id"]):
-                    text = "becomes a folder's name, so it has letters, digits, '-', '_' and '.' only, "
-                    text += f"a letter or digit first; given {values['id']!r}"
-                    self.problems.add(join(path, "id"), child, text)
-            else:
-                part, recorded[key] = self.sections.part(key, child, join(path, key))
-                if part is not None:
-                    values[key] = part
-                    kept = self.prompters if key == "prompter" else self.trainers
-                    kept.append((join(path, key), child, part))
-        data = node.get("data")
-        data = data if data is None or data.value is not None else None
-        here = join(path, "data")
-        found, recorded["data"] = self.sections.section(StageData, data, here, "data")
-        values["data"] = self.sections.make(StageData, found, data, here)
-        trainable = node.get("trainable")
-        if trainable is not None and trainable.value is not None:
-            self._value("trainable", tuple[str, ...], trainable, path, values, recorded)
-        fine = self._demonstrations(node, path, values, recorded)
-        if not fine or not {"id", "prompter", "trainer"} <= set(values) or values["data"] is None:
-            return None, recorded
-        return Stage(**values), recorded
-
-    def _demonstrations(self, node: Node, path: str, values: dict[str, Any], recorded: dict[str, Any]) -> bool:
-        """What chooses demonstrations, where the section says (null: nothing). Gives whether all is well."""
-        child = node.get("demonstrations")
-        if child is None:
-            return True
-        here = join(path, "demonstrations")
-        part, how = None, None
-        if child.value is not None:
-            part, how = self.sections.part("selector", child, here)
-            if part is None:
-                return False
-            self.selectors.append((here, child, part))
-        else:
-            self.sections.sources[here] = self.sections.where(child)
-        values["demonstrations"], recorded["demonstrations"] = part, how
-        return not child.broken
 
     def evaluate(self, stages: Sequence[Stage]) -> Evaluate | None:
         """How the model is measured; the metric is ``classification`` where none is named."""
@@ -283,10 +198,10 @@ class Builder:
         if prompter is not None and prompter.value is not None:
             part, recorded["prompter"] = self.sections.part("prompter", prompter, "evaluate.prompter")
             if part is not None:
-                self.prompters.append(("evaluate.prompter", prompter, part))
+                self.staging.prompters.append(("evaluate.prompter", prompter, part))
             values = None if values is None or part is None else {**values, "prompter": part}
         found: dict[str, Any] = {"demonstrations": stages[-1].demonstrations if stages else None}
-        fine = self._demonstrations(node, "evaluate", found, recorded)
+        fine = self.staging.demonstrations(node, "evaluate", found, recorded)
         values = None if values is None or not fine else {**values, **found}
         metrics, recorded["metrics"] = self.metrics(node)
         self.recorded["evaluate"] = recorded
@@ -342,11 +257,3 @@ class Builder:
             )
         made: Features | None = self.fixed("features", Features)
         return made
-
-    def _value(
-        self, key: str, annotation: Any, node: Node, path: str, values: dict[str, Any], recorded: dict[str, Any]
-    ) -> None:
-        value, node = convert_node(annotation, node, join(path, key), self.problems)
-        if not node.broken:
-            values[key], recorded[key] = value, record(value, node)
-            self.sections.sources[join(path, key)] = self.sections.where(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,17 +72,45 @@ class StageData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a stage learns: a prompter's answers, from some of the data. ``demonstrations`` chooses what stands before
+    the questions; None is nothing. ``share`` is how much of an epoch is this task's, against the shares of the stage's
+    other tasks; None is all its data once an epoch. ``path`` is where it stands in the recipe: ``stages.0``, or
+    ``stages.0.tasks.1``."""
+
+    prompter: Part
+    data: StageData = field(default_factory=StageData)
+    demonstrations: Part | None = None
+    share: float | None = None
+    path: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.share is not None and not 0 < self.share < math.inf:
+            raise ValueError(f"share is above 0, not {self.share}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step of a curriculum. ``trainable`` None is everything that the tuning, the connectors and the fusers make
-    trainable; else names or globs among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``. ``demonstrations``
-    chooses what stands before the questions; None is nothing."""
+    """One step of a curriculum: one task or several, learned together. Dev is asked as the first task asks.
+
+    ``trainable`` None is everything that the tuning, the connectors and the fusers make trainable; else names or globs
+    among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``.
+    """
 
     id: str
-    prompter: Part
+    tasks: tuple[Task, ...]
     trainer: Part
-    data: StageData = field(default_factory=StageData)
     trainable: tuple[str, ...] | None = None
-    demonstrations: Part | None = None
+
+    @property
+    def prompter(self) -> Part:
+        """The first task's."""
+        return self.tasks[0].prompter
+
+    @property
+    def demonstrations(self) -> Part | None:
+        """The first task's."""
+        return self.tasks[0].demonstrations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +206,11 @@ class Recipe:
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of all stages, in order."""
+        return tuple(task for stage in self.stages for task in stage.tasks)
 
 
 def _check_parts(lengths: tuple[int, int] | None) -> None:

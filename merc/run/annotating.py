@@ -24,7 +24,7 @@ Prompting = Sequence[tuple[str, Prompter]]
 
 def prompters_of(recipe: Recipe) -> Prompting:
     """The prompters of all stages and of the evaluation."""
-    parts = [(f"stages.{number}.prompter", stage.prompter) for number, stage in enumerate(recipe.stages)]
+    parts = [(f"{task.path}.prompter", task.prompter) for task in recipe.tasks]
     if recipe.evaluate is not None and recipe.evaluate.prompter is not None:
         parts.append(("evaluate.prompter", recipe.evaluate.prompter))
     return [(path, part.component) for path, part in parts if isinstance(part.component, Prompter)]
@@ -51,8 +51,8 @@ def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) 
         limits["dev"] = None  # training looks at it, whether or not the evaluation does
     if any(part is not None for part in _selectors(recipe)):
         limits["train"] = None  # any of its conversations may be shown
-    for stage in recipe.stages:
-        split, limit = stage.data.split, stage.data.limit
+    for task in recipe.tasks:
+        split, limit = task.data.split, task.data.limit
         before = limits.get(split, 0)
         limits[split] = None if limit is None or before is None else max(before, limit)
     chosen = {c.id for split, limit in limits.items() for c in [c for c in conversations if c.split == split][:limit]}
@@ -61,7 +61,7 @@ def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) 
 
 def _selectors(recipe: Recipe) -> list[Part | None]:
     evaluated = [recipe.evaluate.demonstrations] if recipe.evaluate is not None else []
-    return [*(stage.demonstrations for stage in recipe.stages), *evaluated]
+    return [*(task.demonstrations for task in recipe.tasks), *evaluated]
 
 
 def read_cues(

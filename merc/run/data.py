@@ -126,7 +126,7 @@ def queries(
 
 def used_streams(recipe: Recipe) -> tuple[set[str], set[str]]:
     """The streams that prompts of any stage or of the evaluation may show, and the encoders that these need."""
-    prompters = [s.prompter for s in recipe.stages]
+    prompters = [task.prompter for task in recipe.tasks]
     if recipe.evaluate and recipe.evaluate.prompter:
         prompters.append(recipe.evaluate.prompter)
     shown = {stream for p in prompters for stream in p.component.streams()}  # type: ignore[attr-defined]

@@ -115,9 +115,7 @@ class Demonstrations:
 def selectors_of(recipe: Recipe) -> dict[str, Part]:
     """What chooses demonstrations, by its path in the recipe."""
     found = {
-        f"stages.{number}.demonstrations": stage.demonstrations
-        for number, stage in enumerate(recipe.stages)
-        if stage.demonstrations is not None
+        f"{task.path}.demonstrations": task.demonstrations for task in recipe.tasks if task.demonstrations is not None
     }
     if recipe.evaluate is not None and recipe.evaluate.demonstrations is not None:
         found.setdefault("evaluate.demonstrations", recipe.evaluate.demonstrations)

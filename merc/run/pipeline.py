@@ -40,12 +40,13 @@ from merc.run.demonstrating import (
 )
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
+from merc.run.lessons import all_queries
 from merc.run.parts import divided
 from merc.run.past import with_gold
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
-from merc.run.stages import Stages, all_lessons
+from merc.run.stages import Stages
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.interrupt import stops_at_once
@@ -159,8 +160,8 @@ class _Run:
             if self.engine.first:
                 self.engine.barrier()
             progress(1.0, f"{len(data.conversations)}")
-        for stage in self.recipe.stages:
-            data.split(stage.data.split, f"stages.{stage.id}.data.split")
+        for task in self.recipe.tasks:
+            data.split(task.data.split, f"{task.path}.data.split")
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
@@ -200,14 +201,17 @@ class _Run:
         if not self.engine.first:
             self.engine.barrier()  # the first process embeds and builds what the others read
         asked: list[Asked] = []
-        for number, stage in enumerate(self.recipe.stages):
-            assert isinstance(stage.prompter.component, Prompter)
-            if not self.directory.is_done(stage.id):
-                prompter, where = stage.prompter.component, f"stages.{number}"
-                asked.append((f"{where}.prompter", prompter, all_lessons(stage, data, demonstrations)))
-                if stage.demonstrations is not None and "dev" in data.by_split:
-                    groups = self._queries(data, "dev", stage.demonstrations, demonstrations)
-                    asked.append((f"{where}, a look at dev", prompter, groups))
+        for stage in self.recipe.stages:
+            if self.directory.is_done(stage.id):
+                continue
+            for task in stage.tasks:
+                assert isinstance(task.prompter.component, Prompter)
+                groups = all_queries(task, data, demonstrations)
+                asked.append((f"{task.path}.prompter", task.prompter.component, groups))
+            first = stage.tasks[0]
+            if first.demonstrations is not None and "dev" in data.by_split:
+                groups = self._queries(data, "dev", first.demonstrations, demonstrations)
+                asked.append((f"{first.path}, a look at dev", asked[-len(stage.tasks)][1], groups))
         if self.recipe.evaluate is not None:
             for name in self.how.splits:
                 groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
@@ -226,7 +230,7 @@ class _Run:
         shown."""
         recipe = self.recipe
         shown, _ = used_streams(recipe)
-        wanted = {stage.data.split for stage in recipe.stages} | set(self.how.splits if recipe.evaluate else ())
+        wanted = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
         if recipe.stages:
             wanted.add("dev")  # training looks at it, whether or not the evaluation does
         chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()

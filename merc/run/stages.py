@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from merc.components import Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
-from merc.conversation import Conversation
 from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.model.emotion_model import EmotionModel
@@ -17,10 +16,9 @@ from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
 from merc.recipe import Part, Recipe, Stage
 from merc.run.data import Data
-from merc.run.demonstrating import Demonstrations, draws_of
+from merc.run.demonstrating import Demonstrations
 from merc.run.directory import RunDirectory
-from merc.run.parts import chosen_conversations, chosen_queries
-from merc.run.past import with_gold
+from merc.run.lessons import epoch_amounts, given, lessons, task_queries
 from merc.run.reporter import Progress, Reporter
 from merc.training.checkpoint import remove_checkpoints
 from merc.training.engine import Engine
@@ -54,7 +52,8 @@ class Stages:
                 self.reporter.say(f"stage {stage.id}: done before")
             else:
                 if number == 0:
-                    model.media.fit([u.id for c in data.split(stage.data.split) for u in c.utterances])
+                    splits = dict.fromkeys(task.data.split for task in stage.tasks)
+                    model.media.fit([u.id for name in splits for c in data.split(name) for u in c.utterances])
                 self._train(stage, model, data, metrics, predict)
             if self.engine.first:
                 remove_checkpoints(self.directory.stage(stage.id))
@@ -96,15 +95,16 @@ class Stages:
     ) -> TrainJob:
         prompter = stage.prompter.component
         assert isinstance(prompter, Prompter)
-        groups = lessons(stage, data, self.demonstrations)
-        if left_out := self._why_left_out(stage, data, groups):
-            self.say(f"stage {stage.id}: {left_out}")
+        every = [task_queries(task, data, self.demonstrations) for task in stage.tasks]
+        for note in [self._why_left_out(stage, data, every), _shares(stage, every)]:
+            if note:
+                self.say(f"stage {stage.id}: {note}")
 
         def evaluate() -> Mapping[str, Any]:
             found = predict("dev", prompter, stage.demonstrations)
             return compute_metrics(found, data.labels, metrics)["dev"]
 
-        reason = self._why_no_look(stage, prompter, groups, data)
+        reason = self._why_no_look(stage, prompter, every[0], data)
         if reason:
             self.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
         folder, first = self.directory.stage(stage.id), self.engine.first
@@ -115,8 +115,7 @@ class Stages:
             stage=stage.id,
             model=model,
             labels=data.labels,
-            prompter=prompter,
-            queries=lambda epoch: groups if epoch == 0 else lessons(stage, data, self.demonstrations, epoch),
+            lessons=lambda epoch: lessons(stage, data, self.recipe.seed, self.demonstrations, epoch),
             evaluate=None if reason else evaluate,
             engine=self.engine,
             folder=folder,
@@ -128,13 +127,16 @@ class Stages:
         )
 
     @staticmethod
-    def _why_left_out(stage: Stage, data: Data, groups: list[list[Query]]) -> str:
-        """How many labelled utterances of its split a stage does not learn from; of those without a label the data
+    def _why_left_out(stage: Stage, data: Data, every: Sequence[list[list[Query]]]) -> str:
+        """How many labelled utterances of its data a stage does not learn from; of those without a label the data
         tell themselves."""
-        learned = {query.target.id for group in groups for query in group}
-        first = -1 if stage.data.targets == "last" else 0
-        asked = [u for c in _given(stage, data) for u in c.utterances[first:]]
-        left = [u for u in asked if u.label is not None and u.id not in learned]
+        learned = {query.target.id for groups in every for group in groups for query in group}
+        left = []
+        for task in stage.tasks:
+            first = -1 if task.data.targets == "last" else 0
+            asked = [u for c in given(task, data) for u in c.utterances[first:] if u.id not in learned]
+            learned |= {u.id for u in asked}
+            left += [u for u in asked if u.label is not None]
         if not left:
             return ""
         have = "utterance has" if len(left) == 1 else "utterances have"
@@ -149,29 +151,17 @@ class Stages:
             return "the dev split has no labels"
         if groups and not is_label_prompt(prompter.prompt(groups[0][0])):
             return "its prompts ask for texts, not for labels"
-        if stage.data.split == "dev":
+        if any(task.data.split == "dev" for task in stage.tasks):
             return "it learns from the dev split"
         return ""
 
 
-def lessons(
-    stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0
-) -> list[list[Query]]:
-    """What a stage learns from in an epoch: the queries of its split that its prompter can teach, grouped by
-    conversation, with the demonstrations whose turn it is."""
-    prompter = stage.prompter.component
-    assert isinstance(prompter, Prompter)
-    groups = chosen_queries(stage.data, data, prompter.teaches)
-    if demonstrations is not None:
-        groups = demonstrations.fill(stage.demonstrations, f"stage {stage.id}", groups, turn=epoch)
-    return with_gold(groups) if stage.data.past_labels else groups
-
-
-def all_lessons(stage: Stage, data: Data, demonstrations: Demonstrations | None) -> list[list[Query]]:
-    """The same with every demonstration that it will come to see, however many epochs there are."""
-    epochs = range(draws_of(stage.demonstrations))
-    return [group for epoch in epochs for group in lessons(stage, data, demonstrations, epoch)]
-
-
-def _given(stage: Stage, data: Data) -> Sequence[Conversation]:
-    return chosen_conversations(stage.data, data)
+def _shares(stage: Stage, every: Sequence[list[list[Query]]]) -> str:
+    """How much of each task an epoch has, where tasks have shares."""
+    if len(stage.tasks) == 1:
+        return ""
+    parts = [
+        f"{amount} of {task.path} (it has {len(groups)})"
+        for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True)
+    ]
+    return f"an epoch has, in conversations, {', '.join(parts)}"

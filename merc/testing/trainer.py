@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from merc.components import Query, Trainer, TrainJob, TrainReport
+from merc.components import Lesson, Query, Trainer, TrainJob, TrainReport
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 from merc.testing.examples.backbone import Example as TinyBackbone
@@ -69,10 +69,11 @@ class TrainerContract(ComponentContract):
         model.settle()
         return model
 
-    def queries(self, epoch: int) -> Sequence[Sequence[Query]]:
+    def lessons(self, epoch: int) -> Sequence[Sequence[Lesson]]:
         """Those of one conversation, three times."""
-        talk = samples.conversation()
-        return [[Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]] * 3
+        talk, ask = samples.conversation(), PlainPrompter()
+        asked = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
+        return [[Lesson(query, ask) for query in asked]] * 3
 
     def _train(
         self, folder: Path, resume: bool = False, stop_at: int | None = None
@@ -85,8 +86,7 @@ class TrainerContract(ComponentContract):
             stage="check",
             model=model,
             labels=samples.LABELS,
-            prompter=PlainPrompter(),
-            queries=self.queries,
+            lessons=self.lessons,
             evaluate=lambda: {"weighted_f1": 0.5, "accuracy": 0.5, "macro_f1": 0.5, "uar": 0.5},
             engine=TorchEngine(),
             folder=folder,

@@ -51,7 +51,7 @@ class Plan:
         if size is None:  # how conversations fill a budget of tokens depends on their order
             return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
         return [
-            math.ceil(sum(bool(queries) for queries in self.job.queries(epoch)) / size)
+            math.ceil(sum(bool(lessons) for lessons in self.job.lessons(epoch)) / size)
             for epoch in range(self.settings.epochs)
         ]
 
@@ -94,22 +94,22 @@ class Plan:
 def encode_epoch(job: TrainJob, settings: Settings, epoch: int) -> list[Group]:
     """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch."""
     groups = []
-    for queries in job.queries(epoch):
+    for lessons in job.lessons(epoch):
         group = []
-        for query in queries:
-            prompt = job.prompter.prompt(query)
+        for lesson in lessons:
+            prompt = lesson.prompt()
             wanted = "labels" if settings.loss == "labels" and is_label_prompt(prompt) else "gold"
             group.append(
                 job.model.prompts.encode(
                     prompt,
                     lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
                     job.labels,
-                    query.target.label,
+                    lesson.query.target.label,
                     "labels" if wanted == "labels" else "gold",
                 )
             )
         if group:
-            groups.append(Group(tuple(group), shots_of(queries)))
+            groups.append(Group(tuple(group), shots_of([lesson.query for lesson in lessons])))
     check_depth((p for g in groups for p in g.prompts), job.model.context)
     random.Random(f"{job.seed}/{job.stage}/{epoch}").shuffle(groups)
     return groups

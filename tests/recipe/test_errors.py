@@ -111,9 +111,24 @@ WRONG = [
     ("stages.1.id=a/b", "stages.1.id (command line): becomes a folder's name, so it has letters, digits, '-', '_' and '.' "
      "only, a letter or digit first; given 'a/b'"),
     ("stages.0.trainr=1", "stages.0.trainr (command line): a stage has no 'trainr'. Did you mean 'trainer'? It has: id, "
-     "prompter, trainer, data, trainable, demonstrations"),
+     "prompter, trainer, data, trainable, demonstrations, tasks"),
     ("stages.0={id: a, prompter: {name: toy-prompt}}", "stages.0.trainer (command line): is missing; a stage has an id, a "
-     "prompter and a trainer"),
+     "prompter (or a list of tasks) and a trainer"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}}", "stages.0.prompter (command line): is missing; a stage has an id, a "
+     "prompter (or a list of tasks) and a trainer"),
+    ("stages.0.tasks=[{prompter: {name: toy-prompt}}]", "stages.0.prompter (small.yaml:22): stands beside tasks; with "
+     "several tasks each has its own: stages.0.tasks.0.prompter"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}, tasks: []}", "stages.0.tasks (command line): wants a list: - {prompter: "
+     "{name: ...}, share: 0.5}"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}, tasks: [{share: 1}]}", "stages.0.tasks.0.prompter (command line): is "
+     "missing; a task is what a prompter asks"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}, tasks: [{prompter: {name: toy-prompt}, shares: 1}]}", "stages.0.tasks.0.shares "
+     "(command line): a task has no 'shares'. Did you mean 'share'? It has: prompter, data, demonstrations, share"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}, tasks: [{prompter: {name: toy-prompt}, share: 0}]}", "stages.0.tasks.0 "
+     "(command line): share is above 0, not 0.0"),
+    ("stages.0={id: a, trainer: {name: toy-trainer}, tasks: [{prompter: {name: toy-prompt}, share: 1}, {prompter: {name: "
+     "toy-prompt}}]}", "stages.0.tasks.1 (command line): has no share, and other tasks of its stage have one; give every "
+     "task a share, or none"),
     ("stages.0=align", "stages.0 (command line): wants a section of keys and values; given 'align'"),
     ("stages={id: a}", "stages (command line): wants a list: - {id: ..., prompter: {name: ...}, trainer: {name: ...}}"),
     ("stages.0.data.split=test", "stages.0.data.split (command line): wants 'train' or 'dev'; given 'test' (text)"),
@@ -136,7 +151,7 @@ WRONG = [
     ("evaluate.metrics=[toy-metric, toy-metric]", "evaluate.metrics.1 (command line): the metric 'toy-metric' stands "
      "twice; keep one of them"),
     ("evaluate.metrics=[acuracy]", "evaluate.metrics.0.name (command line): unknown metric 'acuracy'. The metrics are: "
-     "classification, toy-metric"),
+     "classification, last-utterance, toy-metric"),
     ("evaluate.metrics=[3]", "evaluate.metrics.0 (command line): wants a section with 'name' and parameters; given 3"),
     ("evaluate=yes", "evaluate (command line): wants a section of keys and values; given True"),
     ("engine.zero=4", "engine.zero (command line): wants 0, 1, 2 or 3; given 4 (a whole number)"),

@@ -21,9 +21,9 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert list(recipe.encoders) == ["video", "audio"] and recipe.encoders["audio"].params == {"window": 0.25}
     assert recipe.fusers["both"].params == {"inputs": ["video", "audio"], "heads": 1}
     align, merc = recipe.stages
-    assert (align.id, align.trainable, align.data.limit) == ("align", ("connectors.*",), None)
+    assert (align.id, align.trainable, align.tasks[0].data.limit) == ("align", ("connectors.*",), None)
     assert align.trainer.params["lr"] == 2e-4
-    assert (merc.trainable, merc.data.limit, merc.trainer.params["schedule"]) == (None, 10, "linear")
+    assert (merc.trainable, merc.tasks[0].data.limit, merc.trainer.params["schedule"]) == (None, 10, "linear")
     assert recipe.evaluate is not None and recipe.evaluate.splits == ("test",) and recipe.evaluate.prompter is None
     assert recipe.evaluate.metrics["toy-metric"].params == {"top": 2}
     assert (recipe.engine.name, recipe.features.store) == ("torch", None)

@@ -11,7 +11,7 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.sft import SupervisedFineTuning
 from merc.components import Component
 from merc.conversation import Conversation
-from merc.recipe import Evaluate, Features, Part, Recipe, Stage
+from merc.recipe import Evaluate, Features, Part, Recipe, Stage, Task
 from merc.recipe.schema import StageData
 from merc.run.annotating import annotate_command, annotators_of, cue_store, prompters_of, wanted_conversations
 from tests.cues.parts import Among, Senses, Words, part, talk
@@ -25,7 +25,8 @@ def made(component: Component) -> Part:
 
 def stage(number: int, *cues: str, **data: object) -> Stage:
     prompter = ConversationPrompter(cues=cues)
-    return Stage(id=f"s{number}", prompter=made(prompter), trainer=made(SupervisedFineTuning()), data=StageData(**data))
+    task = Task(prompter=made(prompter), data=StageData(**data), path=f"stages.{number}")
+    return Stage(id=f"s{number}", tasks=(task,), trainer=made(SupervisedFineTuning()))
 
 
 def recipe(*stages: Stage, evaluate: Evaluate | None = None, **more: object) -> Recipe:

@@ -13,7 +13,7 @@ from merc.components import CannotEncode, Component, Corpus, CorpusData
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore, FeatureTable
-from merc.recipe import Evaluate, Part, Recipe, Stage
+from merc.recipe import Evaluate, Part, Recipe, Stage, Task
 from merc.run.data import (
     FeatureCache,
     encoders_of,
@@ -135,7 +135,11 @@ def test_queries_are_of_all_utterances_or_of_the_labelled():
 
 
 def streams_recipe() -> Recipe:
-    stage = Stage(id="s", prompter=part(ConversationPrompter(media=("both",))), trainer=part(SupervisedFineTuning()))
+    stage = Stage(
+        id="s",
+        tasks=(Task(prompter=part(ConversationPrompter(media=("both",)))),),
+        trainer=part(SupervisedFineTuning()),
+    )
     return Recipe(
         name="r",
         corpus=part(Given()),

@@ -8,9 +8,10 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.sft import SupervisedFineTuning
 from merc.components import Answer, Prompt, Prompter, Query, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.recipe import Part, Stage
+from merc.recipe import Part, Stage, Task
 from merc.run.data import Data
-from merc.run.stages import Stages, lessons
+from merc.run.lessons import lessons, task_queries
+from merc.run.stages import Stages, _shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +34,49 @@ TALKS = tuple(Conversation(id=f"c{i}", split="train", utterances=SAID[i:]) for i
 DATA = Data(TALKS, LabelSpace(("joy",)), by_split={"train": TALKS})
 
 
-def stage(prompter: Prompter) -> Stage:
-    part: dict[str, Part] = {
-        "prompter": Part(name="p", params={}, component=prompter),
-        "trainer": Part(name="sft", params={}, component=SupervisedFineTuning()),
-    }
-    return Stage(id="s", **part)
+def task(prompter: Prompter, share: float | None = None) -> Task:
+    return Task(prompter=Part(name="p", params={}, component=prompter), share=share, path="stages.0")
 
 
-def ids(prompter: Prompter) -> list[list[str]]:
-    return [[q.target.id for q in group] for group in lessons(stage(prompter), DATA)]
+def stage(*tasks: Task) -> Stage:
+    return Stage(id="s", tasks=tasks, trainer=Part(name="sft", params={}, component=SupervisedFineTuning()))
+
+
+def ids(*tasks: Task, epoch: int = 0) -> list[list[str]]:
+    return [[lesson.query.target.id for lesson in group] for group in lessons(stage(*tasks), DATA, 0, epoch=epoch)]
+
+
+def left_out(*tasks: Task) -> str:
+    return Stages._why_left_out(stage(*tasks), DATA, [task_queries(one, DATA) for one in tasks])
 
 
 def test_by_default_what_has_a_label_is_learned() -> None:
-    assert ids(ConversationPrompter()) == [["u0", "u1"], ["u1"]]
-    assert Stages._why_left_out(stage(ConversationPrompter()), DATA, lessons(stage(ConversationPrompter()), DATA)) == ""
+    assert ids(task(ConversationPrompter())) == [["u0", "u1"], ["u1"]]
+    assert left_out(task(ConversationPrompter())) == ""
 
 
 def test_a_prompter_says_what_it_teaches_and_the_rest_is_counted() -> None:
-    assert ids(Faces()) == [["u0", "u2"], ["u2"]]
-    assert Stages._why_left_out(stage(Faces()), DATA, lessons(stage(Faces()), DATA)) == (
+    assert ids(task(Faces())) == [["u0", "u2"], ["u2"]]
+    assert left_out(task(Faces())) == (
         "2 labelled utterances have nothing that its prompts could teach: left out (u1, ...)"
     )
+
+
+def test_tasks_are_learned_side_by_side() -> None:
+    both = (task(ConversationPrompter()), task(Faces()))
+    assert ids(*both) == [["u0", "u1"], ["u1"], ["u0", "u2"], ["u2"]]
+    assert left_out(*both) == ""
+    asked = lessons(stage(*both), DATA, 0)
+    assert [lesson.prompt().answer.text for lesson in asked[2]] == ["a smile", "a frown"]
+    assert _shares(stage(*both), [task_queries(one, DATA) for one in both]) == (
+        "an epoch has, in conversations, 2 of stages.0 (it has 2), 2 of stages.0 (it has 2)"
+    )
+
+
+def test_shares_say_how_much_of_an_epoch_a_task_has() -> None:
+    shared = (task(ConversationPrompter(), share=1), task(Faces(), share=3))
+    epochs = [ids(*shared, epoch=epoch) for epoch in range(2)]
+    assert all(len(groups) == 4 for groups in epochs)
+    assert sorted(groups[0] for groups in epochs) == [["u0", "u1"], ["u1"]]  # one an epoch, each in its turn
+    faces = [group for groups in epochs for group in groups[1:]]
+    assert faces.count(["u0", "u2"]) == faces.count(["u2"]) == 3

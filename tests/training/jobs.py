@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from merc.builtin.connectors import Linear
 from merc.builtin.jsonl import JsonlCorpus
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import FeatureSpec, Prompter, Query, TrainJob, TrainReport
+from merc.components import FeatureSpec, Lesson, Prompter, Query, TrainJob, TrainReport
 from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
@@ -89,13 +89,13 @@ def job_of(
 ) -> tuple[TrainJob, Seen]:
     seen = seen or Seen()
     folder.mkdir(parents=True, exist_ok=True)
-    groups = queries(talks, labels, labelled)
+    asks = prompter or ConversationPrompter()
+    groups = [[Lesson(query, asks) for query in group] for group in queries(talks, labels, labelled)]
     job = TrainJob(
         stage="merc",
         model=model,
         labels=labels,
-        prompter=prompter or ConversationPrompter(),
-        queries=lambda epoch: groups,
+        lessons=lambda epoch: groups,
         evaluate=evaluate,
         engine=engine or TorchEngine(),
         folder=folder,

@@ -9,7 +9,7 @@ import pytest
 
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Random
-from merc.components import Pool, Query
+from merc.components import Lesson, Pool, Query
 from merc.conversation import Conversation
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, grow
@@ -102,7 +102,10 @@ def job(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int)
     every = shown(talks, sets, k=2)
     made, _ = job_of(model, talks, folder)
     fields = dict(vars(made))
-    fields["queries"] = lambda epoch: [every[(n + epoch) % sets][n] for n in range(len(every[0]))]
+    asks = ConversationPrompter()
+    fields["lessons"] = lambda epoch: [
+        [Lesson(query, asks) for query in every[(n + epoch) % sets][n]] for n in range(len(every[0]))
+    ]
     return type(made)(**fields)
 
 
@@ -118,7 +121,7 @@ def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path
         mine = [turn for turn in turns if turn.epoch == epoch]
         targets = Counter(p.target for t in mine for trees, _ in t.step.micro for tree in trees for p in tree.prompts)
         assert targets == Counter(u.id for c in talks for u in c.utterances)
-    shots = {(g[0].conversation.id, e): shots_of(g) for e in range(3) for g in made.queries(e)}
+    shots = {(g[0].query.conversation.id, e): shots_of([q.query for q in g]) for e in range(3) for g in made.lessons(e)}
     if conversations is not None and sets == 3:
         full = [
             turn

@@ -31,25 +31,25 @@ class Example(merc.Trainer):
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=self.lr)
         job.rewind(0)
 
-        def encode(query: merc.Query, epoch: int) -> Any:
+        def encode(lesson: merc.Lesson, epoch: int) -> Any:
             """The tokens of a prompt and its right answer. A slot has as many as its stream gives."""
 
             def length(stream: str, utterance: str) -> int:
                 return model.media.length(stream, utterance, epoch)
 
-            return model.prompts.encode(job.prompter.prompt(query), length, job.labels, query.target.label)
+            return model.prompts.encode(lesson.prompt(), length, job.labels, lesson.query.target.label)
 
         model.train()
         for epoch in range(self.epochs):
-            talks = job.queries(epoch)
-            for done, queries in enumerate(talks, start=1):
+            talks = job.lessons(epoch)
+            for done, lessons in enumerate(talks, start=1):
                 total = 0.0
-                for batch in model.batches([encode(query, epoch) for query in queries], self.batch_tokens):
-                    loss = -model.log_probabilities(batch.to(model.device), epoch).sum() / len(queries)
+                for batch in model.batches([encode(lesson, epoch) for lesson in lessons], self.batch_tokens):
+                    loss = -model.log_probabilities(batch.to(model.device), epoch).sum() / len(lessons)
                     if not torch.isfinite(loss):
                         raise merc.MercError(
                             f"stages.{job.stage}: the loss is {float(loss)} at step {step + 1}, in conversation "
-                            f"{queries[0].conversation.id!r}; a smaller lr may help"
+                            f"{lessons[0].query.conversation.id!r}; a smaller lr may help"
                         )
                     loss.backward()  # type: ignore[no-untyped-call]
                     total += float(loss.detach())
