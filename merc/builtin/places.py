@@ -61,8 +61,8 @@ def arranged(places: Sequence[int], order: Order, pool: Pool, vector: Vectors | 
     """Places in the order of a rule; ``drawn`` leaves them as they are, and so do rules of nearness where there is
     nothing to compare."""
     if order == "label":
-        labels = pool.queries[0].labels
-        return sorted(places, key=lambda place: labels.index(pool.queries[place].target.label or ""))
+        labelled = pool.queries  # each by its place in the label space of its own dataset
+        return sorted(places, key=lambda place: labelled[place].labels.index(labelled[place].target.label or ""))
     if order == "drawn" or vector is None or not vector.any():
         return list(places)
     likeness = dict(zip(places, (pool.vectors(places) @ vector).tolist(), strict=True))

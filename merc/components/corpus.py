@@ -50,6 +50,13 @@ class CorpusData:
         """The label space of a dataset: its own, else the corpus's; ``None`` where neither is declared."""
         return self.labels if dataset is None else self.spaces.get(dataset, self.labels)
 
+    def spaces_of_all(self) -> dict[str | None, LabelSpace]:
+        """The label space of every dataset that is there, by its name; of one that declares none, what the train split
+        holds of all that declare none."""
+        found = LabelSpace.found_in([c for c in self.split("train") if self.space_of(c.dataset) is None])
+        names = dict.fromkeys(c.dataset for c in self.conversations)
+        return {name: self.space_of(name) or found for name in names}
+
     def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
         """The label space of a run: the one that the recipe declares, else the corpus's own (with ``spaces``, the
         labels of all of them), else what the train split holds. Raises MercError, naming each place, for a label
@@ -62,9 +69,7 @@ class CorpusData:
         merc.errors.ManyErrors: 1 label outside the label space (anger, joy):
           talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
         """
-        found = LabelSpace.found_in([c for c in self.split("train") if self.space_of(c.dataset) is None])
-        names = dict.fromkeys(c.dataset for c in self.conversations)
-        spaces = {name: declared or self.space_of(name) or found for name in names}
+        spaces = {name: declared or space for name, space in self.spaces_of_all().items()}
         space = declared or LabelSpace.joined([*([self.labels] if self.labels else []), *spaces.values()])
         if not space.labels:
             raise MercError(

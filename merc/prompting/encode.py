@@ -25,9 +25,10 @@ SlotLength = Callable[[str, str], int]
 
 @dataclass(frozen=True)
 class AnswerPath:
-    """One answer as tokens. ``label`` and ``word`` are indices into the label space, -1 for a free text; ``gold`` is
-    true for what the target is labelled with. ``said`` is what the model reads of the answer before each further token
-    of it, where that is not the answer itself but what a model said in its place: one token fewer."""
+    """One answer as tokens. ``label`` is a place in the label space, ``word`` one among the label's words, both -1 for
+    a free text; ``gold`` is true for what the target is labelled with. ``said`` is what the model reads of the answer
+    before each further token of it, where that is not the answer itself but what a model said in its place: one token
+    fewer."""
 
     tokens: tuple[int, ...]
     label: int = -1
@@ -88,11 +89,13 @@ class PromptEncoder:
         labels: LabelSpace | None = None,
         gold: str | None = None,
         answers: Literal["gold", "labels", "none"] = "gold",
+        within: LabelSpace | None = None,
     ) -> EncodedPrompt:
         """The items of a prompt.
 
         ``answers``: ``gold`` hangs the one right answer behind it (the prompt's own text, or the first word of the
-        label ``gold``), ``labels`` every word of every label, ``none`` nothing.
+        label ``gold``), ``labels`` every word of every label, ``none`` nothing. ``within`` is the label space whose
+        places ``AnswerPath.label`` counts, where prompts of several label spaces meet; by default ``labels``.
         """
         runs, write = self._runs(prompt, lengths)
         context: list[Item] = []
@@ -106,7 +109,11 @@ class PromptEncoder:
                 context.extend(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
                 # A begin token alone is no text: what stands behind it stands at the start.
                 before = None if written and run == self._begin else run if written else ""
-        paths = self._answers(prompt, labels, gold, answers, lambda text: self._pieces.words(write(text), before))
+
+        def words(text: str) -> tuple[int, ...]:
+            return self._pieces.words(write(text), before)
+
+        paths = self._answers(prompt, labels, gold, answers, words, within or labels)
         return EncodedPrompt(prompt.target, tuple(context), paths)
 
     def end_tokens(self) -> tuple[int, ...]:
@@ -121,6 +128,7 @@ class PromptEncoder:
         gold: str | None,
         which: Literal["gold", "labels", "none"],
         words: Callable[[str], tuple[int, ...]],
+        within: LabelSpace | None,
     ) -> tuple[AnswerPath, ...]:
         answer = prompt.answer
         end = self.end_tokens() if answer.end else ()
@@ -143,17 +151,16 @@ class PromptEncoder:
                     "use evaluate.decode=generate or a prompter that asks for the label"
                 )
             return (AnswerPath(tokens(answer.text), gold=True),)
-        if labels is None:
+        if labels is None or within is None:
             raise MercError(f"the prompt for {prompt.target!r} asks for a label, and there is no label space")
         if which == "gold":
             if gold is None:
                 raise MercError(f"utterance {prompt.target!r} has no label to learn; leave it out of the training data")
-            index = labels.index(gold)
-            word = labels.words_of(gold)[0]
-            return (AnswerPath(tokens(word), index, 0, True),)
+            known = labels.labels[labels.index(gold)]
+            return (AnswerPath(tokens(labels.words_of(known)[0]), within.index(known), 0, True),)
         return tuple(
-            AnswerPath(tokens(word), i, j, label == gold)
-            for i, label in enumerate(labels.labels)
+            AnswerPath(tokens(word), within.index(label), j, label == gold)
+            for label in labels.labels
             for j, word in enumerate(labels.words_of(label))
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from merc.components.base import Component
-from merc.conversation import LabelSpace, Split
+from merc.conversation import Conversation, LabelSpace, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,8 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class StageData:
-    """The conversations that a stage learns from: a split, and ``limit`` for the first so many only (for trials).
+    """The conversations that a stage learns from: a split, of these ``datasets`` only (None: of all), and ``limit`` for
+    the first so many of them only (for trials).
 
     ``parts`` divides them into parts of so many utterances, the least and the most; ``targets: last`` learns the last
     utterance of each conversation or part alone; ``past_labels`` tells the labels of the utterances before.
@@ -61,6 +62,7 @@ class StageData:
     """
 
     split: Literal["train", "dev"] = "train"
+    datasets: tuple[str, ...] | None = None
     limit: int | None = None
     parts: tuple[int, int] | None = None
     targets: Literal["all", "last"] = "all"
@@ -69,6 +71,15 @@ class StageData:
     def __post_init__(self) -> None:
         _at_least(1, limit=self.limit)
         _check_parts(self.parts)
+        if self.datasets is not None and not self.datasets:
+            raise ValueError("datasets names none; leave it out to learn from all")
+
+    def chosen(self, conversations: Iterable[Conversation]) -> list[Conversation]:
+        """Those of the conversations that it names, whole."""
+        some = [c for c in conversations if c.split == self.split]
+        if self.datasets is not None:
+            some = [c for c in some if c.dataset in self.datasets]
+        return some[: self.limit]
 
 
 @dataclass(frozen=True, kw_only=True)

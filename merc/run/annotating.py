@@ -46,17 +46,13 @@ def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) 
     """The conversations that a run of the recipe learns from or predicts; all of them where it does neither."""
     if not recipe.stages and recipe.evaluate is None:
         return list(conversations)
-    limits: dict[str, int | None] = dict.fromkeys(recipe.evaluate.splits if recipe.evaluate else ())
+    whole = set(recipe.evaluate.splits if recipe.evaluate else ())
     if recipe.stages:
-        limits["dev"] = None  # training looks at it, whether or not the evaluation does
+        whole.add("dev")  # training looks at it, whether or not the evaluation does
     if any(part is not None for part in _selectors(recipe)):
-        limits["train"] = None  # any of its conversations may be shown
-    for task in recipe.tasks:
-        split, limit = task.data.split, task.data.limit
-        before = limits.get(split, 0)
-        limits[split] = None if limit is None or before is None else max(before, limit)
-    chosen = {c.id for split, limit in limits.items() for c in [c for c in conversations if c.split == split][:limit]}
-    return [c for c in conversations if c.id in chosen]
+        whole.add("train")  # any of its conversations may be shown
+    learned = {c.id for task in recipe.tasks for c in task.data.chosen(conversations)}
+    return [c for c in conversations if c.split in whole or c.id in learned]
 
 
 def _selectors(recipe: Recipe) -> list[Part | None]:

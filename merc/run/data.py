@@ -13,17 +13,21 @@ from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.recipe import Part, Recipe
 
+Spaces = Mapping[str | None, LabelSpace]
+"""The label spaces of datasets that have one of their own, by ``Conversation.dataset``."""
+
 
 @dataclass(frozen=True)
 class Data:
     """Conversations by split, the label space, sentences for the user about them, and the seed of what is drawn from
-    them."""
+    them. ``spaces`` are the label spaces of datasets that have one of their own; ``labels`` holds the labels of all."""
 
     conversations: tuple[Conversation, ...]
     labels: LabelSpace
     notes: tuple[str, ...] = ()
     by_split: Mapping[str, tuple[Conversation, ...]] = field(default_factory=dict)
     seed: int = 0
+    spaces: Spaces = field(default_factory=dict)
 
     def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
         """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
@@ -46,15 +50,27 @@ class Data:
 def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
 
-    Raises MercError for an empty corpus, an id that stands twice, and labels outside the label space.
+    Where the corpus has datasets with a label space each, and the recipe declares none for all of them, every dataset
+    keeps its own. Raises MercError for an empty corpus, an id that stands twice, and labels outside the label space.
     """
     found, conversations, notes = load_conversations(recipe)
     labels = found.label_space(labels or recipe.labels)
+    spaces = {} if recipe.labels or not found.spaces else _within(found.spaces_of_all(), labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
         have = _count(unlabelled, "utterance has", "utterances have")
         notes.append(f"{have} no label: read as context and predicted, never learned")
-    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed)
+    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
+
+
+def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
+    """Label spaces without the labels that a run does not know; one of which nothing is left stands for all labels."""
+    found = {}
+    for name, space in spaces.items():
+        known = tuple(label for label in space.labels if label in labels.labels)
+        if known:
+            found[name] = LabelSpace(known, {label: words for label, words in space.words.items() if label in known})
+    return found
 
 
 def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
@@ -116,11 +132,18 @@ def labelled(query: Query) -> bool:
 
 
 def queries(
-    conversations: Sequence[Conversation], labels: LabelSpace, only: Callable[[Query], bool] = lambda query: True
+    conversations: Sequence[Conversation],
+    labels: LabelSpace,
+    only: Callable[[Query], bool] = lambda query: True,
+    spaces: Spaces | None = None,
 ) -> list[list[Query]]:
-    """A query for each utterance, or those that ``only`` is true for, grouped by conversation."""
-    every = [[Query(conversation=c, index=i, labels=labels) for i in range(len(c.utterances))] for c in conversations]
-    groups = [[query for query in group if only(query)] for group in every]
+    """A query for each utterance, or those that ``only`` is true for, grouped by conversation. Its labels are those of
+    the conversation's dataset in ``spaces``, else ``labels``."""
+    groups = []
+    for talk in conversations:
+        own = (spaces or {}).get(talk.dataset, labels)
+        every = [Query(conversation=talk, index=i, labels=own) for i in range(len(talk.utterances))]
+        groups.append([query for query in every if only(query)])
     return [g for g in groups if g]
 
 

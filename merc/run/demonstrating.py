@@ -15,7 +15,7 @@ from merc.files import cache_folder
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import Part, Recipe
 from merc.retrieval import Chooser, Embeddings
-from merc.run.data import queries
+from merc.run.data import Spaces, queries
 from merc.run.reporter import Reporter
 
 Groups = list[list[Query]]
@@ -37,10 +37,11 @@ class Demonstrations:
         reporter: Reporter,
         say: Callable[[str], None],
         keep: bool = True,
+        spaces: Spaces | None = None,
     ) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
         self.reporter, self.say, self.keep = reporter, say, keep
-        self.pool = [query for group in queries(train, labels) for query in group]
+        self.pool = [query for group in queries(train, labels, spaces=spaces) for query in group]
         self.conversations = {c.id: c for c in train}
         self._choosers: dict[str, Chooser] = {}
         self._shown: dict[str, None] = {}

@@ -63,7 +63,7 @@ def evaluate_again(
         for note in data.notes:
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
-        asked = ask(run, chosen, reporter, say)
+        asked = ask(run, chosen, reporter, say, data.spaces)
         table = encode_for(run, chosen, reporter, asked.shown)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
         model = load_model(run, table, reporter, say)

@@ -22,7 +22,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Evaluate, Recipe, load_recipe
 from merc.run.annotating import missing_cues, read_cues
-from merc.run.data import FeatureCache, load_data, missing_streams, queries
+from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, queries
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
@@ -102,14 +102,19 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
 
 
 def ask(
-    run: TrainedRun, conversations: Sequence[Conversation], reporter: Reporter, say: Callable[[str], None]
+    run: TrainedRun,
+    conversations: Sequence[Conversation],
+    reporter: Reporter,
+    say: Callable[[str], None],
+    spaces: Spaces | None = None,
 ) -> Asked:
-    """The queries for conversations, with demonstrations where the run has some.
+    """The queries for conversations, with demonstrations where the run has some. Those of a dataset in ``spaces`` have
+    its labels, others all that the run knows.
 
     These come from the run's own train split, whatever is predicted, so its corpus is read then. Raises MercError where
     it cannot be.
     """
-    groups = queries(divided(conversations, run.how.parts, run.recipe.seed), run.labels)
+    groups = queries(divided(conversations, run.how.parts, run.recipe.seed), run.labels, spaces=spaces)
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
@@ -127,7 +132,9 @@ def ask(
         progress(1.0, f"{len(train)}")
     recipe = replace(own, features=run.recipe.features)
     where = "evaluate.demonstrations"
-    chooses = Demonstrations(recipe, run.labels, train, run.directory.retrieval, run.device, reporter, say)
+    chooses = Demonstrations(
+        recipe, run.labels, train, run.directory.retrieval, run.device, reporter, say, spaces=data.spaces
+    )
     chooses.fill(part, where, groups)
     shown = chooses.shown
     cues = read_cues(recipe, [("evaluate.prompter", run.prompter)], shown, data.conversations, reporter)

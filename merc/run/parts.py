@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from merc.components import Query
 from merc.conversation import Conversation
+from merc.errors import MercError, did_you_mean
 from merc.recipe.schema import StageData
 from merc.run.data import Data, queries
 
@@ -31,13 +33,28 @@ def divided(conversations: Sequence[Conversation], lengths: tuple[int, int] | No
 
 def chosen_conversations(how: StageData, data: Data) -> list[Conversation]:
     """The conversations, or parts of them, that a stage learns from."""
-    return divided(data.split(how.split)[: how.limit], how.parts, data.seed)
+    return divided(how.chosen(data.split(how.split)), how.parts, data.seed)
+
+
+def check_datasets(path: str, how: StageData, data: Data) -> None:
+    """Raise MercError for a dataset that the split does not have; ``path`` is where the recipe names it."""
+    counts = Counter(c.dataset for c in data.split(how.split))
+    there = [name for name in counts if name is not None]
+    for name in how.datasets or ():
+        if name not in there:
+            shown = ", ".join(f"{n} ({counts[n]})" for n in there) or "none"
+            without = f"; {counts[None]} of its conversations name none" if counts[None] else ""
+            raise MercError(
+                f"{path}.datasets: the split {how.split!r} has no conversation of {name!r}."
+                f"{did_you_mean(name, there)} Its datasets are: {shown}{without}"
+            )
 
 
 def chosen_queries(how: StageData, data: Data, teaches: Callable[[Query], bool]) -> list[list[Query]]:
     """The queries that a stage learns from, of those that its prompter can teach, grouped by conversation or part."""
     last = how.targets == "last"
-    return queries(chosen_conversations(how, data), data.labels, lambda q: teaches(q) and (q.is_last or not last))
+    chosen = chosen_conversations(how, data)
+    return queries(chosen, data.labels, lambda q: teaches(q) and (q.is_last or not last), data.spaces)
 
 
 def _parts(conversation: Conversation, least: int, most: int, seed: int) -> list[Conversation]:

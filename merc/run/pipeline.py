@@ -41,7 +41,7 @@ from merc.run.demonstrating import (
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
-from merc.run.parts import divided
+from merc.run.parts import check_datasets, divided
 from merc.run.past import with_gold
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
@@ -165,6 +165,7 @@ class _Run:
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
+            check_datasets(f"{task.path}.data", task.data, data)
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         wanted = wanted_conversations(self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
@@ -185,13 +186,13 @@ class _Run:
             return None
         return Demonstrations(
             self.recipe, data.labels, data.by_split.get("train", ()), self.directory.retrieval, self.device,
-            self.reporter, self._say, keep=self.engine.first,
+            self.reporter, self._say, keep=self.engine.first, spaces=data.spaces,
         )  # fmt: skip
 
     def _queries(
         self, data: Data, split: str, selector: Part | None, demonstrations: Demonstrations | None
     ) -> list[list[Query]]:
-        groups = queries(divided(data.split(split), self.how.parts, data.seed), data.labels)
+        groups = queries(divided(data.split(split), self.how.parts, data.seed), data.labels, spaces=data.spaces)
         groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate", groups)
         # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
         return groups if self.how.past_labels is None else with_gold(groups)

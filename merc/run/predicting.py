@@ -79,7 +79,11 @@ class Predictor:
         decode = self._generate if self.how.decode == "generate" else self._score
         alike = [Group(tuple(p), shots_of(g)) for p, g in zip(encoded, groups, strict=True)]
         found = decode(joined(alike), progress)
-        return [self._prediction(query, found[query.target.id]) for group in groups for query in group]
+        return [
+            self._prediction(query, self._read(found[query.target.id], query.labels))
+            for group in groups
+            for query in group
+        ]
 
     def _encode(self, query: Query) -> EncodedPrompt:
         prompt = self.prompter.prompt(query)
@@ -88,14 +92,15 @@ class Predictor:
                 "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
                 "set evaluate.decode=generate, or evaluate.prompter to one that asks for the label"
             )
-        answers = "labels" if self.how.decode == "verbalizer" else "none"
+        answers: Literal["labels", "none"] = "labels" if self.how.decode == "verbalizer" else "none"
         return self.model.prompts.encode(
-            prompt, self.model.media.length, self.labels, None, "labels" if answers == "labels" else "none"
+            prompt, self.model.media.length, query.labels, None, answers, within=self.labels
         )
 
     # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
     @torch.no_grad()
-    def _score(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
+    def _score(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, Any]:
+        """The probabilities of all labels by target; a label that a prompt's own space lacks has 0."""
         rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
         micro = self.model.trees(groups, self.budget)
         found: list[Any] = []
@@ -116,16 +121,10 @@ class Predictor:
             found = self.engine.collect(found)
         if self.states is not None:
             self.states.update((target, state) for target, _, state in found)
-        best = self.labels.labels
-        return {
-            target: {
-                "label": best[max(range(len(row)), key=row.__getitem__)],
-                "probabilities": dict(zip(best, row, strict=True)),
-            }
-            for target, row, _ in found
-        }
+        return {target: row for target, row, _ in found}
 
-    def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, dict[str, Any]]:
+    def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, Any]:
+        """What the model writes, by target."""
         # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
         shared = self.engine if self.engine and not self.engine.lockstep else None
         rank, world = (shared.rank, shared.world) if shared else (0, 1)
@@ -143,7 +142,14 @@ class Predictor:
             progress((index + 1) / max(1, math.ceil(len(chunks) / world)), f"{len(found)}/{len(prompts)}")
         if shared:
             found = shared.collect(found)
-        return {t: {"text": text, "label": parse_label(text, self.labels, self.how.parser)} for t, text in found}
+        return dict(found)
+
+    def _read(self, found: Any, space: LabelSpace) -> dict[str, Any]:
+        """The label that was scored or written, among those of the query's own label space."""
+        if self.how.decode == "generate":
+            return {"text": found, "label": parse_label(found, space, self.how.parser)}
+        row = {label: found[self.labels.index(label)] for label in space.labels}
+        return {"label": max(row, key=row.__getitem__), "probabilities": row}
 
     def _prediction(self, query: Query, found: dict[str, Any]) -> Prediction:
         return Prediction(

@@ -103,9 +103,10 @@ def encode_epoch(job: TrainJob, settings: Settings, epoch: int) -> list[Group]:
                 job.model.prompts.encode(
                     prompt,
                     lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
-                    job.labels,
+                    lesson.query.labels,
                     lesson.query.target.label,
                     "labels" if wanted == "labels" else "gold",
+                    within=job.labels,
                 )
             )
         if group:

@@ -46,6 +46,7 @@ def names(conversations: list[Conversation]) -> list[str]:
         (recipe(evaluate=Evaluate(splits=("test",))), ["test0", "test1", "test2"]),
         (recipe(stage(0, limit=1)), ["train0", "dev0", "dev1", "dev2"]),
         (recipe(stage(0, limit=1), stage(1, limit=2)), ["train0", "train1", "dev0", "dev1", "dev2"]),
+        (recipe(stage(0, datasets=("songs",))), ["dev0", "dev1", "dev2"]),
         (recipe(stage(0), stage(1, limit=2)), ["train0", "train1", "train2", "dev0", "dev1", "dev2"]),
         (recipe(stage(0, limit=2), stage(1)), ["train0", "train1", "train2", "dev0", "dev1", "dev2"]),
         (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,29 @@ def test_splits_and_notes():
         "1 conversation states no split: counted as test",
         "1 utterance has no label: read as context and predicted, never learned",
     )
+
+
+def test_each_dataset_keeps_its_own_labels():
+    faces, voices = LabelSpace(("joy", "fear")), LabelSpace(("calm", "joy"), {"calm": ("calm", "neutral")})
+    talks = [
+        replace(conversation("a", said("a0")), dataset="faces"),
+        replace(conversation("b", said("b0", "calm")), dataset="voices"),
+        replace(conversation("c", said("c0", "anger")), dataset="others"),
+        replace(conversation("d", said("d0", "fear"), split="test"), dataset="faces"),
+    ]
+    recipe = given(*talks)
+    loaded = CorpusData(conversations=talks, spaces={"faces": faces, "voices": voices})
+    object.__setattr__(recipe.corpus.component, "data", loaded)
+    data = load_data(recipe)
+    asked = queries(data.conversations, data.labels, spaces=data.spaces)
+    assert data.labels.labels == ("joy", "fear", "calm", "anger")
+    assert [g[0].labels for g in asked] == [faces, voices, LabelSpace(("anger",)), faces]
+    # A trained run does not learn new labels of a set, and the labels that a recipe declares are those of every set.
+    again = load_data(recipe, LabelSpace(("joy", "fear", "calm", "anger")))
+    assert again.spaces == data.spaces
+    object.__setattr__(recipe.corpus.component, "data", replace(loaded, conversations=talks[:1]))
+    assert load_data(recipe, LabelSpace(("joy",))).spaces == {"faces": LabelSpace(("joy",))}
+    assert load_data(replace(recipe, labels=LabelSpace(("joy", "hate")))).spaces == {}
 
 
 def test_an_empty_split_names_the_others():

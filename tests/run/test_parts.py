@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from merc.builtin.prompters import ConversationPrompter
+from merc.builtin.sft import SupervisedFineTuning
+from merc.components import Component
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.recipe.schema import StageData
+from merc.errors import MercError
+from merc.recipe.schema import Part, Stage, StageData, Task
 from merc.run.data import Data, labelled
-from merc.run.parts import chosen_queries, divided
+from merc.run.lessons import lessons
+from merc.run.parts import check_datasets, chosen_conversations, chosen_queries, divided
 from merc.run.past import with_gold
 
 
@@ -51,6 +60,10 @@ def test_nothing_is_divided_unless_asked() -> None:
     assert divided(talks, None, 0) == talks
 
 
+def a_part(component: Component) -> Part:
+    return Part(name="it", params={}, component=component)
+
+
 def data_of(*talks: Conversation, seed: int = 0) -> Data:
     return Data(talks, LabelSpace(("joy",)), by_split={"train": talks}, seed=seed)
 
@@ -63,6 +76,38 @@ def test_a_stage_learns_all_targets_or_the_last_of_each_dialogue() -> None:
     last = chosen_queries(StageData(targets="last"), data, labelled)
     assert [[q.target.id for q in group] for group in last] == [["a_3"], ["c_1"]]
     assert chosen_queries(StageData(targets="last", limit=2), data, labelled) == last[:1]
+
+
+def test_a_task_learns_from_the_datasets_that_it_names() -> None:
+    talks = [replace(talk(f"c{i}", 2), dataset=name) for i, name in enumerate(("meld", "mosi", None, "meld", "mosi"))]
+    data = data_of(*talks)
+    assert StageData().chosen(talks) == talks
+    assert [c.id for c in chosen_conversations(StageData(datasets=("mosi",)), data)] == ["c1", "c4"]
+    both = StageData(datasets=("mosi", "meld"), limit=3)
+    assert [c.id for c in chosen_conversations(both, data)] == ["c0", "c1", "c3"]
+    assert StageData(split="dev", datasets=("meld",)).chosen(talks) == []
+    check_datasets("stages.0.data", StageData(datasets=("mosi", "meld")), data)
+    with pytest.raises(MercError) as told:
+        check_datasets("stages.0.data", StageData(datasets=("meld", "mosei")), data)
+    assert str(told.value) == (
+        "stages.0.data.datasets: the split 'train' has no conversation of 'mosei'. Did you mean 'mosi'? "
+        "Its datasets are: meld (2), mosi (2); 1 of its conversations name none"
+    )
+    with pytest.raises(MercError, match=r"of 'meld'\. Its datasets are: none; 1 of its conversations name none"):
+        check_datasets("stages.0.data", StageData(datasets=("meld",)), data_of(talk("a", 2)))
+    with pytest.raises(ValueError, match="datasets names none; leave it out to learn from all"):
+        StageData(datasets=())
+
+
+def test_a_task_a_dataset_with_shares_samples_datasets_by_a_ratio() -> None:
+    talks = [replace(talk(f"c{i}", 2), dataset="meld" if i < 30 else "mosi") for i in range(40)]
+    tasks = tuple(
+        Task(prompter=a_part(ConversationPrompter()), data=StageData(datasets=(name,)), share=share, path=name)
+        for name, share in (("meld", 1.0), ("mosi", 3.0))
+    )
+    stage = Stage(id="s", tasks=tasks, trainer=a_part(SupervisedFineTuning()))
+    counts = Counter(group[0].query.conversation.dataset for group in lessons(stage, data_of(*talks), seed=0))
+    assert counts == {"meld": 10, "mosi": 30}
 
 
 def test_parts_have_a_last_utterance_each() -> None:

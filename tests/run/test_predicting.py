@@ -201,3 +201,41 @@ def test_a_prompt_longer_than_the_context_is_found_before_anything_is_computed(m
     long = Conversation(id="l", utterances=(Utterance(id="l0", text="so " * 600),))
     with pytest.raises(MercError, match="1 prompt is longer"):  # the text that it should say counts
         check_prompts(model, Describe(), queries([long], LABELS))
+
+
+FACES, VOICES = LabelSpace(("joy", "fear")), LabelSpace(("calm", "joy", "anger"), {"joy": ("glad",)})
+JOINED = LabelSpace.joined([FACES, VOICES])
+
+
+class Listing(Prompter):
+    """Lists the labels that the query has."""
+
+    def prompt(self, query):
+        return Prompt((Text(f"{query.target.text} {', '.join(query.labels.labels)}:"), Answer()), query.target.id)
+
+
+def of_two_sets() -> list[list[Query]]:
+    def of(dataset: str, text: str) -> Conversation:
+        said = Utterance(id=dataset, text=text, label="joy")
+        return Conversation(id=dataset, dataset=dataset, split="dev", utterances=(said,))
+
+    spaces = {"faces": FACES, "voices": VOICES}
+    return queries([of("faces", "Oh!"), of("voices", "Oh no!"), of("others", "Oh?")], JOINED, spaces=spaces)
+
+
+def test_each_set_is_scored_among_its_own_labels_as_if_alone(model):
+    groups = of_two_sets()
+    assert [q.labels for g in groups for q in g] == [FACES, VOICES, JOINED]
+    together = Predictor(model, Listing(), JOINED, Evaluate(), 4096).predict(groups)
+    for prediction, group, space in zip(together, groups, (FACES, VOICES, JOINED), strict=True):
+        (alone,) = Predictor(model, Listing(), space, Evaluate(), 4096).predict([group])
+        assert list(prediction.probabilities) == list(space.labels)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1)
+        assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+        assert prediction.label == alone.label == max(alone.probabilities, key=alone.probabilities.__getitem__)
+
+
+def test_what_is_written_is_read_among_the_labels_of_its_set(model, monkeypatch):
+    monkeypatch.setattr(EmotionModel, "generate", lambda self, prompts, limit: ["anger"] * len(prompts))
+    found = Predictor(model, Listing(), JOINED, Evaluate(decode="generate"), 4096).predict(of_two_sets())
+    assert {p.id: p.label for p in found} == {"faces": None, "voices": "anger", "others": "anger"}

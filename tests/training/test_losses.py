@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from merc.conversation import Conversation
+from merc.builtin.prompters import ConversationPrompter
+from merc.components import Query
+from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
+from merc.training.loop import fit
 from merc.training.settings import Settings
-from tests.training.jobs import LABELS, encoded, gradients, model_of, plain_log_probabilities
+from tests.training.jobs import (
+    LABELS,
+    Gradients,
+    encoded,
+    gradients,
+    job_of,
+    model_of,
+    plain_log_probabilities,
+)
 
 Formula = Callable[[EmotionModel, list[Conversation]], Tensor]
 
@@ -165,8 +177,7 @@ def test_one_pass_or_many_is_one_step(
 
 def test_texts_of_their_own_stand_beside_labels(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     """A stage may ask some prompts for a label and others for a text: each keeps its own kind of loss."""
-    from merc.builtin.prompters import ConversationPrompter
-    from merc.components import Answer, Prompt, Prompter, Query, Text
+    from merc.components import Answer, Prompt, Prompter, Text
 
     class Mixed(Prompter):
         def prompt(self, query: Query) -> Prompt:
@@ -194,3 +205,39 @@ def test_texts_of_their_own_stand_beside_labels(backbone: Path, talks: list[Conv
         scores = [torch.stack([found[w] for w in LABELS.words_of(name)]).logsumexp(0) for name in LABELS.labels]
         losses.append(float(-torch.stack(scores).detach().log_softmax(0)[LABELS.index(str(said.label))]))
     assert seen.losses == [pytest.approx(sum(losses) / len(losses), rel=1e-5)]
+
+
+def test_sets_of_different_labels_are_learned_among_their_own(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    """Two sets in one stage: a softmax over each one's own labels, never over those of the other."""
+    from merc.components import Lesson
+
+    glad = LabelSpace(("fear", "joy", "sadness"), {"joy": ("glad", "joy")})
+    joined = LabelSpace.joined([LABELS, glad])
+    talk = next(t for t in talks if any(u.label in glad.labels for u in t.utterances))
+    asked = next(i for i, u in enumerate(talk.utterances) if u.label in glad.labels)
+    model, losses, asks = model_of(backbone), [], ConversationPrompter(instruction="What is it?")
+    for space in (LABELS, glad):
+        query = Query(conversation=talk, index=asked, labels=space)
+        (encoded,) = [model.prompts.encode(asks.prompt(query), lambda *_: 0, space, query.target.label, "labels")]
+        scores = {label: [] for label in space.labels}
+        for answer in encoded.answers:
+            row = torch.tensor([[*encoded.context, *answer.tokens]])
+            logits = model.llm(input_ids=row).logits[0].log_softmax(-1)[len(encoded.context) - 1 :]
+            said = torch.stack([logits[i, token] for i, token in enumerate(answer.tokens)]).sum()
+            scores[space.labels[answer.label]].append(said)
+        found = torch.stack([torch.stack(words).logsumexp(0) for words in scores.values()])
+        losses.append(-found.log_softmax(0)[space.index(str(query.target.label))])
+    plain = torch.stack(losses).mean()
+    plain.backward()
+    gradient = {n: p.grad.detach().clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+
+    job, seen = job_of(model, [talk], tmp_path, labels=joined, engine=(engine := Gradients()))
+    groups = [[Lesson(Query(conversation=talk, index=asked, labels=space), asks)] for space in (LABELS, glad)]
+    fit(replace(job, lessons=lambda epoch: groups), Settings(conversations=2, loss="labels", max_grad_norm=None))
+    assert seen.losses == [pytest.approx(float(plain.detach()), rel=1e-5)]
+    assert gradient and set(gradient) <= set(engine.taken[0])
+    for name, wanted in gradient.items():
+        torch.testing.assert_close(engine.taken[0][name], wanted, rtol=1e-4, atol=1e-6, msg=name)

@@ -37,7 +37,8 @@ class Example(merc.Trainer):
             def length(stream: str, utterance: str) -> int:
                 return model.media.length(stream, utterance, epoch)
 
-            return model.prompts.encode(lesson.prompt(), length, job.labels, lesson.query.target.label)
+            query = lesson.query
+            return model.prompts.encode(lesson.prompt(), length, query.labels, query.target.label, within=job.labels)
 
         model.train()
         for epoch in range(self.epochs):
