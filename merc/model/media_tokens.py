@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -89,16 +89,16 @@ class MediaTokens(nn.Module):
         return torch.cat([found[s, u] for s, u, _ in slots])
 
     @torch.no_grad()
-    def fit(self, utterances: Iterable[str]) -> list[str]:
+    def fit(self, utterances: Iterable[str], but: Collection[str] = ()) -> list[str]:
         """Show each connector that has a ``fit`` the train split's features (those of a fuser as it is before
-        training); gives the names of those connectors."""
+        training), but for those that are named (``connectors.face``); gives the names of those that were shown."""
         ids = list(utterances)
         fitted = []
         training = self.training
         self.eval()
         for name, module in self.connectors.items():
             fit = getattr(module, "fit", None)
-            if callable(fit):
+            if callable(fit) and f"connectors.{name}" not in but:
                 given = (self._given(name, [u], 0) for u in ids)
                 fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
                 fitted.append(f"connectors.{name}")

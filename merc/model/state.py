@@ -79,22 +79,23 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
 
         file = folder / "adapter" / "adapter_model.safetensors"
         with _fitting(file):
-            found = set_peft_model_state_dict(model.llm, _read(file))
+            found = set_peft_model_state_dict(model.llm, read_state(file))
         absent = [n for n in found.missing_keys if "lora_" in n]
         if found.unexpected_keys or absent:
             raise _misfit(file, f"unknown: {found.unexpected_keys[:3]}, absent: {absent[:3]}")
     elif model.full:
-        _load_backbone(model, folder / "backbone")
+        load_backbone(model, folder / "backbone")
     for part in ("connectors", "fusers"):
         module = getattr(model.media, part)
         if module.state_dict():
             file = folder / f"{part}.safetensors"
             with _fitting(file):
-                module.load_state_dict(_read(file))
+                module.load_state_dict(read_state(file))
 
 
-def _load_backbone(model: EmotionModel, folder: Path) -> None:
-    """Through transformers' own loading, which knows how it named and split what it saved."""
+def load_backbone(model: EmotionModel, folder: Path) -> None:
+    """Put a whole backbone that ``save_stage`` wrote into a model, through transformers' own loading, which knows how
+    it named and split what it saved."""
     if not (folder / "config.json").exists():
         raise _absent(folder)
     with _fitting(folder):
@@ -102,7 +103,8 @@ def _load_backbone(model: EmotionModel, folder: Path) -> None:
         model.base.load_state_dict(saved.state_dict())
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that ``save_stage`` wrote, on the CPU."""
     if not path.exists():
         raise _absent(path)
     state: dict[str, Tensor] = load_file(path)

@@ -20,7 +20,7 @@ from merc.recipe.values import convert_node, record
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
-    "annotators", "stages", "evaluate", "engine", "features",
+    "annotators", "init_from", "stages", "evaluate", "engine", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -48,6 +48,7 @@ class Builder:
             "description": self.plain("description", str, ""),
             "seed": self.plain("seed", int, 0),
             "data_root": self.plain("data_root", Path | None, None),
+            "init_from": self.plain("init_from", Path | None, None),
             "labels": self.labels(),
             "corpus": self.corpus(),
         }
@@ -64,11 +65,31 @@ class Builder:
         check_fit(given, prompters, self.root, self.problems)
         check_cues(given["annotators"], prompters, self.root, self.problems)
         check_demonstrations(selectors, given["encoders"], self.root, self.problems)
+        self.check_start()
+        self.check_past_labels(given["stages"])
         check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
         return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, **given)
+
+    def check_start(self) -> None:
+        """Report a run to start from where nothing is trained. Whether it is there is seen when the recipe is run."""
+        node, stages = self.root.get("init_from"), self.root.get("stages")
+        if node is not None and node.value is not None and (stages is None or not stages.value):
+            text = "is where training starts from, and the recipe has no stages; take it out, or for the numbers of "
+            self.problems.add("init_from", node, f"{text}that run use merc evaluate")
+
+    def check_past_labels(self, stages: Sequence[Stage]) -> None:
+        """Report a stage that learns with labels of past utterances where nothing says whose the model is told when it
+        is measured, on dev between epochs too. ``null`` says: nobody's."""
+        node = self.root.get("evaluate")
+        said = node is not None and (node.broken or node.get("past_labels") is not None)
+        learns = [task.path for stage in stages for task in stage.tasks if task.data.past_labels]
+        if learns and not said:
+            text = f"is missing: {learns[0]} learns with gold labels of past utterances (data.past_labels), so say "
+            text += "what the model is told when it is measured: predicted (its own), gold (the corpus's, which a "
+            self.problems.add("evaluate.past_labels", node, f"{text}user's recordings do not have), or null (none)")
 
     def deeper(self, key: str) -> str:
         """' Did you mean ...?' with the places below the sections where a key stands that was given at the top."""

@@ -210,6 +210,7 @@ class Recipe:
     connectors: Mapping[str, Part] = field(default_factory=dict)
     fusers: Mapping[str, Part] = field(default_factory=dict)
     annotators: Mapping[str, Part] = field(default_factory=dict)
+    init_from: Path | None = None
     stages: tuple[Stage, ...] = ()
     evaluate: Evaluate | None = None
     engine: Engine = field(default_factory=Engine)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,22 @@ class RunDirectory:
     def is_done(self, stage: str) -> bool:
         """Whether a stage was trained to its end."""
         return (self.stage(stage) / "done.json").exists()
+
+    def trained(self, overrides: Sequence[str] = ()) -> Recipe:
+        """The recipe of a run that was trained to its end, with ``key=value`` changes. Raises MercError for a folder
+        that holds no such run."""
+        if not self.recipe_file.is_file():
+            what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
+            what = what if self.path.exists() else "is not there"
+            raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
+        recipe = load_recipe(str(self.recipe_file), overrides)
+        for stage in recipe.stages:
+            if not self.is_done(stage.id):
+                raise MercError(
+                    f"{self.path} is unfinished: stage {stage.id!r} was not trained to its end; go on with "
+                    f"merc run {self.recipe_file} --run-dir {self.path} --resume"
+                )
+        return recipe
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether all that a recipe asks for was done, but for the report."""

@@ -86,19 +86,8 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MercError("a trained run is used in one process; start merc without a launcher")
     directory = RunDirectory(path)
-    if not directory.recipe_file.is_file():
-        what = "is not a folder" if path.exists() and not path.is_dir() else "holds no run"
-        what = what if path.exists() else "is not there"
-        raise MercError(f"{path} {what}; give the directory of a run, as merc run has made it")
-    recipe = load_recipe(str(directory.recipe_file), overrides)
-    labels = directory.read_labels()
-    for stage in recipe.stages:
-        if not directory.is_done(stage.id):
-            raise MercError(
-                f"{path} is unfinished: stage {stage.id!r} was not trained to its end; go on with "
-                f"merc run {directory.recipe_file} --run-dir {path} --resume"
-            )
-    return TrainedRun(directory, recipe, labels, pick_device(recipe.engine.device))
+    recipe = directory.trained(overrides)
+    return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.engine.device))
 
 
 def ask(

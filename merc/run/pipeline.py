@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
 from merc.run.stages import Stages
+from merc.run.start import Start, start_of
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.interrupt import stops_at_once
@@ -95,23 +96,25 @@ class _Run:
         self.engine.barrier()
         if directory.is_finished(recipe):
             return self._as_it_is()
+        first = recipe.stages[0].id if recipe.stages else None
+        start = start_of(recipe) if first is not None and not directory.is_done(first) else None
         data, cues = self._data()
         new = self.engine.first and directory.open(recipe, self.resume)
         try:
-            return self._work(data, cues, started)
+            return self._work(data, cues, start, started)
         except MercError:
             if new:
                 directory.abandon()
             raise
 
-    def _work(self, data: Data, cues: CueTable, started: float) -> dict[str, Any]:
+    def _work(self, data: Data, cues: CueTable, start: Start | None, started: float) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory
-        self._record(data, cues)
+        self._record(data, cues, start)
         data = data.with_cues(cues)
         demonstrations = self._demonstrations(data)
         asked = self._asked(data, demonstrations)
         shown, table = self._features(data, demonstrations)
-        model = self._model(table)
+        model, begun = self._model(table, start)
         self._check_prompts(model, asked)
 
         def predict(
@@ -121,7 +124,7 @@ class _Run:
             return self._predict(model, data, split, groups, prompter, shown & set(prompter.streams()), table, cues,
                                  states)  # fmt: skip
 
-        Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume, demonstrations).run(
+        Stages(recipe, directory, self.engine, self.reporter, self._say, self.resume, demonstrations, begun).run(
             model, data, self.metrics, predict
         )
         if recipe.evaluate is None:
@@ -162,17 +165,20 @@ class _Run:
             progress(1.0, f"{len(data.conversations)}")
         for task in self.recipe.tasks:
             data.split(task.data.split, f"{task.path}.data.split")
+            check_datasets(f"{task.path}.data", task.data, data)
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
-            check_datasets(f"{task.path}.data", task.data, data)
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         wanted = wanted_conversations(self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 
-    def _record(self, data: Data, cues: CueTable) -> None:
+    def _record(self, data: Data, cues: CueTable, start: Start | None) -> None:
         if self.engine.first:
-            record_provenance(self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues))
+            record_provenance(
+                self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues),
+                start.record() if start else None,
+            )  # fmt: skip
             self.directory.write_labels(data.labels)
         for note in data.notes:
             self._say(note)
@@ -244,15 +250,17 @@ class _Run:
             self.engine.barrier()
         return shown, table
 
-    def _model(self, table: FeatureTable) -> EmotionModel:
+    def _model(self, table: FeatureTable, start: Start | None) -> tuple[EmotionModel, Collection[str]]:
+        """The model, and the parts of it that come from another run."""
         with self.reporter.task("model") as progress:
             model = build_model(self.recipe, self.device, self.recipe.seed)
             model.media.source = FeatureCache(table)
             progress(1.0, "loaded")
-        for note in [model.note, *model.prompts.notes]:
+        begun, told = start.load(model) if start else ((), "")
+        for note in [model.note, *model.prompts.notes, told]:
             if note:
                 self._say(note)
-        return model
+        return model, begun
 
     def _check_prompts(self, model: EmotionModel, asked: Sequence[Asked]) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""

@@ -26,10 +26,14 @@ _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "
 
 
 def provenance(
-    recipe: Recipe, conversations: Sequence[Conversation], cues: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    conversations: Sequence[Conversation],
+    cues: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
-    ``cues`` says which annotators wrote cues, and holds their hash."""
+    ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
+    theirs."""
     return {
         "merc": merc.__version__,
         "python": platform.python_version(),
@@ -47,6 +51,7 @@ def provenance(
         "backbone": recipe.backbone.component.identity() if recipe.backbone else None,  # type: ignore[attr-defined]
         "data": data_hashes(conversations),
         **({"cues": dict(cues)} if cues else {}),
+        **({"init_from": dict(start)} if start else {}),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": _command(),
         "resumed": [],
@@ -54,13 +59,17 @@ def provenance(
 
 
 def record_provenance(
-    path: Path, recipe: Recipe, conversations: Sequence[Conversation], cues: Mapping[str, Any] | None = None
+    path: Path,
+    recipe: Recipe,
+    conversations: Sequence[Conversation],
+    cues: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
 
-    Raises MercError if the data or the cues are not those that the run began with.
+    Raises MercError if the data, the cues or the weights to start from are not those that the run began with.
     """
-    now = provenance(recipe, conversations, cues)
+    now = provenance(recipe, conversations, cues, start)
     if path.exists():
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         changed = [s for s in {**before["data"], **now["data"]} if before["data"].get(s) != now["data"].get(s)]
@@ -73,6 +82,11 @@ def record_provenance(
             raise MercError(
                 f"the cues of {path.parent} have changed since the run began: an annotator was asked again meanwhile; "
                 "give another --run-dir to start anew with the cues of now"
+            )
+        if start and before.get("init_from", {}).get("sha256") != start["sha256"]:
+            raise MercError(
+                f"the weights that {path.parent} started from have changed since it began: {start['run']} was trained "
+                "again; give another --run-dir to start anew with the weights of now"
             )
         about = {key: now[key] for key in ("started", "command")}
         about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +28,8 @@ Predict = Callable[[str, Prompter, Part | None], list[Prediction]]
 
 
 class Stages:
-    """What trains a recipe's stages. ``say`` tells the user a sentence and keeps it in the log."""
+    """What trains a recipe's stages. ``say`` tells the user a sentence and keeps it in the log; ``begun`` are the parts
+    of the model that another run trained."""
 
     def __init__(
         self,
@@ -39,9 +40,10 @@ class Stages:
         say: Callable[[str], None],
         resume: bool,
         demonstrations: Demonstrations | None = None,
+        begun: Collection[str] = (),
     ) -> None:
         self.recipe, self.directory, self.engine = recipe, directory, engine
-        self.demonstrations = demonstrations
+        self.demonstrations, self.begun = demonstrations, begun
         self.reporter, self.say, self.resume = reporter, say, resume
 
     def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, Part], predict: Predict) -> None:
@@ -53,7 +55,8 @@ class Stages:
             else:
                 if number == 0:
                     splits = dict.fromkeys(task.data.split for task in stage.tasks)
-                    model.media.fit([u.id for name in splits for c in data.split(name) for u in c.utterances])
+                    ids = [u.id for name in splits for c in data.split(name) for u in c.utterances]
+                    model.media.fit(ids, but=self.begun)
                 self._train(stage, model, data, metrics, predict)
             if self.engine.first:
                 remove_checkpoints(self.directory.stage(stage.id))

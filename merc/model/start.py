@@ -1,0 +1,108 @@
+"""A model that starts from what another run trained: the same parts, by name and shape, and new ones beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from merc.errors import MercError
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_backbone, read_state
+
+_PARTS = ("connectors", "fusers")
+
+
+def start_from(model: EmotionModel, folder: Path) -> tuple[list[str], list[str]]:
+    """Put what ``save_stage`` wrote for another run into a new model. Gives the names of the parts that were taken and
+    of those that the other run did not have, which stay as they are: ``backbone`` (its adapter, or all of it under
+    full tuning), ``connectors.<stream>``, ``fusers.<name>``.
+
+    Nothing that was trained is left behind. Raises MercError for a part that the model has not, and for one whose
+    parameters have other names or shapes; the model is not changed then.
+    """
+    adapter, backbone = folder / "adapter" / "adapter_model.safetensors", folder / "backbone"
+    has_lora = hasattr(model.llm, "peft_config")
+    if adapter.exists() and not has_lora:
+        raise MercError(
+            f"it has a LoRA adapter, and the recipe's tuning is {'full' if model.full else 'frozen'}; set "
+            "backbone.tuning to that of the run"
+        )
+    if backbone.exists() and not model.full:
+        raise MercError("it trained the whole backbone, and the recipe's tuning is not full; set "
+                        "backbone.tuning={name: full}")  # fmt: skip
+    taken, new = [], []
+    lora = _read(adapter) if adapter.exists() else None
+    if lora is not None:
+        _check("the LoRA adapter", lora, _own_adapter(model), "backbone.tuning to that of the run")
+    states = {}
+    for part in _PARTS:
+        own = _by_name(getattr(model.media, part))
+        states[part] = found = _split(_read(file)) if (file := folder / f"{part}.safetensors").exists() else {}
+        for name, state in found.items():
+            if name not in own:
+                raise MercError(
+                    f"it has {part}.{name}, which the recipe has not; give the recipe one like it "
+                    f"(it has: {', '.join(own) or 'none'})"
+                )
+            _check(f"{part}.{name}", state, own[name], f"{part}.{name} to that of the run")
+        taken += [f"{part}.{name}" for name in found]
+        new += [f"{part}.{name}" for name in own if name not in found]
+    if lora is not None:
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(model.llm, lora)
+    elif backbone.exists():
+        load_backbone(model, backbone)
+    if has_lora or model.full:
+        (taken if lora is not None or backbone.exists() else new).insert(0, "backbone")
+    for part, found in states.items():
+        modules = getattr(model.media, part)
+        for name, state in found.items():
+            modules[name].load_state_dict(state)
+    return taken, new
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        return read_state(file)
+    except SafetensorError as error:
+        raise MercError(f"{file} is damaged ({error}); train that run again") from None
+
+
+def _own_adapter(model: EmotionModel) -> Mapping[str, Tensor]:
+    from peft import get_peft_model_state_dict
+
+    found: Mapping[str, Tensor] = get_peft_model_state_dict(model.llm)
+    return found
+
+
+def _by_name(modules: nn.ModuleDict) -> dict[str, Mapping[str, Tensor]]:
+    return {name: module.state_dict() for name, module in modules.items() if module.state_dict()}
+
+
+def _split(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """A state of several parts by part: a name has no dots."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        name, _, inside = key.partition(".")
+        found.setdefault(name, {})[inside] = value
+    return found
+
+
+def _check(what: str, saved: Mapping[str, Tensor], own: Mapping[str, Tensor], mend: str) -> None:
+    differing = sorted(set(saved) ^ set(own))
+    if differing:
+        where = "it alone" if differing[0] in saved else "the recipe's model alone"
+        raise MercError(
+            f"{what} is built otherwise there: {len(differing)} parameters are not in both ({differing[0]} in "
+            f"{where}); set {mend}"
+        )
+    for key, value in saved.items():
+        if value.shape != own[key].shape:
+            raise MercError(
+                f"{what} has another size there: {key} is {list(value.shape)}, and {list(own[key].shape)} in the "
+                f"recipe's model; set {mend}"
+            )
