@@ -82,11 +82,16 @@ class IemocapCorpus(merc.Corpus):
         """The label of an utterance; ``None`` for one that is context."""
         known = LABELS[self.labels]
         if judged.code == UNDECIDED and self.undecided == "drawn":
-            candidates = sorted({vote for votes in _evaluators(judged).values() for vote in votes if vote in known})
+            candidates = self.candidates(judged)
             # By the utterance's name, so that its label depends on no other utterance.
             return random.Random(f"{self.seed}/{judged.name}").choice(candidates) if candidates else None
         label = EMOTIONS.get(judged.code)
         return label if label in known else None
+
+    def candidates(self, judged: Judged) -> list[str]:
+        """What annotators voted for of the labels that are read, each label once."""
+        known = LABELS[self.labels]
+        return sorted({vote for votes in _evaluators(judged).values() for vote in votes if vote in known})
 
     def _split(self, talks: Sequence[merc.Conversation]) -> list[merc.Conversation]:
         rest = sorted(talk.id for talk in talks if talk.extra["session"] != TEST)
@@ -207,6 +212,8 @@ class _Reading:
             self.context["not judged" if judged is None else known or "without a majority"] += 1
         elif judged is not None and judged.code == UNDECIDED:
             self.drawn += 1
+            if len(self.corpus.candidates(judged)) > len(_evaluators(judged)):
+                self._fault("of these, utterances with more candidates than annotators", said.name)
         side = _HALVES[who != said.name[5]]
         return merc.Utterance(
             id=said.name,

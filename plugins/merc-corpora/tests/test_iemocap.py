@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -152,6 +153,23 @@ def test_votes_are_kept_and_an_undecided_label_is_drawn_from_them(release: Path)
     assert drawn[30] is None
     assert "30 utterances without a majority got a label drawn from their annotators' votes" in one.notes
     assert dialogue(load(release, undecided="drawn", labels="nine")).utterances[30].label in ("surprised", "fearful")
+
+
+def test_a_label_is_drawn_from_more_candidates_than_annotators(release: Path) -> None:
+    name = "Ses01F_impro01"
+    many = ["E1:\tAnger; Frustration; Sadness;", "E2:\tAnger; Neutral state;"]
+    write_dialogue(release, name, [turn(f"{name}_F{i:03d}", i, "xxx", many) for i in range(40)]
+                   + [turn(f"{name}_M000", 50, "xxx", ["E1:\tAnger;", "E2:\tSadness;"])])  # fmt: skip
+    data = load(release, undecided="drawn", labels="nine")
+    # each label once, however many voted for it
+    found = Counter(u.label for u in dialogue(data).utterances[:40])
+    assert set(found) == {"angry", "frustrated", "neutral", "sad"} and found["angry"] < 20
+    assert dialogue(data).utterances[40].label in ("angry", "sad")
+    assert note(data, "drawn") == "41 utterances without a majority got a label drawn from their annotators' votes"
+    told = note(data, "candidates")
+    assert told.startswith("of these, utterances with more candidates than annotators: 40 (Ses01F_impro01_F000, ")
+    assert told.endswith(" more)")
+    assert not [one for one in load(release).notes if "candidates" in one]
 
 
 def test_session_5_is_the_test_split_and_dev_is_drawn_from_the_others(release: Path) -> None:
