@@ -55,6 +55,16 @@ class Count:
     predicted: int
 
 
+@dataclass(frozen=True)
+class Classified:
+    """The numbers of a metric that classifies other utterances than all, which ``of`` names; ``n`` may be 0."""
+
+    name: str
+    of: str
+    numbers: Mapping[str, Any]
+    baseline: Baseline | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitView:
     """Everything about one split."""
@@ -71,6 +81,7 @@ class SplitView:
     baseline: Baseline | None
     calibration: Calibration | None
     reliability: Chart | None
+    also: Sequence[Classified]
     others: Mapping[str, str]
     left_out: Sequence[str]
 
@@ -117,8 +128,11 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         counts.append(Count(None, 0, unparsed))
     trust = calibration(mine)
     averaged = numbers.get("averaged_over") or list(per_class)
+    also = [Classified(k, str(v["of"]), v, majority(v.get("per_class") or {})) for k, v in numbers.items() if _of(v)]
+    shown = (*_CLASSIFICATION, *(one.name for one in also))
     return SplitView(
         name=name,
+        also=also,
         numbers=numbers,
         utterances=len(mine),
         conversations=len({p.conversation for p in mine}),
@@ -130,9 +144,15 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         baseline=majority(per_class),
         calibration=trust,
         reliability=_reliability(trust) if trust else None,
-        others={k: _plain(v) for k, v in numbers.items() if k not in _CLASSIFICATION},
+        others={k: _plain(v) for k, v in numbers.items() if k not in shown},
         left_out=[label for label in per_class if label not in averaged],
     )
+
+
+def _of(value: Any) -> bool:
+    """Whether a metric's value are numbers of a classification that says what of."""
+    said = isinstance(value, Mapping) and isinstance(value.get("of"), str)
+    return said and ("accuracy" in value or value.get("n") == 0)
 
 
 def _row(labels: Sequence[str], i: int, counts: Sequence[int]) -> Row:

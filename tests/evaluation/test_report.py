@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from merc.builtin.metrics import LastUtterance
 from merc.components import Prediction
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
-from merc.evaluation import write_predictions, write_report
+from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.browse import browse_data
 from merc.evaluation.summary import missing_in_log
+from merc.recipe import Part
 
-from .conftest import EVIL, LABELS, Run, make_run
+from .conftest import EVIL, LABELS, Run, classification, make_run
 
 
 def page(run: Run) -> str:
@@ -214,3 +216,30 @@ def test_a_stream_that_lacked_nothing_has_a_row_and_one_that_was_not_encoded_has
     assert "corpus hands 140 0" in text
     assert "test hands 120 0 0.0% –" in text
     assert "corpus face" not in text and "test face 120 30" in text
+
+
+def test_numbers_of_other_utterances_stand_in_a_table_that_says_which(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    said = [("joy", "joy", False), ("joy", "anger", False), ("anger", "joy", True), ("joy", "joy", True)]
+    predictions = [
+        Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label=label, truths={"last": last})
+        for i, (truth, label, last) in enumerate(said)
+    ]
+    write_predictions(folder / "predictions.jsonl", predictions)
+    parts = {
+        "classification": classification(),
+        "last-utterance": Part(name="last-utterance", params={}, component=LastUtterance()),
+    }
+    write_metrics(folder / "metrics.json", compute_metrics(predictions, LABELS, parts))
+    text = words(write_report(folder, [], LABELS).read_text())
+    assert "What the numbers are of Split Counted Utterances" in text
+    assert "test every utterance 4 50.0% 50.0% 33.3% 33.3% 0.0%" in text
+    assert "test the last utterance of each dialogue (last-utterance) 2 33.3% 50.0% 33.3% 50.0% 0.0%" in text
+    assert "of these, always answering “joy” 33.3% 50.0% 33.3% 50.0%" in text
+    assert "Everything else in this report is of every utterance." in text
+    assert "Further metrics" not in text
+
+
+def test_without_such_numbers_there_is_no_such_table(run: Run) -> None:
+    assert "What the numbers are of" not in page(run)
