@@ -113,11 +113,12 @@ class EmotionModel(nn.Module):
         shared: list[Tree] = []
         apart: list[list[Tree]] = []
         window = self.window
+        width = self.base.get_input_embeddings().embedding_dim
         for prompts in groups:
             # A tree mask stands in place of the window's, so a path must fit into the window.
             fits = [self.layout == "tree" and (window is None or p.depth <= window) for p in prompts]
             apart.extend(grow_apart(p) for p, fit in zip(prompts, fits, strict=True) if not fit)
-            shared.extend(grow_within([p for p, fit in zip(prompts, fits, strict=True) if fit], budget))
+            shared.extend(grow_within([p for p, fit in zip(prompts, fits, strict=True) if fit], budget, width))
         plain = [(group, True) for group in _rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 

@@ -18,7 +18,8 @@ from merc.errors import MercError
 from merc.prompting.encode import AnswerPath, EncodedPrompt, Item
 
 # Linear layers cost 2·parameters a token, attention 4·width·layers a pair of them, at about a third of the speed: for
-# SmolLM2-135M both take the same time at about 1,000 tokens, for larger models later. Only the packing depends on it.
+# SmolLM2-135M both take the same time at about 1,000 tokens, for larger models later: at about twice their width. Only
+# the packing depends on it, and where a tree is split.
 _ATTENTION = 1000
 
 
@@ -146,9 +147,31 @@ def grow(prompts: Iterable[EncodedPrompt]) -> Tree:
     return growing.finish()
 
 
-def grow_within(prompts: Iterable[EncodedPrompt], budget: int) -> list[Tree]:
+def grow_within(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -> list[Tree]:
     """Trees of at most ``budget`` nodes that hold all the prompts, in order; a prompt that alone is longer has a tree
-    of its own. Nothing is cut and nothing is left out."""
+    of its own. Nothing is cut and nothing is left out.
+
+    Smaller trees compute what they share once each, but their nodes see fewer others: where prompts share little, as
+    with long answers, several trees are cheaper than a large one, and are made. How large depends on the model's
+    ``width``.
+    """
+    asked = list(prompts)
+    dear = max(_ATTENTION, 2 * width)
+
+    def cost(trees: Iterable[Tree]) -> float:
+        return sum(len(tree) * (1 + len(tree) / dear) for tree in trees)
+
+    trees = _filled(asked, budget)
+    while trees and (largest := max(map(len, trees))) > dear // 2:
+        smaller = _filled(asked, largest * 2 // 3)
+        if len(smaller) == len(trees) or cost(smaller) >= cost(trees):
+            break
+        trees = smaller
+    return trees
+
+
+def _filled(prompts: Iterable[EncodedPrompt], budget: int) -> list[Tree]:
+    """Trees, each filled up to ``budget``."""
     trees: list[Tree] = []
     growing = _Growing()
     for prompt in prompts:

@@ -69,6 +69,34 @@ def test_trees_within_a_budget_drop_and_cut_nothing(prompts: list[EncodedPrompt]
             assert len(grow([*tree.prompts, after.prompts[0]])) > budget
 
 
+def branches(shared: int, own: int, count: int) -> list[EncodedPrompt]:
+    """Prompts that share a beginning and go on apart."""
+    head = tuple(range(shared))
+    return [EncodedPrompt(f"u{i}", (*head, *[-1 - i] * own), (AnswerPath((1,)),)) for i in range(count)]
+
+
+def cost(trees: list[Tree]) -> float:
+    """What trees cost where a node that sees a thousand others costs twice what it costs alone."""
+    return sum(len(tree) * (1 + len(tree) / 1000) for tree in trees)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 600), st.integers(1, 400), st.integers(1, 12))
+def test_a_tree_is_split_only_where_that_is_cheaper(shared: int, own: int, count: int) -> None:
+    prompts = branches(shared, own, count)
+    trees = grow_within(prompts, 10_000)
+    assert held(trees) == wanted(prompts)
+    assert [p for tree in trees for p in tree.prompts] == prompts
+    assert len(trees) == 1 or cost(trees) < cost([grow(prompts)])
+
+
+def test_what_shares_little_is_split_and_what_shares_much_is_not() -> None:
+    assert len(grow_within(branches(100, 300, 10), 10_000)) > 1
+    assert len(grow_within(branches(1000, 20, 10), 10_000)) == 1
+    # To a wide model a token by itself costs more, and what it sees less.
+    assert len(grow_within(branches(100, 300, 10), 10_000, width=8192)) == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(talks(most=3), min_size=1, max_size=8), st.integers(1, 120))
 def test_micro_batches_hold_every_tree_within_the_budget(conversations: list[list[EncodedPrompt]], budget: int) -> None:

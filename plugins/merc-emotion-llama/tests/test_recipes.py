@@ -1,0 +1,90 @@
+"""The recipes of Emotion-LLaMAv2: the paper's number of parameters, and every row of its README."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from merc.cli.main import app
+from merc.errors import MercError
+from merc.model.build import build_meta
+from merc.model.parameters import count_parameters
+from merc.recipe import load_recipe
+from merc.registry import get_registry
+
+FOLDER = Path(__file__).parents[3] / "recipes/emotion-llama-v2"
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
+NAMES = dict(re.findall(r'^([A-Z_]+)="(.*)"$', README, re.MULTILINE))
+ROWS = re.findall(r"^\|.*`merc run emotion-llama-v2/(.*)` \|$", README, re.MULTILINE)
+
+
+def spelled_out(row: str) -> list[str]:
+    """The words of a command, names of the shell put in."""
+    while "$" in row:
+        row = re.sub(r"\$([A-Z_]+)", lambda found: NAMES[found[1]], row)
+    return shlex.split(row)
+
+
+@pytest.fixture(autouse=True)
+def _parts() -> None:
+    for kind, name in (("encoder", "eva"), ("encoder", "whisper"), ("encoder", "whisper-tiny"), ("corpus", "mmeverse"),
+                       ("annotator", "observer")):  # fmt: skip
+        try:
+            get_registry().resolve(kind, name)
+        except MercError as error:
+            pytest.skip(str(error))
+
+
+def test_the_papers_parameters_and_its_share() -> None:
+    """Section 5.1: 71 million, 0.92 %; of the LLM, EVA and what learns, without the audio encoder."""
+    done = CliRunner().invoke(app, ["params", str(FOLDER / "paper.yaml"), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["trainable"] == 71_536_387
+    counted = {name: part["total"] for name, part in found["parts"].items() if name != "encoders.audio"}
+    assert counted["backbone"] == 6_738_415_616 and counted["encoders.cls+image+video"] == 985_952_256
+    assert counted["backbone.adapters"] == 32 * 2 * 64 * (4096 + 4096)
+    assert counted["connectors.image"] == (4 * 1408 + 1) * 4096
+    share = found["shares"]["all but audio encoders"]
+    assert share["total"] == sum(counted.values()) and round(share["percent"], 2) == 0.92
+    assert round(100 * found["trainable"] / sum(counted.values()), 2) == 0.92
+
+
+def test_each_set_is_a_task_whose_share_is_its_size() -> None:
+    perception, cognition = load_recipe(str(FOLDER / "paper.yaml")).stages
+    assert sum(int(task.share or 0) for task in perception.tasks) == 129_218  # the samples of Table 1
+    assert len(perception.tasks) == 12
+    asked = [(t.data.datasets, t.share, t.prompter.params["task"]) for t in cognition.tasks]
+    assert asked[:12] == [(t.data.datasets, t.share, t.prompter.params["task"]) for t in perception.tasks]
+    assert [(sets, share) for sets, share, _ in asked[12:]] == [(sets, share) for sets, share, _ in asked[:12]]
+    assert {task for *_, task in asked[:12]} == {"emotion", "sentiment", "multi"}
+    assert {task for *_, task in asked[12:]} == {"think", "reason"}
+
+
+def test_there_is_a_row_for_every_combination() -> None:
+    assert len(ROWS) == 9 + 8 + 19
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_is_a_recipe_whose_streams_are_those_that_it_shows(row: str) -> None:
+    name, *changes = spelled_out(row)
+    recipe = load_recipe(str(FOLDER / f"{name}.yaml"), changes)
+    shown = recipe.evaluate.prompter.params["media"]  # type: ignore[union-attr]
+    assert all(list(task.prompter.params["media"]) == list(shown) for task in recipe.tasks)
+    assert set(recipe.connectors) == set(shown)
+    used = {*shown, *(i for part in recipe.fusers.values() for i in part.params.get("inputs", ()))} - {"fusion"}
+    assert set(recipe.encoders) - {"cls"} == used - {"cls"}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.startswith("embedded-perception")])
+def test_a_fuser_has_its_module(row: str) -> None:
+    name, *changes = spelled_out(row)
+    recipe = load_recipe(str(FOLDER / f"{name}.yaml"), changes)
+    parts = {part.part: part.trainable for part in count_parameters(build_meta(recipe))}
+    assert ("fusers.fusion" in parts) == ("connectors.fusion" in parts) == ("fusion" in recipe.fusers)
+    assert all(parts[name] for name in parts if name != "backbone")
