@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from merc.errors import MercError
 
+# A file that changed so shortly before it was read could change again within the same tick of its clock.
+_SETTLED_SECONDS = 2.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -79,6 +83,43 @@ def hash_file(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class HashMemory:
+    """The SHA-256 of files, remembered by size and times in the file ``memory``, so that large ones are read once."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known = self._read()
+        self._fresh: dict[str, list[object]] = {}
+
+    def of(self, path: Path) -> str:
+        """The hash of a file's content, in hexadecimal. Raises OSError for one that cannot be read."""
+        state = path.stat()
+        stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+        name = str(path.absolute())
+        known = self._known.get(name)
+        if isinstance(known, list) and known[:-1] == stamp:
+            return str(known[-1])
+        value = hash_file(path)
+        if time.time() - max(state.st_mtime, state.st_ctime) > _SETTLED_SECONDS:
+            self._fresh[name] = [*stamp, value]
+        return value
+
+    def write(self) -> None:
+        """Write down what was learnt; another process may have done so meanwhile, so both are kept. Where it cannot be
+        written the next run reads the files again, which costs time and nothing else."""
+        if self._fresh:
+            with suppress(OSError, MercError):
+                write_text(self._memory, json.dumps({**self._read(), **self._fresh}))
+            self._fresh = {}
+
+    def _read(self) -> dict[str, list[object]]:
+        try:
+            known = json.loads(self._memory.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
 
 
 def _umask() -> int:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from merc.errors import MercError
+from merc.files import HashMemory, cache_folder
 
 CONFIG = "config.json"
+_OF_A_MODEL = (".safetensors", ".bin", ".json")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Pretrained:
                 f"the folder write ./{self.path}, for the hub start merc elsewhere"
             )
         return folder if named else None
+
+    def identity(self) -> dict[str, Any]:
+        """For an encoder's ``identity``: size and SHA-256 of each file of a folder that a model is made of, so that
+        its features are found by them. Files are read once, and again when their size or times change. Of a name on
+        the hub nothing: ``path`` and ``revision`` say which model it is. Raises MercError for a folder that is not
+        there and for a file that cannot be read."""
+        if (folder := self.folder()) is None:
+            return {}
+        files = sorted(file for file in folder.iterdir() if file.suffix in _OF_A_MODEL and file.is_file())
+        kept = HashMemory(cache_folder() / "weights.json")
+        try:
+            found = {file.name: [file.stat().st_size, kept.of(file)] for file in files}
+        except OSError as error:
+            raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
+        kept.write()
+        return {"files": found}
 
     def fetch(self, kind: Any, **more: Any) -> Any:
         """What ``kind.from_pretrained`` makes of it. Raises MercError where it makes nothing of it."""

@@ -147,3 +147,40 @@ def test_a_configuration_that_is_not_one(tmp_path: Path) -> None:
     with pytest.raises(MercError, match=r"config\.json holds no mapping"):
         of(tmp_path).config()
     assert of(tmp_path).read_json("preprocessor_config.json") is None
+
+
+def test_a_folder_is_known_by_its_content(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERC_CACHE", str(tmp_path / "cache"))
+    other = copied(folder, tmp_path / "other")
+    before = of(other).identity()
+    assert before == of(folder).identity() and set(before["files"]) == {"config.json", "model.safetensors"}
+    (other / "README.md").write_text("words about it")
+    assert of(other).identity() == before
+    state = load_file(other / "model.safetensors")
+    save_file({name: value + 1 for name, value in state.items()}, other / "model.safetensors")  # of the same size
+    after = of(other).identity()
+    assert after["files"]["config.json"] == before["files"]["config.json"]
+    assert after["files"]["model.safetensors"] != before["files"]["model.safetensors"]
+    assert of("somebody/some-model").identity() == {}
+    with pytest.raises(MercError, match="encoder 'x', path: there is no folder"):
+        of(tmp_path / "nowhere").identity()
+
+
+def test_a_settled_file_is_hashed_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERC_CACHE", str(tmp_path / "cache"))
+    other = copied(folder, tmp_path / "other")
+    monkeypatch.setattr("merc.files._SETTLED_SECONDS", -1.0)
+    read: list[str] = []
+    monkeypatch.setattr("merc.files.hash_file", lambda path: read.append(path.name) or "0")
+    assert of(other).identity() == of(other).identity()
+    assert sorted(read) == ["config.json", "model.safetensors"]
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setenv("MERC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("merc.files.hash_file", locked)
+    with pytest.raises(MercError, match=r"encoder 'x', path: .*config\.json cannot be read: Permission denied"):
+        of(folder).identity()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,7 +119,8 @@ class Encoder(Component):
 
     Encoders are frozen: they run once, and the feature store keeps what they gave, keyed by the content of the file,
     the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers. A
-    parameter of type ``Path`` that is a file, such as one with weights, counts by its content. ``batch``, how many
+    parameter of type ``Path`` that is a file, such as one with weights, counts by its content, and so does what
+    ``identity`` gives. ``batch``, how many
     clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
 
     ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``CannotEncode`` with
@@ -169,6 +170,12 @@ class Encoder(Component):
         """The size of its network, known without weights, for ``merc params``; ``None`` where it has none or does not
         say."""
         return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """What its numbers depend on beside its parameters and ``version``, as plain values: for a parameter that names
+        a folder of weights, ``merc.Pretrained.identity``, so that other weights in the same folder give new features.
+        Called whenever features are looked up, so it must be quick. By default nothing."""
+        return {}
 
     @abstractmethod
     def load(self, device: str) -> EncodeFunction:

@@ -32,11 +32,13 @@ def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
     # Where the weights lie does not matter, what they are does. How many clips go together does not.
     parameters = {key: _content(value, key) for key, value in asdict(encoder).items() if key != "batch"}
     sampling = encoder.sampling()
+    identity = dict(encoder.identity())
     return {
         "encoder": name.rpartition("/")[2],
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "version": encoder.version,
         "parameters": parameters,
+        **({"identity": identity} if identity else {}),
         "sampling": [type(sampling).__name__, asdict(sampling)],
         "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -54,6 +55,15 @@ class EncoderContract(ComponentContract):
         require(spec.dim >= 1 and (spec.tokens is None or spec.tokens >= 1), f"spec() counts from 1; it gives {spec}")
         version = self.component.version
         require(isinstance(version, str) and version, f"version is a string such as '1', not {version!r}")
+
+    def test_what_features_are_kept_by_is_plain(self) -> None:
+        """``identity`` gives what JSON can hold, the same every time."""
+        first, second = self.component.identity(), self.component.identity()
+        try:
+            kept = [json.dumps(one, sort_keys=True) for one in (first, second)]
+        except (TypeError, ValueError) as error:
+            require(False, f"identity() of {self.title} gives {first!r}, which is no plain value ({error})")
+        require(kept[0] == kept[1], f"identity() of {self.title} gives {first} and then {second}")
 
     def test_features_have_the_declared_shape(self) -> None:
         """An answer for each clip: float32 ``[tokens, dim]``, finite, or CannotEncode with its reason."""

@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -167,6 +168,20 @@ def test_a_file_counts_by_its_content_and_the_batch_for_nothing(store, tmp_path)
     assert counts == [1, 0, 0, 1, 0]
     with pytest.raises(MercError, match=r"weights: the file .*gone cannot be read: No such file"):
         encode(store, {"said": part(Weighted(weights=tmp_path / "gone"))}, said, seed=0)
+
+
+def test_other_weights_in_the_same_folder_give_new_features(store, films):
+    @dataclass(frozen=True, kw_only=True)
+    class ByPath(Brightness):
+        holds: ClassVar[str] = "old weights"
+
+        def identity(self):
+            return {"files": {"model.safetensors": self.holds}}
+
+    assert encode(store, {"v": part(ByPath())}, clips_talk(films[:1]), seed=0).encoded == {"v": 1}
+    assert encode(store, {"v": part(ByPath())}, clips_talk(films[:1]), seed=0).encoded == {"v": 0}
+    ByPath.holds = "new weights"
+    assert encode(store, {"v": part(ByPath())}, clips_talk(films[:1]), seed=0).encoded == {"v": 1}
 
 
 def test_draws_are_taken_in_turn(store, films):

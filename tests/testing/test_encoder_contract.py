@@ -107,3 +107,27 @@ def test_sampling_and_spec_that_do_not_suit() -> None:
     assert message == "Broken has modality 'audio' and its sampling() gives Frames; it must give merc.Waveform"
     message = said(merc.testing.EncoderContract, Broken(), "test_spec_and_version")
     assert message == "version is a string such as '1', not ''"
+
+
+def test_identity_that_features_cannot_be_kept_by() -> None:
+    counter = itertools.count(1)
+
+    @frozen
+    class Broken(encoder.Example):
+        def identity(self) -> Any:
+            return {"weights": next(counter)}
+
+    check = "test_what_features_are_kept_by_is_plain"
+    assert said(merc.testing.EncoderContract, Broken(), check) == (
+        "identity() of Broken gives {'weights': 1} and then {'weights': 2}"
+    )
+
+    @frozen
+    class Strange(encoder.Example):
+        def identity(self) -> Any:
+            return {"weights": {1.5}}
+
+    assert said(merc.testing.EncoderContract, Strange(), check) == (
+        "identity() of Strange gives {'weights': {1.5}}, which is no plain value (Object of type set is not JSON "
+        "serializable)"
+    )

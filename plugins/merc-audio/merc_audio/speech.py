@@ -71,6 +71,10 @@ class SpeechTransformer(Encoder):
         """The network, counted from its configuration."""
         return _frozen(type(self), self.path, self.revision)
 
+    def identity(self) -> dict[str, Any]:
+        """The content of the weights, where ``path`` is a folder."""
+        return source(self.model_type, self.path, self.revision).identity()
+
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
         import torch

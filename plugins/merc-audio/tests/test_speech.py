@@ -39,6 +39,11 @@ class TestHubert(merc.testing.EncoderContract):
         request.cls.component = Hubert(path=str(models["hubert"]))
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_features_are_found_by_the_weights_of_a_folder(name, models):
+    assert "model.safetensors" in CLASSES[name](path=str(models[name])).identity()["files"]
+
+
 def sound(seconds: float, seed: int = 0) -> AudioClip:
     rng = np.random.default_rng(seed)
     times = np.arange(round(seconds * 16_000)) / 16_000

@@ -94,6 +94,11 @@ def weights(family: Family, path: str, revision: str | None) -> Pretrained:
     return Pretrained(path, f"encoder {family.name!r}: path", revision)
 
 
+def identity(family_name: str, path: str, revision: str | None) -> dict[str, Any]:
+    """What of the weights in a folder an encoder's features depend on. Raises MercError."""
+    return weights(FAMILIES[family_name], path, revision).identity()
+
+
 def configuration(family: Family, path: str, revision: str | None, *, own: bool = False) -> dict[str, Any]:
     """The vision part's configuration as plain values; ``own``: that of the weights, fetched if need be, and not what
     is known of public ones. Raises MercError for a model of another family."""

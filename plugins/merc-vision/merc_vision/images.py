@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
-from merc_vision.families import Shape, frozen, shape
+from merc_vision.families import Shape, frozen, identity, shape
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
@@ -60,6 +60,10 @@ class ImageTransformer(Encoder):
     def network(self) -> FrozenNetwork:
         """The vision transformer, counted from its configuration."""
         return frozen(self.family, self.path, self.revision)
+
+    def identity(self) -> dict[str, Any]:
+        """The content of the weights, where ``path`` is a folder."""
+        return identity(self.family, self.path, self.revision)
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights, unless another encoder of this process has them in memory. Raises MercError."""

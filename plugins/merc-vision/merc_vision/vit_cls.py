@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
-from merc_vision.families import frozen, shape
+from merc_vision.families import frozen, identity, shape
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
@@ -71,6 +71,10 @@ class ViTCls(Encoder):
     def network(self) -> FrozenNetwork:
         """The ViT, counted from its configuration."""
         return frozen(FAMILY, self.path, self.revision)
+
+    def identity(self) -> dict[str, Any]:
+        """The content of the weights, where ``path`` is a folder."""
+        return identity(FAMILY, self.path, self.revision)
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""

@@ -51,6 +51,11 @@ def test_the_papers_weights_are_known_by_name():
     assert encoder.network().parameters == 12 * layer + 3 * 16 * 16 * 768 + 768 + 768 + 197 * 768 + 2 * 768
 
 
+def test_features_are_found_by_the_weights_of_a_folder(models):
+    assert "model.safetensors" in ViTCls(path=str(models["vit-cls"])).identity()["files"]
+    assert ViTCls(path="trpakov/vit-face-expression").identity() == {}
+
+
 def test_candidates_come_in_the_videos_own_size():
     pytest.importorskip("merc_embedded")
     wants = ViTCls(path="a/b", frame="sharpest-face", candidates=5).sampling()
