@@ -13,7 +13,7 @@ from tests.recipe.conftest import RECIPE
 
 SECTIONS = (
     "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, annotators, init_from, "
-    "stages
+    "stages"
 )
 
 
