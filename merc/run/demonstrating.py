@@ -60,7 +60,7 @@ class Demonstrations:
         for draw in sorted(set(drawn)):  # all queries of a draw at once: they are encoded together
             same = [q for group, mine in zip(groups, drawn, strict=True) if mine == draw for q in group]
             if chooser.unknown(same, draw):
-                with self.reporter.task(f"demonstrations of {where}") as progress:
+                with self.reporter.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
                     chooser.choose(same, draw, progress)
                     progress(1.0, "")
         return [
