@@ -50,7 +50,7 @@ def clips(tmp_path_factory) -> Clips:
     paths, source = tuple(sorted(root.glob("*.mp4"))), "real clips"
     if not paths:
         folder = tmp_path_factory.mktemp("clips")
-        paths, source = tuple(_noisy(folder / f"{n}.mp4", (360, 640)) for n in range(6)), "made-up clips"
+        paths, source = tuple(_noisy(folder / f"{n}.mp4", (360, 640), seed=n) for n in range(6)), "made-up clips"
     seconds = sum(_sound(path) for path in paths)
     return Clips(paths, seconds, source)
 

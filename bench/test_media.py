@@ -44,12 +44,12 @@ def clip(request, tmp_path_factory):
     return _noisy(path, CLIPS[request.param])
 
 
-def _noisy(path: Path, size: tuple[int, int]) -> Path:
+def _noisy(path: Path, size: tuple[int, int], seed: int = 0) -> Path:
     """A clip with moving texture, so that decoding costs what it costs for a film."""
     import av
 
     plain = write_clip(path.with_suffix(".wav"), video=None, audio="pcm_s16le", seconds=5.0)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     texture = rng.integers(0, 255, (size[0] // 8, size[1] // 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as out, av.open(str(plain)) as sound:
         pictures = out.add_stream("libx264", rate=25)
