@@ -92,15 +92,25 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
     from merc.cli.report import conversations_of
     from merc.evaluation.cases import find_cases
     from merc.evaluation.comparison_page import write_comparison_page
+    from merc.recipe import load_recipe
+    from merc.run.annotating import known_cues
 
     shown = None
     if cases:
-        first = found.entries[0].folder
-        runs = [first, *sorted(first.glob("seed-*"))]
-        run = next((run for run in runs if (run / "recipe.yaml").is_file()), first)
+        runs = [_single_run(entry.folder) for entry in found.entries]
         try:
-            conversations = conversations_of(run, [])
+            conversations = conversations_of(runs[0], [])
+            # A cue that one of the runs knew is shown whichever stands first.
+            for run in runs[1:]:
+                if (run / "recipe.yaml").is_file():
+                    conversations = known_cues(load_recipe(str(run / "recipe.yaml")), conversations)
         except MercError as error:
             raise MercError(f"{error}\n--cases 0 makes the page without the utterances' texts.") from None
         shown = find_cases(found, conversations, cases)
     write_comparison_page(path, found, shown)
+
+
+def _single_run(folder: Path) -> Path:
+    """A folder that holds a run: the one given, or the first of its seeds."""
+    runs = [folder, *sorted(folder.glob("seed-*"))]
+    return next((run for run in runs if (run / "recipe.yaml").is_file()), folder)

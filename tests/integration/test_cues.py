@@ -120,6 +120,23 @@ def test_it_is_evaluated_and_reported_again_with_its_cues(
     assert ended.code == 0 and " crossings" in (copy / "report.html").read_text(), ended.err
 
 
+def test_a_comparison_shows_what_any_of_its_runs_knew(program: Forks, run: Path, work: Path, tmp_path: Path) -> None:
+    ended = program(work, "run", "cues.yaml", "--run-dir", "deaf", "stages.0.prompter.cues=[face]")
+    assert ended.code == 0, ended.err
+    heard = tmp_path / "heard"
+    shutil.copytree(run, heard)
+    lines = read_lines((work / "deaf" / "predictions.jsonl").read_text())
+    for line in lines:  # right where the other is wrong, so that all of them are cases
+        line["label"] = (
+            line["truth"] if line["label"] != line["truth"] else "sadness" if line["truth"] != "sadness" else "joy"
+        )
+    (heard / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = tmp_path / "page.html"
+    ended = program(work, "compare", "deaf", str(heard), "--write", str(page))
+    assert ended.code == 0, ended.err
+    assert 'class="case"' in page.read_text() and " crossings" in page.read_text()
+
+
 def test_predictions_of_new_clips_ask_the_run_s_own_annotators(program: Forks, run: Path, work: Path) -> None:
     new = {**talk("new", 3), "split": "test"}
     new["utterances"].append({"id": "new3_u2", "text": "Said on the telephone."})
