@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
     from merc.files import cache_folder, hash_file, whole_file
-    from merc.pretrained import Pretrained
+    from merc.pretrained import Pretrained, quiet
     from merc.registry.hooks import hookimpl
 
 _HOME = {
@@ -79,6 +79,7 @@ _HOME = {
     "hash_file": "merc.files",
     "whole_file": "merc.files",
     "Pretrained": "merc.pretrained",
+    "quiet": "merc.pretrained",
     "Conversation": "merc.conversation",
     "LabelSpace": "merc.conversation",
     "Utterance": "merc.conversation",
@@ -140,6 +141,7 @@ __all__ = [
     "cache_folder",
     "hash_file",
     "hookimpl",
+    "quiet",
     "whole_file",
 ]
 

@@ -76,7 +76,7 @@ class Pretrained:
         for parameters of the names in ``unused``."""
         safe = (folder := self.folder()) is None or any(folder.glob("*.safetensors"))
         more |= {"output_loading_info": True, "weights_only": True}
-        with _quiet():
+        with quiet():
             try:
                 net, told = self.fetch(kind, use_safetensors=safe, **more)
             except MercError:
@@ -141,8 +141,15 @@ class Pretrained:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no report of weights that a part of a model has no use for, from transformers inside the block."""
+def quiet() -> Iterator[None]:
+    """No progress bars and nothing below an error from transformers inside the block, so no report of weights that a
+    part of a model has no use for; as before after it.
+
+    >>> from transformers.utils import logging
+    >>> with quiet():
+    ...     logging.get_verbosity() == logging.ERROR, logging.is_progress_bar_enabled()
+    (True, False)
+    """
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import ViTConfig, ViTForImageClassification, ViTModel
+from transformers.utils import logging
 
-from merc import MercError, Pretrained
+from merc import MercError, Pretrained, quiet
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,21 @@ def test_loading_says_nothing_of_parts_that_are_not_wanted(folder: Path) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_transformers_tells_as_much_after_a_quiet_block_as_before(bars: bool) -> None:
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    (logging.enable_progress_bar if bars else logging.disable_progress_bar)()
+    logging.set_verbosity_info()
+    try:
+        with pytest.raises(OSError), quiet():
+            assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (logging.ERROR, False)
+            raise OSError
+        assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (logging.INFO, bars)
+    finally:
+        logging.set_verbosity(level)
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
 
 
 def test_what_the_weights_lack_is_never_made_up(folder: Path, tmp_path: Path) -> None:

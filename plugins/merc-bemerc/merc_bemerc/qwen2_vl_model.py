@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from merc_embedded.quiet import quiet
 from torch import Tensor
 
-from merc import MercError
+from merc import MercError, quiet
 
 Frames = npt.NDArray[np.uint8]
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import CannotEncode, Encoder, FeatureSpec, TextClip, Words
-from merc_embedded.quiet import quiet
+from merc import CannotEncode, Encoder, FeatureSpec, TextClip, Words, quiet
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc import Backbone, cache_folder
+from merc import Backbone, cache_folder, quiet
 from merc_embedded.cache import made_once
-from merc_embedded.quiet import quiet
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
