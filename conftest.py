@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 # A job that a shell started in the background ignores Ctrl-C, and so would every process that a test starts and
 # interrupts. A handler of our own is not inherited: such a process begins as it does for a user.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Gives a folder of the real data, which are not part of the project, by its name: from ``$MERC_TEST_DATA``, else
+    from ``shared/data`` here or beside here. A test skips without it."""
+    root, named = Path(__file__).resolve().parent, os.environ.get("MERC_TEST_DATA")
+    places = [Path(named)] if named else [root / "shared" / "data", root.parent / "shared" / "data"]
+
+    def folder(name: str) -> Path:
+        for place in places:
+            if (place / name).is_dir():
+                return place / name
+        pytest.skip(f"the real data are not here: {name}/; name their folder in MERC_TEST_DATA")
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips_folder(real_data: Callable[[str], Path]) -> Path:
+    """The folder of real clips of people who speak."""
+    return real_data("clips")

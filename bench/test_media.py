@@ -35,10 +35,8 @@ CLIPS = {"720p": (720, 1280), "360p": (360, 640)}
 def clip(request, tmp_path_factory):
     """A clip of five seconds, H.264 with AAC, as long as MELD's are; or a real one where there is one."""
     if request.param == "real":
-        root = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data") / "clips"
-        real = sorted(root.glob("*.mp4"), key=lambda path: path.stat().st_size)
-        if not real:
-            pytest.skip(f"no clips in {root}")
+        folder = request.getfixturevalue("clips_folder")
+        real = sorted(folder.glob("*.mp4"), key=lambda path: path.stat().st_size)
         return real[len(real) // 2]
     path = tmp_path_factory.mktemp("clips") / f"{request.param}.mp4"
     return _noisy(path, CLIPS[request.param])

@@ -1,5 +1,4 @@
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +8,6 @@ from hypothesis import strategies as st
 
 from merc import Conversation, CorpusData, LabelSpace, MercError, Utterance
 from merc.builtin.jsonl import JsonlCorpus, write_jsonl
-
-DATA = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def lines(folder: Path, *records: object, name: str = "talk.jsonl") -> Path:
@@ -302,9 +299,8 @@ def test_media_paths_are_written_relative_where_they_can_be(tmp_path: Path) -> N
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not (DATA / "clips").is_dir(), reason="the real clips are not here")
-def test_the_real_clips() -> None:
-    data = load(DATA / "clips" / "conversations.jsonl")
+def test_the_real_clips(clips_folder: Path) -> None:
+    data = load(clips_folder / "conversations.jsonl")
     said = [u for c in data.conversations for u in c.utterances]
     assert len(said) == 9
     assert all(u.media("video") and u.media("audio") and u.label and u.valence is not None for u in said)

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.forking import ROOT
 from tests.senses import read_lines
 from tests.tiny_backbone import save_tiny_backbone
 
-_PLACES = [Path(os.environ.get("MERC_TEST_DATA", "")), ROOT / "shared" / "data", ROOT.parent / "shared" / "data"]
-CLIPS = next((place / "clips" for place in _PLACES if (place / "clips").is_dir()), None)
 STREAMS = {"face": "face-emotion", "picture": "efficientnet-lite0", "voice": "whisper-tiny", "words": "minilm"}
 
 # Nothing is trained: every encoder and connector computes, and the labels come out at random.
@@ -58,14 +55,12 @@ def merc(tmp_path_factory: pytest.TempPathFactory) -> Merc:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(CLIPS is None, reason="the real clips are not here")
-def test_conversations_of_clips(merc: Merc, tmp_path: Path) -> None:
-    assert CLIPS is not None
-    lines = (CLIPS / "conversations.jsonl").read_text().splitlines()[:3]
+def test_conversations_of_clips(merc: Merc, clips_folder: Path, tmp_path: Path) -> None:
+    lines = (clips_folder / "conversations.jsonl").read_text().splitlines()[:3]
     given = [json.loads(line) for line in lines]
     for conversation in given:
         for utterance in conversation["utterances"]:
-            utterance["video"] = str(CLIPS / utterance["video"])
+            utterance["video"] = str(clips_folder / utterance["video"])
     (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, given)))
     done = merc("predict", "run", str(tmp_path / "some.jsonl"))
     assert done.returncode == 0, done.stderr
@@ -81,10 +76,8 @@ def test_conversations_of_clips(merc: Merc, tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(CLIPS is None, reason="the real clips are not here")
-def test_one_clip(merc: Merc) -> None:
-    assert CLIPS is not None
-    clip = sorted(CLIPS.glob("*.mp4"))[0]
+def test_one_clip(merc: Merc, clips_folder: Path) -> None:
+    clip = sorted(clips_folder.glob("*.mp4"))[0]
     done = merc("predict", "run", str(clip), "--text", "My phone and wallet are in the bag.", "--speaker", "Ann")
     assert done.returncode == 0, done.stderr
     (row,) = read_lines(done.stdout)

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,11 +172,9 @@ def test_decoding_needs_no_torch(tmp_path):
 
 
 @pytest.mark.data
-def test_real_clips():
-    root = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "clips"
-    paths = sorted(root.glob("*.mp4"))
-    if not paths:
-        pytest.skip(f"no clips in {root}")
+def test_real_clips(clips_folder):
+    paths = sorted(clips_folder.glob("*.mp4"))
+    assert paths
     for path in paths:
         wants = {"small": Frames(count=16, size=(96, 96)), "own": Frames(count=2), "heard": Waveform()}
         given = decode(Utterance(id="u", text="x", video=path), wants, seed=0)

@@ -1,6 +1,4 @@
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,12 +46,3 @@ def portrait() -> np.ndarray:
 
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         return np.asarray(Image.open(file).convert("RGB"))
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """The folder of real data, where it is at hand."""
-    root = Path(os.environ.get("MERC_TEST_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-    if not root.is_dir():
-        pytest.skip("the real data are not here; name their folder in MERC_TEST_DATA")
-    return root

@@ -75,14 +75,11 @@ class TestContract(merc.testing.AnnotatorContract):
 
 
 @pytest.mark.data
-def test_real_clips(annotate, observe, data):
+def test_real_clips(annotate, observe, clips_folder):
     import decord
 
-    files = sorted((data / "clips").glob("*.mp4"))
-    if not files:
-        pytest.skip("the real clips are not here")
     faces = 0
-    for path in files[:4]:
+    for path in sorted(clips_folder.glob("*.mp4"))[:4]:
         video = decord.VideoReader(str(path))
         frames = video.get_batch([int((i + 0.5) * len(video) / 8) for i in range(8)]).asnumpy()
         ((_, found),) = annotate([observe(0, frames=frames)])

@@ -236,8 +236,8 @@ class TestContract(merc.testing.AnnotatorContract):
 
 
 @pytest.mark.data
-def test_published_table_of_meld(data):
-    table = data / "meld" / "meld_dev_audio_features.csv"
+def test_published_table_of_meld(real_data):
+    table = real_data("meld") / "meld_dev_audio_features.csv"
     if not table.is_file():
         pytest.skip("MELD's table of measured values is not here")
     with table.open() as file:

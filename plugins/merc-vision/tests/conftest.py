@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -78,14 +77,3 @@ def models(tmp_path_factory) -> dict[str, Path]:
     for name, net in made.items():
         lively(net).save_pretrained(root / name)
     return {name: root / name for name in made}
-
-
-@pytest.fixture(scope="session")
-def clips_folder() -> Path:
-    """The folder of real clips; tests skip where it is absent."""
-    root = Path(__file__).resolve().parents[3]
-    places = [Path(os.environ.get("MERC_TEST_DATA", "")), root / "shared" / "data", root.parent / "shared" / "data"]
-    for place in places:
-        if (place / "clips").is_dir():
-            return place / "clips"
-    pytest.skip("the real clips are not here")
