@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
-from merc import FrozenNetwork, MercError, Pretrained
+from merc import Encoder, FolderOrName, FrozenNetwork, MercError, Pretrained
 from merc_vision.public import CLIP, EVA, MAE, VIDEOMAE, VIT
 
 _log = logging.getLogger(__name__)
@@ -94,11 +94,6 @@ def weights(family: Family, path: str, revision: str | None) -> Pretrained:
     return Pretrained(path, f"encoder {family.name!r}: path", revision)
 
 
-def identity(family_name: str, path: str, revision: str | None) -> dict[str, Any]:
-    """What of the weights in a folder an encoder's features depend on. Raises MercError."""
-    return weights(FAMILIES[family_name], path, revision).identity()
-
-
 def configuration(family: Family, path: str, revision: str | None, *, own: bool = False) -> dict[str, Any]:
     """The vision part's configuration as plain values; ``own``: that of the weights, fetched if need be, and not what
     is known of public ones. Raises MercError for a model of another family."""
@@ -143,6 +138,31 @@ def frozen(family_name: str, path: str, revision: str | None) -> FrozenNetwork:
         net = getattr(transformers, family.model)(config, **family.options)
     name = path if revision is None else f"{path}@{revision}"
     return FrozenNetwork(f"{family.model} {name}", sum(p.numel() for p in net.parameters()))
+
+
+class FamilyEncoder(Encoder):
+    """What encoders around the weights of one family share. It is no dataclass, so that each of them lists all its
+    parameters itself, in an order of its own."""
+
+    family: ClassVar[str]
+    path: FolderOrName
+    revision: str | None
+
+    def network(self) -> FrozenNetwork:
+        """The vision transformer, counted from its configuration."""
+        return frozen(self.family, self.path, self.revision)
+
+    def identity(self) -> dict[str, Any]:
+        """The content of the weights, where ``path`` is a folder."""
+        return weights(FAMILIES[self.family], self.path, self.revision).identity()
+
+
+def counts_from_one(encoder: Encoder, *names: str) -> None:
+    """Raise ValueError for the first of the named parameters that is given and below 1."""
+    for name in names:
+        value = getattr(encoder, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} counts from 1, not {value}")
 
 
 def normalisation(family: Family, path: str, revision: str | None) -> tuple[Three, Three]:

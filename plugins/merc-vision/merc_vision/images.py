@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
-from merc_vision.families import Shape, frozen, identity, shape
+from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
@@ -19,11 +19,10 @@ SIZES = {"global": 448, "cls": 448, "temporal": 224}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageTransformer(Encoder):
+class ImageTransformer(FamilyEncoder):
     """What the encoders of this module share; see each of them."""
 
     modality = "video"
-    family: ClassVar[str]
     path: FolderOrName
     view: Literal["global", "cls", "temporal"] = "global"
     size: int | None = None
@@ -35,10 +34,7 @@ class ImageTransformer(Encoder):
     batch: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("merge", "frames", "pool", "batch", "size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} counts from 1, not {value}")
+        counts_from_one(self, "merge", "frames", "pool", "batch", "size")
 
     def sampling(self) -> Frames:
         """The middle frame, or ``frames`` at equal distances; square pictures of ``size`` pixels."""
@@ -56,14 +52,6 @@ class ImageTransformer(Encoder):
         if self.view == "temporal":
             return FeatureSpec(known.dim, self.frames * self.pool**2)
         return FeatureSpec(known.dim * self.merge**2, (side // self.merge) ** 2)
-
-    def network(self) -> FrozenNetwork:
-        """The vision transformer, counted from its configuration."""
-        return frozen(self.family, self.path, self.revision)
-
-    def identity(self) -> dict[str, Any]:
-        """The content of the weights, where ``path`` is a folder."""
-        return identity(self.family, self.path, self.revision)
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights, unless another encoder of this process has them in memory. Raises MercError."""

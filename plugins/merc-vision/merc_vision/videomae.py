@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
-from merc_vision.families import Shape, frozen, identity, shape
+from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
 
-FAMILY = "videomae"
-
 
 @dataclass(frozen=True, kw_only=True)
-class VideoMae(Encoder):
+class VideoMae(FamilyEncoder):
     """VideoMAE's encoder (arXiv 2203.12602) by ``path``: a folder of transformers or a name on the hub, such as
     ``MCG-NJU/videomae-base``; ``revision`` fixes a version of the latter.
 
@@ -31,6 +29,7 @@ class VideoMae(Encoder):
     """
 
     modality = "video"
+    family = "videomae"
     path: FolderOrName
     view: Literal["temporal"] = "temporal"
     size: int = 224
@@ -41,9 +40,7 @@ class VideoMae(Encoder):
     batch: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("frames", "pool", "batch", "size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        counts_from_one(self, "frames", "pool", "batch", "size")
 
     def sampling(self) -> Frames:
         """``frames`` square pictures at equal distances."""
@@ -54,14 +51,6 @@ class VideoMae(Encoder):
         known = self._shape()
         return FeatureSpec(known.dim, known.frames // known.tubelet * self.pool**2)
 
-    def network(self) -> FrozenNetwork:
-        """The encoder, counted from its configuration."""
-        return frozen(FAMILY, self.path, self.revision)
-
-    def identity(self) -> dict[str, Any]:
-        """The content of the weights, where ``path`` is a folder."""
-        return identity(FAMILY, self.path, self.revision)
-
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
         known = self._shape()
@@ -70,7 +59,7 @@ class VideoMae(Encoder):
         from merc_vision.network import shared
         from merc_vision.views import pooled
 
-        network = shared(FAMILY, self.path, self.revision, self.dtype, device)
+        network = shared(self.family, self.path, self.revision, self.dtype, device)
 
         def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
             return [one(clip.frames) if len(clip.frames) else CannotEncode("it has no frames") for clip in clips]
@@ -83,7 +72,7 @@ class VideoMae(Encoder):
         return encode
 
     def _shape(self) -> Shape:
-        known = shape(FAMILY, self.path, self.revision)
+        known = shape(self.family, self.path, self.revision)
         for name, own in (("frames", known.frames), ("size", known.image)):
             if getattr(self, name) != own:
                 raise MercError(

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, FolderOrName, Frames, FrozenNetwork, MercError, VideoClip
-from merc_vision.families import frozen, identity, shape
+from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc_vision.families import FamilyEncoder, counts_from_one, shape
 
 if TYPE_CHECKING:
     from merc import EncodeFunction, Features
 
-FAMILY = "vit-cls"
-
 
 @dataclass(frozen=True, kw_only=True)
-class ViTCls(Encoder):
+class ViTCls(FamilyEncoder):
     """A token: the CLS vector of a ViT's last hidden state, of one picture an utterance (FARCER, equations 2 and 3).
 
     ``path`` is a folder of transformers or a name on the hub, FARCER's being ``trpakov/vit-face-expression``, which was
@@ -34,6 +32,7 @@ class ViTCls(Encoder):
     """
 
     modality = "video"
+    family = "vit-cls"
     path: FolderOrName
     frame: Literal["middle", "sharpest-face"] = "middle"
     candidates: int = 8
@@ -43,9 +42,7 @@ class ViTCls(Encoder):
     batch: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "size", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        counts_from_one(self, "candidates", "size", "batch")
         if self.frame == "sharpest-face" and find_spec("merc_embedded") is None:
             raise ValueError(
                 "frame: sharpest-face needs merc-embedded to find faces; install it with: pip install "
@@ -60,7 +57,7 @@ class ViTCls(Encoder):
 
     def spec(self) -> FeatureSpec:
         """One token. Raises MercError where ``size`` doesn't suit the weights."""
-        known = shape(FAMILY, self.path, self.revision)
+        known = shape(self.family, self.path, self.revision)
         if self.size % known.patch:
             raise MercError(
                 f"encoder 'vit-cls': size: {self.size} pixels are not whole patches of {known.patch} pixels a side; "
@@ -68,21 +65,13 @@ class ViTCls(Encoder):
             )
         return FeatureSpec(known.dim, 1)
 
-    def network(self) -> FrozenNetwork:
-        """The ViT, counted from its configuration."""
-        return frozen(FAMILY, self.path, self.revision)
-
-    def identity(self) -> dict[str, Any]:
-        """The content of the weights, where ``path`` is a folder."""
-        return identity(FAMILY, self.path, self.revision)
-
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
         self.spec()
 
         from merc_vision.network import shared
 
-        network = shared(FAMILY, self.path, self.revision, self.dtype, device)
+        network = shared(self.family, self.path, self.revision, self.dtype, device)
         asker = object()
         choose = self._chooser() if self.frame == "sharpest-face" else None
 
