@@ -8,25 +8,24 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from merc.components import Lesson, Prompter, Query
-from merc.conversation import Conversation
 from merc.recipe import Stage, Task
 from merc.run.data import Data
 from merc.run.demonstrating import Demonstrations, draws_of
-from merc.run.parts import chosen_conversations, chosen_queries
+from merc.run.parts import chosen_queries
 from merc.run.past import with_gold
 
 T = TypeVar("T")
 
 
 def lessons(
-    stage: Stage, data: Data, seed: int, demonstrations: Demonstrations | None = None, epoch: int = 0
+    stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0
 ) -> list[list[Lesson]]:
     """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group."""
     every = [task_queries(task, data, demonstrations, epoch) for task in stage.tasks]
     found: list[list[Lesson]] = []
     for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True):
         prompter = _prompter(task)
-        some = groups if task.share is None else drawn(groups, amount, epoch, f"{seed}/{stage.id}/{task.path}")
+        some = groups if task.share is None else drawn(groups, amount, epoch, f"{data.seed}/{stage.id}/{task.path}")
         found += [[Lesson(query, prompter) for query in group] for group in some]
     return found
 
@@ -46,11 +45,6 @@ def all_queries(task: Task, data: Data, demonstrations: Demonstrations | None) -
     """The same with every demonstration that it will come to see, however many epochs there are."""
     epochs = range(draws_of(task.demonstrations))
     return [group for epoch in epochs for group in task_queries(task, data, demonstrations, epoch)]
-
-
-def given(task: Task, data: Data) -> Sequence[Conversation]:
-    """The conversations, or parts of them, of a task's data."""
-    return chosen_conversations(task.data, data)
 
 
 def epoch_amounts(stage: Stage, every: Sequence[Sequence[object]]) -> list[int]:

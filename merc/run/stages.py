@@ -18,7 +18,8 @@ from merc.recipe import Part, Recipe, Stage
 from merc.run.data import Data
 from merc.run.demonstrating import Demonstrations
 from merc.run.directory import RunDirectory
-from merc.run.lessons import epoch_amounts, given, lessons, task_queries
+from merc.run.lessons import epoch_amounts, lessons, task_queries
+from merc.run.parts import chosen_conversations
 from merc.run.reporter import Progress, Reporter
 from merc.training.checkpoint import remove_checkpoints
 from merc.training.engine import Engine
@@ -118,7 +119,7 @@ class Stages:
             stage=stage.id,
             model=model,
             labels=data.labels,
-            lessons=lambda epoch: lessons(stage, data, self.recipe.seed, self.demonstrations, epoch),
+            lessons=lambda epoch: lessons(stage, data, self.demonstrations, epoch),
             evaluate=None if reason else evaluate,
             engine=self.engine,
             folder=folder,
@@ -137,7 +138,8 @@ class Stages:
         left = []
         for task in stage.tasks:
             first = -1 if task.data.targets == "last" else 0
-            asked = [u for c in given(task, data) for u in c.utterances[first:] if u.id not in learned]
+            talks = chosen_conversations(task.data, data)
+            asked = [u for c in talks for u in c.utterances[first:] if u.id not in learned]
             learned |= {u.id for u in asked}
             left += [u for u in asked if u.label is not None]
         if not left:

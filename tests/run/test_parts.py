@@ -106,7 +106,7 @@ def test_a_task_a_dataset_with_shares_samples_datasets_by_a_ratio() -> None:
         for name, share in (("meld", 1.0), ("mosi", 3.0))
     )
     stage = Stage(id="s", tasks=tasks, trainer=a_part(SupervisedFineTuning()))
-    counts = Counter(group[0].query.conversation.dataset for group in lessons(stage, data_of(*talks), seed=0))
+    counts = Counter(group[0].query.conversation.dataset for group in lessons(stage, data_of(*talks)))
     assert counts == {"meld": 10, "mosi": 30}
 
 

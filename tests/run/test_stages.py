@@ -43,7 +43,7 @@ def stage(*tasks: Task) -> Stage:
 
 
 def ids(*tasks: Task, epoch: int = 0) -> list[list[str]]:
-    return [[lesson.query.target.id for lesson in group] for group in lessons(stage(*tasks), DATA, 0, epoch=epoch)]
+    return [[lesson.query.target.id for lesson in group] for group in lessons(stage(*tasks), DATA, epoch=epoch)]
 
 
 def left_out(*tasks: Task) -> str:
@@ -66,7 +66,7 @@ def test_tasks_are_learned_side_by_side() -> None:
     both = (task(ConversationPrompter()), task(Faces()))
     assert ids(*both) == [["u0", "u1"], ["u1"], ["u0", "u2"], ["u2"]]
     assert left_out(*both) == ""
-    asked = lessons(stage(*both), DATA, 0)
+    asked = lessons(stage(*both), DATA)
     assert [lesson.prompt().answer.text for lesson in asked[2]] == ["a smile", "a frown"]
     assert _shares(stage(*both), [task_queries(one, DATA) for one in both]) == (
         "an epoch has, in conversations, 2 of stages.0 (it has 2), 2 of stages.0 (it has 2)"
