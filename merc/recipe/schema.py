@@ -129,8 +129,9 @@ class Evaluate:
     """How the trained model is measured. ``prompter`` None is the last stage's; ``demonstrations`` None is none, and a
     recipe that does not speak of them takes the last stage's.
 
-    ``parts`` divides conversations into parts of so many utterances, the least and the most. ``past_labels`` tells the
-    model labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
+    ``limit`` keeps the first so many conversations of dev and of test, for a quick look; train stays whole. ``parts``
+    divides conversations into parts of so many utterances, the least and the most. ``past_labels`` tells the model
+    labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
     ``predicted`` its own.
 
     ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
@@ -146,6 +147,7 @@ class Evaluate:
     parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict"] = "exact"
     max_new_tokens: int = 32
     states: bool = False
+    limit: int | None = None
     parts: tuple[int, int] | None = None
     past_labels: Literal["gold", "predicted"] | None = None
     metrics: Mapping[str, Part] = field(default_factory=dict)
@@ -153,7 +155,11 @@ class Evaluate:
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"splits names at least one split, each once, not {list(self.splits)}")
-        _at_least(1, max_new_tokens=self.max_new_tokens)
+        _at_least(1, max_new_tokens=self.max_new_tokens, limit=self.limit)
+        if self.limit is not None and "train" in self.splits:
+            raise ValueError(
+                "limit is of dev and test, since train is learned from; leave train out of splits, or limit"
+            )
         _check_parts(self.parts)
         if self.states and self.decode != "verbalizer":
             raise ValueError("states: true needs decode: verbalizer, which computes a state an utterance")

@@ -51,9 +51,12 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
 
     Where the corpus has datasets with a label space each, and the recipe declares none for all of them, every dataset
-    keeps its own. Raises MercError for an empty corpus, an id that stands twice, and labels outside the label space.
+    keeps its own. ``evaluate.limit`` leaves the first conversations of dev and of test. Raises MercError for an empty
+    corpus, an id that stands twice, and labels outside the label space.
     """
     found, conversations, notes = load_conversations(recipe)
+    if recipe.evaluate is not None and recipe.evaluate.limit is not None:
+        conversations = _limited(conversations, recipe.evaluate.limit, notes)
     labels = found.label_space(labels or recipe.labels)
     spaces = {} if recipe.labels or not found.spaces else _within(found.spaces_of_all(), labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
@@ -61,6 +64,21 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
         have = _count(unlabelled, "utterance has", "utterances have")
         notes.append(f"{have} no label: read as context and predicted, never learned")
     return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
+
+
+def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]) -> list[Conversation]:
+    """The first ``limit`` conversations of dev and of test, and all the others; a note says what is left out."""
+    kept = []
+    counts: Counter[str] = Counter()
+    for conversation in conversations:
+        split = conversation.split or "test"
+        counts[split] += 1
+        if split == "train" or counts[split] <= limit:
+            kept.append(conversation)
+    for split in ("dev", "test"):
+        if counts[split] > limit:
+            notes.append(f"evaluate.limit: of {split} the first {limit} of {counts[split]} conversations, no others")
+    return kept
 
 
 def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:

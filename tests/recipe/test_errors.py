@@ -145,6 +145,9 @@ WRONG = [
      "Did you mean 'test'?"),
     ("evaluate.splits=[test, test]", "evaluate (small.yaml:29): splits names at least one split, each once, not ['test', "
      "'test']"),
+    ("evaluate.limit=0", "evaluate (small.yaml:29): limit counts from 1, not 0"),
+    ("evaluate={splits: [train, dev], limit: 3}", "evaluate (command line): limit is of dev and test, since train is "
+     "learned from; leave train out of splits, or limit"),
     ("evaluate.decode=verbaliser", "evaluate.decode (command line): wants 'verbalizer' or 'generate'; given 'verbaliser' "
      "(text). Did you mean 'verbalizer'?"),
     ("evaluate.metrics=classification", "evaluate.metrics (command line): wants a list of metrics, such as "

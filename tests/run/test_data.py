@@ -97,6 +97,20 @@ def test_each_dataset_keeps_its_own_labels():
     assert load_data(replace(recipe, labels=LabelSpace(("joy", "hate")))).spaces == {}
 
 
+def test_a_limit_keeps_the_first_conversations_of_dev_and_test():
+    recipe = given(
+        *(conversation(f"train{i}", said(f"train{i}u")) for i in range(3)),
+        *(conversation(f"dev{i}", said(f"dev{i}u"), split="dev") for i in range(3)),
+        *(conversation(f"t{i}", said(f"t{i}u"), split=[None, "test"][i]) for i in range(2)),
+    )
+    data = load_data(replace(recipe, evaluate=Evaluate(limit=2)))
+    assert {name: [c.id for c in found] for name, found in data.by_split.items()} == {
+        "train": ["train0", "train1", "train2"], "dev": ["dev0", "dev1"], "test": ["t0", "t1"],
+    }  # fmt: skip
+    assert {c.id for c in data.conversations} == {c.id for found in data.by_split.values() for c in found}
+    assert data.notes[2:] == ("evaluate.limit: of dev the first 2 of 3 conversations, no others",)
+
+
 def test_an_empty_split_names_the_others():
     data = load_data(given(conversation("a", said("a0")), conversation("b", said("b0"))))
     with pytest.raises(MercError, match=r"no conversation in the split 'dev'; the splits with some are: train \(2\)"):
