@@ -18,18 +18,23 @@ class Linear(Connector):
 
     ``normalize: train`` shifts and scales each feature by its mean and deviation over the train split first; these are
     stored with the run. ``pool: mean`` gives one token, the mean of the utterance's. ``dropout`` is the share of the
-    features that are dropped while training.
+    features that are dropped while training. ``init_scale`` multiplies the weights that the layer begins with: a frozen
+    language model is disturbed by tokens much larger than its own embeddings.
     """
 
     normalize: Literal["none", "train"] = "none"
     pool: Literal["none", "mean"] = "none"
     dropout: float = 0.0
+    init_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_scale(self.init_scale)
 
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
         """The layer, ``[tokens, dim]`` to ``[tokens, hidden]``."""
         from torch import nn
 
-        layers = (nn.Dropout(self.dropout), nn.Linear(spec.dim, hidden))
+        layers = (nn.Dropout(self.dropout), _scaled(nn.Linear(spec.dim, hidden), self.init_scale))
         return _tokenwise(nn.Sequential(*layers), spec.dim, self.normalize == "train", self.pool == "mean")
 
     def tokens(self, count: int) -> int:
@@ -41,7 +46,8 @@ class Linear(Connector):
 class Mlp(Connector):
     """``layers`` fully connected layers with GELU and dropout between them, the same for every token.
 
-    ``width`` is that of the layers between; by default the LLM's. ``normalize`` and ``pool`` as in ``linear``.
+    ``width`` is that of the layers between; by default the LLM's. ``normalize`` and ``pool`` as in ``linear``, and
+    ``init_scale`` too, for the last layer.
     """
 
     layers: int = 2
@@ -49,10 +55,12 @@ class Mlp(Connector):
     dropout: float = 0.0
     normalize: Literal["none", "train"] = "none"
     pool: Literal["none", "mean"] = "none"
+    init_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.layers < 1:
             raise ValueError(f"layers counts from 1, not {self.layers}")
+        _check_scale(self.init_scale)
 
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
         """The network, ``[tokens, dim]`` to ``[tokens, hidden]``."""
@@ -62,14 +70,30 @@ class Mlp(Connector):
         sizes = [spec.dim, *[width] * (self.layers - 1), hidden]
         stack: list[nn.Module] = []
         for i in range(self.layers):
-            stack += [nn.Linear(sizes[i], sizes[i + 1])]
-            if i + 1 < self.layers:
+            last = i + 1 == self.layers
+            stack += [_scaled(nn.Linear(sizes[i], sizes[i + 1]), self.init_scale if last else 1.0)]
+            if not last:
                 stack += [nn.GELU(), nn.Dropout(self.dropout)]
         return _tokenwise(nn.Sequential(*stack), spec.dim, self.normalize == "train", self.pool == "mean")
 
     def tokens(self, count: int) -> int:
         """As many as go in, or one."""
         return 1 if self.pool == "mean" else count
+
+
+def _check_scale(scale: float) -> None:
+    if scale <= 0:
+        raise ValueError(f"init_scale is above 0, not {scale}")
+
+
+def _scaled(layer: nn.Linear, scale: float) -> nn.Linear:
+    """The layer, its first weights and bias multiplied in place."""
+    import torch
+
+    with torch.no_grad():
+        layer.weight.mul_(scale)
+        layer.bias.mul_(scale)
+    return layer
 
 
 def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -141,3 +143,16 @@ def test_dropout_is_there_in_training_alone(connector: Connector) -> None:
     assert torch.equal(module(given).values, module(given).values)
     module.train()
     assert not torch.equal(module(given).values, module(given).values)
+
+
+@pytest.mark.parametrize("plain", [Linear(), Mlp(layers=3, width=5)])
+def test_init_scale_shrinks_what_a_connector_begins_with(plain: Linear | Mlp) -> None:
+    given = stream((4, 2), 12)
+    small = built(replace(plain, init_scale=0.25))(given).values
+    torch.testing.assert_close(small, 0.25 * built(plain)(given).values)
+
+
+@pytest.mark.parametrize("kind", [Linear, Mlp])
+def test_init_scale_is_above_0(kind: type[Linear | Mlp]) -> None:
+    with pytest.raises(ValueError, match="init_scale is above 0, not 0"):
+        kind(init_scale=0)
