@@ -51,11 +51,12 @@ def clips(tmp_path_factory) -> Clips:
     if not paths:
         folder = tmp_path_factory.mktemp("clips")
         paths, source = tuple(_noisy(folder / f"{n}.mp4", (360, 640), seed=n) for n in range(6)), "made-up clips"
-    seconds = sum(_sound(path) for path in paths)
+    seconds = sum(sound_of(path) for path in paths)
     return Clips(paths, seconds, source)
 
 
-def _sound(path: Path) -> float:
+def sound_of(path: Path) -> float:
+    """How many seconds of sound a film has."""
     from merc import Waveform
 
     (decoded,) = decode_file(path, [Want(Waveform())], seed=0)
@@ -129,7 +130,7 @@ def test_densenet(compare, say, clips, tmp_path, dtype):
     from merc_vision.densenet import DEVIATION, MEAN, DenseNet
     from merc_vision.densenet_net import DenseNet121, build
 
-    some = Clips(clips.paths[:2], sum(_sound(path) for path in clips.paths[:2]), clips.source)
+    some = Clips(clips.paths[:2], sum(sound_of(path) for path in clips.paths[:2]), clips.source)
     torch.manual_seed(0)
     weights = tmp_path / "densenet121.pth"
     torch.save(DenseNet121().state_dict(), weights)
