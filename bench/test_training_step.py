@@ -26,18 +26,18 @@ ROWS = 1024
 class Bench:
     """A model that learns, and steps of it in every layout."""
 
-    def __init__(self, dtype: str, media: Callable[[int], Any] | None = None) -> None:
-        self.model = load(dtype, media)
+    def __init__(self, dtype: str, media: Callable[[int], Any] | None = None, layers: int | None = None) -> None:
+        self.model = load(dtype, media, layers)
         self.precision = "bfloat16" if dtype == "bfloat16" else "model"
         self.engine = TorchEngine()
         self.engine.prepare(self.model, [{"params": learnable(self.model), "lr": 5e-4}], self.precision)
         self.model.train()
 
-    def tree(self, groups) -> tuple[float, float]:
-        """As merc trains."""
+    def tree(self, groups, budget: int = BUDGET) -> tuple[float, float]:
+        """As merc trains, with ``batch_tokens`` of so many."""
         count = sum(map(len, groups))
         total = 0.0
-        micro = self.model.trees(groups, BUDGET)
+        micro = self.model.trees(groups, budget)
         for index, trees in enumerate(micro):
             batch = make_batch(*trees)
             losses = prompt_losses(self.engine.log_probabilities(batch, 0), batch, "answer", len(LABELS))

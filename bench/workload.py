@@ -168,9 +168,9 @@ def typical(found: Talks, encoder: PromptEncoder, count: int) -> list[Conversati
     return min(draws, key=far)
 
 
-def load(dtype: str, media: Callable[[int], Any] | None = None):
+def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | None = None):
     """SmolLM2-135M with LoRA (r 16, α 32, every linear layer) whose adapters do something, as after some training.
-    ``media`` gives the media tokens for the model's width.
+    ``media`` gives the media tokens for the model's width; ``layers`` keeps so many of the model's 30 layers.
 
     ``MERC_BENCH_TINY=1`` takes a random model of two narrow layers instead, to try the benches themselves.
     """
@@ -198,6 +198,8 @@ def load(dtype: str, media: Callable[[int], Any] | None = None):
         llm = LlamaForCausalLM(config).to(getattr(torch, dtype))
     else:
         llm = backbone.load("cpu")
+        del llm.model.layers[layers or len(llm.model.layers) :]
+        llm.config.num_hidden_layers = len(llm.model.layers)
     llm.config.use_cache = False
     torch.manual_seed(0)
     tuned = apply_tuning(llm, Tuning(name="lora", r=16, alpha=32, dropout=0.0, targets="all-linear"))
