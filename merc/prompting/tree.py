@@ -148,8 +148,9 @@ def grow(prompts: Iterable[EncodedPrompt]) -> Tree:
 
 
 def grow_within(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -> list[Tree]:
-    """Trees of at most ``budget`` nodes that hold all the prompts, in order; a prompt that alone is longer has a tree
-    of its own. Nothing is cut and nothing is left out.
+    """Trees of at most ``budget`` nodes that hold all the prompts, in order. Nothing is cut and nothing is left out: a
+    prompt that alone is longer is held all the same, and so are others with it that share nearly all of it, in a tree
+    of an eighth more nodes than the longest prompt.
 
     Smaller trees compute what they share once each, but their nodes see fewer others: where prompts share little, as
     with long answers, several trees are cheaper than a large one, and are made. How large depends on the model's
@@ -161,10 +162,13 @@ def grow_within(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -
     def cost(trees: Iterable[Tree]) -> float:
         return sum(len(tree) * (1 + len(tree) / dear) for tree in trees)
 
-    trees = _filled(asked, budget)
-    while trees and (largest := max(map(len, trees))) > dear // 2:
-        smaller = _filled(asked, largest * 2 // 3)
-        if len(smaller) == len(trees) or cost(smaller) >= cost(trees):
+    longest = max((prompt.depth for prompt in asked), default=0)
+    trees = _filled(asked, budget if longest <= budget else longest + longest // 8)
+    cap = max(map(len, trees), default=0)
+    while cap > dear // 2 and len(trees) < len(asked):
+        cap = cap * 2 // 3
+        smaller = _filled(asked, cap)
+        if cost(smaller) > cost(trees):
             break
         trees = smaller
     return trees
