@@ -17,10 +17,11 @@ from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, a
 from merc.evaluation.metrics import known_truths
 from merc.files import write_text
 from merc.model.emotion_model import EmotionModel
+from merc.prompting import is_label_prompt
 from merc.recipe import Part
 from merc.recipe.alone import load_part
 from merc.run.annotating import read_cues
-from merc.run.data import check_ids
+from merc.run.data import check_ids, queries
 from merc.run.inference import Asked, TrainedRun, ask, encode_for, load_model, predict
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
@@ -183,12 +184,12 @@ def _view(run: TrainedRun, column: Column, file: Path) -> Measured:
             f"{outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
         )
     metric.component.check([truths[name] for name in targets], labels)
-    notes = list(data.notes)
+    run, written = _asked(run, column, labels, metric, chosen, targets)
+    notes = [*data.notes, *written]
     if column.stated is not None and column.stated != len(targets):
         notes.append(f"{len(targets):,} samples; {column.stated:,} are stated")
     return Measured(
-        column=column, file=file, run=_asked(run, column, labels, metric), conversations=chosen, targets=targets,
-        metric=metric, notes=tuple(notes),
+        column=column, file=file, run=run, conversations=chosen, targets=targets, metric=metric, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -205,8 +206,16 @@ def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Predic
     return Prediction(id=said.id, conversation=talk.id, split=talk.split, truth=said.label, truths=truths)
 
 
-def _asked(run: TrainedRun, column: Column, labels: LabelSpace, metric: Part) -> TrainedRun:
-    """The run with the labels of a set, and its prompter as the column has it."""
+def _asked(
+    run: TrainedRun,
+    column: Column,
+    labels: LabelSpace,
+    metric: Part,
+    talks: Sequence[Conversation],
+    targets: Mapping[str, Utterance],
+) -> tuple[TrainedRun, list[str]]:
+    """The run with the labels of a set, and its prompter as the column has it; a note where that asks for a text, which
+    a model whose labels are scored has to write."""
     prompter = run.prompter
     part = run.how.prompter if run.how.prompter is not None else run.recipe.stages[-1].prompter
     sets = {name: value for name, value in column.prompter.items() if name in {f.name for f in fields(prompter)}}
@@ -216,7 +225,13 @@ def _asked(run: TrainedRun, column: Column, labels: LabelSpace, metric: Part) ->
         raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
     asks = Part(name=part.name, params={**part.params, **sets}, component=component)
     how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
-    return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how))
+    notes = []
+    if how.decode == "verbalizer":
+        first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
+        if not is_label_prompt(component.prompt(first)):
+            how = replace(how, decode="generate")
+            notes.append(f"asked for a text, so the model writes, up to {how.max_new_tokens} tokens")
+    return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how)), notes
 
 
 def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,22 @@ def test_the_wheels_are_asked_for_before_anything_is_predicted(bench: Path):
     assert done.returncode == 2
     assert "MER23 (sets/mer2023.jsonl)" in done.stderr and "wheels" in done.stderr
     assert not (bench / "run" / "bench" / "mer-unibench").exists()
+
+
+def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench: Path, wheels_folder: Path):
+    (bench / "open").mkdir()
+    said = {"id": "u", "text": "Great!", "label": "happy", "open_labels": ["joyful", "proud"]}
+    (bench / "open" / "ov-merd-plus.jsonl").write_text(
+        json.dumps({"id": "c", "split": "test", "utterances": [said]}) + "\n"
+    )
+    shutil.copytree(bench / "run", bench / "other")
+    shutil.rmtree(bench / "other" / "bench")
+    given = ["--suite", "mer-unibench", "--data", "open", f"wheels={wheels_folder}", "evaluate.max_new_tokens=5"]
+    done = merc(bench, "bench", "other", *given)
+    assert done.returncode == 0, done.stderr
+    assert "OV-MERD+: asked for a text, so the model writes, up to 5 tokens" in " ".join(done.stderr.split())
+    folder = bench / "other" / "bench" / "mer-unibench"
+    assert json.loads((folder / "OV-MERD" / "how.json").read_text())["decode"] == "generate"
+    (row,) = [json.loads(line) for line in (folder / "OV-MERD" / "predictions.jsonl").read_text().splitlines()]
+    assert isinstance(row["text"], str) and not row.get("probabilities")
+    assert json.loads((folder / "table.json").read_text())["columns"]["OV-MERD+"]["samples"] == 1
