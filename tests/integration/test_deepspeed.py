@@ -92,6 +92,21 @@ def test_two_processes_learn_what_one_learns(merc: Forks, work: Path, alone: Pat
     assert files_of(alone) == files_of(work / "run")
 
 
+def test_two_processes_start_from_another_runs_weights(merc: Forks, work: Path, alone: Path) -> None:
+    # Nothing moves at such a rate, so what comes out is what went in: every part of it, though ZeRO 3 divides them.
+    still = [f"stages.{number}.trainer.lr=1e-12" for number in (0, 1)]
+    given = (f"init_from={alone}", f"backbone.path={alone.parent / 'backbone'}")
+    code, _, err = finish(start(merc, work, *run(3, *STILL, *still, *given)))
+    assert code == 0, err
+    assert err.count(f"starts from the weights of {alone}, stage merc") == 1
+    files = [file for file in (alone / "stages/merc").rglob("*.safetensors") if "state" not in file.name]
+    assert {"adapter_model.safetensors"} < {file.name for file in files}
+    for file in files:
+        mine, other = load_file(file), load_file(work / "run" / file.relative_to(alone))
+        assert mine.keys() == other.keys()
+        assert all((other[name] - value).abs().max() < 1e-6 for name, value in mine.items()), file
+
+
 def when(process: subprocess.Popen[str], log: Path, record: str) -> None:
     """Wait until a run has logged something."""
     while not (log.exists() and record in log.read_text()):
