@@ -10,7 +10,8 @@ what the encoder wants is decoded, and that clip is encoded alone, by the same e
 
 All ways load the encoders and make the same frames (the middles of equal parts); the features must agree. What is
 printed as "s of video/s" is hours of video an hour. Clips are real ones (``$MERC_TEST_DATA/clips``, or
-``shared/data/clips`` beside the repository; left out where absent), or made up: drawn faces that move before texture.
+``shared/data/clips`` beside the repository; left out where absent), or made up: drawn faces that move before texture,
+small and clean, or as large and noisy as a camera's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from merc.features import FeatureStore, encode
 from merc.recipe import Part, load_recipe
 
 RECIPE = "emotion-llama-v2/embedded"
-SIZES = {"360p": (360, 640), "720p": (720, 1280)}
+SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p with grain": (1080, 1920)}
+GRAIN = 4.0
+"""The deviation of a camera's noise, of 255: it, and not what is seen, is most of what a recording's decoder reads."""
 SECONDS = 5
 FPS = 25
 
@@ -50,11 +53,12 @@ def clips(request, tmp_path_factory) -> Clips:
             pytest.skip(f"no clips in {root}")
     else:
         folder = tmp_path_factory.mktemp("clips")
-        paths = tuple(film(folder / f"{n}.mp4", SIZES[request.param], seed=n) for n in range(6))
+        grain = GRAIN if "grain" in request.param else 0.0
+        paths = tuple(film(folder / f"{n}.mp4", SIZES[request.param], n, grain) for n in range(6))
     return Clips(paths, sum(sound_of(path) for path in paths), f"{request.param} clips")
 
 
-def film(path: Path, size: tuple[int, int], seed: int) -> Path:
+def film(path: Path, size: tuple[int, int], seed: int, grain: float) -> Path:
     """Five seconds of H.264 with AAC: a drawn face that moves before soft texture, and noise to hear."""
     av = pytest.importorskip("av")
     cv2 = pytest.importorskip("cv2")
@@ -75,6 +79,8 @@ def film(path: Path, size: tuple[int, int], seed: int) -> Path:
             frame = texture[:, 2 * index :][:, : size[1]].copy()
             left = size[1] // 4 + index
             frame[side // 2 : side // 2 + side, left : left + side] = head
+            if grain:
+                frame = cv2.add(frame, cv2.randn(np.empty(frame.shape, np.int16), 0, grain), dtype=cv2.CV_8U)
             out.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         out.mux(pictures.encode())
         noise = rng.normal(0, 0.1, (1, SECONDS * RATE)).astype("float32")
