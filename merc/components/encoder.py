@@ -177,6 +177,11 @@ class Encoder(Component):
         Called whenever features are looked up, so it must be quick. By default nothing."""
         return {}
 
+    def remark(self, clip: Clip, features: Features) -> str | None:
+        """What the user is told of a clip and the features that it gave, such as what had to be filled up; by default
+        nothing. The same words for many clips are told once, with the clips."""
+        return None
+
     @abstractmethod
     def load(self, device: str) -> EncodeFunction:
         """Load the weights and give the function that encodes a batch of clips."""

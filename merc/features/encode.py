@@ -178,13 +178,17 @@ class _Pass:
         checked = check(stream, [job.utterance for job in jobs], given)
         for (job, decoded), value in zip(batch, checked, strict=True):
             frames = len(decoded.clip.frames) if isinstance(decoded.clip, VideoClip) else None
-            self.store.save(job.key, value, frames, decoded.remarks)
-            self.plan.entries[job.key] = (
-                Entry((), value.reason, frames, decoded.remarks)
-                if isinstance(value, CannotEncode)
-                else Entry(value.shape, None, frames, decoded.remarks)
-            )
-            self.encoded[name] += not isinstance(value, CannotEncode)
+            remarks = decoded.remarks
+            if isinstance(value, CannotEncode):
+                entry = Entry((), value.reason, frames, remarks)
+            else:
+                assert not isinstance(decoded.clip, CannotEncode)
+                own = stream.encoder.remark(decoded.clip, value)
+                remarks = remarks if own is None else (*remarks, own)
+                entry = Entry(value.shape, None, frames, remarks)
+                self.encoded[name] += 1
+            self.store.save(job.key, value, frames, remarks)
+            self.plan.entries[job.key] = entry
             self._finish(job)
 
     def _finish(self, job: Job) -> None:

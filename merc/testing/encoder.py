@@ -82,6 +82,17 @@ class EncoderContract(ComponentContract):
             f"that it can encode. Its reasons: {[a.reason for a in answers if isinstance(a, CannotEncode)]}",
         )
 
+    def test_remarks_are_words_or_nothing(self) -> None:
+        """``remark`` says something of a clip and its features, or gives None."""
+        clips = self.clips()
+        for number, (clip, answer) in enumerate(zip(clips, self.component.load(self.device)(clips), strict=True)):
+            if not isinstance(answer, CannotEncode):
+                said = self.component.remark(clip, answer)
+                require(
+                    said is None or (isinstance(said, str) and bool(said.strip())),
+                    f"clip {number}: remark() of {self.title} gives {said!r}; it must give a sentence or None",
+                )
+
     def _check(self, number: int, answer: object, spec: FeatureSpec) -> None:
         if isinstance(answer, CannotEncode):
             require(answer.reason.strip(), f"CannotEncode for clip {number} says no reason")

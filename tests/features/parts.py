@@ -66,6 +66,10 @@ class Brightness(Traced):
     sampling_: str = "uniform"
     draws: int = 1
     reject: bool = False
+    telling: str = ""
+
+    def remark(self, clip, features):
+        return f"{len(features)} of {self.telling}" if self.telling else None
 
     def sampling(self) -> Frames:
         return Frames(count=self.frames, strategy=self.sampling_, size=(24, 32), draws=self.draws)

@@ -251,6 +251,15 @@ def test_remarks_on_single_clips_are_passed_on(store, tmp_path):
         ]
 
 
+def test_an_encoders_own_remarks_are_kept_and_told_once_with_their_clips(store, films):
+    parts = {"seen": part(Brightness(frames=4, telling="four"))}
+    named = [f"u{number}" for number in range(len(films))]
+    for _ in range(2):
+        (note,) = encode(store, parts, clips_talk(films), seed=0).notes
+        assert note.startswith(f"seen: {', '.join(named[:5])}") and note.endswith(": 4 of four")
+    assert encode(store, {"seen": part(Brightness(frames=4))}, clips_talk(films), seed=0).notes == []
+
+
 def test_a_torn_file_of_the_store_is_told_and_encoded_again(store, films):
     parts = {"seen": part(Brightness())}
     whole = encode(store, parts, clips_talk(films), seed=0).get("seen", "u2")

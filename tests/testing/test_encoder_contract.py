@@ -109,6 +109,17 @@ def test_sampling_and_spec_that_do_not_suit() -> None:
     assert message == "version is a string such as '1', not ''"
 
 
+def test_a_remark_that_says_nothing() -> None:
+    @frozen
+    class Broken(encoder.Example):
+        def remark(self, clip: Any, features: Any) -> Any:
+            return " "
+
+    assert said(merc.testing.EncoderContract, Broken(), "test_remarks_are_words_or_nothing") == (
+        "clip 0: remark() of Broken gives ' '; it must give a sentence or None"
+    )
+
+
 def test_identity_that_features_cannot_be_kept_by() -> None:
     counter = itertools.count(1)
 

@@ -3,7 +3,6 @@ tokens."""
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,9 +27,7 @@ from merc_audio.public import HUBERT, WHISPER
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from merc import EncodeFunction, Features
-
-_log = logging.getLogger(__name__)
+    from merc import Clip, EncodeFunction, Features
 
 RATE = 16_000
 STEP = 320
@@ -80,7 +77,6 @@ class SpeechTransformer(Encoder):
         import torch
 
         states = self._states(device)
-        said: list[bool] = []
 
         @torch.inference_mode()
         def encode(clips: Sequence[AudioClip]) -> list[Features | CannotEncode]:
@@ -90,18 +86,17 @@ class SpeechTransformer(Encoder):
                 if clip.seconds < LEAST:
                     out.append(CannotEncode(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
                     continue
-                of_clip = found.pop(0)
-                if self.pad and self.tokens is not None and len(of_clip) < self.tokens and not said:
-                    said.append(True)
-                    _log.warning(
-                        "encoder %r: clips shorter than %d states (%.2f s) are filled up with zeros, as the paper "
-                        "does; pad: false keeps the states that they have",
-                        self.model_type, self.tokens, self.tokens * STEP / RATE,
-                    )  # fmt: skip
-                out.append(np.ascontiguousarray(fit(of_clip.float(), self.tokens, self.pad).cpu().numpy()))
+                of_clip = fit(found.pop(0).float(), self.tokens, self.pad)
+                out.append(np.ascontiguousarray(of_clip.cpu().numpy()))
             return out
 
         return encode
+
+    def remark(self, clip: Clip, features: Features) -> str | None:
+        """That it is short and was filled up: no state of a network is all zeros."""
+        if not self.pad or features[-1].any():
+            return None
+        return f"filled up to {self.tokens} states with zeros, as the paper does; pad: false keeps those that there are"
 
     @staticmethod
     @abstractmethod
