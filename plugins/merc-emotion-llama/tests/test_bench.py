@@ -126,3 +126,29 @@ def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench:
     (row,) = [json.loads(line) for line in (folder / "OV-MERD" / "predictions.jsonl").read_text().splitlines()]
     assert isinstance(row["text"], str) and not row.get("probabilities")
     assert json.loads((folder / "table.json").read_text())["columns"]["OV-MERD+"]["samples"] == 1
+
+
+@pytest.mark.data
+def test_every_measure_of_clips_with_labels_valence_and_open_labels(bench: Path, clips_folder: Path, real_wheels: Path):
+    talks = [json.loads(line) for line in (clips_folder / "conversations.jsonl").read_text().splitlines()]
+    labels: dict[str, None] = {}
+    for said in (said for talk in talks for said in talk["utterances"]):
+        said["sentiment"] = "negative" if said["valence"] < 0 else "positive" if said["valence"] > 0 else "neutral"
+        said["labels"] = said["open_labels"]
+        said["video"] = str(clips_folder / said["video"])
+        labels.update(dict.fromkeys([said["label"], *(said["open_labels"] or [])]))
+    (bench / "clips").mkdir()
+    for name in ("mer2024", "ov-merd-plus", "ch-sims", "dfew", "caer", "mafw"):
+        rows = [{"labels": [*labels]}, *talks] if name == "mafw" else talks
+        (bench / "clips" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.copytree(bench / "run", bench / "real", ignore=shutil.ignore_patterns("bench"))
+    given = ["--suite", "mmeverse", "--data", "clips", f"wheels={real_wheels}", "evaluate.max_new_tokens=4"]
+    done = merc(bench, "bench", "real", *given)
+    assert done.returncode == 0, done.stderr
+    columns = json.loads((bench / "real" / "bench" / "mmeverse" / "table.json").read_text())["columns"]
+    there = {title: column["samples"] for title, column in columns.items() if "absent" not in column}
+    every, open_ = len(talks), sum(bool(talk["utterances"][0]["open_labels"]) for talk in talks)
+    clear = sum(talk["utterances"][0]["label"] != "neutral" for talk in talks)
+    assert there == {
+        "MER24": clear, "SIMS": clear, "OV-MERD+": open_, "CAER": every, "DFEW": every, "MAFW": every, "MAFW-m": open_,
+    }  # fmt: skip
