@@ -168,7 +168,8 @@ def test_one_pass_or_many_is_one_step(
         found[budget] = gradients(model, talks[:4], tmp_path / str(budget), settings)
     one, several, each = found.values()
     utterances = sum(len(talk.utterances) for talk in talks[:4])
-    assert one[2] == 1 and 1 < several[2] < each[2] == utterances
+    # Prompts that share nearly all of the longest stay in one pass however small the budget is.
+    assert one[2] == 1 and 1 < several[2] < each[2] <= utterances
     for taken, seen, _ in (several, each):
         assert seen.losses == pytest.approx(one[1].losses, rel=1e-5)
         for name, gradient in one[0][0].items():
