@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # A job that a shell started in the background ignores Ctrl-C, and so would every process that a test starts and
@@ -35,3 +36,13 @@ def real_data() -> Callable[[str], Path]:
 def clips_folder(real_data: Callable[[str], Path]) -> Path:
     """The folder of real clips of people who speak."""
     return real_data("clips")
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """A photograph with one face: Grace Hopper, in the sample data of matplotlib."""
+    from matplotlib import cbook
+    from PIL import Image
+
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return np.asarray(Image.open(file).convert("RGB"))

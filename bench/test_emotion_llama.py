@@ -93,7 +93,7 @@ def test_step(bench, compare, found, say, layout):
     if layout == "all":  # of 500 to 5,000 tokens: padding would be most of it
         del sizes["padded batches of 4"]
     compare(
-        lambda: bench.tree(given.groups, BUDGET),
+        lambda: bench.tree(given.groups),
         {
             name: lambda size=size: bench.plain(len(given.prompts), lambda: padded(items, size))
             for name, size in sizes.items()

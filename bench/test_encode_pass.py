@@ -9,15 +9,13 @@ what the encoder wants is decoded, and that clip is encoded alone, by the same e
 - ``OpenCV, all frames`` reads the clip as pictures, in as many threads as it likes, and picks the frames afterwards.
 
 All ways load the encoders and make the same frames (the middles of equal parts); the features must agree. What is
-printed as "s of video/s" is hours of video an hour. Clips are real ones (``$MERC_TEST_DATA/clips``, or
-``shared/data/clips`` beside the repository; left out where absent), or made up: drawn faces that move before texture,
-small and clean, or as large and noisy as a camera's.
+printed as "s of video/s" is hours of video an hour. Clips are real ones (left out where absent), or made up: drawn
+faces that move before texture, small and clean, or as large and noisy as a camera's.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -47,10 +45,7 @@ Pictures = Callable[[Path, int], list[np.ndarray]]
 @pytest.fixture(scope="module", params=["real", *SIZES])
 def clips(request, tmp_path_factory) -> Clips:
     if request.param == "real":
-        root = Path(os.environ.get("MERC_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data") / "clips"
-        paths = tuple(sorted(root.glob("*.mp4")))
-        if not paths:
-            pytest.skip(f"no clips in {root}")
+        paths = tuple(sorted(request.getfixturevalue("clips_folder").glob("*.mp4")))
     else:
         folder = tmp_path_factory.mktemp("clips")
         grain = GRAIN if "grain" in request.param else 0.0

@@ -33,11 +33,11 @@ class Bench:
         self.engine.prepare(self.model, [{"params": learnable(self.model), "lr": 5e-4}], self.precision)
         self.model.train()
 
-    def tree(self, groups, budget: int = BUDGET) -> tuple[float, float]:
-        """As merc trains, with ``batch_tokens`` of so many."""
+    def tree(self, groups) -> tuple[float, float]:
+        """As merc trains."""
         count = sum(map(len, groups))
         total = 0.0
-        micro = self.model.trees(groups, budget)
+        micro = self.model.trees(groups, BUDGET)
         for index, trees in enumerate(micro):
             batch = make_batch(*trees)
             losses = prompt_losses(self.engine.log_probabilities(batch, 0), batch, "answer", len(LABELS))

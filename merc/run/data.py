@@ -69,11 +69,10 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
 def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]) -> list[Conversation]:
     """The first ``limit`` conversations of dev and of test, and all the others; a note says what is left out."""
     kept = []
-    counts: Counter[str] = Counter()
+    counts: Counter[str | None] = Counter()
     for conversation in conversations:
-        split = conversation.split or "test"
-        counts[split] += 1
-        if split == "train" or counts[split] <= limit:
+        counts[conversation.split] += 1
+        if conversation.split == "train" or counts[conversation.split] <= limit:
             kept.append(conversation)
     for split in ("dev", "test"):
         if counts[split] > limit:

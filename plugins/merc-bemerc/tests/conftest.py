@@ -36,13 +36,3 @@ def observe(talk) -> Callable[..., merc.Observation]:
 def clip(frames) -> merc.VideoClip:
     frames = np.asarray(frames, np.uint8)
     return merc.VideoClip(frames=frames, times=np.arange(len(frames), dtype=float) / 4)
-
-
-@pytest.fixture(scope="session")
-def portrait() -> np.ndarray:
-    """A photograph with one face: Grace Hopper, in the sample data of matplotlib."""
-    from matplotlib import cbook
-    from PIL import Image
-
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        return np.asarray(Image.open(file).convert("RGB"))
