@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import Part, Recipe
 from merc.retrieval import Chooser, Embeddings
 from merc.run.data import Spaces, queries
-from merc.run.reporter import Reporter
+from merc.run.reporter import Progress, Reporter
 
 Groups = list[list[Query]]
 
@@ -57,12 +58,14 @@ class Demonstrations:
             return [list(group) for group in groups]
         chooser, draws = self._chooser(part, where), _selector(part).draws()
         drawn = [0 if turn is None else (number + turn) % draws for number in range(len(groups))]
-        for draw in sorted(set(drawn)):  # all queries of a draw at once: they are encoded together
-            same = [q for group, mine in zip(groups, drawn, strict=True) if mine == draw for q in group]
-            if chooser.unknown(same, draw):
-                with self.reporter.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
-                    chooser.choose(same, draw, progress)
-                    progress(1.0, "")
+        # All at once, and what later epochs show too: then they are encoded together, under one line of progress.
+        every = [query for group in groups for query in group]
+        new = [draw for draw in range(1 if turn is None else draws) if chooser.unknown(every, draw)]
+        if new:
+            with self.reporter.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
+                for number, draw in enumerate(new):
+                    chooser.choose(every, draw, partial(_part_of, progress, number, len(new)))
+                progress(1.0, "")
         return [
             [replace(q, demonstrations=self._now(s)) for q, s in zip(group, chooser.choose(group, draw), strict=True)]
             for group, draw in zip(groups, drawn, strict=True)
@@ -111,6 +114,11 @@ class Demonstrations:
         return Embeddings(
             comparison, self.recipe.encoders, store, self.recipe.seed, self.device, self.recipe.features.workers
         )
+
+
+def _part_of(progress: Progress, number: int, count: int, share: float, what: str) -> None:
+    """Progress of one of several equal parts, as progress of all of them."""
+    progress((number + share) / count, what)
 
 
 def selectors_of(recipe: Recipe) -> dict[str, Part]:

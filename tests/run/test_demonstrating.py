@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import Part, Recipe
 from merc.run.data import queries
 from merc.run.demonstrating import Demonstrations, check_length, check_shown, draws_of, record_of
-from merc.run.reporter import Silent
+from merc.run.reporter import Progress, Silent
 from tests.tiny_backbone import save_tiny_backbone
 from tests.training.jobs import model_of
 
@@ -42,9 +43,9 @@ def part(selector: Selector) -> Part:
 def of(tmp_path: Path) -> Callable[..., Demonstrations]:
     corpus = Part(name="jsonl", params={}, component=JsonlCorpus(path="talk.jsonl"))
 
-    def make(train: list[Conversation] = TRAIN) -> Demonstrations:
-        recipe = Recipe(name="tried", corpus=corpus, seed=3)
-        return Demonstrations(recipe, LABELS, train, tmp_path / "retrieval", "cpu", Silent(), lambda sentence: None)
+    def make(train: list[Conversation] = TRAIN, reporter: Silent | None = None) -> Demonstrations:
+        recipe, seen = Recipe(name="tried", corpus=corpus, seed=3), reporter or Silent()
+        return Demonstrations(recipe, LABELS, train, tmp_path / "retrieval", "cpu", seen, lambda sentence: None)
 
     return make
 
@@ -69,6 +70,29 @@ def test_draws_are_taken_in_turn_from_conversation_to_conversation_and_from_epoc
         assert [next(iter(each)) for each in first[epoch]] == [drawn[(i + epoch) % 4] for i in range(5)]
     # An evaluation sees the first draw, whatever the epoch.
     assert names(shows.fill(chooses, "evaluate", ASKED)) == [{drawn[0]}] * 5
+
+
+def test_all_draws_are_chosen_under_one_bar(of) -> None:
+    class Counting(Silent):
+        def __init__(self) -> None:
+            self.bars: list[tuple[str, list[float]]] = []
+
+        @contextmanager
+        def task(self, title: str) -> Iterator[Progress]:
+            self.bars.append((title, []))
+            yield lambda share, text: self.bars[-1][1].append(share)
+
+    shows, chooses = of(reporter=(seen := Counting())), part(Random(k=3, sets=10))
+    for epoch in range(12):
+        shows.fill(chooses, "stages.0.demonstrations", ASKED, turn=epoch)
+    assert [title for title, _ in seen.bars] == [
+        "labelled utterances for stages.0.demonstrations",
+        "demonstrations of stages.0",
+    ]
+    shares = seen.bars[-1][1]
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+    shows.fill(chooses, "evaluate.demonstrations", ASKED)  # the first draw, which is known
+    assert len(seen.bars) == 2
 
 
 def test_a_run_s_seed_says_what_is_drawn(of) -> None:
