@@ -59,6 +59,9 @@ class StageData:
     >>> StageData(parts=(5, 8))
     Traceback (most recent call last):
     ValueError: parts: [5, 8] cannot divide every conversation; the most is at least 9, twice the least less one
+    >>> StageData(parts=(26, 5))
+    Traceback (most recent call last):
+    ValueError: parts: [26, 5]: the least comes first, then the most
     """
 
     split: Literal["train", "dev"] = "train"
@@ -235,6 +238,8 @@ def _check_parts(lengths: tuple[int, int] | None) -> None:
     if lengths is not None:
         least, most = lengths
         _at_least(1, parts=least)
+        if most < least:
+            raise ValueError(f"parts: {list(lengths)}: the least comes first, then the most")
         if most < 2 * least - 1:
             raise ValueError(
                 f"parts: {list(lengths)} cannot divide every conversation; the most is at least {2 * least - 1}, twice "

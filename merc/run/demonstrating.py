@@ -153,7 +153,7 @@ def check_shown(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]
         )
 
 
-def check_length(model: EmotionModel, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
+def check_length(where: str, model: EmotionModel, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
     """Raise MercError, naming it, for a demonstration that alone is longer than the model's context."""
     if model.context is None:
         return
@@ -169,9 +169,10 @@ def check_length(model: EmotionModel, prompter: Prompter, groups: Sequence[Seque
             ]
             if lengths[0] - lengths[1] > model.context:
                 raise MercError(
-                    f"the demonstration {one.target.id!r} alone has {lengths[0] - lengths[1]} tokens, more than the "
-                    f"model's context of {model.context}; demonstrations are not cut: give the prompter a shorter "
-                    "`history` or fewer media tokens, choose others, or use a model with a longer context"
+                    f"{where}: the demonstration {one.target.id!r} alone has {lengths[0] - lengths[1]} tokens, more "
+                    f"than the model's context of {model.context}; demonstrations are not cut: let the prompter show "
+                    "less of what was said before one (`history`, `demonstration_history`) or fewer media tokens, "
+                    "choose others, or use a model with a longer context"
                 )
 
 

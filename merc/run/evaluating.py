@@ -19,6 +19,7 @@ from merc.files import write_text
 from merc.recipe import write_recipe
 from merc.run.annotating import cue_record, note_cues, read_cues
 from merc.run.data import load_data
+from merc.run.demonstrating import last_demonstrations, record_of
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
 from merc.run.inference import ask, encode_for, load_model, open_run, predict
@@ -64,6 +65,8 @@ def evaluate_again(
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
         asked = ask(run, chosen, reporter, say, data.spaces)
+        if (selector := last_demonstrations(run.recipe)) is not None:
+            folder.log(record_of("evaluate", selector, asked.groups))
         table = encode_for(run, chosen, reporter, asked.shown)
         note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
         model = load_model(run, table, reporter, say)
@@ -71,7 +74,9 @@ def evaluate_again(
         predictions = [
             prediction
             for split in run.how.splits
-            for prediction in predict(run, model, table, asked.of(split), reporter, f"predict {split}", cues, states)
+            for prediction in predict(
+                run, model, table, asked.of(split), reporter, f"predict {split}", cues, states, say
+            )
         ]
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_predictions(folder.predictions, predictions)

@@ -27,6 +27,7 @@ from merc.run.demonstrating import Demonstrations, check_length, last_demonstrat
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
 from merc.run.parts import divided
+from merc.run.past import check_told, gold_note
 from merc.run.pipeline import last_prompter
 from merc.run.predicting import Predictor
 from merc.run.reporter import Reporter
@@ -104,6 +105,10 @@ def ask(
     it cannot be.
     """
     groups = queries(divided(conversations, run.how.parts, run.recipe.seed), run.labels, spaces=spaces)
+    if run.how.past_labels:
+        check_told("evaluate.past_labels", run.prompter, groups)
+    if run.how.past_labels == "gold" and (note := gold_note("evaluate.past_labels: gold", groups)):
+        say(note)
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
@@ -152,9 +157,8 @@ def load_model(
         model.media.source = FeatureCache(table)
         progress(1.0, "loaded")
     model.eval()
-    for note in [model.note, *model.prompts.notes]:
-        if note:
-            say(note)
+    if model.note:
+        say(model.note)
     return model
 
 
@@ -167,12 +171,15 @@ def predict(
     title: str = "predict",
     cues: CueTable | None = None,
     states: StatesById | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Prediction]:
-    """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it.
+    """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it. ``say`` is told what
+    the prompts show of the tokenizer: that it has no chat template, for example.
 
     Raises MercError for prompts longer than the model's context.
     """
     streams = set(run.prompter.streams())
+    known = len(model.prompts.notes)
     predictor = Predictor(
         model, run.prompter, run.labels, run.how, run.recipe.engine.batch_tokens,
         lambda utterance: {
@@ -183,10 +190,13 @@ def predict(
     )  # fmt: skip
     with reporter.task(title) as progress:
         try:
-            return predictor.predict(asked.groups, progress)
+            found = predictor.predict(asked.groups, progress)
         except MercError:
-            check_length(model, run.prompter, asked.groups)
+            check_length("evaluate.demonstrations", model, run.prompter, asked.groups)
             raise
+    for note in model.prompts.notes[known:]:
+        (say or reporter.say)(note)
+    return found
 
 
 def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Labels of past utterances beside their words: whose they are is said wherever they are."""
+"""Labels of past utterances beside their words: whose they are is said wherever they are, and when there are none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from merc.components import Query
+from merc.components import Prompter, Query
+from merc.errors import MercError
 
 
 def with_gold(groups: Sequence[Sequence[Query]]) -> list[list[Query]]:
@@ -16,6 +17,36 @@ def with_gold(groups: Sequence[Sequence[Query]]) -> list[list[Query]]:
 def with_predicted(query: Query, labels: Mapping[int, str | None]) -> Query:
     """The query with what was predicted so far, by place in the conversation; its demonstrations have their own."""
     return _told(query, tuple(labels.get(place) for place in range(len(query.conversation.utterances))))
+
+
+def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
+    """How many utterances before those that are asked about have no label to tell; empty where all have one.
+
+    Raises MercError where none has: recordings of a user, say. ``where`` names what tells them.
+    """
+    before = {u.id: u.label for g in groups for q in g for u in q.conversation.utterances[: q.index]}
+    without = sum(label is None for label in before.values())
+    if not without:
+        return ""
+    if without == len(before):
+        raise MercError(
+            f"{where} tells the model the corpus's own labels of earlier utterances, and none of these {without} has "
+            "one; use evaluate.past_labels=predicted, the model's own, or evaluate.past_labels=null"
+        )
+    return f"{where}: {without} of {len(before)} earlier utterances have no label, and nothing is told of theirs"
+
+
+def check_told(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
+    """Raise MercError for a prompter that does not show the labels of past utterances that a recipe gives it."""
+    later = [replace(q, demonstrations=(), past_labels=None) for g in groups for q in g if q.index]
+    if later and all(
+        prompter.prompt(q) == prompter.prompt(with_predicted(q, dict.fromkeys(range(q.index), q.labels.labels[0])))
+        for q in later
+    ):
+        raise MercError(
+            f"{where}: the prompter shows no labels of earlier utterances ({type(prompter).__name__}), so past_labels "
+            "would change nothing; take past_labels out, or choose another prompter"
+        )
 
 
 def _told(query: Query, labels: tuple[str | None, ...]) -> Query:

@@ -42,7 +42,7 @@ from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
 from merc.run.parts import check_datasets, divided
-from merc.run.past import with_gold
+from merc.run.past import check_told, gold_note, with_gold
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
@@ -199,7 +199,7 @@ class _Run:
         self, data: Data, split: str, selector: Part | None, demonstrations: Demonstrations | None
     ) -> list[list[Query]]:
         groups = queries(divided(data.split(split), self.how.parts, data.seed), data.labels, spaces=data.spaces)
-        groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate", groups)
+        groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate.demonstrations", groups)
         # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
         return groups if self.how.past_labels is None else with_gold(groups)
 
@@ -214,6 +214,8 @@ class _Run:
             for task in stage.tasks:
                 assert isinstance(task.prompter.component, Prompter)
                 groups = all_queries(task, data, demonstrations)
+                if task.data.past_labels:
+                    self._note_gold(f"{task.path}.data.past_labels", groups)
                 asked.append((f"{task.path}.prompter", task.prompter.component, groups))
             first = stage.tasks[0]
             if first.demonstrations is not None and "dev" in data.by_split:
@@ -222,6 +224,8 @@ class _Run:
         if self.recipe.evaluate is not None:
             for name in self.how.splits:
                 groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
+                if self.how.past_labels == "gold":
+                    self._note_gold(f"evaluate.past_labels: gold, split {name},", groups)
                 asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
         if self.engine.first:
             for path, part in selectors_of(self.recipe).items():
@@ -231,6 +235,10 @@ class _Run:
                     self.directory.log(record_of(where, part, groups))
             self.engine.barrier()
         return asked
+
+    def _note_gold(self, where: str, groups: Sequence[Sequence[Query]]) -> None:
+        if note := gold_note(where, groups):
+            self._say(note)
 
     def _features(self, data: Data, demonstrations: Demonstrations | None) -> tuple[set[str], FeatureTable]:
         """The streams that prompts may show, and the features of every conversation that is learned, predicted or
@@ -257,7 +265,7 @@ class _Run:
             model.media.source = FeatureCache(table)
             progress(1.0, "loaded")
         begun, told = start.load(model) if start else ((), "")
-        for note in [model.note, *model.prompts.notes, told]:
+        for note in [model.note, told]:
             if note:
                 self._say(note)
         return model, begun
@@ -267,12 +275,16 @@ class _Run:
         with self.reporter.task("prompts") as progress:
             for number, (where, prompter, groups) in enumerate(asked, start=1):
                 check_shown(where, prompter, groups)
+                if any(query.past_labels is not None for group in groups for query in group):
+                    check_told(where, prompter, groups)
                 try:
                     check_prompts(model, prompter, groups)
                 except MercError as error:
-                    check_length(model, prompter, groups)
+                    check_length(where, model, prompter, groups)
                     raise MercError(f"{where}: {error}") from None
                 progress(number / len(asked), "")
+        for note in model.prompts.notes:  # a prompt that is written tells what its tokenizer lacks
+            self._say(note)
 
     def _predict(
         self,

@@ -71,8 +71,6 @@ class Stages:
         with self.reporter.task(f"stage {stage.id}") as progress:
             job = self._job(stage, model, data, metrics, predict, progress)
             report = stage.trainer.component.train(job)
-        for note in model.prompts.notes:
-            self.say(note)
         with self.engine.gathered():
             if self.engine.first:
                 self._keep(stage, model, report)

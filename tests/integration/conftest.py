@@ -25,6 +25,7 @@ def register_encoders(register):
 @merc.hookimpl
 def register_prompters(register):
     register("describe", "merc_tiny.parts:Describe")
+    register("turns", "merc_tiny.parts:Turns")
 """
 
 PARTS = """\
@@ -80,6 +81,15 @@ class Describe(merc.Prompter):
         said = query.target
         segments = (merc.Text("Heard:"), merc.Slot(self.stream, said.id), merc.Answer(text=said.text))
         return merc.Prompt(segments, said.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turns(merc.Prompter):
+    '''Asks in a user's turn, and shows nothing of what was said before.'''
+
+    def prompt(self, query):
+        said = query.target
+        return merc.Prompt((merc.Turn("user"), merc.Text(f"{said.text} LABEL:"), merc.Answer()), said.id)
 """
 
 MEDIA = """\

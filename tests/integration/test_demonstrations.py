@@ -143,11 +143,14 @@ def test_the_train_split_is_gone(merc: Forks, parts: Path, tmp_path: Path) -> No
 def test_more_shots_than_there_are_fail_before_the_model_is_loaded(merc: Forks, work: Path) -> None:
     ended = merc(work, "run", "text.yaml", "stages.0.demonstrations={name: random, k: 12}", "--run-dir", "run")
     assert ended.code == 2
-    assert "k: 12 wants more demonstrations than there are for 'train0_0', whose own conversation is never" in ended.err
+    assert "stages.0.demonstrations: k: 12 wants more demonstrations than there are for 'train0_0', whose" in ended.err
+    assert "own conversation is never" in ended.err
     assert "in 12 conversations" in ended.err and "Traceback" not in ended.err
     assert not (work / "run").exists()
     ended = merc(work, "run", "text.yaml", "stages.0.demonstrations={name: random, k: 13}", "--run-dir", "run")
     assert ended.code == 2 and "k: 13 wants more demonstrations than there are: the train split has" in ended.err
+    ended = merc(work, "run", "text.yaml", "evaluate.demonstrations={name: random, k: 13}", "--run-dir", "run")
+    assert ended.code == 2 and "evaluate.demonstrations: k: 13 wants more" in ended.err
 
 
 def test_a_demonstration_longer_than_the_context_is_named(merc: Forks, parts: Path, tmp_path: Path) -> None:
@@ -161,7 +164,10 @@ def test_a_demonstration_longer_than_the_context_is_named(merc: Forks, parts: Pa
                  "evaluate.prompter={name: conversation}", f"evaluate.demonstrations={{name: fixed, ids: [{name}]}}",
                  "--run-dir", "run")  # fmt: skip
     assert ended.code == 2
-    assert f"the demonstration '{name}' alone has" in ended.err and "model's context of 512" in ended.err
+    assert (
+        f"evaluate, split dev: the demonstration '{name}' alone has" in ended.err
+        and "model's context of 512" in ended.err
+    )
     assert "demonstrations are not cut" in ended.err and "Traceback" not in ended.err
 
 

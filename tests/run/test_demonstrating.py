@@ -174,12 +174,13 @@ def test_a_demonstration_that_alone_is_longer_than_the_context_is_named(of, mode
     long = Utterance(id="long0", text="so very " * 600, label="joy")
     train = [*TRAIN, Conversation(id="long", split="train", utterances=(long,))]
     fits = of(train).fill(part(Fixed(ids=("a0", "b0", "c0"))), "evaluate", ASKED)
-    check_length(model, ConversationPrompter(), fits)
+    check_length("evaluate", model, ConversationPrompter(), fits)
     shown = of(train).fill(part(Fixed(ids=("a0", "long0"))), "evaluate", ASKED)
     with pytest.raises(
-        MercError, match=r"^the demonstration 'long0' alone has \d{4} tokens, more than the model's context of 512;"
+        MercError,
+        match=r"^evaluate: the demonstration 'long0' alone has \d{4} tokens, more than the model's context of 512;",
     ) as told:
-        check_length(model, ConversationPrompter(), shown)
+        check_length("evaluate", model, ConversationPrompter(), shown)
     assert "demonstrations are not cut" in str(told.value)
 
 
