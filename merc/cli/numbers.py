@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-_COLUMNS = ("n", "accuracy", "weighted_f1", "macro_f1", "unparsed_rate")
+_COLUMNS = ("accuracy", "weighted_f1", "macro_f1", "unparsed_rate")
+_HEADLINES = _COLUMNS[:3]
+
+Numbers = Mapping[str, Mapping[str, Any]]
 
 
-def show_numbers(metrics: Mapping[str, Mapping[str, Any]], results: TextIO) -> None:
-    """Print the main numbers of each split."""
+def show_numbers(metrics: Numbers, results: TextIO) -> None:
+    """Print the main numbers of each split, and those of its further metrics."""
+    _show(metrics, ("n", *_COLUMNS), "", results)
+
+
+def show_seeds(found: Numbers, seeds: int, results: TextIO) -> None:
+    """Print the mean and the standard deviation over seeds of each split's main numbers, and of its further metrics."""
+    said = f"Mean ± sample standard deviation over {seeds} seed{'' if seeds == 1 else 's'}."
+    _show(found, _COLUMNS, said, results)
+
+
+def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO) -> None:
+    """A metric with a headline of the table has a row below its split, any other a line below the table."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
-    table.add_column("split")
-    for name in _COLUMNS:
-        table.add_column(name.replace("_", " "), justify="right")
-    for split, numbers in metrics.items():
-        shown = [numbers.get(name) for name in _COLUMNS]
-        table.add_row(split, *[f"{v:.4f}" if isinstance(v, float) else str(v if v is not None else "") for v in shown])
-    Console(file=results, highlight=False).print(table)
+    from merc.evaluation.metrics import further_metrics
+    from merc.evaluation.past_labels import sentences
 
-
-def show_seeds(found: Mapping[str, Mapping[str, Mapping[str, Any]]], seeds: int, results: TextIO) -> None:
-    """Print the mean and the standard deviation over seeds of each split's main numbers."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(caption=f"Mean ± sample standard deviation over {seeds} seed{'' if seeds == 1 else 's'}.")
-    table.add_column("split")
-    for name in _COLUMNS[1:]:
-        table.add_column(name.replace("_", " "), justify="right")
+    names = [*found, *(f"  {name}" for numbers in found.values() for name in further_metrics(numbers))]
+    table = Table(caption=caption or None)
+    # In a narrow terminal a number breaks between its mean and its deviation before a name does.
+    table.add_column("split", overflow="fold", no_wrap=max(map(len, names), default=0) <= 30)
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    below: dict[str, None] = {}
     for split, numbers in found.items():
-        table.add_row(split, *[_over(numbers[name]) if name in numbers else "" for name in _COLUMNS[1:]])
-    Console(file=results, highlight=False).print(table)
+        table.add_row(Text(split), *(_text(numbers.get(column)) for column in columns))
+        for name, its in further_metrics(numbers).items():
+            if "of" in its or any(headline in its for headline in _HEADLINES):
+                table.add_row(Text(f"  {name}"), *(_text(its.get(column)) for column in columns))
+                if "of" in its:
+                    below[f"{name}: {its['of']}"] = None
+            elif shown := [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]:
+                below[f"{split}, {name}: {', '.join(shown)}"] = None
+    console = Console(file=results, highlight=False, markup=False)
+    for line in sentences(found):
+        console.print(line)
+    console.print(table)
+    for line in below:
+        console.print(line)
 
 
-def _over(number: Mapping[str, Any]) -> str:
-    deviation = number["std"]
-    return f"{number['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+def _text(number: object) -> str:
+    """A number, or its mean and deviation over seeds; nothing for anything else."""
+    if isinstance(number, Mapping) and "mean" in number:
+        deviation = number["std"]
+        return f"{number['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    if isinstance(number, float):
+        return f"{number:.4f}"
+    return str(number) if isinstance(number, int) and not isinstance(number, bool) else ""

@@ -13,6 +13,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
+from merc.evaluation.past_labels import explained, in_words, told_labels
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.significance import (
     Answers,
@@ -40,7 +41,10 @@ Answered = Mapping[Key, Prediction]
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table: a run, or the runs of one recipe with several seeds (by seed)."""
+    """A line of the table: a run, or the runs of one recipe with several seeds (by seed).
+
+    Where a model was told labels of earlier utterances, its name says whose.
+    """
 
     name: str
     folder: Path
@@ -101,9 +105,12 @@ def compare_runs(folders: Sequence[Path], split: str) -> Comparison:
     # Numbers do not depend on labels that are never true, so one space for all runs keeps each run's own numbers.
     everything = [p for runs in found for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
+    told = [told_labels(p for _, answered in runs.values() for p in answered.values()) for runs in found]
+    names = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), told, strict=True)]
+    notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(told) if its]
     entries = [
         _entry(name, folder, runs, keys, LabelSpace(labels))
-        for name, folder, runs in zip(_names(folders), folders, found, strict=True)
+        for name, folder, runs in zip(names, folders, found, strict=True)
     ]
     verdicts = [_verdict(entries[0], entry, keys, labels) for entry in entries[1:]]
     return Comparison(split, len(keys), labels, entries, verdicts, notes)

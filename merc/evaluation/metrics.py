@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from merc.components import Metric, Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
+from merc.evaluation.past_labels import told_labels
 from merc.files import write_text
 
 if TYPE_CHECKING:
@@ -110,6 +111,16 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
     return found
 
 
+def further_metrics(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Of the numbers of a split, or of their means over seeds, those of metrics that stand under a name of their own.
+
+    >>> further_metrics({"n": 2, "accuracy": 0.5, "confusion": {"labels": ["joy"]}, "mine": {"kappa": 0.1}})
+    {'mine': {'kappa': 0.1}}
+    """
+    own = ("per_class", "confusion")
+    return {k: v for k, v in numbers.items() if isinstance(v, Mapping) and k not in own and "by_seed" not in v}
+
+
 def split_order(split: str | None) -> int:
     """Where a split stands in what people read: test first, then dev, then the others."""
     return {"test": 0, "dev": 1}.get(split or UNSPLIT, 2)
@@ -125,8 +136,8 @@ def _one_split(
         "unlabelled": len(predictions) - len(counted),
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
-    if told := sorted({p.past_labels for p in predictions if p.past_labels}):
-        numbers["past_labels"] = " and ".join(told)
+    if told := told_labels(predictions):
+        numbers["past_labels"] = told
     own = next((name for name, part in metrics.items() if part.name in _BUILTIN), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component

@@ -10,6 +10,7 @@ from typing import Any
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation.metrics import UNSPLIT, split_order
+from merc.evaluation.past_labels import explained, in_words
 from merc.evaluation.run_files import RunFiles
 from merc.evaluation.summary import (
     Baseline,
@@ -23,8 +24,8 @@ from merc.evaluation.summary import (
 from merc.evaluation.svg import Chart, Series, chart
 
 _CLASSIFICATION = (
-    "n", "unlabelled", "unparsed_rate", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over", "per_class",
-    "confusion",
+    "n", "unlabelled", "unparsed_rate", "past_labels", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
+    "per_class", "confusion",
 )  # fmt: skip
 
 
@@ -84,6 +85,8 @@ class SplitView:
     also: Sequence[Classified]
     others: Mapping[str, str]
     left_out: Sequence[str]
+    past_labels: tuple[str, str] | None
+    """Whose labels of earlier utterances the model was told, and what that means."""
 
 
 def split_views(files: RunFiles) -> list[SplitView]:
@@ -146,6 +149,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         reliability=_reliability(trust) if trust else None,
         others={k: _plain(v) for k, v in numbers.items() if k not in shown},
         left_out=[label for label in per_class if label not in averaged],
+        past_labels=(in_words(told), explained(told)) if (told := numbers.get("past_labels")) else None,
     )
 
 

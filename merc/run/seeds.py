@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from merc.errors import MercError
+from merc.evaluation.metrics import further_metrics
 from merc.evaluation.significance import mean_and_deviation
 from merc.files import write_text
 from merc.recipe import Recipe, load_recipe
@@ -48,26 +49,50 @@ def run_seeds(
     return found
 
 
-def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, dict[str, Any]]]:
+def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     """By split and number: the mean, the sample standard deviation (null for one seed) and the values by seed.
+
+    The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
+    ``past_labels`` is as in ``metrics.json``.
 
     >>> over_seeds({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
     0.6
     """
     every = list(metrics.values())
     splits = [split for split in (every[0] if every else {}) if all(split in m for m in every)]
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for split in splits:
-        for name in NUMBERS:
-            if all(name in m[split] for m in every):
-                values = [float(m[split][name]) for m in every]
-                mean, deviation = mean_and_deviation(values)
-                by_seed = {str(seed): value for seed, value in zip(metrics, values, strict=True)}
-                found.setdefault(split, {})[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
+        blocks = {seed: m[split] for seed, m in metrics.items()}
+        numbers = _means(blocks, NUMBERS)
+        for name in further_metrics(every[0][split]):
+            if all(name in block for block in blocks.values()):
+                its = {seed: block[name] for seed, block in blocks.items()}
+                fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
+                numbers[name] = _said(its, "of") | _means(its, dict.fromkeys(fractions))
+        if numbers:
+            found[split] = _said(blocks, "past_labels") | numbers
     return found
 
 
-def write_over_seeds(path: Path, metrics: Mapping[int, Metrics]) -> dict[str, dict[str, dict[str, Any]]]:
+def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    """Over seeds, the numbers that every seed has."""
+    found = {}
+    for name in names:
+        if all(isinstance(block.get(name), int | float) for block in blocks.values()):
+            values = [float(block[name]) for block in blocks.values()]
+            mean, deviation = mean_and_deviation(values)
+            by_seed = {str(seed): value for seed, value in zip(blocks, values, strict=True)}
+            found[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
+    return found
+
+
+def _said(blocks: Mapping[int, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """A text that stands beside numbers, where there is one; seeds of one recipe say the same."""
+    said = dict.fromkeys(str(block[name]) for block in blocks.values() if name in block)
+    return {name: " and ".join(said)} if said else {}
+
+
+def write_over_seeds(path: Path, metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     """Write ``seeds.json`` into the folder of the seeds, and give what it holds."""
     found = over_seeds(metrics)
     write_text(path / "seeds.json", json.dumps({"seeds": list(metrics), **found}, indent=1) + "\n")

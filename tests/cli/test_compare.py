@@ -228,6 +228,29 @@ def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, p
     assert "poor is right and good wrong on 1 utterances, the other way round on 3; 4 of these are shown." in page
 
 
+def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, good: Path) -> None:
+    guesses: list[str | None] = ["neutral", "joy", "anger", "neutral", "joy"]
+    told = [
+        write(tmp_path / name, [replace(p, past_labels=kind) for p in predictions(guesses)])
+        for name, kind in (("test", "gold"), ("test-2", "predicted"))
+    ]
+    files = [tmp_path / "out" / f"table{suffix}" for suffix in (".txt", ".md", ".html")]
+    done = call("compare", *told, good, "--cases", "0", *(part for f in files for part in ("--write", f)))
+    assert done.exit_code == 0, done.stderr
+    for text in (done.stdout, *(f.read_text() for f in files)):
+        words = " ".join(text.replace("&#39;", "'").split())
+        assert "Differences are against test (gold past labels)" in words
+        assert words.count("test-2 (predicted past labels)") >= 2  # in both tables
+        assert "Gold past labels. The model was told the corpus's labels of earlier utterances, which a user" in words
+        assert "Predicted past labels. The model was told its own predictions of earlier utterances." in words
+        assert "good (" not in words
+    (plain,) = compare_runs([good, good], "test").entries[1:]
+    assert plain.name == "good"
+    both = seeds(tmp_path / "both", {0: guesses})
+    write(both / "seed-1", [replace(p, past_labels="gold") for p in predictions(guesses)])
+    assert compare_runs([good, both], "test").entries[1].name == "both (gold past labels)"
+
+
 def test_a_page_without_cases_needs_no_corpus(tmp_path: Path, good: Path, poor: Path) -> None:
     page = tmp_path / "table.html"
     refused = call("compare", good, poor, "--write", page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.integration.forking import Forks
@@ -42,6 +43,25 @@ def test_a_split_and_another_way_of_decoding(program: Forks, own_run: Path, tmp_
     assert {p["split"] for p in read_lines((folder / "predictions.jsonl").read_text())} == {"test"}
     assert "normalize: tokens" in (folder / "recipe.yaml").read_text()
     assert "normalize: none" in (own_run / "recipe.yaml").read_text()
+
+
+def test_the_demonstrations_are_kept_and_past_labels_said(program: Forks, words_run: Path, tmp_path: Path):
+    run = shutil.copytree(words_run, tmp_path / "run")
+    shown = "evaluate.demonstrations={name: random, k: 2}"
+    ended = program(tmp_path, "evaluate", str(run), "--split", "test", shown, "evaluate.past_labels=predicted")
+    assert ended.code == 0, ended.err
+    folder = run / "evaluations" / "test"
+    (record,) = [r for r in read_lines((folder / "log.jsonl").read_text()) if r["event"] == "demonstrations"]
+    asked = len(read_lines((folder / "predictions.jsonl").read_text()))
+    assert (record["of"], record["selector"], record["sets"]) == ("evaluate", "random", 1)
+    ((prompts, ids),) = [(shared["prompts"], shared["ids"]) for shared in record["shared"]]
+    assert prompts == asked and len(set(ids)) == 2
+    assert "Predicted past labels (test). The model was told its own predictions" in " ".join(ended.out.split())
+    ended = program(tmp_path, "evaluate", str(run), "--split", "test", "--name", "without")
+    assert ended.code == 0, ended.err
+    assert "past labels" not in ended.out
+    log = run / "evaluations" / "without" / "log.jsonl"
+    assert not log.exists() or "demonstrations" not in log.read_text()
 
 
 def test_no_evaluation_is_written_over(program: Forks, own_run: Path, tmp_path: Path):

@@ -68,5 +68,20 @@ def test_numbers_over_seeds(tmp_path: Path) -> None:
     assert accuracy["by_seed"] == {"0": 0.2, "1": 0.6, "2": 0.7}
 
 
+def test_numbers_of_further_metrics_and_what_they_are_of() -> None:
+    def block(f1: float, kappa: object) -> dict[str, Any]:
+        last = {"of": "the last ones", "n": 2, "weighted_f1": f1, "per_class": {}}
+        return {"test": {"accuracy": 0.5, "past_labels": "gold", "confusion": {}, "last": last, "mine": {"k": kappa}}}
+
+    found = over_seeds({0: block(0.25, 0), 1: block(0.75, 0.5)})["test"]
+    assert list(found) == ["past_labels", "accuracy", "last", "mine"]
+    assert found["past_labels"] == "gold"
+    assert list(found["last"]) == ["of", "weighted_f1"]  # counts have no mean
+    assert found["last"]["of"] == "the last ones" and found["last"]["weighted_f1"]["mean"] == 0.5
+    assert found["mine"]["k"]["by_seed"] == {"0": 0.0, "1": 0.5}
+    found = over_seeds({0: block(0.25, None), 1: block(0.75, 0.5)})["test"]
+    assert found["mine"] == {}  # a number that one of them lacks has no mean
+
+
 def test_one_seed_has_no_deviation() -> None:
     assert over_seeds({0: {"test": {"uar": 0.5}}})["test"]["uar"]["std"] is None

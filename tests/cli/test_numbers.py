@@ -1,0 +1,97 @@
+"""The table that ``merc run`` and ``merc evaluate`` end with."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from merc.builtin.metrics import Classification, LastUtterance
+from merc.cli.numbers import show_numbers, show_seeds
+from merc.components import Prediction
+from merc.conversation import LabelSpace
+from merc.evaluation import compute_metrics
+from merc.recipe import Part
+from merc.run.seeds import over_seeds
+
+METRICS = {
+    "classification": Part(name="classification", params={}, component=Classification()),
+    "last-utterance": Part(name="last-utterance", params={}, component=LastUtterance()),
+}
+SAID = [("joy", "joy", False), ("joy", "anger", False), ("anger", "joy", True), ("joy", "joy", True)]
+
+
+def numbers(past_labels: str | None = None, last: bool = True) -> dict[str, dict[str, Any]]:
+    """Of four utterances two are right; of the two that are the last ones, one."""
+    predictions = [
+        Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label=label,
+                   truths={"last": last and at_end}, past_labels=past_labels)
+        for i, (truth, label, at_end) in enumerate(SAID)
+    ]  # fmt: skip
+    return compute_metrics(predictions, LabelSpace(("joy", "anger")), METRICS)
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def shown(metrics: dict[str, dict[str, Any]]) -> list[str]:
+    out = io.StringIO()
+    show_numbers(metrics, out)
+    return out.getvalue().splitlines()
+
+
+def rows(lines: list[str]) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+
+
+def test_a_metric_of_other_utterances_has_a_row_below_its_split() -> None:
+    lines = shown(numbers())
+    assert rows(lines) == [
+        ["test", "4", "0.5000", "0.5000", "0.3333", "0.0000"],
+        ["last-utterance", "2", "0.5000", "0.3333", "0.3333", "0.0000"],
+    ]
+    assert lines[-1] == "last-utterance: the last utterance of each dialogue"
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_metric_that_had_nothing_to_count_says_so() -> None:
+    assert rows(shown(numbers(last=False)))[1] == ["last-utterance", "0", "", "", "", ""]
+
+
+def test_a_metric_whose_numbers_are_others_has_a_line() -> None:
+    block = {"n": 4, "unparsed_rate": 0.0}
+    mine = {"kappa": 0.25, "top_2": None, "samples": 3, "exact": True, "by_label": {"joy": 0.5}}
+    lines = shown({"dev": {**block, "[mine]": mine}, "test": {**block, "[mine]": mine, "texts": {"said": "much"}}})
+    assert rows(lines) == [["dev", "4", "", "", "", "0.0000"], ["test", "4", "", "", "", "0.0000"]]
+    assert lines[-2:] == ["dev, [mine]: kappa 0.2500, samples 3", "test, [mine]: kappa 0.2500, samples 3"]
+
+
+def test_a_metric_of_others_with_numbers_of_the_table_has_a_row() -> None:
+    found = rows(shown({"test": {"n": 4, "unparsed_rate": 0.0, "moods": {"n": 3, "weighted_f1": 0.75}}}))
+    assert found[1] == ["moods", "3", "", "0.7500", "", ""]
+
+
+@pytest.mark.parametrize("kind", ["gold", "predicted"])
+def test_whose_past_labels_were_told_stands_above(kind: str) -> None:
+    lines = shown(numbers(kind))
+    assert lines[0].startswith(f"{kind.capitalize()} past labels (test). The model was told ")
+    assert "past labels" not in " ".join(shown(numbers()))
+
+
+def test_over_seeds() -> None:
+    mine = [{"kappa": 0.25, "samples": 3}, {"kappa": 0.75, "samples": 3}]
+    metrics = {seed: {"test": {**numbers("gold")["test"], "mine": mine[seed]}} for seed in (0, 1)}
+    out = io.StringIO()
+    show_seeds(over_seeds(metrics), 2, out)
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("Gold past labels (test). ")
+    # At 80 columns a name stays whole and a deviation stands below its mean.
+    found = rows(lines)
+    assert found[0] == ["test", "0.5000 ±", "0.5000 ±", "0.3333 ±", "0.0000 ±"]
+    assert found[2] == ["last-utterance", "0.5000 ±", "0.3333 ±", "0.3333 ±", "0.0000 ±"]
+    assert "last-utterance: the last utterance of each dialogue" in lines
+    assert lines[-1] == "test, mine: kappa 0.5000 ± 0.3536"
+    assert max(map(len, lines)) <= 80
