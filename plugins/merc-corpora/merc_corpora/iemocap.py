@@ -213,7 +213,7 @@ class _Reading:
         elif judged is not None and judged.code == UNDECIDED:
             self.drawn += 1
             if len(self.corpus.candidates(judged)) > len(_evaluators(judged)):
-                self._fault("of these, utterances with more candidates than annotators", said.name)
+                self._fault("utterances with a drawn label that have more candidates than annotators", said.name)
         side = _HALVES[who != said.name[5]]
         return merc.Utterance(
             id=said.name,

@@ -165,9 +165,11 @@ def test_a_label_is_drawn_from_more_candidates_than_annotators(release: Path) ->
     found = Counter(u.label for u in dialogue(data).utterances[:40])
     assert set(found) == {"angry", "frustrated", "neutral", "sad"} and found["angry"] < 20
     assert dialogue(data).utterances[40].label in ("angry", "sad")
-    assert note(data, "drawn") == "41 utterances without a majority got a label drawn from their annotators' votes"
+    assert note(data, "drawn from") == "41 utterances without a majority got a label drawn from their annotators' votes"
     told = note(data, "candidates")
-    assert told.startswith("of these, utterances with more candidates than annotators: 40 (Ses01F_impro01_F000, ")
+    assert told.startswith(
+        "utterances with a drawn label that have more candidates than annotators: 40 (Ses01F_impro01_F000, "
+    )
     assert told.endswith(" more)")
     assert not [one for one in load(release).notes if "candidates" in one]
 
