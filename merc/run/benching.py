@@ -15,6 +15,7 @@ from merc.errors import MercError, did_you_mean
 from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, average
 from merc.evaluation.metrics import known_truths
+from merc.evaluation.past_labels import explained, in_words
 from merc.files import write_text
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import is_label_prompt
@@ -47,7 +48,8 @@ class Measured:
         """What predictions depend on, beside the model and the set."""
         how, prompter = self.run.how, self.run.how.prompter
         assert prompter is not None
-        asked = {name: getattr(how, name) for name in ("decode", "normalize", "parser", "max_new_tokens")}
+        names = ("decode", "normalize", "parser", "max_new_tokens", "parts", "past_labels")
+        asked = {name: getattr(how, name) for name in names}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         made: dict[str, Any] = {
             **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
@@ -225,7 +227,7 @@ def _asked(
         raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
     asks = Part(name=part.name, params={**part.params, **sets}, component=component)
     how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
-    notes = []
+    notes = [f"{in_words(how.past_labels)}: {explained(how.past_labels)}"] if how.past_labels else []
     if how.decode == "verbalizer":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
         if not is_label_prompt(component.prompt(first)):

@@ -42,7 +42,7 @@ def bench(program: Forks, run: Path, tmp_path: Path):
 
 def test_sets_that_are_there_are_measured_each_with_its_own_labels(bench, run: Path, tmp_path: Path):
     set_of(tmp_path / "sets", "a", sadness="grief")
-    ended = bench("beside=[macro_f1]", "evaluate.normalize=tokens")
+    ended = bench("beside=[macro_f1]", "evaluate.normalize=tokens", "evaluate.past_labels=predicted")
     assert ended.code == 0, ended.err
     folder = run / "bench" / "talks"
     assert f"table: {folder / 'table.md'}" in ended.out
@@ -61,7 +61,8 @@ def test_sets_that_are_there_are_measured_each_with_its_own_labels(bench, run: P
     assert all(set(row["probabilities"]) == {"bright", "dark"} for row in said)
     how = json.loads((folder / "A" / "how.json").read_text())
     assert how["prompter"][1]["question"] == "How is it?" and "unheard" not in how["prompter"][1]
-    assert how["normalize"] == "tokens"
+    assert (how["normalize"], how["past_labels"], how["parts"]) == ("tokens", "predicted", None)
+    assert "A: predicted past labels: The model was told its own predictions of earlier utterances." in ended.err
     assert "A-m: 6 samples; 4 are stated" in ended.err and "A: 4 samples" not in ended.err
     assert (folder / "table.txt").read_text() in ended.out
 
