@@ -18,7 +18,7 @@ Kind = Literal["flat", "hnsw", "ivf"]
 # Every utterance of the pool is a query once, so what counts is building and that many searches together. Measured by
 # bench/test_retrieval.py with 384 numbers a vector: at ten thousand a graph takes longer to build than it saves, and at
 # a hundred thousand it is three times as fast as an exact search. Building one for a million takes many times IVF's
-# 37 s by extrapolation; where between the two IVF begins to pay was not measured.
+# 39 s by extrapolation; where between the two IVF begins to pay was not measured.
 FLAT_UP_TO = 50_000
 HNSW_UP_TO = 200_000
 
