@@ -34,7 +34,7 @@ _FILLING = [
 ]
 
 
-def save_tiny_backbone(folder: Path, seed: int = 0, hidden: int = 32, layers: int = 2) -> Path:
+def save_tiny_backbone(folder: Path, seed: int = 0, hidden: int = 32, layers: int = 2, context: int = 512) -> Path:
     """Write a random Llama and a tokenizer that takes any text, in the layout of transformers; gives the folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -56,7 +56,7 @@ def save_tiny_backbone(folder: Path, seed: int = 0, hidden: int = 32, layers: in
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(fast), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=layers,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=context, tie_word_embeddings=True,
         initializer_range=0.1, bos_token_id=None, eos_token_id=fast.eos_token_id, pad_token_id=fast.pad_token_id,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)

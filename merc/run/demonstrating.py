@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import Part, Recipe
 from merc.retrieval import Chooser, Embeddings
 from merc.run.data import Spaces, queries
-from merc.run.reporter import Progress, Reporter
+from merc.run.reporter import Reporter, within
 
 Groups = list[list[Query]]
 
@@ -64,7 +63,7 @@ class Demonstrations:
         if new:
             with self.reporter.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
                 for number, draw in enumerate(new):
-                    chooser.choose(every, draw, partial(_part_of, progress, number, len(new)))
+                    chooser.choose(every, draw, within(progress, number, len(new)))
                 progress(1.0, "")
         return [
             [replace(q, demonstrations=self._now(s)) for q, s in zip(group, chooser.choose(group, draw), strict=True)]
@@ -114,11 +113,6 @@ class Demonstrations:
         return Embeddings(
             comparison, self.recipe.encoders, store, self.recipe.seed, self.device, self.recipe.features.workers
         )
-
-
-def _part_of(progress: Progress, number: int, count: int, share: float, what: str) -> None:
-    """Progress of one of several equal parts, as progress of all of them."""
-    progress((number + share) / count, what)
 
 
 def selectors_of(recipe: Recipe) -> dict[str, Part]:

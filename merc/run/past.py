@@ -38,11 +38,14 @@ def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
 
 def check_told(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
     """Raise MercError for a prompter that does not show the labels of past utterances that a recipe gives it."""
-    later = [replace(q, demonstrations=(), past_labels=None) for g in groups for q in g if q.index]
-    if later and all(
-        prompter.prompt(q) == prompter.prompt(with_predicted(q, dict.fromkeys(range(q.index), q.labels.labels[0])))
-        for q in later
-    ):
+
+    def shows(query: Query) -> bool:
+        plain = replace(query, demonstrations=(), past_labels=None)
+        told = with_predicted(plain, dict.fromkeys(range(plain.index), plain.labels.labels[0]))
+        return prompter.prompt(plain) != prompter.prompt(told)
+
+    later = [query for group in groups for query in group if query.index]
+    if later and not any(map(shows, later)):
         raise MercError(
             f"{where}: the prompter shows no labels of earlier utterances ({type(prompter).__name__}), so past_labels "
             "would change nothing; take past_labels out, or choose another prompter"

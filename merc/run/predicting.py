@@ -18,7 +18,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
 from merc.recipe import Evaluate
 from merc.run.past import with_gold, with_predicted
-from merc.run.reporter import Progress
+from merc.run.reporter import Progress, within
 from merc.training.engine import Engine, autocast
 from merc.training.groups import Group, joined, shots_of
 
@@ -66,7 +66,7 @@ class Predictor:
         for turn in range(turns):
             now = [number for number, group in enumerate(groups) if turn < len(group)]
             asked = [[with_predicted(groups[number][turn], said[number])] for number in now]
-            predictions = self._at_once(asked, _within(progress, turn, turns))
+            predictions = self._at_once(asked, within(progress, turn, turns))
             for number, prediction in zip(now, predictions, strict=True):
                 said[number][groups[number][turn].index] = prediction.label
                 found[number, turn] = prediction
@@ -162,11 +162,6 @@ class Predictor:
             truths=known_truths(query.target, truths_of(self.how.metrics), query.is_last),
             **found,
         )
-
-
-def _within(progress: Progress, turn: int, turns: int) -> Progress:
-    """The progress of one turn of several, as that of them all."""
-    return lambda share, text: progress((turn + share) / turns, text)
 
 
 def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:

@@ -10,6 +10,15 @@ Progress = Callable[[float, str], None]
 """Takes the share done (0 to 1) and a short text."""
 
 
+def within(progress: Progress, part: int, parts: int) -> Progress:
+    """The progress of one of several equal parts, as that of them all.
+
+    >>> within(lambda share, text: print(share, text), 1, 4)(0.5, "half of the second")
+    0.375 half of the second
+    """
+    return lambda share, text: progress((part + share) / parts, text)
+
+
 class Reporter(Protocol):
     """Something that shows a run's progress to a person."""
 

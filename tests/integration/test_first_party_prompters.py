@@ -19,9 +19,7 @@ PROMPTERS = {"bemerc-emotion": "merc-bemerc", "farcer": "merc-farcer", "emotion-
 def test_each_learns_and_is_measured_with_demonstrations(tmp_path: Path) -> None:
     for distribution in PROMPTERS.values():
         pytest.importorskip(distribution.replace("-", "_"))
-    backbone = save_tiny_backbone(tmp_path / "backbone")
-    config = json.loads((backbone / "config.json").read_text())
-    (backbone / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 8192}))
+    save_tiny_backbone(tmp_path / "backbone", context=8192)
     save_tiny_corpus(tmp_path / "talk.jsonl")
     shown = {"name": "balanced", "k": 2}
     stages = [

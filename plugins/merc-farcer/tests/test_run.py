@@ -70,8 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(error))
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("farcer")
-    config = json.loads((save_tiny_backbone(folder / "backbone") / "config.json").read_text())
-    (folder / "backbone/config.json").write_text(json.dumps({**config, "max_position_embeddings": 4096}))
+    save_tiny_backbone(folder / "backbone", context=4096)
     shape = {
         "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 16,
         "patch_size": 4,
