@@ -12,12 +12,13 @@ PLUGINS := $(sort $(wildcard plugins/*))
 WEIGHTS := plugins/merc-embedded/merc_embedded/requirements-embedded.txt
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help quickstart install install-dev test test-slow lint bench lock clean
+.PHONY: help quickstart install install-dev test test-slow robustness lint bench lock clean
 
 help:
 	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
 	@echo "make test         install merc with its tests' needs, and run the tests"
 	@echo "make test-slow    the tests that run whole recipes or several processes"
+	@echo "make robustness   mutated recipes, media, runs and plugins, kills and full disks, in large numbers"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make bench        measure speed: each number a ratio against the plain way"
 
@@ -50,6 +51,9 @@ test: install-dev
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+robustness: install-dev
+	MERC_ROBUSTNESS=full $(BIN)/python -m pytest -q -m robustness tests/robustness $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .
