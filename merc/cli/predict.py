@@ -34,9 +34,10 @@ def command(
 ) -> None:
     """Say the emotion of every utterance, one JSON object a line: id, label, probabilities, and what was missing.
 
-    The lines come in the order of the input. Everything else goes to standard error.
+    The lines come in the order of the input, whose conversations stay whole. Everything else goes to standard error.
     """
     import json
+    import re
 
     from merc.cli.results import take_standard_output
 
@@ -48,6 +49,8 @@ def command(
     from merc.run.inference import as_record, ask, check_changes, encode_for, load_model, open_run, predict
 
     check_changes(overrides or [], MAY_CHANGE)
+    if any(re.match(r"evaluate\.parts(_seed)?=", change) for change in overrides or []):
+        raise MercError("evaluate.parts is of evaluations: merc predict divides no recording; take it out")
     if output is not None:
         _check_output(output)
     # What the run was trained on is read only where its prompts show some of it as demonstrations. Else it need not be

@@ -80,7 +80,11 @@ class Prompt:
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """What a prompt is to be made of: utterance ``index`` of ``conversation``, the labels, the demonstrations (each a
-    query whose target is labelled), and, where a recipe asks for it, the labels of the utterances before."""
+    query whose target is labelled), and, where a recipe asks for it, the labels of the utterances before.
+
+    ``past_labels`` has an entry for each utterance of the conversation: ``None`` from the target on, and for those
+    before it that have no label.
+    """
 
     conversation: Conversation
     index: int

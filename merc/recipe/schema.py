@@ -133,7 +133,8 @@ class Evaluate:
     recipe that does not speak of them takes the last stage's.
 
     ``limit`` keeps the first so many conversations of dev and of test, for a quick look; train stays whole. ``parts``
-    divides conversations into parts of so many utterances, the least and the most. ``past_labels`` tells the model
+    divides conversations into parts of so many utterances, the least and the most, at places drawn from ``parts_seed``
+    and not from the seed of the run: what is measured is the same for every seed. ``past_labels`` tells the model
     labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
     ``predicted`` its own.
 
@@ -152,6 +153,7 @@ class Evaluate:
     states: bool = False
     limit: int | None = None
     parts: tuple[int, int] | None = None
+    parts_seed: int = 0
     past_labels: Literal["gold", "predicted"] | None = None
     metrics: Mapping[str, Part] = field(default_factory=dict)
 
@@ -164,6 +166,7 @@ class Evaluate:
                 "limit is of dev and test, since train is learned from; leave train out of splits, or limit"
             )
         _check_parts(self.parts)
+        _at_least(0, parts_seed=self.parts_seed)
         if self.states and self.decode != "verbalizer":
             raise ValueError("states: true needs decode: verbalizer, which computes a state an utterance")
 

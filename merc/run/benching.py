@@ -24,6 +24,7 @@ from merc.recipe.alone import load_part
 from merc.run.annotating import read_cues
 from merc.run.data import check_ids, queries
 from merc.run.inference import Asked, TrainedRun, ask, encode_for, load_model, predict
+from merc.run.parts import measured
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
 
@@ -49,7 +50,7 @@ class Measured:
         how, prompter = self.run.how, self.run.how.prompter
         assert prompter is not None
         names = ("decode", "normalize", "parser", "max_new_tokens", "parts", "past_labels")
-        asked = {name: getattr(how, name) for name in names}
+        asked = {name: getattr(how, name) for name in (*names, *(["parts_seed"] if how.parts else []))}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         made: dict[str, Any] = {
             **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
@@ -239,7 +240,7 @@ def _asked(
 def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:
     run, title = one.run, one.column.title
     cues = read_cues(run.recipe, [("evaluate.prompter", run.prompter)], one.conversations, one.conversations, reporter)
-    asked = ask(run, cues.beside(one.conversations), reporter, reporter.say)
+    asked = ask(run, measured(cues.beside(one.conversations), run.how), reporter, reporter.say)
     groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]
     asked = Asked([group for group in groups if group], asked.shown)
     table = encode_for(run, one.conversations, reporter, asked.shown)

@@ -23,6 +23,7 @@ from merc.run.demonstrating import last_demonstrations, record_of
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
 from merc.run.inference import ask, encode_for, load_model, open_run, predict
+from merc.run.parts import measured
 from merc.run.pipeline import metrics_of
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
@@ -64,7 +65,7 @@ def evaluate_again(
         for note in data.notes:
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
-        asked = ask(run, chosen, reporter, say, data.spaces)
+        asked = ask(run, measured(chosen, run.how), reporter, say, data.spaces)
         if (selector := last_demonstrations(run.recipe)) is not None:
             folder.log(record_of("evaluate", selector, asked.groups))
         table = encode_for(run, chosen, reporter, asked.shown)

@@ -26,7 +26,6 @@ from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, quer
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
-from merc.run.parts import divided
 from merc.run.past import check_told, gold_note
 from merc.run.pipeline import last_prompter
 from merc.run.predicting import Predictor
@@ -98,13 +97,13 @@ def ask(
     say: Callable[[str], None],
     spaces: Spaces | None = None,
 ) -> Asked:
-    """The queries for conversations, with demonstrations where the run has some. Those of a dataset in ``spaces`` have
-    its labels, others all that the run knows.
+    """The queries for conversations as they are given, with demonstrations where the run has some. Those of a dataset
+    in ``spaces`` have its labels, others all that the run knows.
 
     These come from the run's own train split, whatever is predicted, so its corpus is read then. Raises MercError where
     it cannot be.
     """
-    groups = queries(divided(conversations, run.how.parts, run.recipe.seed), run.labels, spaces=spaces)
+    groups = queries(conversations, run.labels, spaces=spaces)
     if run.how.past_labels:
         check_told("evaluate.past_labels", run.prompter, groups)
     if run.how.past_labels == "gold" and (note := gold_note("evaluate.past_labels: gold", groups)):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from merc.components import Query
 from merc.conversation import Conversation
 from merc.errors import MercError, did_you_mean
-from merc.recipe.schema import StageData
+from merc.recipe.schema import Evaluate, StageData
 from merc.run.data import Data, queries
 
 
@@ -29,6 +29,12 @@ def divided(conversations: Sequence[Conversation], lengths: tuple[int, int] | No
     if lengths is None:
         return list(conversations)
     return [part for conversation in conversations for part in _parts(conversation, *lengths, seed)]
+
+
+def measured(conversations: Sequence[Conversation], how: Evaluate) -> list[Conversation]:
+    """The conversations, or parts of them, that an evaluation measures. Where one part ends does not depend on the seed
+    of the run, so that runs of several seeds are measured on the same last utterances and with the same context."""
+    return divided(conversations, how.parts, how.parts_seed)
 
 
 def chosen_conversations(how: StageData, data: Data) -> list[Conversation]:

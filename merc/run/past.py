@@ -10,7 +10,7 @@ from merc.errors import MercError
 
 
 def with_gold(groups: Sequence[Sequence[Query]]) -> list[list[Query]]:
-    """The queries, each with the labels that its conversation has: a user's recordings have none."""
+    """The queries, each with the labels that its conversation has before the target: a user's recordings have none."""
     return [[_told(query, tuple(u.label for u in query.conversation.utterances)) for query in g] for g in groups]
 
 
@@ -54,4 +54,5 @@ def check_told(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]
 
 def _told(query: Query, labels: tuple[str | None, ...]) -> Query:
     (shown,) = with_gold([query.demonstrations])
-    return replace(query, past_labels=labels, demonstrations=tuple(shown))
+    hidden = (None,) * (len(labels) - query.index)
+    return replace(query, past_labels=labels[: query.index] + hidden, demonstrations=tuple(shown))

@@ -41,7 +41,7 @@ from merc.run.demonstrating import (
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
-from merc.run.parts import check_datasets, divided
+from merc.run.parts import check_datasets, measured
 from merc.run.past import check_told, gold_note, with_gold
 from merc.run.predicting import Predictor, check_prompts
 from merc.run.provenance import record_provenance, record_seconds
@@ -198,7 +198,7 @@ class _Run:
     def _queries(
         self, data: Data, split: str, selector: Part | None, demonstrations: Demonstrations | None
     ) -> list[list[Query]]:
-        groups = queries(divided(data.split(split), self.how.parts, data.seed), data.labels, spaces=data.spaces)
+        groups = queries(measured(data.split(split), self.how), data.labels, spaces=data.spaces)
         groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate.demonstrations", groups)
         # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
         return groups if self.how.past_labels is None else with_gold(groups)

@@ -105,12 +105,45 @@ class PrompterContract(ComponentContract):
             for label in (self.labels.labels[0], self.labels.labels[-1])
         )
         for one, two in zip(self.queries(first), self.queries(second), strict=True):
-            before, after = (self.component.prompt(query).segments[:-1] for query in (one, two))
+            before, after = (_asked(self.component.prompt(query)) for query in (one, two))
             if before != after:
                 raise AssertionError(
                     f"the label of an utterance stands in the prompt for {one.target.id!r}: {_first(before, after)}; "
                     "past labels come from query.past_labels, which a recipe switches on"
                 )
+
+    def test_past_labels_end_before_the_target(self) -> None:
+        """Where a recipe tells past labels, the prompt shows none of the target or of what follows: neither from
+        ``past_labels``, which holds none there when merc asks, nor from the conversation."""
+        names = self.labels.labels
+        for query in self.queries():
+            told = tuple(names[i % len(names)] for i in range(query.index))
+            later = len(query.conversation.utterances) - query.index
+            hidden, leaking = (
+                replace(
+                    query,
+                    past_labels=(*told, *(label,) * later),
+                    conversation=_relabelled(query.conversation, query.index, gold),
+                )
+                for label, gold in ((None, names[0]), (names[-1], names[-1]))
+            )
+            before, after = _asked(self.component.prompt(hidden)), _asked(self.component.prompt(leaking))
+            require(
+                before == after,
+                f"with past labels, the label of the target or of a later utterance stands in the prompt for "
+                f"{query.target.id!r}: {_first(before, after)}; show query.past_labels[i] where i < query.index",
+            )
+
+
+def _asked(prompt: Prompt) -> tuple[Segment, ...]:
+    """What a model sees of a prompt before it answers: the segments, without the answer's own text."""
+    return (*prompt.segments[:-1], replace(prompt.answer, text=None))
+
+
+def _relabelled(talk: Conversation, first: int, label: str) -> Conversation:
+    """The conversation with another label for the utterances from ``first`` on."""
+    changed = tuple(replace(u, label=label) if i >= first else u for i, u in enumerate(talk.utterances))
+    return replace(talk, utterances=changed)
 
 
 def _first(before: tuple[Segment, ...], after: tuple[Segment, ...]) -> str:

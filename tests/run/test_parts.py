@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.sft import SupervisedFineTuning
-from merc.components import Component
+from merc.components import Component, Query
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.recipe.schema import Part, Stage, StageData, Task
+from merc.recipe.schema import Evaluate, Part, Stage, StageData, Task
 from merc.run.data import Data, labelled
 from merc.run.lessons import lessons
-from merc.run.parts import check_datasets, chosen_conversations, chosen_queries, divided
-from merc.run.past import with_gold
+from merc.run.parts import check_datasets, chosen_conversations, chosen_queries, divided, measured
+from merc.run.past import with_gold, with_predicted
 
 
 def talk(name: str, length: int) -> Conversation:
@@ -122,4 +122,27 @@ def test_parts_have_a_last_utterance_each() -> None:
 
 def test_gold_labels_are_told_by_place() -> None:
     (group,) = with_gold(chosen_queries(StageData(), data_of(talk("a", 3)), lambda q: True))
-    assert [q.past_labels for q in group] == [(None, "joy", None)] * 3
+    assert [q.past_labels for q in group] == [(None, None, None), (None, None, None), (None, "joy", None)]
+
+
+def test_gold_labels_end_before_the_target_and_before_that_of_a_demonstration() -> None:
+    said = tuple(Utterance(id=f"u{i}", text="Hm.", label=f"label{i}") for i in range(4))
+    talk_of_all = Conversation(id="c", utterances=said)
+    labels = LabelSpace(tuple(u.label or "" for u in said))
+    shown = Query(conversation=talk_of_all, index=2, labels=labels)
+    asked = Query(conversation=talk_of_all, index=1, labels=labels, demonstrations=(shown,))
+    ((told,),) = with_gold([[asked]])
+    assert told.past_labels == ("label0", None, None, None)
+    assert told.demonstrations[0].past_labels == ("label0", "label1", None, None)
+    own = with_predicted(asked, {0: "joy", 1: "fear", 3: "joy"})
+    assert own.past_labels == ("joy", None, None, None)
+
+
+def test_what_is_measured_does_not_move_with_the_seed_of_the_run() -> None:
+    talks = [talk(f"c{i}", 40) for i in range(5)]
+    assert measured(talks, Evaluate()) == talks
+    one, other = (measured(talks, Evaluate(parts=(5, 9), parts_seed=seed)) for seed in (0, 1))
+    assert one == measured(talks, Evaluate(parts=(5, 9))) == divided(talks, (5, 9), 0)
+    assert [len(part.utterances) for part in one] != [len(part.utterances) for part in other]
+    with pytest.raises(ValueError, match="parts_seed counts from 0, not -1"):
+        Evaluate(parts_seed=-1)

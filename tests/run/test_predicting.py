@@ -138,8 +138,8 @@ def test_nothing_is_told_of_past_labels_unless_asked(model):
 
 def test_gold_labels_are_those_of_the_corpus(model):
     _, queries = told(model, "gold")
-    assert queries["b3"].past_labels == ("joy",) * 5
-    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", "joy")}
+    assert queries["b3"].past_labels == ("joy",) * 3 + (None, None)
+    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", None)}
 
 
 def test_predicted_labels_are_those_of_the_turns_before_and_no_gold_one(model):
@@ -150,8 +150,8 @@ def test_predicted_labels_are_those_of_the_turns_before_and_no_gold_one(model):
             past = queries[utterance.id].past_labels
             assert past == (*labels[:index], *[None] * (len(labels) - index))
     assert {p.label for p in found} != {"joy"}
-    # Demonstrations stand there with their labels in any case.
-    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", "joy")}
+    # Demonstrations are told the gold labels before them in any case.
+    assert {shown.past_labels for q in queries.values() for shown in q.demonstrations} == {("joy", None)}
 
 
 def test_turn_by_turn_is_as_one_utterance_after_the_other(model):

@@ -27,6 +27,23 @@ def broken_prompter(change: Callable[[merc.Query, Any], Any], streams: tuple[str
 COUNT = itertools.count()
 
 
+def past(query: merc.Query, end: int | None) -> str:
+    return " ".join(map(str, (query.past_labels or ())[:end]))
+
+
+def gold(query: merc.Query) -> str:
+    """Reads the labels from the conversation, where a recipe tells any."""
+    return str(query.target.label) if query.past_labels is not None else "-"
+
+
+def test_past_labels_before_the_target_may_be_shown() -> None:
+    honest = broken_prompter(
+        lambda query, own: replace(own, segments=(merc.Text(f"[{past(query, query.index)}]"), *own.segments))
+    )
+    case = type("Case", (merc.testing.PrompterContract,), {"component": honest})()
+    case.test_past_labels_end_before_the_target()
+
+
 @pytest.mark.parametrize(
     ("change", "check", "message"),
     [
@@ -72,6 +89,34 @@ COUNT = itertools.count()
             "test_cues_in_prompts_are_declared",
             "the prompt for 'talk_u0' reads cues, and cue_fields() lists []; list each, so that a recipe that lacks "
             "them is refused before it runs",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(f"[{past(query, query.index + 1)}]"), *own.segments)),
+            "test_past_labels_end_before_the_target",
+            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "Text(text='[None]') against Text(text='[anger]'); show query.past_labels[i] where i < query.index",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(past(query, None)), *own.segments)),
+            "test_past_labels_end_before_the_target",
+            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "Text(text='None None None None') against Text(text='anger anger anger anger'); show query.past_labels[i] "
+            "where i < query.index",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(gold(query)), *own.segments)),
+            "test_past_labels_end_before_the_target",
+            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "Text(text='neutral') against Text(text='anger'); show query.past_labels[i] where i < query.index",
+        ),
+        (
+            lambda query, own: replace(
+                own, segments=(*own.segments[:-1], merc.Answer(prefix=f" not {query.target.label},"))
+            ),
+            "test_labels_are_not_given_away",
+            "the label of an utterance stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not neutral,', "
+            "end=True) against Answer(text=None, prefix=' not anger,', end=True); past labels come from "
+            "query.past_labels, which a recipe switches on",
         ),
     ],
 )
