@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ _BLANK = {
     "not applicable",
     "string",
 }
+_NAMED = 5
 _LATIN = 0.9
 _ENGLISH = "the and of with is are his her their to it as for from while then they she he that this"
 _OTHER = {
@@ -74,7 +76,9 @@ def read(answer: str, cut: bool = False) -> dict[str, str]:
     try:
         behaviour = Behaviour.model_validate(found)
     except ValidationError as error:
-        raise Fault("; ".join(_told(one) for one in error.errors())) from None
+        faults = [_told(one) for one in error.errors()]
+        more = [f"and {len(faults) - _NAMED} faults more"] if len(faults) > _NAMED else []
+        raise Fault("; ".join([*faults[:_NAMED], *more])) from None
     texts = {name: getattr(behaviour, name) for name in FIELDS}
     cues = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     for name, text in cues.items():
@@ -120,10 +124,14 @@ def _json_object(answer: str, cut: bool) -> dict[str, Any]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(answer, at)
+        except RecursionError:
+            raise Fault("the JSON is nested too deeply; the object holds texts alone") from None
         except json.JSONDecodeError as error:
             if cut or error.pos >= len(answer.rstrip()) or error.msg.startswith("Unterminated string"):
                 raise Fault("the answer breaks off within the JSON object") from None
             raise Fault(f"the JSON is broken at character {error.pos + 1}: {error.msg}") from None
+        except ValueError:  # Python reads no number of more than 4,300 digits
+            raise Fault("the JSON holds a number that cannot be read") from None
         found.append(value)
         at = answer.find("{", end)
     if len(found) > 1:
@@ -132,10 +140,9 @@ def _json_object(answer: str, cut: bool) -> dict[str, Any]:
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise Fault(f"the key {key!r} stands twice")
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise Fault(f"the key {key[:60]!r} stands twice")
     return dict(pairs)
 
 
@@ -144,7 +151,7 @@ def _told(error: Any) -> str:
     if error["type"] == "missing":
         return f"{where} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{where!r} is none of the keys {', '.join(FIELDS)}"
+        return f"{where[:60]!r} is none of the keys {', '.join(FIELDS)}"
     return f"{where} should be a text or null, not {json.dumps(error['input'], ensure_ascii=False)[:60]}"
 
 

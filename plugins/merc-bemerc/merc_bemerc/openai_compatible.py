@@ -17,7 +17,7 @@ import numpy.typing as npt
 from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
 from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
 from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, said_before, wording
-from merc_bemerc.server import Passing, Server
+from merc_bemerc.server import ANSWER_BYTES, Passing, Server, TooLong
 
 if TYPE_CHECKING:
     from merc import AnnotateFunction
@@ -36,9 +36,10 @@ class OpenAICompatible(Annotator):
     but the first. ``json_mode`` asks the server for JSON: ``object``, ``schema``, or ``none`` where it knows neither.
     ``temperature`` and ``max_tokens`` go to the server as they are (``null`` sends none, for models that take none).
 
-    ``concurrency`` requests are on their way at once. One that fails for a passing reason (429, 5xx, no answer within
+    ``concurrency`` requests are on their way at once. One that fails for a passing reason (429, 5xx, no byte within
     ``timeout`` seconds, a connection that breaks) is sent up to ``retries`` times more, with growing waits, or the
-    server's own Retry-After up to two minutes. ``budget`` is how many requests one pass may send, retries included
+    server's own Retry-After up to two minutes. A response that is not complete ``deadline`` seconds after its request
+    (``null``: twice ``timeout``) is given up. ``budget`` is how many requests one pass may send, retries included
     (``null``: no limit). What failed so is asked again in the next pass; after ``give_up`` utterances in a row that
     failed so, this one ends.
     """
@@ -56,6 +57,7 @@ class OpenAICompatible(Annotator):
     max_tokens: int | None = 400
     concurrency: int = 4
     timeout: float = 120.0
+    deadline: float | None = None
     retries: int = 5
     budget: int | None = None
     give_up: int = 10
@@ -80,6 +82,8 @@ class OpenAICompatible(Annotator):
                 raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(self, name)}")
         if self.timeout <= 0:
             raise ValueError(f"timeout is a time in seconds above 0, not {self.timeout:g}")
+        if self.deadline is not None and self.deadline < self.timeout:
+            raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
 
     history = True
 
@@ -93,7 +97,7 @@ class OpenAICompatible(Annotator):
 
     def identity(self) -> Mapping[str, Any]:
         """Its parameters but those that say how the server is reached and how often, and the words of T_b."""
-        aside = {"key", "concurrency", "timeout", "retries", "budget", "give_up"}
+        aside = {"key", "concurrency", "timeout", "deadline", "retries", "budget", "give_up"}
         kept = {name: value for name, value in super().identity().items() if name not in aside}
         return {**kept, "prompt": wording()}
 
@@ -146,6 +150,14 @@ class OpenAICompatible(Annotator):
         for _ in range(self.attempts):
             try:
                 answer, cut = server.ask(said)
+            except TooLong as error:
+                fault = Fault(str(error))
+                raw.append(f"(not kept: {error}; at most {ANSWER_BYTES:,} are)")
+                said += [
+                    {"role": "assistant", "content": "(far too long)"},
+                    {"role": "user", "content": ask_again(fault)},
+                ]
+                continue
             except Passing as error:
                 return Annotation(reason=str(error), retry=True, raw=tuple(raw))
             raw.append(answer)

@@ -1,16 +1,23 @@
-"""A server that speaks chat completions: one question and its answer, retries, the budget, and the key."""
+"""A server that speaks chat completions: one question and its answer, retries, deadlines, the budget, and the key."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
+from urllib.parse import urljoin, urlsplit
 
 from merc import MercError
 
 _LONGEST = 200
 """Characters of a server's own message that are passed on."""
+
+ANSWER_BYTES = 64 * 1024
+"""Answers up to this size in UTF-8 are taken; a description has some hundred bytes."""
+RESPONSE_BYTES = 1024 * 1024
+"""Responses up to this size are read: an answer, and what stands around it, such as what the model thought first."""
 
 
 class Reached(Protocol):
@@ -23,6 +30,7 @@ class Reached(Protocol):
     temperature: float | None
     max_tokens: int | None
     timeout: float
+    deadline: float | None
     retries: int
     budget: int | None
 
@@ -31,8 +39,16 @@ class Passing(Exception):
     """There is no answer, for a reason that may pass; the message says which."""
 
 
+class TooLong(Passing):
+    """The answer is larger than any description; it was not read to its end, and asking again may help."""
+
+
 class _NoMore(Exception):
     """No further request may be sent."""
+
+
+class _Late(Exception):
+    """A response was not complete at its deadline."""
 
 
 class Server:
@@ -41,7 +57,6 @@ class Server:
     def __init__(self, teacher: Reached, who: str = "annotator openai-compatible") -> None:
         """``who`` is the component that asks, for messages. Raises MercError when the variable that holds the key is
         not set."""
-        import openai
 
         self._teacher, self._who = teacher, who
         self._key = _key_in(teacher.key, who) if teacher.key else ""
@@ -49,23 +64,16 @@ class Server:
         self._sent = 0
         self._stopped = False
         self.spent = False
-        http = openai.DefaultHttpxClient(event_hooks={"request": [self._count]})
-        self._client = openai.OpenAI(
-            base_url=teacher.base_url,
-            # the client would take a key from OPENAI_API_KEY by itself, for a server that it is not meant for
-            api_key=self._key or "none",
-            timeout=teacher.timeout,
-            max_retries=teacher.retries,
-            http_client=http,
-        )
+        # twice the time in which the server has to begin, unless the user says how long
+        self._deadline = teacher.deadline or 2 * teacher.timeout
 
     def stop(self) -> None:
         """Let no further request go out."""
         self._stopped = True
 
     def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, bool]:
-        """The answer, and whether it was cut off at ``max_tokens``. Raises Passing, and MercError where the recipe or
-        the key is wrong."""
+        """The answer, and whether it was cut off at ``max_tokens``. Raises Passing (TooLong for an answer above
+        ANSWER_BYTES), and MercError where the recipe or the key is wrong."""
         import openai
 
         teacher = self._teacher
@@ -78,7 +86,7 @@ class Server:
             asked["response_format"] = _response_format(teacher.json_mode)
         where = f"the server at {teacher.base_url}"
         try:
-            given = self._client.chat.completions.create(**asked)
+            given = asyncio.run(self._send(asked))
         except _NoMore:
             budget = f"the budget of {teacher.budget} requests is spent"
             raise Passing(budget if self.spent else "asking was stopped") from None
@@ -91,25 +99,73 @@ class Server:
                 f"{where} has no model {teacher.model!r}, or no chat completions at this base_url (HTTP 404: "
                 f"{self._told(error)}); check base_url and model of {self._who}"
             ) from None
+        except _Late:
+            raise Passing(f"{where} had not answered in full within {self._deadline:g} s ('deadline')") from None
         except openai.APITimeoutError:
             raise Passing(f"{where} gave no answer within {teacher.timeout:g} s{self._tries()}") from None
         except openai.APIStatusError as error:
+            if 300 <= error.status_code < 400:
+                raise MercError(self._redirected(error.response)) from None
             again = self._tries() if error.status_code in (408, 409, 429) or error.status_code >= 500 else ""
             raise Passing(f"{where} answered HTTP {error.status_code}{again}: {self._told(error)}") from None
         except openai.APIConnectionError as error:
             cause = self._clean(str(error.__cause__ or error))
             raise Passing(f"the connection to {teacher.base_url} failed{self._tries()}: {cause}") from None
-        except (openai.APIError, ValueError) as error:
-            raise Passing(f"{where} answered what is no chat completion: {self._clean(str(error))}") from None
+        except (openai.APIError, ValueError, RecursionError) as error:
+            raise Passing(f"{where} answered what is no chat completion: {self._clean(_text_of(error))}") from None
+        # the client checks no types, so anything may stand anywhere
         choices = getattr(given, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            raise Passing(f"{where} answered what is no chat completion: {self._clean(str(given))}")
-        said = choices[0].message
-        answer = said.content if isinstance(said.content, str) else ""
-        refusal = getattr(said, "refusal", None)
-        return self._without_key(answer or refusal or ""), choices[0].finish_reason == "length"
+        first = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(first, "message", None)
+        fault = getattr(first, "error", None) or getattr(given, "error", None)
+        if fault or getattr(first, "finish_reason", None) == "error":
+            raise Passing(f"{where} answered with an error: {self._clean(_text_of(fault or first))}")
+        if message is None:
+            raise Passing(f"{where} answered what is no chat completion: {self._clean(_text_of(given))}")
+        content, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
+        if not isinstance(content, str | None):
+            raise Passing(f"{where} answered what is no text: {self._clean(_text_of(content))}")
+        answer = content or (refusal if isinstance(refusal, str) else "")
+        if len(answer.encode("utf-8", "surrogatepass")) > ANSWER_BYTES:
+            raise TooLong(f"the answer has more than {ANSWER_BYTES:,} bytes")
+        return self._without_key(answer), getattr(first, "finish_reason", None) == "length"
 
-    def _count(self, request: object) -> None:
+    async def _send(self, asked: dict[str, Any]) -> Any:
+        """Send one question, and again as often as ``retries`` says."""
+        import openai
+
+        server = self
+
+        class Bounded(openai.DefaultAsyncHttpxClient):
+            """A client that reads each response whole, within the deadline and up to RESPONSE_BYTES."""
+
+            async def send(self, request: Any, **options: Any) -> Any:
+                try:
+                    async with asyncio.timeout(server._deadline):
+                        options["stream"] = True
+                        response = await super().send(request, **options)
+                        try:
+                            content = await _read(response)
+                        finally:
+                            await response.aclose()
+                except TimeoutError:
+                    raise _Late from None
+                return type(response)(response.status_code, headers=response.headers, content=content, request=request)
+
+        async with openai.AsyncOpenAI(
+            base_url=self._teacher.base_url,
+            # the client would take a key from OPENAI_API_KEY by itself, for a server that it is not meant for
+            api_key=self._key or "none",
+            timeout=self._teacher.timeout,
+            max_retries=self._teacher.retries,
+            # a compressed response could be a thousand times as large as what is counted
+            default_headers={"Accept-Encoding": "identity"},
+            # another host must not be sent the key, nor pictures that were meant for this one
+            http_client=Bounded(follow_redirects=False, event_hooks={"request": [self._count]}),
+        ) as client:
+            return await client.chat.completions.create(**asked)
+
+    async def _count(self, request: object) -> None:
         """Called before each request goes out, retries among them."""
         with self._lock:
             budget = self._teacher.budget
@@ -127,14 +183,46 @@ class Server:
         """What the server said of an error."""
         body = error.body
         message = body.get("message") if isinstance(body, dict) else None
-        return self._clean(str(message or body or error))
+        return self._clean(_text_of(message or body or error))
+
+    def _redirected(self, response: Any) -> str:
+        place = urlsplit(urljoin(str(response.request.url), response.headers.get("location", "")))
+        target = self._clean(f"{place.scheme}://{place.netloc.rpartition('@')[2]}{place.path}")
+        return (
+            f"the server at {self._teacher.base_url} redirects to {target} (HTTP {response.status_code}), and no "
+            f"redirect is followed; if {self._who} is meant to ask there, set base_url to it, without /chat/completions"
+        )
 
     def _clean(self, text: str) -> str:
-        text = " ".join(self._without_key(text).split())
+        """A server's own words, short and on one line, without the key and without what a terminal would obey."""
+        printable = "".join(one if one.isprintable() else " " for one in self._without_key(text[: 10 * _LONGEST]))
+        text = " ".join(printable.split())
         return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+async def _read(response: Any) -> bytes:
+    """The body of a response. Raises TooLong, and Passing for a compressed one, which was not asked for."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Passing(f"the server at {response.request.url.host} answered in an encoding that was not asked for")
+    content = bytearray()
+    async for part in response.aiter_raw():
+        content += part
+        if len(content) > RESPONSE_BYTES:
+            if response.status_code != 200:  # no answer, and its beginning says what is wrong
+                break
+            raise TooLong(f"the response has more than {RESPONSE_BYTES:,} bytes")
+    return bytes(content)
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def _key_in(variable: str, who: str) -> str:

@@ -393,6 +393,7 @@ def test_a_key_that_is_not_in_the_environment(monkeypatch):
         ({"retries": -1}, "retries and before count from 0, not -1 and None"),
         ({"before": -1}, "retries and before count from 0, not 5 and -1"),
         ({"budget": 0}, "budget counts from 1, or is null for no limit; it is 0"),
+        ({"timeout": 9.0, "deadline": 5.0}, r"deadline \(5 s\) is at least timeout \(9 s\)"),
         ({"timeout": 0.0}, "timeout is a time in seconds above 0, not 0"),
     ],
 )
@@ -435,6 +436,7 @@ def test_answers_are_kept_by_what_they_depend_on(talk):
         return OpenAICompatible(**{"base_url": "http://host/v1", "model": "m", **params}).identity()
 
     same = [{"key": "A"}, {"budget": 3}, {"concurrency": 9}, {"retries": 1}, {"timeout": 3.0}, {"give_up": 2}]
+    same += [{"deadline": 900.0}]
     assert all(identity(**params) == identity() for params in same)
     other = [
         {"model": "n"},

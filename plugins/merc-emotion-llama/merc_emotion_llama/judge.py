@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import threading
 from collections import Counter
@@ -53,9 +52,9 @@ class EmerOverlap(Metric):
     and counted with its reason; after ``give_up`` samples in a row that failed, no more are asked.
 
     ``key`` is the *name* of the environment variable that holds the key. ``json_mode``, ``temperature``,
-    ``max_tokens``, ``concurrency``, ``timeout`` (seconds), ``retries`` and ``budget`` (requests) are as of the
-    annotator ``openai-compatible`` of merc-bemerc, whose client this is. The judge is asked whenever the metric is
-    computed.
+    ``max_tokens``, ``concurrency``, ``timeout``, ``deadline`` (seconds), ``retries`` and ``budget`` (requests) are as
+    of the annotator ``openai-compatible`` of merc-bemerc, whose client this is. The judge is asked whenever the metric
+    is computed.
     """
 
     base_url: str
@@ -68,6 +67,7 @@ class EmerOverlap(Metric):
     max_tokens: int | None = 400
     concurrency: int = 4
     timeout: float = 120.0
+    deadline: float | None = None
     retries: int = 5
     budget: int | None = None
     give_up: int = 10
@@ -198,10 +198,12 @@ def read_score(answer: str) -> dict[str, Any]:
         raise ValueError("the answer has no JSON object")
     try:
         found, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the JSON object is broken ({error.msg})") from None
+    except RecursionError:
+        raise ValueError("the JSON object is nested too deeply") from None
+    except ValueError as error:  # a broken object, or a number of too many digits
+        raise ValueError(f"the JSON object is broken ({getattr(error, 'msg', error)})") from None
     score, reason = found.get("score"), found.get("reason")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
         raise ValueError("'score' is no number")
     if not 0 <= score <= 10:
         raise ValueError("'score' is not from 0 to 10")
