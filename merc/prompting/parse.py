@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import string
 from typing import Literal
 
+from merc.answers import (
+    bare,
+    find_answer,
+    normal,
+    read_answer,
+    read_as_published,
+    until_end,
+    vocabulary_of_labels,
+)
 from merc.conversation import LabelSpace
 
-Policy = Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict"]
-
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
-_AROUND = string.whitespace + "\u00a0.,;:!?…\"'`“”‘’*()[]"
+Policy = Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict", "affectgpt"]
 
 
 def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
     """The label in a generated answer, or ``None``, which counts as wrong and as unparsed.
 
-    - ``strict``: the answer is a word of a label, letter for letter.
-    - ``exact``: the same, but for case, surrounding space, and punctuation around it.
+    - ``strict``: the answer is a word of a label, letter for letter. Every other policy also knows the labels' own
+      names.
+    - ``exact``: the same, but for case, width, surrounding space, punctuation of any script around it, and a token
+      that ends the text.
     - ``first-label``: the word of a label that stands first in the answer, as a whole word, in any case; of two that
-      begin at the same place the longer one.
-    - ``answer-tag``: the same, within the last ``<answer>…</answer>``. Without an end tag, behind ``<answer>``; without
-      either, behind ``</think>``; without any tag, anywhere. Reasoning that does not end has no answer behind it.
+      begin at the same place the longer one. Chinese, Japanese and others without spaces have a word wherever it
+      stands.
+    - ``answer-tag``: the one label within the last ``<answer>…</answer>``, read as metrics read it
+      (``merc.answers.read_answer``): several different ones are none. Without an end tag, after ``<answer>``; without
+      either, after ``</think>``; without any tag, anywhere. Reasoning that does not end has no answer after it.
     - ``answer-tag-strict``: as ``exact``, within the last ``<answer>…</answer>``; without both tags there is none.
+    - ``affectgpt``: as programs published with MER-UniBench read it: all of the answer, in small letters and without
+      space around it, is a word of a label.
 
     >>> space = LabelSpace(("joy", "sadness"), {"sadness": ("sadness", "sad")})
     >>> [parse_label("I'd say Sadness, not joy.", space, p) for p in ("strict", "exact", "first-label")]
@@ -33,37 +43,17 @@ def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
     >>> parse_label("<think>Joy? No: a frown.</think><answer>Sadness</answer>", space, "answer-tag")
     'sadness'
     """
-    if policy in ("answer-tag", "answer-tag-strict"):
-        answer = _in_tags(text, policy == "answer-tag-strict")
-        return (
-            None
-            if answer is None
-            else parse_label(answer, labels, "first-label" if policy == "answer-tag" else "exact")
-        )
-    words = {word: label for label in labels.labels for word in labels.words_of(label)}
     if policy == "strict":
-        return words.get(text)
-    if policy == "exact":
-        return {_bare(word): label for word, label in words.items()}.get(_bare(text))
-    folded = {word.casefold(): label for word, label in words.items()}
-    if not folded:
-        return None
-    longest_first = sorted(folded, key=len, reverse=True)
-    found = re.search(r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?!\w)", text.casefold())
-    return folded[found.group(1)] if found else None
-
-
-def _in_tags(text: str, strict: bool) -> str | None:
-    """The part of a text that is the answer; ``None`` where it has none."""
-    if found := _ANSWER.findall(text):
-        return str(found[-1])
-    if strict:
-        return None
-    for tag in ("<answer>", "</think>"):
-        if pieces := re.split(tag, text, flags=re.IGNORECASE)[1:]:
-            return pieces[-1]
-    return None if "<think>" in text.casefold() else text
-
-
-def _bare(text: str) -> str:
-    return text.strip(_AROUND).casefold()
+        return {word: label for label in labels.labels for word in labels.words_of(label)}.get(text)
+    known = vocabulary_of_labels(labels)
+    if policy == "affectgpt":
+        found = read_as_published(text, known).labels
+    elif policy == "first-label":
+        found = tuple(known.within(find_answer(text, "whole")[0])[:1])
+    elif policy == "answer-tag":
+        found = read_answer(text, known).labels
+    else:
+        answer = until_end(text)[0] if policy == "exact" else find_answer(text, "answer-only")[0]
+        label = known.folded.get(bare(normal(answer)).casefold())
+        found = () if label is None else (label,)
+    return found[0] if len(found) == 1 else None

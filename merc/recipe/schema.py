@@ -148,7 +148,7 @@ class Evaluate:
     demonstrations: Part | None = None
     decode: Literal["verbalizer", "generate"] = "verbalizer"
     normalize: Literal["none", "tokens"] = "none"
-    parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict"] = "exact"
+    parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict", "affectgpt"] = "exact"
     max_new_tokens: int = 32
     states: bool = False
     limit: int | None = None

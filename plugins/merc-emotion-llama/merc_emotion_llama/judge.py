@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from merc_bemerc import Passing, Server
 
 from merc import LabelSpace, MercError, Metric, Prediction
-from merc_emotion_llama.answers import find_answer
+from merc.answers import find_answer
 from merc_emotion_llama.wheel_metrics import keys_of
 
 WHAT = {

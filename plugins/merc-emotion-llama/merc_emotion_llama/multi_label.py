@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from merc import LabelSpace, MercError, Metric, Prediction
-from merc_emotion_llama.answers import Block, Sentences, answer_of, count_notes, vocabulary_of_labels
+from merc.answers import Block, Sentences, vocabulary_of_labels
+from merc_emotion_llama.answers import answer_of, count_notes, published_answer_of
 from merc_emotion_llama.recognition import chosen
 from merc_emotion_llama.wheel_metrics import texts
 
@@ -22,7 +23,11 @@ class MultiLabel(Metric):
     label, ``sample_f1`` and ``sample_jaccard`` are means over the utterances; an utterance for which nothing is true
     and nothing said counts 0 in these two. An answer's labels are those that it names, or, with a ``threshold``, those
     that have that probability. ``block`` and ``sentences`` are the policies by which answers are read
-    (``merc_emotion_llama.answers``).
+    (``merc.answers``); the numbers ``…_affectgpt`` are those of answers as MMEVerse's own program reads them: items
+    between commas and semicolons, in small letters, ranked by whether they are named.
+
+    ``never_true`` says what becomes of a label that is true of no utterance in the F1s and the Jaccard: ``counted``,
+    so that naming it is wrong, or ``left-out``, as MMEVerse's own program has it. ``map`` leaves them out always.
     """
 
     truth: str = "open_labels"
@@ -30,6 +35,7 @@ class MultiLabel(Metric):
     threshold: float | None = None
     block: Block = "answer-or-rest"
     sentences: Sentences = "search"
+    never_true: Literal["counted", "left-out"] = "counted"
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
@@ -50,7 +56,6 @@ class MultiLabel(Metric):
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth outside the labels, and for fewer than two labels."""
         import numpy as np
-        from sklearn.metrics import average_precision_score, f1_score, jaccard_score
 
         space = chosen(labels, self.among)
         if len(space) < 2:
@@ -67,24 +72,43 @@ class MultiLabel(Metric):
                 row[place[label]] = 1
         known = vocabulary_of_labels(space)
         read = [answer_of(p, known, self.block, self.sentences) for p in predictions]
-        named = np.array([[int(label in one.labels) for label in place] for one in read])
+        published = [published_answer_of(p, known, ",;") for p in predictions]
+        named, named_as_published = (
+            np.array([[int(label in one.labels) for label in place] for one in answers])
+            for answers in (read, published)
+        )
         ranked = all(p.probabilities is not None for p in predictions)
         chances = np.array([[(p.probabilities or {}).get(label, 0.0) for label in place] for p in predictions])
         if self.threshold is not None:
             if not ranked:
                 raise MercError("metric multi-label: a threshold needs probabilities; set evaluate.decode=verbalizer")
             named = (chances >= self.threshold).astype(int)
-        scores = chances if ranked else named
         present = truth.any(axis=0)
-        average = [average_precision_score(truth[:, i], scores[:, i]) for i in np.flatnonzero(present)]
         return {
-            "map": float(np.mean(average)) if average else None,
+            **self._numbers(truth, named, chances if ranked else named, present),
             "map_over": int(present.sum()),
             "ranked_by": "probabilities" if ranked else "answers",
-            "micro_f1": float(f1_score(truth, named, average="micro", zero_division=0.0)),
-            "sample_f1": float(f1_score(truth, named, average="samples", zero_division=0.0)),
-            "sample_jaccard": float(jaccard_score(truth, named, average="samples", zero_division=0.0)),
+            **self._numbers(truth, named_as_published, named_as_published, present, "_affectgpt"),
             "samples": len(predictions),
             "labels_per_sample": float(named.sum(axis=1).mean()),
             "answers": count_notes(read),
         }
+
+    def _numbers(self, truth: Any, named: Any, scores: Any, present: Any, suffix: str = "") -> dict[str, Any]:
+        """The four numbers of labels that are true, named and ranked by scores, each [utterances, labels];
+        ``present`` [labels] says which are ever true."""
+        import numpy as np
+        from sklearn.metrics import average_precision_score
+
+        average = [average_precision_score(truth[:, i], scores[:, i]) for i in np.flatnonzero(present)]
+        if self.never_true == "left-out":
+            truth, named = truth[:, present], named[:, present]
+        both, either = (truth & named).sum(axis=1), (truth | named).sum(axis=1)
+        # Where nothing is true and nothing named, what is divided is 0.
+        found = {
+            "map": float(np.mean(average)) if average else None,
+            "micro_f1": float(2 * both.sum() / max(1, both.sum() + either.sum())),
+            "sample_f1": float(np.mean(2 * both / np.maximum(1, both + either))),
+            "sample_jaccard": float(np.mean(both / np.maximum(1, either))),
+        }
+        return {name + suffix: value for name, value in found.items()}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
-from merc_emotion_llama.answers import Block, Read, Sentences, answer_of, count_notes, vocabulary_of_labels
+from merc.answers import Block, Read, Sentences, vocabulary_of_labels
+from merc_emotion_llama.answers import answer_of, count_notes, published_answer_of
 
 _NONE = "(none)"
 
@@ -20,7 +21,8 @@ class Recognition(Metric):
     ``truth`` names the label, which need not be the one that the model was trained on; ``among`` are the labels that
     count, by default those of the corpus. An answer with none of them, or with several, is wrong and counted as
     ``unparsed``. ``block`` and ``sentences`` are the policies by which answers are read
-    (``merc_emotion_llama.answers``).
+    (``merc.answers``). ``accuracy_affectgpt`` and ``weighted_f1_affectgpt`` are the same numbers by the published
+    reading: all of the answer, in small letters, is a label.
     """
 
     truth: str = "label"
@@ -45,9 +47,13 @@ class Recognition(Metric):
         from sklearn.metrics import accuracy_score, f1_score
 
         space = chosen(labels, self.among)
-        truth, said, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
-        f1 = f1_score(truth, said, labels=list(space.labels), average="weighted", zero_division=0.0)
-        return {"accuracy": float(accuracy_score(truth, said)), "weighted_f1": float(f1), **beside}
+        truth, said, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+
+        def numbers(answers: list[str], name: str = "") -> dict[str, float]:
+            f1 = f1_score(truth, answers, labels=list(space.labels), average="weighted", zero_division=0.0)
+            return {f"accuracy{name}": float(accuracy_score(truth, answers)), f"weighted_f1{name}": float(f1)}
+
+        return {**numbers(said), **numbers(published, "_affectgpt"), **beside}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Recalls(Metric):
 
     ``uar`` is the mean of the labels' recalls, ``war`` their mean weighted by how often each is true, which is the
     accuracy; both over the labels that occur as truth, listed in ``averaged_over``. ``truth``,
-    ``among``, ``block`` and ``sentences`` are as of ``mmeverse-recognition``.
+    ``among``, ``block``, ``sentences`` and the numbers ``…_affectgpt`` are as of ``mmeverse-recognition``.
     """
 
     truth: str = "label"
@@ -81,13 +87,20 @@ class Recalls(Metric):
         from sklearn.metrics import recall_score
 
         space = chosen(labels, self.among)
-        truth, said, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+        truth, said, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
         present = [label for label in space.labels if label in truth]
 
-        def recall(average: str) -> float:
-            return float(recall_score(truth, said, labels=present, average=average, zero_division=0.0))
+        def recall(answers: list[str], average: str) -> float:
+            return float(recall_score(truth, answers, labels=present, average=average, zero_division=0.0))
 
-        return {"uar": recall("macro"), "war": recall("weighted"), "averaged_over": present, **beside}
+        return {
+            "uar": recall(said, "macro"),
+            "war": recall(said, "weighted"),
+            "uar_affectgpt": recall(published, "macro"),
+            "war_affectgpt": recall(published, "weighted"),
+            "averaged_over": present,
+            **beside,
+        }
 
 
 def chosen(labels: LabelSpace, among: Sequence[str]) -> LabelSpace:
@@ -101,7 +114,8 @@ def chosen(labels: LabelSpace, among: Sequence[str]) -> LabelSpace:
 
 def _one_label(
     predictions: Sequence[Prediction], space: LabelSpace, name: str, block: Block, sentences: Sentences
-) -> tuple[list[str], list[str], dict[str, Any]]:
+) -> tuple[list[str], list[str], list[str], dict[str, Any]]:
+    """What is true, what was answered, the same by the published reading, and what stands beside the numbers."""
     truth = []
     for p in predictions:
         if p.true(name) not in space.labels:
@@ -111,8 +125,14 @@ def _one_label(
             )
         truth.append(p.true(name))
     known = vocabulary_of_labels(space)
-    read: list[Read] = [answer_of(p, known, block, sentences) for p in predictions]
-    said = [one.labels[0] if len(one.labels) == 1 else _NONE for one in read]
+    read = [answer_of(p, known, block, sentences) for p in predictions]
+    said, published = (
+        [_only(one) for one in answers] for answers in (read, [published_answer_of(p, known) for p in predictions])
+    )
     several = sum(len(one.labels) > 1 for one in read)
     beside = {"samples": len(truth), "unparsed": said.count(_NONE), "several_labels": several}
-    return truth, said, {**beside, "answers": count_notes(read)}
+    return truth, said, published, {**beside, "answers": count_notes(read)}
+
+
+def _only(read: Read) -> str:
+    return read.labels[0] if len(read.labels) == 1 else _NONE

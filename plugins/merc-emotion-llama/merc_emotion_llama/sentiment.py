@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
-from merc_emotion_llama.answers import Block, find_answer
+from merc.answers import Block, Vocabulary, find_answer, normal
+from merc_emotion_llama.answers import published_answer_of
 
 _POLES = ("negative", "neutral", "positive")
-_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?![\w.]*\d)")
+_KNOWN = Vocabulary({pole: pole for pole in _POLES})
+# Only letters that are written with spaces between words belong to a number's word: "得分2分" has the number 2.
+_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?![\w.]*\d)", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +23,14 @@ class SentimentF1(Metric):
     SIMS-v2). Utterances whose truth is neutral (a score of 0) are left out and counted.
 
     ``truth`` names a score, whose sign counts, or a text with one of the words negative, neutral and positive in it
-    ("weakly negative"). A prediction's pole is found in its text, or in its label, in the same way; both words in one
-    answer, or neither, make it unparsed. ``block`` is the policy that says which part of a text is the answer
-    (``merc_emotion_llama.answers``).
+    ("weakly negative"). A prediction's pole is found in its text, or in its label, in the same way, and by the words
+    that the corpus has for such a label; both words in one answer, or neither, make it unparsed. ``block`` is the
+    policy that says which part of a text is the answer (``merc.answers``).
 
     The field publishes two numbers under this name. ``weighted_f1_neutral_wrong``: a neutral answer is wrong.
     ``weighted_f1_neutral_negative``: a neutral answer counts as negative, since it is not above 0. An unparsed answer
-    is wrong in both.
+    is wrong in both. ``weighted_f1_affectgpt`` is the first of answers as MMEVerse's own program reads them: all of the
+    answer, in small letters, is one of the words.
     """
 
     truth: str = "valence"
@@ -48,9 +52,15 @@ class SentimentF1(Metric):
         """The numbers, null where every truth is neutral. Raises MercError for a truth that is no sentiment."""
         from sklearn.metrics import f1_score
 
-        every = [(_true_pole(p, self.truth), said_pole(p, self.block)) for p in predictions]
+        known = _vocabulary(labels)
+        every = [(_true_pole(p, self.truth), said_pole(p, self.block, known)) for p in predictions]
         pairs = [(true, said) for true, said in every if true != "neutral"]
         truth = [true for true, _ in pairs]
+        published = [
+            next(iter(published_answer_of(p, known).labels), None)
+            for p, (true, _) in zip(predictions, every, strict=True)
+            if true != "neutral"
+        ]
 
         def score(taken: list[str]) -> float | None:
             if not pairs:
@@ -63,6 +73,7 @@ class SentimentF1(Metric):
             "weighted_f1_neutral_negative": score(
                 ["negative" if said == "neutral" else said or "unparsed" for _, said in pairs]
             ),
+            "weighted_f1_affectgpt": score([said or "unparsed" for said in published]),
             "samples": len(pairs),
             "excluded_neutral": len(every) - len(pairs),
             "neutral_answers": sum(said == "neutral" for _, said in pairs),
@@ -75,9 +86,10 @@ class SentimentScore(Metric):
     """``mosi-sentiment-score``: the numbers of CMU-MOSI and CMU-MOSEI (Zadeh et al., 2016, 2018; Tsai et al., 2019).
 
     ``truth`` names a score; times ``factor`` it lies from -3 to 3 (3 for a ``valence`` from -1 to 1). A prediction's
-    score is the one number in its text, or its label read as a number; it is brought to -3 to 3, and counted where it
-    lay outside. With ``expected: true`` it is the mean of the labels weighted by their probabilities, where those are
-    given. ``block`` is as of ``mer-unibench-sentiment-f1``.
+    score is the one number in its text, or its label read as a number; with ``clip`` it is brought to -3 to 3 for every
+    number, without it only for ``acc_7`` (as the programs of Tsai et al. have it: publications differ). It is counted
+    where it lay outside. With ``expected: true`` it is the mean of the labels weighted by their probabilities, where
+    those are given. ``block`` is as of ``mer-unibench-sentiment-f1``.
 
     ``acc_7``: scores rounded to whole numbers are equal (halves to the even one, as numpy rounds). Two numbers are both
     called Acc-2, each with its weighted F1: ``acc_2_non_negative`` compares below 0 with 0 and above, over all;
@@ -90,6 +102,7 @@ class SentimentScore(Metric):
     truth: str = "valence"
     factor: float = 1.0
     expected: bool = False
+    clip: bool = True
     block: Block = "answer-or-rest"
 
     def __post_init__(self) -> None:
@@ -116,11 +129,13 @@ class SentimentScore(Metric):
         truth = np.array([self._true(p) for p in predictions])
         said = [self._said(p) for p in predictions]
         scored = np.array([score is not None for score in said])
-        guess = np.array([0.0 if score is None else min(3.0, max(-3.0, score)) for score in said])
+        raw = np.array([0.0 if score is None else score for score in said])
+        clipped = np.clip(raw, -3.0, 3.0)
+        guess = clipped if self.clip else raw
         far = truth != 0
         mean_error = float(mean_absolute_error(truth[scored], guess[scored])) if scored.any() else None
         return {
-            "acc_7": float(np.mean(scored & (np.rint(truth) == np.rint(guess)))),
+            "acc_7": float(np.mean(scored & (np.rint(truth) == np.rint(clipped)))),
             **_acc_2("non_negative", truth >= 0, guess >= 0, scored),
             **_acc_2("without_neutral", truth[far] > 0, guess[far] > 0, scored[far]),
             "mae": mean_error,
@@ -151,20 +166,27 @@ class SentimentScore(Metric):
             )
         if prediction.text is None:
             return None if prediction.label is None else _as_number(prediction.label)
-        found = _NUMBER.findall(find_answer(prediction.text, self.block)[0])
+        found = _NUMBER.findall(find_answer(normal(prediction.text), self.block)[0])
         return _as_number(found[0]) if len(found) == 1 else None
 
 
-def said_pole(prediction: Prediction, block: Block) -> str | None:
+def said_pole(prediction: Prediction, block: Block, known: Vocabulary) -> str | None:
     """negative, neutral or positive, as an answer has it; ``None`` where it has none of the words or several."""
-    said = prediction.label if prediction.text is None else find_answer(prediction.text, block)[0]
-    return None if said is None else _pole(said)
+    said = prediction.label if prediction.text is None else find_answer(normal(prediction.text), block)[0]
+    return None if said is None else _pole(said, known)
 
 
-def _pole(text: str) -> str | None:
-    words = set(re.findall(r"\w+", text.casefold()))
-    found = [pole for pole in _POLES if pole in words]
-    return found[0] if len(found) == 1 else None
+def _pole(text: str, known: Vocabulary = _KNOWN) -> str | None:
+    found = set(known.within(text))
+    return found.pop() if len(found) == 1 else None
+
+
+def _vocabulary(labels: LabelSpace) -> Vocabulary:
+    """The words of the poles, and those that a label space has for labels that name one."""
+    spoken = {
+        word: pole for label in labels.labels if (pole := _pole(label)) is not None for word in labels.words_of(label)
+    }
+    return Vocabulary({**{pole: pole for pole in _POLES}, **spoken})
 
 
 def _true_pole(prediction: Prediction, name: str) -> str:

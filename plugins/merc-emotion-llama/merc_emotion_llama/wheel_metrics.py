@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
-from merc_emotion_llama.answers import (
-    Block,
-    Read,
-    Sentences,
-    Vocabulary,
-    answer_of,
-    count_notes,
-    most_frequent,
-    vocabulary_of_words,
-)
+from merc.answers import Block, Read, Sentences, Vocabulary, vocabulary_of_words
+from merc_emotion_llama.answers import answer_of, count_notes, most_frequent, published_answer_of
 from merc_emotion_llama.wheel_scores import hit_rate, wheel_f
 from merc_emotion_llama.wheels import WHEELS, Wheels, plain, read_wheels
 
@@ -28,13 +20,14 @@ class HitRateMetric(Metric):
     """``mer-unibench-hit-rate``: see ``merc_emotion_llama.wheel_scores.hit_rate``.
 
     ``wheels`` is the folder of the tables, ``truth`` the name of what is true: one label. ``block`` and ``sentences``
-    are the policies by which answers are read (``merc_emotion_llama.answers``); in sentences, only words that stand on
+    are the policies by which answers are read (``merc.answers``); in sentences, only words that stand on
     a wheel as they are, and the labels of the corpus, are looked for, since the tables' other forms hold common words
     ("person").
 
     Beside ``hit_rate`` and ``hit_precision``: ``samples`` counted and ``excluded``, ``labels_per_sample``, how many of
     the answers' labels are ``unknown`` to every wheel and which most often, the numbers of each wheel, and what was odd
-    in the answers.
+    in the answers. ``hit_rate_affectgpt`` and ``hit_precision_affectgpt`` are the numbers of answers as the published
+    program reads them (``merc.answers.read_as_published``): items between commas and quotes, each a label or none.
     """
 
     wheels: Path
@@ -61,10 +54,13 @@ class HitRateMetric(Metric):
         true = {key: _text(p, self.truth) for key, p in keys.items()}
         read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
         found = hit_rate(true, {key: _all(one) for key, one in read.items()}, tables)
+        published = hit_rate(true, _published(keys, tables, labels), tables)
         names = ("hit_rate", "hit_precision", "samples")
         return {
             "hit_rate": found.hit_rate,
             "hit_precision": found.hit_precision,
+            "hit_rate_affectgpt": published.hit_rate,
+            "hit_precision_affectgpt": published.hit_precision,
             "samples": found.samples,
             "excluded": found.excluded,
             "labels_per_sample": found.labels_per_sample,
@@ -81,6 +77,7 @@ class WheelFMetric(Metric):
     ``wheels``, ``block`` and ``sentences`` are as of ``mer-unibench-hit-rate``, and so is what stands beside; ``truth``
     names a list of labels. ``wheel_f`` counts a wheel without any overlap
     as 0; ``wheel_f_or_nan`` is the number of code that divides 0 by 0 there, and is null where that would be NaN.
+    ``wheel_f_affectgpt`` is ``wheel_f`` of answers as the published program reads them.
     """
 
     wheels: Path
@@ -107,10 +104,12 @@ class WheelFMetric(Metric):
         true = {key: texts(p, self.truth) for key, p in keys.items()}
         read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
         found = wheel_f(true, {key: _all(one) for key, one in read.items()}, tables)
+        published = wheel_f(true, _published(keys, tables, labels), tables)
         names = ("wheel_f", "wheel_precision", "wheel_recall", "samples")
         return {
             "wheel_f": found.f,
             "wheel_f_or_nan": None if math.isnan(found.f_or_nan) else found.f_or_nan,
+            "wheel_f_affectgpt": published.f,
             "wheel_precision": found.precision,
             "wheel_recall": found.recall,
             "samples": found.samples,
@@ -152,6 +151,12 @@ def _words(tables: Wheels, labels: LabelSpace) -> Vocabulary:
 def _all(read: Read) -> list[str]:
     """Everything that an answer names: labels that nothing knows count for the number of labels."""
     return [*read.labels, *read.outside]
+
+
+def _published(keys: Mapping[str, Prediction], tables: Wheels, labels: LabelSpace) -> dict[str, list[str]]:
+    """What each answer names by the published reading."""
+    known = _words(tables, labels)
+    return {key: _all(published_answer_of(p, known, "'\",")) for key, p in keys.items()}
 
 
 def _unknown(read: Mapping[str, Read], tables: Wheels) -> dict[str, Any]:
