@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,6 +84,19 @@ def hash_file(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_name(text: str, longest: int) -> str:
+    """A text as the name of a file or folder, or a part of one: letters, digits, and ``. _ - + =``; whatever else
+    stands in it becomes ``-``. What is longer than ``longest`` letters is cut, and ends with six of the text's hash.
+
+    >>> short_name("f1 of [joy, fear]", 40), short_name("a" * 50, 16)
+    ('f1-of-joy-fear', 'aaaaaaaaa-160b4e')
+    """
+    name = re.sub(r"[^A-Za-z0-9._+=-]+", "-", text).strip("-")
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest - 7].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 class HashMemory:

@@ -1,4 +1,4 @@
-"""The metric that merc brings itself."""
+"""The metrics that merc brings itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from merc.components import Metric, Prediction
 from merc.conversation import LabelSpace
+from merc.errors import MercError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +57,52 @@ class LastUtterance(Classification):
         label."""
         last = [p for p in predictions if p.true("last")]
         return {"of": "the last utterance of each dialogue", "n": 0, **(super().compute(last, labels) if last else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroF1(Metric):
+    """Precision, recall and their F1 over all utterances and labels together, but for the labels in ``exclude``.
+
+    What is true of an excluded label is not to be found, and what is taken for one claims nothing: an utterance that
+    bears one counts only where another label is predicted for it, which lowers precision. DailyDialog is measured so
+    with ``exclude: [neutral]``. With nothing excluded, and every answer parsed, it is the accuracy. An answer that
+    could not be parsed lowers recall alone.
+
+    >>> said = [("neutral", "joy"), ("joy", "joy")]
+    >>> guesses = [Prediction(id=str(i), conversation="c", truth=t, label=p) for i, (t, p) in enumerate(said)]
+    >>> found = MicroF1(exclude=("neutral",)).compute(guesses, LabelSpace(("neutral", "joy")))
+    >>> found["precision"], found["recall"], round(found["micro_f1"], 4), found["of"]
+    (0.5, 1.0, 0.6667, 'all labels but neutral')
+    """
+
+    exclude: tuple[str, ...] = ()
+
+    def choices(self) -> Sequence[str]:
+        """The F1."""
+        return ("micro_f1",)
+
+    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
+        """Raise MercError for an excluded label that there is not, and where none is left."""
+        for label in self.exclude:
+            if label not in labels.labels:
+                raise MercError(
+                    f"exclude: there is no label {label!r}.{did_you_mean(label, labels.labels)} The labels are: "
+                    f"{', '.join(labels.labels)}"
+                )
+        if not set(labels.labels) - set(self.exclude):
+            raise MercError("exclude names every label, so that nothing is left to measure")
+
+    def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+        """``micro_f1``, ``precision``, ``recall`` (0 where nothing was predicted or true), ``support``: how many
+        utterances bear a label that counts, and ``of``: which these are."""
+        said = [p.label for p in predictions if p.label is not None and p.label not in self.exclude]
+        true = [p.truth for p in predictions if p.truth not in self.exclude]
+        right = sum(p.label == p.truth for p in predictions if p.truth not in self.exclude)
+        both = len(said) + len(true)
+        return {
+            "of": f"all labels but {', '.join(self.exclude)}" if self.exclude else "all labels",
+            "micro_f1": 2 * right / both if both else 0.0,
+            "precision": right / len(said) if said else 0.0,
+            "recall": right / len(true) if true else 0.0,
+            "support": len(true),
+        }

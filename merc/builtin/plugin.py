@@ -42,6 +42,7 @@ def register_backbones(register: Register) -> None:
 def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
     register("last-utterance", "merc.builtin.metrics:LastUtterance")
+    register("micro-f1", "merc.builtin.metrics:MicroF1")
 
 
 @hookimpl

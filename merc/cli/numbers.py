@@ -31,7 +31,8 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
     from merc.evaluation.metrics import further_metrics
     from merc.evaluation.past_labels import sentences
 
-    names = [*found, *(f"  {name}" for numbers in found.values() for name in further_metrics(numbers))]
+    further = [(name, its) for numbers in found.values() for name, its in further_metrics(numbers).items()]
+    names = [*found, *(f"  {name}" for name, its in further if _in_table(its))]
     table = Table(caption=caption or None)
     # In a narrow terminal a number breaks between its mean and its deviation before a name does.
     table.add_column("split", overflow="fold", no_wrap=max(map(len, names), default=0) <= 30)
@@ -41,18 +42,24 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
     for split, numbers in found.items():
         table.add_row(Text(split), *(_text(numbers.get(column)) for column in columns))
         for name, its in further_metrics(numbers).items():
-            if "of" in its or any(headline in its for headline in _HEADLINES):
+            shown = [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]
+            if _in_table(its):
                 table.add_row(Text(f"  {name}"), *(_text(its.get(column)) for column in columns))
-                if "of" in its:
-                    below[f"{name}: {its['of']}"] = None
-            elif shown := [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]:
+            elif shown:
                 below[f"{split}, {name}: {', '.join(shown)}"] = None
+            if "of" in its:
+                below[f"{name}: {its['of']}"] = None
     console = Console(file=results, highlight=False, markup=False)
     for line in sentences(found):
         console.print(line)
     console.print(table)
     for line in below:
         console.print(line)
+
+
+def _in_table(numbers: Mapping[str, Any]) -> bool:
+    """Whether a metric's numbers are those of the table, or would be if there were any to count."""
+    return any(headline in numbers for headline in _HEADLINES) or ("of" in numbers and numbers.get("n") == 0)
 
 
 def _text(number: object) -> str:

@@ -12,14 +12,13 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.evaluation.past_labels import told_labels
 from merc.files import write_text
+from merc.recipe.metric_names import CLASSIFICATION
 
 if TYPE_CHECKING:
     from merc.recipe import Part
 
 UNSPLIT = "unsplit"
 """Where the numbers of predictions stand that belong to no split."""
-
-_BUILTIN = ("classification", "merc/classification")
 
 
 def compute_metrics(
@@ -138,7 +137,7 @@ def _one_split(
     }
     if told := told_labels(predictions):
         numbers["past_labels"] = told
-    own = next((name for name, part in metrics.items() if part.name in _BUILTIN), None)
+    own = next((name for name in metrics if name in CLASSIFICATION), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
         assert isinstance(component, Metric)

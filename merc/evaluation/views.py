@@ -22,11 +22,7 @@ from merc.evaluation.summary import (
     missing_in_predictions,
 )
 from merc.evaluation.svg import Chart, Series, chart
-
-_CLASSIFICATION = (
-    "n", "unlabelled", "unparsed_rate", "past_labels", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
-    "per_class", "confusion",
-)  # fmt: skip
+from merc.recipe.metric_names import OWN_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
     trust = calibration(mine)
     averaged = numbers.get("averaged_over") or list(per_class)
     also = [Classified(k, str(v["of"]), v, majority(v.get("per_class") or {})) for k, v in numbers.items() if _of(v)]
-    shown = (*_CLASSIFICATION, *(one.name for one in also))
+    shown = (*OWN_NUMBERS, *(one.name for one in also))
     return SplitView(
         name=name,
         also=also,

@@ -12,6 +12,7 @@ from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import check_choices, check_fit
+from merc.recipe.metric_names import metric_name
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, Tuning
@@ -28,10 +29,13 @@ MAX_SEED = 2**32 - 1
 
 
 class Builder:
-    """Builds one recipe. Every method reports what is wrong and goes on."""
+    """Builds one recipe. Every method reports what is wrong and goes on.
 
-    def __init__(self, root: Node, problems: Problems) -> None:
-        self.root = root
+    The stages of a ``trained`` one are over, so the evaluation needs no number that a stage chose its best state by.
+    """
+
+    def __init__(self, root: Node, problems: Problems, trained: bool = False) -> None:
+        self.root, self.trained = root, trained
         self.problems = problems
         self.sections = Sections(problems)
         self.recorded: dict[str, Any] = {}
@@ -67,7 +71,8 @@ class Builder:
         check_demonstrations(selectors, given["encoders"], self.root, self.problems)
         self.check_start()
         self.check_past_labels(given["stages"])
-        check_choices(trainers, self.root, given["evaluate"], self.problems)
+        if not self.trained:
+            check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -250,12 +255,18 @@ class Builder:
         for index, child in enumerate(given.value):
             if isinstance(child.value, str) and not child.broken:
                 child = Node({"name": child}, child.origin)
-            part, how = self.sections.part("metric", child, join(path, index))
+            part, how = self.sections.part("metric", child, join(path, index), apart=("as",))
             if part is None:
                 continue
-            if part.name in parts:
-                self.problems.add(join(path, index), child, f"the metric {part.name!r} stands twice; keep one of them")
-            parts[part.name] = part
+            name = metric_name(child, part, parts, join(path, index), self.problems)
+            if name is None:
+                continue
+            parts[name] = part
+            if name != part.name:
+                how = {"name": how["name"], "as": name, **how}
+                own = child.get("as")
+                source = f"from the parameters of {part.name!r}" if own is None else self.sections.where(own)
+                self.sections.sources[join(join(path, index), "as")] = source
             recorded.append(how)
         return parts, recorded
 

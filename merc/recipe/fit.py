@@ -9,15 +9,13 @@ from typing import Any, cast
 from merc.components import FeatureSpec, Fuser, Metric, Prompter, Trainer
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
+from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Evaluate, Part, Tuning
 from merc.registry import get_registry
 
 Placed = tuple[str, Node, Part]
 """A dotted path, where it is written, and the component that stands there."""
-
-_OWN = "classification"
-"""merc's own metric, whose numbers go by their names alone."""
 
 
 def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node, problems: Problems) -> None:
@@ -69,14 +67,14 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
     if evaluate is not None:
         components = {name: part.component for name, part in evaluate.metrics.items()}
     elif section is None or section.value is None:
-        components = {_OWN: get_registry().resolve("metric", _OWN)()}
+        components = {"classification": get_registry().resolve("metric", "classification")()}
     else:
         return
     known: list[str] = []
     open_ended = []
     for name, component in components.items():
         choices = cast(Metric, component).choices()
-        before = "" if name in (_OWN, f"merc/{_OWN}") else f"{name}."
+        before = "" if name in CLASSIFICATION else f"{name}."
         if choices is None:
             open_ended.append(before)
         known += [before + choice for choice in choices or ()]

@@ -16,18 +16,19 @@ from merc.recipe.schema import Recipe
 TO_FILL_IN = "???"
 
 
-def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path_or_name: str, overrides: Sequence[str] = (), trained: bool = False) -> Recipe:
     """Read, resolve and check a recipe: a path or the name of a shipped one, with ``key=value`` overrides over it.
 
-    Nothing heavy is imported for it. Raises ManyErrors with everything that is wrong with its values, and MercError
-    for a file that is not there or is no YAML.
+    ``trained`` is a recipe of a run, or of an evaluation of one, that is not trained with any more: it may measure
+    other numbers than those that its stages chose their best state by. Nothing heavy is imported for it. Raises
+    ManyErrors with everything that is wrong with its values, and MercError for a file that is not there or is no YAML.
     """
     place = locate(path_or_name)
     problems = Problems()
     tree, wrong = apply_overrides(read_with_parents(place), overrides)
     problems.errors += wrong
     tree = References(_ask(tree, "", problems), problems).resolved()
-    recipe = Builder(tree, problems).build(place.name)
+    recipe = Builder(tree, problems, trained).build(place.name)
     problems.raise_any(place.shown)
     assert recipe is not None
     return replace(recipe, given=(path_or_name, *overrides))

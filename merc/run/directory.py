@@ -84,7 +84,7 @@ class RunDirectory:
             what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
             what = what if self.path.exists() else "is not there"
             raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
-        recipe = load_recipe(str(self.recipe_file), overrides)
+        recipe = load_recipe(str(self.recipe_file), overrides, trained=True)
         for stage in recipe.stages:
             if not self.is_done(stage.id):
                 raise MercError(

@@ -111,7 +111,7 @@ def ask(
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
-    own = load_recipe(str(run.directory.recipe_file))
+    own = load_recipe(str(run.directory.recipe_file), trained=True)
     with reporter.task("the run's train split") as progress:
         try:
             data = load_data(own, run.labels)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merc.builtin.metrics import Classification, LastUtterance
+from merc.builtin.metrics import Classification, LastUtterance, MicroF1
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
@@ -129,3 +129,39 @@ def test_no_last_utterance_with_a_label_is_said() -> None:
     some = [p for p in of_dialogues([6]) if not p.truths["last"]]
     assert LastUtterance().compute(some, SPACE) == {"of": "the last utterance of each dialogue", "n": 0}
     assert LastUtterance().choices() == Classification().choices()
+
+
+def test_micro_f1_without_a_label_counts_what_is_taken_for_the_others() -> None:
+    found = MicroF1(exclude=("neutral",)).compute(predict([("neutral", "joy"), ("joy", "joy")]), SPACE)
+    assert (found["precision"], found["recall"], found["support"]) == (1 / 2, 1.0, 1)
+    assert found["micro_f1"] == pytest.approx(2 / 3)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(SPACE.labels), st.sampled_from(SPACE.labels)), min_size=1, max_size=30),
+    st.lists(st.sampled_from(SPACE.labels), max_size=3, unique=True),
+)
+def test_micro_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]], exclude: list[str]) -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    truth, said = zip(*pairs, strict=True)
+    found = MicroF1(exclude=tuple(exclude)).compute(predict(pairs), SPACE)
+    kept = [label for label in SPACE.labels if label not in exclude]
+    expected = precision_recall_fscore_support(truth, said, labels=kept, average="micro", zero_division=0.0)
+    assert [found[name] for name in ("precision", "recall", "micro_f1")] == pytest.approx(expected[:3])
+    if not exclude:
+        assert found["micro_f1"] == pytest.approx(sum(t == p for t, p in pairs) / len(pairs))
+
+
+def test_micro_f1_of_answers_that_cannot_be_parsed() -> None:
+    found = MicroF1().compute(predict([("joy", None), ("joy", "joy"), ("neutral", None)]), SPACE)
+    assert (found["precision"], found["recall"], found["micro_f1"]) == (1.0, 1 / 3, 0.5)
+    assert MicroF1().compute(predict([("joy", None)]), SPACE)["micro_f1"] == 0.0
+
+
+def test_micro_f1_excludes_only_labels_that_there_are() -> None:
+    MicroF1(exclude=("joy",)).check([], SPACE)
+    with pytest.raises(MercError, match=r"no label 'neutrall'\. Did you mean 'neutral'"):
+        MicroF1(exclude=("neutrall",)).check([], SPACE)
+    with pytest.raises(MercError, match="names every label"):
+        MicroF1(exclude=SPACE.labels).check([], SPACE)

@@ -124,3 +124,21 @@ def test_what_goes_wrong_leaves_nothing_behind(program: Forks, own_run: Path, tm
 def test_a_folder_that_holds_no_run(program: Forks, tmp_path: Path):
     told = mistake(program(tmp_path, "evaluate", "."))
     assert told == ". holds no run; give the directory of a run, as merc run has made it\n"
+
+
+def test_metrics_without_the_number_that_the_stage_chose_by(program: Forks, own_run: Path, tmp_path: Path):
+    assert "select_by: weighted_f1" in (own_run / "recipe.yaml").read_text()
+    twice = "evaluate.metrics=[micro-f1, {name: micro-f1, exclude: [LABEL]}]"
+    label = next(iter(json.loads((own_run / "labels.json").read_text())))
+    ended = program(
+        tmp_path, "evaluate", str(own_run), "--split", "test", "--name", "micro", twice.replace("LABEL", label)
+    )
+    assert ended.code == 0, ended.err
+    folder = own_run / "evaluations" / "micro"
+    numbers = json.loads((folder / "metrics.json").read_text())["test"]
+    assert {"micro-f1", f"micro-f1-exclude-{label}"} <= set(numbers) and "weighted_f1" not in numbers
+    assert numbers[f"micro-f1-exclude-{label}"]["of"] == f"all labels but {label}"
+    page = (folder / "report.html").read_text()
+    assert f"micro-f1-exclude-{label}" in page
+    # The folder is a run directory too: what reads it anew does not ask for the number either.
+    assert program(tmp_path, "report", str(folder)).code == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from merc.builtin.metrics import Classification, LastUtterance
+from merc.builtin.metrics import Classification, LastUtterance, MicroF1
 from merc.cli.numbers import show_numbers, show_seeds
 from merc.components import Prediction
 from merc.conversation import LabelSpace
@@ -72,6 +72,24 @@ def test_a_metric_whose_numbers_are_others_has_a_line() -> None:
 def test_a_metric_of_others_with_numbers_of_the_table_has_a_row() -> None:
     found = rows(shown({"test": {"n": 4, "unparsed_rate": 0.0, "moods": {"n": 3, "weighted_f1": 0.75}}}))
     assert found[1] == ["moods", "3", "", "0.7500", "", ""]
+
+
+def test_a_metric_twice_has_a_line_each_that_says_what_it_is_of() -> None:
+    every, few = MicroF1(), MicroF1(exclude=("joy",))
+    metrics = {
+        name: Part(name="micro-f1", params={}, component=one)
+        for name, one in {"micro-f1": every, "micro-f1-exclude-joy": few}.items()
+    }
+    predictions = [
+        Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label=label)
+        for i, (truth, label, _) in enumerate(SAID)
+    ]
+    found = compute_metrics(predictions, LabelSpace(("joy", "anger")), {**METRICS, **metrics})
+    lines = shown(found)
+    start = lines.index("test, micro-f1: micro f1 0.5000, precision 0.5000, recall 0.5000, support 4")
+    assert lines[start + 1] == "micro-f1: all labels"
+    assert lines[start + 2].startswith("test, micro-f1-exclude-joy: micro f1 0.0000")
+    assert lines[-1] == "micro-f1-exclude-joy: all labels but joy"
 
 
 @pytest.mark.parametrize("kind", ["gold", "predicted"])

@@ -153,9 +153,9 @@ WRONG = [
     ("evaluate.metrics=classification", "evaluate.metrics (command line): wants a list of metrics, such as "
      "[classification]"),
     ("evaluate.metrics=[toy-metric, toy-metric]", "evaluate.metrics.1 (command line): the metric 'toy-metric' stands "
-     "twice; keep one of them"),
+     "twice with the same parameters; keep one of them"),
     ("evaluate.metrics=[acuracy]", "evaluate.metrics.0.name (command line): unknown metric 'acuracy'. The metrics are: "
-     "classification, last-utterance, toy-metric"),
+     "classification, last-utterance, micro-f1, toy-metric"),
     ("evaluate.metrics=[3]", "evaluate.metrics.0 (command line): wants a section with 'name' and parameters; given 3"),
     ("evaluate=yes", "evaluate (command line): wants a section of keys and values; given True"),
     ("engine.zero=4", "engine.zero (command line): wants 0, 1, 2 or 3; given 4 (a whole number)"),
