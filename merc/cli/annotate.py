@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 _NAMED = 20
 
 
+class Again(StrEnum):
+    """Which answers are asked for once more."""
+
+    REFUSED = "refused"
+
+
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
@@ -20,13 +27,18 @@ def command(
         list[str] | None,
         typer.Option(help="An annotator's name in the recipe, once or more; by default those whose cues prompts read."),
     ] = None,
+    again: Annotated[
+        Again | None,
+        typer.Option(help="Ask once more for final answers that gave no cue: 'refused'. Cues that there are stay."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that has no cue.")] = False,
 ) -> None:
     """Ask a recipe's annotators for the cues of the conversations that it learns from or predicts.
 
     What was answered stays answered, and is never asked for again: the command may be interrupted at any time and goes
     on where it was; several may run at once. Faults that may pass, such as a server that is down, are asked about again
-    when the command is given again; the exit code is 1 where there are any.
+    when the command is given again; the exit code is 1 where there are any. What a teacher could not answer stays, too,
+    unless --again refused asks for it once more.
     """
     from merc.cli.results import take_standard_output
 
@@ -38,7 +50,7 @@ def command(
     parts = _chosen(found, only)
 
     from merc.cli.progress import TerminalReporter
-    from merc.cues import annotate
+    from merc.cues import PassOptions, annotate
     from merc.run.annotating import cue_store, hashes_of, wanted_conversations
     from merc.run.data import load_conversations
 
@@ -59,9 +71,10 @@ def command(
     wanted = wanted_conversations(found, conversations)
     store = cue_store(found)
     with reporter.task("cues") as progress:
-        table = annotate(
-            store, parts, wanted, conversations, hashes_of(found), progress, device, max(1, found.features.workers)
+        options = PassOptions(
+            device=device, workers=max(1, found.features.workers), again_refused=again is not None, progress=progress
         )
+        table = annotate(store, parts, wanted, conversations, hashes_of(found), options)
     for note in table.notes:
         reporter.say(note)
     record = _record(table, parts, sum(len(c.utterances) for c in wanted))

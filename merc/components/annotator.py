@@ -37,6 +37,10 @@ class Annotation:
     the fault may pass (a server that is down): the utterance is asked about again next time. Without it, the reason
     is final.
 
+    ``reached`` names parameters of the annotator that are limits and stopped this answer (``max_tokens`` of one that
+    was cut off). It is final for the same limits alone; other answers do not depend on them, so ``identity`` leaves
+    them out.
+
     >>> Annotation(cues={"face": "a broad smile"}).cues["face"], Annotation(reason="there is no face").cues
     ('a broad smile', {})
     >>> Annotation()
@@ -48,6 +52,7 @@ class Annotation:
     raw: tuple[str, ...] = ()
     reason: str | None = None
     retry: bool = False
+    reached: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.cues) == (self.reason is not None):
@@ -134,8 +139,9 @@ class Annotator(Component):
     def identity(self) -> Mapping[str, Any]:
         """What of itself its answers depend on, as plain values; by default all its parameters.
 
-        Leave out what only says how a teacher is reached (time-outs, concurrency, a budget, where a key is found), add
-        what is no parameter (the text of the prompt). A key or password never belongs here.
+        Leave out what only says how a teacher is reached (its address, time-outs, concurrency, a budget, where a key is
+        found) and limits that most answers do not reach (see ``Annotation.reached``), add what is no parameter (the
+        text of the prompt). A key or password never belongs here.
         """
         values = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
         return {name: str(value) if isinstance(value, PurePath) else value for name, value in values.items()}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from merc.components.annotator import AnnotateFunction, Annotation, Observation
 from merc.components.encoder import Frames, VideoClip
 from merc.conversation import Conversation
+from merc.cues.admit import admit
 from merc.cues.observe import Clips, observe
 from merc.cues.plan import Plan, Progress, Question, plans, table_of
 from merc.cues.store import CueStore
@@ -24,15 +26,24 @@ _POLL_SECONDS = 0.2
 _NAMED = 5
 
 
+@dataclass(frozen=True, kw_only=True)
+class PassOptions:
+    """How a pass runs: the ``device`` that annotators may compute on, how many ``workers`` decode media, whether
+    answers without cues are asked for once more (``again_refused``), and who is told of the ``progress``."""
+
+    device: str = "cpu"
+    workers: int = 2
+    again_refused: bool = False
+    progress: Progress = lambda share, text: None
+
+
 def annotate(
     store: CueStore,
     annotators: Mapping[str, Part],
     conversations: Sequence[Conversation],
     corpus: Sequence[Conversation] | None,
     hashes: Hashes,
-    progress: Progress = lambda share, text: None,
-    device: str = "cpu",
-    workers: int = 2,
+    options: PassOptions = PassOptions(),
 ) -> CueTable:
     """Ask each annotator about the utterances of ``conversations`` that have no final answer yet.
 
@@ -43,16 +54,18 @@ def annotate(
     Raises MercError for an annotator that breaks its contract, naming it and the utterance, and when the disk is full.
     What concerns a single utterance is no error: see ``CueTable.missing``.
     """
-    made = plans(store, annotators, conversations, corpus, hashes, workers, progress)
+    progress = options.progress
+    made = plans(store, annotators, conversations, corpus, hashes, options.workers, progress)
+    if options.again_refused:
+        for plan in made:
+            plan.ask_refused_again()
     asked: dict[str, int] = {}
     notes: list[str] = []
     total = sum(len(_open(plan)) for plan in made)
     done = 0
     try:
         for plan in made:
-            work = _Pass(
-                store, plan, device, workers, lambda at, text: progress(min(1.0, at / max(total, 1)), text), done
-            )
+            work = _Pass(store, plan, options, lambda at, text: progress(min(1.0, at / max(total, 1)), text), done)
             work.run()
             asked[plan.teacher.name] = work.asked
             notes += work.notes()
@@ -66,7 +79,7 @@ def _open(plan: Plan) -> list[Question]:
     """The questions without a final answer, each key once; all of them for a teacher that needs all."""
     lacking: dict[str, Question] = {}
     for question in plan.wanted:
-        if not plan.file.final(question.key):
+        if not plan.answered(question.key):
             lacking.setdefault(question.key, question)
     if lacking and plan.teacher.annotator.needs_all:
         return list(plan.questions)
@@ -76,9 +89,9 @@ def _open(plan: Plan) -> list[Question]:
 class _Pass:
     """One teacher, asked."""
 
-    def __init__(self, store: CueStore, plan: Plan, device: str, workers: int, progress: Progress, done: int) -> None:
+    def __init__(self, store: CueStore, plan: Plan, options: PassOptions, progress: Progress, done: int) -> None:
         self.store, self.plan, self.teacher, self.file = store, plan, plan.teacher, plan.file
-        self.device, self.workers, self.progress, self.done = device, workers, progress, done
+        self.device, self.workers, self.progress, self.done = options.device, options.workers, progress, done
         self.asked = 0
         self.remarks: dict[str, list[str]] = {}
         self.stopped = 0
@@ -124,14 +137,20 @@ class _Pass:
     def _accept(self, asking: _Asking, given: object) -> None:
         """Check and keep one answer."""
         if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation)):
-            raise MercError(f"{self.teacher} gave {given!r}; (utterance id, merc.Annotation) is wanted")
+            raise MercError(f"{self.teacher} gave {given!r:.200}; (utterance id, merc.Annotation) is wanted")
         name, answer = given
         question = asking.waiting.pop(name, None)
         if question is None:
             raise MercError(f"{self.teacher} answered for {name!r}, which it had not taken or has answered before")
         self._check(name, answer)
-        if not self.file.final(question.key):  # a teacher that needs all is shown what is answered, too
-            self.file.add(question.key, name, answer)
+        if not self.plan.answered(question.key):  # a teacher that needs all is shown what is answered, too
+            kept, remarks = admit(answer)
+            if kept.retry and question.key in self.plan.again:
+                remarks.append(f"asked for again, and no answer came: {kept.reason}")
+            for remark in remarks:
+                self.remarks.setdefault(remark, []).append(name)
+            limits = {limit: getattr(self.teacher.annotator, limit) for limit in answer.reached}
+            self.file.add(question.key, name, kept, limits)
             self.asked += 1
         self.store.claims.release(asking.claim_of(question))
         self.done += 1
@@ -146,6 +165,13 @@ class _Pass:
                 raise MercError(f"{where}: the cue {field!r} is {text!r}; a cue that says nothing is left out")
         if not all(isinstance(text, str) for text in answer.raw):
             raise MercError(f"{self.teacher}, utterance {name!r}: raw is {answer.raw!r}; it wants texts")
+        parameters = [one.name for one in fields(self.teacher.annotator)]
+        for limit in answer.reached:
+            if limit not in parameters:
+                raise MercError(
+                    f"{self.teacher}, utterance {name!r}: reached has {limit!r}, which is no parameter of it "
+                    f"({', '.join(parameters) or 'it has none'})"
+                )
 
     def remark(self, question: Question, clips: Clips) -> None:
         """Remember what is to be said of the clips of an utterance."""
@@ -225,7 +251,7 @@ class _Asking:
         return True
 
     def _answered(self, question: Question) -> bool:
-        if not self.work.file.final(question.key):
+        if not self.work.plan.answered(question.key):
             return False
         self.work.done += 1
         self.seen += 1

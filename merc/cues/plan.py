@@ -43,12 +43,27 @@ class Question:
 @dataclass(eq=False)
 class Plan:
     """What a teacher is wanted for: a question an utterance, and those of them that are wanted beside the rest of
-    the corpus, which only a teacher that ``needs_all`` is shown."""
+    the corpus, which only a teacher that ``needs_all`` is shown. ``again`` are answers that are asked for once more."""
 
     teacher: Teacher
     file: CueFile
     questions: list[Question] = field(default_factory=list)
     wanted: list[Question] = field(default_factory=list)
+    again: dict[str, Annotation] = field(default_factory=dict)
+
+    def answered(self, key: str) -> bool:
+        """Whether there is an answer that is not asked for again."""
+        if not self.file.final(key) or (key in self.again and self.file.get(key) is self.again[key]):
+            return False
+        limits = self.file.reached(key)
+        return all(getattr(self.teacher.annotator, name, None) == value for name, value in limits.items())
+
+    def ask_refused_again(self) -> None:
+        """Count every final answer without cues as one that is to be asked for once more."""
+        for question in self.wanted:
+            found = self.file.get(question.key)
+            if found is not None and found.reason is not None and not found.retry:
+                self.again[question.key] = found
 
 
 def blind(conversation: Conversation) -> Conversation:
@@ -113,7 +128,8 @@ def table_of(made: Sequence[Plan], asked: Mapping[str, int], notes: Sequence[str
             if found is None:
                 unasked.setdefault(name, []).append(question.utterance)
             else:
-                answers[name, question.utterance] = found
+                may_change = found.reason is not None and not plan.answered(question.key)
+                answers[name, question.utterance] = replace(found, retry=True) if may_change else found
         if damaged := plan.file.damaged:
             lines = ", ".join(map(str, damaged[:5])) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
             said.append(

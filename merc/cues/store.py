@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class CueStore:
 
 class CueFile:
     """The answers of one teacher, a line each: ``key``, ``utterance``, ``annotator``, ``version``, ``fields`` or
-    ``reason`` (with ``retry`` where it may pass), ``raw``.
+    ``reason`` (with ``retry`` where it may pass), ``raw``, and the limits that it ``reached`` with their values.
 
     A line is appended whole or not at all: under a lock, cut off again where it did not fit the disk; a torn end that
     a killed process left is not read, and is cut off before the next line. Of a key that stands twice, the last line
@@ -57,14 +58,19 @@ class CueFile:
         self.path, self.part, self.version = path, part, version
         self.damaged: list[int] = []
         self._answers: dict[str, Annotation] = {}
+        self._reached: dict[str, Mapping[str, Any]] = {}
         self._read = self._lines = 0
 
     def get(self, key: str) -> Annotation | None:
         """The answer that is kept under a key, as far as the file was read (see ``refresh``)."""
         return self._answers.get(key)
 
+    def reached(self, key: str) -> Mapping[str, Any]:
+        """The limits that an answer reached, by name, with the values that they had."""
+        return self._reached.get(key, {})
+
     def final(self, key: str) -> bool:
-        """Whether a key has an answer that is never asked for again."""
+        """Whether a key has an answer that is not a fault that may pass."""
         found = self._answers.get(key)
         return found is not None and not found.retry
 
@@ -74,7 +80,7 @@ class CueFile:
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < self._read:  # another file by now
-                    self._answers, self.damaged, self._read, self._lines = {}, [], 0, 0
+                    self._answers, self._reached, self.damaged, self._read, self._lines = {}, {}, [], 0, 0
                 if size == self._read:
                     return
                 file.seek(self._read)
@@ -89,8 +95,9 @@ class CueFile:
             self._take(line)
         self._read += whole
 
-    def add(self, key: str, utterance: str, given: Annotation) -> None:
-        """Keep an answer. Raises MercError when it cannot be written; then the file is as it was."""
+    def add(self, key: str, utterance: str, given: Annotation, limits: Mapping[str, Any] | None = None) -> None:
+        """Keep an answer; ``limits`` are the values of the limits that it reached. Raises MercError when it cannot be
+        written; then the file is as it was."""
         line: dict[str, Any] = {
             "key": key,
             "utterance": utterance,
@@ -99,6 +106,7 @@ class CueFile:
             **({"fields": dict(given.cues)} if given.reason is None else {"reason": given.reason}),
             **({"retry": True} if given.retry else {}),
             "raw": list(given.raw),
+            **({"reached": dict(limits)} if limits else {}),
         }
         # A lone surrogate, which a text may hold and UTF-8 cannot, becomes JSON's own escape for it.
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
@@ -122,12 +130,13 @@ class CueFile:
                 reason=found.get("reason"),
                 retry=found.get("retry", False),
             )
-            key = found["key"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            key, reached = found["key"], dict(found.get("reached", {}))
+            given = replace(given, reached=tuple(reached))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.damaged.append(self._lines)
             return
         if not (given.retry and self.final(key)):
-            self._answers[key] = given
+            self._answers[key], self._reached[key] = given, reached
 
 
 def _texts(fields: Any) -> dict[str, str]:

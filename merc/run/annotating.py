@@ -11,7 +11,7 @@ from typing import Any
 
 from merc.components import Annotator, Prompter
 from merc.conversation import Conversation
-from merc.cues import CueStore, CueTable, annotate, look
+from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
 from merc.features.hashes import Hashes
 from merc.files import cache_folder
@@ -109,7 +109,8 @@ def annotate_input(
     reporter.say(f"the prompts of this run show cues, so the input is annotated by {names}")
     store, hashes = cue_store(recipe), hashes_of(recipe)
     with reporter.task("cues") as progress:
-        return annotate(store, parts, conversations, None, hashes, progress, device, _workers(recipe))
+        options = PassOptions(device=device, workers=_workers(recipe), progress=progress)
+        return annotate(store, parts, conversations, None, hashes, options)
 
 
 def hashes_of(recipe: Recipe) -> Hashes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -126,6 +127,12 @@ class AnnotatorContract(ComponentContract):
         return found
 
     def _check(self, name: str, annotation: Annotation) -> None:
+        parameters = [one.name for one in dataclass_fields(self.component)]
+        for limit in annotation.reached:
+            require(
+                limit in parameters,
+                f"utterance {name!r} reached {limit!r}, which is no parameter of {self.title}: {', '.join(parameters)}",
+            )
         declared = self.component.fields()
         for field, text in annotation.cues.items():
             require(

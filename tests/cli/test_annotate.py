@@ -88,6 +88,16 @@ def test_what_may_pass_is_listed_and_asked_again(program: Forks, work: Path) -> 
     assert mended["missing"][0] == {"utterance": "test0_u1", "reason": "nothing can be said"}
 
 
+def test_a_refused_answer_is_asked_for_again_where_the_user_says_so(program: Forks, work: Path) -> None:
+    given = ("annotate", "cues.yaml", "annotators.ear.mute=turn 1 of test0", "--json")
+    assert asked(program(work, *given))["ear"]["asked"] == 4
+    assert asked(program(work, *given))["ear"]["asked"] == 0
+    again = asked(program(work, *given, "--again", "refused"))["ear"]
+    assert (again["asked"], again["again"], again["cues"]) == (1, [], {"pitch": 3})
+    told = mistake(program(work, "annotate", "cues.yaml", "--again", "all"))
+    assert "--again" in told and "refused" in told
+
+
 def test_a_teacher_whose_budget_is_spent(program: Forks, work: Path) -> None:
     ended = program(work, "annotate", "cues.yaml", "annotators.ear.budget=3", "--json")
     found = asked(ended, code=1)["ear"]

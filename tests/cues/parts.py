@@ -12,7 +12,7 @@ import numpy as np
 
 from merc.components import Annotation, Annotator, AudioClip, Frames, Observation, VideoClip, Waveform
 from merc.conversation import Conversation, Utterance
-from merc.cues import CueStore, CueTable, annotate, look
+from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.features.hashes import Hashes
 from merc.recipe import Part
 
@@ -134,8 +134,8 @@ def fill(
     folder: Path, annotator: Annotator, conversations: Sequence[Conversation], corpus: Any = None, **more: Any
 ) -> CueTable:
     """Ask one annotator, under the name ``it``."""
-    hashes = Hashes(folder / "hashes.json")
-    return annotate(CueStore(folder / "cues"), {"it": part(annotator)}, conversations, corpus, hashes, **more)
+    hashes, options = Hashes(folder / "hashes.json"), PassOptions(**more)
+    return annotate(CueStore(folder / "cues"), {"it": part(annotator)}, conversations, corpus, hashes, options)
 
 
 def read(folder: Path, annotator: Annotator, conversations: Sequence[Conversation], corpus: Any = None) -> CueTable:

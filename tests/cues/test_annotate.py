@@ -223,6 +223,7 @@ class Wrong(Traced):
                     "bare": good, "stranger": ("x", good), "field": (name, Annotation(cues={"mood": "1"})),
                     "blank": (name, Annotation(cues={"length": " "})), "number": (name, Annotation(cues={"length": 1})),
                     "raw": (name, Annotation(reason="no", raw=(1,))),
+                    "reached": (name, Annotation(reason="no", reached=("tokens",))),
                 }.get(self.how, (name, good))  # fmt: skip
                 if self.how == "twice":
                     yield name, good
@@ -233,8 +234,8 @@ class Wrong(Traced):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("bare", "annotators.it (wrong) gave Annotation(cues={'length': '1'}, raw=(), reason=None, retry=False); "
-         "(utterance id, merc.Annotation) is wanted"),
+        ("bare", "annotators.it (wrong) gave Annotation(cues={'length': '1'}, raw=(), reason=None, retry=False, "
+         "reached=()); (utterance id, merc.Annotation) is wanted"),
         ("stranger", "annotators.it (wrong) answered for 'x', which it had not taken or has answered before"),
         ("twice", "annotators.it (wrong) answered for 'c_u0', which it had not taken or has answered before"),
         ("silent", "annotators.it (wrong) took 'c_u1' and gave no answer"),
@@ -244,6 +245,8 @@ class Wrong(Traced):
         ("number", "annotators.it (wrong), utterance 'c_u0': the cue 'length' is 1; a cue that says nothing is left "
          "out"),
         ("raw", "annotators.it (wrong), utterance 'c_u0': raw is (1,); it wants texts"),
+        ("reached", "annotators.it (wrong), utterance 'c_u0': reached has 'tokens', which is no parameter of it "
+         "(trace, pause, budget, how)"),
     ],
 )  # fmt: skip
 def test_an_annotator_that_breaks_its_contract_is_named(tmp_path: Path, how: str, message: str) -> None:

@@ -106,11 +106,13 @@ def accepted(cues: Mapping[str, str], raw: Sequence[str]) -> Annotation:
     return Annotation(reason="the teacher could see neither face nor body nor posture", raw=tuple(raw))
 
 
-def refused(fault: Fault, raw: Sequence[str]) -> Annotation:
-    """The annotation of a teacher none of whose answers fits: final, since asking the same again gives the same."""
+def refused(fault: Fault, raw: Sequence[str], cut: bool = False) -> Annotation:
+    """The annotation of a teacher none of whose answers fits: final for as many ``attempts``, and for ``max_tokens``
+    where an answer was ``cut`` off there, since asking the same again gives the same."""
     times = f"{len(raw)} answers fit" if len(raw) > 1 else "its answer does not fit"
     which = f"none of the teacher's {times}; of the last" if len(raw) > 1 else f"the teacher gave no cue: {times}"
-    return Annotation(reason=f"{which}: {fault}", raw=tuple(raw))
+    reached = ("attempts", "max_tokens") if cut else ("attempts",)
+    return Annotation(reason=f"{which}: {fault}", raw=tuple(raw), reached=reached)
 
 
 def _json_object(answer: str, cut: bool) -> dict[str, Any]:

@@ -96,8 +96,20 @@ class OpenAICompatible(Annotator):
         return Frames(count=self.frames)
 
     def identity(self) -> Mapping[str, Any]:
-        """Its parameters but those that say how the server is reached and how often, and the words of T_b."""
-        aside = {"key", "concurrency", "timeout", "deadline", "retries", "budget", "give_up"}
+        """Its parameters but those that say where the server is, how it is reached and how often, and the words of T_b.
+        ``max_tokens`` and ``attempts`` count for answers that reached them alone."""
+        aside = {
+            "base_url",
+            "max_tokens",
+            "attempts",
+            "key",
+            "concurrency",
+            "timeout",
+            "deadline",
+            "retries",
+            "budget",
+            "give_up",
+        }
         kept = {name: value for name, value in super().identity().items() if name not in aside}
         return {**kept, "prompt": wording()}
 
@@ -146,7 +158,7 @@ class OpenAICompatible(Annotator):
         shown = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
         said: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
         raw: list[str] = []
-        fault = Fault("")
+        fault, any_cut = Fault(""), False
         for _ in range(self.attempts):
             try:
                 answer, cut = server.ask(said)
@@ -161,6 +173,7 @@ class OpenAICompatible(Annotator):
             except Passing as error:
                 return Annotation(reason=str(error), retry=True, raw=tuple(raw))
             raw.append(answer)
+            any_cut = any_cut or cut
             try:
                 return accepted(read(answer, cut), raw)
             except Fault as error:
@@ -169,7 +182,7 @@ class OpenAICompatible(Annotator):
                 {"role": "assistant", "content": answer or "(nothing)"},
                 {"role": "user", "content": ask_again(fault)},
             ]
-        return refused(fault, raw)
+        return refused(fault, raw, any_cut)
 
 
 def as_jpeg(frame: npt.NDArray[np.uint8], longest: int) -> str:

@@ -60,8 +60,10 @@ class Qwen2VL(Annotator):
         return Frames(count=self.frames)
 
     def identity(self) -> Mapping[str, Any]:
-        """Its parameters but ``batch``, and the words of T_b."""
-        kept = {name: value for name, value in super().identity().items() if name != "batch"}
+        """Its parameters but ``batch``, and the words of T_b. ``max_tokens`` and ``attempts`` count for answers that
+        reached them alone."""
+        aside = {"batch", "max_tokens", "attempts"}
+        kept = {name: value for name, value in super().identity().items() if name not in aside}
         return {**kept, "prompt": wording()}
 
     def context(self, query: Query) -> Any:
@@ -99,11 +101,12 @@ class Qwen2VL(Annotator):
             left = []
             for one, (answer, cut) in zip(asked, answers, strict=True):
                 one.raw.append(answer)
+                one.cut = one.cut or cut
                 try:
                     yield one.name, accepted(read(answer, cut), one.raw)
                 except Fault as fault:
                     if attempt == self.attempts:
-                        yield one.name, refused(fault, one.raw)
+                        yield one.name, refused(fault, one.raw, one.cut)
                     else:
                         one.said += [answer, ask_again(fault)]
                         left.append(one)
@@ -119,6 +122,7 @@ class _Asked:
     prompt: str
     said: list[str] = field(init=False)
     raw: list[str] = field(default_factory=list)
+    cut: bool = False
 
     def __post_init__(self) -> None:
         self.said = [self.prompt]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
 from typing import Any, Literal, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -52,12 +53,15 @@ class _Late(Exception):
 
 
 class Server:
-    """Asks one server; may be used by several threads. Retries and their waits are the ``openai`` client's own."""
+    """Asks one server; may be used by several threads. Retries and their waits are the ``openai`` client's own.
+
+    Requests run in one thread with an event loop, so that each of them can be ended at any time: at its deadline, and
+    by ``stop``.
+    """
 
     def __init__(self, teacher: Reached, who: str = "annotator openai-compatible") -> None:
         """``who`` is the component that asks, for messages. Raises MercError when the variable that holds the key is
         not set."""
-
         self._teacher, self._who = teacher, who
         self._key = _key_in(teacher.key, who) if teacher.key else ""
         self._lock = threading.Lock()
@@ -66,10 +70,15 @@ class Server:
         self.spent = False
         # twice the time in which the server has to begin, unless the user says how long
         self._deadline = teacher.deadline or 2 * teacher.timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client: Any = None
 
     def stop(self) -> None:
-        """Let no further request go out."""
-        self._stopped = True
+        """Let no further request go out, and end those on their way: whoever waits for one gets Passing."""
+        with self._lock:
+            if not self._stopped and self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            self._stopped = True
 
     def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, bool]:
         """The answer, and whether it was cut off at ``max_tokens``. Raises Passing (TooLong for an answer above
@@ -86,8 +95,8 @@ class Server:
             asked["response_format"] = _response_format(teacher.json_mode)
         where = f"the server at {teacher.base_url}"
         try:
-            given = asyncio.run(self._send(asked))
-        except _NoMore:
+            given = self._submit(asked).result()
+        except (_NoMore, CancelledError):
             budget = f"the budget of {teacher.budget} requests is spent"
             raise Passing(budget if self.spent else "asking was stopped") from None
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -130,18 +139,27 @@ class Server:
             raise TooLong(f"the answer has more than {ANSWER_BYTES:,} bytes")
         return self._without_key(answer), getattr(first, "finish_reason", None) == "length"
 
-    async def _send(self, asked: dict[str, Any]) -> Any:
-        """Send one question, and again as often as ``retries`` says."""
+    def _submit(self, asked: dict[str, Any]) -> Future[Any]:
+        with self._lock:
+            if self._stopped:
+                raise _NoMore
+            if self._loop is None:
+                self._client = self._make_client()
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="server", daemon=True).start()
+            return asyncio.run_coroutine_threadsafe(self._client.chat.completions.create(**asked), self._loop)
+
+    def _make_client(self) -> Any:
         import openai
 
-        server = self
+        deadline = self._deadline
 
         class Bounded(openai.DefaultAsyncHttpxClient):
             """A client that reads each response whole, within the deadline and up to RESPONSE_BYTES."""
 
             async def send(self, request: Any, **options: Any) -> Any:
                 try:
-                    async with asyncio.timeout(server._deadline):
+                    async with asyncio.timeout(deadline):
                         options["stream"] = True
                         response = await super().send(request, **options)
                         try:
@@ -152,7 +170,7 @@ class Server:
                     raise _Late from None
                 return type(response)(response.status_code, headers=response.headers, content=content, request=request)
 
-        async with openai.AsyncOpenAI(
+        return openai.AsyncOpenAI(
             base_url=self._teacher.base_url,
             # the client would take a key from OPENAI_API_KEY by itself, for a server that it is not meant for
             api_key=self._key or "none",
@@ -162,8 +180,16 @@ class Server:
             default_headers={"Accept-Encoding": "identity"},
             # another host must not be sent the key, nor pictures that were meant for this one
             http_client=Bounded(follow_redirects=False, event_hooks={"request": [self._count]}),
-        ) as client:
-            return await client.chat.completions.create(**asked)
+        )
+
+    async def _end(self) -> None:
+        """Cancel what is on its way, and end the loop."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.close()
+        asyncio.get_running_loop().stop()
 
     async def _count(self, request: object) -> None:
         """Called before each request goes out, retries among them."""

@@ -436,11 +436,10 @@ def test_answers_are_kept_by_what_they_depend_on(talk):
         return OpenAICompatible(**{"base_url": "http://host/v1", "model": "m", **params}).identity()
 
     same = [{"key": "A"}, {"budget": 3}, {"concurrency": 9}, {"retries": 1}, {"timeout": 3.0}, {"give_up": 2}]
-    same += [{"deadline": 900.0}]
+    same += [{"deadline": 900.0}, {"base_url": "http://other/v1"}, {"max_tokens": 99}, {"attempts": 7}]
     assert all(identity(**params) == identity() for params in same)
     other = [
         {"model": "n"},
-        {"base_url": "http://other/v1"},
         {"frames": 3},
         {"structured": False},
         {"temperature": 1.0},
@@ -450,6 +449,26 @@ def test_answers_are_kept_by_what_they_depend_on(talk):
     query = merc.Query(conversation=talk, index=2, labels=merc.LabelSpace(()))
     teacher = OpenAICompatible(base_url="http://host/v1", model="m", before=1)
     assert teacher.context(query) == [["Ben", "Again? I can't believe it."]]
+
+
+def test_a_refusal_is_final_for_the_limits_that_it_reached(ask, server):
+    server.plan = lambda number, asked: Reply("prose")
+    assert ask(attempts=2)["u0"].reached == ("attempts",)
+    server.plan = lambda number, asked: Reply('{"face": 1 2', finish="length")
+    assert ask(attempts=1)["u0"].reached == ("attempts", "max_tokens")
+    server.plan = lambda number, asked: Reply('{"face": 1 2', finish="length") if number % 2 else Reply()
+    assert ask(attempts=2)["u0"].reached == ()
+
+
+def test_a_pass_that_is_left_ends_what_is_on_its_way(server, observe):
+    server.plan = lambda number, asked: Reply() if number == 0 else Reply(wait=20)
+    given = OpenAICompatible(base_url=server.url, model="m", concurrency=2).load("cpu")(many(observe, 9))
+    next(given)
+    before = time.monotonic()
+    given.close()
+    while any(one.name.startswith("teacher") for one in threading.enumerate()):
+        assert time.monotonic() - before < 5
+        time.sleep(0.01)
 
 
 class TestContract(merc.testing.AnnotatorContract):

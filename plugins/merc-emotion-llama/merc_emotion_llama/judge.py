@@ -152,9 +152,10 @@ class _Judging:
             try:
                 done = {place: future.result() for place, future in asked.items()}
             except BaseException:
-                self.server.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+            finally:
+                self.server.stop()
         return {sample: {name: done[sample, name] for name in WHAT} for sample in pairs}
 
     def _one(self, name: str, actual: str, predicted: str) -> dict[str, Any]:
