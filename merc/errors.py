@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
+
+_LONGEST_NAME = 100
+_MOST_NAMES = 1000
 
 
 class MercError(Exception):
@@ -32,12 +36,16 @@ class ManyErrors(MercError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' for the closest known name, or the empty string.
+    """' Did you mean ...?' for the closest known name, or the empty string. Only the first 1,000 known names are looked
+    at, and no name of more than 100 characters, so that it takes no time.
 
     >>> did_you_mean("whisperr", ["whisper", "hubert"])
     " Did you mean 'whisper'?"
     >>> did_you_mean("zzz", ["whisper"])
     ''
     """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if len(name) > _LONGEST_NAME:
+        return ""
+    known = (one for one in itertools.islice(known, _MOST_NAMES) if len(one) <= _LONGEST_NAME)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""

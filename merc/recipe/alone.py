@@ -23,7 +23,7 @@ def load_part(kind: str, name: str, given: Mapping[str, str], overrides: Sequenc
     tree = Node({key: Node(value, origin) for key, value in {"name": name, **given}.items()}, origin)
     tree, wrong = apply_overrides(tree, overrides)
     problems.errors += wrong
-    part, _ = Sections(problems).part(kind, tree, "")
-    problems.raise_any(f"{kind} {name}")
+    with problems.collected(f"{kind} {name}"):
+        part, _ = Sections(problems).part(kind, tree, "")
     assert part is not None
     return part

@@ -18,6 +18,7 @@ from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, Tuning
 from merc.recipe.staging import NAME, Staging
 from merc.recipe.values import convert_node, record
+from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
@@ -76,7 +77,20 @@ class Builder:
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
+        self.check_size(resolved)
+        if self.problems.errors:
+            return None
         return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, **given)
+
+    def check_size(self, resolved: dict[str, Any]) -> None:
+        """Report a recipe that could not be read again as a run records it: with its references and defaults it may be
+        larger than as it is written."""
+        nodes, characters, depth = _size(resolved)
+        if nodes > MAX_NODES or characters > MAX_TEXT or depth > MAX_DEPTH:
+            self.problems.add(
+                "the recipe", None, f"has {nodes:,} values, {characters:,} characters and {depth} levels with its "
+                f"references and defaults; at most {MAX_NODES:,}, {MAX_TEXT:,} and {MAX_DEPTH} can be recorded",
+            )  # fmt: skip
 
     def check_start(self) -> None:
         """Report a run to start from where nothing is trained. Whether it is there is seen when the recipe is run."""
@@ -289,3 +303,12 @@ class Builder:
             )
         made: Features | None = self.fixed("features", Features)
         return made
+
+
+def _size(value: Any) -> tuple[int, int, int]:
+    """How many values a recorded recipe has, how many characters, and how many levels."""
+    if not isinstance(value, dict | list):
+        return 1, len(value) if isinstance(value, str) else 0, 0
+    inside = [_size(one) for one in (value.values() if isinstance(value, dict) else value)]
+    nodes, characters, depths = zip(*inside, strict=True) if inside else ((), (), (0,))
+    return 1 + sum(nodes), sum(characters), 1 + max(depths)

@@ -10,11 +10,12 @@ import yaml
 
 from merc.errors import MercError
 from merc.files import whole_file
-from merc.recipe.document import LOADER, read_document
+from merc.recipe.document import read_document, read_recipe_text
 from merc.recipe.find import SUFFIXES, Place, locate, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.parts import leaves
 from merc.recipe.schema import Recipe
+from merc.recipe.yaml_text import read_yaml
 
 
 def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
@@ -31,7 +32,7 @@ def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
     if target.exists() or target.is_symlink():
         raise MercError(f"{target} is there already; merc copy overwrites nothing, so give another name")
     node = read_document(place.file, place.shown, place.base)
-    text = place.file.read_text(encoding="utf-8")
+    text = read_recipe_text(place.file, place.shown)
     changes: dict[str, str] = {}
     parent = node.get("extends")
     if parent is not None and isinstance(parent.value, str):
@@ -98,7 +99,7 @@ def _differences(original: Recipe, copied: Path) -> list[str]:
 
 def _changed(text: str, changes: dict[str, str]) -> str:
     """The text of a YAML file with other values at some dotted paths; a path that is not in it is left out."""
-    root = yaml.compose(text, Loader=LOADER)
+    root = read_yaml(text, "the recipe")
     spans: dict[tuple[int, int], str] = {}
     for path, value in changes.items():
         node: Any = root

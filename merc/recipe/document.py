@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from merc.errors import ManyErrors, MercError
+from merc.recipe.yaml_text import (
+    CORE,
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_KEY,
+    MAX_NODES,
+    read_yaml,
+    scalar,
+    too_many,
+)
 
-MAX_NODES = 10_000
-# The parser that OmegaConf uses where it can; the other one reads a few things differently.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CORE = "tag:yaml.org,2002:"
-_PLAIN_TAGS = {_CORE + tag for tag in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")}
+REFERENCE = re.compile(r"\\\$\{|\$\{([^{}]*)\}")
+"""``\\${``, which stands for the characters themselves, or a reference, whose name is the group."""
+
+_MOST_ERRORS = 50
+_TAGS = {
+    yaml.ScalarNode: {CORE + tag for tag in ("str", "int", "float", "bool", "null", "value")},
+    yaml.SequenceNode: {CORE + "seq"},
+    yaml.MappingNode: {CORE + "map"},
+}
 
 
 @dataclass(frozen=True)
@@ -83,150 +96,173 @@ def read_document(file: Path, shown: str, base: Path, kind: Literal["file", "par
 
     Raises MercError, naming the line, for what is no recipe at all.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise MercError(f"{shown} is not text in UTF-8 (byte {error.start}); a recipe is a YAML file") from error
-    except OSError as error:
-        raise MercError(f"{shown} cannot be read: {error.strerror}") from error
-    root = _compose(text, shown)
-    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _CORE + "null"):
+    root = read_yaml(read_recipe_text(file, shown), shown)
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == CORE + "null"):
         raise MercError(f"{shown} is empty; a recipe has sections, such as corpus, backbone and stages")
     if not isinstance(root, yaml.MappingNode):
         raise MercError(f"{shown}, line {_line(root)}: a recipe is a mapping of sections such as 'corpus: ...'")
-    _check_tree(root, shown)
-    values = _values(text, root, shown)
+    return _Reading(shown, base, kind).tree(root)
 
-    def build(node: yaml.Node, value: Any) -> Node:
-        origin = Origin(f"{shown}:{_line(node)}", base, kind)
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, child) for key, child in node.value}
-            children = {}
-            for name, (key, child) in pairs.items():
-                if name not in value:
-                    raise MercError(f"{shown}, line {_line(key)}: the key {name!r} reads as a number; put it in quotes")
-                built = build(child, value[name])
-                # A block begins on the line after its key; people look for the key.
-                children[name] = replace(built, origin=replace(origin, where=f"{shown}:{_line(key)}"))
-            return Node(children, origin)
-        if isinstance(node, yaml.SequenceNode):
-            return Node([build(child, item) for child, item in zip(node.value, value, strict=True)], origin)
-        return Node(value, origin)
 
-    return build(root, values)
+def read_recipe_text(file: Path, shown: str) -> str:
+    """The text of a recipe's file. Raises MercError for what cannot be read, is no UTF-8 or is too large."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise MercError(f"{shown} has more than {MAX_BYTES // 1024**2} MiB; a recipe is smaller than that")
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise MercError(f"{shown} is not text in UTF-8 (byte {error.start}); a recipe is a YAML file") from error
+    except (OSError, ValueError) as error:
+        raise MercError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_override(text: str) -> tuple[list[str], Node]:
     """``key=value`` as the keys of its path and its value. Raises MercError for what cannot be read."""
     key, equals, value = text.partition("=")
     key = key.strip()
+    shown = brief(text, 200)
     if key[:1] in ("+", "~") and equals:
-        raise MercError(f"{text!r}: write it without {key[:1]!r}; key=value sets a new key too, key=null takes one out")
+        raise MercError(f"{shown}: write it without {key[:1]!r}; key=value sets a new key too, key=null takes one out")
     if not equals:
-        raise MercError(f"{text!r}: an override is key=value, such as seed=1")
+        raise MercError(f"{shown}: an override is key=value, such as seed=1")
     path = key.split(".")
     if not all(path):
-        raise MercError(f"{text!r}: the key has an empty part; keys are joined by dots, such as corpus.name=jsonl")
+        raise MercError(f"{shown}: the key has an empty part; keys are joined by dots, such as corpus.name=jsonl")
+    if len(path) > MAX_DEPTH:
+        raise MercError(f"{shown}: the key has {len(path):,} parts; a recipe has at most {MAX_DEPTH} levels")
+    for part in path:
+        if fault := _key_fault(part):
+            raise MercError(f"{shown}: {fault}")
     if not value.strip():
-        raise MercError(f"{text!r}: the value is missing; write {key}=null for nothing, or {key}=\"''\" for empty text")
-    shown = f"{text!r}"
-    root = _compose(value, shown)
+        raise MercError(f"{shown}: the value is missing; write {key}=null for nothing, or {key}=\"''\" for empty text")
+    root = read_yaml(value, shown)
     if root is None:
         raise MercError(f"{shown}: '#' begins a comment, so there is no value; put it in quotes: {key}=\"'...'\"")
     if value[root.end_mark.index :].lstrip().startswith("#"):
         raise MercError(f"{shown}: what follows '#' is a comment; put the value in quotes: {key}=\"'...'\"")
-    _check_tree(root, shown)
-    origin = Origin("command line", Path.cwd(), "command line")
-
-    def wrap(item: Any) -> Node:
-        if isinstance(item, dict):
-            return Node({name: wrap(child) for name, child in item.items()}, origin)
-        if isinstance(item, list):
-            return Node([wrap(child) for child in item], origin)
-        return Node(item, origin)
-
-    try:
-        parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]), resolve=False)
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        raise MercError(f"{shown}: the value cannot be read: {_first_line(error)}") from error
-    assert isinstance(parsed, dict)
-    return path, wrap(parsed["value"])
+    return path, _Reading(shown, Path.cwd(), "command line").tree(root)
 
 
-def _compose(text: str, shown: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark and not shown.startswith(("'", '"')) else ""
-        context = f" ({error.context})" if error.context else ""
-        raise MercError(f"{shown}{place}: not YAML: {error.problem}{context}") from error
-    except yaml.YAMLError as error:
-        raise MercError(f"{shown}: not YAML: {_first_line(error)}") from error
+def read_value(text: str) -> Any:
+    """A text as YAML reads it, as plain data. Raises MercError for what cannot be read."""
+    root = read_yaml(text, "the text")
+    return None if root is None else _Reading("the text", Path.cwd(), "command line").tree(root).plain()
 
 
-def _check_tree(root: yaml.Node, shown: str) -> None:
-    """Report together what makes a document unreadable: keys that stand twice, keys that are no words, YAML tags."""
-    errors: list[str] = []
-    count = 0
+class _Reading:
+    """Turns the nodes of one document into a tree, and finds all that makes it unreadable: keys that stand twice, keys
+    that are no words, YAML tags, numbers and texts that no recipe holds."""
 
-    def visit(node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> None:
-        nonlocal count
-        count += 1
+    def __init__(self, shown: str, base: Path, kind: Literal["file", "parent", "command line"]) -> None:
+        self.shown, self.base, self.kind = shown, base, kind
+        self.errors: list[str] = []
+        self.count = 0
+
+    def tree(self, root: yaml.Node) -> Node:
+        """The tree. Raises ManyErrors with all that is wrong with it."""
+        made = self._node(root, "", ())
+        if count := len(self.errors):
+            head = f"{count:,} errors" if count > 1 else "1 error"
+            head = f"the first {_MOST_ERRORS} of {head}" if count > _MOST_ERRORS else head
+            raise ManyErrors(self.errors[:_MOST_ERRORS], f"{head} in {self.shown}")
+        return made
+
+    def _node(self, node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Node:
+        self.count += 1
         if node in above:
-            raise MercError(f"{shown}, line {_line(node)}: an alias (*) stands within what it repeats")
-        if count > MAX_NODES:
-            raise MercError(f"{shown}: more than {MAX_NODES} values; a recipe is smaller than that")
-        where = f"{path} ({shown}:{_line(node)})" if path else f"{shown}, line {_line(node)}"
-        if node.tag not in _PLAIN_TAGS:
-            tag = node.tag.removeprefix(_CORE)
-            errors.append(f"{where}: the tag {tag!r} is not for recipes; a recipe carries plain values and no code")
-            return
-        if isinstance(node, yaml.SequenceNode):
-            for index, child in enumerate(node.value):
-                visit(child, f"{path}.{index}".lstrip("."), (*above, node))
+            raise MercError(f"{self.shown}, line {_line(node)}: an alias (*) stands within what it repeats")
+        if self.count > MAX_NODES:
+            raise too_many(self.shown)
+        if len(above) > MAX_DEPTH:
+            raise MercError(f"{self.shown}, line {_line(node)}: more than {MAX_DEPTH} levels, by its aliases (*)")
+        where = f"{self.shown}:{_line(node)}" if self.kind != "command line" else "command line"
+        origin = Origin(where, self.base, self.kind)
+        if node.tag not in _TAGS[type(node)]:
+            tag = node.tag.removeprefix(CORE)
+            text = f"the tag {brief(tag)} is not for recipes; a recipe carries plain values and no code"
+            self.errors.append(f"{self._place(path, node)}: {text}")
+        elif isinstance(node, yaml.SequenceNode):
+            inside = (*above, node)
+            return Node([self._node(child, _join(path, i), inside) for i, child in enumerate(node.value)], origin)
         elif isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, child in node.value:
-                inner = f"{path}.{key.value}".lstrip(".")
-                place = f"{inner} ({shown}:{_line(key)})"
-                if key.tag == _CORE + "merge":
-                    errors.append(f"{place}: '<<' is not for recipes; write the keys out, or use extends")
-                elif key.tag != _CORE + "str":
-                    word = key.value if isinstance(key, yaml.ScalarNode) else "..."
-                    errors.append(f"{place}: a key is a word, and YAML does not read {word!r} as one; put it in quotes")
-                elif key.value in seen:
-                    errors.append(f"{place}: the key stands twice, first in line {seen[key.value]}; keep one of them")
-                else:
-                    seen[key.value] = _line(key)
-                    visit(child, inner, (*above, node))
-        elif node.tag == _CORE + "str" and "${" in node.value:
+            return Node(self._children(node, path, above), origin)
+        elif isinstance(node, yaml.ScalarNode):
             try:
-                OmegaConf.create({"value": node.value})
-            except OmegaConfBaseException as error:
-                errors.append(
-                    f"{where}: the reference in {node.value!r} cannot be read ({_first_line(error)}); "
-                    "write ${key} or ${env:NAME}, and \\${ for the characters themselves"
-                )
+                return Node(self._scalar(node), origin)
+            except ValueError as error:
+                self.errors.append(f"{self._place(path, node)}: {error}")
+        return Node(None, origin, broken=True)
 
-    visit(root, "", ())
-    if errors:
-        raise ManyErrors(errors, f"{len(errors)} error{'s' * (len(errors) > 1)} in {shown}")
+    def _children(self, node: yaml.MappingNode, path: str, above: tuple[yaml.Node, ...]) -> dict[str, Node]:
+        children: dict[str, Node] = {}
+        lines: dict[str, int] = {}
+        for key, child in node.value:
+            word = key.value if isinstance(key, yaml.ScalarNode) else "..."
+            inner = _join(path, word) if not _key_fault(word) else path
+            place = f"{inner} ({self.shown}:{_line(key)})".lstrip()
+            if key.tag == CORE + "merge":
+                self.errors.append(f"{place}: '<<' is not for recipes; write the keys out, or use extends")
+            elif key.tag != CORE + "str":
+                text = f"a key is a word, and YAML does not read {brief(word)} as one; put it in quotes"
+                self.errors.append(f"{place}: {text}")
+            elif fault := _key_fault(word):
+                self.errors.append(f"{place}: {fault}")
+            elif word in lines:
+                self.errors.append(f"{place}: the key stands twice, first in line {lines[word]}; keep one of them")
+            else:
+                lines[word] = _line(key)
+                built = self._node(child, inner, (*above, node))
+                if self.kind != "command line":
+                    # A block begins on the line after its key; people look for the key.
+                    built = replace(built, origin=replace(built.origin, where=f"{self.shown}:{_line(key)}"))
+                children[word] = built
+        return children
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        value = scalar(node)
+        if isinstance(value, str) and (fault := unreadable_reference(value)):
+            raise ValueError(fault)
+        return value
+
+    def _place(self, path: str, node: yaml.Node) -> str:
+        return f"{path} ({self.shown}:{_line(node)})" if path else f"{self.shown}, line {_line(node)}"
 
 
-def _values(text: str, root: yaml.MappingNode, shown: str) -> dict[str, Any]:
-    """The values as OmegaConf reads them, which knows ``2e-4`` as a number where plain YAML 1.1 does not."""
-    try:
-        values = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        raise MercError(f"{shown}: cannot be read: {_first_line(error)}") from error
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
+def unreadable_reference(text: str) -> str:
+    """What keeps the references of a text from being read, in a sentence; empty when nothing does.
+
+    >>> unreadable_reference("${a} and ${env:B}"), unreadable_reference("${a")
+    ('', "the reference in '${a' cannot be read; write ${key} or ${env:NAME}, and \\\\${ for the characters themselves")
+    """
+    if "${" not in REFERENCE.sub(" ", text):
+        return ""
+    return (
+        f"the reference in {brief(text)} cannot be read; write ${{key}} or ${{env:NAME}}, and \\${{ for the characters "
+        "themselves"
+    )
+
+
+def brief(text: object, most: int = 80) -> str:
+    """A text as messages quote it: escaped, and cut where it is long.
+
+    >>> brief("a" * 100, 10)
+    "'aaaaaaaaaa'... (100 characters)"
+    """
+    text = str(text)
+    return repr(text) if len(text) <= most else f"{text[:most]!r}... ({len(text):,} characters)"
+
+
+def _key_fault(key: str) -> str:
+    if len(key) > MAX_KEY:
+        return f"the key {brief(key, 40)} is longer than a recipe's may be ({MAX_KEY})"
+    return "" if key.isprintable() else f"the key {key!r} holds a control character; a key is a word"
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
 
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

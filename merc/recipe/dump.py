@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 import merc
 from merc.files import write_text
 from merc.recipe.schema import Recipe
+from merc.recipe.yaml_text import write_yaml
 
 
 def dump_recipe(recipe: Recipe) -> str:
     """The resolved recipe as YAML text, which ``load_recipe`` reads back to the same recipe from any folder."""
-    return OmegaConf.to_yaml(OmegaConf.create(recipe.resolved), resolve=False)
+    return write_yaml(recipe.resolved)
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import merc
 from merc.errors import MercError, did_you_mean
-from merc.recipe.document import short
+from merc.recipe.document import brief, short
+from merc.recipe.references import home
+from merc.recipe.yaml_text import unfit_character
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -51,13 +55,21 @@ def locate(name: str, beside: Path | None = None) -> Place:
 
     Raises MercError for one that is not there, with the close match.
     """
+    if unfit := unfit_character(name):
+        raise MercError(f"no recipe {brief(name)}: the character {unfit} stands in no file's name")
     shipped = shipped_recipes()
-    path = (beside or Path()) / Path(name).expanduser()
-    if path.is_file():
-        return _place(path, shipped)
+    path = (beside or Path()) / home(name)
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return _place(path, shipped)
+        is_folder = path.is_dir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR) and name not in shipped:
+            raise MercError(f"no recipe {brief(name)}: {error.strerror}") from error
+        is_folder = False
     if name in shipped:
         return _place(shipped[name], shipped)
-    if path.is_dir():
+    if is_folder:
         inside = path / "recipe.yaml"
         hint = f" Did you mean '{short(inside)}'?" if inside.is_file() else ""
         raise MercError(f"{name!r} is a folder, not a recipe.{hint}")

@@ -8,6 +8,10 @@ from dataclasses import replace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node, read_document, read_override
 from merc.recipe.find import Place, locate
+from merc.recipe.references import item
+
+MAX_PARENTS = 20
+"""Recipes that one may extend, one through the other."""
 
 OPEN_SECTIONS = ("encoders", "connectors", "fusers")
 """Sections whose keys are names that the recipe's author chooses."""
@@ -18,6 +22,8 @@ def read_with_parents(place: Place) -> Node:
     chain: list[tuple[Place, Node]] = []
     current = place
     while True:
+        if len(chain) > MAX_PARENTS:
+            raise MercError(f"{place.shown}: extends leads through more than {MAX_PARENTS} recipes; merge some of them")
         if any(current.file.resolve() == earlier.file.resolve() for earlier, _ in chain):
             round_trip = " -> ".join([*(earlier.shown for earlier, _ in chain), current.shown])
             raise MercError(f"{place.shown}: extends goes round in a circle: {round_trip}")
@@ -98,14 +104,15 @@ def _set(node: Node, path: Sequence[str], value: Node, done: list[str]) -> Node:
     key, rest, here = path[0], path[1:], [*done, path[0]]
     full = ".".join([*done, *path])
     if isinstance(node.value, list):
-        if not (key.isdecimal() and int(key) < len(node.value)):
+        old = item(node.value, key)
+        if old is None:
             inside = f"it has {len(node.value)}, numbered from 0" if node.value else "it is empty"
             raise MercError(
                 f"{full} (command line): {'.'.join(done)} is a list, and {key!r} is no item of it: {inside}; "
                 f"to add items give the whole list: {'.'.join(done)}=[...]"
             )
         items = list(node.value)
-        items[int(key)] = _set(items[int(key)], rest, value, here)
+        items[int(key)] = _set(old, rest, value, here)
         return node.with_children(items)
     if not isinstance(node.value, dict):
         if node.value is None:

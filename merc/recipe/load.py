@@ -27,9 +27,9 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = (), trained: bool 
     problems = Problems()
     tree, wrong = apply_overrides(read_with_parents(place), overrides)
     problems.errors += wrong
-    tree = References(_ask(tree, "", problems), problems).resolved()
-    recipe = Builder(tree, problems, trained).build(place.name)
-    problems.raise_any(place.shown)
+    with problems.collected(place.shown):
+        tree = References(_ask(tree, "", problems), problems).resolved()
+        recipe = Builder(tree, problems, trained).build(place.name)
     assert recipe is not None
     return replace(recipe, given=(path_or_name, *overrides))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from merc.errors import ManyErrors
 from merc.recipe.document import Node
 
@@ -15,8 +18,18 @@ def join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
+MOST = 50
+"""Mistakes that are collected; a recipe with more is no recipe, and looking for more takes time."""
+_LINE = 1000
+"""Characters of a mistake that are shown."""
+
+
+class TooMany(Exception):
+    """There are more mistakes than are collected."""
+
+
 class Problems:
-    """Every mistake with its dotted path and where it was written."""
+    """Every mistake with its dotted path and where it was written, up to ``MOST``; then ``add`` raises TooMany."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -26,11 +39,25 @@ class Problems:
         where = f" ({node.origin.where})" if node is not None else ""
         # Lines that follow, such as notes about plugins, stand below their error.
         error = f"{path}{where}: {text}".replace("\n", "\n    ")
-        if error not in self.errors:
-            self.errors.append(error)
+        error = error if len(error) <= _LINE else f"{error[:_LINE]}… ({len(error):,} characters)"
+        if error in self.errors:
+            return
+        if len(self.errors) >= MOST:
+            raise TooMany
+        self.errors.append(error)
 
     def raise_any(self, shown: str) -> None:
         """Raise ManyErrors if there was any."""
         if self.errors:
             count = len(self.errors)
             raise ManyErrors(self.errors, f"{count} error{'s' if count > 1 else ''} in {shown}")
+
+    @contextmanager
+    def collected(self, shown: str) -> Iterator[None]:
+        """Raise ManyErrors, when the block ends, if there was any mistake; the block ends early if there are many."""
+        head = f"the first {MOST} errors in {shown}"
+        try:
+            yield
+        except TooMany:
+            raise ManyErrors(self.errors, head) from None
+        self.raise_any(shown)

@@ -1,22 +1,26 @@
 """``${key}`` and ``${env:NAME}``: the two references that a recipe may hold, and nothing that runs code.
 
-OmegaConf's own resolution is not used, for three reasons: what came from the environment must stay ``${env:NAME}`` in
-the recipe that a run records; a relative path must mean the folder of the file that it is written in, also when it
-reaches a parameter through a reference; and all mistakes are to be found in one pass.
+What came from the environment stays ``${env:NAME}`` in the recipe that a run records; a relative path means the folder
+of the file that it is written in, also when it reaches a parameter through a reference; and all mistakes are found in
+one pass.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from merc.errors import did_you_mean
-from merc.recipe.document import Node
+from merc.errors import MercError, did_you_mean
+from merc.recipe.document import REFERENCE, Node
 from merc.recipe.problems import Problems, join
+from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT, unfit_character
 
-_REFERENCE = re.compile(r"\\\$\{|\$\{\s*([^{}]*?)\s*\}")
+MAX_HOPS = 20
+"""References that lead from one to the next."""
+_MAX_FILLED = 5 * MAX_NODES
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 _KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 _SERVES = "${another.key} and ${env:NAME} are what a recipe may refer to"
@@ -39,9 +43,13 @@ class References:
         self.problems = problems
         self._data_root_reported = False
         self._circles: set[str] = set()
+        self._filled = self._characters = self._depth = 0
 
     def resolved(self) -> Node:
-        """The tree with every reference filled in; what could not be is marked as broken, and reported."""
+        """The tree with every reference filled in; what could not be is marked as broken, and reported.
+
+        Raises MercError where the references make the recipe larger, or deeper, than a recipe may be.
+        """
         data_root = self.root.get("data_root")
         if data_root is not None:
             # Made absolute first: what refers to it may be a text that nothing knows to be a path.
@@ -51,46 +59,77 @@ class References:
         return self._fill(self.root, "", ())
 
     def _fill(self, node: Node, path: str, above: tuple[str, ...]) -> Node:
+        self._count(node, path, above)
         if node.kept is not None or node.broken:
             return node
-        if isinstance(node.value, dict):
-            return node.with_children({k: self._fill(child, join(path, k), above) for k, child in node.value.items()})
-        if isinstance(node.value, list):
-            return node.with_children([self._fill(child, join(path, i), above) for i, child in enumerate(node.value)])
-        if not isinstance(node.value, str) or "${" not in node.value:
-            return node
-        return self._fill_text(node, path, above)
+        self._depth += 1
+        try:
+            if isinstance(node.value, dict):
+                return node.with_children({k: self._fill(n, join(path, k), above) for k, n in node.value.items()})
+            if isinstance(node.value, list):
+                return node.with_children([self._fill(n, join(path, i), above) for i, n in enumerate(node.value)])
+            if not isinstance(node.value, str) or "${" not in node.value:
+                return node
+            return self._fill_text(node, path, above)
+        finally:
+            self._depth -= 1
+
+    def _count(self, node: Node, path: str, above: tuple[str, ...]) -> None:
+        """Keep references from making a recipe without end: each may name what holds several others."""
+        self._filled += 1
+        limit = ""
+        if self._filled > _MAX_FILLED:
+            limit = f"more than {_MAX_FILLED:,} values"
+        elif len(above) > MAX_HOPS:
+            limit = f"more than {MAX_HOPS} references that lead from one to the next"
+        elif self._depth > 2 * MAX_DEPTH:
+            limit = f"more than {MAX_DEPTH} levels"
+        elif self._characters > MAX_TEXT:
+            limit = f"more than {MAX_TEXT:,} characters"
+        if limit:
+            first = above[0] if above else path
+            raise MercError(f"{first} ({node.origin.where}): its references come to {limit}; write the values out")
 
     def _fill_text(self, node: Node, path: str, above: tuple[str, ...]) -> Node:
         text: str = node.value
-        whole = _REFERENCE.fullmatch(text)
+        whole = REFERENCE.fullmatch(text)
         if whole and whole.group(1) is not None:
-            found = self._look_up(whole.group(1), node, path, above)
+            found = self._look_up(whole.group(1).strip(), node, path, above)
             # The value is another's, and so is the folder that a path in it means; it stands here all the same.
             origin = replace(node.origin, base=found.origin.base)
             return replace(found, origin=origin) if not found.broken else replace(node, broken=True)
-        value, kept, base, end, broken = "", "", node.origin.base, 0, False
-        for match in _REFERENCE.finditer(text):
-            literal = text[end : match.start()]
-            value, kept = value + literal, kept + literal
+        values: list[str] = []
+        kept: list[str] = []
+        base, end, broken = node.origin.base, 0, False
+        for match in REFERENCE.finditer(text):
+            values.append(text[end : match.start()])
+            kept.append(escape(values[-1]))
             if match.group(1) is None:
-                value, kept = value + "${", kept + "\\${"
+                values.append("${")
+                kept.append("\\${")
             else:
-                found = self._look_up(match.group(1), node, path, above)
+                name = match.group(1).strip()
+                found = self._look_up(name, node, path, above)
                 if not found.broken and isinstance(found.value, dict | list | None):
                     what = "nothing (null)" if found.value is None else "a section or a list"
-                    self.problems.add(path, node, f"${{{match.group(1)}}} is {what}, and stands within a text here")
+                    self.problems.add(path, node, f"${{{name}}} is {what}, and stands within a text here")
                     broken = True
                 broken = broken or found.broken
                 if match.start() == 0:
                     base = found.origin.base
-                shown = _text(found.value)
-                value, kept = value + shown, kept + (found.kept if found.kept is not None else escape(shown))
+                values.append(_text(found.value))
+                kept.append(found.kept if found.kept is not None else escape(values[-1]))
+                self._characters += len(values[-1])
+                self._count(node, path, above)
             end = match.end()
-        rest = text[end:]
-        if broken:
+        values.append(text[end:])
+        kept.append(escape(values[-1]))
+        as_written = _joined(kept)
+        if as_written is None and not broken:
+            self.problems.add(path, node, "has a backslash before a reference to the environment, which would end it")
+        if broken or as_written is None:
             return replace(node, broken=True)
-        return replace(node, value=value + rest, kept=kept + rest, origin=replace(node.origin, base=base))
+        return replace(node, value="".join(values), kept=as_written, origin=replace(node.origin, base=base))
 
     def _look_up(self, name: str, node: Node, path: str, above: tuple[str, ...]) -> Node:
         environment = _ENV.fullmatch(name)
@@ -128,6 +167,9 @@ class References:
         if value is None:
             self.problems.add(path, node, f"the environment variable {name} is not set; set it with: export {name}=...")
             return replace(node, broken=True)
+        if unfit := unfit_character(value):
+            self.problems.add(path, node, f"what ${{env:{name}}} gives holds the character {unfit}, which no text may")
+            return replace(node, broken=True)
         # A relative path of the environment is relative to where the command is given.
         return replace(node, value=value, kept=f"${{env:{name}}}", origin=replace(node.origin, base=Path.cwd()))
 
@@ -144,17 +186,20 @@ class References:
         for key in name.split("."):
             if node is None:
                 return None
-            if isinstance(node.value, list):
-                node = node.value[int(key)] if key.isdecimal() and int(key) < len(node.value) else None
-            else:
-                node = node.get(key)
+            node = item(node.value, key) if isinstance(node.value, list) else node.get(key)
         return node
+
+
+def item(items: Sequence[Node], key: str) -> Node | None:
+    """The item of a list that a part of a dotted path names by its number, or None."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) < 6 else len(items)
+    return items[number] if number < len(items) else None
 
 
 def absolute(node: Node, path: str, problems: Problems) -> Node:
     """A path made absolute from the folder that it was written in (the current one for the command line)."""
-    text = _home(node.value)
-    kept = escape(text) if node.kept is None else _home(node.kept)
+    text = home(node.value)
+    kept = escape(text) if node.kept is None else home(node.kept)
     if not text:
         problems.add(path, node, "is an empty path; write . for the folder itself")
         return replace(node, broken=True)
@@ -173,11 +218,38 @@ def absolute(node: Node, path: str, problems: Problems) -> Node:
     return replace(node, value=made, kept=kept)
 
 
-def _home(text: str) -> str:
+def home(text: str) -> str:
+    """A path with ``~`` as the folder that it stands for, where there is such a user.
+
+    >>> home("~nosuchuser/x"), home("a/~")
+    ('~nosuchuser/x', 'a/~')
+    """
     try:
         return str(Path(text).expanduser()) if text.startswith("~") else text
     except RuntimeError:  # no such user, so '~' is part of the name
         return text
+
+
+def _joined(kept: Sequence[str]) -> str | None:
+    """Pieces as a recipe writes them, as one text that is read as the same: the end of one piece and the beginning of
+    the next make no reference together. None where a backslash comes before a reference, which cannot be written."""
+    pieces: list[tuple[str, bool]] = []
+    for piece in kept:
+        end = 0
+        for match in REFERENCE.finditer(piece):
+            pieces.append((piece[end : match.start()], False))
+            pieces.append(("${", False) if match.group(1) is None else (match.group(), True))
+            end = match.end()
+        pieces.append((piece[end:], False))
+    texts = [""]
+    for text, refers in pieces:
+        if refers:
+            texts += [text, ""]
+        else:
+            texts[-1] += text
+    if any(text.endswith("\\") for text in texts[:-1:2]):
+        return None
+    return "".join(text if index % 2 else escape(text) for index, text in enumerate(texts))
 
 
 def _text(value: object) -> str:

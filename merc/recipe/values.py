@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from merc.components.base import FOLDER_OR_NAME
-from merc.errors import did_you_mean
-from merc.recipe.document import Node
+from merc.errors import MercError, did_you_mean
+from merc.recipe.document import Node, read_value
 from merc.recipe.problems import Problems, join
-from merc.recipe.references import absolute, escape
+from merc.recipe.references import absolute, escape, item
 
 Mistake = tuple[str, str]
 """Where below a value (a dotted path, empty for the value itself), and what is wrong."""
@@ -36,8 +35,8 @@ def convert(annotation: Any, value: Any) -> tuple[Any, list[Mistake]]:
     >>> convert(Literal["sum", "mean"], "meen")[1][0][1]
     "wants 'sum' or 'mean'; given 'meen' (text). Did you mean 'mean'?"
     """
-    if _holds_nan(value):
-        return None, [("", f"wants {wants(annotation)}; .nan is none")]
+    if odd := _not_finite(value):
+        return None, [("", f"wants {wants(annotation)}; {odd} is none")]
     if isinstance(value, bool) and _is_literal(annotation) and value not in _booleans(annotation):
         return None, [("", _wants(annotation, value))]
     try:
@@ -60,8 +59,8 @@ def convert_node(annotation: Any, node: Node, path: str, problems: Problems) -> 
     if mistakes and _from_environment(node):
         # The environment knows only texts: read this one as YAML would.
         try:
-            again, still = convert(annotation, yaml.safe_load(plain))
-        except yaml.YAMLError:
+            again, still = convert(annotation, read_value(plain))
+        except MercError:
             again, still = None, mistakes
         value, mistakes = (again, []) if not still else (None, mistakes)
     secret = next((part.kept for part in node.nodes() if part.kept and "${env:" in part.kept), None)
@@ -215,10 +214,14 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
     return list(dict.fromkeys(found))
 
 
-def _holds_nan(value: Any) -> bool:
+def _not_finite(value: Any) -> str:
+    """The first number of a value that is none, as YAML writes it; empty when there is none."""
     if isinstance(value, Mapping | list):
-        return any(_holds_nan(inner) for inner in (value.values() if isinstance(value, Mapping) else value))
-    return isinstance(value, float) and math.isnan(value)
+        inside = value.values() if isinstance(value, Mapping) else value
+        return next((odd for odd in map(_not_finite, inside) if odd), "")
+    if not isinstance(value, float) or math.isfinite(value):
+        return ""
+    return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
 
 
 def _count(value: Any) -> str:
@@ -337,10 +340,8 @@ def _from_environment(node: Node) -> bool:
 def _at(node: Node, where: str) -> Node:
     for key in where.split(".") if where else ():
         inside = node.value
-        if isinstance(inside, dict) and key in inside:
-            node = inside[key]
-        elif isinstance(inside, list) and key.isdecimal() and int(key) < len(inside):
-            node = inside[int(key)]
-        else:
+        child = inside.get(key) if isinstance(inside, dict) else item(inside, key) if isinstance(inside, list) else None
+        if child is None:
             break
+        node = child
     return node

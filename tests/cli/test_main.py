@@ -18,7 +18,7 @@ import merc
 from merc.cli import main
 from merc.errors import ManyErrors, MercError
 
-HEAVY = {"torch", "transformers", "pydantic", "numpy", "omegaconf", "pluggy", "merc.registry", "merc.builtin"}
+HEAVY = {"torch", "transformers", "pydantic", "numpy", "yaml", "pluggy", "merc.registry", "merc.builtin"}
 
 
 def python(program: str) -> subprocess.CompletedProcess[str]:

@@ -14,16 +14,19 @@ from merc.errors import ManyErrors, MercError
 from merc.recipe import dump_recipe, leaves, load_recipe, write_recipe
 from tests.recipe.conftest import RECIPE
 
+UNFIT = [chr(code) for code in (*range(32), 127) if chr(code) not in "\t\n\r"]
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-# Lone surrogates cannot be written to a file at all; OmegaConf takes texts of backslashes and ??? for its own.
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda t: not t.endswith("???"))
+# Control characters and halves of characters are refused, and ??? is what a recipe leaves to its user.
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters=UNFIT) | st.sampled_from(["\\", "$", "{", "}"])
+TEXTS = st.text(CHARACTERS, max_size=12).filter(lambda text: text != "???")
+KEYS = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=12)
 TRICKY = st.sampled_from(
     ["2e-4", "1_000", "0x1f", "1:30", "yes", "no", "null", "~", "", " a ", "a: b", "# a", "${x}", "\\", "${env:HOME}",
      "2020-01-01", "=", "<<", "-", "\n", "\ttab",
      "'", '"', "é", "\x85", "\u2028", "{a}", "[1]", "&a", "*a", "!x", "%", "@"]
 )  # fmt: skip
-NUMBERS = st.floats(allow_nan=False)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 CUTS = st.floats(0, 1).map(lambda start: {"start": start, "end": start + 1})
 PARAMS = st.fixed_dictionaries(
     {},
@@ -32,7 +35,7 @@ PARAMS = st.fixed_dictionaries(
         "count": st.none() | st.integers(-(10**12), 10**12),
         "words": st.lists(TEXTS | TRICKY, max_size=4),
         "pair": st.tuples(st.integers(), st.integers()).map(list),
-        "weights": st.dictionaries(TEXTS | TRICKY, NUMBERS, max_size=3),
+        "weights": st.dictionaries(KEYS | TRICKY.filter(str.isprintable), NUMBERS, max_size=3),
         "mode": st.sampled_from([None, "a", "bb"]),
         "cut": st.none() | CUTS,
         "cuts": st.lists(CUTS, max_size=2),
@@ -55,7 +58,6 @@ def escaped(value: Any) -> Any:
 @QUICK
 @given(params=PARAMS, seed=st.integers(0, 2**32 - 1), title=TEXTS | TRICKY)
 def test_what_is_dumped_loads_as_the_same_recipe(params: dict[str, Any], seed: int, title: str) -> None:
-    assume("\\\\$" not in repr((params, title)))
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder, "a.yaml"), Path(folder, "b.yaml")
         tree = {"title": escaped(title), "seed": seed, "corpus": {"name": "toy-typed", **escaped(params)}}

@@ -61,6 +61,8 @@ def test_values_that_fit(annotation: Any, value: Any, made: Any) -> None:
         (int, True, [("", "wants a whole number; given true (not in quotes, so no text)")]),
         (float, True, [("", "wants a number; given true (not in quotes, so no text)")]),
         (float, float("nan"), [("", "wants a number; .nan is none")]),
+        (float, float("inf"), [("", "wants a number; .inf is none")]),
+        (tuple[float, ...], [1, -float("inf")], [("", "wants a list, each item a number; -.inf is none")]),
         (tuple[float, ...], [1, float("nan")], [("", "wants a list, each item a number; .nan is none")]),
         (float, "1", [("", "wants a number; given '1' (text)")]),
         (bool, 1, [("", "wants true or false; given 1 (a whole number)")]),
@@ -103,7 +105,7 @@ def test_values_that_do_not(annotation: Any, value: Any, mistakes: list[tuple[st
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
