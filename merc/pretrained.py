@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from merc.errors import MercError
 from merc.files import HashMemory, cache_folder
 
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
 _OF_A_MODEL = (".safetensors", ".bin", ".json")
 
 
@@ -73,23 +75,51 @@ class Pretrained:
     def network(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> Any:
         """A frozen network with its weights, in evaluation mode: safetensors, or a ``.bin`` of which nothing but
         tensors is read. transformers fills what the weights lack with random numbers; here it is a MercError, except
-        for parameters of the names in ``unused``."""
-        safe = (folder := self.folder()) is None or any(folder.glob("*.safetensors"))
-        more |= {"output_loading_info": True, "weights_only": True}
-        with quiet():
-            try:
-                net, told = self.fetch(kind, use_safetensors=safe, **more)
-            except MercError:
-                if folder is not None:
-                    raise
-                net, told = self.fetch(kind, use_safetensors=False, **more)
-        if lacking := sorted(set(told["missing_keys"]) - set(unused)):
-            rest = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+        for parameters of the names in ``unused``. So is a tensor of another shape, and a folder with an adapter of
+        PEFT, which transformers would put into the network."""
+        self.check_no_adapter()
+        more |= {"output_loading_info": True, "weights_only": True, "ignore_mismatched_sizes": True}
+        with quiet(), _as_they_are():
+            net, info = self.fetch(kind, **more)
+        name, total = type(net).__name__, len(net.state_dict())
+        remedy = f"give one that holds a whole {name}"
+        if lacking := sorted(set(info["missing_keys"]) - set(unused)):
+            others = _named(sorted(info["unexpected_keys"]))
+            has = f", and has {others}, which a {name} has not" if others else ""
             raise MercError(
-                f"{self.where}: {self.path!r} holds other weights than a {kind.__name__}'s: it lacks "
-                f"{', '.join(lacking[:3])}{rest}; give the model that the name of the component says"
+                f"{self.where}: {self.path!r} holds other weights than a {name}'s: it lacks {len(lacking)} of {total} "
+                f"tensors: {_named(lacking)}{has}; {remedy}"
+            )
+        if other := sorted(info["mismatched_keys"]):
+            key, held, wanted = other[0]
+            raise MercError(
+                f"{self.where}: {self.path!r} holds other weights than a {name}'s of its {CONFIG}: {len(other)} of "
+                f"{total} tensors have another shape; {key} has {list(held)}, not {list(wanted)}; {remedy}"
             )
         return net.eval().requires_grad_(False)
+
+    def check_weights(self, kind: Any, *, unused: Sequence[str] = ()) -> None:
+        """See, before hours of other work, that ``network`` would find all weights: a hub model is fetched, names and
+        shapes are compared, and no weights are read into memory. Raises MercError as ``network`` does."""
+        self.network(kind, unused=unused, device_map="meta")
+
+    def check_no_adapter(self) -> None:
+        """Raise MercError for a folder or hub model with an adapter of PEFT, alone or beside a model's weights."""
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            found = self.read_json(ADAPTER)
+        except MercError as error:
+            if not isinstance(error.__cause__, LocalEntryNotFoundError):  # the hub was not reached: others say so
+                raise
+            return
+        if found is not None:
+            of = f" of {found['base_model_name_or_path']}" if found.get("base_model_name_or_path") else ""
+            raise MercError(
+                f"{self.where}: {self.path!r} holds an adapter of PEFT{of} ({ADAPTER}), not a model alone; merge the "
+                "two (merge_and_unload(), then save_pretrained()) and give the merged folder, or give the model that "
+                "the adapter was made for"
+            )
 
     def config(self, known: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
         """``config.json`` as plain values, read without torch. For a hub model that was not fetched yet it is what
@@ -138,6 +168,27 @@ class Pretrained:
                 f"{self.where}: {self.path!r} could not be loaded: {first} "
                 "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
             ) from error
+
+
+def _named(keys: Sequence[str]) -> str:
+    """The first three of some names, and how many more there are."""
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+@contextmanager
+def _as_they_are() -> Iterator[None]:
+    """transformers asks a service of the hub to convert weights that are no safetensors, and may take what it answers
+    in their place. Inside the block it does not: only what was named is fetched."""
+    name = "DISABLE_SAFETENSORS_CONVERSION"
+    before = os.environ.get(name)
+    os.environ[name] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

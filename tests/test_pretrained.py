@@ -79,13 +79,12 @@ def test_what_the_weights_lack_is_never_made_up(folder: Path, tmp_path: Path) ->
     save_file(state, other / "model.safetensors", {"format": "pt"})
     with pytest.raises(MercError) as caught:
         of(other).network(ViTModel, add_pooling_layer=False)
-    assert str(caught.value) == (
-        f"encoder 'x', path: '{other}' holds other weights than a ViTModel's: it lacks layernorm.bias, "
-        "layernorm.weight; give the model that the name of the component says"
-    )
+    message = str(caught.value)
+    assert message.startswith(f"encoder 'x', path: '{other}' holds other weights than a ViTModel's: it lacks 2 of ")
+    assert "layernorm.bias, layernorm.weight" in message and "give one that holds a whole ViTModel" in message
     allowed = ["layernorm.bias", "layernorm.weight"]
     assert of(other).network(ViTModel, unused=allowed, add_pooling_layer=False) is not None
-    with pytest.raises(MercError, match=r"it lacks pooler.dense.bias, pooler.dense.weight"):
+    with pytest.raises(MercError, match=r"it lacks 2 of \d+ tensors: pooler.dense.bias, pooler.dense.weight"):
         of(folder).network(ViTModel)
 
 
@@ -93,7 +92,46 @@ def test_tensors_of_another_shape(folder: Path, tmp_path: Path) -> None:
     other = copied(folder, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"intermediate_size": 12}))
-    with pytest.raises(MercError, match="could not be loaded"):
+    with pytest.raises(MercError, match=r"\d of \d+ tensors have another shape; ") as caught:
+        of(other).network(ViTModel, add_pooling_layer=False)
+    assert "has [8], not [12]" in str(caught.value)
+
+
+def test_weights_are_looked_after_without_reading_them(folder: Path, tmp_path: Path) -> None:
+    of(folder).check_weights(ViTForImageClassification)
+    other = copied(folder, tmp_path / "other")
+    state = load_file(other / "model.safetensors")
+    del state["classifier.bias"]
+    save_file(state, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MercError, match=r"lacks 1 of \d+ tensors: classifier.bias;"):
+        of(other).check_weights(ViTForImageClassification)
+    of(other).check_weights(ViTForImageClassification, unused=["classifier.bias"])
+
+
+@pytest.mark.parametrize("before", [None, "no"])
+def test_no_service_is_asked_to_convert_weights(
+    folder: Path, before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "DISABLE_SAFETENSORS_CONVERSION"
+    monkeypatch.delenv(name, raising=False)
+    if before:
+        monkeypatch.setenv(name, before)
+    inside: list[str | None] = []
+
+    class Watched(ViTModel):
+        @classmethod
+        def from_pretrained(cls, *args: object, **more: object) -> object:
+            inside.append(os.environ.get(name))
+            return ViTModel.from_pretrained(*args, **more)
+
+    of(folder).network(Watched, add_pooling_layer=False)
+    assert inside == ["true"] and os.environ.get(name) == before
+
+
+def test_a_folder_with_an_adapter_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = copied(folder, tmp_path / "other")
+    (other / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "google/vit"}))
+    with pytest.raises(MercError, match=r"encoder 'x', path: .* adapter of PEFT of google/vit .*merge"):
         of(other).network(ViTModel, add_pooling_layer=False)
 
 

@@ -18,7 +18,8 @@ class HuggingFace(Backbone):
     """A model by ``path``: a folder, or a name on the hub (``lmsys/vicuna-7b-v1.5``), which is fetched on first use.
 
     A folder begins with ``/``, ``./``, ``../`` or ``~``; anything else is a name on the hub.
-    ``revision`` fixes a version of a hub model; weights are read as safetensors, never as pickle.
+    ``revision`` fixes a version of a hub model. Weights are safetensors, or a ``.bin`` of which nothing but tensors is
+    read; tokenizers may be SentencePiece's (``tokenizer.model``).
     """
 
     path: FolderOrName
@@ -43,8 +44,17 @@ class HuggingFace(Backbone):
         import torch
         from transformers import AutoModelForCausalLM
 
-        model = self._fetch(AutoModelForCausalLM, dtype=getattr(torch, self.dtype), use_safetensors=True)
-        return model.to(device).eval()
+        model: PreTrainedModel = self._pretrained().network(AutoModelForCausalLM, dtype=getattr(torch, self.dtype))
+        return model.to(device)
+
+    def check(self) -> None:
+        """See that configuration, tokenizer and all weights are there; those of a hub model are fetched."""
+        from transformers import AutoModelForCausalLM
+
+        self._pretrained().check_no_adapter()
+        self.config()
+        self.tokenizer()
+        self._pretrained().check_weights(AutoModelForCausalLM)
 
     def identity(self) -> dict[str, Any]:
         """The path or hub name, and the revision."""

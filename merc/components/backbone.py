@@ -36,6 +36,14 @@ class Backbone(Component):
     def load(self, device: str) -> PreTrainedModel:
         """The model with its weights, in ``dtype``, on the device."""
 
+    def check(self) -> None:
+        """See, before hours of encoding, that ``load`` will find what it needs. Raises MercError where it will not.
+
+        Here configuration and tokenizer are loaded; a backbone that can look after its weights without reading all of
+        them does that too."""
+        self.config()
+        self.tokenizer()
+
     def identity(self) -> dict[str, Any]:
         """What is recorded of it in a run's provenance (a path and a hash, say)."""
         return {}

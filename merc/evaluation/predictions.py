@@ -37,7 +37,7 @@ def prediction_to_json(prediction: Prediction) -> str:
             raise MercError(f"prediction for {prediction.id!r}: 'truths' is not plain JSON: {error}") from error
         raise MercError(
             f"prediction for {prediction.id!r}: a probability is not a finite number ({row['probabilities']}); "
-            "the model's scores overflowed: score in float32 or bfloat16, not float16"
+            "its scores were none either: look at the model's weights and the utterance's features"
         ) from error
 
 

@@ -8,6 +8,7 @@ import torch
 
 from merc.components import Backbone, Connector, Encoder, Fuser
 from merc.errors import MercError
+from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import apply_tuning
@@ -51,14 +52,21 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     """The recipe's model with its weights, new parameters drawn from ``seed``."""
     _hide_bars()
     backbone = _backbone(recipe)
-    llm = backbone.load(device)
-    llm.config.use_cache = False
+    llm = load_network(backbone, device)
+    llm.config.use_cache = False  # type: ignore[union-attr]
     torch.manual_seed(seed)
     tuned = apply_tuning(llm, recipe.tuning)
     model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)), recipe.tuning.name == "full")
     model.media.to(device)
     model.settle()
     return model
+
+
+def check_backbone(recipe: Recipe) -> None:
+    """See that the recipe's backbone can be loaded: its configuration, tokenizer and weights are there. Raises
+    MercError where they are not. No weights are read; those of a hub model are fetched."""
+    _hide_bars()
+    _backbone(recipe).check()
 
 
 def _hide_bars() -> None:

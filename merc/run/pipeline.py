@@ -16,7 +16,7 @@ from merc.errors import MercError
 from merc.evaluation import check_metrics, compute_metrics, read_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
-from merc.model.build import build_model, pick_device
+from merc.model.build import build_model, check_backbone, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import Evaluate, Part, Recipe
 from merc.registry import get_registry
@@ -99,6 +99,7 @@ class _Run:
         first = recipe.stages[0].id if recipe.stages else None
         start = start_of(recipe) if first is not None and not directory.is_done(first) else None
         data, cues = self._data()
+        self._look_after_backbone()
         new = self.engine.first and directory.open(recipe, self.resume)
         try:
             return self._work(data, cues, start, started)
@@ -172,6 +173,14 @@ class _Run:
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         wanted = wanted_conversations(self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
+
+    def _look_after_backbone(self) -> None:
+        """See that the backbone can be loaded, before hours go into features. A hub model is fetched now."""
+        if not self.engine.first:
+            self.engine.barrier()  # the first process fetches; the others find it fetched
+        check_backbone(self.recipe)
+        if self.engine.first:
+            self.engine.barrier()
 
     def _record(self, data: Data, cues: CueTable, start: Start | None) -> None:
         if self.engine.first:

@@ -119,6 +119,7 @@ class Predictor:
             )
         if self.engine:
             found = self.engine.collect(found)
+        _check_finite(found, self._computed_in)
         if self.states is not None:
             self.states.update((target, state) for target, _, state in found)
         return {target: row for target, row, _ in found}
@@ -144,6 +145,11 @@ class Predictor:
             found = shared.collect(found)
         return dict(found)
 
+    @property
+    def _computed_in(self) -> str:
+        """The type of numbers that scores are computed in."""
+        return str(self.model.base.dtype).rpartition(".")[2] if self.precision == "model" else self.precision
+
     def _read(self, found: Any, space: LabelSpace) -> dict[str, Any]:
         """The label that was scored or written, among those of the query's own label space."""
         if self.how.decode == "generate":
@@ -162,6 +168,20 @@ class Predictor:
             truths=known_truths(query.target, truths_of(self.how.metrics), query.is_last),
             **found,
         )
+
+
+def _check_finite(found: Sequence[tuple[str, Sequence[float], Any]], computed_in: str) -> None:
+    """Raise MercError for probabilities that are no numbers."""
+    if not (wrong := [target for target, row, _ in found if not all(map(math.isfinite, row))]):
+        return
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    why = "look at the features of these utterances, and lower trainer.lr if the model was trained"
+    if computed_in == "float16":
+        why = "float16 overflows: compute in bfloat16 or float32 (backbone.dtype, or the trainer's precision)"
+    raise MercError(
+        f"the scores of {len(wrong)} of {len(found)} utterances are no numbers, computed in {computed_in}: "
+        f"{', '.join(wrong[:3])}{more}; {why}"
+    )
 
 
 def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:

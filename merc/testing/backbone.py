@@ -64,6 +64,19 @@ class BackboneContract(ComponentContract):
             )
         require(not model.training, "load() gives a model in training mode; call .eval() on it")
 
+    def test_nothing_is_wrapped_around_the_model(self) -> None:
+        """No adapter of PEFT is in the model: merc adds its own tuning."""
+        from peft import PeftModel
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        model = self.component.load("cpu")
+        wrapped = isinstance(model, PeftModel) or any(isinstance(m, BaseTunerLayer) for m in model.modules())
+        require(not wrapped, f"load() of {self.title} gives a model that PEFT has wrapped; merge_and_unload() it")
+
+    def test_check_finds_what_load_loads(self) -> None:
+        """``check`` is content with a backbone that loads."""
+        self.component.check()
+
     def test_embeddings_go_in_and_logits_come_out(self) -> None:
         """The model takes ``inputs_embeds``, and gives finite logits over its vocabulary."""
         import torch

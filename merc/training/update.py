@@ -76,10 +76,11 @@ class Updater:
         if bad:
             spoiled = engine.collect(spoiled)
             names = [name for _, of_batch in spoiled for name in of_batch]
-            raise MercError(_not_finite(self.job.stage, number + 1, "loss", spoiled[0][0], names))
+            raise MercError(_not_finite(self.job.stage, number + 1, "loss", spoiled[0][0], names, engine.scales_loss))
         norm = engine.step(scale, settings.max_grad_norm)
         if not math.isfinite(norm) and not engine.scales_loss:
-            raise MercError(_not_finite(self.job.stage, number + 1, "norm of the gradient", norm, _names(batches)))
+            what, names = "norm of the gradient", _names(batches)
+            raise MercError(_not_finite(self.job.stage, number + 1, what, norm, names, engine.scales_loss))
         return Taken(learned, norm, sum(len(b.prompts) for b in batches), sum(b.size for b in batches))
 
     def _read(self, step: Step, epoch: int) -> list[tuple[list[Tree], bool]]:
@@ -120,10 +121,11 @@ def _names(batches: Sequence[TreeBatch]) -> list[str]:
     return [p.target for batch in batches for p in batch.prompts]
 
 
-def _not_finite(stage: str, step: int, what: str, value: float, names: Sequence[str]) -> str:
+def _not_finite(stage: str, step: int, what: str, value: float, names: Sequence[str], in_float16: bool) -> str:
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    wider = "use bfloat16 or float32 in place of float16, " if in_float16 else ""
     return (
         f"stages.{stage}: the {what} is {value} at step {step}. In the batch were the utterances {shown}. "
-        "Lower trainer.lr, set trainer.max_grad_norm, use bfloat16 or float32 in place of float16, or look at these "
-        "utterances' features; the last checkpoint is kept"
+        f"Lower trainer.lr, set trainer.max_grad_norm, {wider}or look at these utterances' features; the last "
+        "checkpoint is kept"
     )

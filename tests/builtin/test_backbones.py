@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.backbones import HuggingFace
@@ -119,20 +120,69 @@ def test_a_folder_with_a_configuration_that_is_no_model(folder: Path, tmp_path: 
     check_not_loaded(caught.value, path)
 
 
-def test_weights_that_are_absent_damaged_or_a_pickle(folder: Path, tmp_path: Path) -> None:
+def test_weights_that_are_absent_or_damaged(folder: Path, tmp_path: Path) -> None:
     path = copy(folder, tmp_path / "absent", without="model.safetensors")
-    with pytest.raises(MercError, match="safetensors") as caught:
-        HuggingFace(path=str(path)).load("cpu")
-    check_not_loaded(caught.value, path)
-    torch.save({}, path / "pytorch_model.bin")
-    with pytest.raises(MercError, match="safetensors") as caught:
-        HuggingFace(path=str(path)).load("cpu")
-    check_not_loaded(caught.value, path)
     damaged = copy(folder, tmp_path / "damaged")
     (damaged / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100])
-    with pytest.raises(MercError) as caught:
-        HuggingFace(path=str(damaged)).load("cpu")
-    check_not_loaded(caught.value, damaged)
+    for backbone, where in ((HuggingFace(path=str(path)), path), (HuggingFace(path=str(damaged)), damaged)):
+        for part in (backbone.check, lambda one=backbone: one.load("cpu")):
+            with pytest.raises(MercError) as caught:
+                part()
+            check_not_loaded(caught.value, where)
+
+
+def without(folder: Path, target: Path, *names: str, prefix: str = "") -> Path:
+    """A copy of a model whose weights lack some tensors, or have their names behind a prefix."""
+    copy(folder, target)
+    state = load_file(target / "model.safetensors")
+    kept = {prefix + name: weight for name, weight in state.items() if name not in names}
+    save_file(kept, target / "model.safetensors", {"format": "pt"})
+    return target
+
+
+def test_weights_that_lack_are_never_made_up(folder: Path, tmp_path: Path) -> None:
+    lacking = ("model.layers.1.mlp.up_proj.weight",)
+    one = HuggingFace(path=str(without(folder, tmp_path / "one", *lacking)))
+    foreign = HuggingFace(path=str(without(folder, tmp_path / "foreign", prefix="language_model.llama.")))
+    for backbone, words in (
+        (one, ("lacks 1 of 21 tensors: model.layers.1.mlp.up_proj.weight;", "LlamaForCausalLM")),
+        (foreign, ("lacks 21 of 21 tensors: ", " and 18 more", "and has language_model.llama.model.")),
+    ):
+        for part in (backbone.check, lambda one=backbone: one.load("cpu")):
+            with pytest.raises(MercError) as caught:
+                part()
+            assert all(word in str(caught.value) for word in (f"backbone.path: {backbone.path!r}", *words))
+
+
+def test_checking_reads_no_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    made = []
+    real = AutoModelForCausalLM.from_pretrained
+
+    def kept(*args: object, **more: object) -> object:
+        made.append(real(*args, **more))
+        return made[-1]
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", kept)
+    HuggingFace(path=str(folder)).check()
+    assert [weight.device.type for weight in made[0][0].parameters()] == ["meta"] * 20
+
+
+def test_a_folder_that_holds_an_adapter(folder: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    llm = HuggingFace(path=str(folder)).load("cpu")
+    tuned = get_peft_model(llm, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    tuned.save_pretrained(tmp_path / "adapter")
+    beside = copy(folder, tmp_path / "beside")
+    for file in (tmp_path / "adapter").iterdir():
+        (beside / file.name).write_bytes(file.read_bytes())
+    for path in (tmp_path / "adapter", beside):
+        for part in (HuggingFace(path=str(path)).check, lambda path=path: HuggingFace(path=str(path)).load("cpu")):
+            with pytest.raises(MercError) as caught:
+                part()
+            assert all(w in str(caught.value) for w in ("backbone.path", str(path), "adapter_config.json", "merge"))
 
 
 def test_a_tokenizer_that_is_absent(folder: Path, tmp_path: Path) -> None:

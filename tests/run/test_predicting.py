@@ -239,3 +239,24 @@ def test_what_is_written_is_read_among_the_labels_of_its_set(model, monkeypatch)
     monkeypatch.setattr(EmotionModel, "generate", lambda self, prompts, limit: ["anger"] * len(prompts))
     found = Predictor(model, Listing(), JOINED, Evaluate(decode="generate"), 4096).predict(of_two_sets())
     assert {p.id: p.label for p in found} == {"faces": None, "voices": "anger", "others": "anger"}
+
+
+@pytest.mark.parametrize(("precision", "blamed"), [("model", "features"), ("float16", "float16 overflows")])
+def test_scores_that_are_no_numbers_are_blamed_on_what_they_were_computed_in(
+    model: EmotionModel, precision: str, blamed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = EmotionModel.score_with_states
+
+    def spoiled(self, *args):
+        scores, states = real(self, *args)
+        scores[0] = float("nan")
+        return scores, states
+
+    monkeypatch.setattr(EmotionModel, "score_with_states", spoiled)
+    asking = predictor(model)
+    asking.precision = precision
+    with pytest.raises(MercError) as caught:
+        asking.predict(groups())
+    message = str(caught.value)
+    assert "1 of 8 utterances are no numbers" in message and blamed in message
+    assert ("float16" in message) is (precision == "float16")

@@ -101,10 +101,8 @@ def test_a_loss_that_is_no_number(backbone: Path, talks: list[Conversation], tmp
         trained(model, talks, tmp_path, Settings(lr=1e30, conversations=2, checkpoint_every=1), engine=Keeping())
     said = str(error.value)
     assert said.startswith("stages.merc: the loss is nan at step 2. In the batch were the utterances train")
-    assert said.endswith(
-        "Lower trainer.lr, set trainer.max_grad_norm, use bfloat16 or float32 in place of float16, or look at these "
-        "utterances' features; the last checkpoint is kept"
-    )
+    assert said.endswith("or look at these utterances' features; the last checkpoint is kept")
+    assert "trainer.lr" in said and "float16" not in said  # it was computed in float32
     named = said.split("utterances ")[1].split(". Lower")[0].split(", ")
     known = {u.id for talk in talks for u in talk.utterances}
     assert set(named) <= known and 2 <= len(named) == len(set(named))

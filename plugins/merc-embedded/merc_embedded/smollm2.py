@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc import Backbone, cache_folder, quiet
+from merc import Backbone, MercError, Pretrained, cache_folder, quiet
 from merc_embedded.cache import made_once
 from merc_embedded.weights import Weights
 
@@ -55,20 +57,40 @@ class SmolLM2(Backbone):
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
     def load(self, device: str) -> PreTrainedModel:
-        """The model. Raises MercError when the package is not installed."""
+        """The model. Raises MercError when the package is not installed, or the converted weights are damaged."""
         import torch
         from transformers import LlamaForCausalLM
 
-        folder = converted()
-        with quiet():
-            model = LlamaForCausalLM.from_pretrained(
-                folder, local_files_only=True, config=self.config(), dtype=getattr(torch, self.dtype)
-            )
-        return model.eval().to(device)
+        with _damage_named(folder := converted()):
+            net = _read(folder).network(LlamaForCausalLM, config=self.config(), dtype=getattr(torch, self.dtype))
+        return net.to(device)
+
+    def check(self) -> None:
+        """See that the package is there and that the converted weights are whole, without reading them."""
+        from transformers import LlamaForCausalLM
+
+        self.tokenizer()
+        with _damage_named(folder := converted()):
+            _read(folder).check_weights(LlamaForCausalLM)
 
     def identity(self) -> dict[str, Any]:
         """The package and the hash of the file that the weights come from."""
         return {"package": WEIGHTS.distribution, "file": WEIGHTS.file, "sha256": WEIGHTS.sha256}
+
+
+def _read(folder: Path) -> Pretrained:
+    return Pretrained(str(folder.absolute()), "backbone smollm2")
+
+
+@contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except MercError as error:
+        raise MercError(
+            f"backbone smollm2: the converted weights in {folder} are damaged; remove that folder, and the next run "
+            f"converts them again ({error})"
+        ) from error
 
 
 def converted() -> Path:
