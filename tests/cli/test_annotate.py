@@ -94,8 +94,8 @@ def test_a_refused_answer_is_asked_for_again_where_the_user_says_so(program: For
     assert asked(program(work, *given))["ear"]["asked"] == 0
     again = asked(program(work, *given, "--again", "refused"))["ear"]
     assert (again["asked"], again["again"], again["cues"]) == (1, [], {"pitch": 3})
-    told = mistake(program(work, "annotate", "cues.yaml", "--again", "all"))
-    assert "--again" in told and "refused" in told
+    wrong = program(work, "annotate", "cues.yaml", "--again", "all")
+    assert wrong.code == 2 and "--again" in wrong.err and "refused" in wrong.err
 
 
 def test_a_teacher_whose_budget_is_spent(program: Forks, work: Path) -> None:
