@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from merc.errors import MercError
 
@@ -31,10 +33,13 @@ def cache_folder(*parts: str) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path beside ``path``, renamed to it when the block ends well and removed when it does not.
 
-    A reader never sees half a file, and of two writers the last one wins. A full disk is a MercError.
+    A reader never sees half a file, and of two writers the last one wins. With ``sync`` that holds after a power cut
+    too: the content is on the disk before the name is, at the price of waiting for the disk. Without it a power cut
+    may leave an empty file, which is enough for what is checked when it is read and can be made again. A full disk is
+    a MercError.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -50,7 +55,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        if sync:
+            _sync(temporary)
         temporary.replace(path)
+        if sync:
+            _sync(path.parent)
     except Exception as error:
         if not is_disk_full(error):
             raise
@@ -60,6 +69,44 @@ def whole_file(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_folder(temporary: Path, target: Path) -> None:
+    """Rename a finished folder to ``target``, which is replaced if it is there, with all of its content on the disk
+    before the name is: a power cut leaves the folder whole or leaves it under its temporary name."""
+    for path in (*temporary.rglob("*"), temporary):
+        _sync(path)
+    if target.exists():
+        remove_folder(target)
+    temporary.rename(target)
+    _sync(target.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, or a file that stands in its place, so that no moment shows half of it under its name."""
+    doomed = folder.with_name(f".{folder.name}.old.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    if doomed.is_dir():
+        shutil.rmtree(doomed)
+    else:
+        doomed.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk. File systems that cannot say so are trusted:
+    some network and user-space ones refuse, and so does Windows for folders."""
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if is_disk_full(error) or error.errno == errno.EIO:
+            raise
+    finally:
+        os.close(number)
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -75,9 +122,58 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all.
+
+    Half a character, as names of files may hold that are no UTF-8, is written as ``\\udc80``: an escape that JSON
+    reads back as it was.
+    """
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def read_text(path: Path, remedy: str = "") -> str:
+    """The text of a file in UTF-8. Raises MercError, with the remedy, for one that is not there or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"byte {error.start} is no UTF-8 text", remedy) from None
+    except OSError as error:
+        raise MercError(f"{path} cannot be read: {error.strerror}{'; ' if remedy else ''}{remedy}") from None
+
+
+def read_json(path: Path, remedy: str = "") -> dict[str, Any]:
+    """The JSON object of a file. Raises MercError, with the place in the file and the remedy, for one that is not
+    there, cannot be read or holds anything else."""
+    try:
+        found = parse_json(read_text(path, remedy))
+    except ValueError as error:
+        raise damaged(path, str(error), remedy) from None
+    if not isinstance(found, dict):
+        raise damaged(path, f"a JSON object was expected, not {type(found).__name__}", remedy)
+    return found
+
+
+def damaged(path: Path, why: str, remedy: str = "") -> MercError:
+    """The error for a file that is not what merc wrote there."""
+    return MercError(f"{path} is damaged: {why}{'; ' if remedy else ''}{remedy}")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError, in words for a user, for what is no JSON, and for what JSON allows
+    and no file of merc has: numbers of thousands of digits and values nested a thousand deep.
+
+    >>> parse_json('{"a": [1, 2')
+    Traceback (most recent call last):
+    ValueError: not JSON (Expecting ',' delimiter at line 1, column 12)
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg} at line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+    except ValueError:  # the only other one: int() of more digits than Python converts
+        raise ValueError("a number in it has thousands of digits") from None
 
 
 def hash_file(path: Path) -> str:
@@ -97,6 +193,28 @@ def short_name(text: str, longest: int) -> str:
     if len(name) <= longest:
         return name
     return f"{name[: longest - 7].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def checksums_of(folder: Path, only: str = "**/*") -> dict[str, str]:
+    """The SHA-256 of every file below a folder that a pattern names, by its path from there."""
+    files = [path for path in sorted(folder.glob(only)) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+
+
+def damage_in(folder: Path, checksums: object) -> str:
+    """What is wrong with a folder's files against the ``checksums_of`` it that were kept: a sentence that names the
+    first file that is gone, cannot be read or has another content. Empty where all are as they were."""
+    if not isinstance(checksums, dict):
+        return f"the checksums of {folder} are no JSON object of hashes by file"
+    for name, known in checksums.items():
+        try:
+            if hash_file(folder / name) != known:
+                return f"{folder / name} is damaged: its content has changed since it was written"
+        except FileNotFoundError:
+            return f"{folder / name} is not there"
+        except OSError as error:
+            return f"{folder / name} cannot be read: {error.strerror}"
+    return ""
 
 
 class HashMemory:
@@ -130,7 +248,7 @@ class HashMemory:
 
     def _read(self) -> dict[str, list[object]]:
         try:
-            known = json.loads(self._memory.read_text(encoding="utf-8"))
+            known = parse_json(self._memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}

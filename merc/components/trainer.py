@@ -37,8 +37,8 @@ class TrainJob:
     utterances of a conversation), before shuffling. ``evaluate`` gives the dev split's metrics for the model as it is,
     or is ``None`` without a dev split. ``engine`` runs the steps (one process, or DeepSpeed). ``folder`` is the
     stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
-    records of steps behind the one that training goes on from, and ``progress`` takes the share done (0 to 1) and a
-    line for the user.
+    records of steps behind the one that training goes on from, ``progress`` takes the share done (0 to 1) and a line
+    for the user, and ``say`` a sentence for the user that the log keeps.
     """
 
     stage: str
@@ -53,6 +53,7 @@ class TrainJob:
     log: Callable[[Mapping[str, Any]], None]
     rewind: Callable[[int], None]
     progress: Callable[[float, str], None]
+    say: Callable[[str], None] = lambda sentence: None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,8 @@ class FeatureStore:
         try:
             if path.parent not in self._swept:
                 self._sweep(path.parent)
-            with whole_file(path) as temporary:
+            # Many and small, and each is checked when it is read, so none waits for the disk.
+            with whole_file(path, sync=False) as temporary:
                 temporary.write_bytes(save(dict(tensors), metadata=notes))
         except OSError as error:
             raise MercError(

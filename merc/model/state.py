@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from merc.errors import MercError
-from merc.files import whole_file
+from merc.files import checksums_of, damage_in, move_folder, read_json, whole_file
 from merc.model.emotion_model import EmotionModel
 
 
@@ -54,26 +54,32 @@ def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
             own[name].copy_(value)
 
 
-def save_stage(model: EmotionModel, folder: Path) -> None:
+def save_stage(model: EmotionModel, folder: Path) -> dict[str, str]:
     """Write ``adapter/`` (peft's format) or ``backbone/`` (under full tuning), ``connectors.safetensors`` and
-    ``fusers.safetensors`` into a stage's folder."""
+    ``fusers.safetensors`` into a stage's folder; gives their SHA-256 by path."""
     folder.mkdir(parents=True, exist_ok=True)
+    checksums: dict[str, str] = {}
     if hasattr(model.llm, "peft_config"):
         _save_pretrained(model.llm, folder / "adapter")
+        checksums |= checksums_of(folder, "adapter/**/*")
     elif model.full:
         _save_pretrained(model.llm, folder / "backbone")
+        checksums |= checksums_of(folder, "backbone/**/*")
     for part in ("connectors", "fusers"):
         state = {n: v.detach().cpu().contiguous() for n, v in getattr(model.media, part).state_dict().items()}
         if state:
             with whole_file(folder / f"{part}.safetensors") as temporary:
                 save_file(state, temporary)
+            checksums |= checksums_of(folder, f"{part}.safetensors")
+    return checksums
 
 
 def load_stage(model: EmotionModel, folder: Path) -> None:
     """Put what ``save_stage`` wrote into a model of the same recipe.
 
-    Raises MercError for a file that is not there or does not fit.
+    Raises MercError for a file that is not there, is not as it was written, or does not fit.
     """
+    check_stage(folder)
     if hasattr(model.llm, "peft_config"):
         from peft import set_peft_model_state_dict
 
@@ -91,6 +97,16 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
             file = folder / f"{part}.safetensors"
             with _fitting(file):
                 module.load_state_dict(read_state(file))
+
+
+def check_stage(folder: Path) -> None:
+    """Raise MercError, naming the file, where a finished stage's files are not as they were written. A stage of an
+    older merc kept no checksums, and is only tried."""
+    remedy = f"bring it back, or take {folder} away and go on with --resume, which trains the stage again"
+    done = folder / "done.json"
+    if done.exists() and (checksums := read_json(done, remedy).get("files")) is not None:
+        if problem := damage_in(folder, checksums):
+            raise MercError(f"{problem}; {remedy}")
 
 
 def load_backbone(model: EmotionModel, folder: Path) -> None:
@@ -135,5 +151,4 @@ def _save_pretrained(module: torch.nn.Module, target: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     module.save_pretrained(temporary, safe_serialization=True)  # type: ignore[operator]
     (temporary / "README.md").unlink(missing_ok=True)  # peft's empty model card
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    move_folder(temporary, target)

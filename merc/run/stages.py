@@ -82,9 +82,10 @@ class Stages:
     def _keep(self, stage: Stage, model: EmotionModel, report: TrainReport) -> None:
         """Save what was learned; ``done.json`` comes last and says that all else is there."""
         folder = self.directory.stage(stage.id)
-        save_stage(model, folder)
+        checksums = save_stage(model, folder)
         self.directory.log({"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps})
-        write_text(folder / "done.json", json.dumps(asdict(report), indent=1))
+        done = {**asdict(report), "files": checksums}
+        write_text(folder / "done.json", json.dumps(done, indent=1))
 
     def _job(
         self,
@@ -126,6 +127,7 @@ class Stages:
             log=self.directory.log if first else lambda record: None,
             rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
             progress=progress,
+            say=lambda sentence: self.say(f"stage {stage.id}: {sentence}"),
         )
 
     @staticmethod

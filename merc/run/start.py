@@ -13,6 +13,7 @@ from merc.errors import MercError
 from merc.files import hash_file
 from merc.model.emotion_model import EmotionModel
 from merc.model.start import start_from
+from merc.model.state import check_stage
 from merc.recipe import Recipe
 from merc.run.directory import RunDirectory
 
@@ -63,6 +64,10 @@ def start_of(recipe: Recipe) -> Start | None:
         raise MercError(f"init_from: {path} trained nothing, since its recipe has no stages; give a run that has some")
     _check_backbone(recipe, other, path)
     stage = other.stages[-1].id
+    try:
+        check_stage(directory.stage(stage))
+    except MercError as error:
+        raise MercError(f"init_from: {error}") from None
     return Start(path, stage, _hash(directory.stage(stage)))
 
 

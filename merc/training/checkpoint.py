@@ -1,85 +1,219 @@
-"""Checkpoints of a stage: whole folders named by their step, and the best state so far."""
+"""Checkpoints of a stage: whole folders named by their step, and the best states that they refer to.
+
+The two newest checkpoints are kept, so that one that is damaged costs the steps since the one before, not the stage.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from merc.errors import MercError
-from merc.files import whole_file, write_text
+from merc.files import (
+    checksums_of,
+    damage_in,
+    hash_file,
+    move_folder,
+    read_json,
+    read_text,
+    remove_folder,
+    whole_file,
+    write_text,
+)
 from merc.training.engine import Engine
 
+KEPT = 2
+"""How many checkpoints stay. While one is written there is one other, so that they never take more room than this."""
 
-def save_checkpoint(folder: Path, engine: Engine, step: int, progress: Mapping[str, Any]) -> None:
-    """Write ``checkpoint-<step>``, then remove older ones and the best states that it does not know; a folder of that
-    name is always whole."""
-    target = folder / f"checkpoint-{step:08d}"
-    temporary = folder / f".checkpoint-{step:08d}.tmp"
+_CHECKSUMS = "checksums.json"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best look at dev so far: the metric that chooses and its value, where it was, and the hash of the file that
+    holds the state."""
+
+    metric: str
+    value: float
+    step: int
+    epoch: float
+    sha256: str = ""
+
+
+@dataclass
+class Progress:
+    """How far a stage has come; a checkpoint keeps it.
+
+    ``best`` is the best look at dev so far, ``looks_without_better`` how many came after it, ``seconds`` the time spent
+    in all processes that worked on the stage.
+    """
+
+    step: int = 0
+    best: Best | None = None
+    looks_without_better: int = 0
+    seconds: float = 0.0
+    stopped_early: bool = False
+
+
+class Damaged(Exception):
+    """A checkpoint that is not what was written; the message names the file."""
+
+
+def save_checkpoint(folder: Path, engine: Engine, progress: Progress) -> None:
+    """Write ``checkpoint-<step>``, and remove the checkpoints before the last one and the best states that none of
+    those that stay knows. A folder of that name is always whole, after a power cut too."""
+    target = folder / f"checkpoint-{progress.step:08d}"
+    temporary = folder / f".{target.name}.tmp"
     if engine.first:
+        for old in [path for path in checkpoints(folder) if path != target][: -(KEPT - 1)]:
+            remove_folder(old)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
     engine.barrier()
     engine.save(temporary)
     engine.barrier()
     if engine.first:
-        write_text(temporary / "progress.json", json.dumps(progress))
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
-        for old in checkpoints(folder)[:-1]:
-            shutil.rmtree(old)
-        best = progress.get("best")
-        for state in folder.glob("best-*.safetensors"):
-            if best is None or state != _best(folder, best["step"]):
-                state.unlink()
+        write_text(temporary / "progress.json", json.dumps(asdict(progress)))
+        write_text(temporary / _CHECKSUMS, json.dumps(checksums_of(temporary), indent=1))
+        move_folder(temporary, target)
+        wanted = {_best(folder, number) for number in map(_best_step, checkpoints(folder)) if number is not None}
+        for state in set(folder.glob("best-*.safetensors")) - wanted:
+            state.unlink()
     engine.barrier()
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("checkpoint-*") if (p / "progress.json").exists())
+    """The checkpoints of a stage, oldest first."""
+    return sorted(folder.glob("checkpoint-*"))
 
 
-def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any] | None:
-    """Put the newest checkpoint into the engine and give its progress, or ``None`` if there is none."""
-    found = checkpoints(folder)
-    if not found:
-        return None
-    engine.load(found[-1])
-    progress: dict[str, Any] = json.loads((found[-1] / "progress.json").read_text())
-    return progress
+def load_checkpoint(
+    folder: Path, engine: Engine, say: Callable[[str], None] = lambda sentence: None
+) -> Progress | None:
+    """Put the newest checkpoint that is whole into the engine and give its progress, or ``None`` if there is none.
+
+    ``say`` is told of each that is damaged and passed over. Raises MercError where all of them are.
+    """
+    damaged: dict[Path, str] = {}
+    for found in reversed(checkpoints(folder)):
+        # All processes take the same one: the first looks.
+        problem = _damage(folder, found) if engine.first else ""
+        if engine.sums([float(bool(problem))])[0]:
+            damaged[found] = problem
+            continue
+        try:
+            progress = _progress_of(found)
+            engine.load(found)
+        except Damaged as error:
+            damaged[found] = str(error)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            damaged[found] = f"{found} is damaged ({' '.join(str(error).split())[:200]})"
+        else:
+            _pass_over(damaged, found, engine, say)
+            return progress
+    if damaged:
+        raise MercError(
+            f"no checkpoint of the stage can be read: {next(iter(damaged.values()))}; take {folder} away, and --resume "
+            "trains the stage again from its beginning"
+        )
+    return None
+
+
+def _pass_over(damaged: Mapping[Path, str], taken: Path, engine: Engine, say: Callable[[str], None]) -> None:
+    """Say which checkpoints are damaged, and remove them: the next ones are counted without them."""
+    for path, problem in damaged.items():
+        if engine.first:
+            say(f"{problem}; training goes on from {taken.name}, the checkpoint before it")
+            remove_folder(path)
 
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove what only an unfinished stage needs, and what a sudden end left of it."""
     for path in (*folder.glob("checkpoint-*"), *folder.glob(".checkpoint-*")):
-        shutil.rmtree(path)
+        remove_folder(path)
     for path in (*folder.glob("best-*.safetensors"), *folder.glob(".best-*")):
         path.unlink()
 
 
-def save_best(folder: Path, state: dict[str, Tensor], step: int) -> None:
-    """Keep the trained state of a step as the best so far.
+def save_best(folder: Path, state: dict[str, Tensor], step: int) -> str:
+    """Keep the trained state of a step as the best so far, and give the SHA-256 of its file.
 
     It has a file of its own: until the next checkpoint is written, the last one still names the best state before.
     """
-    with whole_file(_best(folder, step)) as temporary:
+    path = _best(folder, step)
+    with whole_file(path) as temporary:
         save_file(state, temporary)
+    return hash_file(path)
 
 
 def load_best(folder: Path, step: int) -> dict[str, Tensor]:
-    """The state that was the best at a step. Raises MercError if its file is gone."""
+    """The state that was the best at a step. Raises MercError if its file is gone or damaged."""
     path = _best(folder, step)
-    if not path.exists():
-        raise MercError(f"{path} is gone, so the stage can't be finished; start it again in a new run directory")
-    state: dict[str, Tensor] = load_file(path)
-    return state
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except FileNotFoundError:
+        why = "is gone"
+    except (SafetensorError, OSError) as error:
+        why = f"is damaged ({error})"
+    else:
+        return state
+    raise MercError(
+        f"{path}, the best state so far, {why}, so the stage can't be finished; take {folder} away, and --resume "
+        "trains the stage again from its beginning"
+    )
 
 
 def _best(folder: Path, step: int) -> Path:
     return folder / f"best-{step:08d}.safetensors"
+
+
+def _best_step(checkpoint: Path) -> int | None:
+    try:
+        best = _progress_of(checkpoint).best
+    except Damaged:
+        return None
+    return None if best is None else best.step
+
+
+def _damage(folder: Path, checkpoint: Path) -> str:
+    """What is wrong with the files of a checkpoint and the best state that it names; empty where nothing is. One of an
+    older merc has no checksums, and is only tried."""
+    try:
+        checksums = checkpoint / _CHECKSUMS
+        if checksums.exists() and (problem := damage_in(checkpoint, _read(checksums))):
+            return problem
+        best = _progress_of(checkpoint).best
+    except Damaged as error:
+        return str(error)
+    if best is None or not best.sha256:
+        return ""
+    return damage_in(folder, {_best(folder, best.step).name: best.sha256})
+
+
+def _progress_of(checkpoint: Path) -> Progress:
+    """The progress that a checkpoint keeps. Raises Damaged for one that holds something else."""
+    path = checkpoint / "progress.json"
+    try:
+        return TypeAdapter(Progress).validate_json(read_text(path), strict=True)
+    except MercError as error:
+        raise Damaged(str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Damaged(f"{path} is damaged: {where + ': ' if where else ''}{first['msg']}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except MercError as error:
+        raise Damaged(str(error)) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ import torch
 from merc.components import TrainJob, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.training.checkpoint import load_best, load_checkpoint, save_best, save_checkpoint
+from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.losses import balanced_token_weights, balanced_weights
 from merc.training.schedule import lr_scale
@@ -30,21 +30,6 @@ def fit(job: TrainJob, settings: Settings) -> TrainReport:
         report = _Loop(job, settings).run()
     job.model.eval()
     return report
-
-
-@dataclass
-class Progress:
-    """How far a stage has come; a checkpoint keeps it.
-
-    ``best`` is the best look at dev so far, ``looks_without_better`` how many came after it, ``seconds`` the time spent
-    in all processes that worked on the stage.
-    """
-
-    step: int = 0
-    best: dict[str, Any] | None = None
-    looks_without_better: int = 0
-    seconds: float = 0.0
-    stopped_early: bool = False
 
 
 class _Loop:
@@ -70,15 +55,14 @@ class _Loop:
             steps=progress.step,
             epochs=self.plan.epochs(progress.step),
             seconds=progress.seconds,
-            best=progress.best,
+            best=_report(progress.best),
             stopped_early=progress.stopped_early,
         )
 
     def _resumed(self) -> Progress:
         if not self.job.resume:
             return Progress()
-        found = load_checkpoint(self.job.folder, self.job.engine)
-        progress = Progress(**found) if found else Progress()
+        progress = load_checkpoint(self.job.folder, self.job.engine, self.job.say) or Progress()
         self.job.rewind(progress.step)
         return progress
 
@@ -94,7 +78,7 @@ class _Loop:
                 due = turn.ends_epoch or progress.step % self.settings.checkpoint_every == 0 or progress.stopped_early
                 if asked or (due and not last):
                     self._count_seconds()
-                    save_checkpoint(self.job.folder, self.job.engine, progress.step, asdict(progress))
+                    save_checkpoint(self.job.folder, self.job.engine, progress)
                 if asked:
                     raise Stopped(
                         f"stopped in stage {self.job.stage!r} at step {progress.step} of {self.total}; "
@@ -148,12 +132,11 @@ class _Loop:
         plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
         epoch = round(epochs, 4)
         job.log({"event": "dev", "stage": job.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
-        if progress.best is None or value > progress.best["value"]:
-            progress.best = {"metric": name, "value": value, "step": progress.step, "epoch": epoch}
+        if progress.best is None or value > progress.best.value:
             progress.looks_without_better = 0
             state = job.engine.state()
-            if job.engine.first:
-                save_best(job.folder, state, progress.step)
+            sha256 = save_best(job.folder, state, progress.step) if job.engine.first else ""
+            progress.best = Best(name, value, progress.step, epoch, sha256)
             job.engine.barrier()
         else:
             progress.looks_without_better += 1
@@ -161,13 +144,18 @@ class _Loop:
 
     def _restore_best(self) -> None:
         best = self.progress.best
-        if best is not None and best["step"] != self.progress.step:
-            self.job.engine.restore(load_best(self.job.folder, best["step"]))
+        if best is not None and best.step != self.progress.step:
+            self.job.engine.restore(load_best(self.job.folder, best.step))
 
     def _count_seconds(self) -> None:
         now = time.monotonic()
         self.progress.seconds += now - self.since
         self.since = now
+
+
+def _report(best: Best | None) -> dict[str, Any] | None:
+    """What the stage's report keeps of its best look at dev."""
+    return None if best is None else {name: value for name, value in asdict(best).items() if name != "sha256"}
 
 
 def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:

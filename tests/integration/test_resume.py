@@ -100,7 +100,7 @@ def test_asked_to_stop_in_training(
     assert ended.err.splitlines()[-1] == f"stopped in stage 'merc' at step {step} of 8; --resume goes on"
     assert not (run / "metrics.json").exists()
     # What was learned up to here is kept, whatever checkpoint_every says.
-    assert [path.name for path in (run / "stages" / "merc").glob("checkpoint-*")] == [f"checkpoint-{step:08d}"]
+    assert max(path.name for path in (run / "stages" / "merc").glob("checkpoint-*")) == f"checkpoint-{step:08d}"
     ended = merc(work, "run", "media.yaml", "--run-dir", "run", "--resume")
     assert ended.code == 0, ended.err
     same_numbers(undisturbed[0], run)

