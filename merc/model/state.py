@@ -61,7 +61,7 @@ def save_stage(model: EmotionModel, folder: Path) -> dict[str, str]:
     checksums: dict[str, str] = {}
     if hasattr(model.llm, "peft_config"):
         _save_pretrained(model.llm, folder / "adapter")
-        checksums |= checksums_of(folder, "adapter/**/*")
+        checksums |= checksums_of(folder, "adapter/*.safetensors")
     elif model.full:
         _save_pretrained(model.llm, folder / "backbone")
         checksums |= checksums_of(folder, "backbone/**/*")
@@ -104,9 +104,9 @@ def check_stage(folder: Path) -> None:
     older merc kept no checksums, and is only tried."""
     remedy = f"bring it back, or take {folder} away and go on with --resume, which trains the stage again"
     done = folder / "done.json"
-    if done.exists() and (checksums := read_json(done, remedy).get("files")) is not None:
-        if problem := damage_in(folder, checksums):
-            raise MercError(f"{problem}; {remedy}")
+    checksums = read_json(done, remedy).get("files") if done.exists() else None
+    if checksums is not None and (problem := damage_in(folder, checksums)):
+        raise MercError(f"{problem}; {remedy}")
 
 
 def load_backbone(model: EmotionModel, folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from merc.files import checksums_of
 from tests.integration.comparing import log_of
 from tests.integration.forking import Forks
 
@@ -96,6 +97,10 @@ def test_weights_that_were_trained_again_are_refused_by_a_resumed_run(merc: Fork
     (tmp_path / "run" / "stages" / "merc" / "done.json").unlink()
     file = start / "stages" / "merc" / "adapter" / "adapter_model.safetensors"
     save_file({name: value + 1 for name, value in load_file(file).items()}, file)
+    ended = merc(first, "run", "text.yaml", *going, "--run-dir", str(tmp_path / "run"), "--resume")
+    assert ended.code == 2 and f"init_from: {file} is damaged: its content has changed" in ended.err
+    done = start / "stages" / "merc" / "done.json"
+    done.write_text(json.dumps({**json.loads(done.read_text()), "files": checksums_of(done.parent, "adapter/*.safe*")}))
     ended = merc(first, "run", "text.yaml", *going, "--run-dir", str(tmp_path / "run"), "--resume")
     assert ended.code == 2
     said = f"the weights that {tmp_path / 'run'} started from have changed since it began: {start} was trained again"
