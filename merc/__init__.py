@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     )
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
-    from merc.files import cache_folder, hash_file, whole_file
+    from merc.files import cache_folder, hash_file, user_path, whole_file
     from merc.pretrained import Pretrained, quiet
     from merc.registry.hooks import hookimpl
 
@@ -77,6 +77,7 @@ _HOME = {
     "MercError": "merc.errors",
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
+    "user_path": "merc.files",
     "whole_file": "merc.files",
     "Pretrained": "merc.pretrained",
     "quiet": "merc.pretrained",
@@ -142,6 +143,7 @@ __all__ = [
     "hash_file",
     "hookimpl",
     "quiet",
+    "user_path",
     "whole_file",
 ]
 

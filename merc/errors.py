@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 
 _LONGEST_NAME = 100
 _MOST_NAMES = 1000
+# What a terminal obeys and does not show: control characters but for tabs and line feeds, the characters that turn
+# the direction of writing, and halves of characters, which no file and no terminal takes.
+_UNSHOWN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    r"""A text as it may be shown: what a terminal would obey is written as its code, in the way that JSON has, so that
+    a line of JSON stays the same.
+
+    >>> print(shown("Ana\x1b[2J\ud83d"))
+    Ana\u001b[2J\ud83d
+    """
+    return _UNSHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class MercError(Exception):
     """A mistake that the user can mend: one clear sentence, exit code 2, no traceback.
 
-    The message names the file, the key or the component, says what was expected, and what to do.
+    The message names the file, the key or the component, says what was expected, and what to do. Control characters of
+    names in it are escaped.
 
     >>> raise MercError("talk.jsonl, line 3: not JSON; write one conversation a line")
     Traceback (most recent call last):
     merc.errors.MercError: talk.jsonl, line 3: not JSON; write one conversation a line
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shown(str(message)))
 
 
 class ManyErrors(MercError):

@@ -19,6 +19,8 @@ from merc.errors import MercError
 
 # A file that changed so shortly before it was read could change again within the same tick of its clock.
 _SETTLED_SECONDS = 2.0
+# Of a longer path the beginning is shown.
+_LONG = 200
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -30,6 +32,36 @@ def cache_folder(*parts: str) -> Path:
     folder = base.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def user_path(path: Path | str) -> Path:
+    """A path with ``~`` and ``~name`` resolved. Raises MercError where there is no such user.
+
+    >>> user_path("data/talk.jsonl").as_posix()
+    'data/talk.jsonl'
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        start = Path(path).parts[0]
+        raise MercError(
+            f"{path}: there is no home folder for {start!r}; write the whole path, or ./{start} for a file of this name"
+        ) from None
+
+
+def fault_of_path(path: Path) -> str | None:
+    """Why a path leads to no file, in a sentence; ``None`` where it leads to one.
+
+    >>> fault_of_path(Path("/nowhere/a.mp4"))
+    '/nowhere/a.mp4 is not there'
+    """
+    try:
+        if path.is_file():
+            return None
+        return f"{path} {'is a folder' if path.is_dir() else 'is not there'}"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        name = str(path) if len(str(path)) <= _LONG else f"{str(path)[:_LONG]}..."
+        return f"{name} cannot be read: {error.strerror or error}"
 
 
 @contextmanager

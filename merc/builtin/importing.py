@@ -16,7 +16,7 @@ from merc.media.container import Unreadable, opened
 
 WRITERS = {".jsonl": write_jsonl, ".parquet": write_parquet}
 MODALITIES = ("video", "audio")
-_NAMED = 10
+_NAMED = 5
 
 
 def writer_of(path: Path) -> Callable[[Path, Sequence[Conversation], Mapping[str | None, LabelSpace]], None]:
@@ -31,10 +31,12 @@ class Looks:
     """Looks into media files, each once, for whether they hold pictures and sound."""
 
     faults: dict[Path, dict[str, str]] = field(default_factory=dict)
+    looked_at: int = 0
     lacking: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": [], "text": []})
 
     def at(self, said: Utterance) -> Utterance:
         """The utterance, with why it lacks pictures or sound where it does; what it lacks is counted."""
+        self.looked_at += 1
         missing = dict(said.missing)
         for modality in MODALITIES:
             path = said.media(modality)
@@ -51,11 +53,12 @@ class Looks:
 
     def notes(self) -> list[str]:
         """A sentence for each of pictures, sound and words that some utterances lack."""
-        return [
-            f"no {what}: {len(ids)} ({', '.join(ids[:_NAMED])}{f' and {len(ids) - _NAMED} more' * (len(ids) > _NAMED)})"
-            for what, ids in zip(("video", "audio", "subtitle"), self.lacking.values(), strict=True)
-            if ids
-        ]
+        notes = []
+        for what, ids in zip(("video", "audio", "subtitle"), self.lacking.values(), strict=True):
+            if ids:
+                more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+                notes.append(f"no {what}: {len(ids)} of {self.looked_at} ({', '.join(ids[:_NAMED])}{more})")
+        return notes
 
     def _tracks(self, path: Path) -> dict[str, str]:
         """Why a file has no pictures or no sound, by modality."""
@@ -84,7 +87,7 @@ def check(data: CorpusData) -> None:
         twice = [one for one, count in Counter(ids).items() if count > 1]
         if twice:
             shown = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
-            raise ManyErrors(shown, f"{len(twice)} {what} ids stand more than once")
+            raise ManyErrors(shown, f"{len(twice)} of {len(set(ids))} {what} ids stand more than once")
     if data.labels is not None or data.spaces:
         data.label_space()
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from merc.builtin.file_kinds import seems
 from merc.builtin.jsonl_fields import read_object
+from merc.builtin.plain_values import Problem
 from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, space_record, utterance_record
 from merc.components.corpus import Corpus, CorpusData
 from merc.conversation import Conversation, LabelSpace
@@ -29,9 +31,10 @@ class JsonlCorpus(Corpus):
              "valence": -0.5, "open_labels": ["puzzled"], "cues": {"face": "..."}}]}
 
     (shown broken into lines; in the file it is one). ``null`` means the same as leaving a field out. An utterance
-    without an id gets one from its conversation's, ``d0_u0``. A conversation without ``split`` has none, unless
-    ``path`` is a mapping, which then gives it. ``start`` and ``end`` are seconds within the media file; ``end`` needs
-    ``start``, ``start`` alone means up to the file's end. ``"cut": ["audio"]`` says that the audio file holds the
+    without an id gets one from its conversation's, ``d0_u0``. Ids may begin anew in each split: then all get their
+    split before them, ``train_d0``. The space around labels does not count. A conversation without ``split`` has none,
+    unless ``path`` is a mapping, which then gives it. ``start`` and ``end`` are seconds within the media file; ``end``
+    needs ``start``, ``start`` alone means up to the file's end. ``"cut": ["audio"]`` says that the audio file holds the
     utterance alone, so that ``start`` and ``end`` are the video's. ``"region": [0, 0, 0.5, 1]`` is the part of the
     picture that shows the speaker: left, top, right and bottom, as fractions of it. ``missing`` maps "video" or "audio"
     to the reason why it is not there. ``labels`` (a list, for sets with several at once), ``sentiment`` and
@@ -58,7 +61,10 @@ class JsonlCorpus(Corpus):
         reading = Reading()
         for file, split in files_of(self.path):
             empty = True
-            for number, line in _lines(file):
+            content = _content(file)
+            for number, line in _lines(file, content):
+                if empty and (what := _no_json_lines(line, content)):
+                    raise MercError(f"{file} {what}")
                 empty = False
                 reading.add(partial(read_object, line), file, f"{file}, line {number}", split)
             if empty:
@@ -87,21 +93,35 @@ def write_jsonl(
             file.write(json.dumps(ordered, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _lines(file: Path) -> Iterable[tuple[int, str]]:
-    """The lines of a file that are not blank, with their numbers from 1. Only a line feed ends a line: other
-    separators (U+2028, say) may stand within a text."""
+def _content(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise lacking(file, "JSON Lines file") from None
     except OSError as error:
         raise MercError(f"{file} cannot be read: {error.strerror or error}") from None
+
+
+def _lines(file: Path, content: bytes) -> Iterable[tuple[int, str]]:
+    """The lines of a file that are not blank, with their numbers from 1. Only a line feed ends a line: other
+    separators (U+2028, say) may stand within a text."""
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError as error:
+            if number == 1 and (what := seems(content)):
+                raise MercError(f"{file} {what}") from None
             raise MercError(
                 f"{file}, line {number}: not UTF-8 at byte {error.start + 1}; save the file in UTF-8"
             ) from None
         if text:
             yield number, text
+
+
+def _no_json_lines(first: str, content: bytes) -> str | None:
+    """What a file is whose first line is no object, where that can be told."""
+    try:
+        read_object(first)
+    except Problem:
+        return seems(content)
+    return None

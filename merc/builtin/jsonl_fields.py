@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
+from merc.builtin.plain_values import Problem, control_in, fault_of, load_json
 from merc.conversation import NO_REGION, Region
 
 CONVERSATION = ("id", "split", "dataset", "utterances")
@@ -18,27 +18,14 @@ UTTERANCE = (
 _NAMES = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
-class Problem(Exception):
-    """Faults of one line or row, each a sentence."""
-
-    def __init__(self, *sentences: str) -> None:
-        super().__init__("; ".join(sentences))
-        self.sentences = sentences
-
-
 def read_object(line: str) -> dict[str, Any]:
     """The object that a line holds.
 
     >>> read_object('[1, 2]')
     Traceback (most recent call last):
-    merc.builtin.jsonl_fields.Problem: holds a list; a line holds one conversation, an object in braces
+    merc.builtin.plain_values.Problem: holds a list; a line holds one conversation, an object in braces
     """
-    try:
-        value = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_no_field_twice)
-    except json.JSONDecodeError as error:
-        raise Problem(f"not JSON: {error.msg} at character {error.pos + 1}; write one conversation a line") from None
-    except RecursionError:
-        raise Problem("not readable: brackets are nested too deeply") from None
+    value = load_json(line, "; write one conversation a line")
     if not isinstance(value, dict):
         raise Problem(f"holds {kind_of(value)}; a line holds one conversation, an object in braces")
     return value
@@ -73,28 +60,48 @@ class Fields:
         self.record = {key: value for key, value in record.items() if value is not None}
         self.known = known
         self.faults: list[str] = []
+        self.unusable: set[str] = set()
+        for key, value in list(self.record.items()):
+            # Those of the utterances are found when these are read, and name them.
+            fault = fault_of(key) or (None if key == "utterances" else fault_of(value))
+            if fault:
+                self.faults.append(f"{key!r} {fault}")
+                self.unusable.add(key)
+                del self.record[key]
 
     def text(self, name: str, required: bool = False, empty: bool = False) -> str | None:
         """A text; not empty unless that is allowed."""
         value = self.record.get(name)
         if value is None:
-            if required:
+            if required and name not in self.unusable:
                 self.faults.append(f"lacks {name!r}, a text")
             return None
         if not isinstance(value, str):
             self._wrong(name, "a text", value)
             return None
-        if not value.strip() and not empty:
+        if empty:
+            return value
+        if not value.strip():
             self.faults.append(f"{name!r} is empty")
             return None
+        if fault := control_in(value):
+            self.faults.append(f"{name!r} {fault}")
+            return None
         return value
+
+    def label(self, name: str) -> str | None:
+        """A text that names a class, without the space around it."""
+        value = self.record.get(name)
+        if isinstance(value, str):
+            self.record[name] = value.strip()
+        return self.text(name)
 
     def number(self, name: str, least: float | None = None) -> float | None:
         """A finite number."""
         value = self.record.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             self._wrong(name, "a number", value)
             return None
         if least is not None and value < least:
@@ -111,12 +118,12 @@ class Fields:
         return value
 
     def words(self, name: str) -> tuple[str, ...]:
-        """A list of texts."""
+        """A list of texts, each without the space around it."""
         value = self.record.get(name, [])
         if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
             self._wrong(name, "a list of texts", value)
             return ()
-        return tuple(value)
+        return tuple(word.strip() for word in value)
 
     def region(self, name: str) -> Region | None:
         """A part of the picture: left, top, right and bottom, as fractions of it."""
@@ -168,22 +175,12 @@ class Fields:
         return extra
 
     def _wrong(self, name: str, wanted: str, value: Any) -> None:
-        shown = json.dumps(value, ensure_ascii=False)
+        try:
+            shown = json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            shown = kind_of(value)
         shown = shown if len(shown) <= 40 else shown[:37] + "..."
         self.faults.append(f"{name!r} must be {wanted}, not {shown}")
-
-
-def _no_constant(name: str) -> Any:
-    raise Problem(f"not JSON: {name} is no number there")
-
-
-def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(f"the field {twice!r} stands twice in one object")
-    return record
 
 
 def _edits(one: str, other: str) -> int:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from merc.builtin.jsonl_fields import Problem
+from merc.builtin.file_kinds import seems
+from merc.builtin.plain_values import Problem, load_json
 from merc.builtin.records import (
     Paths,
     Reading,
@@ -46,10 +47,13 @@ _OWN = ("extra", "conversation_extra")
 _SPACES = "merc.labels"
 _ROWS = 4096
 
+Row = tuple[int, dict[str, Any]]
+"""A row of a table, and its number from 1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetCorpus(Corpus):
-    """Conversations from Parquet: one utterance a row, those of a conversation one below the other.
+    """Conversations from Parquet: one utterance a row, those of a conversation in the order of the file.
 
     ``path`` is as of ``jsonl``, and so are the columns, whose names are an utterance's fields. ``conversation`` names
     the conversation of a row (without it every row is one), ``split`` its split, ``dataset`` its set. ``cues`` and
@@ -70,16 +74,20 @@ class ParquetCorpus(Corpus):
         """Read every file. Raises MercError with each fault's file and row."""
         reading = Reading()
         for file, split in files_of(self.path):
-            empty = True
             for record in _spaces(file):
                 reading.add(record, file, f"{file}, merc.labels")
-            for _, group in groupby(enumerate(_rows(file), start=1), key=_conversation_of):
-                empty = False
-                numbers, rows = zip(*group, strict=True)
-                places = [f"{file}, row {number}" for number in numbers]
-                reading.add(partial(_record, rows), file, places[0], split, places)
-            if empty:
+            conversations, apart = _conversations(_rows(file))
+            if not conversations:
                 raise MercError(f"{file} is empty: it should hold conversations, one utterance a row")
+            for numbered in conversations:
+                places = [f"{file}, row {number}" for number, _ in numbered]
+                rows = tuple(row for _, row in numbered)
+                reading.add(partial(_record, rows), file, places[0], split, places)
+            if apart:
+                reading.more.append(
+                    f"{file}: the rows of {apart} of {len(conversations)} conversations do not all stand one below the "
+                    "other; they were put together in the order of the file"
+                )
         return reading.data()
 
 
@@ -131,16 +139,15 @@ def _json(value: Mapping[str, Any]) -> str:
 
 def _spaces(file: Path) -> list[Mapping[str, Any]]:
     """The label spaces that a table declares."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         declared = (pq.read_schema(file).metadata or {}).get(_SPACES.encode())
-    except (pa.ArrowException, OSError):
+    except Exception:
         return []  # reading the rows says what is wrong
     try:
-        found = json.loads(declared) if declared else []
-    except ValueError:
+        found = load_json(declared.decode("utf-8")) if declared else []
+    except (Problem, UnicodeDecodeError):
         found = None
     if not isinstance(found, list) or not all(isinstance(one, dict) and is_space(one) for one in found):
         raise MercError(f"{file}: the metadata {_SPACES} must be a JSON list of objects with 'labels'")
@@ -149,10 +156,13 @@ def _spaces(file: Path) -> list[Mapping[str, Any]]:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     """The rows of a table as plain values."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except OSError as error:
+        raise MercError(f"{file} cannot be read: {error.strerror or error}") from None
+    if not there:
         raise lacking(file, "Parquet file")
     try:
         with pq.ParquetFile(file) as table:
@@ -170,9 +180,26 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
                 )
             for batch in table.iter_batches(batch_size=_ROWS):
                 yield from batch.to_pylist(maps_as_pydicts="strict")
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise MercError(f"{file} cannot be read as Parquet: {reason}") from None
+    except MercError:
+        raise
+    except Exception as error:  # of a damaged table Arrow, and Python for its values, raise what they like
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise MercError(f"{file} cannot be read as Parquet: {reason}{_instead(file)}") from None
+
+
+def _instead(file: Path) -> str:
+    """What a file that is no Parquet seems to be, where that can be told."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(1 << 20)
+    except OSError:
+        return ""
+    if content.startswith(b"PAR1"):
+        return "; the file is damaged: get it anew"
+    if content.lstrip().startswith(b"{"):
+        return "; it seems to be JSON Lines: name the corpus jsonl"
+    what = seems(content)
+    return f"; it {what}" if what else ""
 
 
 def _plain(kind: Any) -> bool:
@@ -190,11 +217,33 @@ def _plain(kind: Any) -> bool:
     return bool(texts or numbers or types.is_null(kind))
 
 
-def _conversation_of(numbered: tuple[int, Mapping[str, Any]]) -> tuple[Any, int]:
-    """What rows that stand together have in common: the conversation, or nothing where a row names none."""
-    number, row = numbered
-    name = row.get("conversation")
-    return (name, 0) if name is not None else (None, number)
+def _conversations(rows: Iterable[dict[str, Any]]) -> tuple[list[list[Row]], int]:
+    """The rows of each conversation, each with its number from 1, and of how many they do not stand together.
+
+    Rows that stand together are of one conversation if they name it alike. Apart from each other they are if their
+    split is the same, too: ids may begin anew in each split. A row that names none is a conversation.
+    """
+    runs: list[list[Row]] = []
+    found: dict[tuple[Any, Any], list[Row]] = {}
+    apart: set[int] = set()
+    last: object = None
+    run: list[Row] = []
+    for number, row in enumerate(rows, start=1):
+        name = row.get("conversation")
+        if name is not None and name == last:
+            run.append((number, row))
+            continue
+        last, run = name, [(number, row)]
+        if name is None:
+            runs.append(run)
+        elif (name, row.get("split")) in found:
+            run = found[name, row.get("split")]
+            run.append((number, row))
+            apart.add(id(run))
+        else:
+            runs.append(run)
+            found[name, row.get("split")] = run
+    return runs, len(apart)
 
 
 def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
@@ -232,9 +281,9 @@ def _opened(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return {key: one for key, one in value.items() if one is not None}
     try:
-        found = json.loads(value)
-    except (TypeError, ValueError):
-        found = None
+        found = load_json(value) if isinstance(value, str) else None
+    except Problem as problem:
+        raise Problem(*(f"{column!r}: {sentence}" for sentence in problem.sentences)) from None
     if not isinstance(found, dict):
         raise Problem(f"{column!r} must hold a JSON object, not {str(value)[:40]!r}")
     return found

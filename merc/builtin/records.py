@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields, Problem
+from merc.builtin.ids import ids_of_one_corpus
+from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields
+from merc.builtin.plain_values import Problem
 from merc.components.corpus import CorpusData
 from merc.conversation import SPLITS, Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError, did_you_mean
+from merc.files import fault_of_path, user_path
 
-_SHOWN = 20
+_SHOWN = 5
+_FIELDS = 10
 
 Paths = Path | list[Path] | dict[str, Path | list[Path]]
 """A file, a list of files, or a mapping from a split to a file or files."""
@@ -37,7 +41,7 @@ def files_of(path: Paths) -> Iterator[tuple[Path, str | None]]:
     groups = path.items() if isinstance(path, Mapping) else [(None, path)]
     for split, names in groups:
         for name in [names] if isinstance(names, str | Path) else names:
-            yield Path(name).expanduser(), split
+            yield user_path(name), split
 
 
 def lacking(file: Path, should_be: str) -> MercError:
@@ -102,8 +106,11 @@ class Reading:
     unknown: Counter[str] = field(default_factory=Counter)
     absent: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": []})
     wordless: int = 0
-    seen: dict[str, str] = field(default_factory=dict)
-    taken: dict[str, str] = field(default_factory=dict)
+    more: list[str] = field(default_factory=list)
+    read: int = 0
+    faulty: int = 0
+    seen: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    taken: dict[tuple[str | None, str], str] = field(default_factory=dict)
     checked: dict[Path, str | None] = field(default_factory=dict)
     spaces: dict[str | None, tuple[LabelSpace, str]] = field(default_factory=dict)
 
@@ -119,13 +126,16 @@ class Reading:
 
         ``where`` is its place and ``rows``, where each of its utterances has one of its own, are theirs.
         """
+        self.read += 1
         try:
             given = dict(record() if callable(record) else record)
             if is_space(given):
+                self.read -= 1
                 self._declare(given, where)
                 return
             self.conversations.append(self._conversation(given, file, where, split, rows))
         except Problem as problem:
+            self.faulty += 1
             self.errors += [f"{where}: {sentence}" for sentence in problem.sentences]
 
     def data(self) -> CorpusData:
@@ -135,32 +145,38 @@ class Reading:
             if len(self.errors) > _SHOWN:
                 shown.append(f"and {len(self.errors) - _SHOWN} more")
             count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
-            raise ManyErrors(shown, f"{count} in the conversations")
+            raise ManyErrors(shown, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
+        conversations, renamed = ids_of_one_corpus(self.conversations)
         spaces = {name: space for name, (space, _) in self.spaces.items()}
         labels = spaces.pop(None, None)
-        if labels is None and len({one.dataset for one in self.conversations}) == 1:
-            labels = spaces.pop(self.conversations[0].dataset, None)
+        if labels is None and len({one.dataset for one in conversations}) == 1:
+            labels = spaces.pop(conversations[0].dataset, None)
         own = {name: space for name, space in spaces.items() if name is not None}
-        return CorpusData(conversations=self.conversations, labels=labels, spaces=own, notes=self.notes())
+        notes = (*self.more, *([renamed] if renamed else []), *self.notes())
+        return CorpusData(conversations=conversations, labels=labels, spaces=own, notes=notes)
 
     def notes(self) -> tuple[str, ...]:
         """What the user is told of what was read."""
         notes = []
         if self.unknown:
-            counts = ", ".join(f"{name} ({count})" for name, count in sorted(self.unknown.items()))
-            notes.append(f"fields that merc does not know were kept in extra: {counts}")
+            counts = [f"{name} ({count})" for name, count in sorted(self.unknown.items())]
+            more = f" and {len(counts) - _FIELDS} more" if len(counts) > _FIELDS else ""
+            notes.append(f"fields that merc does not know were kept in extra: {', '.join(counts[:_FIELDS])}{more}")
+        total = sum(len(one.utterances) for one in self.conversations)
         for modality, places in self.absent.items():
             if places:
-                verb = "names" if len(places) == 1 else "name"
-                said = f"{len(places)} utterance{'' if len(places) == 1 else 's'} {verb}"
+                said = f"{len(places)} of {total} utterances {'names' if len(places) == 1 else 'name'}"
                 notes.append(f"{said} a file for {modality} that is not there; the first: {places[0]}")
         if self.wordless:
-            notes.append(f"{self.wordless} utterance{'s have' if self.wordless > 1 else ' has'} an empty text")
+            have = "has" if self.wordless == 1 else "have"
+            notes.append(f"{self.wordless} of {total} utterances {have} an empty text")
         return tuple(notes)
 
     def _declare(self, record: dict[str, Any], where: str) -> None:
         fields = Fields(record, ("dataset", "labels"))
-        name, labels = fields.text("dataset"), record["labels"]
+        name, labels = fields.text("dataset"), fields.record.get("labels")
+        if fields.faults:
+            raise Problem(*fields.faults)
         if isinstance(labels, dict) and labels and all(map(_texts, labels.values())):
             words = {label: tuple(those) for label, those in labels.items()}
         elif labels and _texts(labels):
@@ -188,28 +204,28 @@ class Reading:
         if split is not None and own_split not in (None, split):
             fields.faults.append(f"'split' is {own_split!r}, but the recipe's path gives this file to {split!r}")
         said = fields.objects("utterances")
+        chosen: Any = own_split or split
         if name is not None:
-            if name in self.seen:
-                fields.faults.append(f"the conversation id {name!r} is taken already ({self.seen[name]})")
-            self.seen.setdefault(name, where)
+            if place := _taken(self.seen, chosen, name):
+                fields.faults.append(f"the conversation id {name!r} is taken already ({place})")
+            self.seen.setdefault((chosen, name), where)
         extra = fields.extra()
         self.unknown.update(extra.keys())
         utterances = []
         for index, one in enumerate(said):
             inner = Fields(one, UTTERANCE)
             row = rows[index] if rows else where
-            utterances.append(self._utterance(inner, f"{name or where}_u{index}", file, row))
+            utterances.append(self._utterance(inner, f"{name or where}_u{index}", file, row, chosen))
             fields.faults += [f"utterance {utterances[-1].id!r}: {sentence}" for sentence in inner.faults]
         if name is None or fields.faults:
             raise Problem(*fields.faults)
-        chosen: Any = own_split or split
         return Conversation(id=name, split=chosen, dataset=dataset, utterances=tuple(utterances), extra=extra)
 
-    def _utterance(self, fields: Fields, default_id: str, file: Path, where: str) -> Utterance:
+    def _utterance(self, fields: Fields, default_id: str, file: Path, where: str, split: str | None) -> Utterance:
         name = fields.text("id") or default_id
-        if name in self.taken:
-            fields.faults.append(f"the utterance id {name!r} is taken already ({self.taken[name]})")
-        self.taken.setdefault(name, where)
+        if place := _taken(self.taken, split, name):
+            fields.faults.append(f"the utterance id {name!r} is taken already ({place})")
+        self.taken.setdefault((split, name), where)
         text = fields.text("text", required=True, empty=True) or ""
         self.wordless += not text.strip()
         start, end = fields.number("start", least=0.0), fields.number("end", least=0.0)
@@ -221,7 +237,7 @@ class Reading:
         for modality in cut:
             if modality not in ("video", "audio"):
                 fields.faults.append(f"'cut' names {modality!r}; it may name 'video' and 'audio'")
-        video, audio = (_beside(file, fields.text(modality)) for modality in ("video", "audio"))
+        video, audio = (_beside(file, fields, modality) for modality in ("video", "audio"))
         extra = fields.extra()
         self.unknown.update(extra.keys())
         extra.update(_more_labels(fields))
@@ -229,7 +245,7 @@ class Reading:
             id=name,
             text=text,
             speaker=fields.text("speaker"),
-            label=fields.text("label"),
+            label=fields.label("label"),
             video=video,
             audio=audio,
             start=start,
@@ -261,15 +277,20 @@ class Reading:
 
     def _fault_of(self, path: Path) -> str | None:
         if path not in self.checked:
-            is_there = path.is_file()
-            self.checked[path] = None if is_there else f"{path} {'is a folder' if path.is_dir() else 'is not there'}"
+            self.checked[path] = fault_of_path(path)
         return self.checked[path]
+
+
+def _taken(places: Mapping[tuple[str | None, str], str], split: str | None, name: str) -> str | None:
+    """Where an id stands already. Ids may begin anew in each split; without one they are unlike those of all."""
+    splits = (None, *SPLITS) if split is None else (None, split)
+    return next((places[one, name] for one in splits if (one, name) in places), None)
 
 
 def _more_labels(fields: Fields) -> dict[str, Any]:
     """What else is true of an utterance, where the record says it: the labels of a set with several at once, the
     sentiment, the intention."""
-    labels, sentiment, intention = fields.words("labels"), fields.text("sentiment"), fields.text("intention")
+    labels, sentiment, intention = fields.words("labels"), fields.label("sentiment"), fields.label("intention")
     given = {"labels": list(labels) or None, "sentiment": sentiment, "intention": intention}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -278,5 +299,11 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _beside(file: Path, name: str | None) -> Path | None:
-    return None if name is None else file.parent / Path(name).expanduser()
+def _beside(file: Path, fields: Fields, modality: str) -> Path | None:
+    """The media file that a field names, as a whole path: FFmpeg takes ``00:01.mp4`` for an address."""
+    name = fields.text(modality)
+    try:
+        return None if name is None else (file.parent / user_path(name)).absolute()
+    except MercError as error:
+        fields.faults.append(f"{modality!r}: {error}")
+        return None

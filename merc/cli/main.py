@@ -18,7 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 from merc import __version__
 from merc.cli.launched import speaks, stand_back
 from merc.cli.quiet import quiet_libraries
-from merc.errors import MercError, did_you_mean
+from merc.cli.results import escaped_output
+from merc.errors import MercError, did_you_mean, shown
 from merc.files import is_disk_full
 
 COMMANDS = {
@@ -68,8 +69,10 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command. A MercError is one message and exit code 2, and so is what the system forbids; an interrupt
         is a line and 130; any other exception is a fault of merc or of a plugin, and its traceback is shown."""
+        ctx.color = True  # or click takes escapes of names away, where merc shows them
         try:
-            return super().invoke(ctx)
+            with escaped_output():
+                return super().invoke(ctx)
         except typer.Exit:
             raise
         except KeyboardInterrupt as error:
@@ -81,13 +84,15 @@ class Commands(TyperGroup):
             told = str(error) if isinstance(error, MercError) else _forbidden(error)
             if not told:
                 raise
-            typer.echo(f"error: {told}", err=True)
+            typer.echo(f"error: {shown(told)}", err=True)
             raise typer.Exit(2) from error
 
 
 def _forbidden(error: Exception) -> str:
-    """A sentence for what the system forbids, which is no fault of a program: permissions, and room on its disk."""
-    denied = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    """A sentence for what the system forbids, which is no fault of a program: permissions, names that are too
+    long, and room on its disk."""
+    refused = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+    denied = isinstance(error, OSError) and error.errno in refused
     if not denied and not is_disk_full(error):
         return ""
     what = str(error)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from merc.errors import shown
 from merc.run.reporter import Progress as Report
 
 _LINE_EVERY_SECONDS = 15.0
@@ -23,7 +24,7 @@ class TerminalReporter:
 
     def say(self, sentence: str) -> None:
         """One sentence."""
-        self.console.print(f"· {sentence}", markup=False)
+        self.console.print(f"· {shown(sentence)}", markup=False)
 
     @contextmanager
     def task(self, title: str) -> Iterator[Report]:
@@ -43,7 +44,7 @@ class TerminalReporter:
         task = bars.add_task(title, total=1.0, text="")
 
         def report(share: float, text: str) -> None:
-            bars.update(task, completed=share, text=text)
+            bars.update(task, completed=share, text=shown(text))
 
         finished = False
         try:
@@ -68,6 +69,6 @@ class TerminalReporter:
             if now - last >= _LINE_EVERY_SECONDS:
                 last = now
                 left = (now - started) * (1 - share) / share if share > 0 else 0.0
-                self.console.print(f"{title}: {share:4.0%}  {text}  {left:.0f} s left", markup=False)
+                self.console.print(f"{title}: {share:4.0%}  {shown(text)}  {left:.0f} s left", markup=False)
 
         return report

@@ -5,10 +5,42 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+from merc.errors import shown
 
 _TAKEN: list[TextIO] = []
 """The output that was taken: a stream that nobody holds is closed, and whoever put it there may want to read it."""
+
+
+class _Escaped:
+    """A stream of text on which no name can move the cursor, colour the text or turn its direction. For rich it is no
+    terminal, so that tables come without escapes of their own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._stream.write(shown(text))
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextmanager
+def escaped_output() -> Iterator[None]:
+    """Standard output with control characters shown as their codes, whatever is printed on it meanwhile."""
+    plain = sys.stdout
+    sys.stdout = cast(TextIO, _Escaped(plain))
+    try:
+        yield
+    finally:
+        sys.stdout = plain
 
 
 def take_standard_output(encoding: str | None = None) -> TextIO:
@@ -24,4 +56,4 @@ def take_standard_output(encoding: str | None = None) -> TextIO:
     results.flush()
     kept = os.fdopen(os.dup(number), "w", encoding=encoding or results.encoding, newline="\n", buffering=1)
     os.dup2(errors, number)
-    return kept
+    return cast(TextIO, _Escaped(kept))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.conversation import LabelSpace
-from merc.errors import MercError
+from merc.errors import MercError, shown
 from merc.files import write_text
 from merc.recipe import Recipe, load_recipe, write_recipe
 from merc.run.lock import NAME as LOCK_NAME
@@ -144,7 +144,7 @@ class RunDirectory:
         """Append a record to ``log.jsonl``."""
         stamped = {**record, "time": datetime.now(UTC).isoformat(timespec="seconds")}
         with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(stamped, ensure_ascii=False) + "\n")
+            file.write(shown(json.dumps(stamped, ensure_ascii=False)) + "\n")
 
     def note(self, sentence: str) -> None:
         """Log a sentence for the user, unless the log has it: a resumed run says the same things again."""

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from merc import Conversation, CorpusData, LabelSpace, MercError, Utterance
 from merc.builtin.jsonl import JsonlCorpus, write_jsonl
+from merc.media.container import opened
+from tests.media.clips import write_clip
 
 
 def lines(folder: Path, *records: object, name: str = "talk.jsonl") -> Path:
@@ -168,6 +171,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a", {"text": "Hi.", "id": "u"}, {"text": "Yo.", "id": "u"}), "the utterance id 'u' is taken already ("),
     (talk("ok"), "the conversation id 'ok' is taken already ("),
     ("[" * 100_000, "brackets are nested too deeply"),
+    (talk("a", {"text": "Hi \ud83d there"}), "utterance 'a_u0': 'text' holds half a character (\\ud83d); write"),
+    (talk("a", {"text": "Hi.", "cues": {"face": ["\udc00"]}}), "a_u0': 'cues' holds half a character (\\udc00)"),
+    (talk("a", {"text": "Hi.", "mine": {"x": "a\0b"}}), "'mine' holds a NUL character (\\u0000); take it out"),
+    (talk("a\x1b[2J"), "'id' holds a control character (\\u001b); take it out"),
+    (talk("a", {"text": "Hi.", "speaker": "Ana\nBen"}), "'speaker' holds a control character (\\u000a); take it out"),
+    (talk("a", {"text": "Hi.", "video": "~nosuchuser/a.mp4"}), "'video': ~nosuchuser/a.mp4: there is no home"),
+    (talk("a", {"text": "Hi.", "mine": json.loads("[" * 40 + "]" * 40)}), "'mine' is nested too deeply; at most 32"),
+    ('{"id": "a", "utterances": [{"text": "Hi.", "start": 1e999}]}', "not JSON: 1e999 is no number there"),
+    ('{"id": "a", "utterances": [{"text": "Hi.", "mine": -Infinity}]}', "not JSON: -Infinity is no number there"),
+    ('{"id": "a", "utterances": [{"text": "Hi.", "start": %s}]}' % ("9" * 5000), "holds a number of 5000 digits"),
+    ('{"id": "a\x00", "utterances": [{"text": "Hi."}]}', "not JSON: Invalid control character at character 10"),
 ])  # fmt: skip
 def test_faults_name_file_and_line(tmp_path: Path, line: object, message: str) -> None:
     path = lines(tmp_path, talk("ok"), line)
@@ -176,16 +190,86 @@ def test_faults_name_file_and_line(tmp_path: Path, line: object, message: str) -
     assert message in text
 
 
-def test_all_faults_come_at_once_up_to_twenty(tmp_path: Path) -> None:
+def test_all_faults_come_at_once_up_to_five(tmp_path: Path) -> None:
     path = lines(tmp_path, talk("a", {"text": 1}, {"start": "x", "text": "Hi."}), talk("b"), "nonsense")
     assert fault(path).splitlines() == [
-        "3 faults in the conversations:",
+        "3 faults in 2 of 3 conversations:",
         f"  {path}, line 1: utterance 'a_u0': 'text' must be a text, not 1",
         f"  {path}, line 1: utterance 'a_u1': 'start' must be a number, not \"x\"",
         f"  {path}, line 3: not JSON: Expecting value at character 1; write one conversation a line",
     ]
     many = fault(lines(tmp_path, *["nonsense"] * 25)).splitlines()
-    assert (len(many), many[0], many[-1]) == (22, "25 faults in the conversations:", "  and 5 more")
+    assert (len(many), many[0], many[-1]) == (7, "25 faults in 25 of 25 conversations:", "  and 20 more")
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ("dialogue,speaker,text\n0,Ana,You came!\n", "seems to be a table (columns dialogue, speaker, text, between"),
+    ("dialogue;text\n0;Hi.\n", "seems to be a table (columns dialogue, text, between semicolons)"),
+    ("new_62 125 sad -10\nnew_181 205 angry -10\n", "seems to be a table (columns new_62, 125, sad, -10, between"),
+    ("1\n00:00:01,000 --> 00:00:02,500\n[Ana] You came!\n", "seems to be subtitles"),
+    ("WEBVTT\n\n00:01.000 --> 00:02.000\nHi.\n", "seems to be subtitles"),
+    (json.dumps([talk()], indent=1), "is one JSON array of conversations; write its elements as lines of their own"),
+    (json.dumps([talk()]), "is one JSON array of conversations"),
+    (json.dumps(talk(), indent=1), "holds one JSON object over several lines; write it in one"),
+    (json.dumps([{"messages": [], "videos": ["a.mp4"]}]), "seems to be chats for instruction tuning (sharegpt"),
+    (b"\xff\xfe{\x00", "seems to be in UTF-16; save it in UTF-8"),
+    (b"PAR1\x15\x04", "seems to be a Parquet file; name the corpus parquet"),
+    (b"\x1f\x8b\x08\x00", "seems to be compressed (gzip); unpack it first"),
+])  # fmt: skip
+def test_a_file_of_another_kind_is_one_sentence_that_says_what_it_seems_to_be(tmp_path, content, message) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = fault(path)
+    assert text.startswith(f"{path} {message}")
+    assert "\n" not in text
+
+
+def test_media_whose_names_no_system_takes_are_missing(tmp_path: Path) -> None:
+    (said,) = load(lines(tmp_path, talk("a", {"text": "Hi.", "video": "a" * 300 + ".mp4"}))).conversations[0].utterances
+    assert "cannot be read: File name too long" in said.missing["video"]
+    assert len(said.missing["video"]) < 300
+    with pytest.raises(MercError, match=r"~nosuchuser/t\.jsonl: there is no home folder for '~nosuchuser'"):
+        load(Path("~nosuchuser/t.jsonl"))
+    with pytest.raises(MercError, match="cannot be read: File name too long"):
+        load(tmp_path / ("a" * 300 + ".jsonl"))
+
+
+def test_a_relative_name_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(write_clip(tmp_path / "film.mp4", frames=3, audio=None), "00:01.mp4")
+    lines(tmp_path, talk("a", {"text": "Hi.", "video": "00:01.mp4"}))
+    (said,) = load(Path("talk.jsonl")).conversations[0].utterances
+    assert said.video == tmp_path / "00:01.mp4"
+    with opened(said.video) as media:
+        assert media.video is not None
+
+
+def test_ids_may_begin_anew_in_each_split(tmp_path: Path) -> None:
+    files = {
+        split: str(lines(tmp_path, *(talk(f"d{i}") for i in range(count)), name=f"{split}.jsonl"))
+        for split, count in (("train", 3), ("test", 2))
+    }
+    data = JsonlCorpus(path=files).load()
+    assert [(c.id, c.utterances[0].id) for c in data.conversations] == [
+        ("train_d0", "train_d0_u0"), ("train_d1", "train_d1_u0"), ("train_d2", "train_d2_u0"),
+        ("test_d0", "test_d0_u0"), ("test_d1", "test_d1_u0"),
+    ]  # fmt: skip
+    (note,) = data.notes
+    assert note.startswith("2 of 3 conversation ids stand in several splits (d0, d1): ")
+    one = lines(
+        tmp_path,
+        talk("a", {"id": "u", "text": "Hi."}, split="train"),
+        talk("b", {"id": "u", "text": "Hi."}, split="dev"),
+    )
+    assert [u.id for c in load(one).conversations for u in c.utterances] == ["train_u", "dev_u"]
+    twice = lines(tmp_path, talk("a", split="train"), talk("a", split="train"), talk("a", split="dev"))
+    assert "the conversation id 'a' is taken already" in fault(twice)
+
+
+def test_labels_lose_the_space_around_them(tmp_path: Path) -> None:
+    said = {"text": "Hi.", "label": " joy\n", "open_labels": ["at ease "], "sentiment": "positive "}
+    (one,) = load(lines(tmp_path, talk("a", said))).conversations[0].utterances
+    assert (one.label, one.open_labels, one.extra) == ("joy", ("at ease",), {"sentiment": "positive"})
 
 
 def test_media_that_are_not_there_are_said_and_counted(tmp_path: Path) -> None:
@@ -207,8 +291,8 @@ def test_media_that_are_not_there_are_said_and_counted(tmp_path: Path) -> None:
     assert (c.media("audio"), d.missing, d.media("audio")) == (None, {"video": gone}, tmp_path / "here.mp4")
     assert (e.missing, e.media("audio")) == ({"video": "the camera was off"}, tmp_path / "here.mp4")
     assert data.notes == (
-        f"2 utterances name a file for video that is not there; the first: {b.origin}, utterance 'a_u1': {gone}",
-        f"1 utterance names a file for audio that is not there; the first: {c.origin}, utterance 'a_u2': "
+        f"2 of 5 utterances name a file for video that is not there; the first: {b.origin}, utterance 'a_u1': {gone}",
+        f"1 of 5 utterances names a file for audio that is not there; the first: {c.origin}, utterance 'a_u2': "
         f"{tmp_path / 'folder.wav'} is a folder",
     )
 
@@ -221,7 +305,7 @@ def test_fields_of_ones_own_are_kept_and_counted(tmp_path: Path) -> None:
     assert [u.extra for u in one.utterances] == [{"text_zh": "嗨", "speaker_id": 4}, {"text_zh": "哟"}]
     assert data.notes == (
         "fields that merc does not know were kept in extra: place (1), speaker_id (1), text_zh (2)",
-        "1 utterance has an empty text",
+        "1 of 2 utterances has an empty text",
     )
 
 
@@ -247,14 +331,14 @@ def test_the_label_space_is_the_recipes_or_the_train_splits(tmp_path: Path) -> N
         load(lines(tmp_path, talk("b", {"text": "Hi.", "label": "joy"}, split="test"))).label_space()
 
 
-words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12).filter(str.strip)
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).map(str.strip).filter(bool)
 seconds = st.floats(0, 1e6)
 share, later = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
 extras = st.fixed_dictionaries(
     {}, optional={"text_zh": words, "labels": st.lists(words, min_size=1), "sentiment": words, "intention": words}
 )
 made = st.builds(
-    Utterance, id=words, text=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    Utterance, id=words, text=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20),
     speaker=st.none() | words, label=st.none() | words, valence=st.none() | st.floats(-5, 5),
     start=st.none() | seconds, cut=st.sampled_from([(), ("audio",), ("video", "audio")]),
     region=st.none() | st.tuples(share, share, later, later), open_labels=st.lists(words, max_size=2).map(tuple),

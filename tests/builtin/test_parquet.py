@@ -87,16 +87,54 @@ def test_faults_name_file_and_row(tmp_path: Path) -> None:
         {**good, "conversation": "h", "id": "v", "extra": '{"text": "Yo."}'},
     )  # fmt: skip
     text = fault(path)
-    assert "6 faults in the conversations:" in text
+    assert text.startswith("6 faults in 6 of 6 conversations:")
     for told in (
         f"{path}, row 1: utterance 'b': 'end' (1) must be greater than 'start' (2)",
         f"{path}, row 3: utterance 'a': the utterance id 'a' is taken already ({path}, row 1)",
         f"{path}, row 4: 'extra' must hold a JSON object, not '[1]'",
         f"{path}, row 5: 'split' is 'val'; it must be one of train, dev, test",
         f"{path}, row 6: the rows of conversation 'g' name several splits: dev, train",
-        f"{path}, row 8: 'text' stands in a column of its own and in 'extra'",
+        "and 1 more",
     ):
         assert told in text
+
+
+def test_values_that_cannot_be_used_name_file_and_row(tmp_path: Path) -> None:
+    good = {"id": "a", "text": "Hi.", "valence": 0.5, "mine": 1.0, "extra": None}
+    path = table(
+        tmp_path, good, {**good, "id": "b", "valence": float("nan")}, {**good, "id": "c", "mine": float("inf")},
+        {**good, "id": "d", "extra": '{"text": NaN}'}, {**good, "id": "e\x1b[2J"},
+    )  # fmt: skip
+    text = fault(path)
+    for told in (
+        "5 faults in 4 of 5 conversations:",
+        f"{path}, row 2: utterance 'b': 'valence' must be a finite number, not nan; leave it empty",
+        f"{path}, row 3: utterance 'c': 'mine' must be a finite number, not inf",
+        f"{path}, row 4: 'extra': not JSON: NaN is no number there",
+        "row 5: 'id' holds a control character (\\u001b); take it out",
+    ):
+        assert told in text
+    assert "\x1b" not in text
+    half = table(tmp_path, {**good, "extra": '{"told": "Hi \\ud83d"}'})
+    assert f"{half}, row 1: utterance 'a': 'told' holds half a character (\\ud83d)" in fault(half)
+
+
+def test_rows_of_a_conversation_may_stand_apart_and_ids_begin_anew_in_each_split(tmp_path: Path) -> None:
+    def row(talk: str, split: str, text: str) -> dict:
+        return {"conversation": talk, "split": split, "text": text}
+
+    data = load(table(
+        tmp_path, row("a", "train", "1"), row("b", "train", "2"), row("a", "train", "3"), row("c", "train", "4"),
+        row("a", "test", "5"), row("b", "train", "6"), row("a", "test", "7"),
+    ))  # fmt: skip
+    assert [(c.id, [(u.id, u.text) for u in c.utterances]) for c in data.conversations] == [
+        ("train_a", [("train_a_u0", "1"), ("train_a_u1", "3")]),
+        ("train_b", [("train_b_u0", "2"), ("train_b_u1", "6")]),
+        ("train_c", [("train_c_u0", "4")]),
+        ("test_a", [("test_a_u0", "5"), ("test_a_u1", "7")]),
+    ]
+    assert "talk.parquet: the rows of 3 of 4 conversations do not all stand one below the other" in data.notes[0]
+    assert "1 of 3 conversation ids stand in several splits (a)" in data.notes[1]
 
 
 def test_files_that_are_no_such_table(tmp_path: Path) -> None:
@@ -108,7 +146,9 @@ def test_files_that_are_no_such_table(tmp_path: Path) -> None:
     assert "unknown field 'vidoe'. Did you mean 'video'?" in fault(misspelled)
     assert "the column 'text' holds binary; texts, numbers" in fault(table(tmp_path, {"id": "a", "text": b"Hi."}))
     (tmp_path / "no.parquet").write_text("id,text")
-    assert f"{tmp_path / 'no.parquet'} cannot be read as Parquet: " in fault(tmp_path / "no.parquet")
+    text = fault(tmp_path / "no.parquet")
+    assert f"{tmp_path / 'no.parquet'} cannot be read as Parquet: " in text
+    assert "it seems to be a table (columns id, text, between commas)" in text
     assert "talk.parquet is not there" in fault(tmp_path / "none" / "talk.parquet")
     assert "is a folder; give the Parquet file" in fault(tmp_path)
     pq.write_table(

@@ -56,12 +56,12 @@ def test_what_clips_lack_is_counted_named_and_written(program: Forks, talk: Path
     ended = program(talk, "corpus", "import", "jsonl", "talk.jsonl", "out/talk.parquet")
     assert ended.code == 0, ended.err
     assert ended.out.splitlines() == [
-        f"· 1 utterance names a file for video that is not there; the first: {talk}/talk.jsonl, line 5, "
+        f"· 1 of 7 utterances names a file for video that is not there; the first: {talk}/talk.jsonl, line 5, "
         f"utterance 'gone': {talk}/gone.mp4 is not there",
-        "· 1 utterance has an empty text",
-        "· no video: 4 (dark, broken, gone, words)",
-        "· no audio: 4 (silent, broken, gone, words)",
-        "· no subtitle: 1 (mute)",
+        "· 1 of 7 utterances has an empty text",
+        "· no video: 4 of 7 (dark, broken, gone, words)",
+        "· no audio: 4 of 7 (silent, broken, gone, words)",
+        "· no subtitle: 1 of 7 (mute)",
         "out/talk.parquet: 1 utterances of test, 6 utterances of train",
         "corpus: {name: parquet, path: out/talk.parquet}",
     ]
@@ -70,6 +70,17 @@ def test_what_clips_lack_is_counted_named_and_written(program: Forks, talk: Path
     assert lacking["dark"] == {"video": "dark.mp4 has no video track"}
     assert set(lacking["broken"]) == {"video", "audio"} and "cannot be read" in lacking["broken"]["video"]
     assert set(lacking) == {"silent", "dark", "broken", "gone"}
+
+
+def test_names_cannot_move_the_cursor(program: Forks, talk: Path) -> None:
+    rows = [{"id": "c", "utterances": [{"id": "u", "text": "Hi.", "video": "gone.mp4", "\x9b2J\u202e": 1}]}]
+    (talk / "\x1b[2J.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = program(talk, "corpus", "import", "jsonl", "\x1b[2J.jsonl", "out.jsonl")
+    assert ended.code == 0 and "\\u001b[2J.jsonl" in ended.out and "\\u009b2J\\u202e (1)" in ended.out
+    assert not {"\x1b", "\x9b", "\u202e"} & set(ended.out + ended.err)
+    ended = program(talk, "corpus", "import", "jsonl", "\x1b]0;x\x07.jsonl", "other.jsonl")
+    assert ended.code == 2 and "\\u001b]0;x\\u0007.jsonl is not there" in ended.err
+    assert not {"\x1b", "\x07"} & set(ended.out + ended.err)
 
 
 def test_there_and_back_nothing_is_lost(program: Forks, talk: Path) -> None:

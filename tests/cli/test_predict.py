@@ -53,7 +53,7 @@ def test_unlabelled_input_without_media(program: Forks, trained: Path, tmp_path:
     assert [row["id"] for row in rows] == ["b_u0", "b_u1", "a_u0"]
     missing = {"seen": "the utterance has no video file", "heard": "the utterance has no audio file"}
     assert all(row["missing"] == missing and row["label"] in LABELS for row in rows)
-    assert "1 utterance has an empty text" in ended.err
+    assert "1 of 3 utterances has an empty text" in ended.err
     assert "seen: b_u0: the utterance has no video file" in ended.err
 
 

@@ -60,7 +60,10 @@ def test_conversations_keep_their_order_and_notes(tmp_path: Path):
     (tmp_path / "talk.jsonl").write_text("\n".join(lines))
     conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
     assert [c.id for c in conversations] == ["b", "a"]
-    assert notes == ["fields that merc does not know were kept in extra: mood (1)", "1 utterance has an empty text"]
+    assert notes == [
+        "fields that merc does not know were kept in extra: mood (1)",
+        "1 of 2 utterances has an empty text",
+    ]
 
 
 def test_labels_that_the_run_does_not_know_are_taken_off_and_counted(tmp_path: Path):
