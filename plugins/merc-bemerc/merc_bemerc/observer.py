@@ -20,7 +20,9 @@ class Observer(Annotator):
 
     ``frames`` are sampled uniformly. ``votes``, ``smallest`` and ``margin`` are those of ``face-emotion`` (drawn faces
     want ``votes: 3``). Of several faces it follows the one that is largest and most certain over the clip, and says
-    which. A field of which nothing was measured is left out; a clip that shows nothing gets the reason.
+    which. A field of which nothing was measured is left out, and one that was measured in less than half of the frames
+    says in how many; a clip that shows nothing gets the reason. ``subtitles`` is the share of the picture's height at
+    the bottom in which nothing counts as movement, since words may be burned in there (0 where there are none).
 
     What was measured is kept with the cues as JSON, as a model's raw answer would be.
     """
@@ -29,6 +31,9 @@ class Observer(Annotator):
     votes: int = 8
     smallest: float = 0.1
     margin: float = 0.1
+    subtitles: float = 0.25
+
+    version = "2"
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -41,6 +46,8 @@ class Observer(Annotator):
             )
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin is a share of the face's size from 0 to 1, not {self.margin}")
+        if not 0 <= self.subtitles < 1:
+            raise ValueError(f"subtitles is a share of the picture's height, from 0 and below 1, not {self.subtitles}")
 
     def fields(self) -> tuple[str, ...]:
         """``face``, ``body`` and ``posture``."""
@@ -58,7 +65,7 @@ class Observer(Annotator):
         from merc_bemerc.watching import Watcher
 
         reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
-        watcher = Watcher(reader=reader)
+        watcher = Watcher(reader=reader, subtitles=self.subtitles)
 
         def describe(seen: Observation) -> Annotation:
             if isinstance(seen.video, CannotEncode):

@@ -20,6 +20,8 @@ GROWS = 0.2
 """A change of a probability from the first third of a clip to the last that is told."""
 SEEN = 0.8
 """A face that is there in a smaller share of the frames is told to be."""
+ENOUGH = 0.5
+"""What was measured in a smaller share of the frames, or of the steps between them, says in how many."""
 MOVES = (0.02, 0.08, 0.2)
 """Shares of changed points: below them the body hardly moves, moves a little, moves; above, it moves a lot."""
 HEAD = (0.03, 0.1, 0.3)
@@ -102,7 +104,8 @@ def _body(sight: Sight) -> str:
         way = ", from side to side" if x > 2 * y else ", up and down" if y > 2 * x else ""
         moves = speeds.mean() >= HEAD[0]
         word = _grade(float(speeds.mean()), HEAD, _MOVES)
-        told.append(f"The head {word}{(way + _mostly_when(_stir(speeds, known, sight.times))) if moves else ''}.")
+        when = (way + _mostly_when(_stir(speeds, known, sight.times))) if moves else ""
+        told.append(f"The head {word}{when}{_as_seen(known)}.")
     elif not any(sight.faces):
         told.append("No face is found.")
     moved = sight.moved[~np.isnan(sight.moved)]
@@ -111,7 +114,7 @@ def _body(sight: Sight) -> str:
         word = _grade(float(moved.mean()), MOVES, _MOVES)
         stir = _stir(moved, ~np.isnan(sight.moved), sight.times)
         when = _mostly_when(stir) if float(moved.mean()) >= MOVES[0] else ""
-        told.append(f"{subject} {word}{when}.")
+        told.append(f"{subject} {word}{when}{_as_seen(~np.isnan(sight.moved))}.")
     if sight.cuts:
         told.append(f"The picture cuts to another view {'once' if sight.cuts == 1 else f'{sight.cuts} times'}.")
     return " ".join(told) if len(moved) or known.any() else ""
@@ -125,7 +128,8 @@ def _posture(sight: Sight) -> str:
     tilts = [value for value in sight.tilts if value is not None]
     where = "on the left" if x < 0.4 else "on the right" if x > 0.6 else "in the middle"
     far = _grade(float(size), SIZES, ("far away", "at some distance", "near", "very near"))
-    told = [f"The head is {where} of the picture, {far}{f', {_held(tilts)}' if tilts else ''}."]
+    held = f", {_held(tilts)}" if tilts else ""
+    told = [f"The head is {where} of the picture, {far}{held}{_as_seen(known, 'frames')}."]
     parts = [sight.places[known][part] for part in _thirds(sight.times[known], sight.times)]
     if len(parts[0]) and len(parts[-1]):
         first, last = parts[0].mean(0), parts[-1].mean(0)
@@ -136,6 +140,12 @@ def _posture(sight: Sight) -> str:
         if abs(drop) > SINKS:
             told.append("It sinks." if drop > 0 else "It rises.")
     return " ".join(told)
+
+
+def _as_seen(known: npt.NDArray[np.bool_], what: str = "steps between frames") -> str:
+    """In how many frames, or steps, something was measured, where they are few."""
+    count = int(known.sum())
+    return f" (as far as seen, in {count} of {len(known)} {what})" if count < ENOUGH * len(known) else ""
 
 
 def _held(tilts: Sequence[float]) -> str:

@@ -37,8 +37,8 @@ class Sight:
 
     From a frame to the next: ``strides`` ``[n - 1, 2]`` is how far the followed face goes, right and down, in its own
     heights, NaN where that cannot be told; ``moved`` ``[n - 1]`` is the share of points that change, below and beside
-    the face where there is one, NaN across a cut. ``cuts`` are how many there are. ``blank`` says why nothing can be
-    seen at all.
+    the face where one is followed, else of the picture as a whole; NaN across a cut, and where the followed face is in
+    neither frame. ``cuts`` are how many there are. ``blank`` says why nothing can be seen at all.
     """
 
     times: npt.NDArray[np.float64]
@@ -55,9 +55,11 @@ class Sight:
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """Watches clips. One watcher must not be used from two threads at once."""
+    """Watches clips. One watcher must not be used from two threads at once. ``subtitles`` is the share of the
+    picture's height at the bottom where words may be burned in: what changes there is no movement."""
 
     reader: FaceReader
+    subtitles: float = 0.25
 
     def watch(self, clip: VideoClip) -> Sight:
         """What is to be seen in the frames of a clip."""
@@ -77,7 +79,7 @@ class Watcher:
             places[at] = (box.left + box.size / 2) / width, (box.top + box.size / 2) / height, box.size / height
             tilts[at] = tilt(self.reader.finder, clip.frames[at], box)
         moved = [
-            np.nan if cut else float(change[_beside(change.shape, places[at], places[at + 1])].mean())
+            np.nan if cut else self._moved(change, places[at : at + 2], bool(followed))
             for at, (change, cut) in enumerate(steps)
         ]
         strides = np.full((len(steps), 2), np.nan)
@@ -95,6 +97,15 @@ class Watcher:
             moved=np.array(moved),
             cuts=sum(cut for _, cut in steps),
         )
+
+    def _moved(self, change: npt.NDArray[np.bool_], places: npt.NDArray[np.float64], follows: bool) -> float:
+        """The share of points that change; NaN where a face is followed and is in neither frame, and where the body
+        is nowhere but among the subtitles."""
+        if follows and np.isnan(places[:, 0]).all():
+            return np.nan
+        clear = change[: round((1 - self.subtitles) * len(change))]
+        looked_at = clear[_beside(change.shape, *places)]
+        return float(looked_at.mean()) if looked_at.size else np.nan
 
 
 def tilt(finder: FaceFinder, frame: npt.NDArray[np.uint8], box: Box) -> float | None:

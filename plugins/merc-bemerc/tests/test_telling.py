@@ -116,6 +116,18 @@ def test_where_and_how_the_head_is_held(measured, text):
     assert tell(sight(**measured))["posture"] == f"The head is {text}"
 
 
+def test_what_is_seen_in_less_than_half_of_the_frames_says_in_how_many():
+    seldom = [face(happy=0.9)] * 3 + [None] * 6
+    moved = np.array([0.05, 0.05, 0.05] + [np.nan] * 5)
+    texts = tell(sight(seldom, right=0.01, moved=moved))
+    assert "(as far as seen, in 3 of 8 steps between frames)" in texts["body"].split(".")[0]
+    assert "(as far as seen, in 3 of 8 steps between frames)" in texts["body"].split(".")[1]
+    assert "(as far as seen, in 3 of 9 frames)" in texts["posture"]
+    assert "It is seen in 3 of 9 frames" in texts["face"]
+    often = tell(sight([face(happy=0.9)] * 5 + [None] * 4, right=0.01, moved=np.array([0.05] * 5 + [np.nan] * 3)))
+    assert not [text for text in (often["body"], often["posture"]) if "as far as seen" in text]
+
+
 def test_of_two_faces_every_field_says_which_it_is_about():
     texts = tell(sight(count=2, side="left"))
     assert set(texts) == {"face", "body", "posture"}

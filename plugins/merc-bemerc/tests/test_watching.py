@@ -53,6 +53,34 @@ def test_a_face_that_wanders_is_followed(watcher, face):
     assert (sight.moved > 0.05).all()
 
 
+def subtitled(frame, text) -> np.ndarray:
+    return cv2.putText(frame.copy(), text, (150, 280), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255, 255, 255), 3)
+
+
+def test_subtitles_are_no_movement(watcher, face):
+    said = ["I never said", "that you did", "", "and why not?"]
+    sight = watcher.watch(clip([subtitled(on_wall(face, 200), one) for one in said]))
+    assert (sight.moved == 0).all()
+    everywhere = Watcher(reader=watcher.reader, subtitles=0)
+    assert (everywhere.watch(clip([subtitled(on_wall(face, 200), one) for one in said])).moved > 0.01).all()
+    empty = [subtitled(np.full((300, 640, 3), 128, np.uint8), one) for one in said]
+    assert (watcher.watch(clip(empty)).moved == 0).all()
+    # a body above them still moves
+    lefts = [100, 140, 180, 220]
+    moving = [subtitled(on_wall(face, left, height=500), one) for left, one in zip(lefts, said, strict=True)]
+    assert (watcher.watch(clip(moving)).moved > 0.05).all()
+
+
+def test_the_body_is_measured_where_the_face_is_and_not_in_all_of_the_picture(watcher, face):
+    grain = np.random.default_rng(0).integers(0, 256, (2, 300, 640, 3))
+    still = [on_wall(face, 200)] * 4
+    frames = [*still, *(np.where(np.arange(640)[:, None] < 500, still[0] // 2 + 64, one) for one in grain)]
+    frames[4][:, 150:520] = frames[5][:, 150:520] = 128  # the face has gone, and the picture beside it stirs
+    sight = watcher.watch(clip(frames))
+    assert sight.faces[4] is None and sight.faces[5] is None
+    assert (sight.moved[:3] == 0).all() and np.isnan(sight.moved[4])
+
+
 def test_how_far_a_face_goes_is_told_below_the_jitter_of_boxes(watcher, face):
     still, steps = watcher.watch(clip([on_wall(face, 200)] * 3)), [(3, 0), (-2, 4), (0, 1)]
     assert np.abs(still.strides).max() < 1e-3
@@ -118,7 +146,8 @@ def test_a_cut_is_no_movement(watcher, face):
     other[:, ::40] = 60
     sight = watcher.watch(clip([on_wall(face, 200)] * 3 + [other] * 3))
     assert sight.cuts == 1
-    assert np.isnan(sight.moved).tolist() == [False, False, True, False, False]
+    # behind the cut there is no face whose body could move
+    assert np.isnan(sight.moved).tolist() == [False, False, True, True, True]
     assert np.nansum(sight.moved) == 0
     assert sight.count == 1
 
@@ -128,7 +157,7 @@ def test_only_movement_of_the_body_counts_where_there_is_a_face(watcher, face):
     waving[:, 500:] = 250
     assert watcher.watch(clip([still, waving])).moved[0] < 0.02
     hands = still.copy()
-    hands[240:, 100:260] = 250
+    hands[170:225, 100:260] = 250
     assert watcher.watch(clip([still, hands])).moved[0] > 0.1
 
 
