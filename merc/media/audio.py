@@ -87,6 +87,8 @@ def _decode(
             frames = packet.decode()
         except av.error.EOFError:
             break
+        except MemoryError:
+            raise
         except av.error.FFmpegError as error:
             # A packet that is damaged is passed over; what is lacking in the end is counted by the caller.
             fault = fault or error_text(error)

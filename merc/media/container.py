@@ -14,12 +14,14 @@ import av.container
 import av.error
 import av.stream
 
+from merc.errors import MercError
+
 # Formats that name other files or addresses (playlists, concatenations) are not opened: a corpus may be a stranger's.
 _FORMATS = "mov,mp4,matroska,webm,avi,wav,w64,flac,mp3,ogg,aac,mpegts,mpeg,flv,asf,aiff"
 EXTENSIONS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".wav", ".flac", ".mp3")
 
 
-class Unreadable(Exception):
+class Unreadable(MercError):
     """A file or a part of it that gives no clip; the text is the reason that the user reads."""
 
 

@@ -1,8 +1,8 @@
-"""One decode of a file for all that is wanted of it."""
+"""One decode of a file for all that is wanted of it, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform, Words
 from merc.conversation import Region, Utterance
-from merc.files import hash_file
 from merc.media.audio import read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
+from merc.media.limits import NO_LIMITS, Limits
 from merc.media.sampling import sample
 from merc.media.scaling import Picture, Scaler, Size, part_of
 from merc.media.video import cut_short, open_track, within
@@ -36,35 +36,6 @@ class Decoded:
 
     clip: Clip | CannotEncode
     remarks: tuple[str, ...] = ()
-
-
-def decode(
-    utterance: Utterance, wants: Mapping[str, Frames | Waveform | Words], seed: int, draw: int = 0
-) -> dict[str, Clip | CannotEncode]:
-    """The clips of one utterance, by the names of ``wants``; a file that serves several is decoded once.
-
-    What cannot be had is a CannotEncode with the reason; nothing is raised for a bad file.
-
-    >>> decode(Utterance(id="u", text="Hi."), {"said": Words(), "seen": Frames(count=1)}, seed=0)
-    {'said': TextClip(text='Hi.'), 'seen': CannotEncode(reason='the utterance has no video file')}
-    """
-    found: dict[str, Clip | CannotEncode] = {}
-    files: dict[Path, dict[str, Want]] = {}
-    for name, sampling in wants.items():
-        if isinstance(sampling, Words):
-            found[name] = words(utterance)
-            continue
-        source = locate(utterance, sampling)
-        if isinstance(source, CannotEncode):
-            found[name] = source
-        else:
-            files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)
-    for path, asked in files.items():
-        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in asked.values())
-        content = hash_file(path) if random and path.is_file() else ""
-        for name, decoded in zip(asked, decode_file(path, list(asked.values()), seed, content), strict=True):
-            found[name] = decoded.clip
-    return {name: found[name] for name in wants}
 
 
 def words(utterance: Utterance) -> TextClip | CannotEncode:
@@ -93,42 +64,74 @@ def _modality(sampling: Frames | Waveform) -> str:
     return "video" if isinstance(sampling, Frames) else "audio"
 
 
-def decode_file(path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:
-    """What is wanted of a file, in the order of ``wants``. ``content`` is the file's hash, which seeds random draws.
-
-    Frames are decoded once a span, whoever wants them, and sound once a span, whatever the rates.
-    """
-    found: dict[int, Decoded] = {}
+def groups(wants: Sequence[Want]) -> list[list[int]]:
+    """What is decoded in one go, as places in ``wants``: frames once a span, whoever wants them, and sound once a span,
+    whatever the rates."""
     spans: dict[tuple[type, float | None, float | None], list[int]] = {}
     for place, want in enumerate(wants):
-        if (want.start or 0.0) < 0 or (want.end is not None and want.end <= (want.start or 0.0)):
-            reason = f"{path.name}: the span from {want.start} to {want.end} s is empty or begins before the file"
-            found[place] = Decoded(CannotEncode(reason))
-        else:
-            spans.setdefault((type(want.sampling), want.start, want.end), []).append(place)
+        spans.setdefault((type(want.sampling), want.start, want.end), []).append(place)
+    return list(spans.values())
+
+
+def decode_groups(
+    path: Path, wants: Sequence[Want], seed: int, content: str = "", limits: Limits = NO_LIMITS
+) -> Iterator[tuple[list[int], list[Decoded]]]:
+    """The ``groups`` of a file, in order, each with what it gives. ``content`` is the file's hash, which seeds random
+    draws. It decodes in this process, where a damaged file may do harm that no exception tells of."""
+    todo = iter(groups(wants))
+    at: list[int] = []
+
+    def failed(reason: str) -> tuple[list[int], list[Decoded]]:
+        return at, [Decoded(CannotEncode(reason))] * len(at)
+
     try:
         with opened(path) as media:
-            for (kind, start, end), places in spans.items():
-                asked = [wants[place] for place in places]
-                read = _pictures if kind is Frames else _sounds
+            for at in todo:
                 try:
-                    given = read(media, start, end, asked, f"{seed}/{content}")
-                except Unreadable as error:
-                    given = [Decoded(CannotEncode(str(error)))] * len(places)
-                found.update(zip(places, given, strict=True))
-    except Unreadable as error:
-        return [found.get(place, Decoded(CannotEncode(str(error)))) for place in range(len(wants))]
-    except Exception as error:  # a decoder's own failure concerns one file, never the whole pass
-        reason = f"{path.name} cannot be decoded ({error_text(error)})"
-        return [found.get(place, Decoded(CannotEncode(reason))) for place in range(len(wants))]
+                    yield at, _group(media, [wants[place] for place in at], f"{seed}/{content}", limits)
+                except Exception as error:
+                    yield failed(_reason(path, error, limits))
+    except Exception as error:  # the file cannot be opened
+        reason = _reason(path, error, limits)
+        for at in todo:
+            yield failed(reason)
+
+
+def decode_here(path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:
+    """What is wanted of a file, in the order of ``wants``, decoded in this process: for files that are known to be
+    sound."""
+    found = {
+        place: decoded
+        for places, given in decode_groups(path, wants, seed, content)
+        for place, decoded in zip(places, given, strict=True)
+    }
     return [found[place] for place in range(len(wants))]
 
 
-def _pictures(
-    media: Media, start: float | None, end: float | None, wants: Sequence[Want], entropy: str
-) -> list[Decoded]:
-    name = media.path.name
-    track = open_track(media)
+def _reason(path: Path, error: Exception, limits: Limits) -> str:
+    """Why a file gives nothing. A decoder's own failure concerns one file, never the whole pass."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    if isinstance(error, MemoryError) and limits.gigabytes is not None:
+        return (
+            f"{path.name}: decoding it takes more than {limits.gigabytes:g} GB of memory "
+            "(features.decode_gigabytes allows more)"
+        )
+    return f"{path.name} cannot be decoded ({error_text(error)})"
+
+
+def _group(media: Media, wants: Sequence[Want], entropy: str, limits: Limits) -> list[Decoded]:
+    start, end = wants[0].start, wants[0].end
+    if (start or 0.0) < 0 or (end is not None and end <= (start or 0.0)):
+        raise Unreadable(f"{media.path.name}: the span from {start} to {end} s is empty or begins before the file")
+    if isinstance(wants[0].sampling, Frames):
+        return _pictures(media, wants, entropy, limits)
+    return _sounds(media, wants)
+
+
+def _pictures(media: Media, wants: Sequence[Want], entropy: str, limits: Limits) -> list[Decoded]:
+    name, start, end = media.path.name, wants[0].start, wants[0].end
+    track = open_track(media, most_pixels=limits.pixels)
     if cut := cut_short(media, track, end):
         raise Unreadable(f"{name} is cut short or damaged: {cut}")
     span = within(track, start, end)
@@ -183,8 +186,11 @@ def _clip(
     return Decoded(VideoClip(frames=frames, times=np.maximum(times[there], 0.0)), remarks)
 
 
-def _sounds(media: Media, start: float | None, end: float | None, wants: Sequence[Want], entropy: str) -> list[Decoded]:
-    samples, source = read_audio(media, start, end)
+def _sounds(media: Media, wants: Sequence[Want]) -> list[Decoded]:
+    samples, source = read_audio(media, wants[0].start, wants[0].end)
+    if strange := int(np.count_nonzero(~np.isfinite(samples))):
+        verb = "is" if strange == 1 else "are"
+        raise Unreadable(f"{media.path.name}: {strange} of its {len(samples)} samples {verb} no number")
     clips: dict[int, AudioClip] = {}
     given = []
     for want in wants:

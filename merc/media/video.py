@@ -19,8 +19,9 @@ Picture = npt.NDArray[np.uint8]
 Times = npt.NDArray[np.float64]
 Reader = Callable[[npt.NDArray[np.int64]], Iterator[tuple[int, Picture]]]
 
-# decord hands over whole batches; small ones keep the memory small however large the pictures are.
+# decord hands over whole batches, of at most so many pictures and so many bytes.
 _CHUNK = 8
+_CHUNK_BYTES = 1 << 27
 # What decord's FFmpeg does not know at all: not even tried.
 _NOT_DECORD = {"av1", "vvc", "prores_raw", "apv"}
 # A gap of so many frames is worth a seek, if there is a key frame within it.
@@ -48,24 +49,36 @@ class Track:
     backend: str
 
 
-def open_track(media: Media, backend: str | None = None) -> Track:
-    """The frames of a file, by decord, or by PyAV where decord cannot. Raises Unreadable.
+def open_track(media: Media, backend: str | None = None, most_pixels: int | None = None) -> Track:
+    """The frames of a file, by decord, or by PyAV where decord cannot. Raises Unreadable, also for pictures of more
+    than ``most_pixels`` pixels.
 
     Both give the same pictures at the same times, turned upright; ``backend`` insists on one of them.
     """
     stream = stream_of(media)
     name = media.path.name
+    check_size(name, stream.codec_context.width, stream.codec_context.height, most_pixels)
     shots, fault = _shots(media, stream)
     if not shots:
         raise Unreadable(f"{name} has a video track without a frame{fault and f' ({fault})'}")
     known = stream.codec_context.codec.canonical_name not in _NOT_DECORD and importlib.util.find_spec("decord")
     if backend == "decord" or (known and backend is None):
         try:
-            return _by_decord(media, shots)
+            return _by_decord(media, shots, most_pixels)
         except Exception as error:  # decord raises RuntimeError, DECORDError and AssertionError alike
             if backend:
                 raise Unreadable(f"{name}: decord: {error_text(error)}") from None
-    return _by_pyav(media, shots)
+    return _by_pyav(media, shots, most_pixels)
+
+
+def check_size(name: str, width: int, height: int, most: int | None) -> None:
+    """Raise Unreadable for a picture of more than ``most`` pixels: a small file can hold pictures that fill the
+    memory."""
+    if most is not None and width * height > most:
+        raise Unreadable(
+            f"{name}: its pictures are {width} x {height}; at most {most / 1e6:g} million pixels are decoded "
+            "(features.decode_megapixels allows more)"
+        )
 
 
 def stream_of(media: Media) -> av.VideoStream:
@@ -95,7 +108,7 @@ def cut_short(media: Media, track: Track, end: float | None) -> str | None:
     return media.cut_short(track.end, stream, _TOLERANCE) if not stream.frames else None
 
 
-def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
+def _by_decord(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> Track:
     """Raises whatever decord raises, and RuntimeError where it is not to be trusted with the file."""
     import decord
 
@@ -103,7 +116,7 @@ def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
     # One thread a file: the files themselves are decoded side by side. A frame that decord recovers is a copy of its
     # neighbour, so it is told to give up and PyAV leaves out what is broken.
     reader = decord.VideoReader(str(media.path), num_threads=1, fault_tol=1)
-    track = _by_pyav(media, shots)
+    track = _by_pyav(media, shots, most_pixels)
     shown = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")[:, 0]
     # decord silently gives wrong pictures after a seek where groups of pictures are open (x265's default): there it
     # takes the key frames to stand elsewhere than they do. So what it thinks of the file is compared with what is so.
@@ -113,11 +126,14 @@ def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
     if not np.allclose(shown - shown[0], track.times - track.times[0], atol=2e-3):
         raise RuntimeError("decord shows frames at other times than the file does")
 
+    context = stream_of(media).codec_context
+    together = max(1, min(_CHUNK, _CHUNK_BYTES // max(1, 3 * context.width * context.height)))
+
     def read(indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
         done = 0
         try:
             while done < len(indices):
-                chunk = indices[done : done + _CHUNK]
+                chunk = indices[done : done + together]
                 pictures = reader.get_batch(chunk).asnumpy()
                 if pictures.shape[0] != len(chunk) or pictures.shape[3] != 3:
                     raise RuntimeError("not the pictures that were asked for")
@@ -130,7 +146,7 @@ def _by_decord(media: Media, shots: Sequence[Shot]) -> Track:
     return replace(track, read=read, backend="decord")
 
 
-def _by_pyav(media: Media, shots: Sequence[Shot]) -> Track:
+def _by_pyav(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> Track:
     base = float(stream_of(media).time_base or 0)
     stamps = np.array([shot.stamp for shot in shots], "int64")
     keys = np.array([shot.stamp for shot in shots if shot.key], "int64")
@@ -138,7 +154,10 @@ def _by_pyav(media: Media, shots: Sequence[Shot]) -> Track:
 
     def read(indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
         with opened(media.path) as again:
-            yield from _decode(again, stamps, keys, indices)
+            for index, frame in _decode(again, stamps, keys, indices):
+                # A picture may be larger than its container states.
+                check_size(media.path.name, frame.width, frame.height, most_pixels)
+                yield index, _upright(_pixels(frame), frame.rotation)
 
     return Track(times, _end(times, float(times[-1]) + shots[-1].duration * base), read, "pyav")
 
@@ -186,6 +205,8 @@ def _frames(media: Media, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
             frames: list[Any] = packet.decode()
         except av.error.EOFError:
             return
+        except MemoryError:
+            raise
         except av.error.FFmpegError:
             continue
         yield from frames
@@ -193,7 +214,7 @@ def _frames(media: Media, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
 
 def _decode(
     media: Media, stamps: npt.NDArray[np.int64], keys: npt.NDArray[np.int64], indices: npt.NDArray[np.int64]
-) -> Iterator[tuple[int, Picture]]:
+) -> Iterator[tuple[int, av.VideoFrame]]:
     """Decode onward, and seek over a long stretch in which nothing is wanted and a key frame stands."""
     stream = stream_of(media)
     stream.codec_context.thread_count = 1
@@ -208,7 +229,7 @@ def _decode(
             if frame.pts is None or frame.pts < left[0]:
                 continue
             if frame.pts in places:
-                yield places[frame.pts], _upright(_pixels(frame), frame.rotation)
+                yield places[frame.pts], frame
             left = left[bisect_right(left, frame.pts) :]
             position = int(np.searchsorted(stamps, frame.pts))
             skipped = bool(left) and _key_before(keys, stamps, left[0], position) is not None

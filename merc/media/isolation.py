@@ -1,0 +1,245 @@
+"""Decoding in processes of its own, so that a damaged clip costs its own features and nothing else."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from merc.components.encoder import CannotEncode
+from merc.errors import MercError
+from merc.media.container import Unreadable
+from merc.media.decode import Decoded, Want, decode_here, groups
+from merc.media.limits import Limits
+from merc.media.probe import MediaInfo, probe_here
+from merc.media.wire import Message, pack_want, receive, send, unpack
+
+# Descriptors cannot be handed over on Windows; there merc decodes in its own process.
+ISOLATED = hasattr(socket, "send_fds")
+# The path is handed over since merc may have been found by one that its caller changed; -P keeps the working folder,
+# which may be a stranger's, off it.
+_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import merc.media.worker as w; w.main(int(sys.argv[1]))"
+_MOST_IDLE = 4
+# A file whose decoder died so often is not tried further.
+_MOST_DEATHS = 2
+
+
+class Worker:
+    """A decoder process. It is asked for one thing at a time."""
+
+    def __init__(self) -> None:
+        self._sock, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker
+        # Threads would take address space, which is limited, and have nothing to do.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _CODE, str(theirs.fileno()), json.dumps(sys.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                process_group=0,  # Ctrl-C in a terminal is merc's to handle
+            )
+        self._ready = False
+
+    def ask(self, request: Message) -> None:
+        """Send a request. A worker that has died meanwhile answers nothing."""
+        try:
+            send(self._sock, request)
+        except OSError:
+            pass
+
+    def answer(self) -> tuple[Message, int | None] | None:
+        """The next answer, ``None`` from a worker that has died. Raises MercError for one that never came to life."""
+        if not self._ready:
+            if receive(self._sock) is None:
+                text = self.close()[1].strip().splitlines()
+                raise MercError(f"a process to decode media in cannot be started: {text[-1] if text else 'no reason'}")
+            self._ready = True
+        return receive(self._sock)
+
+    def kill(self) -> None:
+        """End the process now. Whoever waits for its answer sees that it has died."""
+        self._process.kill()
+
+    def forget(self) -> None:
+        """Close what belongs to the process this one was forked from."""
+        self._sock.close()
+        self._errors.close()
+
+    def close(self) -> tuple[int, str]:
+        """End the process if it has not ended; its exit code (negative: the signal), and what it complained of."""
+        self._sock.close()
+        try:
+            code = self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._errors.seek(0)
+        text = self._errors.read(1 << 16).decode("utf-8", "replace")
+        self._errors.close()
+        return code, text
+
+
+class _Idle:
+    """Workers that wait for work. They are kept, since starting one takes as long as decoding several clips."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+
+    def take(self) -> Worker:
+        with self._lock:
+            if self._workers:
+                return self._workers.pop()
+        return Worker()
+
+    def give(self, worker: Worker) -> None:
+        with self._lock:
+            if len(self._workers) < _MOST_IDLE:
+                self._workers.append(worker)
+                return
+        worker.close()
+
+    def close(self) -> None:
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.close()
+
+    def forget(self) -> None:
+        """In a forked process: the workers belong to the other one."""
+        self._lock = threading.Lock()
+        for worker in self._workers:
+            worker.forget()
+        self._workers = []
+
+
+_IDLE = _Idle()
+atexit.register(_IDLE.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_IDLE.forget)
+
+
+class Decoders:
+    """Decodes for one pass, in any number of threads. ``stop`` lets all of them return at once."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._busy: set[Worker] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def decode(self, path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:
+        """What is wanted of a file, in the order of ``wants``. ``content`` is the file's hash, which seeds random
+        draws. Nothing is raised for a bad file, not even where its decoder crashes or hangs."""
+        if not ISOLATED:
+            return decode_here(path, wants, seed, content)
+        found: dict[int, Decoded] = {}
+        left = list(range(len(wants)))
+        deaths = 0
+        while left:
+            asked = [wants[place] for place in left]
+            given, fault = self._decode(path, asked, seed, content)
+            found.update({left[at]: one for at, one in given.items()})
+            if fault is None:
+                break
+            deaths += 1
+            # It died at the first group that it did not answer; what comes after may be sound.
+            lost = next(group for group in groups(asked) if group[0] not in given)
+            if deaths == _MOST_DEATHS or self._stopped:
+                lost = [at for at in range(len(asked)) if at not in given]
+            found.update({left[at]: Decoded(CannotEncode(fault)) for at in lost})
+            left = [place for place in left if place not in found]
+        return [found[place] for place in range(len(wants))]
+
+    def _decode(
+        self, path: Path, wants: Sequence[Want], seed: int, content: str
+    ) -> tuple[dict[int, Decoded], str | None]:
+        """What a worker gave before it was done or died, and why it died."""
+        given: dict[int, Decoded] = {}
+        packed = [pack_want(want) for want in wants]
+        request = {"do": "decode", "wants": packed, "seed": seed, "content": content}
+
+        def accept(message: Message, file: int | None) -> bool:
+            given.update(zip(message["places"], unpack(message, file), strict=True))
+            return len(given) == len(wants)
+
+        return given, self._ask(path, request, accept)
+
+    def probe(self, path: Path) -> MediaInfo:
+        """What a file states of itself. Raises Unreadable."""
+        if not ISOLATED:
+            return probe_here(path)
+        answers: list[Message] = []
+
+        def accept(message: Message, file: int | None) -> bool:
+            answers.append(message)
+            return True
+
+        if (fault := self._ask(path, {"do": "probe"}, accept)) is not None:
+            raise Unreadable(fault)
+        if "unreadable" in answers[0]:
+            raise Unreadable(answers[0]["unreadable"])
+        return MediaInfo(**answers[0])
+
+    def stop(self) -> None:
+        """End what is being decoded: threads that wait for it return at once."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._busy:
+                worker.kill()
+
+    def _ask(self, path: Path, request: Message, accept: Callable[[Message, int | None], bool]) -> str | None:
+        """Ask a worker, until ``accept`` has all that it wants; why the worker died, if it did."""
+        worker = _IDLE.take()
+        with self._lock:
+            if self._stopped:
+                worker.kill()
+            self._busy.add(worker)
+        done = False
+        try:
+            worker.ask({**request, "path": str(path), "limits": asdict(self.limits)})
+            while not done and (found := worker.answer()) is not None:
+                message, file = found
+                try:
+                    done = accept(message, file)
+                finally:
+                    if file is not None:
+                        os.close(file)
+        finally:
+            with self._lock:
+                self._busy.discard(worker)
+            if done:
+                _IDLE.give(worker)
+            else:
+                worker.kill()
+                code, text = worker.close()
+        return None if done else self._fault(path, code, text)
+
+    def _fault(self, path: Path, code: int, text: str) -> str:
+        """Why a worker died."""
+        limits = self.limits
+        if code == -signal.SIGALRM:
+            return (
+                f"{path.name}: its decoder took more than {limits.seconds:g} s (features.decode_seconds allows more)"
+            )
+        if limits.gigabytes is not None and ("bad_alloc" in text or "MemoryError" in text):
+            return (
+                f"{path.name}: its decoder crashed, as it asked for more than {limits.gigabytes:g} GB of memory "
+                "(features.decode_gigabytes)"
+            )
+        if code < 0:
+            return f"{path.name}: its decoder crashed ({signal.Signals(-code).name})"
+        return f"{path.name}: its decoder crashed (exit code {code})"

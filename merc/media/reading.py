@@ -1,0 +1,61 @@
+"""Reading a file or an utterance's files at once, where no pass over many is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from merc.components.encoder import CannotEncode, Clip, Frames, Waveform, Words
+from merc.conversation import Utterance
+from merc.files import hash_file
+from merc.media.decode import Decoded, Want, locate, want_of, words
+from merc.media.isolation import Decoders
+from merc.media.limits import Limits
+from merc.media.probe import MediaInfo
+
+
+def decode_file(
+    path: Path, wants: Sequence[Want], seed: int, content: str = "", limits: Limits | None = None
+) -> list[Decoded]:
+    """What is wanted of a file, in the order of ``wants``. ``content`` is the file's hash, which seeds random draws.
+
+    Frames are decoded once a span, whoever wants them, and sound once a span, whatever the rates.
+    """
+    return Decoders(limits).decode(path, wants, seed, content)
+
+
+def probe_media(path: Path, limits: Limits | None = None) -> MediaInfo:
+    """Whether a file has pictures and sound and how long it says that it is, without decoding it. Raises Unreadable,
+    which is a MercError, with the reason for a file that cannot be read."""
+    return Decoders(limits).probe(path)
+
+
+def decode(
+    utterance: Utterance, wants: Mapping[str, Frames | Waveform | Words], seed: int, draw: int = 0
+) -> dict[str, Clip | CannotEncode]:
+    """The clips of one utterance, by the names of ``wants``; a file that serves several is decoded once.
+
+    What cannot be had is a CannotEncode with the reason; nothing is raised for a bad file.
+
+    >>> decode(Utterance(id="u", text="Hi."), {"said": Words(), "seen": Frames(count=1)}, seed=0)
+    {'said': TextClip(text='Hi.'), 'seen': CannotEncode(reason='the utterance has no video file')}
+    """
+    found: dict[str, Clip | CannotEncode] = {}
+    files: dict[Path, dict[str, Want]] = {}
+    for name, sampling in wants.items():
+        if isinstance(sampling, Words):
+            found[name] = words(utterance)
+            continue
+        source = locate(utterance, sampling)
+        if isinstance(source, CannotEncode):
+            found[name] = source
+        else:
+            files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)
+    for path, asked in files.items():
+        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in asked.values())
+        content = hash_file(path) if random and path.is_file() else ""
+        for name, decoded in zip(asked, decode_file(path, list(asked.values()), seed, content), strict=True):
+            found[name] = decoded.clip
+    return {name: found[name] for name in wants}
+
+
