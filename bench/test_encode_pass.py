@@ -29,6 +29,7 @@ from bench.workload import rounds
 from merc import AudioClip, CannotEncode, Frames, VideoClip
 from merc.errors import MercError
 from merc.features import FeatureStore, encode
+from merc.media import Decoding
 from merc.recipe import Part, load_recipe
 
 RECIPE = "emotion-llama-v2/embedded"
@@ -163,7 +164,7 @@ def test_three_encoders(compare, say, clips, tmp_path):
 
     def together() -> Found:
         store = FeatureStore(tmp_path / str(next(number)))
-        table = encode(store, recipe.encoders, clips.talks, recipe.seed, workers=recipe.features.workers)
+        table = encode(store, recipe.encoders, clips.talks, recipe.seed, decoding=Decoding.of(recipe))
         return {
             (name, path.stem): None if (name, path.stem) in table.missing else table.get(name, path.stem)
             for name in recipe.encoders

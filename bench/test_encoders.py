@@ -70,7 +70,7 @@ def the_pass(folder: Path, clips: Clips, encoder: Encoder):
     def run() -> dict[str, np.ndarray]:
         store = FeatureStore(folder / str(next(number)))
         part = Part(name="bench", params={}, component=encoder)
-        table = encode(store, {"x": part}, clips.talks, seed=0, workers=2)
+        table = encode(store, {"x": part}, clips.talks, seed=0)
         assert not table.missing
         return {path.stem: table.get("x", path.stem) for path in clips.paths}
 

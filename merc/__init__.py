@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
     from merc.files import cache_folder, hash_file, user_path, whole_file
+    from merc.media import MediaInfo, probe_media
     from merc.pretrained import Pretrained, quiet
     from merc.registry.hooks import hookimpl
 
@@ -79,6 +80,8 @@ _HOME = {
     "hash_file": "merc.files",
     "user_path": "merc.files",
     "whole_file": "merc.files",
+    "MediaInfo": "merc.media",
+    "probe_media": "merc.media",
     "Pretrained": "merc.pretrained",
     "quiet": "merc.pretrained",
     "Conversation": "merc.conversation",
@@ -113,6 +116,7 @@ __all__ = [
     "Fuser",
     "LabelSpace",
     "Lesson",
+    "MediaInfo",
     "MercError",
     "Metric",
     "Observation",
@@ -142,6 +146,7 @@ __all__ = [
     "cache_folder",
     "hash_file",
     "hookimpl",
+    "probe_media",
     "quiet",
     "user_path",
     "whole_file",

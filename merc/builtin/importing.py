@@ -12,7 +12,8 @@ from merc.builtin.parquet import write_parquet
 from merc.components.corpus import CorpusData
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
-from merc.media.container import Unreadable, opened
+from merc.media import probe_media
+from merc.media.container import Unreadable
 
 WRITERS = {".jsonl": write_jsonl, ".parquet": write_parquet}
 MODALITIES = ("video", "audio")
@@ -64,13 +65,12 @@ class Looks:
         """Why a file has no pictures or no sound, by modality."""
         if path not in self.faults:
             try:
-                with opened(path) as media:
-                    tracks = {"video": media.video, "audio": media.audio}
-                    self.faults[path] = {
-                        modality: f"{path.name} has no {modality} track"
-                        for modality, track in tracks.items()
-                        if track is None
-                    }
+                info = probe_media(path)
+                self.faults[path] = {
+                    modality: f"{path.name} has no {modality} track"
+                    for modality, there in (("video", info.video), ("audio", info.audio))
+                    if not there
+                }
             except Unreadable as error:
                 self.faults[path] = dict.fromkeys(MODALITIES, str(error))
         return self.faults[path]

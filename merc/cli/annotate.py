@@ -51,6 +51,7 @@ def command(
 
     from merc.cli.progress import TerminalReporter
     from merc.cues import PassOptions, annotate
+    from merc.media import Decoding
     from merc.run.annotating import cue_store, hashes_of, wanted_conversations
     from merc.run.data import load_conversations
 
@@ -72,7 +73,7 @@ def command(
     store = cue_store(found)
     with reporter.task("cues") as progress:
         options = PassOptions(
-            device=device, workers=max(1, found.features.workers), again_refused=again is not None, progress=progress
+            device=device, decoding=Decoding.of(found), again_refused=again is not None, progress=progress
         )
         table = annotate(store, parts, wanted, conversations, hashes_of(found), options)
     for note in table.notes:

@@ -39,6 +39,7 @@ def command(
     from merc.components import Corpus
     from merc.features import FeatureStore, encode
     from merc.files import cache_folder
+    from merc.media import Decoding
 
     reporter = TerminalReporter()
     corpus = found.corpus.component
@@ -55,9 +56,7 @@ def command(
 
         device = pick_device(device)
     with reporter.task("features") as progress:
-        table = encode(
-            store, found.encoders, data.conversations, found.seed, progress, device, max(1, found.features.workers)
-        )
+        table = encode(store, found.encoders, data.conversations, found.seed, progress, device, Decoding.of(found))
     for note in table.notes:
         reporter.say(note)
     record = _record(table, list(found.encoders), data.conversations)

@@ -102,7 +102,7 @@ def _read(
         for note in notes:
             reporter.say(note)
         return conversations
-    conversation = read_clip(source, text, speaker)
+    conversation = read_clip(source, text, speaker, run.recipe)
     encoders = encoders_of(run.recipe, run.prompter.streams())
     if text is None and needs_words(run.prompter, encoders, run.labels):
         raise MercError(

@@ -18,6 +18,7 @@ from merc.cues.store import CueStore
 from merc.cues.table import CueTable
 from merc.errors import MercError
 from merc.features.hashes import Hashes
+from merc.media import DECODING, Decoding
 
 if TYPE_CHECKING:
     from merc.recipe import Part
@@ -28,11 +29,11 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class PassOptions:
-    """How a pass runs: the ``device`` that annotators may compute on, how many ``workers`` decode media, whether
+    """How a pass runs: the ``device`` that annotators may compute on, how media are decoded (``decoding``), whether
     answers without cues are asked for once more (``again_refused``), and who is told of the ``progress``."""
 
     device: str = "cpu"
-    workers: int = 2
+    decoding: Decoding = DECODING
     again_refused: bool = False
     progress: Progress = lambda share, text: None
 
@@ -55,7 +56,7 @@ def annotate(
     What concerns a single utterance is no error: see ``CueTable.missing``.
     """
     progress = options.progress
-    made = plans(store, annotators, conversations, corpus, hashes, options.workers, progress)
+    made = plans(store, annotators, conversations, corpus, hashes, options.decoding.workers, progress)
     if options.again_refused:
         for plan in made:
             plan.ask_refused_again()
@@ -91,7 +92,7 @@ class _Pass:
 
     def __init__(self, store: CueStore, plan: Plan, options: PassOptions, progress: Progress, done: int) -> None:
         self.store, self.plan, self.teacher, self.file = store, plan, plan.teacher, plan.file
-        self.device, self.workers, self.progress, self.done = options.device, options.workers, progress, done
+        self.device, self.decoding, self.progress, self.done = options.device, options.decoding, progress, done
         self.asked = 0
         self.remarks: dict[str, list[str]] = {}
         self.stopped = 0
@@ -212,7 +213,7 @@ class _Asking:
         if self.together and not self._whole():
             self.left, self.seen = list(self.questions), len(self.questions)
             return
-        with closing(observe(self.questions, self._claim, self.work.workers)) as shown:
+        with closing(observe(self.questions, self._claim, self.work.decoding)) as shown:
             for question, observation, clips in shown:
                 self.work.remark(question, clips)
                 self.waiting[question.utterance] = question

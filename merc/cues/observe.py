@@ -10,7 +10,7 @@ from pathlib import Path
 from merc.components.annotator import Observation
 from merc.components.encoder import AudioClip, CannotEncode, VideoClip
 from merc.cues.plan import Question
-from merc.media import Decoded, Want, decode_file
+from merc.media import Decoded, Decoders, Decoding, Want
 
 # The utterances of one file that are decoded in one go; their clips are in memory together.
 _TOGETHER = 4
@@ -21,22 +21,24 @@ Clips = Mapping[str, Decoded]
 Shown = tuple[Question, Observation, Clips]
 
 
-def observe(questions: Sequence[Question], claim: Callable[[Question], bool], workers: int) -> Generator[Shown]:
+def observe(questions: Sequence[Question], claim: Callable[[Question], bool], decoding: Decoding) -> Generator[Shown]:
     """Observations of these questions in order, of those that ``claim`` grants as their turn comes. At most twice as
     many files as there are workers are decoded before they are asked for."""
-    with ThreadPoolExecutor(max(workers, 1), "merc-decode") as pool:
+    decoders = Decoders(decoding.limits)
+    with ThreadPoolExecutor(decoding.workers, "merc-decode") as pool:
         running: deque[tuple[list[Question], Future[list[Clips]] | None]] = deque()
         try:
             for group in _groups(questions):
                 todo = [question for question in group if claim(question)]
                 if todo:
-                    running.append((todo, pool.submit(_decode, todo) if todo[0].files else None))
-                while len(running) > 2 * max(workers, 1):
+                    running.append((todo, pool.submit(_decode, decoders, todo) if todo[0].files else None))
+                while len(running) > 2 * decoding.workers:
                     yield from _shown(*running.popleft())
             while running:
                 yield from _shown(*running.popleft())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            decoders.stop()
 
 
 def _groups(questions: Sequence[Question]) -> Iterator[list[Question]]:
@@ -55,7 +57,7 @@ def _paths(question: Question) -> dict[str, Path]:
     return {modality: path for modality, (path, _, _) in question.files.items()}
 
 
-def _decode(questions: Sequence[Question]) -> list[Clips]:
+def _decode(decoders: Decoders, questions: Sequence[Question]) -> list[Clips]:
     """The clips of each question by modality; a file is opened once."""
     found: list[dict[str, Decoded]] = [{} for _ in questions]
     files: dict[tuple[Path, str], list[tuple[int, str, Want]]] = {}
@@ -63,7 +65,7 @@ def _decode(questions: Sequence[Question]) -> list[Clips]:
         for modality, (path, content, want) in question.files.items():
             files.setdefault((path, content), []).append((at, modality, want))
     for (path, content), asked in files.items():
-        given = decode_file(path, [want for _, _, want in asked], _SEED, content)
+        given = decoders.decode(path, [want for _, _, want in asked], _SEED, content)
         for (at, modality, _), decoded in zip(asked, given, strict=True):
             found[at][modality] = decoded
     return list(found)

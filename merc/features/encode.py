@@ -16,7 +16,7 @@ from merc.features.notes import notes_of
 from merc.features.plan import Job, Plan, Stream, Task, look, plan, streams_of, without
 from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
-from merc.media import Decoded, decode_file
+from merc.media import DECODING, Decoded, Decoders, Decoding
 
 if TYPE_CHECKING:
     from merc.recipe import Part
@@ -33,7 +33,7 @@ def encode(
     seed: int,
     progress: Progress = lambda fraction, what: None,
     device: str = "cpu",
-    workers: int = 2,
+    decoding: Decoding = DECODING,
 ) -> FeatureTable:
     """Encode what the store lacks, and say where everything is.
 
@@ -46,12 +46,12 @@ def encode(
     """
     streams = streams_of(encoders)
     hashes = Hashes(store.root / "hashes.json")
-    made = plan(store, streams, conversations, seed, hashes, workers, progress)
+    made = plan(store, streams, conversations, seed, hashes, decoding.workers, progress)
     hashes.remember()
     work = _Pass(store, streams, made, seed, device, progress)
     try:
         work.texts()
-        work.files(workers)
+        work.files(decoding)
     finally:
         store.claims.close()
     progress(1.0, "all features are there")
@@ -86,14 +86,15 @@ class _Pass:
             self._accept(job, Decoded(TextClip(text=job.text or "")))
         self._flush()
 
-    def files(self, workers: int) -> None:
-        """Decode in worker threads and encode here, in the order of the tasks whichever is ready first."""
+    def files(self, decoding: Decoding) -> None:
+        """Decode in decoder processes, for each of which a thread waits, and encode here, in the order of the tasks."""
         tasks = list(self.plan.tasks())
-        with ThreadPoolExecutor(max(workers, 1), "merc-decode") as pool:
+        decoders = Decoders(decoding.limits)
+        with ThreadPoolExecutor(decoding.workers, "merc-decode") as pool:
             try:
                 while tasks:
                     left: list[Task] = []
-                    for task, decoded in self._decoded(pool, tasks, max(workers, 1) * 2, left):
+                    for task, decoded in self._decoded(pool, decoders, tasks, decoding.workers * 2, left):
                         for job, clip in zip(task.jobs, decoded, strict=True):
                             self._accept(job, clip)
                     # Nothing may be held back while waiting for others, or two processes could wait for each other.
@@ -104,10 +105,11 @@ class _Pass:
                     tasks = left
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                decoders.stop()
                 raise
 
     def _decoded(
-        self, pool: ThreadPoolExecutor, tasks: Sequence[Task], ahead: int, left: list[Task]
+        self, pool: ThreadPoolExecutor, decoders: Decoders, tasks: Sequence[Task], ahead: int, left: list[Task]
     ) -> Iterator[tuple[Task, list[Decoded]]]:
         """Tasks with their clips, in order, a few decoded ahead; those that another process has go to ``left``."""
         running: deque[tuple[Task, Future[list[Decoded]]]] = deque()
@@ -119,7 +121,7 @@ class _Pass:
             if not todo.jobs:
                 continue
             wants = [job.want for job in todo.jobs if job.want is not None]
-            running.append((todo, pool.submit(decode_file, todo.path, wants, self.seed, todo.content)))
+            running.append((todo, pool.submit(decoders.decode, todo.path, wants, self.seed, todo.content)))
             if len(running) > ahead:
                 first, future = running.popleft()
                 yield first, future.result()

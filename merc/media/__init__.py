@@ -6,12 +6,13 @@ exception tells of. ``decode_here`` and ``probe_here`` do the same in this proce
 
 from merc.media.decode import Decoded, Want
 from merc.media.isolation import Decoders
-from merc.media.limits import Decoding, Limits
+from merc.media.limits import DECODING, Decoding, Limits
 from merc.media.probe import MediaInfo
 from merc.media.reading import decode, decode_file, probe_media
 from merc.media.sampling import MEDIA_VERSION
 
 __all__ = [
+    "DECODING",
     "MEDIA_VERSION",
     "Decoded",
     "Decoders",

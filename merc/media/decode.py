@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform, Words
+from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform
 from merc.conversation import Region, Utterance
 from merc.media.audio import read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
@@ -79,22 +79,21 @@ def decode_groups(
     """The ``groups`` of a file, in order, each with what it gives. ``content`` is the file's hash, which seeds random
     draws. It decodes in this process, where a damaged file may do harm that no exception tells of."""
     todo = iter(groups(wants))
-    at: list[int] = []
 
-    def failed(reason: str) -> tuple[list[int], list[Decoded]]:
-        return at, [Decoded(CannotEncode(reason))] * len(at)
+    def failed(places: list[int], error: Exception) -> list[Decoded]:
+        return [Decoded(CannotEncode(_reason(path, error, limits)))] * len(places)
 
     try:
         with opened(path) as media:
-            for at in todo:
+            for places in todo:
                 try:
-                    yield at, _group(media, [wants[place] for place in at], f"{seed}/{content}", limits)
+                    given = _group(media, [wants[place] for place in places], f"{seed}/{content}", limits)
                 except Exception as error:
-                    yield failed(_reason(path, error, limits))
+                    given = failed(places, error)
+                yield places, given
     except Exception as error:  # the file cannot be opened
-        reason = _reason(path, error, limits)
-        for at in todo:
-            yield failed(reason)
+        for rest in todo:
+            yield rest, failed(rest, error)
 
 
 def decode_here(path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:

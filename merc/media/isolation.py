@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -23,11 +24,15 @@ from merc.media.limits import Limits
 from merc.media.probe import MediaInfo, probe_here
 from merc.media.wire import Message, pack_want, receive, send, unpack
 
-# Descriptors cannot be handed over on Windows; there merc decodes in its own process.
-ISOLATED = hasattr(socket, "send_fds")
+# A process cannot be given one end of a pair of sockets on Windows; there merc decodes in its own process.
+ISOLATED = os.name == "posix"
 # The path is handed over since merc may have been found by one that its caller changed; -P keeps the working folder,
 # which may be a stranger's, off it.
-_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import merc.media.worker as w; w.main(int(sys.argv[1]))"
+_CODE = """import json, sys
+sys.path[:] = json.loads(sys.argv[2])
+from merc.media.worker import main
+main(int(sys.argv[1]))"""
+_NO_START = "a process to decode media in cannot be started"
 _MOST_IDLE = 4
 # A file whose decoder died so often is not tried further.
 _MOST_DEATHS = 2
@@ -41,7 +46,7 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker
         # Threads would take address space, which is limited, and have nothing to do.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _CODE, str(theirs.fileno()), json.dumps(sys.path)],
                 stdin=subprocess.DEVNULL,
@@ -51,26 +56,32 @@ class Worker:
                 env=environment,
                 process_group=0,  # Ctrl-C in a terminal is merc's to handle
             )
-        self._ready = False
+        except OSError as error:
+            self.forget()
+            raise MercError(f"{_NO_START}: {error}") from None
+        finally:
+            theirs.close()
+        self._ready = self._killed = False
 
     def ask(self, request: Message) -> None:
         """Send a request. A worker that has died meanwhile answers nothing."""
-        try:
+        with contextlib.suppress(OSError):
             send(self._sock, request)
-        except OSError:
-            pass
 
-    def answer(self) -> tuple[Message, int | None] | None:
+    def answer(self) -> Message | None:
         """The next answer, ``None`` from a worker that has died. Raises MercError for one that never came to life."""
         if not self._ready:
             if receive(self._sock) is None:
+                if self._killed:
+                    return None
                 text = self.close()[1].strip().splitlines()
-                raise MercError(f"a process to decode media in cannot be started: {text[-1] if text else 'no reason'}")
+                raise MercError(f"{_NO_START}: {text[-1] if text else 'it ended at once'}")
             self._ready = True
         return receive(self._sock)
 
     def kill(self) -> None:
         """End the process now. Whoever waits for its answer sees that it has died."""
+        self._killed = True
         self._process.kill()
 
     def forget(self) -> None:
@@ -86,6 +97,8 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        if self._errors.closed:
+            return code, ""
         self._errors.seek(0)
         text = self._errors.read(1 << 16).decode("utf-8", "replace")
         self._errors.close()
@@ -172,8 +185,8 @@ class Decoders:
         packed = [pack_want(want) for want in wants]
         request = {"do": "decode", "wants": packed, "seed": seed, "content": content}
 
-        def accept(message: Message, file: int | None) -> bool:
-            given.update(zip(message["places"], unpack(message, file), strict=True))
+        def accept(message: Message) -> bool:
+            given.update(zip(message["places"], unpack(message), strict=True))
             return len(given) == len(wants)
 
         return given, self._ask(path, request, accept)
@@ -184,7 +197,7 @@ class Decoders:
             return probe_here(path)
         answers: list[Message] = []
 
-        def accept(message: Message, file: int | None) -> bool:
+        def accept(message: Message) -> bool:
             answers.append(message)
             return True
 
@@ -192,7 +205,7 @@ class Decoders:
             raise Unreadable(fault)
         if "unreadable" in answers[0]:
             raise Unreadable(answers[0]["unreadable"])
-        return MediaInfo(**answers[0])
+        return MediaInfo(**{key: answers[0][key] for key in ("video", "audio", "seconds")})
 
     def stop(self) -> None:
         """End what is being decoded: threads that wait for it return at once."""
@@ -201,7 +214,7 @@ class Decoders:
             for worker in self._busy:
                 worker.kill()
 
-    def _ask(self, path: Path, request: Message, accept: Callable[[Message, int | None], bool]) -> str | None:
+    def _ask(self, path: Path, request: Message, accept: Callable[[Message], bool]) -> str | None:
         """Ask a worker, until ``accept`` has all that it wants; why the worker died, if it did."""
         worker = _IDLE.take()
         with self._lock:
@@ -211,13 +224,8 @@ class Decoders:
         done = False
         try:
             worker.ask({**request, "path": str(path), "limits": asdict(self.limits)})
-            while not done and (found := worker.answer()) is not None:
-                message, file = found
-                try:
-                    done = accept(message, file)
-                finally:
-                    if file is not None:
-                        os.close(file)
+            while not done and (message := worker.answer()) is not None:
+                done = accept(message)
         finally:
             with self._lock:
                 self._busy.discard(worker)
@@ -232,9 +240,7 @@ class Decoders:
         """Why a worker died."""
         limits = self.limits
         if code == -signal.SIGALRM:
-            return (
-                f"{path.name}: its decoder took more than {limits.seconds:g} s (features.decode_seconds allows more)"
-            )
+            return f"{path.name}: its decoder took more than {limits.seconds:g} s (features.decode_seconds allows more)"
         if limits.gigabytes is not None and ("bad_alloc" in text or "MemoryError" in text):
             return (
                 f"{path.name}: its decoder crashed, as it asked for more than {limits.gigabytes:g} GB of memory "

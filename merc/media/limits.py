@@ -43,3 +43,7 @@ class Decoding:
             seconds=asked.decode_seconds, gigabytes=asked.decode_gigabytes, megapixels=asked.decode_megapixels
         )
         return cls(workers=max(1, asked.workers), limits=limits)
+
+
+DECODING = Decoding()
+"""What holds where nobody states anything else."""

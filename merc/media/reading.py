@@ -57,5 +57,3 @@ def decode(
         for name, decoded in zip(asked, decode_file(path, list(asked.values()), seed, content), strict=True):
             found[name] = decoded.clip
     return {name: found[name] for name in wants}
-
-

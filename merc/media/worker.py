@@ -35,8 +35,7 @@ def main(descriptor: int) -> None:
     sock = socket.socket(fileno=descriptor)
     threading.Thread(target=_end_with, args=(sock,), daemon=True).start()
     send(sock, {"ready": True})
-    while (found := receive(sock)) is not None:
-        request = found[0]
+    while (request := receive(sock)) is not None:
         limits = Limits(**request["limits"])
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             _limit_memory(limits.gigabytes)
@@ -87,10 +86,6 @@ def _decode(sock: socket.socket, request: Message, limits: Limits) -> None:
     wants = [unpack_want(packed) for packed in request["wants"]]
     _alarm(limits.seconds)
     for places, decoded in decode_groups(Path(request["path"]), wants, request["seed"], request["content"], limits):
-        message, file = pack(decoded)
-        try:
-            send(sock, {**message, "places": places}, file)
-        finally:
-            if file is not None:
-                os.close(file)
+        message, arrays = pack(decoded)
+        send(sock, {**message, "places": places}, arrays)
         _alarm(limits.seconds)

@@ -14,6 +14,7 @@ from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, encode
 from merc.features.hashes import Hashes
 from merc.features.plan import plan, streams_of
+from merc.media import DECODING, Decoding
 from merc.recipe import Part
 from merc.registry import get_registry
 
@@ -31,10 +32,10 @@ class Embeddings:
         store: FeatureStore,
         seed: int,
         device: str = "cpu",
-        workers: int = 2,
+        decoding: Decoding = DECODING,
     ) -> None:
         self.comparison, self.store, self.seed = comparison, store, seed
-        self.device, self.workers = device, max(1, workers)
+        self.device, self.decoding = device, decoding
         self.words: _Encoders = {}
         if comparison.embedder is not None:
             encoder = get_registry().resolve("encoder", comparison.embedder)()
@@ -53,7 +54,7 @@ class Embeddings:
                 conversations,
                 self.seed,
                 hashes,
-                self.workers,
+                self.decoding.workers,
                 lambda share, what: None,
             )
             for (stream, utterance), places in made.places.items():
@@ -71,7 +72,7 @@ class Embeddings:
         found = np.zeros((len(queries), sum(dim for _, _, dim in wide)), np.float32)
         at = 0
         for encoders, conversations in self._parts(queries):
-            table = encode(self.store, encoders, conversations, self.seed, progress, self.device, self.workers)
+            table = encode(self.store, encoders, conversations, self.seed, progress, self.device, self.decoding)
             for name, part in encoders.items():
                 dim = self._dim(part)
                 for row, query in enumerate(queries):

@@ -15,6 +15,7 @@ from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
 from merc.features.hashes import Hashes
 from merc.files import cache_folder
+from merc.media import Decoding
 from merc.recipe import Part, Recipe
 from merc.run.reporter import Reporter
 
@@ -77,7 +78,7 @@ def read_cues(
     if not parts:
         return CueTable()
     with reporter.task("cues") as progress:
-        table = look(cue_store(recipe), parts, wanted, corpus, hashes_of(recipe), _workers(recipe), progress)
+        table = look(cue_store(recipe), parts, wanted, corpus, hashes_of(recipe), Decoding.of(recipe).workers, progress)
     if table.unasked:
         total = sum(len(c.utterances) for c in wanted)
         said = [
@@ -109,7 +110,7 @@ def annotate_input(
     reporter.say(f"the prompts of this run show cues, so the input is annotated by {names}")
     store, hashes = cue_store(recipe), hashes_of(recipe)
     with reporter.task("cues") as progress:
-        options = PassOptions(device=device, workers=_workers(recipe), progress=progress)
+        options = PassOptions(device=device, decoding=Decoding.of(recipe), progress=progress)
         return annotate(store, parts, conversations, None, hashes, options)
 
 
@@ -232,7 +233,3 @@ def _fields(part: Part) -> tuple[str, ...]:
 def _annotator(part: Part) -> Annotator:
     assert isinstance(part.component, Annotator)
     return part.component
-
-
-def _workers(recipe: Recipe) -> int:
-    return max(1, recipe.features.workers)

@@ -12,6 +12,7 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore
 from merc.files import cache_folder
+from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import Part, Recipe
 from merc.retrieval import Chooser, Embeddings
@@ -111,7 +112,7 @@ class Demonstrations:
         given = self.recipe.features.store
         store = FeatureStore(Path(given) if given else cache_folder("features"))
         return Embeddings(
-            comparison, self.recipe.encoders, store, self.recipe.seed, self.device, self.recipe.features.workers
+            comparison, self.recipe.encoders, store, self.recipe.seed, self.device, Decoding.of(self.recipe)
         )
 
 

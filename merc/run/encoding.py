@@ -9,6 +9,7 @@ from typing import Any
 from merc.conversation import Conversation
 from merc.features import FeatureStore, FeatureTable, encode
 from merc.files import cache_folder
+from merc.media import Decoding
 from merc.recipe import Recipe
 from merc.run.data import encoders_of
 from merc.run.reporter import Reporter
@@ -30,7 +31,7 @@ def encode_streams(
             recipe.seed,
             progress,
             device,
-            max(1, recipe.features.workers),
+            Decoding.of(recipe),
         )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from merc.components import Corpus, Encoder, Prompter, Query, Words
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.media.container import EXTENSIONS, Unreadable, opened
-from merc.recipe import Part
+from merc.media import Decoding, probe_media
+from merc.media.container import EXTENSIONS
+from merc.recipe import Part, Recipe
 from merc.registry import get_registry
 
 _SOUND = (".wav", ".flac", ".mp3")
@@ -67,14 +68,12 @@ def _without_strange_labels(
     ], strange
 
 
-def read_clip(path: Path, text: str | None, speaker: str | None) -> Conversation:
-    """A conversation of one utterance, which is the clip. Raises MercError for a file that is not there, is empty or
-    is neither video nor sound."""
-    try:
-        with opened(path):
-            pass
-    except Unreadable as error:
-        raise MercError(str(error)) from None
+def read_clip(path: Path, text: str | None, speaker: str | None, recipe: Recipe) -> Conversation:
+    """A conversation of one utterance, which is the clip; ``recipe`` limits what reading it may cost.
+
+    Raises MercError for a file that is not there, is empty or is neither video nor sound.
+    """
+    probe_media(path, Decoding.of(recipe).limits)
     sound = path.suffix.lower() in _SOUND
     said = Utterance(
         id=path.stem,

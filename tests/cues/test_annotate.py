@@ -13,6 +13,7 @@ import pytest
 from merc.components import Annotation, Observation
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
+from merc.media import Decoding
 from tests.cues.parts import Among, Senses, Traced, Words, fill, lines, read, talk
 from tests.media.clips import write_clip
 
@@ -177,7 +178,7 @@ def test_decoding_keeps_a_few_ahead_of_what_is_taken(tmp_path: Path) -> None:
             clips[-1].unlink(missing_ok=True)
             return super().one(shown)
 
-    table = fill(tmp_path, Vandal(), talks, workers=1)
+    table = fill(tmp_path, Vandal(), talks, decoding=Decoding(workers=1))
     assert list(table.missing("it")) == ["11"]
 
 

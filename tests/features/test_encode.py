@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from merc.components import CannotEncode
-from merc.conversation import Utterance
+from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore, encode
 from tests.features.parts import Brightness, Letters, Loudness, Wrong, clips_talk, lines, part, talk
 from tests.media.clips import cut, write_clip
+from tests.media.damage import endless_table
 
 
 @pytest.fixture(scope="module")
@@ -330,3 +331,21 @@ def test_progress_goes_from_nothing_to_all(store, films, tmp_path):
 def test_nothing_to_encode(store):
     table = encode(store, {}, talk(Utterance(id="u", text="x")), seed=0)
     assert table.encoded == {} and not table.missing
+
+
+def test_a_clip_whose_decoder_crashes_lacks_its_modality_and_the_rest_is_encoded(tmp_path):
+    whole = write_clip(tmp_path / "whole.mp4", frames=5)
+    damaged = endless_table(whole, tmp_path / "damaged.mp4")
+    talk = Conversation(
+        id="c",
+        utterances=tuple(
+            Utterance(id=path.stem, text="x", video=path)
+            for path in (damaged, whole, write_clip(tmp_path / "after.mp4", frames=6))
+        ),
+    )
+    store = FeatureStore(tmp_path / "store")
+    for encoded in (2, 0):  # the same command again goes past it, too
+        table = encode(store, {"seen": part(Brightness())}, [talk], seed=0)
+        assert table.encoded == {"seen": encoded}
+        assert list(table.missing) == [("seen", "damaged")]
+        assert table.missing["seen", "damaged"].startswith("damaged.mp4: its decoder crashed")
