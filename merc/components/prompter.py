@@ -137,6 +137,11 @@ class Prompter(Component):
         return ()
 
     def cue_fields(self) -> tuple[str, ...]:
-        """The names of the cues that it reads, so that a recipe can be checked, and the cues be there, before it
-        runs."""
+        """The names of the cues that its prompts show, so that a recipe can be checked, and the cues be there, before
+        it runs. What an answer is made of is none of them."""
+        return ()
+
+    def answer_fields(self) -> tuple[str, ...]:
+        """The names of the cues that answers are made of, such as a description to learn. They are wanted where a
+        model learns and of what is shown as a demonstration, and are no input where it is asked."""
         return ()

@@ -23,9 +23,13 @@ class Column:
     ``truth`` is what is asked for: ``label``, or a key of the utterances' ``extra`` that holds a text, which then
     stands in the label's place for prompts and metric. ``labels`` are the labels to choose from; by default those of
     the set, or, for another ``truth``, the texts that it holds. Utterances that lack what the metric compares with are
-    not asked. ``prompter`` are parameters of the run's prompter that the column sets where the prompter has them.
+    not asked, nor are those that lack one of ``needs`` (names as of ``Metric.truths``). ``classes`` merge labels: each
+    names the labels that count as one class, which is called as the first of them that the set has; utterances of any
+    other label are context alone. ``prompter`` are parameters of the run's prompter that the column sets where the
+    prompter has them.
 
-    ``stated`` is how many samples the benchmark states; another number found is told.
+    ``rows`` gives numbers of ``beside`` the title of their row, so that numbers of several metrics share one.
+    ``stated`` is how many samples the benchmark states; another number found is reported.
     """
 
     title: str
@@ -37,6 +41,9 @@ class Column:
     beside: tuple[str, ...] = ()
     truth: str = "label"
     labels: tuple[str, ...] = ()
+    classes: tuple[tuple[str, ...], ...] = ()
+    needs: tuple[str, ...] = ()
+    rows: Mapping[str, str] = field(default_factory=dict)
     prompter: Mapping[str, Any] = field(default_factory=dict)
     stated: int | None = None
 
@@ -60,6 +67,11 @@ class Suite(Component):
     @abstractmethod
     def columns(self) -> Sequence[Column]:
         """The columns, in the order of the table."""
+
+    def collections(self) -> Sequence[str]:
+        """Names of files that hold several of the sets, told apart by the dataset of each conversation. A set's own
+        file goes before."""
+        return ()
 
     def averages(self) -> Mapping[str, Sequence[str]]:
         """Means over columns: a title, and the titles of the columns that it is over."""

@@ -11,13 +11,15 @@ from typing import Any
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """What a column came to. ``value`` is ``None`` where nothing could be measured; ``absent`` says why. ``beside`` are
-    further numbers, by their names; ``record`` is what table.json holds of the column."""
+    further numbers, by their names; ``without`` counts the samples that lacked what an encoder gives, of all that were
+    asked about; ``record`` is what table.json holds of the column."""
 
     title: str
     value: float | None = None
     absent: str = ""
     samples: int | None = None
     beside: Mapping[str, float | None] = field(default_factory=dict)
+    without: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,20 +70,23 @@ def as_markdown(cells: Sequence[Cell], averages: Sequence[Average]) -> str:
     ]
     for name in _beside(cells):
         rows.append([_words(name), *(_shown(name, cell) for cell in cells), *("" for _ in averages)])
+    for name in _lacked(cells):
+        rows.append([f"without {name}", *(_counted(name, cell) for cell in cells), *("" for _ in averages)])
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows)]
     return "\n".join(lines) + "\n"
 
 
 def as_text(cells: Sequence[Cell], averages: Sequence[Average]) -> str:
     """A line a column, for a terminal."""
-    names = _beside(cells)
-    rows = [["", "%", "samples", *map(_words, names), ""]]
+    names, lacked = _beside(cells), _lacked(cells)
+    rows = [["", "%", "samples", *map(_words, names), *(f"without {name}" for name in lacked), ""]]
     for cell in cells:
         counted = "" if cell.samples is None else f"{cell.samples:,}"
-        rows.append([cell.title, percent(cell.value), counted, *(_shown(name, cell) for name in names), cell.absent])
+        beside = [*(_shown(name, cell) for name in names), *(_counted(name, cell) for name in lacked)]
+        rows.append([cell.title, percent(cell.value), counted, *beside, cell.absent])
     for one in averages:
         note = f"partial: {one.over} of {one.of} columns" if one.partial else ""
-        rows.append([one.title, percent(one.value), "", *("" for _ in names), note])
+        rows.append([one.title, percent(one.value), "", *("" for _ in (*names, *lacked)), note])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:-1], widths[1:], strict=True)), row[-1]])
@@ -104,6 +109,15 @@ def as_record(cells: Sequence[Cell], averages: Sequence[Average]) -> dict[str, A
 
 def _beside(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(name for cell in cells for name in cell.beside))
+
+
+def _lacked(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(name for cell in cells for name in cell.without))
+
+
+def _counted(name: str, cell: Cell) -> str:
+    count = cell.without.get(name)
+    return "" if count is None else f"{count[0]:,} of {count[1]:,}"
 
 
 def _shown(name: str, cell: Cell) -> str:

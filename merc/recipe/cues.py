@@ -31,7 +31,9 @@ def check_cues(
                     f"(annotators.{name}=null takes out an inherited one)",
                 )  # fmt: skip
     for path, node, part in prompters:
-        _said(part, path, node, "prompter", cast(Prompter, part.component).cue_fields, problems)
+        prompter = cast(Prompter, part.component)
+        for say in (prompter.cue_fields, prompter.answer_fields):
+            _said(part, path, node, "prompter", say, problems)
 
 
 def _said(

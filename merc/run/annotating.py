@@ -23,17 +23,30 @@ Prompting = Sequence[tuple[str, Prompter]]
 """Prompters, each with its path in the recipe."""
 
 
+SHOWN = "evaluate.demonstrations"
+"""The path of a prompter that shows queries with their answers."""
+
+
+def fields_of(path: str, prompter: Prompter) -> tuple[str, ...]:
+    """The cues that are wanted for a prompter at a path of the recipe: those that its prompts show, and those that its
+    answers are made of where a stage learns them or demonstrations show them."""
+    answers = prompter.answer_fields() if path.startswith(("stages", SHOWN)) else ()
+    return tuple(dict.fromkeys([*prompter.cue_fields(), *answers]))
+
+
 def prompters_of(recipe: Recipe) -> Prompting:
     """The prompters of all stages and of the evaluation."""
     parts = [(f"{task.path}.prompter", task.prompter) for task in recipe.tasks]
     if recipe.evaluate is not None and recipe.evaluate.prompter is not None:
         parts.append(("evaluate.prompter", recipe.evaluate.prompter))
+        if recipe.evaluate.demonstrations is not None:
+            parts.append((SHOWN, recipe.evaluate.prompter))
     return [(path, part.component) for path, part in parts if isinstance(part.component, Prompter)]
 
 
 def annotators_of(recipe: Recipe, prompters: Prompting) -> dict[str, Part]:
     """The annotators whose cues prompts read, in the recipe's order."""
-    read = {field for _, prompter in prompters for field in prompter.cue_fields()}
+    read = {field for path, prompter in prompters for field in fields_of(path, prompter)}
     return {name: part for name, part in recipe.annotators.items() if read & set(_fields(part))}
 
 
@@ -173,8 +186,8 @@ def note_cues(
             if replaced:
                 say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {replaced} utterances")
     written_here = {field for part in parts.values() for field in _fields(part)}
-    for field in dict.fromkeys(f for _, prompter in prompters for f in prompter.cue_fields() if f not in written_here):
-        lacking = sum(field not in u.cues for u in said)
+    for field in dict.fromkeys(f for path, p in prompters for f in fields_of(path, p) if f not in written_here):
+        lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in said)
         if lacking:
             say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")
     for note in table.notes:
@@ -207,9 +220,12 @@ def _check_written(recipe: Recipe, prompters: Prompting, corpus: Sequence[Conver
     """Raise MercError for a cue that a prompter reads and nobody writes."""
     written = {field: name for name, part in recipe.annotators.items() for field in _fields(part)}
     there = {field for c in corpus for u in c.utterances for field in u.cues}
+    # What is learned may also stand beside the utterance, as a data set's own descriptions do.
+    in_extra = {key for c in corpus for u in c.utterances for key, value in u.extra.items() if isinstance(value, str)}
     for path, prompter in prompters:
-        for field in prompter.cue_fields():
-            if field not in written and field not in there:
+        for field in fields_of(path, prompter):
+            beside = field in in_extra and field not in prompter.cue_fields()
+            if field not in written and field not in there and not beside:
                 known = (
                     ", ".join([*(f"{f} (annotators.{n})" for f, n in written.items()), *sorted(there - set(written))])
                     or "none"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from merc.components import Column, Corpus, Metric, Prediction, Suite
+from merc.components import Column, Metric, Prediction, Suite
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, did_you_mean
 from merc.evaluation import read_predictions, write_predictions
@@ -22,14 +22,14 @@ from merc.prompting import is_label_prompt
 from merc.recipe import Part
 from merc.recipe.alone import load_part
 from merc.run.annotating import read_cues
-from merc.run.data import check_ids, queries
+from merc.run.bench_sets import Sets, SetView, has
+from merc.run.data import encoders_of, queries
 from merc.run.inference import Asked, TrainedRun, ask, encode_for, load_model, predict
 from merc.run.parts import measured
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
 
-READERS = {".jsonl": "merc/jsonl", ".parquet": "merc/parquet"}
-_LISTED = 50
+_LISTED, _REASONS = 50, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,26 +72,29 @@ def bench(run: TrainedRun, suite: Part, root: Path, reuse: bool, reporter: Repor
         raise MercError(
             f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"
         )
+    sets = Sets(root, suite.component)
     found: dict[str, Measured] = {}
     absent: dict[str, str] = {}
     with reporter.task("sets") as progress:
         for index, column in enumerate(columns):
-            file = _file_of(root, column.corpus)
-            if file is None:
+            one = _prepared(run, column, sets)
+            if one is None:
                 absent[column.title] = f"no {column.corpus}.jsonl or .parquet"
             else:
-                found[column.title] = _prepared(run, column, file)
+                found[column.title] = one
             progress((index + 1) / len(columns), column.title)
     if not found:
         wanted = ", ".join(dict.fromkeys(column.corpus for column in columns))
-        raise MercError(f"no set of {suite.name} is in {root}; each is a file that merc corpus import makes: {wanted}")
-    for stray in _strays(root, columns):
+        together = "".join(f", or {name} with several of them" for name in suite.component.collections())
+        raise MercError(
+            f"no set of {suite.name} is in {root}; each is a file that merc corpus import makes: {wanted}{together}"
+        )
+    for stray in sets.strays():
         reporter.say(stray)
     model: EmotionModel | None = None
     cells: list[Cell] = []
     for column in columns:
-        one = found.get(column.title)
-        if one is None:
+        if (one := found.get(column.title)) is None:
             cells.append(Cell(title=column.title, absent=absent[column.title]))
             continue
         for note in one.notes:
@@ -131,76 +134,42 @@ def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Predi
         raise MercError(f"{where}: {'; '.join(faults)}. Take the file away to predict the set anew")
 
 
-def _file_of(root: Path, corpus: str) -> Path | None:
-    """The file of a set: in ``root``, or in a folder of its name there."""
-    places = [folder / f"{corpus}{suffix}" for folder in (root, root / corpus) for suffix in READERS]
-    there = [place for place in places if place.is_file()]
-    if len(there) > 1:
-        raise MercError(f"the set {corpus!r} is there more than once: {', '.join(map(str, there))}; keep one")
-    return there[0] if there else None
-
-
-def _strays(root: Path, columns: Sequence[Column]) -> list[str]:
-    """A sentence for each file below the root that looks like a set and is none of the suite's."""
-    known = {column.corpus for column in columns}
-    files = [p for p in sorted(root.iterdir()) if p.suffix in READERS and p.is_file() and p.stem not in known]
-    return [f"{file} is no set of this suite, and not looked at.{did_you_mean(file.stem, known)}" for file in files]
-
-
-def _prepared(run: TrainedRun, column: Column, file: Path) -> Measured:
-    """A column ready to be asked. Raises MercError that names the column."""
+def _prepared(run: TrainedRun, column: Column, sets: Sets) -> Measured | None:
+    """A column ready to be asked; ``None`` where its set is not there. Raises MercError that names the column."""
+    found = sets.view(column)
+    if found is None:
+        return None
     try:
-        return _view(run, column, file)
+        return _view(run, column, found)
     except MercError as error:
-        raise MercError(f"{column.title} ({file}): {error}") from None
+        raise MercError(f"{column.title} ({found.file}): {error}") from None
 
 
-def _view(run: TrainedRun, column: Column, file: Path) -> Measured:
-    corpus = load_part("corpus", READERS[file.suffix], {"path": str(file.absolute())}).component
-    assert isinstance(corpus, Corpus)
-    data = corpus.load()
-    check_ids([talk for talk in data.conversations if talk.utterances])
-    # A benchmark's set that states no split is there to be tested on, as in any other evaluation.
-    talks = [replace(talk, split=talk.split or "test") for talk in data.conversations]
-    if column.truth != "label":
-        talks = [replace(t, utterances=tuple(_relabelled(u, column.truth) for u in t.utterances)) for t in talks]
-    declared = data.space_of(talks[0].dataset) if column.truth == "label" and talks else None
-    labels = LabelSpace(column.labels) if column.labels else declared or LabelSpace.found_in(talks)
-    chosen = [talk for talk in talks if talk.split in column.splits]
+def _view(run: TrainedRun, column: Column, found: SetView) -> Measured:
+    chosen, labels = found.conversations, found.labels
     params = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
     metric = load_part("metric", column.metric, {}, params)
     assert isinstance(metric.component, Metric)
-    names = tuple(metric.component.truths())
-    truths = {said.id: _unsaid(said, talk, names) for talk in chosen for said in talk.utterances}
-    targets = {
-        said.id: said
-        for talk in chosen
-        for said in talk.utterances
-        if all(truths[said.id].true(name) is not None for name in names)
-    }
+    names = tuple(dict.fromkeys([*metric.component.truths(), *column.needs]))
+    targets = {said.id: said for talk in chosen for said in talk.utterances if has(said, names)}
     if not targets:
         raise MercError(f"no utterance of {' and '.join(column.splits)} has {' and '.join(names)} to compare with")
     outside = [u for u in targets.values() if u.label is not None and u.label not in labels.labels]
     if outside:
         raise MercError(
-            f"{len(outside)} utterances have labels outside {', '.join(labels.labels)}; the first: {outside[0].id!r}, "
-            f"{outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
+            f"{len(outside)} of {len(targets)} utterances have labels outside {', '.join(labels.labels)}; the first: "
+            f"{outside[0].id!r}, {outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
         )
-    metric.component.check([truths[name] for name in targets], labels)
+    truths = [_unsaid(said, talk, names) for talk in chosen for said in talk.utterances if said.id in targets]
+    metric.component.check(truths, labels)
     run, written = _asked(run, column, labels, metric, chosen, targets)
-    notes = [*data.notes, *written]
+    notes = [*found.notes, *written]
     if column.stated is not None and column.stated != len(targets):
         notes.append(f"{len(targets):,} samples; {column.stated:,} are stated")
     return Measured(
-        column=column, file=file, run=run, conversations=chosen, targets=targets, metric=metric, notes=tuple(notes),
+        column=column, file=found.file, run=run, conversations=chosen, targets=targets, metric=metric,
+        notes=tuple(notes),
     )  # fmt: skip
-
-
-def _relabelled(said: Utterance, truth: str) -> Utterance:
-    found = said.extra.get(truth)
-    if found is not None and not isinstance(found, str):
-        raise MercError(f"utterance {said.id!r}: {truth!r} is {found!r}; a text was expected")
-    return replace(said, label=found)
 
 
 def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Prediction:
@@ -284,16 +253,34 @@ def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> C
             )
     value = numbers[column.number]
     unparsed = sum(p.label is None for p in predictions) / len(predictions)
-    record = {
+    record: dict[str, Any] = {
         "file": str(one.file), "splits": list(column.splits), "asked": len(predictions), "stated": column.stated,
         "labels": list(one.run.labels.labels), "unparsed_rate": unparsed, "metric": column.metric,
         "parameters": json.loads(json.dumps(one.metric.params, default=str)), "number": column.number,
-        "numbers": numbers, "notes": list(one.notes),
+        "numbers": numbers, "notes": list(one.notes), "missing": _missing(one, predictions),
     }  # fmt: skip
-    beside = {name: numbers[name] for name in column.beside}
+    beside = {column.rows.get(name, name): numbers[name] for name in column.beside}
     samples = numbers.get("samples", len(predictions))
+    without = {stream: (found["without"], found["of"]) for stream, found in record["missing"].items()}
     absent = "" if value is not None else f"{column.number} is null: no sample could be counted"
-    return Cell(title=column.title, value=value, absent=absent, samples=samples, beside=beside, record=record)
+    return Cell(
+        title=column.title, value=value, absent=absent, samples=samples, beside=beside, without=without, record=record
+    )
+
+
+def _missing(one: Measured, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+    """By encoder whose features the prompts show, and by whatever else was missing: how many of the clips were asked
+    about without it, and the reasons of the first few by utterance."""
+    names = [
+        *encoders_of(one.run.recipe, one.run.prompter.streams()),
+        *(name for p in predictions for name in p.missing),
+    ]
+    found = {}
+    for name in dict.fromkeys(names):
+        reasons = {p.id: p.missing[name] for p in predictions if name in p.missing}
+        first = dict(list(reasons.items())[:_REASONS])
+        found[name] = {"without": len(reasons), "of": len(predictions), "first": first}
+    return found
 
 
 def _plain(name: str) -> str:

@@ -21,7 +21,7 @@ from merc.model.build import build_model, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Evaluate, Recipe, load_recipe
-from merc.run.annotating import missing_cues, read_cues
+from merc.run.annotating import SHOWN, missing_cues, read_cues
 from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, queries
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
@@ -130,7 +130,7 @@ def ask(
     )
     chooses.fill(part, where, groups)
     shown = chooses.shown
-    cues = read_cues(recipe, [("evaluate.prompter", run.prompter)], shown, data.conversations, reporter)
+    cues = read_cues(recipe, [(SHOWN, run.prompter)], shown, data.conversations, reporter)
     chooses.use(cues.beside(shown), conversations)
     return Asked(chooses.fill(part, where, groups), chooses.shown)
 

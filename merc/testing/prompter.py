@@ -81,8 +81,9 @@ class PrompterContract(ComponentContract):
                     )
 
     def test_cues_in_prompts_are_declared(self) -> None:
-        """``cue_fields`` lists every cue that a prompt depends on."""
-        talk, declared = self.conversation(), self.component.cue_fields()
+        """``cue_fields`` lists every cue that a prompt shows, ``answer_fields`` those that answers are made of."""
+        talk, shown = self.conversation(), self.component.cue_fields()
+        declared = {*shown, *self.component.answer_fields()}
         bare = replace(
             talk,
             utterances=tuple(
@@ -93,8 +94,28 @@ class PrompterContract(ComponentContract):
         for one, two in zip(self.queries(talk), self.queries(bare), strict=True):
             require(
                 self.component.prompt(one) == self.component.prompt(two),
-                f"the prompt for {one.target.id!r} reads cues, and cue_fields() lists {list(declared)}; list each, so "
+                f"the prompt for {one.target.id!r} reads cues, and cue_fields() lists {list(shown)}; list each, so "
                 "that a recipe that lacks them is refused before it runs",
+            )
+
+    def test_cues_of_answers_are_no_input(self) -> None:
+        """What stands before the answer is the same without the cues of the target that ``answer_fields`` lists."""
+        talk = self.conversation()
+        answers = set(self.component.answer_fields()) - set(self.component.cue_fields())
+        bare = replace(
+            talk,
+            utterances=tuple(
+                replace(u, cues={name: text for name, text in u.cues.items() if name not in answers})
+                for u in talk.utterances
+            ),
+        )
+        for one in self.queries(talk):
+            if one.demonstrations:
+                continue  # they are shown with their answers
+            require(
+                _asked(self.component.prompt(one)) == _asked(self.component.prompt(replace(one, conversation=bare))),
+                f"the prompt for {one.target.id!r} shows cues that answer_fields() lists, {sorted(answers)}; what is "
+                "shown stands in cue_fields()",
             )
 
     def test_labels_are_not_given_away(self) -> None:

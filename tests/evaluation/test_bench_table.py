@@ -8,9 +8,15 @@ from hypothesis import strategies as st
 from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, average
 
 CELLS = [
-    Cell(title="A", value=0.78914, samples=1169, beside={"hit_precision": 0.5, "labels_per_sample": 1.25}),
+    Cell(
+        title="A",
+        value=0.78914,
+        samples=1169,
+        beside={"hit_precision": 0.5, "labels_per_sample": 1.25},
+        without={"voice": (3, 1200)},
+    ),
     Cell(title="B", absent="no b.jsonl or .parquet"),
-    Cell(title="C|D", value=0.5, samples=4, record={"metric": "classification"}),
+    Cell(title="C|D", value=0.5, samples=4, record={"metric": "classification"}, without={"voice": (0, 4)}),
 ]
 MEANS = [average("Avg-3", CELLS, ("A", "B", "C|D")), average("Avg-2", CELLS, ("A", "C|D")), average("None", CELLS, "B")]
 
@@ -23,18 +29,19 @@ def test_markdown() -> None:
         "| samples | 1,169 |  | 4 |  |  |  |",
         "| hit precision | 50.00 |  |  |  |  |  |",
         "| labels a sample | 1.25 |  |  |  |  |  |",
+        "| without voice | 3 of 1,200 |  | 0 of 4 |  |  |  |",
     ]
 
 
 def test_text() -> None:
     assert as_text(CELLS, MEANS).splitlines() == [
-        "           %  samples  hit precision  labels a sample",
-        "A      78.91    1,169          50.00             1.25",
-        "B                                                      no b.jsonl or .parquet",
-        "C|D    50.00        4",
-        "Avg-3  64.46                                           partial: 2 of 3 columns",
+        "           %  samples  hit precision  labels a sample  without voice",
+        "A      78.91    1,169          50.00             1.25     3 of 1,200",
+        "B                                                                     no b.jsonl or .parquet",
+        "C|D    50.00        4                                         0 of 4",
+        "Avg-3  64.46                                                          partial: 2 of 3 columns",
         "Avg-2  64.46",
-        "None                                                   partial: 0 of 1 columns",
+        "None                                                                  partial: 0 of 1 columns",
     ]
 
 

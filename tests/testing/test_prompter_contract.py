@@ -130,3 +130,27 @@ def test_slot_of_an_utterance_that_is_not_there() -> None:
     )
     message = said(merc.testing.PrompterContract, broken, "test_slots_use_declared_streams_of_known_utterances")
     assert message == "a slot stands for utterance 'u99', which is not in the conversation"
+
+
+@frozen
+class Describing(prompter.Example):
+    """Learns to write a cue, and shows it in its question where it is told to."""
+
+    shown: bool = False
+
+    def answer_fields(self) -> tuple[str, ...]:
+        return ("face",)
+
+    def prompt(self, query: merc.Query) -> merc.Prompt:
+        face = query.target.cues.get("face", "")
+        own = super().prompt(query).segments[:-1]
+        asked = (merc.Text(face or "-"),) if self.shown else ()
+        return merc.Prompt((*own, *asked, merc.Answer(text=face)), query.target.id)
+
+
+def test_a_cue_that_answers_are_made_of_is_no_input() -> None:
+    case = type("Case", (merc.testing.PrompterContract,), {"component": Describing()})()
+    case.test_cues_in_prompts_are_declared()
+    case.test_cues_of_answers_are_no_input()
+    message = said(merc.testing.PrompterContract, Describing(shown=True), "test_cues_of_answers_are_no_input")
+    assert "shows cues that answer_fields() lists, ['face']; what is shown stands in cue_fields()" in message

@@ -86,8 +86,8 @@ class EmotionLlama(Prompter):
         """The streams of ``media``."""
         return self.media
 
-    def cue_fields(self) -> tuple[str, ...]:
-        """``description``, where it is learned."""
+    def answer_fields(self) -> tuple[str, ...]:
+        """``description``, where it is asked for: it is learned, and never shown."""
         return (self.description,) if self.task in ("reason", "think") else ()
 
     def teaches(self, query: Query) -> bool:

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from merc import Column, Suite
 
 POLARITY = ("negative", "neutral", "positive")
-BESIDE = ("hit_precision", "labels_per_sample")
+# Excited counts as happy; what else IEMOCAP is labelled with is context.
+IEMOCAP_CLASSES = (("happy", "happiness", "excited"), ("sad", "sadness"), ("neutral",), ("angry", "anger"))
+PUBLISHED = "by the reading of affectgpt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,18 +21,21 @@ class MerUniBench(Suite):
 
     Hit rates on emotion wheels (MER2023, MER2024, MELD, IEMOCAP), always with hit precision and labels a sample beside
     them; weighted F1 without neutral truths (MOSI, MOSEI, SIMS, SIMS-v2); F over the wheels (OV-MERD+). Splits and the
-    numbers of samples are those of Table 2.
+    numbers of samples are those of Table 2. IEMOCAP is asked about four classes: excited counts as happy, and
+    utterances of any other label are context alone.
 
     ``wheels`` is the folder of the emotion wheels' tables, which the sets with hit rates and OV-MERD+ need.
-    ``neutral_answer`` says which of the two published sentiment scores stands in the table: a neutral answer counts
-    as ``negative``, as MER-UniBench's code has it, or is ``wrong``; the other one is in table.json. ``recognise`` asks
-    for an emotion alone, or for reasoning first (``think``, for a model of stage 2), where the run's prompter has a
-    ``task``.
+    ``neutral_answer`` says which of the two published sentiment scores stands in the table: a neutral answer is
+    ``wrong``, as MMEVerse's own program has it, or counts as ``negative``, as AffectGPT's has it; the other one stands
+    below it under its name. ``recognise`` asks for an emotion alone, for reasoning first (``think``, for a model of
+    stage 2) or for a description, in which labels are looked for (``reason``), where the run's prompter has a ``task``.
+    The row "by the reading of affectgpt" has each column's number by ``merc.answers.read_as_published``. A file
+    ``mmeverse`` may hold several of the sets.
     """
 
     wheels: Path | None = None
-    neutral_answer: Literal["negative", "wrong"] = "negative"
-    recognise: Literal["emotion", "think"] = "emotion"
+    neutral_answer: Literal["wrong", "negative"] = "wrong"
+    recognise: Literal["emotion", "think", "reason"] = "emotion"
 
     def columns(self) -> Sequence[Column]:
         """The columns of the upper half of Table 4, in its order."""
@@ -42,14 +47,18 @@ class MerUniBench(Suite):
             self._hits("MER23", "mer2023", 411),
             self._hits("MER24", "mer2024", 1169),
             self._hits("MELD", "meld", 2610),
-            self._hits("IEMOCAP", "iemocap", 1241),
+            self._hits("IEMOCAP", "iemocap", 1241, IEMOCAP_CLASSES),
             *(self._sentiment(*one) for one in sentiments),
             Column(
                 title="OV-MERD+", corpus="ov-merd-plus", metric="mer-unibench-wheel-f", number="wheel_f",
-                params={**self._tables(), "truth": "open_labels"}, beside=("labels_per_sample",), stated=532,
-                prompter={"task": "multi", "truth": "open_labels"},
+                params={**self._tables(), "truth": "open_labels"}, stated=532,
+                prompter={"task": "multi", "truth": "open_labels"}, **_beside("wheel_f", "labels_per_sample"),
             ),
         ]  # fmt: skip
+
+    def collections(self) -> Sequence[str]:
+        """The release of MMEVerse, imported as a whole."""
+        return ("mmeverse",)
 
     def averages(self) -> Mapping[str, Sequence[str]]:
         """Avg-9."""
@@ -58,18 +67,30 @@ class MerUniBench(Suite):
     def _tables(self) -> dict[str, Any]:
         return {} if self.wheels is None else {"wheels": str(self.wheels)}
 
-    def _hits(self, title: str, corpus: str, stated: int) -> Column:
+    def _emotion(self) -> dict[str, Any]:
+        """How the emotion is asked for; a description says it in words of its own."""
+        return {"task": self.recognise, "truth": None if self.recognise == "reason" else "label"}
+
+    def _hits(self, title: str, corpus: str, stated: int, classes: tuple[tuple[str, ...], ...] = ()) -> Column:
         return Column(
             title=title, corpus=corpus, metric="mer-unibench-hit-rate", number="hit_rate", params=self._tables(),
-            beside=BESIDE, prompter={"task": self.recognise, "truth": "label"}, stated=stated,
+            prompter=self._emotion(), stated=stated, classes=classes,
+            **_beside("hit_rate", "hit_precision", "labels_per_sample"),
         )  # fmt: skip
 
     def _sentiment(self, title: str, corpus: str, stated: int) -> Column:
+        other = "negative" if self.neutral_answer == "wrong" else "wrong"
         return Column(
             title=title, corpus=corpus, metric="mer-unibench-sentiment-f1", params={"truth": "label"},
             number=f"weighted_f1_neutral_{self.neutral_answer}", truth="sentiment", labels=POLARITY,
             prompter={"task": "sentiment", "truth": "label"}, stated=stated,
+            **_beside("weighted_f1", f"weighted_f1_neutral_{other}"),
         )  # fmt: skip
+
+
+def _beside(number: str, *names: str) -> dict[str, Any]:
+    """Numbers to stand below one, the same by the published reading last, in the one row of all columns."""
+    return {"beside": (*names, f"{number}_affectgpt"), "rows": {f"{number}_affectgpt": PUBLISHED}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +99,9 @@ class Mmeverse(MerUniBench):
     those of MER-UniBench and Avg-18 over all.
 
     Beyond MER-UniBench (whose parameters ``wheels``, ``neutral_answer`` and ``recognise`` these are): accuracy on CAER,
-    E3, DFEW (its WAR, with UAR beside), MAFW, MC-EIU, on the intentions of MC-EIU and the sentiment of MELD; mAP on
-    the several labels of MAFW and BOLD. Sets that are tested on their validation part too take both splits, and BOLD
-    its dev split alone, as Table 2 has it.
+    E3, DFEW (its WAR, with UAR beside), MAFW, MC-EIU, on the intentions of MC-EIU and the sentiment of MELD; mAP on the
+    several labels of MAFW (clips of both its lists, the single and the compound one) and BOLD. Sets that are tested on
+    their validation part too take both splits, and BOLD its dev split alone, as Table 2 has it.
     """
 
     def columns(self) -> Sequence[Column]:
@@ -92,11 +113,11 @@ class Mmeverse(MerUniBench):
             self._accuracy("CAER", "caer", 3953, both),
             self._accuracy("E3", "e3", 3288, both),
             Column(
-                title="DFEW", corpus="dfew", metric="dfew-recall", number="war", beside=("uar",), stated=2341,
-                prompter={"task": self.recognise, "truth": "label"},
+                title="DFEW", corpus="dfew", metric="dfew-recall", number="war", stated=2341,
+                prompter=self._emotion(), **_beside("war", "uar"),
             ),
             self._accuracy("MAFW", "mafw", 1839),
-            self._several("MAFW-m", "mafw", 580, "test"),
+            self._several("MAFW-m", "mafw", 580, "test", ("label",)),
             self._several("BOLD", "bold", 1116, "dev"),
             self._accuracy("MELD-s", "meld", 3719, both, "sentiment", sentiment, POLARITY),
             self._accuracy("MC-EIU-i", "mc-eiu", 3249, both, "intention", intention),
@@ -119,11 +140,15 @@ class Mmeverse(MerUniBench):
     ) -> Column:
         return Column(
             title=title, corpus=corpus, splits=splits, metric="mmeverse-recognition", number="accuracy", truth=truth,
-            prompter=prompter or {"task": self.recognise, "truth": "label"}, labels=labels, stated=stated,
+            prompter=prompter or self._emotion(), labels=labels, stated=stated,
+            **_beside("accuracy"),
         )  # fmt: skip
 
-    def _several(self, title: str, corpus: str, stated: int, split: Literal["dev", "test"]) -> Column:
+    def _several(
+        self, title: str, corpus: str, stated: int, split: Literal["dev", "test"], needs: tuple[str, ...] = ()
+    ) -> Column:
         return Column(
             title=title, corpus=corpus, splits=(split,), metric="multi-label", number="map", params={"truth": "labels"},
-            beside=("labels_per_sample",), prompter={"task": "multi", "truth": "labels"}, stated=stated,
+            prompter={"task": "multi", "truth": "labels"}, stated=stated, needs=needs,
+            **_beside("map", "labels_per_sample"),
         )  # fmt: skip

@@ -128,6 +128,26 @@ def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench:
     assert json.loads((folder / "table.json").read_text())["columns"]["OV-MERD+"]["samples"] == 1
 
 
+@pytest.mark.parametrize("task", ["think", "reason"])
+def test_reasoning_is_benched_on_sets_without_descriptions(bench: Path, wheels_folder: Path, task: str):
+    """What a stage learned to write is no input where the model is asked."""
+    recipe = yaml.safe_load((bench / "recipe.yaml").read_text())
+    recipe["evaluate"] |= {
+        "decode": "generate", "max_new_tokens": 4, "parser": "answer-tag",
+        "prompter": {"name": "emotion-llama", "media": [], "task": task},
+    }  # fmt: skip
+    (bench / f"{task}.yaml").write_text(yaml.safe_dump(recipe))
+    for arguments in (
+        ["run", f"{task}.yaml", "--run-dir", f"run-{task}"],
+        ["bench", f"run-{task}", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}",
+         f"recognise={task}"],
+    ):  # fmt: skip
+        done = merc(bench, *arguments)
+        assert done.returncode == 0, done.stderr
+    how = json.loads((bench / f"run-{task}" / "bench" / "mmeverse" / "MER23" / "how.json").read_text())
+    assert how["prompter"][1]["task"] == task
+
+
 @pytest.mark.data
 def test_every_measure_of_clips_with_labels_valence_and_open_labels(bench: Path, clips_folder: Path, real_wheels: Path):
     talks = [json.loads(line) for line in (clips_folder / "conversations.jsonl").read_text().splitlines()]

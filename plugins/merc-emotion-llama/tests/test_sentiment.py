@@ -38,6 +38,13 @@ def test_neutral_answers_are_wrong_in_one_variant_and_negative_in_the_other(say)
     }  # fmt: skip
 
 
+def test_a_model_that_always_says_neutral_gets_nothing(say):
+    rows = say("valence", (1.0, "neutral", None), (-1.0, "neutral", None), (-0.5, "Neutral.", None))
+    found = SentimentF1().compute(rows, LABELS)
+    assert (found["weighted_f1_neutral_wrong"], found["weighted_f1_affectgpt"]) == (0.0, 0.0)
+    assert found["weighted_f1_neutral_negative"] == pytest.approx(2 / 3 * 2 * 2 / (2 + 3))
+
+
 def test_a_sentiment_may_be_a_text_with_its_word_in_it(say):
     rows = say(
         "sentiment", ("weakly negative", None, "negative"), ("Positive", None, "positive"), ("neutral", None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,10 @@ def test_sets_are_corpora_that_can_be_imported():
 
 
 def test_what_is_asked_fits_the_prompter():
-    for suite in (Mmeverse(), Mmeverse(recognise="think")):
+    for suite in (Mmeverse(), Mmeverse(recognise="think"), Mmeverse(recognise="reason")):
         for column in suite.columns():
             EmotionLlama(**column.prompter)
-            assert column.prompter["truth"] in ("label", "labels", "open_labels")
+            assert (column.prompter["truth"] is None) == (column.prompter["task"] == "reason")
 
 
 def test_a_hit_rate_never_stands_alone():
@@ -46,10 +47,40 @@ def test_a_hit_rate_never_stands_alone():
             assert set(column.beside) >= {"hit_precision", "labels_per_sample"}
 
 
-def test_both_sentiment_scores_can_stand_in_the_table():
-    numbers = {c.title: c.number for c in MerUniBench(neutral_answer="wrong").columns()}
-    assert numbers["MOSI"] == "weighted_f1_neutral_wrong"
-    assert {c.title: c.number for c in MerUniBench().columns()}["MOSI"] == "weighted_f1_neutral_negative"
+def test_a_neutral_answer_is_wrong_and_the_other_reading_stands_below_it():
+    for wrong, other in ((MerUniBench(), "negative"), (MerUniBench(neutral_answer="negative"), "wrong")):
+        (mosi,) = [column for column in wrong.columns() if column.title == "MOSI"]
+        assert {mosi.number, f"weighted_f1_neutral_{other}"} == {
+            "weighted_f1_neutral_wrong", "weighted_f1_neutral_negative",
+        }  # fmt: skip
+        assert f"weighted_f1_neutral_{other}" in mosi.beside
+
+
+def test_the_published_reading_stands_below_every_number_in_one_row():
+    for column in Mmeverse().columns():
+        assert column.rows[column.beside[-1]] == "by the reading of affectgpt"
+
+
+def test_iemocap_is_asked_about_four_classes_and_mafw_m_about_clips_of_both_lists():
+    columns = {column.title: column for column in Mmeverse().columns()}
+    assert [group[0] for group in columns["IEMOCAP"].classes] == ["happy", "sad", "neutral", "angry"]
+    assert "excited" in columns["IEMOCAP"].classes[0]
+    assert columns["MAFW-m"].needs == ("label",)
+
+
+@pytest.mark.parametrize("four", [("happy", "sad", "neutral", "angry"), ("happiness", "sadness", "neutral", "anger")])
+def test_frustrated_and_the_rest_of_iemocap_are_context(tmp_path: Path, four: tuple[str, ...]):
+    """In the spelling of the corpus that merc reads and of the release."""
+    from merc.run.bench_sets import Sets, has
+
+    spoken = [*four, "excited", "frustrated", "fear"]
+    said = [{"id": f"u{i}", "text": "Oh.", "label": label} for i, label in enumerate(spoken)]
+    (tmp_path / "iemocap.jsonl").write_text(json.dumps({"id": "c", "split": "test", "utterances": said}) + "\n")
+    (column,) = [column for column in MerUniBench().columns() if column.title == "IEMOCAP"]
+    view = Sets(tmp_path, MerUniBench()).view(column)
+    asked = [u.label for u in view.conversations[0].utterances if has(u, ("label",))]
+    assert asked == [*four, four[0]] and view.labels.labels == four
+    assert any("2 of 7 labelled utterances" in note for note in view.notes)
 
 
 class TestMmeverse(merc.testing.SuiteContract):

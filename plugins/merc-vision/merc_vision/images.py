@@ -26,7 +26,7 @@ class ImageTransformer(FamilyEncoder):
     path: FolderOrName
     view: Literal["global", "cls", "temporal"] = "global"
     size: int | None = None
-    merge: int = 2
+    merge: int | Literal["square", "row"] = "square"
     frames: int = 16
     pool: int = 2
     revision: str | None = None
@@ -34,7 +34,9 @@ class ImageTransformer(FamilyEncoder):
     batch: int = 4
 
     def __post_init__(self) -> None:
-        counts_from_one(self, "merge", "frames", "pool", "batch", "size")
+        counts_from_one(self, "frames", "pool", "batch", "size")
+        if isinstance(self.merge, int):
+            counts_from_one(self, "merge")
 
     def sampling(self) -> Frames:
         """The middle frame, or ``frames`` at equal distances; square pictures of ``size`` pixels."""
@@ -51,7 +53,8 @@ class ImageTransformer(FamilyEncoder):
             return FeatureSpec(known.dim, 1)
         if self.view == "temporal":
             return FeatureSpec(known.dim, self.frames * self.pool**2)
-        return FeatureSpec(known.dim * self.merge**2, (side // self.merge) ** 2)
+        high, wide = self._block
+        return FeatureSpec(known.dim * high * wide, (side // high) * (side // wide))
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights, unless another encoder of this process has them in memory. Raises MercError."""
@@ -73,17 +76,25 @@ class ImageTransformer(FamilyEncoder):
                 tokens = states[:, 0]
             else:
                 patches = states[:, 1:].reshape(len(states), side, side, -1)
-                tokens = pooled(patches, self.pool) if self.view == "temporal" else neighbours(patches[0], self.merge)
+                tokens = pooled(patches, self.pool) if self.view == "temporal" else neighbours(patches[0], *self._block)
             return np.ascontiguousarray(tokens.cpu().numpy())
 
         return encode
 
+    @property
+    def _block(self) -> tuple[int, int]:
+        """The height and width of the patches that become one token."""
+        if isinstance(self.merge, int):
+            return self.merge, self.merge
+        return (1, 4) if self.merge == "row" else (2, 2)
+
     def _side(self, known: Shape) -> int:
         """Patches of a side. Patches at an edge that are not whole would be left out silently."""
         size = self.size or SIZES[self.view]
-        unit = known.patch * (self.merge if self.view == "global" else 1)
+        high, wide = self._block
+        unit = known.patch * (max(high, wide) if self.view == "global" else 1)
         if size % unit:
-            why = f"{self.merge} x {self.merge} patches" if unit > known.patch else "patches"
+            why = f"{high} x {wide} patches" if unit > known.patch else "patches"
             raise MercError(
                 f"encoder {self.family!r}: size: {size} pixels are not whole {why} of {known.patch} pixels a side; "
                 f"{max(size // unit, 1) * unit} would do"
@@ -103,8 +114,9 @@ class Clip(ImageTransformer):
 
     ``view`` says what is taken of its last hidden state, as Emotion-LLaMAv2 does (section 5.1):
 
-    - ``global``: every patch of the middle frame without CLS, each ``merge`` x ``merge`` neighbours set side by side
-      as one token of ``merge``^2 as many numbers. 448 pixels with patches of 14 make 256 tokens.
+    - ``global``: every patch of the middle frame without CLS, four neighbours set side by side as one token of four
+      times as many numbers: a ``square`` of 2 x 2, or four that follow each other in a ``row``, as the authors'
+      program has it. A number n makes squares of n x n. 448 pixels with patches of 14 make 256 tokens.
     - ``cls``: the CLS token of the middle frame.
     - ``temporal``: ``frames`` frames at equal distances, the patches of each averaged to ``pool`` x ``pool`` tokens.
 

@@ -6,13 +6,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def neighbours(patches: Tensor, count: int) -> Tensor:
-    """The patches of a picture ``[side, side, dim]``, each square of ``count`` x ``count`` neighbours set side by side
-    as one token: ``[(side / count)^2, count^2 x dim]``, row by row."""
+def neighbours(patches: Tensor, high: int, wide: int) -> Tensor:
+    """The patches of a picture ``[side, side, dim]``, each block of ``high`` x ``wide`` neighbours set side by side as
+    one token: ``[side / high x side / wide, high x wide x dim]``, row by row."""
     side, _, dim = patches.shape
-    few = side // count
-    squares = patches.reshape(few, count, few, count, dim).permute(0, 2, 1, 3, 4)
-    return squares.reshape(few * few, count * count * dim)
+    blocks = patches.reshape(side // high, high, side // wide, wide, dim).permute(0, 2, 1, 3, 4)
+    return blocks.reshape(-1, high * wide * dim)
 
 
 def pooled(patches: Tensor, cells: int) -> Tensor:
