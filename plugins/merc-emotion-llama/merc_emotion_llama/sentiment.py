@@ -12,6 +12,8 @@ from merc.answers import Block, Vocabulary, find_answer, normal
 from merc_emotion_llama.answers import published_answer_of
 
 _POLES = ("negative", "neutral", "positive")
+# Means of annotators' scores that were computed in floats end in such numbers as 3.0000001.
+_ROUNDING = 1e-3
 _KNOWN = Vocabulary({pole: pole for pole in _POLES})
 # Only letters that are written with spaces between words belong to a number's word: "得分2分" has the number 2.
 _NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?![\w.]*\d)", re.ASCII)
@@ -148,12 +150,12 @@ class SentimentScore(Metric):
 
     def _true(self, prediction: Prediction) -> float:
         score = self.factor * _number(prediction, self.truth)
-        if abs(score) > 3 + 1e-9:
+        if abs(score) > 3 + _ROUNDING:
             raise MercError(
                 f"utterance {prediction.id!r}: {self.truth!r} times factor {self.factor:g} is {score:g}; a score from "
                 "-3 to 3 was expected"
             )
-        return score
+        return min(3.0, max(-3.0, score))
 
     def _said(self, prediction: Prediction) -> float | None:
         if self.expected and prediction.probabilities is not None:

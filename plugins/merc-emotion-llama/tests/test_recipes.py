@@ -55,12 +55,23 @@ def test_the_papers_parameters_and_its_share() -> None:
     assert round(100 * found["trainable"] / sum(counted.values()), 2) == 0.92
 
 
-def test_each_set_is_a_task_whose_share_is_its_size() -> None:
-    perception, cognition = load_recipe(str(FOLDER / "paper.yaml")).stages
-    assert sum(int(task.share or 0) for task in perception.tasks) == 129_218  # the samples of Table 1
-    assert len(perception.tasks) == 12
+RATIOS = {
+    "mer2023": 60, "meld": 150, "iemocap": 120, "caer": 135, "e3": 195, "dfew": 135, "mafw": 105, "mc-eiu": 120,
+    "cmu-mosi": 45, "cmu-mosei": 240, "ch-sims-v2": 60, "bold": 135,
+}  # fmt: skip
+"""sample_ratio of the authors' emotion_llama_v2_pretrain.yaml; in ..._finetune.yaml MC-EIU has 150."""
+
+
+def test_each_set_is_a_task_with_the_ratio_batch_and_patches_of_the_authors() -> None:
+    recipe = load_recipe(str(FOLDER / "paper.yaml"))
+    perception, cognition = recipe.stages
+    assert {t.data.datasets[0]: t.share for t in perception.tasks} == RATIOS  # type: ignore[index]
+    assert {t.data.datasets[0]: t.share for t in cognition.tasks} == {**RATIOS, "mc-eiu": 150}  # type: ignore[index]
+    assert [stage.trainer.params["conversations"] for stage in recipe.stages] == [4, 4]
+    assert recipe.encoders["image"].params["merge"] == "row"
     asked = [(t.data.datasets, t.share, t.prompter.params["task"]) for t in cognition.tasks]
-    assert asked[:12] == [(t.data.datasets, t.share, t.prompter.params["task"]) for t in perception.tasks]
+    tasks = [(sets, task) for sets, _, task in asked[:12]]
+    assert tasks == [(t.data.datasets, t.prompter.params["task"]) for t in perception.tasks]
     assert [(sets, share) for sets, share, _ in asked[12:]] == [(sets, share) for sets, share, _ in asked[:12]]
     assert {task for *_, task in asked[:12]} == {"emotion", "sentiment", "multi"}
     assert {task for *_, task in asked[12:]} == {"think", "reason"}

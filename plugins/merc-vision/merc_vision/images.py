@@ -115,8 +115,8 @@ class Clip(ImageTransformer):
     ``view`` says what is taken of its last hidden state, as Emotion-LLaMAv2 does (section 5.1):
 
     - ``global``: every patch of the middle frame without CLS, four neighbours set side by side as one token of four
-      times as many numbers: a ``square`` of 2 x 2, or four that follow each other in a ``row``, as the authors'
-      program has it. A number n makes squares of n x n. 448 pixels with patches of 14 make 256 tokens.
+      times as many numbers. ``merge`` says which: a ``square`` of 2 x 2, or four that follow each other in a ``row``,
+      as the authors' program has it; a number n makes squares of n x n. 448 pixels with patches of 14 make 256 tokens.
     - ``cls``: the CLS token of the middle frame.
     - ``temporal``: ``frames`` frames at equal distances, the patches of each averaged to ``pool`` x ``pool`` tokens.
 

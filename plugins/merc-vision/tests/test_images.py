@@ -102,6 +102,9 @@ def test_the_views_are_of_transformers_own_states(name, size, models):
         for x in range(0, side, 2)
     ]
     np.testing.assert_allclose(given("global", first), np.stack(fours), atol=1e-5)
+    row = grid[0].reshape(side * side // 4, 4 * 8)  # four patches that follow each other, as the authors' program
+    np.testing.assert_allclose(given("global", first, merge="row"), row, atol=1e-5)
+    assert not np.allclose(row, np.stack(fours))
     half = side // 2
     quarters = [
         grid[n, y * half : (y + 1) * half, x * half : (x + 1) * half].mean((0, 1))
@@ -137,7 +140,8 @@ def test_fresh_clips_of_many_lengths_keep_their_places(models):
 def test_neighbours_and_pools_by_plain_numbers():
     grid = torch.arange(16.0).reshape(4, 4, 1)
     squares = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
-    assert neighbours(grid, 2).tolist() == squares
+    assert neighbours(grid, 2, 2).tolist() == squares
+    assert neighbours(grid, 1, 4).tolist() == [[4 * y + x for x in range(4)] for y in range(4)]
     assert pooled(grid[None], 2)[:, 0].tolist() == [sum(four) / 4 for four in squares]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import merc
 from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Stated
-from merc_corpora.importers.tables import folder_of, read_csv
+from merc_corpora.importers.tables import folder_of, read_csv, whole
 
 LABELS = (
     "Peace", "Affection", "Esteem", "Anticipation", "Engagement", "Confidence", "Happiness", "Pleasure", "Excitement",
@@ -55,7 +55,7 @@ class BoldCorpus(merc.Corpus):
             for row in read_csv(root / table, HEADER, HEADER):
                 parts = [part.removesuffix(".mp4") for part in row.needed("video").split("/")]
                 # A person may be annotated in a clip more than once, in other frames.
-                name = "_".join([*parts[-2:], row["person_id"].removesuffix(".0")])
+                name = "_".join([*parts[-2:], whole(row["person_id"])])
                 names[name] += 1
                 scores = {one: row.number(one) or 0.0 for one in LABELS}
                 labels = [one for one in LABELS if scores[one] >= self.threshold]

@@ -13,7 +13,7 @@ import merc
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".flv")
 SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 TABLE_1, TABLE_2 = "MMEVerse, Table 1", "MMEVerse, Table 2"
-_SHOWN = 10
+_SHOWN, _AGAIN = 10, 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Clips:
     folder: Path
     talks: list[merc.Conversation] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
+    again: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     wordless: list[str] = field(default_factory=list)
 
@@ -53,10 +54,11 @@ class Clips:
         """A clip. ``file`` is its path below ``folder`` without its suffix, in any capitals, or several to look for.
 
         ``extra`` and ``cues`` may hold ``None`` and empty texts, which are left out; ``known`` are fields of an
-        utterance. Raises MercError for a name that stands twice.
+        utterance. Of a name that stands twice the first clip is kept, and a note names the other.
         """
         if name in self.places:
-            raise merc.MercError(f"{where}: the clip {name} stands twice; the other: {self.places[name]}")
+            self.again.append(f"{name} in {where}; the first in {self.places[name]}")
+            return
         self.places[name] = where
         files = [file] if isinstance(file, str) else list(file)
         video = next((self.files[one.lower()] for one in files if one.lower() in self.files), None)
@@ -78,6 +80,10 @@ class Clips:
     ) -> merc.CorpusData:
         """What was put together, with the notes and counts."""
         told = list(notes)
+        if self.again:
+            total = len(self.talks) + len(self.again)
+            shown = "; ".join(self.again[:_AGAIN]) + ("; and more" if len(self.again) > _AGAIN else "")
+            told.append(f"rows that repeat a clip, left out: {len(self.again)} of {total} ({shown})")
         unlabelled = [name for name, talk in zip(self.places, self.talks, strict=True) if not _labelled(talk)]
         for what, names in (
             ("clips that are not there", self.absent),

@@ -75,7 +75,7 @@ class DfewCorpus(merc.Corpus):
         numbers = {str(i): one for i, one in enumerate(DFEW_LABELS, start=1)}
         for split, table in tables.items():
             for row in read_csv(root / table, ("video_name", "label")):
-                name = row.needed("video_name").lstrip("0") or "0"
+                name = row.numeral("video_name").lstrip("0") or "0"
                 clips.add(name.zfill(5), split, [name, name.zfill(5)], row.where, label=row.one_of("label", numbers))
         test = [Stated("clips of the test split", 2341, TABLE_2, ("test",))] if self.fold == 1 else []
         return clips.data(DFEW_LABELS, [Stated("clips", 11697, TABLE_1), *test])

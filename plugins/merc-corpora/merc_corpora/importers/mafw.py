@@ -48,9 +48,9 @@ class MafwCorpus(merc.Corpus):
         set_, kinds = f"set_{self.fold}", ("single", "compound")
         wanted = [f"{LISTS}/{kind}/no_caption/{set_}/{split}.txt" for kind in kinds for split in ("train", "test")]
         root = folder_of(self.root, "mafw", wanted, f"the folder with {LISTS!r} and data in it")
-        single, compound = (self._listed(root, kind, "no_caption") for kind in kinds)
-        told = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
         clips, moved = Clips("mafw", root / "data" / "clips"), []
+        single, compound = (self._listed(root, kind, "no_caption", clips.again) for kind in kinds)
+        told = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
         for name in sorted({*single, *compound}):
             where, split, emotion, _ = single.get(name) or compound[name]
             several = compound[name][2].split("_") if name in compound else []
@@ -80,8 +80,11 @@ class MafwCorpus(merc.Corpus):
             ]  # fmt: skip
         return clips.data(LABELS, stated, notes)
 
-    def _listed(self, root: Path, kind: str, captions: str) -> dict[str, tuple[str, str, str, list[str]]]:
-        """By clip: where it is listed, its split, its emotion, and what is told of it."""
+    def _listed(
+        self, root: Path, kind: str, captions: str, again: list[str] | None = None
+    ) -> dict[str, tuple[str, str, str, list[str]]]:
+        """By clip: where it is listed first, its split, its emotion, and what is told of it. Lines that repeat a clip
+        are added to ``again``."""
         found: dict[str, tuple[str, str, str, list[str]]] = {}
         for split in ("train", "test"):
             path = root / LISTS / kind / captions / f"set_{self.fold}" / f"{split}.txt"
@@ -95,6 +98,8 @@ class MafwCorpus(merc.Corpus):
                     raise merc.MercError(f"{where}: a clip and its emotion are expected, not {line.strip()[:40]!r}")
                 name = parts[0].strip().removesuffix(".mp4")
                 if name in found:
-                    raise merc.MercError(f"{where}: the clip {name} stands twice; the other: {found[name][0]}")
+                    if again is not None:
+                        again.append(f"{name} in {where}; the first in {found[name][0]}")
+                    continue
                 found[name] = (where, split, parts[1].strip(), [part.strip() for part in parts[2:]])
         return found

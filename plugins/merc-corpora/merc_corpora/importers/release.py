@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import merc
 from merc_corpora.importers.clips import Clips
 from merc_corpora.importers.release_sets import FURTHER, POLARITY, SETS, Columns
-from merc_corpora.importers.tables import Row, listed, read_csv
+from merc_corpora.importers.tables import Row, listed, read_csv, whole
 
 DESCRIPTIONS = {
     "visual_objective": ("response_Qwen25vl_72B",),
@@ -42,7 +42,9 @@ class MmeverseCorpus(merc.Corpus):
     What is described becomes cues: ``visual_objective`` (what Qwen2.5-VL saw), ``audio_tone`` (what Audio-Reasoner,
     else Qwen2-Audio, heard) and ``multimodal`` (what GPT-4o made of it), from the table itself or from
     ``CAER_AU_gpt.csv`` beside it or in ``root/AU_gpt``. ``extra`` has ``sentiment``, ``intention`` and ``labels`` where
-    the set has them, and ``part``, the split as the table names it.
+    the set has them, and ``part``, the split as the table names it. A table need not have a column of words. Where it
+    has English and Chinese ones (MER2023, MER2024, CH-SIMS), ``language`` says which are read; the others are kept in
+    ``extra`` as ``text_zh`` or ``text_en``. A row that repeats a clip is named and left out.
 
     Folders, tables and columns are those that the authors' code reads (ooochen-30/Emotion-LLaMA-v2:
     ``configs/datasets``, ``mer_datasets.py``, ``mer_datasets_ft.py`` and ``mer_eval_datasets.py``). A column for
@@ -52,6 +54,7 @@ class MmeverseCorpus(merc.Corpus):
 
     root: Path
     sets: tuple[Set, ...] = ()
+    language: Literal["english", "chinese"] = "english"
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -61,7 +64,7 @@ class MmeverseCorpus(merc.Corpus):
         if absent and (self.sets or len(absent) == len(places)):
             raise merc.MercError(_lacks(root, "mmeverse", absent))
         notes = [f"sets that are not there: {', '.join(absent)}"] if absent else []
-        read = {name: _Reading(name, root, tables).data() for name, tables in places.items() if tables}
+        read = {name: _Reading(name, root, tables, self.language).data() for name, tables in places.items() if tables}
         if len(read) == 1:
             (one,) = read.values()
             return replace(one, notes=(*notes, *one.notes))
@@ -114,11 +117,15 @@ class McEiuCorpus(_OneSet):
 
 def _tables(root: Path, set_: Columns) -> list[Path]:
     """The tables of a set, in its folder or in ``root`` itself; none where it is not there."""
+    others = {name for one in SETS.values() if one is not set_ for name in one.names} - set(set_.names)
     for name in set_.names:
         for folder in (root / name, root):
-            found = [path for kind in TABLES if (path := folder / f"{name}_{kind}.csv").is_file()]
-            if found:
-                return found
+            # The authors' configuration has CMU-MOSI's tables under the name of CMU-MOSEI, in CMU-MOSI's own folder.
+            stems = (name, *(set_.files if folder.name == name else ()))
+            for stem in () if folder.name in others else stems:
+                found = [path for kind in TABLES if (path := folder / f"{stem}_{kind}.csv").is_file()]
+                if found:
+                    return found
     return []
 
 
@@ -138,6 +145,7 @@ class _Reading:
     name: str
     root: Path
     tables: list[Path]
+    language: str = "english"
     strangers: int = 0
     told: dict[str, Row] = field(default_factory=dict)
 
@@ -146,15 +154,19 @@ class _Reading:
         set_, notes = SETS[self.name], []
         clips = Clips(self.name, self.tables[0].parent / "video")
         self.told = self._descriptions(set_)
-        wanted = [one for one in ("video_id", set_.label, set_.text, set_.split, set_.several) if one is not None]
+        wanted = [one for one in ("video_id", set_.label, set_.split, set_.several) if one is not None]
+        words = (set_.chinese if self.language == "chinese" else None) or set_.text
         for place, table in enumerate(self.tables):
-            before = set(clips.places)
+            before, wordless = set(clips.places), False
             for row in read_csv(table, wanted):
+                wordless = words not in row.cells
                 name = _name_of(self.name, set_, row)
                 if set_.shared and not row[set_.split or ""]:
                     self.strangers += 1
                 elif name not in before:
                     self._add(clips, set_, name, row)
+            if wordless:
+                notes.append(f"{table.name} has no column {words}: its clips have no words")
             if place and (more := len(clips.places) - len(before)):
                 notes.append(f"clips that are in {table.name} and not in {self.tables[0].name}: {more}")
         if self.strangers:
@@ -173,6 +185,11 @@ class _Reading:
             more["sentiment"] = label
         if set_.several is not None and row[set_.several].lower() not in _NONE:
             more["labels"] = [_one_label(one, spelled, row) for one in listed(row[set_.several])]
+        text, other = row.get(set_.text), {}
+        if set_.chinese is not None:
+            other = {"text_zh": row.get(set_.chinese)}
+            if self.language == "chinese":
+                text, other = other["text_zh"], {"text_en": text}
         rows = [row, *([self.told[name]] if name in self.told else [])]
         cues = {
             cue: next((one.get(column) for column in columns for one in rows if one.get(column)), "")
@@ -180,8 +197,8 @@ class _Reading:
         }
         clips.add(
             name, row.one_of(set_.split, set_.splits) if set_.split else "test",
-            [name, row["video_id"], name.zfill(5)], row.where, row[set_.text], cues,
-            {**more, "part": row.get(set_.split or "")}, label=label,
+            [name, row["video_id"], name.zfill(5)], row.where, text, cues,
+            {**more, **other, "part": row.get(set_.split or "")}, label=label,
         )  # fmt: skip
 
     def _descriptions(self, set_: Columns) -> dict[str, Row]:
@@ -194,9 +211,9 @@ class _Reading:
 
 
 def _name_of(set_name: str, set_: Columns, row: Row) -> str:
-    name = row.needed("video_id")
+    name = row.numeral("video_id") if set_.digits else row.needed("video_id")
     # One table alone names its clips in two columns.
-    name = f"{name}_{row['clip_id']}" if set_name == "cmu-mosei" and row.get("clip_id") else name
+    name = f"{name}_{whole(row['clip_id'])}" if set_name == "cmu-mosei" and row.get("clip_id") else name
     return name.zfill(set_.digits)
 
 

@@ -18,7 +18,7 @@ INTENTIONS = (
 )  # fmt: skip
 E3 = ("angry", "disgusted", "happy", "sad", "sarcastic", "scared", "shy", "surprised")
 POLARITY = ("negative", "neutral", "positive")
-SESSIONS = {**{f"session{i}": "train" for i in range(1, 5)}, "session5": "test"}
+SESSIONS = {f"{word}{i}": "test" if i == 5 else "train" for word in ("session", "") for i in range(1, 6)}
 PARTS = {**SPLITS, "test1": "test", "test2": "test", "test3": "test", "test_semi": "test"}
 FURTHER = {"sentiment": POLARITY, "intention": INTENTIONS}
 """What else a clip may be labelled with, beside its label."""
@@ -26,9 +26,11 @@ FURTHER = {"sentiment": POLARITY, "intention": INTENTIONS}
 
 @dataclass(frozen=True)
 class Columns:
-    """A set of the release. ``names`` are those that its folder and tables may have; ``label``, ``text``, ``split`` and
-    ``several`` (several labels) are columns, ``more`` further ones by what they become. A table that is ``shared`` has
-    rows of another set, whose ``split`` is empty. ``digits`` is how long a clip's number is."""
+    """A set of the release. ``names`` are those that its folder and tables may have, ``files`` further ones of tables
+    within that folder; ``label``, ``text``, ``split`` and ``several`` (several labels) are columns, ``chinese`` the
+    column of the words in Chinese where ``text`` is their translation, ``more`` further ones by what they become. A
+    table that is ``shared`` has rows of another set, whose ``split`` is empty. ``digits`` is how long a clip's number
+    is."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -39,6 +41,8 @@ class Columns:
     more: Mapping[str, str] = field(default_factory=dict)
     several: str | None = None
     shared: bool = False
+    chinese: str | None = None
+    files: tuple[str, ...] = ()
     digits: int = 0
     stated: tuple[Stated, ...] = ()
 
@@ -67,10 +71,12 @@ _TESTED = ("dev", "test")
 SETS: dict[str, Columns] = {
     "mer2023": Columns(
         ("MER2023", "MER2024"), mer.LABELS, "emotion_label", "english", "MER2023_mode", shared=True,
+        chinese="chinese",
         stated=(_of_part("train", "test1"), _of_part("test1")),
     ),
     "mer2024": Columns(
-        ("MER2024",), mer.LABELS, "emotion_label", "english", "MER2024_mode", shared=True, stated=(_in(1169, "test"),)
+        ("MER2024",), mer.LABELS, "emotion_label", "english", "MER2024_mode", shared=True,
+        chinese="chinese", stated=(_in(1169, "test"),)
     ),
     "meld": Columns(
         ("MELD",), MELD, "Emotion", "text", more={"sentiment": "Sentiment"},
@@ -108,12 +114,14 @@ SETS: dict[str, Columns] = {
         stated=(_all(10830), _in(3249, *_TESTED)),
     ),
     "cmu-mosi": Columns(
-        ("CMU-MOSI",), POLARITY, "sentiment_label", "text", stated=(_all(2199), _in(686, "test"))
+        ("CMU-MOSI",), POLARITY, "sentiment_label", "text", files=("CMU-MOSEI",), stated=(_all(2199), _in(686, "test"))
     ),
     "cmu-mosei": Columns(
         ("CMU-MOSEI",), POLARITY, "sentiment_label", "text", stated=(_all(22856), _in(4659, "test"))
     ),
-    "ch-sims": Columns(("SIMS", "CH-SIMS"), POLARITY, "val_label", "english", None, stated=(_in(457, "test"),)),
+    "ch-sims": Columns(
+        ("SIMS", "CH-SIMS"), POLARITY, "val_label", "english", None, chinese="chinese", stated=(_in(457, "test"),)
+    ),
     "ch-sims-v2": Columns(
         ("CH-SIMS_v2_s", "CH-SIMS-v2"), POLARITY, "annotation", "text", stated=(_all(4403), _in(1034, "test"))
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +12,7 @@ from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Clips, Stated
 from merc_corpora.importers.tables import folder_of, read_csv
 
 LABELS = ("negative", "neutral", "positive")
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +36,15 @@ class _Table(merc.Corpus):
         root = folder_of(self.root, self.name, [self.table, "Raw"], f"a folder with {self.table} and Raw")
         clips = Clips(self.name, root / "Raw")
         for row in read_csv(root / self.table, ("video_id", "clip_id", "text", "label", "annotation", "mode")):
-            video, clip = row.needed("video_id"), row.needed("clip_id")
+            video, clip = row.needed("video_id"), row.numeral("clip_id")
             score = row.number("label")
             if score is not None and abs(score) > self.scores:
-                raise merc.MercError(
-                    f"{row.where}: label is {score:g}; scores lie from -{self.scores:g} to {self.scores:g}"
-                )
+                # Means of annotators' scores that were computed in floats end in such numbers as 3.0000001.
+                if abs(score) > self.scores + ROUNDING:
+                    raise merc.MercError(
+                        f"{row.where}: label is {score:g}; scores lie from -{self.scores:g} to {self.scores:g}"
+                    )
+                score = math.copysign(self.scores, score)
             said = row["annotation"].lower() or None
             clips.add(
                 f"{video}_{clip}", row.one_of("mode", SPLITS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ class Row:
         """A cell; empty where the table has no such column."""
         return self.cells.get(column, "")
 
+    def numeral(self, column: str) -> str:
+        """A cell that may not be empty and may be a whole number, as ``whole`` has it."""
+        return whole(self.needed(column))
+
     def needed(self, column: str) -> str:
         """A cell that may not be empty."""
         if not self.cells[column]:
@@ -46,9 +51,18 @@ class Row:
     def one_of(self, column: str, choices: Mapping[str, str]) -> str:
         """What a cell means among ``choices``, whatever its capitals."""
         cell = self.cells[column]
-        if cell.lower() not in choices:
+        if whole(cell).lower() not in choices:
             raise merc.MercError(f"{self.where}: {column} is {cell!r}; it should be one of {', '.join(choices)}")
-        return choices[cell.lower()]
+        return choices[whole(cell).lower()]
+
+
+def whole(cell: str) -> str:
+    """A whole number without the point that programs give a column of numbers with empty cells.
+
+    >>> whole("12.0"), whole("007.0"), whole("1.5"), whole("a.0")
+    ('12', '007', '1.5', 'a.0')
+    """
+    return cell.partition(".")[0] if re.fullmatch(r"\d+\.0+", cell) else cell
 
 
 def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:

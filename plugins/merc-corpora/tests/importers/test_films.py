@@ -34,5 +34,7 @@ def test_dfew(layout):
     assert "clips that are not there: 1 (16372)" in read.notes
     assert read.counts == {"clips": (3, 11697), "clips of the test split": (1, 2341)}
     assert layout.read(DfewCorpus, fold=3).counts == {"clips": (3, 11697)}
+    layout.write({"EmoLabel_DataSplit/test(single-labeled)/set_1.csv": "video_name,label\n12.0,3.0\n"})
+    assert layout.read(DfewCorpus).said["00012"].label == "neutral"
     layout.write({"EmoLabel_DataSplit/test(single-labeled)/set_1.csv": "video_name,label\n12,0\n"})
     assert "set_1.csv, line 2: label is '0'; it should be one of 1, 2, 3" in layout.fault(DfewCorpus)

@@ -35,11 +35,17 @@ def test_single_and_compound_emotions(mafw):
 @pytest.mark.parametrize(("line", "told"), [
     ("00009.mp4\n", "test.txt, line 1: a clip and its emotion are expected, not '00009.mp4'"),
     ("00009.mp4 joy\n", "test.txt, line 1: 'joy' is no emotion of MAFW: anger, disgust"),
-    ("00009.mp4 anger\n\n00009.mp4 fear\n", "test.txt, line 3: the clip 00009 stands twice; the other: "),
 ])  # fmt: skip
 def test_faults(mafw, line, told):
     mafw.write({LISTS.format("single", "no_caption", "test"): line})
     assert told in mafw.fault(MafwCorpus)
+
+
+def test_a_line_that_repeats_a_clip_is_named_and_the_rest_is_read(mafw):
+    mafw.write({LISTS.format("single", "no_caption", "test"): "00009.mp4 anger\n\n00009.mp4 fear\n00010.mp4 fear\n"})
+    read = mafw.read(MafwCorpus)
+    assert (read.said["00009"].label, read.said["00010"].label) == ("anger", "fear")
+    assert any("00009 in " in note and "test.txt, line 3; the first in " in note for note in read.notes)
 
 
 def test_a_list_that_is_not_there(mafw):

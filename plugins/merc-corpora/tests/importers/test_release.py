@@ -140,3 +140,47 @@ NUMBERS = {"mer2023": 6, "meld": 7, "caer": 7, "e3": 8, "dfew": 7, "mafw": 11, "
 def test_labels_are_as_many_as_the_paper_states():
     assert {name: len(SETS[name].labels) for name in NUMBERS} == NUMBERS
     assert len(FURTHER["intention"]) == 9 and len(FURTHER["sentiment"]) == 3
+
+
+def test_words_in_english_and_chinese(layout):
+    head = "video_id,emotion_label,english,chinese,MER2023_mode,MER2024_mode\n"
+    layout.write({"MER2024/MER2024_merged.csv": head + "a,sad,Well.,好吧。,train,\nb,sad,,走。,train,\n"})
+    english = layout.read(MmeverseCorpus, sets=("mer2023",)).said
+    assert [(one.text, one.extra["text_zh"]) for one in english.values()] == [("Well.", "好吧。"), ("", "走。")]
+    chinese = layout.read(MmeverseCorpus, sets=("mer2023",), language="chinese").said
+    assert [(one.text, one.extra.get("text_en")) for one in chinese.values()] == [("好吧。", "Well."), ("走。", None)]
+
+
+def test_a_table_without_words(layout):
+    layout.write({"CAER_merged.csv": "video_id,emotion_label,mode\na,sad,train\n"})
+    read = layout.read(MmeverseCorpus, sets=("caer",))
+    assert (
+        read.said["a"].text == ""
+        and "CAER_merged.csv has no column text_whisper: its clips have no words" in read.notes
+    )
+
+
+def test_cmu_mosi_under_the_name_that_the_authors_read(layout):
+    """Their configuration has CMU-MOSI/CMU-MOSEI_merged.csv."""
+    head = "video_id,sentiment_label,text,mode\n"
+    layout.write({"CMU-MOSI/CMU-MOSEI_merged.csv": head + "i_1,Positive,Hm.,train\n"})
+    for root in (layout, type(layout)(layout.root / "CMU-MOSI")):
+        data = root.read(MmeverseCorpus).data
+        assert [talk.id for talk in data.conversations] == ["cmu-mosi/i_1"]
+    layout.write({"CMU-MOSEI/CMU-MOSEI_merged.csv": head + "e_1,Negative,Hm.,test\n"})
+    data = layout.read(MmeverseCorpus).data
+    assert [talk.id for talk in data.conversations] == ["cmu-mosi/i_1", "cmu-mosei/e_1"]
+
+
+def test_a_clip_that_comes_twice_does_not_stop_the_rest(layout):
+    layout.write({"CAER_merged.csv": CAER + "a,sad,Hm.,train\na,happy,Hm.,test\nb,fear,Hm.,test\n"})
+    read = layout.read(MmeverseCorpus, sets=("caer",))
+    assert {name: one.label for name, one in read.said.items()} == {"a": "sad", "b": "fear"}
+    assert any("repeat a clip, left out: 1 of 3 (a in " in note for note in read.notes)
+
+
+def test_sessions_and_clips_that_a_program_made_into_numbers(layout):
+    layout.write({"IEMOCAP_merged.csv": "video_id,official_label,text,session\na,anger,Hm.,5.0\nb,anger,Hm.,1.0\n"})
+    assert layout.read(MmeverseCorpus, sets=("iemocap",)).splits == {"a": "test", "b": "train"}
+    layout.write({"DFEW_merged.csv": DFEW + "7.0,angry,Hm.,test\n"})
+    assert list(layout.read(MmeverseCorpus, sets=("dfew",)).said) == ["00007"]

@@ -44,11 +44,27 @@ def test_numbers_that_lost_their_zeros_are_found(layout):
     ("a,1,HI,1,,,,Positive,tran\n", "label.csv, line 2: mode is 'tran'; it should be one of train, dev, val"),
     ("a,,HI,1,,,,Positive,train\n", "label.csv, line 2: clip_id is empty"),
     ("a,1,HI,1,,,,Glad,train\n", "utterance 'cmu-mosei/a_1' has the label 'glad'"),
-    ("a,1,HI,1,,,,Positive,train\n" * 2, "label.csv, line 3: the clip a_1 stands twice; the other: "),
 ])  # fmt: skip
 def test_faults(layout, row, told):
     layout.write({"label.csv": HEAD + row, "Raw/a.txt": ""})
     assert told in layout.fault(CmuMoseiCorpus)
+
+
+def test_scores_beyond_the_scale_by_rounding_and_numbers_with_a_point(layout):
+    rows = "a,1.0,HI,3.0000001,,,,Positive,train\na,2.0,HO,-3.0000002,,,,Negative,test\n"
+    layout.write({"label.csv": HEAD + rows}).clips("Raw/a/1.mp4", "Raw/a/2.mp4")
+    read = layout.read(CmuMosiCorpus)
+    assert {name: one.valence for name, one in read.said.items()} == {"a_1": 3.0, "a_2": -3.0}
+    assert all(one.video is not None for one in read.said.values())
+
+
+def test_a_row_that_repeats_a_clip_is_named_and_the_rest_is_read(layout):
+    rows = "a,1,HI,1,,,,Positive,train\na,1,HI,2,,,,Positive,train\na,2,HO,-1,,,,Negative,test\n"
+    layout.write({"label.csv": HEAD + rows, "Raw/a.txt": ""})
+    read = layout.read(CmuMoseiCorpus)
+    assert (read.said["a_1"].valence, read.said["a_2"].valence) == (1.0, -1.0)
+    (note,) = [note for note in read.notes if "repeat a clip" in note]
+    assert "1 of 3 (a_1 in " in note and "label.csv, line 3; the first in " in note
 
 
 def test_a_clip_without_a_score_is_none(layout):

@@ -47,6 +47,9 @@ def test_cells_that_are_not_what_they_should_be() -> None:
         with pytest.raises(MercError) as caught:
             ask()
         assert str(caught.value) == told
+    whole = Row("t.csv, line 4", {"fold": "1.0", "name": "007.0", "half": "1.5"})
+    assert whole.one_of("fold", {"1": "train"}) == "train" and whole.numeral("name") == "007"
+    assert whole.numeral("half") == "1.5"
     assert row.number("name") is None and row.number("nothing") is None
 
 
@@ -77,8 +80,8 @@ def test_a_clip_stands_once_and_counts_are_kept(tmp_path: Path) -> None:
     clips = Clips("made", tmp_path)
     for number in range(12):
         clips.add(f"c{number}", "test" if number else "train", f"c{number}", f"line {number}")
-    with pytest.raises(MercError, match="line 99: the clip c3 stands twice; the other: line 3"):
-        clips.add("c3", "test", "c3", "line 99")
+    clips.add("c3", "test", "c3", "line 99")
     data = clips.data(("joy",), [Stated("all", 12, "a paper"), Stated("some", 9, "a paper", ("test",))])
     assert [(count.what, count.found, count.stated) for count in data.counts] == [("all", 12, 12), ("some", 11, 9)]
+    assert "rows that repeat a clip, left out: 1 of 13 (c3 in line 99; the first in line 3)" in data.notes
     assert "clips without a subtitle: 12 (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2 more)" in data.notes
