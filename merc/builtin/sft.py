@@ -16,6 +16,10 @@ class SupervisedFineTuning(Settings, Trainer):
         """``select_by``."""
         return self.select_by
 
+    def teaches_writing(self) -> bool:
+        """Not with ``loss: labels``."""
+        return self.loss == "answer"
+
     def train(self, job: TrainJob) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
         from merc.training.loop import fit

@@ -27,3 +27,5 @@ def command(
     if loaded.stages:
         said.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
     typer.echo(f"{recipe} is valid: {'; '.join(said)}")
+    for note in loaded.notes:
+        typer.echo(f"note: {note}", err=True)

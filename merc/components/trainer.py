@@ -81,6 +81,11 @@ class Trainer(Component):
         """The dev metric whose best state is kept, which the recipe is checked for; ``None`` for none."""
         return None
 
+    def teaches_writing(self) -> bool:
+        """Whether a model learns to write the labels that prompts ask for, so that an evaluation may let it write; no
+        for one that learns to choose among them."""
+        return True
+
     @abstractmethod
     def train(self, job: TrainJob) -> TrainReport:
         """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""

@@ -13,6 +13,7 @@ from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import check_choices, check_fit
 from merc.recipe.metric_names import metric_name
+from merc.recipe.pairs import check_pairs
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, Tuning
@@ -76,11 +77,15 @@ class Builder:
             check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
+        check_pairs(given, self.root, self.problems, self.trained)
+        if self.problems.errors:
+            return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
         self.check_size(resolved)
         if self.problems.errors:
             return None
-        return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, **given)
+        notes = tuple(self.problems.notes)
+        return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, notes=notes, **given)
 
     def check_size(self, resolved: dict[str, Any]) -> None:
         """Report a recipe that could not be read again as a run records it: with its references and defaults it may be

@@ -29,22 +29,29 @@ class TooMany(Exception):
 
 
 class Problems:
-    """Every mistake with its dotted path and where it was written, up to ``MOST``; then ``add`` raises TooMany."""
+    """Every mistake with its dotted path and where it was written, up to ``MOST``; then ``add`` raises TooMany.
+    Notes are on what is no mistake but has no effect."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
+        self.notes: list[str] = []
 
     def add(self, path: str, node: Node | None, text: str) -> None:
-        """Note one mistake; the same one twice counts once."""
-        where = f" ({node.origin.where})" if node is not None else ""
+        """Keep one mistake; the same one twice counts once."""
         # Lines that follow, such as notes about plugins, stand below their error.
-        error = f"{path}{where}: {text}".replace("\n", "\n    ")
+        error = f"{path}{_where(node)}: {text}".replace("\n", "\n    ")
         error = error if len(error) <= _LINE else f"{error[:_LINE]}… ({len(error):,} characters)"
         if error in self.errors:
             return
         if len(self.errors) >= MOST:
             raise TooMany
         self.errors.append(error)
+
+    def note(self, path: str, node: Node | None, text: str) -> None:
+        """Keep a sentence for the user, who may go on all the same."""
+        note = f"{path}{_where(node)}: {text}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def raise_any(self, shown: str) -> None:
         """Raise ManyErrors if there was any."""
@@ -61,3 +68,7 @@ class Problems:
         except TooMany:
             raise ManyErrors(self.errors, head) from None
         self.raise_any(shown)
+
+
+def _where(node: Node | None) -> str:
+    return f" ({node.origin.where})" if node is not None else ""

@@ -214,7 +214,8 @@ class Recipe:
     ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
     that no secret is recorded; in ``Part.params`` it is filled in. ``given`` is the file or name and the overrides
-    that it was loaded from, for messages that name a command.
+    that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about settings that
+    have no effect.
     """
 
     name: str
@@ -238,6 +239,7 @@ class Recipe:
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def tasks(self) -> tuple[Task, ...]:

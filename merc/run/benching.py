@@ -201,7 +201,7 @@ def _asked(
     if how.decode == "verbalizer":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
         if not is_label_prompt(component.prompt(first)):
-            how = replace(how, decode="generate")
+            how = replace(how, decode="generate", normalize="none")
             notes.append(f"asked for a text, so the model writes, up to {how.max_new_tokens} tokens")
     return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how)), notes
 

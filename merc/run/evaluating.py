@@ -62,7 +62,7 @@ def evaluate_again(
             reporter.say(sentence)
             folder.note(sentence)
 
-        for note in data.notes:
+        for note in (*run.recipe.notes, *data.notes):
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
         asked = ask(run, measured(chosen, run.how), reporter, say, data.spaces)

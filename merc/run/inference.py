@@ -28,7 +28,7 @@ from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams
 from merc.run.past import check_told, gold_note
 from merc.run.pipeline import last_prompter
-from merc.run.predicting import Predictor
+from merc.run.predicting import Predictor, check_room
 from merc.run.reporter import Reporter
 
 
@@ -175,8 +175,9 @@ def predict(
     """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it. ``say`` is told what
     the prompts show of the tokenizer: that it has no chat template, for example.
 
-    Raises MercError for prompts longer than the model's context.
+    Raises MercError for prompts longer than the model's context, and for labels longer than may be written.
     """
+    check_room(model, run.prompter, run.how, asked.groups)
     streams = set(run.prompter.streams())
     known = len(model.prompts.notes)
     predictor = Predictor(

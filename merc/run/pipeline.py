@@ -43,7 +43,7 @@ from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
 from merc.run.parts import check_datasets, measured
 from merc.run.past import check_told, gold_note, with_gold
-from merc.run.predicting import Predictor, check_prompts
+from merc.run.predicting import Predictor, check_prompts, check_room
 from merc.run.provenance import record_provenance, record_seconds
 from merc.run.reporter import Reporter, Silent
 from merc.run.stages import Stages
@@ -189,7 +189,7 @@ class _Run:
                 start.record() if start else None,
             )  # fmt: skip
             self.directory.write_labels(data.labels)
-        for note in data.notes:
+        for note in (*self.recipe.notes, *data.notes):
             self._say(note)
         wanted = wanted_conversations(self.recipe, data.conversations)
         log = self.directory.log if self.engine.first else lambda record: None
@@ -291,6 +291,8 @@ class _Run:
                 except MercError as error:
                     check_length(where, model, prompter, groups)
                     raise MercError(f"{where}: {error}") from None
+                if where.startswith("evaluate"):
+                    check_room(model, prompter, self.how, groups)
                 progress(number / len(asked), "")
         for note in model.prompts.notes:  # a prompt that is written tells what its tokenizer lacks
             self._say(note)

@@ -184,6 +184,25 @@ def _check_finite(found: Sequence[tuple[str, Sequence[float], Any]], computed_in
     )
 
 
+def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: Iterable[Sequence[Query]]) -> None:
+    """Raise MercError where the model is to write labels and ``max_new_tokens`` is less than one of them has."""
+    query = next((query for group in groups for query in group), None)
+    if how.decode != "generate" or query is None:
+        return
+    prompt = prompter.prompt(query)
+    if not is_label_prompt(prompt):
+        return
+    answers = model.prompts.encode(prompt, model.media.length, query.labels, None, "labels").answers
+    longest = max(answers, key=lambda answer: len(answer.tokens))
+    needed = len(longest.tokens) - int(prompt.answer.end)
+    if needed > how.max_new_tokens:
+        label = query.labels.labels[longest.label]
+        raise MercError(
+            f"evaluate.max_new_tokens: {how.max_new_tokens} is too small: the label {label!r} has {needed} tokens and "
+            f"could never be written whole; set evaluate.max_new_tokens={needed} or more"
+        )
+
+
 def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:
     """Raise MercError for prompts that are longer than the model's context, answers included. Nothing is computed."""
 

@@ -29,10 +29,10 @@ def test_a_prompter_that_shows_no_past_labels_is_refused(merc: Forks, work: Path
     for whose in ("gold", "predicted"):
         ended = merc(work, *UNTRAINED, asked, f"evaluate.past_labels={whose}")
         assert ended.code == 2 and "Traceback" not in ended.err
-        assert "evaluate, split test: the prompter shows no labels of earlier utterances (Turns)" in ended.err
+        assert "evaluate.past_labels (command line): prompter 'turns' shows no labels" in ended.err
     assert merc(work, *UNTRAINED, asked).code == 0
     ended = merc(work, "evaluate", "run", "evaluate.past_labels=predicted")
-    assert ended.code == 2 and "evaluate.past_labels: the prompter shows no labels of earlier" in ended.err
+    assert ended.code == 2 and "evaluate.past_labels (command line): prompter 'turns' shows no labels" in ended.err
 
 
 def test_gold_labels_of_recordings_that_have_none(merc: Forks, work: Path) -> None:

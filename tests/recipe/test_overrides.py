@@ -31,12 +31,12 @@ def errors_of(*overrides: str) -> list[str]:
         ("stages.0.prompter.question='no'", "no"),
         ("stages.0.prompter.question=été", "été"),
         ("stages.0.prompter.uses=[audio, both]", ["audio", "both"]),
-        ("stages.0.prompter.uses=[]", []),
+        ("stages.1.prompter.uses=[]", []),
     ],
 )  # fmt: skip
 def test_values_of_the_command_line(here: Path, override: str, value: object) -> None:
-    _, _, part, key = override.partition("=")[0].split(".")
-    stage = load_recipe("small.yaml", [override]).stages[0]
+    _, number, part, key = override.partition("=")[0].split(".")
+    stage = load_recipe("small.yaml", [override]).stages[int(number)]
     found = getattr(stage, part).params[key]
     assert (found, type(found)) == (value, type(value))
 

@@ -15,7 +15,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.recipe import Evaluate, Part
 from merc.run.data import queries
-from merc.run.predicting import Predictor, check_prompts
+from merc.run.predicting import Predictor, check_prompts, check_room
 from tests.tiny_backbone import save_tiny_backbone
 
 LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy")})
@@ -260,3 +260,15 @@ def test_scores_that_are_no_numbers_are_blamed_on_what_they_were_computed_in(
     message = str(caught.value)
     assert "1 of 8 utterances are no numbers" in message and blamed in message
     assert ("float16" in message) is (precision == "float16")
+
+
+def test_labels_that_are_longer_than_may_be_written(model):
+    long = LabelSpace(("joy", "anger"), {"anger": ("a very great anger",)})
+    asked = queries(TALK, long)
+    with pytest.raises(MercError, match=r"max_new_tokens: 2 is too small: the label 'anger' has \d+ tokens") as caught:
+        check_room(model, ConversationPrompter(), Evaluate(decode="generate", max_new_tokens=2), asked)
+    needed = int(str(caught.value).rpartition("max_new_tokens=")[2].split()[0])
+    assert needed == len(model.prompts.tokenizer(" a very great anger", add_special_tokens=False)["input_ids"])
+    check_room(model, ConversationPrompter(), Evaluate(decode="generate", max_new_tokens=needed), asked)
+    check_room(model, ConversationPrompter(), Evaluate(max_new_tokens=1), asked)
+    check_room(model, Describe(), Evaluate(decode="generate", max_new_tokens=1), asked)

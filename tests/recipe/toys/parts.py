@@ -131,6 +131,18 @@ class BrokenPrompt(ToyPrompt):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToyPlain(Prompter):
+    def prompt(self, query):
+        return merc.Prompt((merc.Text(query.target.text), merc.Answer()), query.target.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyText(Prompter):
+    def prompt(self, query):
+        return merc.Prompt((merc.Text("Again:"), merc.Answer(text=query.target.text)), query.target.id)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToyTrainer(Trainer):
     epochs: int = 1
     lr: float = 1e-3

@@ -22,6 +22,8 @@ def register_fusers(register):
 
 @hookimpl
 def register_prompters(register):
+    register("toy-plain", "merc_toys.parts:ToyPlain")
+    register("toy-text", "merc_toys.parts:ToyText")
     register("toy-prompt", "merc_toys.parts:ToyPrompt")
     register("toy-broken-prompt", "merc_toys.parts:BrokenPrompt")
 

@@ -1,0 +1,257 @@
+"""Settings that are right one by one and do not work together: what is learned, asked for, shown and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from merc.components import Fuser, Prompt, Prompter, Query, Selector, Trainer
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.recipe.document import Node
+from merc.recipe.problems import Problems, join
+from merc.recipe.schema import Evaluate, Part, Stage, Tuning
+
+_ENDS = ("exact", "strict")
+"""The parsers that read an answer only where it ends behind the label."""
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A prompter, what it gets, and a prompt that it made of a sample; ``prompt`` is None where it made none."""
+
+    path: str
+    part: Part
+    query: Query
+    prompt: Prompt | None
+
+    @classmethod
+    def of(cls, path: str, part: Part, labels: LabelSpace | None) -> _Asking:
+        query = _sample(part, labels)
+        return cls(path, part, query, _prompt(part, query))
+
+    @property
+    def asks_for_label(self) -> bool | None:
+        """Whether it asks for a label, not for a text; None where the sample does not tell."""
+        return None if self.prompt is None else self.prompt.answer.text is None
+
+    def shows(self, **given: Any) -> bool:
+        """Whether the prompt is another one with demonstrations or past labels; true where the sample does not tell."""
+        other = _prompt(self.part, replace(self.query, **given))
+        return self.prompt is None or other is None or self.prompt != other
+
+
+def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, trained: bool = False) -> None:
+    """Report what cannot work together, and note what is without effect.
+
+    Prompters are asked for a prompt of a small made-up conversation; one that makes none of it is left to the run,
+    which sees the true ones. A ``trained`` recipe cannot be mended in its stages, so there it is noted.
+    """
+    stages: Sequence[Stage] = given["stages"]
+    evaluate: Evaluate | None = given["evaluate"]
+    labels: LabelSpace | None = given["labels"]
+    for stage_at, stage in enumerate(stages):
+        _check_learning(stage_at, stage, given, root, problems)
+        for task in stage.tasks:
+            asking = _Asking.of(join(task.path, "prompter"), task.prompter, labels)
+            past = join(task.path, "data.past_labels") if task.data.past_labels else ""
+            _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
+    _note_unshown(given, problems)
+    if evaluate is None:
+        return
+    part = evaluate.prompter or (stages[-1].prompter if stages else None)
+    if part is None:
+        return
+    asking = _Asking.of("evaluate.prompter", part, labels)
+    past = "evaluate.past_labels" if evaluate.past_labels else ""
+    _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
+    _check_decoding(asking, evaluate, stages, root, problems, trained)
+    _check_length(asking, evaluate, labels, root, problems)
+    _note_unread(evaluate, root, problems)
+    learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
+    for split in sorted(learned.keys() & set(evaluate.splits)):
+        problems.note("evaluate.splits", _node(root, "evaluate.splits"),
+                      f"{split} is measured, and {learned[split]} learns from it")  # fmt: skip
+
+
+def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+    """Report a stage in which nothing that its prompts reach can learn, and note what is named for nothing."""
+    tuning: Tuning = given["tuning"]
+    path = f"stages.{index}.trainable"
+    streams = {stream for task in stage.tasks for stream in _streams(task.prompter)}
+    reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in given[kind] if name in streams]
+    reached += ["backbone"] if tuning.name != "frozen" else []
+    wanted = stage.trainable
+    if any(wanted is None or any(fnmatchcase(name, pattern) for pattern in wanted) for name in reached):
+        for name in wanted or ():
+            stream = name.partition(".")[2]
+            if name.startswith(("connectors.", "fusers.")) and stream in _names(given) and stream not in streams:
+                problems.note(path, _node(root, path), f"{name} learns nothing here: no prompter of the stage shows "
+                              f"the stream {stream!r}")  # fmt: skip
+        return
+    shown = f"its prompts show {', '.join(sorted(streams))}" if streams else "its prompts show words alone"
+    learns = f"only {', '.join(wanted)} may learn" if wanted else "the backbone's tuning is frozen"
+    problems.add(
+        path, _node(root, path) or _node(root, f"stages.{index}"),
+        f"nothing of stage {stage.id!r} can learn: {learns}, and {shown}; show a stream that has a connector, or let "
+        "the backbone learn (backbone.tuning.name=lora)",
+    )  # fmt: skip
+
+
+def _check_shown(asking: _Asking, selector: Part | None, shots: str, past: str, root: Node, problems: Problems) -> None:
+    """Report demonstrations and past labels that the prompter does not show."""
+    name = asking.part.name
+    if isinstance(selector and selector.component, Selector) and not asking.shows(demonstrations=(_shown(asking),)):
+        problems.add(shots, _node(root, shots), f"prompter {name!r} shows no demonstrations; take them out "
+                     f"({shots}=null), or choose another prompter")  # fmt: skip
+    labels = asking.query.labels.labels
+    told = (*(labels[0] for _ in range(asking.query.index)), None)
+    if past and not asking.shows(past_labels=told):
+        problems.add(past, _node(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
+                     "past_labels would change nothing; take it out, or choose another prompter")  # fmt: skip
+
+
+def _check_decoding(
+    asking: _Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, trained: bool
+) -> None:
+    """Report a way of decoding that does not fit what is asked for, or what was learned."""
+    path = "evaluate.decode"
+    node = _node(root, path) or _node(root, "evaluate")
+    name = asking.part.name
+    if evaluate.decode == "verbalizer":
+        if asking.asks_for_label is False:
+            problems.add(path, node, f"verbalizer scores labels, and prompter {name!r} asks for a text; set "
+                         "evaluate.decode=generate, or evaluate.prompter to one that asks for the label")  # fmt: skip
+        return
+    if not stages or not asking.asks_for_label:
+        return
+    complain = problems.note if trained else problems.add
+    last = stages[-1]
+    if not cast(Trainer, last.trainer.component).teaches_writing():
+        complain(path, node, f"the model is asked to write, and stage {last.id!r} learns to choose among the labels, "
+                 f"which teaches no answer to write; set stages.{len(stages) - 1}.trainer.loss=answer, or "
+                 "evaluate.decode=verbalizer")  # fmt: skip
+        return
+    learned = _prompt(last.prompter, asking.query)
+    if evaluate.parser in _ENDS and learned is not None and learned.answer.text is None and not learned.answer.end:
+        complain(
+            "evaluate.parser", _node(root, "evaluate.parser") or node,
+            f"{evaluate.parser} reads an answer that ends behind the label, and prompter {last.prompter.name!r} of "
+            f"stage {last.id!r} teaches no end (end: false), so the model writes on; set evaluate.parser=first-label, "
+            "or the prompter's end to true",
+        )  # fmt: skip
+
+
+def _check_length(
+    asking: _Asking, evaluate: Evaluate, labels: LabelSpace | None, root: Node, problems: Problems
+) -> None:
+    """Report that the longest label cannot be written. A word is one token at least; the run counts the true ones."""
+    if evaluate.decode != "generate" or labels is None or not asking.asks_for_label:
+        return
+    longest = max((word for label in labels.labels for word in labels.words_of(label)), key=lambda w: len(w.split()))
+    if len(longest.split()) > evaluate.max_new_tokens:
+        path = "evaluate.max_new_tokens"
+        problems.add(path, _node(root, path), f"the label {longest!r} has {len(longest.split())} words, so it is "
+                     f"longer than the {evaluate.max_new_tokens} tokens that may be written")  # fmt: skip
+
+
+def _note_unread(evaluate: Evaluate, root: Node, problems: Problems) -> None:
+    """Note settings of the way of decoding that is not taken."""
+    defaults = Evaluate()
+    of = {"generate": ("parser", "max_new_tokens"), "verbalizer": ("normalize",)}
+    for decode, names in of.items():
+        changed = [name for name in names if getattr(evaluate, name) != getattr(defaults, name)]
+        if decode != evaluate.decode and changed:
+            path = join("evaluate", changed[0])
+            problems.note(path, _node(root, path), f"no effect of {' and '.join(changed)} with decode: "
+                          f"{evaluate.decode}; only {decode} goes by it")  # fmt: skip
+
+
+def _note_unshown(given: Mapping[str, Any], problems: Problems) -> None:
+    """Note connectors, fusers and encoders that no prompt reaches."""
+    stages: Sequence[Stage] = given["stages"]
+    evaluate: Evaluate | None = given["evaluate"]
+    parts = [task.prompter for stage in stages for task in stage.tasks]
+    parts += [evaluate.prompter] if evaluate is not None and evaluate.prompter is not None else []
+    if not parts:
+        return
+    shown = {stream for part in parts for stream in _streams(part)}
+    for name in (*given["connectors"], *given["fusers"]):
+        if name not in shown and name in _names(given):
+            kind = "fusers" if name in given["fusers"] else "connectors"
+            problems.note(join(kind, name), None, f"no prompter shows the stream {name!r}, so it learns nothing and "
+                          f"changes nothing ({kind}.{name}=null takes it out)")  # fmt: skip
+    chooses = [task.demonstrations for stage in stages for task in stage.tasks]
+    chooses += [evaluate.demonstrations] if evaluate is not None else []
+    used = {stream for part in chooses if part is not None for stream in _compared(part)}
+    for name, fuser in given["fusers"].items():
+        if name in shown:
+            used |= set(cast(Fuser, fuser.component).inputs or given["encoders"])
+    for name in given["encoders"]:
+        if name not in shown | used and name not in given["connectors"]:
+            problems.note(join("encoders", name), None, "nothing uses it: no prompter shows its stream, and no fuser "
+                          "that is shown or selector takes it")  # fmt: skip
+
+
+def _names(given: Mapping[str, Any]) -> list[str]:
+    return [*given["encoders"], *given["fusers"]]
+
+
+def _streams(part: Part) -> list[str]:
+    try:
+        return list(cast(Prompter, part.component).streams())
+    except Exception:  # reported by check_fit
+        return []
+
+
+def _compared(part: Part) -> Sequence[str]:
+    try:
+        comparison = cast(Selector, part.component).comparison()
+    except Exception:  # reported by check_demonstrations
+        return ()
+    return comparison.streams if comparison is not None else ()
+
+
+def _sample(part: Part, labels: LabelSpace | None) -> Query:
+    """A query about the last of three utterances, which have all the cues that the prompter reads."""
+    space = labels or LabelSpace(("joy", "anger"))
+    try:
+        cues = dict.fromkeys(cast(Prompter, part.component).cue_fields(), "a sign")
+    except Exception:  # reported by check_cues
+        cues = {}
+    words = [("Ann", "Did you hear?"), ("Ben", "No."), ("Ann", "We won!")]
+    said = tuple(
+        Utterance(id=f"sample_u{i}", speaker=who, text=text, label=space.labels[0], cues=cues)
+        for i, (who, text) in enumerate(words)
+    )
+    return Query(conversation=Conversation(id="sample", utterances=said), index=2, labels=space)
+
+
+def _shown(asking: _Asking) -> Query:
+    """A demonstration for the sample: the same in another conversation."""
+    talk = asking.query.conversation
+    said = tuple(replace(u, id=f"shown_{u.id}", text=f"{u.text} Yes?") for u in talk.utterances)
+    return replace(asking.query, conversation=replace(talk, id="shown", utterances=said))
+
+
+def _prompt(part: Part, query: Query) -> Prompt | None:
+    """The prompt of a sample; None where the prompter makes none of it, since it may want what a corpus has."""
+    try:
+        made = cast(Prompter, part.component).prompt(query)
+    except Exception:
+        return None
+    return made if isinstance(made, Prompt) else None
+
+
+def _node(root: Node, path: str) -> Node | None:
+    """What stands at a dotted path, if anything does."""
+    node: Node | None = root
+    for key in path.split("."):
+        if node is None:
+            return None
+        if isinstance(node.value, list):
+            node = node.value[int(key)] if key.isdigit() and int(key) < len(node.value) else None
+        else:
+            node = node.get(key)
+    return node

@@ -1,0 +1,153 @@
+"""Settings that are right one by one and do not work together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from merc.errors import ManyErrors
+from merc.recipe import load_recipe
+
+PLAIN = """\
+labels: [joy, anger]
+corpus: {name: toy-corpus, path: a}
+backbone: {name: toy-llm, tuning: {name: lora}}
+encoders:
+  video: {name: toy-video}
+  audio: {name: toy-audio}
+connectors:
+  video: {name: toy-linear}
+stages:
+  - id: learn
+    prompter: {name: conversation, media: [video]}
+    trainer: {name: sft}
+evaluate: {splits: [test]}
+"""
+ONLY_VIDEO = "encoders.audio=null"
+TEXT = "{name: toy-text}"
+LABELS = "stages.0.trainer.loss=labels"
+WRITES = "evaluate.decode=generate"
+FROZEN = "backbone.tuning={name: frozen}"
+
+
+@pytest.fixture(autouse=True)
+def _plain(here: Path) -> None:
+    (here / "plain.yaml").write_text(PLAIN)
+
+
+def errors(*changes: str, trained: bool = False) -> list[str]:
+    try:
+        load_recipe("plain.yaml", [ONLY_VIDEO, *changes], trained)
+    except ManyErrors as caught:
+        return caught.errors
+    return []
+
+
+def notes(*changes: str, trained: bool = False) -> tuple[str, ...]:
+    return load_recipe("plain.yaml", changes, trained).notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "holds"),
+    [
+        ([LABELS, WRITES], "evaluate.decode", ["'learn'", "choose", "loss=answer", "decode=verbalizer"]),
+        ([f"evaluate.prompter={TEXT}"], "evaluate.decode", ["'toy-text' asks for a text", "decode=generate"]),
+        ([WRITES, "stages.0.prompter.end=false"], "evaluate.parser", ["end: false", "parser=first-label"]),
+        ([WRITES, "evaluate.parser=strict", "stages.0.prompter.end=false"], "evaluate.parser", ["end: false"]),
+        ([WRITES, "evaluate.max_new_tokens=2", "labels={joy: full of joy, anger: anger}"],
+         "evaluate.max_new_tokens", ["'full of joy' has 3 words", "2 tokens"]),
+        (["evaluate.past_labels=gold", "evaluate.prompter={name: toy-plain}"],
+         "evaluate.past_labels", ["'toy-plain' shows no labels of earlier"]),
+        (["evaluate.past_labels=predicted", "stages.0.prompter.history=0"], "evaluate.past_labels", ["no labels of"]),
+        (["stages.0.data.past_labels=true", "evaluate.past_labels=null", "stages.0.prompter={name: toy-plain}"],
+         "stages.0.data.past_labels", ["no labels of earlier"]),
+        (["evaluate.prompter={name: toy-plain}", "evaluate.demonstrations={name: random}"],
+         "evaluate.demonstrations", ["shows no demonstrations", "evaluate.demonstrations=null"]),
+        ([FROZEN, "stages.0.prompter.media=[]"], "stages.0.trainable",
+         ["nothing of stage 'learn' can learn", "frozen", "words"]),
+        (["stages.0.trainable=['connectors.*']", "stages.0.prompter.media=[]"],
+         "stages.0.trainable", ["only connectors.* may learn", "words alone"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_an_error(changes: list[str], path: str, holds: list[str]) -> None:
+    (error,) = errors(*changes)
+    assert error.startswith(f"{path} (")
+    for text in holds:
+        assert text in error
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [WRITES],
+        [LABELS],
+        # A text is learned token by token whatever the loss of labels is.
+        [LABELS, WRITES, f"evaluate.prompter={TEXT}"],
+        [WRITES, "stages.0.prompter.end=false", "evaluate.parser=first-label"],
+        # A model as it comes may know by itself where to stop.
+        [WRITES, "stages=[]", "evaluate.prompter={name: conversation, end: false}"],
+        [WRITES, "evaluate.max_new_tokens=3", "labels={joy: full of joy, anger: anger}"],
+        ["evaluate.past_labels=predicted", "evaluate.demonstrations={name: random}"],
+        [FROZEN],
+        ["stages.0.prompter.media=[]"],
+        # A prompter that makes nothing of a made-up conversation is left to the run.
+        ["evaluate.prompter={name: toy-prompt}", "evaluate.past_labels=gold", "evaluate.demonstrations={name: random}"],
+    ],
+)
+def test_what_can_work_is_none(changes: list[str]) -> None:
+    assert errors(*changes) == []
+
+
+def test_a_trained_run_is_told_and_not_stopped() -> None:
+    assert errors(LABELS, WRITES, trained=True) == []
+    (note,) = notes(ONLY_VIDEO, LABELS, WRITES, trained=True)
+    assert note.startswith("evaluate.decode (command line): ") and "choose among the labels" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "holds"),
+    [
+        ([], "encoders.audio", "nothing uses it"),
+        (["connectors.audio={name: toy-linear}"], "connectors.audio", "no prompter shows the stream 'audio'"),
+        (["fusers.both={name: toy-join}", ONLY_VIDEO], "fusers.both", "no prompter shows the stream 'both'"),
+        ([ONLY_VIDEO, "evaluate.parser=first-label", "evaluate.max_new_tokens=9"], "evaluate.parser",
+         "no effect of parser and max_new_tokens with decode: verbalizer"),
+        ([ONLY_VIDEO, WRITES, "evaluate.normalize=tokens"], "evaluate.normalize", "no effect of normalize"),
+        ([ONLY_VIDEO, "stages.0.data.split=dev", "evaluate.splits=[dev, test]"], "evaluate.splits", "dev is measured"),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_is_noted(changes: list[str], path: str, holds: str) -> None:
+    (note,) = notes(*changes)
+    assert note.startswith(path) and holds in note
+
+
+def test_a_connector_that_is_named_for_nothing_is_noted() -> None:
+    found = notes(
+        "connectors.audio={name: toy-linear}",
+        "stages.0.trainable=[connectors.video, connectors.audio]",
+        "evaluate.prompter={name: conversation, media: [audio]}",
+    )
+    assert len(found) == 1 and "connectors.audio learns nothing here" in found[0]
+
+
+def test_what_a_selector_or_a_fuser_takes_is_used() -> None:
+    near = "evaluate.demonstrations={name: retrieved, embedder: null, streams: [audio]}"
+    assert notes(near) == ()
+    join = [
+        "fusers.both={name: toy-join}",
+        "connectors.both={name: toy-linear}",
+        "stages.0.prompter.media=[video, both]",
+    ]
+    assert notes(*join) == ()
+
+
+def test_validate_lists_the_notes(merc: Callable[..., CompletedProcess[str]]) -> None:
+    done = merc("validate", "plain.yaml")
+    assert done.returncode == 0 and "plain.yaml is valid" in done.stdout
+    assert "note: encoders.audio: nothing uses it" in done.stderr
+    done = merc("validate", "plain.yaml", LABELS, WRITES)
+    assert done.returncode == 2 and "evaluate.decode (command line)" in done.stderr
