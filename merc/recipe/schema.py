@@ -192,16 +192,18 @@ class Engine:
 class Features:
     """Where encoders' features are kept (None: the user's cache), how many processes decode media for them, and what
     a clip may cost there: ``decode_seconds`` for a span of a file, ``decode_gigabytes`` of memory, and
-    ``decode_megapixels`` a picture, in millions."""
+    ``decode_megapixels`` a picture, in millions. ``seed`` says, with the clip's content, which frames are drawn where
+    random ones are wanted, whatever the run's own seed."""
 
     store: str | None = None
     workers: int = 2
+    seed: int = 0
     decode_seconds: float = 300.0
     decode_gigabytes: float = 4.0
     decode_megapixels: float = 64.0
 
     def __post_init__(self) -> None:
-        _at_least(0, workers=self.workers)
+        _at_least(0, workers=self.workers, seed=self.seed)
         for key in ("decode_seconds", "decode_gigabytes", "decode_megapixels"):
             if not 0 < getattr(self, key) < float("inf"):
                 raise ValueError(f"{key} is more than 0, not {getattr(self, key)}")

@@ -112,7 +112,7 @@ class Demonstrations:
         given = self.recipe.features.store
         store = FeatureStore(Path(given) if given else cache_folder("features"))
         return Embeddings(
-            comparison, self.recipe.encoders, store, self.recipe.seed, self.device, Decoding.of(self.recipe)
+            comparison, self.recipe.encoders, store, self.recipe.features.seed, self.device, Decoding.of(self.recipe)
         )
 
 

@@ -28,7 +28,7 @@ def encode_streams(
             store,
             encoders_of(recipe, streams),
             conversations,
-            recipe.seed,
+            recipe.features.seed,
             progress,
             device,
             Decoding.of(recipe),

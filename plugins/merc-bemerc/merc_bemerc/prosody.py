@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from merc import Annotation, Annotator, CannotEncode, Observation, Query, Waveform
 from merc_bemerc.levels import MEASURES, Levels, Measured, describe
+from merc_bemerc.speakers import UNNAMED, is_unnamed
 from merc_bemerc.table import read_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class Prosody(Annotator):
 
     ``quantiles`` of a speaker's own values are the edges between levels: two make low, medium and high, four make very
     low, low, medium, high and very high. A speaker of whom fewer than ``least`` utterances have a value is compared
-    with all speakers, and the cue says so. ``reference`` says whose utterances count: ``all`` that are annotated
+    with all speakers, and the cue says so; so is one who is nobody in particular ("All", "Man", "The Waiter"), since
+    such a name may mean another person each time: ``unnamed`` are the words that such names end in, none where every
+    name counts. ``reference`` says whose utterances count: ``all`` that are annotated
     together, or only those of the ``train`` split. A speaker's name means one person throughout the corpus.
 
     The values and what they were compared with are kept with the cue, as JSON.
@@ -49,6 +52,7 @@ class Prosody(Annotator):
     quantiles: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
     least: int = 10
     reference: Literal["all", "train"] = "all"
+    unnamed: tuple[str, ...] = UNNAMED
 
     needs_all = True
 
@@ -110,11 +114,14 @@ class Prosody(Annotator):
                 if isinstance(found, CannotEncode):
                     yield target.id, Annotation(reason=found.reason)
                     continue
-                taken.append((target.id, target.speaker, found))
+                who = target.speaker
+                if who is not None and self.unnamed and is_unnamed(who, self.unnamed):
+                    who = None
+                taken.append((target.id, who, found))
                 if self._counts(one.query):
                     everybody.append(found)
-                    if target.speaker is not None:
-                        values[target.speaker].append(found)
+                    if who is not None:
+                        values[who].append(found)
             common = Levels.of(everybody, self.quantiles, self.least)
             own = {who: Levels.of(said, self.quantiles, self.least) for who, said in values.items()}
             for name, who, found in taken:

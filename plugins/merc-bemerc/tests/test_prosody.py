@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from merc_bemerc.prosody import Prosody
+from merc_bemerc.speakers import is_unnamed
 from merc_bemerc.voice import measurer
 
 import merc
@@ -92,6 +93,36 @@ def test_who_says_little_is_compared_with_all_and_the_cue_says_so():
         assert found[name].cues["prosody"].endswith(" (compared with all speakers)")
         assert json.loads(found[name].raw[0])["compared with"] == "all speakers"
     assert not found["a0"].cues["prosody"].endswith(")")
+
+
+@pytest.mark.parametrize(
+    ("name", "unnamed"),
+    [
+        *[
+            (name, True)
+            for name in ("All", "MAN", "Nurse", "Nurse #1", "Friend No. 2", "1st Customer", "A Waiter", "#2")
+        ],
+        *[(name, True) for name in ("The Cooking Teacher", "Woman On Train Guide", "Joey and Ross", "The Guys")],
+        *[
+            (name, False)
+            for name in ("Joey", "Dr. Green", "Mrs. Geller", "Phoebe Sr", "Ses01_F", "Speaker 1", "Joey/Drake")
+        ],
+        *[(name, False) for name in ("Guy Ritchie", "The", "王", "Álvaro", "A")],
+    ],
+)
+def test_who_is_nobody_in_particular(name, unnamed):
+    assert is_unnamed(name) is unnamed
+
+
+def test_nobody_in_particular_is_compared_with_all():
+    said = [(f"a{n}", "Ann", tone(150.0 + n)) for n in range(5)]
+    said += [(f"m{n}", "Man", tone(300.0 + n)) for n in range(5)]
+    found = dict(Prosody(least=5).load("cpu")(observations(said)))
+    assert all(found[f"m{n}"].cues["prosody"].endswith(" (compared with all speakers)") for n in range(5))
+    assert not any("all speakers" in found[f"a{n}"].cues["prosody"] for n in range(5))
+    every = dict(Prosody(least=5, unnamed=()).load("cpu")(observations(said)))
+    assert json.loads(every["m0"].raw[0])["compared with"] == "Man"
+    assert Prosody().identity() != Prosody(unnamed=()).identity()
 
 
 def test_where_nobody_says_enough_there_is_the_reason():
