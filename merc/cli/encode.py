@@ -56,7 +56,9 @@ def command(
 
         device = pick_device(device)
     with reporter.task("features") as progress:
-        table = encode(store, found.encoders, data.conversations, found.features.seed, progress, device, Decoding.of(found))
+        table = encode(
+            store, found.encoders, data.conversations, found.features.seed, progress, device, Decoding.of(found)
+        )
     for note in table.notes:
         reporter.say(note)
     record = _record(table, list(found.encoders), data.conversations)
