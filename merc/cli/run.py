@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
-    run_dir: Annotated[Path | None, typer.Option(help="Where the run goes; by default runs/<recipe>.")] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the run goes; by default runs/<recipe>, with the changed values behind it."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
     seeds: Annotated[
         int | None,
@@ -31,6 +34,7 @@ def command(
 
     results = take_standard_output()
 
+    from merc.run.naming import default_folder
     from merc.run.seeds import run_seeds, seed_recipes, write_over_seeds
 
     # All that is wrong with the recipe is said before anything heavy is imported.
@@ -43,8 +47,10 @@ def command(
     from merc.run.pipeline import run_recipe
     from merc.training.interrupt import Stopped
 
-    target = run_dir or Path("runs") / first.name
+    target = run_dir or default_folder(first.name, overrides or [], seeds is not None)
     reporter = TerminalReporter()
+    if run_dir is None and target.name != Path(first.name).name:
+        reporter.say(f"the run goes to {target}")
 
     def one(which: Recipe, folder: Path, going_on: bool) -> Mapping[str, Mapping[str, Any]]:
         reporter.say(f"seed {which.seed}: {folder}")

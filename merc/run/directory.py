@@ -18,8 +18,8 @@ from merc.recipe import Recipe, load_recipe, write_recipe
 from merc.run.lock import NAME as LOCK_NAME
 from merc.run.lock import FolderLock
 
-# What may differ between two runs of the same work: words about it, and how fast it is done.
-_NOT_THE_WORK = ("title", "description", "extends", "engine", "features")
+NOT_THE_WORK = ("title", "description", "extends", "engine", "features")
+"""What may differ between two runs of the same work: words about it, and how fast it is done."""
 
 
 class RunDirectory:
@@ -48,7 +48,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise MercError(f"{self.path} is a file, not a folder for a run; give another --run-dir")
         if self.recipe_file.exists():
-            different = _differences(load_recipe(str(self.recipe_file)).resolved, recipe.resolved)
+            different = differences(load_recipe(str(self.recipe_file)).resolved, recipe.resolved)
             if different:
                 shown = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
                 raise MercError(
@@ -210,12 +210,12 @@ def _is_temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Dotted paths whose values differ, but for what is not the work itself."""
     return sorted(
         path
         for path in _paths(before, now)
-        if path.split(".")[0] not in _NOT_THE_WORK and _at(before, path) != _at(now, path)
+        if path.split(".")[0] not in NOT_THE_WORK and _at(before, path) != _at(now, path)
     )
 
 

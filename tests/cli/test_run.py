@@ -33,7 +33,8 @@ def test_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     found = _run(str(tiny), "seed=5")
     assert found.exit_code == 0, found.output
-    run = Path("runs") / "tiny"
+    run = Path("runs") / "tiny+seed=5"
+    assert f"the run goes to {run}" in found.stderr
     metrics = json.loads((run / "metrics.json").read_text())
     # Standard output has the results and nothing else; the rest goes to standard error.
     rows = [line.replace("│", " ").split() for line in found.stdout.splitlines()]
@@ -41,18 +42,20 @@ def test_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         values = metrics[split]
         numbers = [values[name] for name in ("accuracy", "weighted_f1", "macro_f1", "unparsed_rate")]
         assert [split, str(values["n"]), *(f"{number:.4f}" for number in numbers)] in rows
-    assert found.stdout.endswith("report: runs/tiny/report.html\n")
+    assert found.stdout.endswith("report: runs/tiny+seed=5/report.html\n")
     assert "stage merc" in found.stderr and "stage merc" not in found.stdout
     assert "seed: 5" in (run / "recipe.yaml").read_text()
     found = _run(str(tiny), "seed=5")
     assert (found.exit_code, found.stdout) == (2, "")
-    assert found.stderr == (
-        "error: runs/tiny already holds a finished run of this recipe; add --resume to go on, or give another "
+    assert found.stderr.endswith(
+        "error: runs/tiny+seed=5 already holds a finished run of this recipe; add --resume to go on, or give another "
         "--run-dir\n"
     )
-    found = _run(str(tiny), "seed=6", "stages.0.trainer.lr=0.1", "--resume")
+    found = _run(str(tiny), "seed=6", "stages.0.trainer.lr=0.1", "--resume", "--run-dir", str(run))
     assert found.exit_code == 2
-    assert found.stderr.startswith("error: runs/tiny belongs to another recipe: seed, stages differ; give another")
+    assert found.stderr.startswith(
+        "error: runs/tiny+seed=5 belongs to another recipe: seed, stages differ; give another"
+    )
 
 
 @pytest.mark.parametrize(
