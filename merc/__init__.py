@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         Waveform,
         Words,
     )
+    from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
     from merc.files import cache_folder, hash_file, user_path, whole_file
@@ -76,6 +77,9 @@ if TYPE_CHECKING:
 _HOME = {
     "hookimpl": "merc.registry.hooks",
     "MercError": "merc.errors",
+    "allow": "merc.consent",
+    "read_variable": "merc.consent",
+    "require_server": "merc.consent",
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
     "user_path": "merc.files",
@@ -143,11 +147,14 @@ __all__ = [
     "VideoClip",
     "Waveform",
     "Words",
+    "allow",
     "cache_folder",
     "hash_file",
     "hookimpl",
     "probe_media",
     "quiet",
+    "read_variable",
+    "require_server",
     "user_path",
     "whole_file",
 ]

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import errno
 import importlib
+import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from merc import __version__
+from merc.cli import consent
 from merc.cli.launched import speaks, stand_back
 from merc.cli.quiet import quiet_libraries
 from merc.cli.results import escaped_output
+from merc.consent import hide
 from merc.errors import MercError, did_you_mean, shown
 from merc.files import is_disk_full
 
@@ -84,7 +89,7 @@ class Commands(TyperGroup):
             told = str(error) if isinstance(error, MercError) else _forbidden(error)
             if not told:
                 raise
-            typer.echo(f"error: {shown(told)}", err=True)
+            typer.echo(f"error: {shown(hide(told))}", err=True)
             raise typer.Exit(2) from error
 
 
@@ -110,6 +115,8 @@ def load_command(name: str) -> Any:
         group.command(name, help=None if module.command.__doc__ else COMMANDS[name])(module.command)
     made = typer.main.get_command(group)
     made.name = name
+    if name in consent.COMMANDS:
+        consent.add_options(made)
     return made
 
 
@@ -142,4 +149,10 @@ def options(
 def main() -> None:
     """Run the program."""
     quiet_libraries()
+    sys.excepthook = _show_traceback
     app()
+
+
+def _show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's own traceback, without the values of variables that a recipe may read."""
+    typer.echo(hide("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from merc.consent import hide
 from merc.errors import shown
 from merc.run.reporter import Progress as Report
 
@@ -24,7 +25,7 @@ class TerminalReporter:
 
     def say(self, sentence: str) -> None:
         """One sentence."""
-        self.console.print(f"· {shown(sentence)}", markup=False)
+        self.console.print(f"· {shown(hide(sentence))}", markup=False)
 
     @contextmanager
     def task(self, title: str) -> Iterator[Report]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -29,3 +30,14 @@ class Component:
     """
 
     kind: ClassVar[str]
+
+    def servers(self) -> Sequence[str]:
+        """The addresses that it sends to, such as ``https://example.org/v1``, as its parameters say. merc sees that the
+        user allows each, and says it, before the component is put to work. Downloads of a model that the recipe names
+        are not among them."""
+        return ()
+
+    def variables(self) -> Sequence[str]:
+        """The names of the variables of the environment that it reads because its parameters say so (a ``key``). merc
+        sees that the user allows each; ``merc.read_variable`` gives the value."""
+        return ()

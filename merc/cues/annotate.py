@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from merc.components.annotator import AnnotateFunction, Annotation, Observation
 from merc.components.encoder import Frames, VideoClip
+from merc.consent import require
 from merc.conversation import Conversation
 from merc.cues.admit import admit
 from merc.cues.observe import Clips, observe
@@ -60,6 +61,9 @@ def annotate(
     if options.again_refused:
         for plan in made:
             plan.ask_refused_again()
+    for plan in made:
+        if _open(plan):
+            require(plan.teacher.annotator, str(plan.teacher))
     asked: dict[str, int] = {}
     notes: list[str] = []
     total = sum(len(_open(plan)) for plan in made)

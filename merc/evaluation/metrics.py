@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merc.components import Metric, Prediction
+from merc.consent import hide_in, require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.evaluation.past_labels import told_labels
@@ -64,6 +65,7 @@ def check_metrics(conversations: Sequence[Conversation], labels: LabelSpace, met
     for group in splits.values():
         for name, part in metrics.items():
             assert isinstance(part.component, Metric)
+            require(part.component, f"metric {name!r}")
             given = _given(part.component, group)
             if given:
                 try:
@@ -148,9 +150,10 @@ def _one_split(
         elif not given:
             continue
         if given:
+            require(component, f"metric {name!r}")
             computed = component.compute(given, labels)
             _check_json(name, split, computed)
-            found = {**found, **computed}
+            found = {**found, **(hide_in(computed) if metrics[name].from_environment else computed)}
         if name == own:
             numbers = {**numbers, **found}
         elif name in numbers:

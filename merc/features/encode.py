@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from merc.components.encoder import CannotEncode, Clip, EncodeFunction, TextClip, VideoClip
+from merc.consent import require
 from merc.conversation import Conversation
 from merc.features.check import check
 from merc.features.hashes import Hashes
@@ -169,6 +170,7 @@ class _Pass:
         self.waiting[name] = []
         if name not in self.functions:
             self._report(f"loading {stream.part}")
+            require(stream.encoder, str(stream.part))
             self.functions[name] = stream.encoder.load(self.device)
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, CannotEncode)]
         jobs = [job for job, _ in batch]

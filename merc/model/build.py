@@ -7,6 +7,7 @@ import os
 import torch
 
 from merc.components import Backbone, Connector, Encoder, Fuser
+from merc.consent import require
 from merc.errors import MercError
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
@@ -52,6 +53,7 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     """The recipe's model with its weights, new parameters drawn from ``seed``."""
     _hide_bars()
     backbone = _backbone(recipe)
+    require(backbone, "the backbone")
     llm = load_network(backbone, device)
     llm.config.use_cache = False  # type: ignore[union-attr]
     torch.manual_seed(seed)

@@ -129,7 +129,7 @@ class Builder:
                 self.sections.sources[key] = "default"
             return default
         value, node = convert_node(annotation, node, key, self.problems)
-        if not node.broken:
+        if not node.broken and (annotation == Path | None or self.sections.recordable(node, key)):
             self.recorded[key] = record(value, node)
             self.sections.sources[key] = self.sections.where(node)
         elif key == "seed":
@@ -142,6 +142,8 @@ class Builder:
         if node is None or node.value is None:
             return None
         words: dict[str, tuple[str, ...]] = {}
+        if not self.sections.recordable(node, "labels"):
+            return None
         if isinstance(node.value, dict):
             kind: Any = Mapping[str, str | tuple[str, ...] | None]
             value, node = convert_node(kind, node, "labels", self.problems)

@@ -13,6 +13,7 @@ from pydantic import PydanticUserError
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
+from merc.recipe.references import refers_to_environment
 from merc.recipe.schema import Part
 from merc.recipe.values import convert_node, plain, record, wants
 from merc.registry import get_registry
@@ -58,7 +59,9 @@ class Sections:
             return None, {}
         # What the component holds counts, so that __post_init__ may put a value into its usual form.
         params = {_parameter(field): plain(getattr(component, field)) for field in values}
-        return Part(name=name, params=params, component=component), {"name": name, **recorded}
+        from_environment = any(refers_to_environment(child) for child in node.nodes())
+        made = Part(name=name, params=params, component=component, from_environment=from_environment)
+        return made, {"name": name, **recorded}
 
     def fill(
         self, made: type, node: Node, path: str, owner: str, apart: Sequence[str] = ()
@@ -114,8 +117,8 @@ class Sections:
             for key, value in recorded.items():
                 self._source(join(path, key), value, None, owner)
             return {key: getattr(made(), key) for key in recorded}, recorded
-        values, recorded = self.fill(made, node, path, owner, apart)
-        return values, recorded
+        self._no_environment(node, path, apart)
+        return self.fill(made, node, path, owner, apart)
 
     def make(self, made: type, values: Mapping[str, Any] | None, node: Node | None, path: str) -> Any:
         """The dataclass of checked values, or None, with its own complaint reported."""
@@ -157,12 +160,30 @@ class Sections:
             return None
         if name.broken:
             return None
+        if not self.recordable(name, join(path, "name")):
+            return None
         if not isinstance(name.value, str):
             self.problems.add(
                 join(path, "name"), name, f"wants the name of a {kind}: {registered}; given {name.plain()!r}"
             )
             return None
         return name.value
+
+    def recordable(self, node: Node, path: str) -> bool:
+        """Whether a value may be written into a run, which what comes from the environment may not; reported if not."""
+        found = next((child for child in node.nodes() if refers_to_environment(child)), None)
+        if found is not None and not node.broken:
+            self.problems.add(
+                path, node, f"is recorded with the run, and what comes from the environment ({found.kept}) never is; "
+                "give the value itself. Parameters of components, data_root, init_from and features.store may come "
+                "from the environment",
+            )  # fmt: skip
+        return found is None
+
+    def _no_environment(self, node: Node, path: str, apart: Sequence[str]) -> None:
+        for key, child in node.value.items():
+            if key not in apart and join(path, key) != "features.store":
+                self.recordable(child, join(path, key))
 
     def _unknown(
         self, key: str, child: Node, node: Node, path: str, owner: str, fields: Mapping[str, dataclasses.Field[Any]]

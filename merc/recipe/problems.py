@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from merc.consent import hide
 from merc.errors import ManyErrors
 from merc.recipe.document import Node
 
@@ -39,7 +40,7 @@ class Problems:
     def add(self, path: str, node: Node | None, text: str) -> None:
         """Keep one mistake; the same one twice counts once."""
         # Lines that follow, such as notes about plugins, stand below their error.
-        error = f"{path}{_where(node)}: {text}".replace("\n", "\n    ")
+        error = hide(f"{path}{_where(node)}: {text}").replace("\n", "\n    ")
         error = error if len(error) <= _LINE else f"{error[:_LINE]}… ({len(error):,} characters)"
         if error in self.errors:
             return

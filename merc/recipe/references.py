@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from merc.consent import read_variable
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import REFERENCE, Node
 from merc.recipe.problems import Problems, join
@@ -163,7 +164,11 @@ class References:
         return self._fill(found, name, (*above, path))
 
     def _environment(self, name: str, node: Node, path: str) -> Node:
-        value = os.environ.get(name)
+        try:
+            value = read_variable(name, f"${{env:{name}}}")
+        except MercError as error:
+            self.problems.add(path, node, str(error))
+            return replace(node, broken=True)
         if value is None:
             self.problems.add(path, node, f"the environment variable {name} is not set; set it with: export {name}=...")
             return replace(node, broken=True)
@@ -188,6 +193,12 @@ class References:
                 return None
             node = item(node.value, key) if isinstance(node.value, list) else node.get(key)
         return node
+
+
+def refers_to_environment(node: Node) -> bool:
+    """Whether a text came from the environment, all of it or in part."""
+    references = REFERENCE.finditer(node.kept or "")
+    return any((match.group(1) or "").startswith("env:") for match in references)
 
 
 def item(items: Sequence[Node], key: str) -> Node | None:

@@ -16,11 +16,13 @@ from merc.conversation import Conversation, LabelSpace, Split
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A component that a recipe names: its registered name, all its parameters as plain values (defaults included,
-    ``${env:...}`` filled in), and the component made of them."""
+    ``${env:...}`` filled in), and the component made of them. ``from_environment`` says that it was given, or reads,
+    something of the environment, which must not be written down."""
 
     name: str
     params: Mapping[str, Any]
     component: Component
+    from_environment: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

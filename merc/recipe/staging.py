@@ -175,6 +175,6 @@ class Staging:
         self, key: str, annotation: Any, node: Node, path: str, values: dict[str, Any], recorded: dict[str, Any]
     ) -> None:
         value, node = convert_node(annotation, node, join(path, key), self.problems)
-        if not node.broken:
+        if not node.broken and self.sections.recordable(node, join(path, key)):
             values[key], recorded[key] = value, record(value, node)
             self.sections.sources[join(path, key)] = self.sections.where(node)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from merc.components import Places, Pool, Query, SelectFunction, Selector, Vectors
+from merc.consent import require
 from merc.errors import MercError
 from merc.recipe import Part
 from merc.retrieval.embed import Embeddings, Progress
@@ -59,6 +60,7 @@ class Chooser:
         keep: bool = True,
     ) -> None:
         assert isinstance(part.component, Selector)
+        require(part.component, f"{where}, selector {part.name!r}")
         self.where, self.name, self.selector = where, part.name, part.component
         self.embeddings, self.folder, self.say, self.keep = embeddings, folder, say, keep
         labelled = [query for query in pool if query.target.label is not None]

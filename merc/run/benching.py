@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Column, Metric, Prediction, Suite
+from merc.consent import require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, did_you_mean
 from merc.evaluation import read_predictions, write_predictions
@@ -160,6 +161,7 @@ def _view(run: TrainedRun, column: Column, found: SetView) -> Measured:
             f"{len(outside)} of {len(targets)} utterances have labels outside {', '.join(labels.labels)}; the first: "
             f"{outside[0].id!r}, {outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
         )
+    require(metric.component, f"metric {metric.name!r}")
     truths = [_unsaid(said, talk, names) for talk in chosen for said in talk.utterances if said.id in targets]
     metric.component.check(truths, labels)
     run, written = _asked(run, column, labels, metric, chosen, targets)

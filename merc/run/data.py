@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from merc.components import CannotEncode, Corpus, CorpusData, Features, Fuser, Query
+from merc.consent import require
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -97,6 +98,7 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
     """
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
+    require(corpus, f"corpus {recipe.corpus.name!r}")
     found = corpus.load()
     notes = list(found.notes)
     conversations = [c for c in found.conversations if c.utterances]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from merc.consent import hide
 from merc.conversation import LabelSpace
 from merc.errors import MercError, shown
 from merc.files import write_text
@@ -148,6 +149,7 @@ class RunDirectory:
 
     def note(self, sentence: str) -> None:
         """Log a sentence for the user, unless the log has it: a resumed run says the same things again."""
+        sentence = hide(sentence)
         if not any(r.get("event") == "note" and r.get("text") == sentence for r in self.records()):
             self.log({"event": "note", "text": sentence})
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from merc.consent import hide_in
 from merc.errors import MercError
 from merc.evaluation import check_metrics, compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.projection import StatesById, write_states
@@ -86,7 +87,7 @@ def evaluate_again(
         write_metrics(folder.metrics, metrics)
         made = {"evaluates": str(path.absolute()), **provenance(run.recipe, chosen, cue_record(run.recipe, cues))}
         seconds = round(time.monotonic() - started, 1)
-        write_text(folder.provenance, json.dumps({**made, "seconds": seconds}, indent=1))
+        write_text(folder.provenance, json.dumps({**hide_in(made), "seconds": seconds}, indent=1))
         with reporter.task("report"):
             write_report(folder.path, data.conversations, data.labels)
         if target.exists():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import merc
+from merc.consent import hide_in
 from merc.conversation import SPLITS, Conversation
 from merc.errors import MercError
 from merc.files import write_text
@@ -91,7 +92,7 @@ def record_provenance(
         about = {key: now[key] for key in ("started", "command")}
         about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}
         now = {**before, "resumed": [*before["resumed"], about]}
-    write_text(path, json.dumps(now, indent=1))
+    write_text(path, json.dumps(hide_in(now), indent=1))
 
 
 def record_seconds(path: Path, seconds: float) -> None:

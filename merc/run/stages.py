@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from merc.components import Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
+from merc.consent import require
 from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.model.emotion_model import EmotionModel
@@ -70,6 +71,7 @@ class Stages:
         assert isinstance(stage.trainer.component, Trainer)
         with self.reporter.task(f"stage {stage.id}") as progress:
             job = self._job(stage, model, data, metrics, predict, progress)
+            require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
             report = stage.trainer.component.train(job)
         with self.engine.gathered():
             if self.engine.first:

@@ -17,6 +17,7 @@ from merc.components import Component
 from merc.errors import MercError
 from merc.registry import Registry
 from merc.registry.check import class_fault
+from merc.testing.servers import Guard
 
 HEAVY = ("torch", "transformers", "tensorflow", "jax", "deepspeed")
 
@@ -48,6 +49,20 @@ class ComponentContract:
     kind: ClassVar[str]
     component: ClassVar[Any]
     name: ClassVar[str | None] = None
+
+    def setup_method(self) -> None:
+        """Before each check: watch what the component connects to and which variables it reads."""
+        self._guard = Guard(lambda: self.component)
+        self._guard.start()
+
+    def teardown_method(self) -> None:
+        """After each check: fail where it used a server or a variable that it does not name."""
+        others = self._guard.stop()
+        require(
+            not others,
+            f"{self.title} uses {', '.join(others)}, which neither its servers() nor its variables() name; name it "
+            "there, so that merc sees that the user allows it before a recipe can send anything",
+        )
 
     @property
     def title(self) -> str:

@@ -13,6 +13,9 @@ import pytest
 from merc.registry import get_registry
 from tests.registry.distributions import Distribution, install
 
+VARIABLES = ("HOME", "MY_COUNT", "MY_DATA", "MY_KEY", "MY_NAME", "NOT_SET_ANYWHERE")
+"""What recipes of these tests may read of the environment."""
+
 TOYS = Path(__file__).parent / "toys"
 
 RECIPE = """\
@@ -62,6 +65,7 @@ def with_toys(toys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry with the toys, and with nothing that happens to be installed."""
     monkeypatch.syspath_prepend(str(toys))
     monkeypatch.setenv("MERC_PLUGINS", "toys")
+    monkeypatch.setenv("MERC_ALLOW", ",".join(f"env:{name}" for name in VARIABLES))
     get_registry.cache_clear()
     yield
     get_registry.cache_clear()

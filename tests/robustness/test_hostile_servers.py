@@ -16,6 +16,7 @@ pytest.importorskip("merc_bemerc")
 
 from merc_bemerc.openai_compatible import OpenAICompatible
 
+pytestmark = pytest.mark.usefixtures("with_consent")
 CUES = {"face": "She smiles.", "body": "She waves.", "posture": "She sits upright."}
 KEY = "sk-a-secret-of-one-host-0123456789"
 
@@ -82,6 +83,11 @@ class Hostile:
                 self.behave(client)
             except OSError:  # the other side has gone
                 pass
+
+
+@pytest.fixture
+def with_consent(monkeypatch):
+    monkeypatch.setenv("MERC_ALLOW", "127.0.0.1,localhost,env:TEACHER_KEY")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ TALK = (
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MERC_ALLOW", "env:A_FOLDER")
     monkeypatch.setenv("A_TOKEN", "s3cret-value")
     monkeypatch.setenv("A_FOLDER", "/where-the-data-are")
     (tmp_path / "talk.yaml").write_text(

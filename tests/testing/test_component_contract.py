@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,32 @@ def test_name_that_is_not_registered_or_is_another_class() -> None:
     assert message == (
         "connector 'linear' is merc.builtin.connectors:Linear, not merc.testing.examples.connector:Example"
     )
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_server_or_a_variable_that_is_not_named(named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY_OF_A_TEST", "secret")
+
+    @frozen
+    class Sends(metric.Example):
+        def servers(self) -> tuple[str, ...]:
+            return ("http://localhost:9/v1",) if named else ()
+
+        def variables(self) -> tuple[str, ...]:
+            return ("A_KEY_OF_A_TEST",) if named else ()
+
+        def compute(self, predictions: Any, labels: Any) -> dict[str, Any]:
+            merc.read_variable("A_KEY_OF_A_TEST", "metric mine")
+            with suppress(OSError):
+                socket.create_connection(("localhost", 9), timeout=1).close()
+            return dict(super().compute(predictions, labels))
+
+    case = type("Case", (merc.testing.MetricContract,), {"component": Sends()})()
+    case.setup_method()
+    case.test_one_prediction_is_enough()
+    if named:
+        case.teardown_method()
+        return
+    with pytest.raises(AssertionError) as caught:
+        case.teardown_method()
+    assert "Sends uses localhost, A_KEY_OF_A_TEST" in str(caught.value)

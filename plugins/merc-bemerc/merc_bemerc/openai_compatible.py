@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,6 +86,14 @@ class OpenAICompatible(Annotator):
             raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
 
     history = True
+
+    def servers(self) -> Sequence[str]:
+        """The server at ``base_url``."""
+        return (self.base_url,)
+
+    def variables(self) -> Sequence[str]:
+        """The variable that holds the key."""
+        return (self.key,) if self.key else ()
 
     def fields(self) -> tuple[str, ...]:
         """``face``, ``body`` and ``posture``."""

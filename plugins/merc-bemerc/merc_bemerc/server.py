@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Literal, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from merc import MercError
+from merc import MercError, read_variable, require_server
 
 _LONGEST = 200
 """Characters of a server's own message that are passed on."""
@@ -19,6 +18,10 @@ ANSWER_BYTES = 64 * 1024
 """Answers up to this size in UTF-8 are taken; a description has some hundred bytes."""
 RESPONSE_BYTES = 1024 * 1024
 """Responses up to this size are read: an answer, and what stands around it, such as what the model thought first."""
+
+
+_HEADERS = {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+"""What a request is sent with, beside the key."""
 
 
 class Reached(Protocol):
@@ -63,6 +66,7 @@ class Server:
         """``who`` is the component that asks, for messages. Raises MercError when the variable that holds the key is
         not set."""
         self._teacher, self._who = teacher, who
+        require_server(teacher.base_url, who)
         self._key = _key_in(teacher.key, who) if teacher.key else ""
         self._lock = threading.Lock()
         self._sent = 0
@@ -191,8 +195,14 @@ class Server:
         await self._client.close()
         asyncio.get_running_loop().stop()
 
-    async def _count(self, request: object) -> None:
+    async def _count(self, request: Any) -> None:
         """Called before each request goes out, retries among them."""
+        # the client adds headers of its own: what OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID hold, that
+        # are meant for another server, and a description of this machine
+        for name in set(request.headers) - _HEADERS:
+            del request.headers[name]
+        if self._key:
+            request.headers["authorization"] = f"Bearer {self._key}"
         with self._lock:
             budget = self._teacher.budget
             if budget is not None and self._sent >= budget:
@@ -252,7 +262,7 @@ def _text_of(value: Any) -> str:
 
 
 def _key_in(variable: str, who: str) -> str:
-    key = os.environ.get(variable, "").strip()
+    key = (read_variable(variable, who) or "").strip()
     if not key:
         raise MercError(
             f"{who}: the environment has no variable {variable}, which 'key' names; "

@@ -36,3 +36,9 @@ def observe(talk) -> Callable[..., merc.Observation]:
 def clip(frames) -> merc.VideoClip:
     frames = np.asarray(frames, np.uint8)
     return merc.VideoClip(frames=frames, times=np.arange(len(frames), dtype=float) / 4)
+
+
+@pytest.fixture(autouse=True)
+def with_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers and judges of these tests are on this machine."""
+    monkeypatch.setenv("MERC_ALLOW", "127.0.0.1,localhost,env:TEACHER_KEY")

@@ -84,6 +84,14 @@ class EmerOverlap(Metric):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
 
+    def servers(self) -> Sequence[str]:
+        """The server at ``base_url``."""
+        return (self.base_url,)
+
+    def variables(self) -> Sequence[str]:
+        """The variable that holds the key."""
+        return (self.key,) if self.key else ()
+
     def truths(self) -> Sequence[str]:
         """The description that ``truth`` names."""
         return (self.truth,)

@@ -88,3 +88,9 @@ def say() -> Say:
         ]
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def with_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers and judges of these tests are on this machine."""
+    monkeypatch.setenv("MERC_ALLOW", "127.0.0.1,localhost,env:JUDGE_KEY,env:JUDGE_KEY_THAT_IS_NOT_SET")
