@@ -124,8 +124,9 @@ class Encoder(Component):
     clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
 
     ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``CannotEncode`` with
-    the reason for a clip that has none (no face in the picture, say). An exception stops the run; it is for faults of
-    the encoder, not of a clip.
+    the reason for a clip that has none (no face in the picture, say). A clip on
+    which it raises an exception, or gives numbers that are not finite, is tried alone, and is missing with that as the
+    reason; an encoder that fails on every clip stops the run. A MercError stops it at once.
 
     The smallest complete encoder, one token a half second of sound, one number a token:
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from merc.components.encoder import CannotEncode, Clip, EncodeFunction, TextClip, VideoClip
+from merc.components.encoder import CannotEncode, Clip, TextClip, VideoClip
 from merc.consent import require
 from merc.conversation import Conversation
-from merc.features.check import check
+from merc.features.careful import CarefulFunction, Failed
 from merc.features.hashes import Hashes
 from merc.features.notes import notes_of
 from merc.features.plan import Job, Plan, Stream, Task, look, plan, streams_of, without
@@ -43,7 +43,8 @@ def encode(
     same store meanwhile. ``progress`` is called with the share that is done, from 0 to 1, and what is at hand.
 
     Raises MercError for an encoder that breaks its contract, naming it and the utterance, and when the disk is full.
-    What concerns a single clip is no error: see ``FeatureTable.missing``.
+    Raises what an encoder raises that fails on every clip. What concerns a single clip is no error: see
+    ``FeatureTable.missing``.
     """
     streams = streams_of(encoders)
     hashes = Hashes(store.root / "hashes.json")
@@ -53,6 +54,7 @@ def encode(
     try:
         work.texts()
         work.files(decoding)
+        work.finish()
     finally:
         store.claims.close()
     progress(1.0, "all features are there")
@@ -73,7 +75,7 @@ class _Pass:
     ) -> None:
         self.store, self.streams, self.plan, self.seed = store, streams, made, seed
         self.device, self.progress = device, progress
-        self.functions: dict[str, EncodeFunction] = {}
+        self.functions: dict[str, CarefulFunction] = {}
         self.waiting: dict[str, list[tuple[Job, Decoded]]] = {name: [] for name in streams}
         self.failed: dict[str, CannotEncode] = {}
         self.encoded: Counter[str] = Counter()
@@ -150,7 +152,7 @@ class _Pass:
     def _accept(self, job: Job, decoded: Decoded) -> None:
         """Take a clip; encode when there are enough of them for a batch."""
         if isinstance(decoded.clip, CannotEncode):
-            # Not kept: what is wrong with a file may be mended in another way than by changing the file.
+            # Not kept: what is wrong may be mended in another way than by changing the file.
             self.failed[job.key] = decoded.clip
             self._finish(job)
             return
@@ -171,16 +173,16 @@ class _Pass:
         if name not in self.functions:
             self._report(f"loading {stream.part}")
             require(stream.encoder, str(stream.part))
-            self.functions[name] = stream.encoder.load(self.device)
+            function = stream.encoder.load(self.device)
+            self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, CannotEncode)]
         jobs = [job for job, _ in batch]
-        try:
-            given = self.functions[name](clips)
-        except Exception as error:
-            error.add_note(f"while encoder {stream.part!r} encoded {', '.join(job.utterance for job in jobs)}")
-            raise
-        checked = check(stream, [job.utterance for job in jobs], given)
-        for (job, decoded), value in zip(batch, checked, strict=True):
+        files = [self.plan.files[self.plan.contents[job.key]].name if job.want is not None else "" for job in jobs]
+        answers = self.functions[name]([job.utterance for job in jobs], clips, files)
+        for (job, decoded), value in zip(batch, answers, strict=True):
+            if isinstance(value, Failed):
+                self._accept(job, Decoded(value))
+                continue
             frames = len(decoded.clip.frames) if isinstance(decoded.clip, VideoClip) else None
             remarks = decoded.remarks
             if isinstance(value, CannotEncode):
@@ -194,6 +196,15 @@ class _Pass:
             self.store.save(job.key, value, frames, remarks)
             self.plan.entries[job.key] = entry
             self._finish(job)
+
+    def _has_worked(self, name: str) -> bool:
+        """Whether there are answers of an encoder, of this pass or an earlier one."""
+        return any(job.stream == name and job.key in self.plan.entries for job in self.plan.jobs.values())
+
+    def finish(self) -> None:
+        """Raise what an encoder raised that failed on every clip."""
+        for function in self.functions.values():
+            function.finish()
 
     def _finish(self, job: Job) -> None:
         self.done += 1

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from merc.components import CannotEncode
+from merc.components import CannotEncode, TextClip
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore, encode
 from tests.features.parts import Brightness, Letters, Loudness, Wrong, clips_talk, lines, part, talk
 from tests.media.clips import cut, write_clip
-from tests.media.damage import endless_table
+from tests.media.damage import endless_table, write_floats
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def test_a_torn_file_of_the_store_is_told_and_encoded_again(store, films):
         ("flat", "its features are of shape [2]; [tokens, 2] is wanted"),
         ("empty", "it gave no token; it should give CannotEncode with the reason instead"),
         ("long", "it gave 9 tokens; its spec says at most 3"),
-        ("nan", "1 of its 2 numbers are not finite"),
+        ("nan", "1 of the 2 numbers that encoder 'odd' makes of it is not finite"),
     ],
 )
 def test_an_encoder_that_breaks_its_contract_is_named(store, how, message):
@@ -303,7 +303,8 @@ def test_an_encoder_that_gives_too_few_answers_is_named(store):
 def test_an_encoder_that_raises_keeps_its_exception_and_says_where(store):
     with pytest.raises(ZeroDivisionError) as error:
         encode(store, {"said": part(Wrong(how="raises"), "odd")}, talk(Utterance(id="u7", text="Hi.")), seed=0)
-    assert error.value.__notes__ == ["while encoder 'odd' encoded u7"]
+    (note,) = error.value.__notes__
+    assert "encoder 'odd' (stream 'said') encoded u7" in note and "1 of 1 clips" in note
 
 
 def test_two_utterances_of_one_id(store):
@@ -349,3 +350,88 @@ def test_a_clip_whose_decoder_crashes_lacks_its_modality_and_the_rest_is_encoded
         assert table.encoded == {"seen": encoded}
         assert list(table.missing) == [("seen", "damaged")]
         assert table.missing["seen", "damaged"].startswith("damaged.mp4: its decoder crashed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delicate(Letters):
+    """Cannot digest a text that holds ``!``, nor any once ``ends_after`` clips went by."""
+
+    how: str = "raises"
+    ends_after: int = 1000
+
+    def load(self, device):
+        given = 0
+
+        def encode(clips):
+            nonlocal given
+            given += len(clips)
+            if given > self.ends_after:
+                raise RuntimeError("the device is gone")
+            found = [self.one(clip) for clip in clips]
+            for clip, value in zip(clips, found, strict=True):
+                if "!" in clip.text:
+                    if self.how == "raises":
+                        raise ValueError("an exclamation\nmark")
+                    value[:, 3] = np.inf
+                    if len(clips) > 1:  # as a network may whose clips share something
+                        found[0][:] = np.nan
+            return found
+
+        return encode
+
+
+def said(*texts):
+    return talk(*(Utterance(id=f"u{at}", text=text) for at, text in enumerate(texts)))
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raises", "encoder 'delicate' fails on it (ValueError: an exclamation)"),
+        ("infinite", "1 of the 26 numbers that encoder 'delicate' makes of it is not finite"),
+    ],
+)
+def test_a_clip_that_an_encoder_cannot_digest_is_left_out_alone(store, how, reason):
+    talks = said("One.", "Two!", "Three.", "Four.", "Five!")
+    parts = {"said": part(Delicate(how=how), "delicate")}
+    table = encode(store, parts, talks, seed=0)
+    assert table.missing == {("said", "u1"): reason, ("said", "u4"): reason}
+    assert table.encoded == {"said": 3}
+    for at, text in ((0, "One."), (2, "Three."), (3, "Four.")):
+        assert table.get("said", f"u{at}").tolist() == Letters().one(TextClip(text=text)).tolist()
+    # The same command again: what was encoded is kept, and what was not is no reason to stop.
+    again = encode(store, parts, talks, seed=0)
+    assert again.missing == table.missing and again.encoded == {"said": 0}
+
+
+def test_an_encoder_that_stops_working_is_no_clip_s_fault(store):
+    texts = [f"Number {at}." for at in range(12)]
+    with pytest.raises(RuntimeError, match="the device is gone") as error:
+        encode(store, {"said": part(Delicate(ends_after=8), "delicate")}, said(*texts), seed=0)
+    assert "encoder 'delicate' (stream 'said')" in error.value.__notes__[0]
+    assert "stopped working, first on u8" in error.value.__notes__[0]
+
+
+def test_an_encoder_that_fails_on_every_clip_stops_before_all_are_tried(store, tmp_path):
+    texts = [f"Number {at}!" for at in range(40)]
+    with pytest.raises(ValueError, match="an exclamation") as error:
+        encode(store, {"said": part(Delicate(), "delicate")}, said(*texts), seed=0)
+    assert "encoder 'delicate' (stream 'said') encoded u0" in error.value.__notes__[0]
+    assert "16 of 16 clips" in error.value.__notes__[0]
+    with pytest.raises(MercError, match=r"encoder 'delicate' \(stream 'said'\), utterance 'u0': 1 of the 26 numbers"):
+        encode(store, {"said": part(Delicate(how="infinite"), "delicate")}, said(*texts), seed=0)
+
+
+def test_a_sound_with_a_sample_that_is_no_number_is_missing(store, tmp_path):
+    clips = []
+    for name, strange in (("nan", np.nan), ("inf", -np.inf), ("whole", 0.5)):
+        samples = np.full(8_000, 0.25, "float32")
+        samples[77] = strange
+        clips.append(tmp_path / f"{name}.wav")
+        write_floats(clips[-1], samples, 16_000)
+    talks = talk(*(Utterance(id=path.stem, text="x", audio=path) for path in clips))
+    table = encode(store, {"heard": part(Loudness())}, talks, seed=0)
+    assert table.missing == {
+        ("heard", name): f"{name}.wav: 1 of its 8000 samples is no number" for name in ("nan", "inf")
+    }
+    assert table.encoded == {"heard": 1}
