@@ -94,6 +94,8 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from merc.components.reasons import count_reasons
+
     console = Console(file=results, highlight=False, soft_wrap=True)
     shown = Table()
     shown.add_column("stream")
@@ -103,9 +105,8 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
         shown.add_row(stream, str(what["utterances"]), str(what["encoded"]), str(len(what["missing"])))
     console.print(shown)
     for stream, what in record.items():
-        by_reason: dict[str, list[str]] = {}
-        for entry in what["missing"]:
-            by_reason.setdefault(entry["reason"], []).append(entry["utterance"])
-        for reason, utterances in by_reason.items():
-            more = f" and {len(utterances) - _NAMED} more" if len(utterances) > _NAMED else ""
-            console.print(f"{stream}: {', '.join(utterances[:_NAMED])}{more}: {reason}", markup=False)
+        for found in count_reasons((entry["utterance"], entry["reason"]) for entry in what["missing"]):
+            named = ", ".join(found.names[:_NAMED])
+            more = f" and {len(found.names) - _NAMED} more" if len(found.names) > _NAMED else ""
+            count = f"{len(found.names)} of {what['utterances']}"
+            console.print(f"{stream}: {count} ({named}{more}): {found.text}", markup=False)

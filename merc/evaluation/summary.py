@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from merc.components import Prediction
+from merc.components.reasons import count_reasons
 
 BINS = 10
 
@@ -149,8 +149,6 @@ def missing_in_log(log: Sequence[Mapping[str, Any]]) -> list[MissingStream]:
 
 
 def _stream(where: str, stream: str, total: int | None, pairs: Sequence[tuple[str, str]]) -> MissingStream:
-    counts = Counter(reason for _, reason in pairs)
-    examples: dict[str, list[str]] = {}
-    for name, reason in pairs:
-        examples.setdefault(reason, []).append(name)
-    return MissingStream(where, stream, total, len(pairs), counts.most_common(), examples)
+    counts = count_reasons(pairs)
+    examples = {one.text: one.names for one in counts}
+    return MissingStream(where, stream, total, len(pairs), [(one.text, len(one.names)) for one in counts], examples)

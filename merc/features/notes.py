@@ -18,6 +18,7 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
     for name, stream in streams.items():
         short: list[str] = []
         remarks: dict[str, list[str]] = {}
+        total = sum(where == name for where, _ in plan.places)
         for (where, utterance), found in plan.places.items():
             entry = plan.entries.get(str(found[0])) if where == name else None
             if entry is None:
@@ -27,11 +28,14 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
             for remark in entry.remarks:
                 remarks.setdefault(remark, []).append(utterance)
         if short and stream.least is not None:
-            clips, have = _count(len(short), "clip has", "clips have")
+            clips, have = _count(total, "clip has", "clips have")
             frames = "frame" if stream.least == 1 else "frames"
-            notes.append(f"{name}: {clips} {have} fewer than {stream.least} {frames}: {_some(short)}")
+            notes.append(f"{name}: {len(short)} of {clips} {have} fewer than {stream.least} {frames}: {_some(short)}")
         for remark, utterances in sorted(remarks.items()):
-            notes.append(f"{name}: {_some(utterances)}: {remark}")
+            notes.append(
+                f"{name}: {len(utterances)} of {_count(total, 'clip is', 'clips are')[0]}: {remark} "
+                f"({_some(utterances)})"
+            )
     return notes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from merc.components.reasons import say_missing
 from merc.conversation import Conversation
 from merc.features import FeatureStore, FeatureTable, encode
 from merc.files import cache_folder
@@ -53,7 +54,7 @@ def note_features(
         encoded = sum(stream == name for stream, _ in table.places) - len(missing)
         log({"event": "encode", "stream": name, "encoded": encoded, "missing": missing})
         if missing:
-            have = "utterance has" if len(missing) == 1 else "utterances have"
-            say(f"{name}: {len(missing)} {have} no features; the report lists the reasons")
+            pairs = [(one["utterance"], one["reason"]) for one in missing]
+            say(say_missing(name, encoded + len(missing), pairs))
     for note in table.notes:
         say(note)

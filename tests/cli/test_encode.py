@@ -99,7 +99,7 @@ def test_encode_fills_the_store_and_lists_what_is_missing(merc, tmp_path):
     assert first.returncode == 0, first.stderr
     record = json.loads(first.stdout)
     assert record["store"] == str(tmp_path / "cache" / "features")
-    assert record["notes"] == ["seen: 1 clip has fewer than 8 frames: u1 (5)"]
+    assert record["notes"] == ["seen: 1 of 4 clips have fewer than 8 frames: u1 (5)"]
     seen, heard = record["streams"]["seen"], record["streams"]["heard"]
     assert (seen["utterances"], seen["encoded"], heard["encoded"]) == (4, 3, 2)
     # The corpus says what is wrong with u3, whose file does not exist, in words of its own.
@@ -111,7 +111,7 @@ def test_encode_fills_the_store_and_lists_what_is_missing(merc, tmp_path):
     assert again.returncode == 0, again.stderr
     rows = [line.replace("│", " ").split() for line in again.stdout.splitlines()]
     assert ["seen", "4", "0", "1"] in rows and ["heard", "4", "0", "2"] in rows
-    assert "heard: u2: u2.mp4 has no audio track" in again.stdout
+    assert "heard: 1 of 4 (u2): u2.mp4 has no audio track" in again.stdout
     assert f"features: {tmp_path / 'cache' / 'features'}" in again.stdout
 
     changed = merc("recipe.yaml", "encoders.seen.frames=4", "features.store=elsewhere", "--json")

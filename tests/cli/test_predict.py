@@ -146,7 +146,7 @@ def test_what_is_missing_of_a_clip(program: Forks, trained: Path, tmp_path: Path
     (row,) = read_lines(ended.out)
     assert row["missing"] == {"heard": "mute.MP4 has no audio track"}
     assert "heard: mute.MP4 has no audio track" in ended.err
-    assert "seen: 1 clip has fewer than 4 frames: mute (2)" in ended.err
+    assert "seen: 1 of 1 clip has fewer than 4 frames: mute (2)" in ended.err
     write_clip(tmp_path / "voice.wav", video=None, audio="pcm_s16le", seconds=1.0)
     (row,) = read_lines(program(tmp_path, "predict", str(trained), "voice.wav", "--text", "Hm.").out)
     assert row["missing"] == {"seen": "the utterance has no video file"}

@@ -51,7 +51,7 @@ def test_it_shows_labels_curves_missing_notes_and_provenance(run: Run) -> None:
     assert "Training loss" in text and "30 steps, 1 min 30 s" in text
     assert "corpus face 42 1" in text and "test voice 120 30" in text
     assert "dev face 20 5 25.0%" in text
-    assert "30 × no face was found in 8 frames" in text
+    assert "30 of 120: no face was found in 8 frames" in text
     assert "2 conversations were split in two &lt;b&gt;parts&lt;/b&gt;" in text
     for fact in ("merc-faces", "abc123", "4 min 12 s", "sha256 00ff", "merc run talk.yaml", "face: {name: faces}"):
         assert fact in text

@@ -236,10 +236,10 @@ def test_clips_with_too_few_frames_are_counted(store, films):
     parts = {"seen": part(Brightness(frames=22))}
     for _ in range(2):
         table = encode(store, parts, clips_talk(films), seed=0)
-        assert table.notes == ["seen: 2 clips have fewer than 22 frames: u0 (20), u1 (21)"]
+        assert table.notes == ["seen: 2 of 5 clips have fewer than 22 frames: u0 (20), u1 (21)"]
         assert len(table.get("seen", "u0")) == 20
     assert encode(store, parts, clips_talk(films[:1]), seed=0).notes == [
-        "seen: 1 clip has fewer than 22 frames: u0 (20)"
+        "seen: 1 of 1 clip has fewer than 22 frames: u0 (20)"
     ]
 
 
@@ -248,7 +248,7 @@ def test_remarks_on_single_clips_are_passed_on(store, tmp_path):
     said = talk(Utterance(id="u", text="x", video=path, start=0.0, end=4.0))
     for _ in range(2):
         assert encode(store, {"seen": part(Brightness())}, said, seed=0).notes == [
-            "seen: u: its video ends 2.0 s before the utterance does"
+            "seen: 1 of 1 clip: its video ends 2.0 s before the utterance does (u)"
         ]
 
 
@@ -257,7 +257,7 @@ def test_an_encoders_own_remarks_are_kept_and_told_once_with_their_clips(store, 
     named = [f"u{number}" for number in range(len(films))]
     for _ in range(2):
         (note,) = encode(store, parts, clips_talk(films), seed=0).notes
-        assert note.startswith(f"seen: {', '.join(named[:5])}") and note.endswith(": 4 of four")
+        assert note == f"seen: 5 of 5 clips: 4 of four ({', '.join(named)})"
     assert encode(store, {"seen": part(Brightness(frames=4))}, clips_talk(films), seed=0).notes == []
 
 

@@ -227,9 +227,9 @@ def test_bad_media_in_a_corpus_are_counted_and_listed(program: Forks, work: Path
         assert seen[name] == "the utterance has no video file" and BAD_MEDIA[name] in heard[name]
     assert predictions["test0_u0"]["missing"] == {}
 
-    assert "seen: 5 utterances have no features; the report lists the reasons" in ended.err
-    assert "heard: 6 utterances have no features; the report lists the reasons" in ended.err
-    assert "seen: 1 clip has fewer than 4 frames: few (2)" in ended.err
+    assert "seen: 5 of 19 utterances have no features: 2 × the utterance has no video file" in ended.err
+    assert "heard: 6 of 19 utterances have no features: " in ended.err
+    assert "seen: 1 of 19 clips have fewer than 4 frames: few (2)" in ended.err
     records = [json.loads(line) for line in (work / "run" / "log.jsonl").read_text().splitlines()]
     listed = {r["stream"]: {m["utterance"] for m in r["missing"]} for r in records if r["event"] == "encode"}
     assert listed == {

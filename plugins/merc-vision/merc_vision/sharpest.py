@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import cv2
 import numpy as np
 import torch
@@ -10,20 +12,24 @@ from torch.nn import functional as F
 
 from merc import VideoClip
 
+FACELESS: WeakSet[VideoClip] = WeakSet()
+"""Clips in which a chooser found no face, as long as they are in memory: the encoder remarks on them."""
+
 
 class FaceChooser:
-    """Gives a clip of one frame, scaled to a square of ``size`` pixels: the one with the sharpest face; a clip without
-    frames where no face is found."""
+    """Gives a clip of one frame, scaled to a square of ``size`` pixels: the one with the sharpest face, or the middle
+    one where no face is found, which ``FACELESS`` then holds."""
 
     def __init__(self, size: int) -> None:
         self.size, self.finder = size, FaceFinder.load()
 
     def __call__(self, clip: VideoClip) -> VideoClip:
-        """The frame of a clip."""
+        """The frame of a clip that has at least one."""
         best = max(((sharpness, -place) for place, sharpness in self.sharpnesses(clip)), default=None)
-        places = [] if best is None else [-best[1]]
-        frames = np.array([self._scaled(clip.frames[place]) for place in places], np.uint8)
-        return VideoClip(frames=frames.reshape(-1, self.size, self.size, 3), times=clip.times[places])
+        if best is None:
+            FACELESS.add(clip)
+        place = len(clip.frames) // 2 if best is None else -best[1]
+        return VideoClip(frames=self._scaled(clip.frames[place])[None], times=clip.times[[place]])
 
     def sharpnesses(self, clip: VideoClip) -> list[tuple[int, float]]:
         """The frames that show a face, and how sharp it is: the variance of the Laplacian of the largest and most

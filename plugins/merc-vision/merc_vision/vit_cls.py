@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class ViTCls(FamilyEncoder):
 
     ``sharpest-face`` finds faces with merc-embedded, which merc-vision does without otherwise
     (``pip install merc-vision[faces]``): the sharpness of a whole picture is mostly that of what stands behind the
-    speaker. A clip with no face in any of its candidates cannot be encoded.
+    speaker. Of a clip with no face in any of its candidates the middle one is taken, and the user is told.
     """
 
     modality = "video"
@@ -65,6 +65,20 @@ class ViTCls(FamilyEncoder):
             )
         return FeatureSpec(known.dim, 1)
 
+    def identity(self) -> Mapping[str, Any]:
+        """The weights, and which frame stands in where no face is found."""
+        known = dict(super().identity())
+        return known if self.frame == "middle" else {**known, "without a face": "middle"}
+
+    def remark(self, clip: VideoClip, features: Features) -> str | None:
+        """That no face was found, where one was looked for."""
+        if self.frame == "middle":
+            return None
+
+        from merc_vision.sharpest import FACELESS
+
+        return "no face found in any candidate, so the middle one was taken" if clip in FACELESS else None
+
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
         self.spec()
@@ -76,12 +90,13 @@ class ViTCls(FamilyEncoder):
         choose = self._chooser() if self.frame == "sharpest-face" else None
 
         def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
-            given = [clip if choose is None else choose(clip) for clip in clips]
-            given = [clip if len(clip.frames) else None for clip in given]
+            given = [None if not len(clip.frames) else clip if choose is None else choose(clip) for clip in clips]
             states = iter(network.states([clip for clip in given if clip is not None], asker, keep=choose is None))
             return [
-                _why_not(clip) if shown is None else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
-                for clip, shown in zip(clips, given, strict=True)
+                CannotEncode("it has no frames")
+                if shown is None
+                else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
+                for shown in given
             ]
 
         return encode
@@ -90,10 +105,3 @@ class ViTCls(FamilyEncoder):
         from merc_vision.sharpest import FaceChooser
 
         return FaceChooser(self.size)
-
-
-def _why_not(clip: VideoClip) -> CannotEncode:
-    count = len(clip.frames)
-    if not count:
-        return CannotEncode("it has no frames")
-    return CannotEncode(f"no face found in any of its {count} frames" if count > 1 else "no face found in its frame")

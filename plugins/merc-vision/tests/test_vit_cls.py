@@ -109,13 +109,32 @@ def test_of_blurred_copies_of_a_face_the_sharp_one_is_taken(face, models):
     assert np.abs(chosen.frames[0].astype(int) - small).mean() < 8
 
     encode_clips = ViTCls(path=str(models["vit-cls"]), frame="sharpest-face", size=16).load("cpu")
-    no_face = VideoClip(frames=wall[None], times=np.zeros(1))
-    empty = VideoClip(frames=wall[None][:0], times=np.zeros(0))
-    got, without, none = encode_clips([clip, no_face, empty])
+    (got,) = encode_clips([clip])
     (alone,) = ViTCls(path=str(models["vit-cls"]), size=16).load("cpu")([chosen])
     np.testing.assert_allclose(got, alone, atol=1e-5)
-    assert without == CannotEncode("no face found in its frame")
+
+
+def test_without_a_face_the_middle_candidate_is_taken_and_said_so(models):
+    pytest.importorskip("merc_embedded")
+    rng = np.random.default_rng(0)
+    walls = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(5)]
+    faceless = VideoClip(frames=np.stack(walls), times=np.arange(5.0))
+    empty = VideoClip(frames=faceless.frames[:0], times=np.zeros(0))
+    encoder = ViTCls(path=str(models["vit-cls"]), frame="sharpest-face", size=16)
+    got, none = encoder.load("cpu")([faceless, empty])
+    small = VideoClip(frames=scaled(walls[2])[None], times=np.array([2.0]))
+    (alone,) = ViTCls(path=str(models["vit-cls"]), size=16).load("cpu")([small])
+    np.testing.assert_allclose(got, alone, atol=1e-5)
     assert none == CannotEncode("it has no frames")
+    assert "no face" in encoder.remark(faceless, got) and "middle" in encoder.remark(faceless, got)
+    assert encoder.remark(VideoClip(frames=faceless.frames, times=faceless.times), got) is None
+    assert ViTCls(path=str(models["vit-cls"])).remark(faceless, got) is None
+
+
+def scaled(frame: np.ndarray) -> np.ndarray:
+    from merc_vision.sharpest import FaceChooser
+
+    return FaceChooser(16)._scaled(frame)
 
 
 @pytest.mark.parametrize(
