@@ -18,6 +18,14 @@ _SUFFIXES = (".txt", ".md", ".html")
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, two or more.")],
     split: Annotated[str, typer.Option(help="The split to compare on.")] = "test",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The number to compare by, such as macro_f1 or last-utterance.weighted_f1; may be given again. "
+            "By default weighted_f1.",
+        ),
+    ] = None,
     write: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Write the tables to a .txt, .md or .html file too; may be given again."),
@@ -29,8 +37,9 @@ def command(
     """Compare runs on the same utterances: accuracy, weighted F1, macro F1, UAR.
 
     A run that was made with `merc run --seeds` counts as one line: the mean and the standard deviation over its seeds.
-    Every line is held against the first: the difference in weighted F1 with a paired bootstrap over utterances, and
-    beside it the paired t-test over seeds, or McNemar's test where each line is one run.
+    Every line is held against the first: the difference in weighted F1, or in what --metric names, with a paired
+    bootstrap over conversations, and beside it the paired t-test over seeds, or McNemar's test where each line is one
+    run and the number is of right and wrong labels.
 
     The numbers are worked out anew from each run's predictions.jsonl. Runs that were evaluated on different
     utterances, or against different labels, are refused: their numbers do not compare.
@@ -46,7 +55,7 @@ def command(
     for path in write or ():
         if path.suffix not in _SUFFIXES:
             raise MercError(f"--write {path}: a name that ends in {', '.join(_SUFFIXES)} was expected")
-    found = compare_runs(runs, split)
+    found = compare_runs(runs, split, list(dict.fromkeys(metric or ["weighted_f1"])))
     _print(found, Console())
     for path in write or ():
         if path.suffix == ".html":
@@ -65,7 +74,7 @@ def _print(found: Comparison, console: object) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merc.evaluation.comparison_text import TESTS, caption, number_heads, number_rows, test_rows
+    from merc.evaluation.comparison_text import caption, number_heads, number_rows, test_heads, test_rows
 
     assert isinstance(console, Console)
     table = Table(title=caption(found), title_justify="left", caption="In percent. The best of each column is bold.")
@@ -78,8 +87,9 @@ def _print(found: Comparison, console: object) -> None:
         table.add_row(*shown)
     console.print(table)
     tests = Table()
-    tests.add_column(TESTS[0], overflow="fold")
-    for head in TESTS[1:]:
+    first, *others = test_heads(found)
+    tests.add_column(first, overflow="fold")
+    for head in others:
         tests.add_column(head, justify="right")
     for row in test_rows(found):
         tests.add_row(*map(escape, row))

@@ -76,6 +76,11 @@ class Metric(Component):
         is called before anything is trained or predicted, with predictions that have their truths and say nothing."""
         return None
 
+    def repeatable(self) -> bool:
+        """Whether it may be computed thousands of times, over predictions drawn from those that there are, to see how
+        its numbers spread (``merc compare``); no for one that asks a server or takes long."""
+        return True
+
     @abstractmethod
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, JSON-able. Only predictions that have all of ``truths`` are given; none is an error of the

@@ -13,25 +13,17 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
+from merc.evaluation.measures import FEWER_DRAWS, TITLES, Measure, find_measure
 from merc.evaluation.past_labels import explained, in_words, told_labels
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.significance import (
-    Answers,
+    RESAMPLES,
     Difference,
-    bootstrap_weighted_f1,
+    bootstrap,
     mcnemar,
     mean_and_deviation,
     paired_t,
 )
-
-COLUMNS = {
-    "accuracy": "Accuracy",
-    "weighted_f1": "Weighted F1",
-    "macro_f1": "Macro F1",
-    "uar": "UAR",
-    "unparsed_rate": "Unparsed",
-}
-"""The numbers of the table, and what they are called there."""
 
 _SEED = re.compile(r"seed-(\d+)$")
 
@@ -59,9 +51,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an entry differs from the first one in weighted F1. ``test`` names the test that fits, with its p-value
-    ``p``; ``why`` says in its place why there is none."""
+    """How an entry differs from the first one in a number. ``test`` names the test that fits, with its p-value ``p``;
+    ``why`` says in its place why there is none."""
 
+    measure: Measure
     difference: Difference
     test: str
     p: float | None
@@ -70,26 +63,31 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Entries, the verdict on each but the first, and sentences about what was left out."""
+    """Entries, the verdicts on each but the first (one for each number that was asked for), and sentences about what
+    was left out. ``n`` are the labelled utterances, ``counts`` those that each number is of."""
 
     split: str
     n: int
     labels: tuple[str, ...]
     entries: Sequence[Entry]
+    measures: Sequence[Measure]
+    counts: Sequence[int]
     verdicts: Sequence[Verdict]
     notes: Sequence[str]
 
-    def best(self, column: str) -> float:
-        """The best mean of a column."""
-        chosen = min if column == "unparsed_rate" else max
-        return chosen(entry.mean(column)[0] for entry in self.entries)
+    def best(self, column: str) -> float | None:
+        """The best mean of a column; None where it is not known whether higher is better."""
+        better = next((m.better for m in self.measures if m.name == column), -1 if column == "unparsed_rate" else 1)
+        means = [entry.mean(column)[0] for entry in self.entries]
+        return None if not better else max(means) if better > 0 else min(means)
 
 
-def compare_runs(folders: Sequence[Path], split: str) -> Comparison:
-    """Read run directories, each a run or the seeds of one (``merc run --seeds``), and hold them against the first.
+def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("weighted_f1",)) -> Comparison:
+    """Read run directories, each a run or the seeds of one (``merc run --seeds``), and hold them against the first in
+    the numbers called ``names``.
 
-    Raises MercError for fewer than two, a run without predictions of the split, and runs that were evaluated on
-    different utterances or against different labels, saying how many differ.
+    Raises MercError for fewer than two, a run without predictions of the split, runs that were evaluated on different
+    utterances or against different truths, saying how many differ, and a number that the runs do not have.
     """
     if len(folders) < 2:
         raise MercError("merc compare wants two run directories or more: merc compare RUN_A RUN_B")
@@ -99,21 +97,54 @@ def compare_runs(folders: Sequence[Path], split: str) -> Comparison:
     for runs in found:
         for folder, answered in runs.values():
             _check_same(first_folder, first, folder, answered, split)
+    measures = [find_measure(name, [folder for runs in found for folder, _ in runs.values()]) for name in names]
     keys = [key for key, p in first.items() if p.truth is not None]
-    if not keys:
+    if not keys and any(measure.of_labels for measure in measures):
         raise MercError(f"{folders[0]}: no utterance of the {split} split has a truth, so there is nothing to compare")
+    counted = {m.name: _keys_of(m, first_folder, first, split) for m in measures}
+    for measure in measures:
+        for runs in found:
+            for folder, answered in runs.values():
+                _check_truths(measure, first_folder, first, folder, answered, counted[measure.name])
     # Numbers do not depend on labels that are never true, so one space for all runs keeps each run's own numbers.
     everything = [p for runs in found for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
     told = [told_labels(p for _, answered in runs.values() for p in answered.values()) for runs in found]
-    names = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), told, strict=True)]
+    shown = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), told, strict=True)]
     notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(told) if its]
     entries = [
-        _entry(name, folder, runs, keys, LabelSpace(labels))
-        for name, folder, runs in zip(names, folders, found, strict=True)
+        _entry(name, folder, runs, keys, LabelSpace(labels), [(m, counted[m.name]) for m in measures], split)
+        for name, folder, runs in zip(shown, folders, found, strict=True)
     ]
-    verdicts = [_verdict(entries[0], entry, keys, labels) for entry in entries[1:]]
-    return Comparison(split, len(keys), labels, entries, verdicts, notes)
+    verdicts = [_verdict(entries[0], e, m, counted[m.name], LabelSpace(labels)) for e in entries[1:] for m in measures]
+    counts = [len(counted[m.name]) for m in measures]
+    return Comparison(split, len(keys), labels, entries, measures, counts, verdicts, notes)
+
+
+def _keys_of(measure: Measure, run: Path, answered: Answered, split: str) -> list[Key]:
+    """The utterances that a number is of. Raises MercError where there are none."""
+    found = [key for key, p in answered.items() if measure.counts(p)]
+    if found:
+        return found
+    lacking = [n for n in measure.component.truths() if all(p.true(n) is None for p in answered.values())]
+    what = f"{', '.join(map(repr, lacking))} of any utterance" if lacking else "any utterance that it is of"
+    raise MercError(
+        f"{measure.name}: the predictions of {run} do not have {what} of the {split} split; evaluate the runs again "
+        f"with this metric: merc evaluate RUN 'evaluate.metrics=[classification, {measure.metric}]'"
+    )
+
+
+def _check_truths(measure: Measure, a: Path, first: Answered, b: Path, second: Answered, keys: Sequence[Key]) -> None:
+    """Raise MercError where two runs were not measured against the same truths, of the same utterances."""
+    names = [name for name in measure.component.truths() if name != "label"]
+    differ = [key for key in keys if any(first[key].true(name) != second[key].true(name) for name in names)]
+    differ += [key for key, p in second.items() if measure.counts(p) != measure.counts(first[key])]
+    if differ:
+        raise MercError(
+            f"{measure.name}: {a} and {b} have different truths ({', '.join(names)}) for {len(set(differ)):,} of "
+            f"{len(first):,} utterances, so their numbers do not compare (for example {differ[0][1]} of "
+            f"{differ[0][0]}); evaluate both in the same way"
+        )
 
 
 def _read(folder: Path, split: str, notes: list[str]) -> dict[int, tuple[Path, Answered]]:
@@ -160,40 +191,73 @@ def _check_same(a: Path, first: Answered, b: Path, second: Answered, split: str)
 
 
 def _entry(
-    name: str, folder: Path, runs: Mapping[int, tuple[Path, Answered]], keys: Sequence[Key], space: LabelSpace
+    name: str,
+    folder: Path,
+    runs: Mapping[int, tuple[Path, Answered]],
+    keys: Sequence[Key],
+    space: LabelSpace,
+    measures: Sequence[tuple[Measure, Sequence[Key]]],
+    split: str,
 ) -> Entry:
-    counted = [classification([answered[key] for key in keys], space) for _, answered in runs.values()]
+    counted = [classification([answered[key] for key in keys], space) for _, answered in runs.values()] if keys else []
+    numbers = {column: [float(one[column]) for one in counted] for column in TITLES if keys}
+    for measure, its in measures:
+        if measure.name not in numbers:
+            numbers[measure.name] = [
+                _value(measure, run, answered, its, space, split) for run, answered in runs.values()
+            ]
     return Entry(
         name,
         folder,
         {seed: answered for seed, (_, answered) in runs.items()},
-        {column: [float(numbers[column]) for numbers in counted] for column in COLUMNS},
-        {label: [float(numbers["per_class"][label]["f1"]) for numbers in counted] for label in space.labels},
+        numbers,
+        {label: [float(one["per_class"][label]["f1"]) for one in counted] for label in space.labels if keys},
     )
 
 
-def _verdict(first: Entry, second: Entry, keys: Sequence[Key], labels: tuple[str, ...]) -> Verdict:
-    some = next(iter(first.runs.values()))
-    truth = _classes([some[key].truth for key in keys], labels)
-    mine = {seed: _classes([answered[key].label for key in keys], labels) for seed, answered in first.runs.items()}
-    its = {seed: _classes([answered[key].label for key in keys], labels) for seed, answered in second.runs.items()}
-    difference = bootstrap_weighted_f1(truth, list(mine.values()), list(its.values()), len(labels))
-    if len(mine) == len(its) == 1:
-        (one,), (two,) = mine.values(), its.values()
-        return Verdict(difference, "McNemar", mcnemar(one == truth, two == truth))
-    both = sorted(mine.keys() & its.keys())
+def _value(
+    measure: Measure, run: Path, answered: Answered, keys: Sequence[Key], space: LabelSpace, split: str
+) -> float:
+    if not measure.component.repeatable():
+        return measure.kept(run, split)
+    found = measure.value([answered[key] for key in keys], space)
+    if found is None:
+        raise MercError(
+            f"the metric {measure.metric!r} gives no number {measure.number!r} for {run}; see its metrics.json"
+        )
+    return found
+
+
+def _verdict(first: Entry, second: Entry, measure: Measure, keys: Sequence[Key], space: LabelSpace) -> Verdict:
+    means = [entry.mean(measure.name)[0] for entry in (first, second)]
+    difference = Difference(
+        means[1] - means[0], why="its numbers are those of metrics.json, so nothing can be drawn anew"
+    )
+    if measure.component.repeatable():
+        one, two = (
+            [measure.statistic([answered[key] for key in keys], space) for answered in entry.runs.values()]
+            for entry in (first, second)
+        )
+        draws = RESAMPLES if measure.of_labels else FEWER_DRAWS
+        difference = bootstrap(one, two, len({conversation for conversation, _ in keys}), resamples=draws)
+    if len(first.runs) == len(second.runs) == 1:
+        if not measure.of_labels:
+            return Verdict(measure, difference, "", None, "one run each, and no matter of right and wrong labels")
+        right = [
+            np.array([answered[key].label == answered[key].truth for key in keys])
+            for entry in (first, second)
+            for answered in entry.runs.values()
+        ]
+        return Verdict(measure, difference, "McNemar", mcnemar(right[0], right[1]))
+    both = sorted(first.runs.keys() & second.runs.keys())
     if len(both) < 2:
-        return Verdict(difference, "", None, f"{len(both)} seed{'' if len(both) == 1 else 's'} in common, no paired t")
-    pairs = [dict(zip(e.runs, e.numbers["weighted_f1"], strict=True)) for e in (first, second)]
+        why = f"{len(both)} seed{'' if len(both) == 1 else 's'} in common, no paired t"
+        return Verdict(measure, difference, "", None, why)
+    pairs = [dict(zip(entry.runs, entry.numbers[measure.name], strict=True)) for entry in (first, second)]
     p = paired_t([pairs[0][seed] for seed in both], [pairs[1][seed] for seed in both])
     if p is None:
-        return Verdict(difference, "", None, "the same difference for every seed, no paired t")
-    return Verdict(difference, f"paired t, {len(both)} seeds", p)
-
-
-def _classes(answers: Sequence[str | None], labels: tuple[str, ...]) -> Answers:
-    at = {label: i for i, label in enumerate(labels)}
-    return np.array([len(labels) if a is None else at[a] for a in answers], dtype=np.int64)
+        return Verdict(measure, difference, "", None, "the same difference for every seed, no paired t")
+    return Verdict(measure, difference, f"paired t, {len(both)} seeds", p)
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from merc.evaluation.cases import Cases
 from merc.evaluation.comparison import Comparison
-from merc.evaluation.comparison_text import TESTS, caption, number_heads, number_rows, test_rows
+from merc.evaluation.comparison_text import caption, number_heads, number_rows, test_heads, test_rows
 from merc.evaluation.report import page_environment, page_source
 from merc.evaluation.significance import mean_and_deviation
 from merc.files import write_text
@@ -26,10 +26,12 @@ def write_comparison_page(path: Path, found: Comparison, cases: Cases | None) ->
             heads=number_heads(found),
             rows=number_rows(found),
             first=names[0],
-            test_heads=TESTS,
+            test_heads=test_heads(found),
             tests=test_rows(found),
             names=names,
-            labels={label: [mean_and_deviation(e.f1[label])[0] for e in found.entries] for label in found.labels},
+            labels={
+                label: [mean_and_deviation(e.f1[label])[0] for e in found.entries] for label in found.labels if found.n
+            },
             cases=cases,
             style=page_source("report.css"),
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from merc.evaluation.comparison import COLUMNS, Comparison, Entry, Verdict
-
-TESTS = ("Run", "Δ weighted F1 (95 % interval)", "p (bootstrap)", "p (other test)")
+from merc.evaluation.comparison import Comparison, Entry, Verdict
+from merc.evaluation.measures import TITLES, Measure
 
 
 def number_heads(found: Comparison) -> list[str]:
     """The heads of the numbers' columns; the number of seeds and the unparsed rate stand only where there are any."""
-    return ["Run", *(["Seeds"] if _several(found) else []), *(COLUMNS[c] for c in _columns(found))]
+    return ["Run", *(["Seeds"] if _several(found) else []), *(_title(found, c) for c in _columns(found))]
 
 
 def number_rows(found: Comparison) -> list[tuple[list[str], list[bool]]]:
@@ -19,23 +18,36 @@ def number_rows(found: Comparison) -> list[tuple[list[str], list[bool]]]:
     rows = []
     for entry in found.entries:
         seeds = [str(len(entry.runs))] if _several(found) else []
-        cells = [entry.name, *seeds, *(_number(entry, c) for c in _columns(found))]
+        cells = [entry.name, *seeds, *(_number(found, entry, c) for c in _columns(found))]
         best = [False] * (1 + len(seeds)) + [entry.mean(c)[0] == found.best(c) for c in _columns(found)]
         rows.append((cells, best))
     return rows
 
 
+def test_heads(found: Comparison) -> tuple[str, ...]:
+    """The heads of ``test_rows``; with several numbers each row says which."""
+    number = () if _one(found) else ("Number",)
+    return ("Run", *number, f"Δ {_of_one(found)} (95 % interval)", "p (bootstrap)", "p (other test)")
+
+
 def test_rows(found: Comparison) -> list[list[str]]:
-    """A row for each entry but the first: how it differs from the first in weighted F1, in points."""
-    return [[e.name, *_verdict(v)] for e, v in zip(found.entries[1:], found.verdicts, strict=True)]
+    """A row for each entry but the first, and number: how it differs from the first, shares in points."""
+    each = [entry for entry in found.entries[1:] for _ in found.measures]
+    number = [[] if _one(found) else [verdict.measure.title] for verdict in found.verdicts]
+    return [[e.name, *n, *_verdict(v)] for e, n, v in zip(each, number, found.verdicts, strict=True)]
 
 
 def caption(found: Comparison) -> str:
     """What the tables count, and how."""
     spread = " Mean ± sample standard deviation over the seeds." if _several(found) else ""
+    other = "".join(
+        f" {m.name} is of {count:,} of them."
+        for m, count in zip(found.measures, found.counts, strict=True)
+        if count != found.n
+    )
     return (
-        f"{found.split} split, {found.n:,} utterances.{spread} Differences are against {found.entries[0].name}; the "
-        "interval is a paired bootstrap over utterances."
+        f"{found.split} split, {found.n:,} utterances.{other}{spread} Differences are against {found.entries[0].name}; "
+        "the interval is a paired bootstrap over conversations."
     )
 
 
@@ -58,7 +70,7 @@ def markdown(found: Comparison) -> str:
         "",
         *table(number_heads(found), numbers),
         "",
-        *table(TESTS, test_rows(found)),
+        *table(test_heads(found), test_rows(found)),
         *(f"\n{note}" for note in found.notes),
     ]
     return "\n".join(lines) + "\n"
@@ -68,20 +80,49 @@ def _several(found: Comparison) -> bool:
     return any(len(entry.runs) > 1 for entry in found.entries)
 
 
+def _one(found: Comparison) -> bool:
+    return len(found.measures) == 1
+
+
+def _of_one(found: Comparison) -> str:
+    """The only number, within a sentence."""
+    return (found.measures[0].title[:1].lower() + found.measures[0].title[1:]) if _one(found) else ""
+
+
 def _columns(found: Comparison) -> list[str]:
-    unread = any(value > 0 for entry in found.entries for value in entry.numbers["unparsed_rate"])
-    return [column for column in COLUMNS if column != "unparsed_rate" or unread]
+    own = [column for column in TITLES if column in found.entries[0].numbers]
+    asked = [measure.name for measure in found.measures if measure.name not in own]
+    unread = any(value > 0 for entry in found.entries for value in entry.numbers.get("unparsed_rate", ()))
+    return [column for column in own if column != "unparsed_rate" or unread] + asked
 
 
-def _number(entry: Entry, column: str) -> str:
+def _measure(found: Comparison, column: str) -> Measure | None:
+    return next((measure for measure in found.measures if measure.name == column), None)
+
+
+def _title(found: Comparison, column: str) -> str:
+    measure = _measure(found, column)
+    return TITLES[column] if measure is None else measure.title
+
+
+def _number(found: Comparison, entry: Entry, column: str) -> str:
     mean, deviation = entry.mean(column)
-    return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+    measure = _measure(found, column)
+    return " ± ".join(_shown(measure, value) for value in (mean, deviation) if value is not None)
+
+
+def _shown(measure: Measure | None, value: float, sign: str = "") -> str:
+    """A share in percent, any other number as it is."""
+    in_percent = measure is None or measure.in_percent
+    return f"{100 * value:{sign}.2f}" if in_percent else f"{value:{sign}.4g}"
 
 
 def _verdict(verdict: Verdict) -> list[str]:
     d = verdict.difference
+    low, high = (None if bound is None else _shown(verdict.measure, bound, "+") for bound in (d.low, d.high))
+    interval = f"({low} to {high})" if low is not None else f"(no interval: {d.why})"
     other = f"{_p(verdict.p)} ({verdict.test})" if verdict.p is not None else f"– ({verdict.why})"
-    return [f"{100 * d.value:+.2f} ({100 * d.low:+.2f} to {100 * d.high:+.2f})", _p(d.p), other]
+    return [f"{_shown(verdict.measure, d.value, '+')} {interval}", "–" if d.p is None else _p(d.p), other]
 
 
 def _p(value: float) -> str:

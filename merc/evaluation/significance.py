@@ -1,9 +1,9 @@
-"""Whether two runs differ by more than chance: over seeds, and over utterances."""
+"""Whether two runs differ by more than chance: over seeds, and over conversations."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,25 @@ Answers = npt.NDArray[np.int64]
 """A class number an utterance ``[n]``; what could not be parsed is a class of its own behind the last label."""
 
 
+Weights = npt.NDArray[np.float64]
+"""How often each conversation was drawn ``[draws, conversations]``."""
+
+Values = npt.NDArray[np.float64]
+"""A number in each draw ``[draws]``; not a number where it does not exist."""
+
+Statistic = Callable[[Weights], Values]
+
+
 @dataclass(frozen=True)
 class Difference:
     """How much higher a number of the second is than the first's, with the 95 % interval of a paired bootstrap over
-    utterances and its two-sided p-value."""
+    conversations and its two-sided p-value; ``why`` says in their place why there are none."""
 
     value: float
-    low: float
-    high: float
-    p: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    why: str = ""
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -61,61 +71,91 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
     return 1.0 if lost + won == 0 else float(binomtest(won, lost + won, 0.5).pvalue)
 
 
-def bootstrap_weighted_f1(
-    truth: Answers,
-    first: Sequence[Answers],
-    second: Sequence[Answers],
-    labels: int,
+def bootstrap(
+    first: Sequence[Statistic],
+    second: Sequence[Statistic],
+    conversations: int,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Difference:
-    """Draw utterances with replacement, the same for both sides, and see how the difference in weighted F1 spreads.
+    """Draw conversations with replacement, the same for both sides, and see how the difference of a number spreads.
 
-    Each side has the answers of one run or of several (seeds); its number is the mean over them. The p-value is twice
-    the share of draws on the far side of zero, with one added to both counts so that it is never 0.
+    Whole conversations are drawn, since what is felt in one utterance is no independent case beside the next one. Each
+    side has a statistic for each of its runs (seeds); its number is the mean over them. The p-value is twice the share
+    of draws on the far side of zero, with one added to both counts so that it is never 0. Draws in which a number does
+    not exist (nothing in them bears a label, say) are drawn anew; where most are such, there is no interval.
 
     >>> truth = np.array([0, 1] * 50)
-    >>> found = bootstrap_weighted_f1(truth, [np.zeros(100, int)], [truth], 2, resamples=200)
+    >>> always, right = (counted("weighted_f1", truth, said, 2, np.arange(100)) for said in (0 * truth, truth))
+    >>> found = bootstrap([always], [right], 100, resamples=200)
     >>> round(found.value, 4), found.p < 0.05
     (0.6667, True)
     """
     draw = np.random.default_rng(seed)
-    n = len(truth)
 
-    def side(answers: Sequence[Answers], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        mean: npt.NDArray[np.float64] = np.mean([weighted_f1(truth, a, labels, weights) for a in answers], axis=0)
+    def side(statistics: Sequence[Statistic], weights: Weights) -> Values:
+        mean: Values = np.mean([statistic(weights) for statistic in statistics], axis=0)
         return mean
 
-    whole = np.ones((1, n))
+    whole = np.ones((1, conversations))
     value = float(side(second, whole)[0] - side(first, whole)[0])
+    if conversations < 2:
+        return Difference(value, why="one conversation, so there is nothing to draw from")
     found: list[float] = []
+    drawn = 0
     while len(found) < resamples:
-        count = min(_CHUNK, resamples - len(found))
-        weights = draw.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
-        found.extend(side(second, weights) - side(first, weights))
-    spread = np.asarray(found)
+        if drawn >= 2 * resamples:
+            return Difference(value, why=f"in {drawn - len(found)} of {drawn} draws the number does not exist")
+        count = min(_CHUNK, resamples)
+        weights = draw.multinomial(conversations, np.full(conversations, 1 / conversations), size=count)
+        apart = side(second, weights.astype(np.float64)) - side(first, weights.astype(np.float64))
+        found.extend(apart[~np.isnan(apart)])
+        drawn += count
+    spread = np.asarray(found[:resamples])
     low, high = np.quantile(spread, (0.025, 0.975))
     below, above = int((spread <= 0).sum()), int((spread >= 0).sum())
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
     return Difference(value, float(low), float(high), p)
 
 
-def weighted_f1(
-    truth: Answers, answers: Answers, labels: int, weights: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Weighted F1 ``[draws]`` where each utterance counts as often as ``weights`` ``[draws, n]`` say.
+def counted(number: str, truth: Answers, answers: Answers, labels: int, conversation: Answers) -> Statistic:
+    """A number of a classification as a statistic: ``accuracy``, ``weighted_f1``, ``macro_f1``, ``uar`` or
+    ``unparsed_rate``. ``conversation`` ``[n]`` says of which conversation an utterance is, from 0.
 
-    >>> float(weighted_f1(np.array([0, 0, 1]), np.array([0, 1, 1]), 2, np.ones((1, 3)))[0])
+    >>> said = counted("weighted_f1", np.array([0, 0, 1]), np.array([0, 1, 1]), 2, np.array([0, 0, 1]))
+    >>> float(said(np.ones((1, 2)))[0])
     0.6666666666666666
     """
-    classes = np.arange(labels)
-    true = (truth[:, None] == classes).astype(np.float64)
-    said = (answers[:, None] == classes).astype(np.float64)
-    support, predicted, right = weights @ true, weights @ said, weights @ (true * said)
-    both = support + predicted
-    f1 = np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0)
-    total: npt.NDArray[np.float64] = (f1 * support).sum(1) / support.sum(1)
-    return total
+    size = int(conversation.max()) + 1
+    right = answers == truth
+
+    def tally(classes: Answers, which: npt.NDArray[np.bool_]) -> Weights:
+        table = np.zeros((size, labels + 1))
+        np.add.at(table, (conversation[which], classes[which]), 1)
+        return table
+
+    every = np.ones(len(truth), bool)
+    true, said, both = tally(truth, every), tally(answers, every), tally(truth, right)
+
+    def statistic(weights: Weights) -> Values:
+        support, predicted, hits = (weights @ table for table in (true, said, both))
+        total = support.sum(1)
+        if number == "accuracy":
+            return _over(hits.sum(1), total)
+        if number == "unparsed_rate":
+            return _over(predicted[:, labels], total)
+        recall = _over(hits, support, 0.0)
+        f1 = _over(2 * hits, support + predicted, 0.0)
+        if number == "weighted_f1":
+            return _over((f1 * support).sum(1), total)
+        there = support > 0  # means are over the labels that occur as truth
+        return _over(((recall if number == "uar" else f1) * there).sum(1), there.sum(1).astype(np.float64))
+
+    return statistic
+
+
+def _over(above: Values, below: Values, otherwise: float = math.nan) -> Values:
+    return np.divide(above, below, out=np.full_like(below, otherwise), where=below > 0)
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:

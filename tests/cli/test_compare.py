@@ -14,7 +14,8 @@ from merc.cli.main import app
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
-from merc.evaluation.comparison import COLUMNS, compare_runs
+from merc.evaluation.comparison import compare_runs
+from merc.evaluation.measures import TITLES
 from merc.recipe import Part
 from tests.media.clips import write_clip
 
@@ -66,7 +67,7 @@ def test_its_numbers_are_those_of_metrics_json(good: Path, poor: Path) -> None:
     found = compare_runs([good, poor], "test")
     for run, entry in zip((good, poor), found.entries, strict=True):
         kept = json.loads((run / "metrics.json").read_text())["test"]
-        assert {c: entry.mean(c)[0] for c in COLUMNS} == pytest.approx({name: kept[name] for name in COLUMNS})
+        assert {c: entry.mean(c)[0] for c in TITLES} == pytest.approx({name: kept[name] for name in TITLES})
         assert {label: f1 for label, (f1,) in entry.f1.items()} == pytest.approx(
             {label: kept["per_class"][label]["f1"] for label in entry.f1}
         )
@@ -273,3 +274,121 @@ def test_a_file_of_another_kind_is_refused_before_any_work(good: Path, poor: Pat
     assert done.exit_code == 2
     assert "--write table.pdf: a name that ends in .txt, .md, .html was expected" in done.stderr
     assert done.stdout == ""
+
+
+def talks(guesses: str, folder: Path, metrics: str = "", last: bool = True) -> Path:
+    """A run over conversations of two utterances, both of which are joy; a letter a guess, x is wrong."""
+    made = [
+        Prediction(
+            id=f"u{i}", conversation=f"c{i // 2}", split="test", truth="joy", label="joy" if one == "j" else "anger",
+            truths={"last": i % 2 == 1} if last else {},
+        )
+        for i, one in enumerate(guesses)
+    ]  # fmt: skip
+    write(folder, made)
+    (folder / "recipe.yaml").write_text(f"corpus: {{name: jsonl, path: t.jsonl}}\n{metrics}")
+    return folder
+
+
+def evaluates(metrics: str) -> str:
+    return f"backbone: {{name: hf, path: b}}\nevaluate: {{prompter: {{name: conversation}}, metrics: {metrics}}}\n"
+
+
+def test_last_utterances_have_an_interval_and_a_test_of_their_own(tmp_path: Path) -> None:
+    # The first has every other utterance right, the second the last ones too in nine of ten conversations.
+    one, two = talks("jx" * 10, tmp_path / "one"), talks("jj" * 9 + "jx", tmp_path / "two")
+    found = compare_runs([one, two], "test", ["last-utterance.accuracy", "accuracy"])
+    last, every = found.verdicts
+    assert [entry.numbers["last-utterance.accuracy"] for entry in found.entries] == [[0.0], [0.9]]
+    assert (last.difference.value, every.difference.value) == (0.9, pytest.approx(0.45))
+    assert last.difference.low == pytest.approx(0.7, abs=0.11) and last.difference.high == 1.0
+    assert (last.test, last.p) == ("McNemar", pytest.approx(2 / 2**9))
+    assert found.counts == [10, 20]
+    done = call("compare", one, two, "--metric", "last-utterance.accuracy", "--metric", "accuracy")
+    assert done.exit_code == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "last-utterance.accuracy is of 10 of them" in words and "bootstrap over conversations" in words
+    assert "last-utterance: Accuracy" in words
+
+
+def test_whose_last_utterances_are_not_known_is_said(tmp_path: Path) -> None:
+    one, two = (talks("jx", tmp_path / name, last=False) for name in ("one", "two"))
+    done = call("compare", one, two, "--metric", "last-utterance.accuracy")
+    assert done.exit_code == 2
+    assert "'last'" in done.stderr and "merc evaluate RUN" in done.stderr and "last-utterance" in done.stderr
+
+
+def test_runs_that_were_divided_otherwise_are_refused(tmp_path: Path) -> None:
+    one, two = talks("jxjx", tmp_path / "one"), talks("jxjx", tmp_path / "two")
+    rows = [json.loads(line) for line in (two / "predictions.jsonl").read_text().splitlines()]
+    rows[0]["truths"]["last"] = True
+    (two / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = call("compare", one, two, "--metric", "last-utterance.accuracy")
+    assert done.exit_code == 2 and "different truths (last) for 1 of 4" in done.stderr
+
+
+def test_a_metric_of_the_recipe_is_computed_with_its_parameters(tmp_path: Path) -> None:
+    few = evaluates("[micro-f1, {name: micro-f1, as: few, exclude: [anger]}]")
+    one, two = (talks(g, tmp_path / n, few) for g, n in (("jxjxjx", "one"), ("jjjjjx", "two")))
+    found = compare_runs([one, two], "test", ["few.micro_f1", "micro-f1.micro_f1"])
+    # Without anger as a label to find, what is taken for it is only not found.
+    assert found.entries[0].numbers["few.micro_f1"] == [pytest.approx(2 * 3 / (3 + 6))]
+    assert found.entries[0].numbers["micro-f1.micro_f1"] == [0.5]
+    verdict = found.verdicts[0]
+    assert verdict.difference.low is not None and verdict.p is None and "right and wrong" in verdict.why
+    three = talks("jxjxjx", tmp_path / "three", evaluates("[{name: micro-f1, as: few, exclude: [joy]}]"))
+    done = call("compare", one, three, "--metric", "few.micro_f1")
+    assert done.exit_code == 2 and "different parameters" in done.stderr
+
+
+def test_a_metric_that_is_computed_once_has_no_interval_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from merc.builtin.metrics import MicroF1
+
+    monkeypatch.setattr(MicroF1, "repeatable", lambda self: False)
+    runs = [talks(g, tmp_path / n, evaluates("[micro-f1]")) for g, n in (("jxjx", "one"), ("jjjx", "two"))]
+    for run, value in zip(runs, (0.25, 0.75), strict=True):
+        kept = json.loads((run / "metrics.json").read_text())
+        kept["test"]["micro-f1"] = {"micro_f1": value}
+        (run / "metrics.json").write_text(json.dumps(kept))
+    done = call("compare", *runs, "--metric", "micro-f1.micro_f1", "--write", tmp_path / "t.md")
+    assert done.exit_code == 0, done.stderr
+    table = (tmp_path / "t.md").read_text()
+    assert "| two | +50.00 (no interval: its numbers are those of metrics.json" in table and "| – | – (" in table
+    (runs[1] / "metrics.json").write_text('{"test": {}}')
+    done = call("compare", *runs, "--metric", "micro-f1.micro_f1")
+    assert done.exit_code == 2 and "has no number 'micro-f1.micro_f1'" in done.stderr
+
+
+def test_seeds_have_a_paired_t_in_any_number(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for seed, (one, two) in enumerate([("jxjx", "jjjx"), ("xxjx", "jjjj"), ("jxjx", "jjjj")]):
+        talks(one, a / f"seed-{seed}")
+        talks(two, b / f"seed-{seed}")
+    (verdict,) = compare_runs([a, b], "test", ["last-utterance.uar"]).verdicts
+    assert verdict.test == "paired t, 3 seeds" and verdict.p is not None
+    assert verdict.difference.value == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("weighted_f2", ["'weighted_f2'", "Did you mean 'weighted_f1'"]),
+        ("last-utterance", ["names a metric", "last-utterance.weighted_f1"]),
+        ("classification.nothing", ["gives no number 'nothing'"]),
+        ("nobody.f1", ["'nobody'", "Known are", "micro-f1"]),
+    ],
+)
+def test_a_number_that_there_is_not(tmp_path: Path, name: str, holds: list[str]) -> None:
+    one, two = (talks("jx", tmp_path / run) for run in ("one", "two"))
+    done = call("compare", one, two, "--metric", name)
+    assert done.exit_code == 2 and "Traceback" not in done.stderr
+    for text in holds:
+        assert text in " ".join(done.stderr.split())
+
+
+def test_the_f1_of_a_label(tmp_path: Path) -> None:
+    one, two = talks("jxjx", tmp_path / "one"), talks("jjjx", tmp_path / "two")
+    found = compare_runs([one, two], "test", ["per_class.joy.f1"])
+    assert [entry.mean("per_class.joy.f1")[0] for entry in found.entries] == pytest.approx([2 / 3, 6 / 7])

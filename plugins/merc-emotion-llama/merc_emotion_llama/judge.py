@@ -100,6 +100,10 @@ class EmerOverlap(Metric):
         """None: a judge is not asked to choose a state."""
         return ()
 
+    def repeatable(self) -> bool:
+        """Not: each time would ask the judge about every sample."""
+        return False
+
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
         """See that every truth is a description and that the key is there. The judge is not asked."""
         for p in predictions:
