@@ -17,6 +17,13 @@ from merc.files import HashMemory, cache_folder
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
 _OF_A_MODEL = (".safetensors", ".bin", ".json")
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+"""Where weights are looked for, in transformers' order."""
+_BESIDE_WEIGHTS = (
+    CONFIG, "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
+    "vocab.txt", "merges.txt", "added_tokens.json", "special_tokens_map.json", "chat_template.jinja",
+    "chat_template.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,35 @@ class Pretrained:
             raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
         kept.write()
         return {"files": found}
+
+    def commit(self) -> str | None:
+        """Which commit of the hub a name stands for here: the one that was fetched last. ``None`` for a folder, and
+        for a model that was not fetched yet."""
+        return None if self.folder() is not None or (kept := self._kept()) is None else kept.name
+
+    def contents(self) -> dict[str, list[Any]]:
+        """Size and SHA-256 of each file that a language model and its tokenizer are made of, by name: of a folder, or
+        of what was fetched of a hub model; of nothing where it was not fetched yet. Of several forms of weights those
+        count that transformers reads. A large file is read once, and again when its size or times change. Raises
+        MercError for a folder that is not there, and for files that cannot be read."""
+        folder = self.folder() or self._kept()
+        if folder is None:
+            return {}
+        memory = HashMemory(cache_folder() / "weights.json")
+        try:
+            files = [folder / name for name in (*_weight_files(folder), *_BESIDE_WEIGHTS)]
+            found = {f.name: [f.stat().st_size, memory.of(f)] for f in files if f.is_file()}
+        except OSError as error:
+            raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
+        memory.write()
+        return found
+
+    def _kept(self) -> Path | None:
+        """The folder of a hub model in the hub's cache, named by its commit."""
+        from huggingface_hub import try_to_load_from_cache
+
+        config = try_to_load_from_cache(self.path, CONFIG, revision=self.revision)
+        return Path(config).parent if isinstance(config, str) else None
 
     def fetch(self, kind: Any, **more: Any) -> Any:
         """What ``kind.from_pretrained`` makes of it. Raises MercError where it makes nothing of it."""
@@ -168,6 +204,18 @@ class Pretrained:
                 f"{self.where}: {self.path!r} could not be loaded: {first} "
                 "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
             ) from error
+
+
+def _weight_files(folder: Path) -> list[str]:
+    """The names of the files that transformers reads weights from, an index with its shards."""
+    first = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if first is None or not first.endswith(".index.json"):
+        return [first] if first else []
+    try:
+        shards = json.loads((folder / first).read_text(encoding="utf-8"))["weight_map"].values()
+        return [first, *sorted({str(shard) for shard in shards})]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [first]  # loading says what is wrong with it
 
 
 def _named(keys: Sequence[str]) -> str:

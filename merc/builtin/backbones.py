@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from merc.builtin.shapes import PUBLIC
@@ -57,8 +58,19 @@ class HuggingFace(Backbone):
         self._pretrained().check_weights(AutoModelForCausalLM)
 
     def identity(self) -> dict[str, Any]:
-        """The path or hub name, and the revision."""
-        return {"path": self.path, "revision": self.revision}
+        """The path or hub name, the revision, and the commit that a hub name stands for once it was fetched."""
+        commit = self._pretrained().commit()
+        return {"path": self.path, "revision": self.revision, **({"commit": commit} if commit else {})}
+
+    def weights(self) -> dict[str, Any]:
+        """Size and SHA-256 of the files of weights, configuration, tokenizer and chat template."""
+        return self._pretrained().contents()
+
+    def pinned(self, identity: Mapping[str, Any]) -> HuggingFace:
+        """A hub name without a revision, at the commit that a run recorded: the name may have moved on since."""
+        commit = identity.get("commit")
+        moves = self.revision is None and isinstance(commit, str) and identity.get("path") == self.path
+        return replace(self, revision=commit) if moves else self
 
     def _pretrained(self) -> Pretrained:
         return Pretrained(self.path, "backbone.path", self.revision)

@@ -46,7 +46,7 @@ def command(
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
     from merc.run.given import is_clip
-    from merc.run.inference import as_record, ask, check_changes, encode_for, load_model, open_run, predict
+    from merc.run.inference import as_record, ask, check_changes, check_run, encode_for, load_model, open_run, predict
 
     check_changes(overrides or [], MAY_CHANGE)
     if any(re.match(r"evaluate\.parts(_seed)?=", change) for change in overrides or []):
@@ -59,6 +59,7 @@ def command(
     trained = open_run(run, [*(overrides or []), elsewhere])
     reporter = TerminalReporter()
     conversations = _read(source, text, speaker, trained, reporter)
+    check_run(trained, reporter.say)
     conversations, cues = _annotated(conversations, trained, reporter)
     asked = ask(trained, conversations, reporter, reporter.say)
     table = encode_for(trained, conversations, reporter, asked.shown)

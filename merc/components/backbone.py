@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -45,5 +46,16 @@ class Backbone(Component):
         self.tokenizer()
 
     def identity(self) -> dict[str, Any]:
-        """What is recorded of it in a run's provenance (a path and a hash, say)."""
+        """Which model it is, for a run's provenance: a path or name, say. Plain values."""
         return {}
+
+    def weights(self) -> dict[str, Any]:
+        """What a run's provenance records of its weights and tokenizer, and compares when the run is used again: plain
+        values, such as a hash a file, that are others where the model is another. Empty where it cannot be known; a
+        model that changes under its adapter goes unnoticed then. Called after ``check``."""
+        return {}
+
+    def pinned(self, identity: Mapping[str, Any]) -> Backbone:
+        """The backbone at the version that a run recorded with ``identity``, where a name can come to mean another
+        one. Here: itself."""
+        return self

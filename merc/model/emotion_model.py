@@ -15,6 +15,7 @@ from merc.model.batch import TreeBatch, make_batch
 from merc.model.media_tokens import MediaTokens
 from merc.model.probe import Head, find_decoder, only_at, probe_head, probe_tree
 from merc.prompting import (
+    CHAT_DATE,
     EncodedPrompt,
     Normalize,
     PromptEncoder,
@@ -37,7 +38,7 @@ class EmotionModel(nn.Module):
     ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``full`` says that all of
     the backbone learns. ``layout`` is ``"tree"``, or
     ``"separate"`` for a backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``;
-    the results are the same.
+    the results are the same. ``today`` is the date that a chat template is given, set before the first prompt.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EmotionModel(nn.Module):
         self.media = media
         self.full = full
         self._tokenizer = tokenizer
+        self.today = CHAT_DATE
         self.layout = "tree"
         self.note = ""
         self._head: Head = "whole"
@@ -69,7 +71,7 @@ class EmotionModel(nn.Module):
     @cached_property
     def prompts(self) -> PromptEncoder:
         """What turns prompts into tokens."""
-        return PromptEncoder(self.tokenizer)
+        return PromptEncoder(self.tokenizer, self.today)
 
     @property
     def device(self) -> torch.device:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from merc.components import Answer, Prompt, Segment, Slot, Text, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
-from merc.prompting.chat import ChatTemplate
+from merc.prompting.chat import CHAT_DATE, ChatTemplate
 from merc.prompting.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -68,14 +69,15 @@ class PromptEncoder:
 
     Each Text is tokenized on its own, as what stands inside a text. A prompt with turns is rendered by the tokenizer's
     own chat template, to the tokens that the template gives for the same words; a tokenizer that has none gets
-    "Role: words" lines, and ``notes`` says so. Words of a corpus never become control tokens.
+    "Role: words" lines, and ``notes`` says so. A template that writes the date is given ``today``. Words of a corpus
+    never become control tokens.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, today: date = CHAT_DATE) -> None:
         self.tokenizer = tokenizer
         self._pieces = Pieces(tokenizer)
         self._begin = self._begin_token()
-        self._chat = ChatTemplate(tokenizer, self._begin)
+        self._chat = ChatTemplate(tokenizer, self._begin, today)
 
     @property
     def notes(self) -> list[str]:

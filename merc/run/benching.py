@@ -23,9 +23,10 @@ from merc.prompting import is_label_prompt
 from merc.recipe import Part
 from merc.recipe.alone import load_part
 from merc.run.annotating import read_cues
+from merc.run.backbone import recorded_date
 from merc.run.bench_sets import Sets, SetView, has
 from merc.run.data import encoders_of, queries
-from merc.run.inference import Asked, TrainedRun, ask, encode_for, load_model, predict
+from merc.run.inference import Asked, TrainedRun, ask, check_run, encode_for, load_model, predict
 from merc.run.parts import measured
 from merc.run.provenance import provenance
 from merc.run.reporter import Reporter
@@ -113,7 +114,7 @@ def bench(run: TrainedRun, suite: Part, root: Path, reuse: bool, reporter: Repor
     made = {"suite": suite.name, "parameters": json.loads(json.dumps(suite.params, default=str))}
     record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
     every = [talk for one in found.values() for talk in one.conversations]
-    record["provenance"] = provenance(run.recipe, every, None)
+    record["provenance"] = provenance(run.recipe, every, chat_date=recorded_date(run.directory.provenance))
     write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(folder / "table.md", as_markdown(cells, averages))
     write_text(folder / "table.txt", text)
@@ -210,6 +211,8 @@ def _asked(
 
 def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:
     run, title = one.run, one.column.title
+    if model is None:
+        check_run(run, reporter.say)
     cues = read_cues(run.recipe, [("evaluate.prompter", run.prompter)], one.conversations, one.conversations, reporter)
     asked = ask(run, measured(cues.beside(one.conversations), run.how), reporter, reporter.say)
     groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]

@@ -19,11 +19,12 @@ from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
 from merc.recipe import write_recipe
 from merc.run.annotating import cue_record, note_cues, read_cues
+from merc.run.backbone import recorded_date
 from merc.run.data import load_data
 from merc.run.demonstrating import last_demonstrations, record_of
 from merc.run.directory import RunDirectory
 from merc.run.encoding import note_features
-from merc.run.inference import ask, encode_for, load_model, open_run, predict
+from merc.run.inference import ask, check_run, encode_for, load_model, open_run, predict
 from merc.run.parts import measured
 from merc.run.pipeline import metrics_of
 from merc.run.provenance import provenance
@@ -63,6 +64,7 @@ def evaluate_again(
             reporter.say(sentence)
             folder.note(sentence)
 
+        check_run(run, say)
         for note in (*run.recipe.notes, *data.notes):
             say(note)
         note_cues(run.recipe, asking, cues, plain, say, folder.log)
@@ -85,7 +87,9 @@ def evaluate_again(
         if states is not None:
             write_states(folder.path, predictions, states)
         write_metrics(folder.metrics, metrics)
-        made = {"evaluates": str(path.absolute()), **provenance(run.recipe, chosen, cue_record(run.recipe, cues))}
+        today = recorded_date(run.directory.provenance)
+        written = provenance(run.recipe, chosen, cue_record(run.recipe, cues), chat_date=today)
+        made = {"evaluates": str(path.absolute()), **written}
         seconds = round(time.monotonic() - started, 1)
         write_text(folder.provenance, json.dumps({**hide_in(made), "seconds": seconds}, indent=1))
         with reporter.task("report"):

@@ -17,11 +17,12 @@ from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation.projection import StatesById
 from merc.features import FeatureTable
-from merc.model.build import build_model, pick_device
+from merc.model.build import build_model, check_backbone, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Evaluate, Recipe, load_recipe
 from merc.run.annotating import SHOWN, missing_cues, read_cues
+from merc.run.backbone import check_same, pinned, recorded_backbone, recorded_date
 from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, queries
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
 from merc.run.directory import RunDirectory
@@ -86,8 +87,18 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MercError("a trained run is used in one process; start merc without a launcher")
     directory = RunDirectory(path)
-    recipe = directory.trained(overrides)
+    recipe = pinned(directory.trained(overrides), recorded_backbone(directory.provenance))
     return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.engine.device))
+
+
+def check_run(run: TrainedRun, say: Callable[[str], None]) -> None:
+    """See, before anything is encoded, that the run's backbone can be loaded and is the one that the run was made with.
+    Raises MercError where it is not. A run that does not record its weights is used, and ``say`` is given a sentence.
+    """
+    check_backbone(run.recipe)
+    path = run.directory.path
+    if note := check_same(run.recipe, recorded_backbone(run.directory.provenance), path):
+        say(note)
 
 
 def ask(
@@ -154,6 +165,7 @@ def load_model(
         if recipe.stages:  # every stage keeps the whole state, what it did not train included
             load_stage(model, run.directory.stage(recipe.stages[-1].id))
         model.media.source = FeatureCache(table)
+        model.today = recorded_date(run.directory.provenance)
         progress(1.0, "loaded")
     model.eval()
     if model.note:

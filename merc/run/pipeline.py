@@ -29,6 +29,7 @@ from merc.run.annotating import (
     read_cues,
     wanted_conversations,
 )
+from merc.run.backbone import check_same, pinned, recorded_backbone, recorded_date
 from merc.run.data import Data, FeatureCache, load_data, missing_streams, queries, used_streams
 from merc.run.demonstrating import (
     Demonstrations,
@@ -96,11 +97,15 @@ class _Run:
         self.engine.barrier()
         if directory.is_finished(recipe):
             return self._as_it_is()
+        record = recorded_backbone(directory.provenance)
+        self.recipe = recipe = pinned(recipe, record)
         first = recipe.stages[0].id if recipe.stages else None
         start = start_of(recipe) if first is not None and not directory.is_done(first) else None
         data, cues = self._data()
-        self._look_after_backbone()
+        notes = self._look_after_backbone(record, start)
         new = self.engine.first and directory.open(recipe, self.resume)
+        for note in notes:
+            self._say(note)
         try:
             return self._work(data, cues, start, started)
         except MercError:
@@ -174,13 +179,20 @@ class _Run:
         wanted = wanted_conversations(self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 
-    def _look_after_backbone(self) -> None:
-        """See that the backbone can be loaded, before hours go into features. A hub model is fetched now."""
+    def _look_after_backbone(self, record: Mapping[str, Any], start: Start | None) -> list[str]:
+        """See that the backbone can be loaded, before hours go into features, and that it is the one that the run, and
+        the run that it starts from, were made with. A hub model is fetched now. Gives sentences for the user."""
         if not self.engine.first:
             self.engine.barrier()  # the first process fetches; the others find it fetched
         check_backbone(self.recipe)
+        notes = []
         if self.engine.first:
+            if self.directory.provenance.exists():
+                notes.append(check_same(self.recipe, record, self.directory.path))
+            if start is not None:
+                notes.append(check_same(self.recipe, start.backbone(), start.run, "init_from: "))
             self.engine.barrier()
+        return [note for note in notes if note]
 
     def _record(self, data: Data, cues: CueTable, start: Start | None) -> None:
         if self.engine.first:
@@ -272,6 +284,7 @@ class _Run:
         with self.reporter.task("model") as progress:
             model = build_model(self.recipe, self.device, self.recipe.seed)
             model.media.source = FeatureCache(table)
+            model.today = recorded_date(self.directory.provenance)
             progress(1.0, "loaded")
         begun, told = start.load(model) if start else ((), "")
         for note in [model.note, told]:

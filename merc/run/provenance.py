@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from merc.consent import hide_in
 from merc.conversation import SPLITS, Conversation
 from merc.errors import MercError
 from merc.files import write_text
+from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
 from merc.registry import get_registry
+from merc.run.backbone import backbone_record
 
 _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
 _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
@@ -31,10 +33,11 @@ def provenance(
     conversations: Sequence[Conversation],
     cues: Mapping[str, Any] | None = None,
     start: Mapping[str, Any] | None = None,
+    chat_date: date = CHAT_DATE,
 ) -> dict[str, Any]:
     """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
     ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
-    theirs."""
+    theirs; ``chat_date`` is what the backbone's chat template is given for today."""
     return {
         "merc": merc.__version__,
         "python": platform.python_version(),
@@ -49,7 +52,8 @@ def provenance(
         "git": _git(Path(merc.__file__).parent),
         "seed": recipe.seed,
         "recipe": recipe.name,
-        "backbone": recipe.backbone.component.identity() if recipe.backbone else None,  # type: ignore[attr-defined]
+        "backbone": backbone_record(recipe),
+        "chat_date": chat_date.isoformat(),
         "data": data_hashes(conversations),
         **({"cues": dict(cues)} if cues else {}),
         **({"init_from": dict(start)} if start else {}),
@@ -91,6 +95,8 @@ def record_provenance(
             )
         about = {key: now[key] for key in ("started", "command")}
         about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}
+        if not (before.get("backbone") or {}).get("weights"):  # a run of an earlier merc
+            about["backbone"] = now["backbone"]
         now = {**before, "resumed": [*before["resumed"], about]}
     write_text(path, json.dumps(hide_in(now), indent=1))
 

@@ -15,6 +15,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.start import start_from
 from merc.model.state import check_stage
 from merc.recipe import Recipe
+from merc.run.backbone import recorded_backbone
 from merc.run.directory import RunDirectory
 
 
@@ -30,6 +31,10 @@ class Start:
     def folder(self) -> Path:
         """The folder of the stage."""
         return RunDirectory(self.run).stage(self.stage)
+
+    def backbone(self) -> dict[str, Any]:
+        """What the run recorded of its backbone."""
+        return recorded_backbone(RunDirectory(self.run).provenance)
 
     def record(self) -> dict[str, Any]:
         """What provenance.json holds of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import pytest
 
 from merc.components import Answer, Prompt, Slot, Text, Turn
@@ -170,3 +172,42 @@ def test_words_before_the_first_turn_are_an_error() -> None:
     prompt = Prompt((Text("Hello"), Turn("user"), Answer("joy")), "u")
     with pytest.raises(MercError, match="a prompt with turns begins with one"):
         PromptEncoder(TOKENIZERS["chatml"]).encode(prompt, lambda s, u: 0)
+
+
+DATED = "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y, %H:%M:%S') %}{% endif %}"
+DATED += "\n<|im_start|>system\n{{ date_string }}<|im_end|>\n" + CHATML
+
+
+def rendered(template: str, today: date | None = None) -> tuple[str, list[str]]:
+    tokenizer = byte_level(template)
+    encoder = PromptEncoder(tokenizer) if today is None else PromptEncoder(tokenizer, today)
+    ids = tokens(encoder, TALK, " joy")
+    return tokenizer.decode([i for i in ids if isinstance(i, int)]), encoder.notes
+
+
+def test_a_template_that_writes_the_date_is_given_the_runs_and_not_the_clocks() -> None:
+    text, notes = rendered(DATED, date(2025, 3, 9))
+    assert text.startswith("<|im_start|>system\n09 Mar 2025, 00:00:00<|im_end|>\n<|im_start|>user\nHello there")
+    assert len(notes) == 1 and "9 March 2025" in notes[0]
+    assert rendered(DATED)[0] == text.replace("09 Mar 2025", "26 Jul 2024")
+    assert rendered(CHATML)[1] == []
+
+
+@pytest.mark.parametrize("form", [
+    "%Y-%m-%d", "%A, %-d %B %y", "%a %e %b %j", "%I:%M %p", "100%%, %F", "%H%M%S%f", "%c", "%x %X", "%-m/%-d", " %d ",
+    "%G-W%V-%u %w %U %W", "%D %T %R",
+])  # fmt: skip
+def test_every_way_of_writing_a_date_is_known(form: str) -> None:
+    day = date(2025, 3, 9)
+    text, _ = rendered("{{ '<|im_start|>' + strftime_now('" + form + "') + '<|im_end|>' }}" + CHATML, day)
+    assert text.startswith(f"<|im_start|>{datetime(2025, 3, 9).strftime(form)}<|im_end|><|im_start|>user")
+
+
+def test_a_template_that_writes_something_else_each_time_is_refused() -> None:
+    with pytest.raises(MercError, match=r"chat template writes something else each time.*chat_template\.jinja"):
+        rendered("{{ range(9 ** 5) | random }}" + CHATML)
+
+
+def test_a_template_that_fails_is_named() -> None:
+    with pytest.raises(MercError, match=r"chat template refuses the turns user, assistant.*Range too big"):
+        rendered("{{ range(10 ** 9) | random }}" + CHATML)

@@ -25,6 +25,7 @@ WEIGHTS = Weights(
 
 _log = logging.getLogger(__name__)
 
+CONVERTED = "model.safetensors"
 CONVERSION = 1
 """Raised when the conversion gives something else, so that an older cache is not taken for it."""
 
@@ -77,6 +78,11 @@ class SmolLM2(Backbone):
         """The package and the hash of the file that the weights come from."""
         return {"package": WEIGHTS.distribution, "file": WEIGHTS.file, "sha256": WEIGHTS.sha256}
 
+    def weights(self) -> dict[str, Any]:
+        """Size and SHA-256 of the converted weights. The tokenizer beside them is written as the installed
+        transformers has it, and reads the same."""
+        return {name: value for name, value in _read(converted()).contents().items() if name == CONVERTED}
+
 
 def _read(folder: Path) -> Pretrained:
     return Pretrained(str(folder.absolute()), "backbone smollm2")
@@ -115,7 +121,7 @@ def _convert(target: Path) -> None:
         read = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
         # the head is the embedding's own weights. save_pretrained refuses a model that was read from GGUF
         weights = {key: value.contiguous() for key, value in read.state_dict().items() if key != "lm_head.weight"}
-        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+        save_file(weights, target / CONVERTED, metadata={"format": "pt"})
         SmolLM2().config().save_pretrained(target)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, model_max_length=8_192)
         # GGUF only names the way of splitting ("smollm"); transformers takes it for GPT-2's, which keeps the last
