@@ -80,17 +80,20 @@ def check_same(recipe: Recipe, record: Mapping[str, Any], run: Path, where: str 
     before, now = record.get("weights"), json.loads(json.dumps(backbone.weights()))
     if not before or not now:
         return (
-            f"{where}{run} does not say which weights its backbone had, so whether they are the same now is not known"
+            f"{where}the run {run} does not record the weights of its backbone, so whether they are the same now is "
+            "not known"
         )
     every = sorted({*before, *now})
     if differing := [name for name in every if before.get(name) != now.get(name)]:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         version = f", commit {record['commit']}" if record.get("commit") else ""
         named = f" ({record['path']}{version})" if record.get("path") else ""
+        path = backbone.identity().get("path")
+        at = f" of {path}" if path and path != record.get("path") else ""
         raise MercError(
             f"{where}the backbone is not the one that the run {run} was made with{named}: {len(differing)} of "
-            f"{len(every)} files differ: {', '.join(differing[:_SHOWN])}{more}; what was learned there means nothing "
-            "to another model, so bring that one back, or train a new run"
+            f"{len(every)} files{at} differ: {', '.join(differing[:_SHOWN])}{more}; what was learned there means "
+            "nothing to another model, so bring that one back, or train a new run"
         )
     return ""
 

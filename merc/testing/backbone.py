@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from merc.components import Backbone
@@ -76,6 +77,17 @@ class BackboneContract(ComponentContract):
     def test_check_finds_what_load_loads(self) -> None:
         """``check`` is content with a backbone that loads."""
         self.component.check()
+
+    def test_what_is_recorded_is_plain_and_stays_the_same(self) -> None:
+        """``identity`` and ``weights`` give plain values, the same ones each time."""
+        self.component.check()
+        for name in ("identity", "weights"):
+            first, second = getattr(self.component, name)(), getattr(self.component, name)()
+            try:
+                kept = json.loads(json.dumps(first))
+            except (TypeError, ValueError) as error:
+                require(False, f"{name}() of {self.title} gives {first!r}, which is no plain value ({error})")
+            require(kept == json.loads(json.dumps(second)), f"{name}() of {self.title} gives {first} and then {second}")
 
     def test_embeddings_go_in_and_logits_come_out(self) -> None:
         """The model takes ``inputs_embeds``, and gives finite logits over its vocabulary."""

@@ -94,6 +94,19 @@ def test_predictions_are_kept_and_asked_for_again_only_on_request(bench, run: Pa
     assert "test7_u0, test7_u1. Take the file away" in told
 
 
+def test_another_backbone_is_refused(bench, run: Path, tmp_path: Path):
+    set_of(tmp_path / "sets", "a")
+    assert bench().code == 0
+    file = run / "provenance.json"
+    found = json.loads(file.read_text())
+    found["backbone"]["weights"]["model.safetensors"][1] = "0" * 64
+    file.write_text(json.dumps(found))
+    assert bench("--reuse").code == 0  # no model is needed
+    shutil.rmtree(run / "bench" / "talks" / "A")
+    message = " ".join(mistake(bench("--reuse")).split())
+    assert "the backbone is not the one that the run" in message and "model.safetensors" in message
+
+
 def test_what_does_not_fit_is_told_before_anything_is_predicted(bench, program: Forks, run: Path, tmp_path: Path):
     told = mistake(bench())
     assert told == f"--data {tmp_path / 'sets'} is not a folder; give the one that holds the imported sets\n"

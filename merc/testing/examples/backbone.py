@@ -61,3 +61,7 @@ class Example(merc.Backbone):
     def identity(self) -> dict[str, Any]:
         """What a run's provenance records."""
         return {"layers": self.layers, "width": self.width, "seed": self.seed}
+
+    def weights(self) -> dict[str, Any]:
+        """What is another where the model is another. Yours would be a hash of each file: ``merc.hash_file``."""
+        return self.identity()
