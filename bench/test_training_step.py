@@ -14,7 +14,6 @@ import pytest
 from bench.plain import Feed, packed, padded, samples, shuffled, steps
 from bench.workload import LABELS, joined, load, rounds, typical, work
 from merc.model.batch import make_batch
-from merc.model.tuning import learnable
 from merc.training.engine import TorchEngine, autocast
 from merc.training.losses import prompt_losses
 
@@ -30,7 +29,8 @@ class Bench:
         self.model = load(dtype, media, layers)
         self.precision = "bfloat16" if dtype == "bfloat16" else "model"
         self.engine = TorchEngine()
-        self.engine.prepare(self.model, [{"params": learnable(self.model), "lr": 5e-4}], self.precision)
+        learning = [p for n, p in self.model.llm.named_parameters() if f"llm.{n}" in self.model.learns]
+        self.engine.prepare(self.model, [{"params": learning, "lr": 5e-4}], self.precision)
         self.model.train()
 
     def tree(self, groups) -> tuple[float, float]:

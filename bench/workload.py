@@ -176,10 +176,10 @@ def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | No
     """
     import torch
 
+    from merc.builtin.tunings import LoRA
     from merc.model.emotion_model import EmotionModel
     from merc.model.media_tokens import MediaTokens
-    from merc.model.tuning import apply_tuning
-    from merc.recipe import Tuning
+    from merc.model.tuning import tune
 
     try:
         from merc_embedded.smollm2 import SmolLM2
@@ -202,9 +202,9 @@ def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | No
         llm.config.num_hidden_layers = len(llm.model.layers)
     llm.config.use_cache = False
     torch.manual_seed(0)
-    tuned = apply_tuning(llm, Tuning(name="lora", r=16, alpha=32, dropout=0.0, targets="all-linear"))
+    tuned = tune(llm, LoRA(r=16, alpha=32))
     with torch.no_grad():
-        for name, parameter in tuned.named_parameters():
+        for name, parameter in tuned.llm.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.02)
     width = llm.config.hidden_size

@@ -23,6 +23,13 @@ def register_prompters(register: Register) -> None:
 
 
 @hookimpl
+def register_tunings(register: Register) -> None:
+    register("frozen", "merc.components.tuning:Frozen")
+    register("full", "merc.builtin.tunings:Full")
+    register("lora", "merc.builtin.tunings:LoRA")
+
+
+@hookimpl
 def register_trainers(register: Register) -> None:
     register("sft", "merc.builtin.sft:SupervisedFineTuning")
 

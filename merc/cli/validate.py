@@ -15,11 +15,12 @@ def command(
 ) -> None:
     """Check a recipe, and list everything that is wrong with it. Neither data nor weights are read."""
     from merc.recipe import load_recipe
+    from merc.registry import get_registry
 
     loaded = load_recipe(recipe, overrides or [])
     said = [f"corpus {loaded.corpus.name}"]
     if loaded.backbone is not None:
-        said.append(f"backbone {loaded.backbone.name} ({loaded.tuning.name})")
+        said.append(f"backbone {loaded.backbone.name} ({get_registry().name_of(loaded.tuning)})")
     if loaded.encoders:
         said.append(f"encoders {', '.join(loaded.encoders)}")
     if loaded.annotators:

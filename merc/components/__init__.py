@@ -26,12 +26,13 @@ from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, S
 from merc.components.selector import Comparison, IndexKind, Places, Pool, SelectFunction, Selector, Vectors
 from merc.components.suite import Column, Suite
 from merc.components.trainer import Lesson, Trainer, TrainJob, TrainReport
+from merc.components.tuning import Frozen, Tuning
 
 __all__ = [
-    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip", "Column",
-    "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder", "FeatureSpec",
-    "Features", "FolderOrName", "Frames", "FrozenNetwork", "Fuser", "IndexKind", "Lesson", "Metric", "Observation",
-    "Places", "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment", "SelectFunction", "Selector", "Slot",
-    "StatedCount", "Stream", "Suite", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Turn", "Vectors",
-    "VideoClip", "Waveform", "Words",
+    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
+    "Column", "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder",
+    "FeatureSpec", "Features", "FolderOrName", "Frames", "Frozen", "FrozenNetwork", "Fuser", "IndexKind", "Lesson",
+    "Metric", "Observation", "Places", "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment",
+    "SelectFunction", "Selector", "Slot", "StatedCount", "Stream", "Suite", "Text", "TextClip", "TrainJob",
+    "TrainReport", "Trainer", "Tuning", "Turn", "Vectors", "VideoClip", "Waveform", "Words",
 ]  # fmt: skip

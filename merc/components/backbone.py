@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merc.components.base import Component
+from merc.components.tuning import Frozen, Tuning
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -19,11 +20,12 @@ DType = Literal["float32", "bfloat16", "float16"]
 class Backbone(Component):
     """A causal language model of transformers, and its tokenizer. ``dtype`` is how its weights are held in memory.
 
-    merc adds the tuning (frozen, LoRA or full) itself: a backbone only loads.
+    ``tuning`` is how it learns; merc applies it to what ``load`` gives, so a backbone only loads.
     """
 
     kind: ClassVar[str] = "backbone"
     dtype: DType = "float32"
+    tuning: Tuning = field(default_factory=Frozen)
 
     @abstractmethod
     def config(self) -> PretrainedConfig:

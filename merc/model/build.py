@@ -12,7 +12,7 @@ from merc.errors import MercError
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.model.tuning import apply_tuning
+from merc.model.tuning import tune
 from merc.recipe import Recipe
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -57,8 +57,8 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     llm = load_network(backbone, device)
     llm.config.use_cache = False  # type: ignore[union-attr]
     torch.manual_seed(seed)
-    tuned = apply_tuning(llm, recipe.tuning)
-    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)), recipe.tuning.name == "full")
+    tuned = tune(llm, backbone.tuning)
+    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)))
     model.media.to(device)
     model.settle()
     return model
@@ -90,9 +90,9 @@ def build_meta(recipe: Recipe) -> EmotionModel:
     config = backbone.config()
     with torch.device("meta"):
         llm = AutoModelForCausalLM.from_config(config, dtype=DTYPES[backbone.dtype])
-        tuned = apply_tuning(llm, recipe.tuning)
+        tuned = tune(llm, backbone.tuning)
         media = _media(recipe, _width(config))
-    return EmotionModel(tuned, None, media, recipe.tuning.name == "full")
+    return EmotionModel(tuned, None, media)
 
 
 def _backbone(recipe: Recipe) -> Backbone:

@@ -30,24 +30,29 @@ from merc.prompting import (
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from merc.model.tuning import TunedBackbone
+
 
 class EmotionModel(nn.Module):
     """A backbone, its connectors and fusers.
 
-    ``llm`` is a causal language model of transformers, possibly wrapped by peft; media tokens enter as
-    ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``full`` says that all of
-    the backbone learns. ``layout`` is ``"tree"``, or
-    ``"separate"`` for a backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``;
-    the results are the same. ``today`` is the date that a chat template is given, set before the first prompt.
+    ``llm`` is a causal language model of transformers, possibly wrapped by its tuning; media tokens enter as
+    ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``learns`` are the names of
+    all parameters that may learn, whether or not a stage trains them now, and ``added`` those that the tuning brought
+    beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a backbone that cannot take a tree mask
+    (recurrent layers, for one), with the reason in ``note``; the results are the same. ``today`` is the
+    date that a chat template is given, set before the first prompt.
     """
 
-    def __init__(
-        self, llm: nn.Module, tokenizer: PreTrainedTokenizerBase | None, media: MediaTokens, full: bool = False
-    ) -> None:
+    def __init__(self, backbone: TunedBackbone, tokenizer: PreTrainedTokenizerBase | None, media: MediaTokens) -> None:
         super().__init__()
-        self.llm = llm
+        self.llm = backbone.llm
         self.media = media
-        self.full = full
+        self.tuning = backbone.tuning
+        self.added = frozenset(f"llm.{name}" for name in backbone.added)
+        self.learns = frozenset(f"llm.{name}" for name in backbone.learns) | {
+            f"media.{name}" for name, _ in media.named_parameters()
+        }
         self._tokenizer = tokenizer
         self.today = CHAT_DATE
         self.layout = "tree"
@@ -67,6 +72,24 @@ class EmotionModel(nn.Module):
         if self._tokenizer is None:
             raise RuntimeError("a model on the meta device has no tokenizer and cannot compute")
         return self._tokenizer
+
+    def parts(self) -> dict[str, list[str]]:
+        """The names of the parameters that may learn, as a recipe writes them, by part: ``backbone``,
+        ``connectors.<stream>``, ``fusers.<name>``. A part of which nothing learns has none."""
+        parts: dict[str, list[str]] = {"backbone": []}
+        parts.update({f"connectors.{name}": [] for name in self.media.connectors})
+        parts.update({f"fusers.{name}": [] for name in self.media.fusers})
+        for name, _ in self.named_parameters():
+            if name in self.learns:
+                public = self.public_name(name)
+                part = "backbone" if name.startswith("llm.") else ".".join(public.split(".", 2)[:2])
+                parts[part].append(public)
+        return parts
+
+    @staticmethod
+    def public_name(name: str) -> str:
+        """The name of a parameter as a recipe writes it: ``backbone.…``, ``connectors.face.…``."""
+        return f"backbone.{name.removeprefix('llm.')}" if name.startswith("llm.") else name.removeprefix("media.")
 
     @cached_property
     def prompts(self) -> PromptEncoder:

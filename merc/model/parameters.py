@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from merc.components import Encoder
 from merc.model.emotion_model import EmotionModel
@@ -20,12 +21,13 @@ class PartCount:
 
 
 def count_parameters(model: EmotionModel) -> list[PartCount]:
-    """A count for the backbone, for its adapters, and for each connector and fuser. Works on the meta device."""
-    backbone = [p for n, p in model.llm.named_parameters() if "lora_" not in n]
-    adapters = [p for n, p in model.llm.named_parameters() if "lora_" in n]
-    parts = {"backbone": backbone}
-    if adapters:
-        parts["backbone.adapters"] = adapters
+    """A count for the backbone, for what its tuning added, and for each connector and fuser. Works on the meta
+    device."""
+    parts: dict[str, list[Any]] = {"backbone": [], "backbone.adapters": []}
+    for name, parameter in model.llm.named_parameters():
+        parts["backbone.adapters" if f"llm.{name}" in model.added else "backbone"].append(parameter)
+    if not parts["backbone.adapters"]:
+        del parts["backbone.adapters"]
     parts.update({f"connectors.{n}": list(m.parameters()) for n, m in model.media.connectors.items()})
     parts.update({f"fusers.{n}": list(m.parameters()) for n, m in model.media.fusers.items()})
     return [

@@ -8,35 +8,31 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from merc.components import Tuning
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.model.state import load_backbone, read_state
+from merc.model.state import of_backbone, read_state, read_tuning
 
 _PARTS = ("connectors", "fusers")
 
 
-def start_from(model: EmotionModel, folder: Path) -> tuple[list[str], list[str]]:
-    """Put what ``save_stage`` wrote for another run into a new model. Gives the names of the parts that were taken and
-    of those that the other run did not have, which stay as they are: ``backbone`` (its adapter, or all of it under
-    full tuning), ``connectors.<stream>``, ``fusers.<name>``.
+def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[list[str], list[str]]:
+    """Put what ``save_stage`` wrote for another run, tuned by ``trained_by``, into a new model. Gives the names of the
+    parts that were taken and of those that the other run did not have, which stay as they are: ``backbone`` (what its
+    tuning learned), ``connectors.<stream>``, ``fusers.<name>``.
 
-    Nothing that was trained is left behind. Raises MercError for a part that the model has not, and for one whose
+    Nothing that was trained is left out. Raises MercError for a part that the model does not have, and for one whose
     parameters have other names or shapes; the model is not changed then.
     """
-    adapter, backbone = folder / "adapter" / "adapter_model.safetensors", folder / "backbone"
-    has_lora = hasattr(model.llm, "peft_config")
-    if adapter.exists() and not has_lora:
-        raise MercError(
-            f"it has a LoRA adapter, and the recipe's tuning is {'full' if model.full else 'frozen'}; set "
-            "backbone.tuning to that of the run"
-        )
-    if backbone.exists() and not model.full:
-        raise MercError("it trained the whole backbone, and the recipe's tuning is not full; set "
-                        "backbone.tuning={name: full}")  # fmt: skip
     taken, new = [], []
-    lora = _read(adapter) if adapter.exists() else None
-    if lora is not None:
-        _check("the LoRA adapter", lora, _own_adapter(model), "backbone.tuning to that of the run")
+    learns = of_backbone(model)
+    tuned: Mapping[str, Tensor] | None = None
+    if (folder / trained_by.saved_as).exists():
+        if why := model.tuning.fits(trained_by):
+            raise MercError(f"{why}; set backbone.tuning to that of the run")
+        tuned = read_tuning(model, folder)
+        _check("what the tuning learned", tuned, model.tuning.state(model.llm, learns),
+               "backbone.tuning to that of the run")  # fmt: skip
     states = {}
     for part in _PARTS:
         own = _by_name(getattr(model.media, part))
@@ -50,14 +46,10 @@ def start_from(model: EmotionModel, folder: Path) -> tuple[list[str], list[str]]
             _check(f"{part}.{name}", state, own[name], f"{part}.{name} to that of the run")
         taken += [f"{part}.{name}" for name in found]
         new += [f"{part}.{name}" for name in own if name not in found]
-    if lora is not None:
-        from peft import set_peft_model_state_dict
-
-        set_peft_model_state_dict(model.llm, lora)
-    elif backbone.exists():
-        load_backbone(model, backbone)
-    if has_lora or model.full:
-        (taken if lora is not None or backbone.exists() else new).insert(0, "backbone")
+    if tuned is not None:
+        model.tuning.load(model.llm, tuned)
+    if learns:
+        (taken if tuned is not None else new).insert(0, "backbone")
     for part, found in states.items():
         modules = getattr(model.media, part)
         for name, state in found.items():
@@ -70,13 +62,6 @@ def _read(file: Path) -> dict[str, Tensor]:
         return read_state(file)
     except SafetensorError as error:
         raise MercError(f"{file} is damaged ({error}); train that run again") from None
-
-
-def _own_adapter(model: EmotionModel) -> Mapping[str, Tensor]:
-    from peft import get_peft_model_state_dict
-
-    found: Mapping[str, Tensor] = get_peft_model_state_dict(model.llm)
-    return found
 
 
 def _by_name(modules: nn.ModuleDict) -> dict[str, Mapping[str, Tensor]]:

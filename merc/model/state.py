@@ -1,9 +1,8 @@
-"""The trained state of a model in files: an adapter in peft's own format, connectors and fusers as safetensors."""
+"""The trained state of a model in files: what its tuning saves, connectors and fusers as safetensors."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,23 +12,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from merc.errors import MercError
-from merc.files import checksums_of, damage_in, move_folder, read_json, whole_file
+from merc.files import checksums_of, damage_in, read_json, whole_file
 from merc.model.emotion_model import EmotionModel
 
 
 def trained_state(model: EmotionModel) -> dict[str, Tensor]:
-    """Everything that is not just the backbone as it was loaded, on the CPU: LoRA's or, under full tuning, all of the
-    backbone's parameters, and the connectors' and fusers' parameters and buffers."""
+    """Everything that is not just the backbone as it was loaded, on the CPU: the parameters that ``model.learns``
+    names, and the connectors' and fusers' buffers."""
     return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
 
 
 def _trained(model: EmotionModel) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, value in model.llm.state_dict().items():
-        if (model.full or "lora_" in name) and value.data_ptr() not in seen:
-            seen.add(value.data_ptr())  # tied weights once: they are one tensor
-            state[f"llm.{name}"] = value
+    # Of tied weights, which are one tensor, named_parameters gives one.
+    state: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if n in model.learns}
     return state | {f"media.{n}": v for n, v in model.media.state_dict().items()}
 
 
@@ -55,16 +50,14 @@ def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
 
 
 def save_stage(model: EmotionModel, folder: Path) -> dict[str, str]:
-    """Write ``adapter/`` (peft's format) or ``backbone/`` (under full tuning), ``connectors.safetensors`` and
-    ``fusers.safetensors`` into a stage's folder; gives their SHA-256 by path."""
+    """Write what the tuning saves (``adapter/`` for LoRA, ``backbone/`` for full tuning), ``connectors.safetensors``
+    and ``fusers.safetensors`` into a stage's folder; gives their SHA-256 by path."""
     folder.mkdir(parents=True, exist_ok=True)
     checksums: dict[str, str] = {}
-    if hasattr(model.llm, "peft_config"):
-        _save_pretrained(model.llm, folder / "adapter")
-        checksums |= checksums_of(folder, "adapter/*.safetensors")
-    elif model.full:
-        _save_pretrained(model.llm, folder / "backbone")
-        checksums |= checksums_of(folder, "backbone/**/*")
+    if learns := of_backbone(model):
+        model.tuning.save(model.llm, learns, folder)
+        saved = model.tuning.saved_as
+        checksums |= checksums_of(folder, f"{saved}/**/*" if (folder / saved).is_dir() else saved)
     for part in ("connectors", "fusers"):
         state = {n: v.detach().cpu().contiguous() for n, v in getattr(model.media, part).state_dict().items()}
         if state:
@@ -80,17 +73,15 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
     Raises MercError for a file that is not there, is not as it was written, or does not fit.
     """
     check_stage(folder)
-    if hasattr(model.llm, "peft_config"):
-        from peft import set_peft_model_state_dict
-
-        file = folder / "adapter" / "adapter_model.safetensors"
-        with _fitting(file):
-            found = set_peft_model_state_dict(model.llm, read_state(file))
-        absent = [n for n in found.missing_keys if "lora_" in n]
-        if found.unexpected_keys or absent:
-            raise _misfit(file, f"unknown: {found.unexpected_keys[:3]}, absent: {absent[:3]}")
-    elif model.full:
-        load_backbone(model, folder / "backbone")
+    if learns := of_backbone(model):
+        state = read_tuning(model, folder)
+        own = model.tuning.state(model.llm, learns)
+        unknown, absent = sorted(set(state) - set(own)), sorted(set(own) - set(state))
+        other = [name for name, value in state.items() if name in own and own[name].shape != value.shape]
+        if unknown or absent or other:
+            why = f"unknown: {unknown[:3]}, absent: {absent[:3]}, of another shape: {other[:3]}"
+            raise _misfit(folder / model.tuning.saved_as, why)
+        model.tuning.load(model.llm, state)
     for part in ("connectors", "fusers"):
         module = getattr(model.media, part)
         if module.state_dict():
@@ -109,14 +100,18 @@ def check_stage(folder: Path) -> None:
         raise MercError(f"{problem}; {remedy}")
 
 
-def load_backbone(model: EmotionModel, folder: Path) -> None:
-    """Put a whole backbone that ``save_stage`` wrote into a model, through transformers' own loading, which knows how
-    it named and split what it saved."""
-    if not (folder / "config.json").exists():
-        raise _absent(folder)
-    with _fitting(folder):
-        saved = type(model.base).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        model.base.load_state_dict(saved.state_dict())
+def of_backbone(model: EmotionModel) -> frozenset[str]:
+    """The parameters of the backbone that may learn, by their names in it; empty under a frozen one."""
+    return frozenset(name.removeprefix("llm.") for name in model.learns if name.startswith("llm."))
+
+
+def read_tuning(model: EmotionModel, folder: Path) -> Mapping[str, Tensor]:
+    """What the model's tuning saved into a stage's folder. Raises MercError if it is not there or damaged."""
+    saved = folder / model.tuning.saved_as
+    if not saved.exists():
+        raise _absent(saved)
+    with _fitting(saved):
+        return model.tuning.read(model.llm, folder)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -144,11 +139,3 @@ def _misfit(path: Path, why: str) -> MercError:
         f"{path} does not fit the recipe's model: it is damaged, or was trained with another recipe "
         f"({why[:300]}); use the recipe that stands in the run directory"
     )
-
-
-def _save_pretrained(module: torch.nn.Module, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    module.save_pretrained(temporary, safe_serialization=True)  # type: ignore[operator]
-    (temporary / "README.md").unlink(missing_ok=True)  # peft's empty model card
-    move_folder(temporary, target)

@@ -1,93 +1,72 @@
-"""Which parameters of a backbone learn: none, LoRA's, or all."""
+"""Which parameters of a model learn: those that its tuning leaves to learn, and of these what a stage names."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from merc.components import Tuning
 from merc.errors import MercError, did_you_mean
-from merc.recipe import Tuning
 
 if TYPE_CHECKING:
     from merc.model.emotion_model import EmotionModel
 
 
-def apply_tuning(llm: nn.Module, tuning: Tuning) -> nn.Module:
-    """The backbone, made ready to be tuned.
+@dataclass(frozen=True)
+class TunedBackbone:
+    """A backbone that is ready to learn.
 
-    ``frozen``: nothing learns. ``lora``: peft's LoRA on the linear layers named by ``targets``, held in float32
-    whatever the backbone's dtype. ``full``: everything, held in float32, since updates of a bfloat16 weight would be
-    rounded away; the trainer's ``precision`` says what is computed in.
+    ``learns`` are the names of the parameters of ``llm`` that may learn; ``added`` those that the tuning brought.
     """
-    if tuning.name == "frozen":
-        return llm.requires_grad_(False)
-    if tuning.name == "full":
-        return llm.float().requires_grad_(True)
-    from peft import LoraConfig, get_peft_model
 
-    targets = tuning.targets if isinstance(tuning.targets, str) else list(tuning.targets)
-    config = LoraConfig(
-        r=tuning.r,
-        lora_alpha=tuning.alpha,
-        lora_dropout=tuning.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
+    llm: nn.Module
+    tuning: Tuning
+    learns: frozenset[str]
+    added: frozenset[str]
+
+
+def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
+    """Apply a tuning, and keep what learns by it. Raises MercError for a tuning that gives no module."""
+    before = {id(parameter) for parameter in llm.parameters()}
+    tuned = tuning.apply(llm)
+    if not isinstance(tuned, nn.Module):
+        raise MercError(
+            f"backbone.tuning: {type(tuning).__name__}.apply() gives {type(tuned).__name__}; it must give the backbone "
+            "that it was given, wrapped or not"
+        )
+    named = dict(tuned.named_parameters())
+    return TunedBackbone(
+        tuned,
+        tuning,
+        frozenset(name for name, parameter in named.items() if parameter.requires_grad),
+        frozenset(name for name, parameter in named.items() if id(parameter) not in before),
     )
-    meta = next(llm.parameters()).device.type == "meta"
-    _check_targets(llm, tuning.targets)
-    try:
-        with warnings.catch_warnings():
-            # peft asks a model by a name that transformers has renamed; nothing that a user could change.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-            tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
-    except ValueError as error:
-        raise MercError(f"backbone.tuning.targets: {error}") from None
-    return tuned
-
-
-def _check_targets(llm: nn.Module, targets: str | Sequence[str]) -> None:
-    """See that every name stands for a layer; peft is content with one that does."""
-    if isinstance(targets, str):
-        return
-    linear = [name for name, module in llm.named_modules() if isinstance(module, nn.Linear)]
-    modules = [name for name, _ in llm.named_modules()]
-    last = list(dict.fromkeys(name.rpartition(".")[2] for name in linear))
-    for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in modules):
-            raise MercError(
-                f"backbone.tuning.targets: {type(llm).__name__} has no layer {target!r}.{did_you_mean(target, last)} "
-                f"Its linear layers are: {', '.join(last)}; all-linear stands for all but the last of the model"
-            )
 
 
 def select_trainable(model: EmotionModel, names: Sequence[str] | None) -> list[str]:
-    """Let only the named parts learn ('backbone', 'connectors.video', 'fusers.*'); ``None``: all that can.
+    """Let only the named parts learn ('backbone', 'connectors.video', 'fusers.*'), or parameters by their names
+    ('backbone.*.layers.2[0-9].*'); ``None``: all that can.
 
-    Gives the parts that learn. What a tuning froze stays frozen: 'backbone' means its adapters, or all of it under
-    ``full``.
+    Gives the parts that learn, wholly or partly. What a tuning froze stays frozen: 'backbone' means what it lets learn.
+
+    Raises MercError for a name that stands for no part and no parameter that may learn.
     """
-    parts: dict[str, list[nn.Parameter]] = {"backbone": learnable(model)}
-    parts.update({f"connectors.{n}": list(m.parameters()) for n, m in model.media.connectors.items()})
-    parts.update({f"fusers.{n}": list(m.parameters()) for n, m in model.media.fusers.items()})
-    for name in names or ():
-        if not any(fnmatchcase(part, name) for part in parts):
-            raise MercError(f"stages: trainable names unknown part {name!r}.{did_you_mean(name, parts)}")
-    chosen = []
-    for part, parameters in parts.items():
-        wanted = names is None or any(fnmatchcase(part, name) for name in names)
-        for parameter in parameters:
-            parameter.requires_grad_(wanted)
-        if wanted and parameters:
-            chosen.append(part)
-    return chosen
-
-
-def learnable(model: EmotionModel) -> list[nn.Parameter]:
-    """The backbone's parameters that its tuning lets learn, whether or not a stage trains them now."""
-    if not hasattr(model.llm, "peft_config"):
-        return list(model.llm.parameters()) if model.full else []
-    return [p for n, p in model.llm.named_parameters() if "lora_" in n]
+    parts = {part: (f"{part}.", *members) for part, members in model.parts().items()}
+    known = {name: part for part, members in parts.items() for name in members}
+    for wanted in names or ():
+        if not any(fnmatchcase(name.removesuffix("."), wanted) for name in known):
+            what = "parameter that learns" if wanted.startswith("backbone.") else "part"
+            raise MercError(f"stages: trainable names unknown {what} {wanted!r}.{did_you_mean(wanted, parts)}")
+    parameters = {model.public_name(name): p for name, p in model.named_parameters() if name in model.learns}
+    chosen = dict.fromkeys(parts, False)
+    for part, (_, *members) in parts.items():
+        whole = names is None or any(fnmatchcase(part, wanted) for wanted in names)
+        for name in members:
+            learns = whole or any(fnmatchcase(name, wanted) for wanted in names or ())
+            parameters[name].requires_grad_(learns)
+            chosen[part] |= learns
+    return [part for part, learns in chosen.items() if learns]

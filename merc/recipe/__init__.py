@@ -8,10 +8,10 @@ from merc.recipe.find import locate, shipped_folder, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.needs import Summary, summarize
 from merc.recipe.parts import leaves
-from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Task, Tuning
+from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Task
 
 __all__ = [
-    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Task", "Tuning",
+    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Task",
     "copy_recipe", "dump_recipe", "leaves", "load_recipe", "locate", "shipped_folder", "shipped_recipes", "summarize",
     "write_recipe",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from merc.recipe.metric_names import metric_name
 from merc.recipe.pairs import check_pairs
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, Tuning
+from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage
 from merc.recipe.staging import NAME, Staging
 from merc.recipe.values import convert_node, record
 from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
@@ -60,7 +60,7 @@ class Builder:
         }
         if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
             self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
-        given["backbone"], given["tuning"] = self.backbone()
+        given["backbone"] = self.backbone()
         for section in ("encoders", "connectors", "fusers", "annotators"):
             given[section] = self.named(section, section.removesuffix("s"))
         given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
@@ -185,35 +185,13 @@ class Builder:
         part, self.recorded["corpus"] = self.sections.part("corpus", node, "corpus")
         return part
 
-    def backbone(self) -> tuple[Part | None, Tuning | None]:
-        """The backbone, and the tuning that stands inside it."""
+    def backbone(self) -> Part | None:
+        """The backbone, with the tuning that stands inside it."""
         node = self.root.get("backbone")
         if node is None or node.value is None:
-            return None, Tuning()
-        part, recorded = self.sections.part("backbone", node, "backbone", apart=("tuning",))
-        tuning, how = self.tuning(node.get("tuning"))
-        self.recorded["backbone"] = {**recorded, "tuning": how}
-        return part, tuning
-
-    def tuning(self, node: Node | None) -> tuple[Tuning | None, dict[str, Any]]:
-        """How the backbone is tuned; nothing but its name unless that is LoRA."""
-        path = "backbone.tuning"
-        if node is not None and node.value is None:
-            node = None
-        values, recorded = self.sections.section(Tuning, node, path, "tuning")
-        if values is None:
-            return None, {}
-        if values["name"] == "lora":
-            return self.sections.make(Tuning, values, node, path), recorded
-        for key in ("r", "alpha", "dropout", "targets"):
-            self.sections.sources.pop(join(path, key), None)
-            child = node.get(key) if node else None
-            if child is not None:
-                name = values["name"]
-                text = f"belongs to tuning 'lora', and tuning is {name!r} here; "
-                text += f"take it out, or give the whole section: {path}={{name: {name}}}"
-                self.problems.add(join(path, key), child, text)
-        return self.sections.make(Tuning, values, node, path), {"name": recorded["name"]}
+            return None
+        part, self.recorded["backbone"] = self.sections.part("backbone", node, "backbone")
+        return part
 
     def named(self, section: str, kind: str) -> dict[str, Part]:
         """A section of components by the names that the author chose: encoders, connectors, fusers, annotators."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from merc.components import FeatureSpec, Fuser, Metric, Prompter, Trainer
+from merc.components import Backbone, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Evaluate, Part, Tuning
+from merc.recipe.schema import Evaluate, Part
 from merc.registry import get_registry
 
 Placed = tuple[str, Node, Part]
@@ -141,7 +141,8 @@ def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) ->
 def _check_trainable(
     given: Mapping[str, Any], connectors: list[str], fusers: list[str], root: Node, problems: Problems
 ) -> None:
-    tuning: Tuning | None = given["tuning"]
+    backbone: Part | None = given["backbone"]
+    frozen = backbone is not None and isinstance(cast(Backbone, backbone.component).tuning, Frozen)
     known = [*(f"connectors.{name}" for name in connectors), *(f"fusers.{name}" for name in fusers)]
     if _keys(root, "backbone"):
         known = ["backbone", *known]
@@ -156,10 +157,12 @@ def _check_trainable(
         for pattern in (item.value for item in node.value):
             if not isinstance(pattern, str):
                 continue
+            if pattern.startswith("backbone."):  # parameters by name, which the model alone knows
+                continue
             if not any(fnmatchcase(name, pattern) for name in known):
                 problems.add(path, node, f"nothing is called {pattern!r}.{did_you_mean(pattern, known)} What can be "
                              f"trained: {', '.join(known) or 'nothing'}")  # fmt: skip
-            elif pattern == "backbone" and tuning is not None and tuning.name == "frozen":
+            elif pattern == "backbone" and frozen:
                 problems.add(path, node, "names the backbone, whose tuning is frozen; set backbone.tuning.name=lora")
 
 

@@ -15,7 +15,7 @@ from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import refers_to_environment
 from merc.recipe.schema import Part
-from merc.recipe.values import convert_node, plain, record, wants
+from merc.recipe.values import Nested, convert_node, nested, parameter_name, plain, record, wants
 from merc.registry import get_registry
 
 
@@ -29,11 +29,9 @@ class Sections:
         self.problems = problems
         self.sources: dict[str, str] = {}
 
-    def part(self, kind: str, node: Node, path: str, apart: Sequence[str] = ()) -> tuple[Part | None, dict[str, Any]]:
-        """A ``name:`` plus parameters section as a component, and how it is recorded.
-
-        ``apart`` are keys of the section that are no parameters (a backbone's tuning).
-        """
+    def part(self, kind: str, node: Node, path: str) -> tuple[Part | None, dict[str, Any]]:
+        """A ``name:`` plus parameters section as a component, and how it is recorded. A parameter may be a component
+        itself: a backbone's tuning, a trainer's losses."""
         name = self._name(kind, node, path)
         if name is None:
             return None, {}
@@ -44,7 +42,7 @@ class Sections:
             return None, {}
         self.sources[join(path, "name")] = self.where(node.value["name"])
         owner = f"{kind} {name!r}"
-        values, recorded = self.fill(component_class, node, path, owner, apart=("name", *apart))
+        values, recorded = self.fill(component_class, node, path, owner, apart=("name",))
         if values is None:
             return None, {}
         try:
@@ -58,7 +56,7 @@ class Sections:
             )
             return None, {}
         # What the component holds counts, so that __post_init__ may put a value into its usual form.
-        params = {_parameter(field): plain(getattr(component, field)) for field in values}
+        params = {parameter_name(field): plain(getattr(component, field)) for field in values}
         from_environment = any(refers_to_environment(child) for child in node.nodes())
         made = Part(name=name, params=params, component=component, from_environment=from_environment)
         return made, {"name": name, **recorded}
@@ -75,7 +73,7 @@ class Sections:
         except Exception as error:
             self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {error}")
             return None, {}
-        fields = {_parameter(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
+        fields = {parameter_name(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
         fine = True
         for key, child in node.value.items():
             if key not in fields and key not in apart:
@@ -85,6 +83,9 @@ class Sections:
         recorded: dict[str, Any] = {}
         for key, field in fields.items():
             here, child = join(path, key), node.get(key)
+            inner = nested(hints[field.name])
+            if inner is not None and child is not None and child.value is None and _has_default(field):
+                child = None  # null takes the default, as leaving it out does
             if child is None:
                 if not _has_default(field):
                     self.problems.add(here, node, f"is required by {owner}: {wants(hints[field.name])}")
@@ -93,6 +94,10 @@ class Sections:
                 values[field.name] = _default(field)
                 recorded[key] = record(values[field.name], None)
                 self._source(here, recorded[key], None, owner)
+                continue
+            if inner is not None:
+                values[field.name], recorded[key] = self._components(inner, child, here)
+                fine = fine and values[field.name] is not None
                 continue
             try:
                 values[field.name], child = convert_node(hints[field.name], child, here, self.problems)
@@ -106,6 +111,27 @@ class Sections:
             recorded[key] = record(values[field.name], child)
             self._source(here, recorded[key], child, owner)
         return (values if fine else None), recorded
+
+    def _components(self, inner: Nested, node: Node, path: str) -> tuple[Any, Any]:
+        """A parameter that is a component, or a list of components (by name alone, or with parameters), and how it is
+        recorded; None if something is wrong."""
+        if node.broken:
+            return None, None
+        if not inner.many:
+            part, recorded = self.part(inner.kind, node, path)
+            return (None if part is None else part.component), recorded
+        if not isinstance(node.value, list):
+            self.problems.add(path, node, f"wants a list: [{{name: ...}}], each item the section of a {inner.kind}")
+            return None, []
+        components, records = [], []
+        for index, child in enumerate(node.value):
+            if isinstance(child.value, str) and not child.broken:
+                child = Node({"name": child}, child.origin)
+            part, how = self.part(inner.kind, child, join(path, index))
+            records.append(how)
+            if part is not None:
+                components.append(part.component)
+        return (tuple(components) if len(components) == len(node.value) else None), records
 
     def section(self, made: type, node: Node | None, path: str, owner: str, apart: Sequence[str] = ()) -> Any:
         """A section of fixed keys: its values, and how they are recorded; ``(None, {})`` if something is wrong."""
@@ -230,11 +256,6 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, join(path, index))
     else:
         yield path, value
-
-
-def _parameter(field: str) -> str:
-    """The name of a field as a recipe writes it: without the underscore that keeps it apart from a method's."""
-    return field.removesuffix("_")
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from merc.components.base import Component
+from merc.components import Backbone, Component, Frozen, Tuning
 from merc.conversation import Conversation, LabelSpace, Split
 
 
@@ -23,31 +23,6 @@ class Part:
     params: Mapping[str, Any]
     component: Component
     from_environment: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """How the backbone's own weights learn: not at all, through LoRA adapters, or all of them.
-
-    ``r``, ``alpha``, ``dropout`` and ``targets`` (the names of the linear layers) are LoRA's.
-
-    >>> Tuning(name="lora", r=0)
-    Traceback (most recent call last):
-    ValueError: r counts from 1, not 0
-    """
-
-    name: Literal["frozen", "lora", "full"] = "frozen"
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-
-    def __post_init__(self) -> None:
-        _at_least(1, r=self.r, alpha=self.alpha)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
-        if not self.targets:
-            raise ValueError("targets names no layer; leave it out for all linear layers, or set tuning.name=frozen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +205,6 @@ class Recipe:
     data_root: Path | None = None
     labels: LabelSpace | None = None
     backbone: Part | None = None
-    tuning: Tuning = field(default_factory=Tuning)
     encoders: Mapping[str, Part] = field(default_factory=dict)
     connectors: Mapping[str, Part] = field(default_factory=dict)
     fusers: Mapping[str, Part] = field(default_factory=dict)
@@ -244,6 +218,12 @@ class Recipe:
     resolved: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def tuning(self) -> Tuning:
+        """How the backbone learns; nothing of it where there is none."""
+        component = self.backbone.component if self.backbone is not None else None
+        return component.tuning if isinstance(component, Backbone) else Frozen()
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from merc.components.base import FOLDER_OR_NAME
+from merc.components.base import FOLDER_OR_NAME, Component
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node, read_value
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import absolute, escape, item
+from merc.registry import get_registry
 
 Mistake = tuple[str, str]
 """Where below a value (a dotted path, empty for the value itself), and what is wrong."""
@@ -78,7 +79,7 @@ def record(value: Any, node: Node | None) -> Any:
     if node is not None and node.kept is not None:
         return node.kept
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        value = _fields(value)
     if isinstance(value, Mapping):
         return {str(k): record(v, node.get(str(k)) if node else None) for k, v in value.items()}
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
@@ -97,7 +98,7 @@ def plain(value: Any) -> Any:
     ['a', {'b': [1, None]}]
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
+        value = _fields(value)
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, set | frozenset):
@@ -105,6 +106,46 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [plain(v) for v in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass; of a component its name comes first, and fields have the names that recipes give."""
+    fields = [field.name for field in dataclasses.fields(value) if field.init]
+    if not isinstance(value, Component):
+        return {name: getattr(value, name) for name in fields}
+    name = get_registry().name_of(value)
+    return {"name": name} | {parameter_name(field): getattr(value, field) for field in fields}
+
+
+def parameter_name(field: str) -> str:
+    """The name of a field as a recipe writes it: without the underscore that keeps it apart from a method's.
+
+    >>> parameter_name("sampling_")
+    'sampling'
+    """
+    return field.removesuffix("_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested:
+    """A parameter that is itself a component of a kind, or a list (``many``) of such."""
+
+    kind: str
+    many: bool
+
+
+def nested(annotation: Any) -> Nested | None:
+    """Whether a type is a component or a list of components; ``None`` for any other type.
+
+    >>> from merc.components import Tuning
+    >>> nested(Tuning), nested(tuple[Tuning, ...] | None), nested(int)
+    (Nested(kind='tuning', many=False), Nested(kind='tuning', many=True), None)
+    """
+    annotation = _without_none(annotation)
+    args = typing.get_args(annotation)
+    many = typing.get_origin(annotation) in (tuple, list, Sequence) and bool(args)
+    inner = args[0] if many else annotation
+    return Nested(inner.kind, many) if isinstance(inner, type) and issubclass(inner, Component) else None
 
 
 def wants(annotation: Any) -> str:
@@ -126,6 +167,8 @@ def wants(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         words = [[_shown(c) for c in _choices(m)] or [wants(m)] for m in _members(annotation)]
         return _either([word for some in words for word in some])
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        return f"a section that names a {annotation.kind}"
     if dataclasses.is_dataclass(annotation):
         return f"a mapping with {', '.join(f.name for f in dataclasses.fields(annotation) if f.init)}"
     container = origin or annotation

@@ -45,6 +45,11 @@ def register_prompters(register: Register) -> None:
 
 
 @hookspec
+def register_tunings(register: Register) -> None:
+    """Register tunings: which of a backbone's weights learn, and what is added to it."""
+
+
+@hookspec
 def register_trainers(register: Register) -> None:
     """Register trainers: a model and the prompts of a stage to a trained state."""
 
@@ -84,6 +89,7 @@ KINDS: dict[str, str] = {
     "connector": "register_connectors",
     "fuser": "register_fusers",
     "prompter": "register_prompters",
+    "tuning": "register_tunings",
     "trainer": "register_trainers",
     "corpus": "register_corpora",
     "backbone": "register_backbones",

@@ -79,6 +79,22 @@ class Registry:
         """The plugin that brings a component; raises as ``resolve`` does, but imports nothing."""
         return self._find(kind, name)[0]
 
+    def name_of(self, component: Component) -> str:
+        """The name by which a recipe names a component; of a class that no plugin registered its own name.
+
+        >>> from merc.components import Frozen
+        >>> get_registry().name_of(Frozen())
+        'frozen'
+        """
+        cls = type(component)
+        target = f"{cls.__module__}:{cls.__qualname__}"
+        for plugin in self._plugins:
+            for one in plugin.components:
+                if one.kind == cls.kind and (self._classes.get(one) is cls or one.target == target):
+                    alone = len(self._claims(one.kind)[one.name]) == 1
+                    return one.name if alone else f"{plugin.name}/{one.name}"
+        return cls.__name__
+
     def _claims(self, kind: str) -> dict[str, list[tuple[PluginStatus, Registration]]]:
         claims: dict[str, list[tuple[PluginStatus, Registration]]] = {}
         for plugin in self._plugins:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merc.components import Frozen, Tuning
 from merc.errors import MercError
 from merc.files import hash_file
 from merc.model.emotion_model import EmotionModel
@@ -21,11 +22,12 @@ from merc.run.directory import RunDirectory
 
 @dataclass(frozen=True)
 class Start:
-    """Where the weights are: those of the last stage of a trained run, with their hash."""
+    """Where the weights are: those of the last stage of a trained run, with their hash, and what tuned them."""
 
     run: Path
     stage: str
     sha256: str
+    tuning: Tuning
 
     @property
     def folder(self) -> Path:
@@ -44,7 +46,7 @@ class Start:
         """Put the weights into the model; gives the parts that were taken and a sentence about them. Raises MercError
         where they do not fit."""
         try:
-            taken, new = start_from(model, self.folder)
+            taken, new = start_from(model, self.folder, self.tuning)
         except MercError as error:
             raise MercError(f"init_from: the run {self.run} does not fit: {error}") from None
         beside = f"; new: {', '.join(new)}" if new else ""
@@ -73,7 +75,7 @@ def start_of(recipe: Recipe) -> Start | None:
         check_stage(directory.stage(stage))
     except MercError as error:
         raise MercError(f"init_from: {error}") from None
-    return Start(path, stage, _hash(directory.stage(stage)))
+    return Start(path, stage, _hash(directory.stage(stage)), other.tuning)
 
 
 def _check_backbone(recipe: Recipe, other: Recipe, path: Path) -> None:
@@ -87,11 +89,8 @@ def _check_backbone(recipe: Recipe, other: Recipe, path: Path) -> None:
             f"init_from: {path} was trained with another backbone: {shown[0]}, and this recipe has {shown[1]}; its "
             "weights mean nothing to another model, so give both the same"
         )
-    if other.tuning.name == recipe.tuning.name == "lora" and other.tuning.alpha != recipe.tuning.alpha:
-        raise MercError(
-            f"init_from: {path} has LoRA with alpha {other.tuning.alpha}, and this recipe has {recipe.tuning.alpha}; "
-            f"its adapter would weigh otherwise, so set backbone.tuning.alpha={other.tuning.alpha}"
-        )
+    if type(other.tuning) is not Frozen and (why := recipe.tuning.fits(other.tuning)):
+        raise MercError(f"init_from: {path} does not fit: {why}; set backbone.tuning to that of the run")
 
 
 def _hash(folder: Path) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from merc.testing.selector import SelectorContract
     from merc.testing.suite import SuiteContract
     from merc.testing.trainer import TrainerContract
+    from merc.testing.tuning import TuningContract
 
 _HOME = {
     "AnnotatorContract": "annotator",
@@ -46,6 +47,7 @@ _HOME = {
     "SelectorContract": "selector",
     "SuiteContract": "suite",
     "TrainerContract": "trainer",
+    "TuningContract": "tuning",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "SelectorContract",
     "SuiteContract",
     "TrainerContract",
+    "TuningContract",
 ]
 
 

@@ -94,7 +94,7 @@ class ComponentContract:
             require(
                 _is_plain(value),
                 f"parameter {field.name!r} of {self.title} holds {value!r}; parameters are numbers, strings, booleans, "
-                "None, lists and mappings of these",
+                "None, components, and lists and mappings of these",
             )
 
     def test_parameters_are_documented(self) -> None:
@@ -152,6 +152,8 @@ def _is_plain(value: object) -> bool:
         return all(_is_plain(one) for one in value)
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, Component):
+        return all(_is_plain(getattr(value, field.name)) for field in fields(value))
     return value is None or isinstance(value, bool | int | float | str | PurePath)
 
 

@@ -79,6 +79,7 @@ _USAGE = {
     "connector": "connectors:\n  voice: {{name: {name}}}",
     "fuser": "fusers:\n  together: {{name: {name}}}\nconnectors:\n  together: {{name: linear}}",
     "prompter": "stages:\n  - {{id: learn, prompter: {{name: {name}}}, trainer: {{name: sft}}}}",
+    "tuning": "backbone: {{name: hf, path: a-model, tuning: {{name: {name}}}}}",
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
     "backbone": "backbone: {{name: {name}, tuning: {{name: lora}}}}",
@@ -89,7 +90,7 @@ _USAGE = {
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 
-_TORCH = ("connector", "fuser", "trainer", "backbone")
+_TORCH = ("connector", "fuser", "tuning", "trainer", "backbone")
 
 
 def write_plugin(name: str, kind: str, folder: Path) -> Path:

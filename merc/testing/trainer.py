@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from merc.components import Lesson, Query, Trainer, TrainJob, TrainReport
+from merc.components import Lesson, Query, Trainer, TrainJob, TrainReport, Tuning
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 from merc.testing.examples.backbone import Example as TinyBackbone
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from merc.model.emotion_model import EmotionModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LastLayerFrozen(Tuning):
+    """All learns but the last layer."""
+
+    def apply(self, llm: Any) -> Any:
+        llm.get_decoder().layers[-1].requires_grad_(False)
+        return llm
 
 
 class _Interrupted(BaseException):
@@ -61,11 +70,11 @@ class TrainerContract(ComponentContract):
         """A small model whose last layer is frozen, always with the same numbers."""
         from merc.model.emotion_model import EmotionModel
         from merc.model.media_tokens import MediaTokens
+        from merc.model.tuning import tune
 
         backbone = TinyBackbone(layers=2, width=16)
-        llm = backbone.load("cpu")
-        llm.get_decoder().layers[-1].requires_grad_(False)
-        model = EmotionModel(llm, backbone.tokenizer(), MediaTokens({}, {}, {}, 16), full=True)
+        tuned = tune(backbone.load("cpu"), _LastLayerFrozen())
+        model = EmotionModel(tuned, backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
         model.settle()
         return model
 

@@ -242,7 +242,7 @@ class DeepSpeedEngine(Engine):
         assert self.model is not None
         held: dict[nn.Parameter, Tensor] = {}
         for name, parameter in self.model.named_parameters():
-            if self.model.full or "lora_" in name or name.startswith("media."):
+            if name in self.model.learns:
                 with self._whole(parameter):
                     if self.first:
                         held[parameter] = parameter.detach().cpu().clone()

@@ -234,15 +234,7 @@ def autocast(device: str, precision: str, model: EmotionModel | None = None) -> 
 
 
 def uncast(model: EmotionModel | None, precision: str) -> AbstractContextManager[None]:
-    """A context in which adapters leave to autocast in which dtype they compute.
-
-    peft casts what enters an adapter to the adapter's float32, which autocast undoes: doing both takes a fifth of a
-    training step with SmolLM2 on a CPU. Activations that are computed again on the way back must come out as they did
-    the first time, so that a backward pass wants the context as well.
-    """
-    if model is None or precision in ("model", "float32") or not hasattr(model.llm, "peft_config"):
+    """A context in which the model's tuning leaves it to autocast in which dtype it computes."""
+    if model is None or precision in ("model", "float32"):
         return nullcontext()
-    from peft.helpers import disable_input_dtype_casting
-
-    found: AbstractContextManager[None] = disable_input_dtype_casting(model.llm)
-    return found
+    return model.tuning.autocast(model.llm)

@@ -14,7 +14,6 @@ from torch import Tensor
 from merc.components import TrainJob
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
-from merc.model.tuning import learnable
 from merc.prompting import Tree
 from merc.training.engine import ParameterGroup
 from merc.training.free_running import free_running
@@ -101,8 +100,9 @@ class Updater:
 
 def parameter_groups(model: Any, settings: Settings) -> list[ParameterGroup]:
     """AdamW's groups: the backbone's parameters, and the connectors' and fusers'. Raises MercError if none learns."""
-    backbone = [p for p in learnable(model) if p.requires_grad]
-    media = [p for p in model.media.parameters() if p.requires_grad]
+    learning = [(n, p) for n, p in model.named_parameters() if n in model.learns and p.requires_grad]
+    backbone = [p for n, p in learning if n.startswith("llm.")]
+    media = [p for n, p in learning if not n.startswith("llm.")]
     both: ParameterGroup = {"weight_decay": settings.weight_decay, "l2": settings.l2}
     groups: list[ParameterGroup] = [
         {"params": backbone, "lr": settings.lr, **both},

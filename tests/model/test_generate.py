@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from merc.components import Frozen
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
+from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
 from tests.model.alone import media_tokens
 from tests.model.architectures import HIDDEN, SEPARATE, TREE, WINDOWED, build
@@ -28,7 +30,7 @@ class Numbers:
 
 
 def model_of(name: str) -> EmotionModel:
-    model = EmotionModel(build(MODELS[name]), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
+    model = EmotionModel(tune(build(MODELS[name]), Frozen()), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
     model.settle()
     return model.eval()
 
@@ -86,7 +88,7 @@ def test_a_backbone_that_cannot_continue_media_says_so_and_still_continues_words
     config = BambaConfig(
         **BASE, attn_layer_indices=[1], mamba_n_heads=8, mamba_d_head=8, mamba_d_state=8, mamba_n_groups=1
     )
-    model = EmotionModel(build(lambda: config), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
+    model = EmotionModel(tune(build(lambda: config), Frozen()), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
     model.settle()
     words, media = text_talks()[0], two_talks()[0]
     assert model.generate(words, NEW) == [alone(model, p) for p in words]

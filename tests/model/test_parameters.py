@@ -18,10 +18,11 @@ from merc.model.build import build_meta
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.parameters import PartCount, count_networks, count_parameters, shares
-from merc.model.tuning import apply_tuning
-from merc.recipe import Recipe, Tuning, load_recipe
+from merc.model.tuning import tune
+from merc.recipe import Recipe, load_recipe
 from tests.model.architectures import TREE, build
 from tests.model.tiny import SPECS, tuned_model
+from tests.tunings import tuning_of
 
 # LLaMA-2-7B, which is what LlamaConfig is by default.
 LAYERS, WIDTH, INNER, WORDS = 32, 4096, 11008, 32000
@@ -39,11 +40,11 @@ def test_counts_on_the_meta_device_are_those_of_the_model(name: str, tuning: str
     with torch.device("meta"):
         from transformers import AutoModelForCausalLM
 
-        shape = apply_tuning(AutoModelForCausalLM.from_config(TREE[name]()), Tuning(name=tuning, r=4, alpha=8))  # type: ignore[arg-type]
+        shape = tune(AutoModelForCausalLM.from_config(TREE[name]()), tuning_of(tuning, r=4, alpha=8))
         connectors = {"face": Linear(normalize="train"), "voice": Mlp(width=5), "both": Linear()}
         media = MediaTokens(SPECS, connectors, {"both": Concat(width=3)}, 32)
-    assert {p.device.type for p in (*shape.parameters(), *media.parameters())} == {"meta"}
-    assert counts(EmotionModel(shape, None, media, tuning == "full")) == counts(real)
+    assert {p.device.type for p in (*shape.llm.parameters(), *media.parameters())} == {"meta"}
+    assert counts(EmotionModel(shape, None, media)) == counts(real)
 
 
 def test_parts_by_plain_numbers() -> None:

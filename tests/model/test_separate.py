@@ -6,8 +6,10 @@ import pytest
 import torch
 from transformers import Qwen2Config
 
+from merc.components import Frozen
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.tuning import tune
 from merc.prompting import grow_within, label_scores
 from merc.training.losses import answer_weight, class_weights, prompt_losses
 from tests.model.alone import key, log_probability_alone, together
@@ -75,9 +77,8 @@ def test_shallow_prompts_share_a_tree_beside_deep_ones() -> None:
 
 
 def test_a_window_that_is_off_or_wide_changes_nothing() -> None:
-    off = EmotionModel(
-        build(lambda: Qwen2Config(**BASE, use_sliding_window=False, sliding_window=4)), None, tiny_media()
-    )
+    config = Qwen2Config(**BASE, use_sliding_window=False, sliding_window=4)
+    off = EmotionModel(tune(build(lambda: config), Frozen()), None, tiny_media())
     assert off.window is None
     wide = tuned_model(build(TREE["gemma3"]), "frozen")
     assert wide.window == 64

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from merc.builtin.tunings import Full, LoRA
 from merc.errors import MercError
 from merc.model.batch import make_batch
-from merc.model.tuning import apply_tuning, learnable, select_trainable
-from merc.recipe import Tuning
+from merc.model.tuning import select_trainable, tune
 from tests.model.alone import together
 from tests.model.test_tree_exact import two_talks
 from tests.model.tiny import tiny_llama, tuned_model
@@ -18,14 +18,14 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 def test_frozen_learns_nothing_of_the_backbone() -> None:
     model = tuned_model(tuning="frozen")
-    assert learnable(model) == []
+    assert not [name for name in model.learns if name.startswith("llm.")]
     assert not any(p.requires_grad for p in model.llm.parameters())
     assert all(p.requires_grad for p in model.media.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_lora_holds_its_adapters_in_float32(dtype: torch.dtype) -> None:
-    tuned = apply_tuning(tiny_llama(dtype), Tuning(name="lora", r=4))
+    tuned = tune(tiny_llama(dtype), LoRA(r=4)).llm
     for name, parameter in tuned.named_parameters():
         assert parameter.requires_grad == ("lora_" in name)
         assert parameter.dtype == (torch.float32 if "lora_" in name else dtype)
@@ -34,14 +34,14 @@ def test_lora_holds_its_adapters_in_float32(dtype: torch.dtype) -> None:
 
 
 def test_lora_takes_the_layers_that_are_named() -> None:
-    tuned = apply_tuning(tiny_llama(), Tuning(name="lora", r=4, targets=("q_proj", "v_proj")))
+    tuned = tune(tiny_llama(), LoRA(r=4, targets=("q_proj", "v_proj"))).llm
     adapted = {n.split(".")[-4] for n, _ in tuned.named_parameters() if "lora_" in n}
     assert adapted == {"q_proj", "v_proj"}
 
 
 def test_lora_targets_that_are_not_there() -> None:
     with pytest.raises(MercError) as caught:
-        apply_tuning(tiny_llama(), Tuning(name="lora", targets=("q_proj", "v_prj")))
+        tune(tiny_llama(), LoRA(targets=("q_proj", "v_prj")))
     assert str(caught.value) == (
         "backbone.tuning.targets: LlamaForCausalLM has no layer 'v_prj'. Did you mean 'v_proj'? Its linear layers are: "
         "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head; all-linear stands for all but the "
@@ -53,13 +53,13 @@ def test_lora_begins_as_the_backbone_itself() -> None:
     tokens = torch.tensor([[1, 2, 3, 4]])
     with torch.no_grad():
         plain = tiny_llama()(tokens).logits
-        tuned = apply_tuning(tiny_llama(), Tuning(name="lora", r=4)).eval()(tokens).logits
+        tuned = tune(tiny_llama(), LoRA(r=4)).llm.eval()(tokens).logits
     assert torch.equal(plain, tuned)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_full_learns_everything_in_float32(dtype: torch.dtype) -> None:
-    llm = apply_tuning(tiny_llama(dtype), Tuning(name="full"))
+    llm = tune(tiny_llama(dtype), Full()).llm
     assert {(p.dtype, p.requires_grad) for p in llm.parameters()} == {(torch.float32, True)}
 
 
@@ -119,3 +119,20 @@ def test_unknown_parts_are_named() -> None:
     assert str(caught.value) == (
         "stages: trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?"
     )
+
+
+def test_parameters_are_chosen_by_their_names() -> None:
+    model = tuned_model(tuning="full")
+    assert select_trainable(model, ("backbone.*.layers.[12].*", "connectors.face")) == ["backbone", "connectors.face"]
+    learning = {name for name, p in model.llm.named_parameters() if p.requires_grad}
+    assert learning == {
+        name for name, _ in model.llm.named_parameters() if ".layers.1." in name or ".layers.2." in name
+    }
+    # A later stage may let more of it learn.
+    assert select_trainable(model, None) == ALL_PARTS
+    assert all(p.requires_grad for p in model.llm.parameters())
+
+
+def test_parameters_that_no_name_stands_for() -> None:
+    with pytest.raises(MercError, match=r"trainable names unknown parameter that learns 'backbone\.\*\.layers\.7\.\*'"):
+        select_trainable(tuned_model(), ("backbone.*.layers.7.*",))

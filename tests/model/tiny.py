@@ -8,11 +8,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat
-from merc.components import CannotEncode, FeatureSpec
+from merc.components import CannotEncode, FeatureSpec, Frozen
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.model.tuning import apply_tuning
-from merc.recipe import Tuning
+from merc.model.tuning import tune
+from tests.tunings import tuning_of
 
 SPECS = {"face": FeatureSpec(6), "voice": FeatureSpec(4)}
 FEATURES = {
@@ -47,7 +47,7 @@ def tiny_model(llm: torch.nn.Module | None = None) -> EmotionModel:
         for utterance, count in (("u0", 2), ("u1", 1), ("v0", 3)):
             table[stream, utterance] = torch.randn(count, dim, generator=generator).numpy()
     media.source = lambda stream, utterance, draw: table[stream, utterance]
-    model = EmotionModel(llm, None, media)
+    model = EmotionModel(tune(llm, Frozen()), None, media)
     model.settle()
     return model
 
@@ -73,12 +73,12 @@ def tuned_model(
     """A model with media whose backbone is tuned; adapters are away from where they begin, so that all learn."""
     llm = tiny_llama() if llm is None else llm
     torch.manual_seed(3)
-    tuned = apply_tuning(llm, Tuning(name=tuning, r=4, alpha=8, targets=targets))  # type: ignore[arg-type]
+    tuned = tune(llm, tuning_of(tuning, r=4, alpha=8, targets=targets))
     with torch.no_grad():
-        for name, parameter in tuned.named_parameters():
+        for name, parameter in tuned.llm.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.1)
-    model = EmotionModel(tuned, None, tiny_media(), tuning == "full")
+    model = EmotionModel(tuned, None, tiny_media())
     model.eval()
     model.settle()
     return model

@@ -77,19 +77,20 @@ WRONG = [
     ("corpus={name: toy-untyped}", "corpus (command line): the types of corpus 'toy-untyped''s parameters cannot be "
      "read: name 'Nothing' is not defined"),
     ("backbone=null", "backbone (command line): is missing, and stages needs one: backbone: {name: ...}"),
-    ("backbone.tuning.name=lorra", "backbone.tuning.name (command line): wants 'frozen', 'lora' or 'full'; given 'lorra' "
-     "(text). Did you mean 'lora'?"),
-    ("backbone.tuning.rank=4", "backbone.tuning.rank (command line): tuning takes no 'rank'. It takes: name, r, alpha, "
+    ("backbone.tuning.name=lorra", "backbone.tuning.name (command line): unknown tuning 'lorra'. Did you mean 'lora'? The "
+     "tunings are: frozen, full, lora"),
+    ("backbone.tuning.rank=4", "backbone.tuning.rank (command line): tuning 'lora' takes no 'rank'. It takes: r, alpha, "
      "dropout, targets"),
-    ("backbone.tuning.r=0", "backbone.tuning (small.yaml:8): r counts from 1, not 0"),
-    ("backbone.tuning.dropout=1", "backbone.tuning (small.yaml:8): dropout is from 0 to below 1, not 1.0"),
-    ("backbone.tuning.targets=[]", "backbone.tuning (small.yaml:8): targets names no layer; leave it out for all linear "
-     "layers, or set tuning.name=frozen"),
+    ("backbone.tuning.r=0", "backbone.tuning (small.yaml:8): tuning 'lora': r counts from 1, not 0"),
+    ("backbone.tuning.dropout=1", "backbone.tuning (small.yaml:8): tuning 'lora': dropout is from 0 to below 1, not 1.0"),
+    ("backbone.tuning.targets=[]", "backbone.tuning (small.yaml:8): tuning 'lora': targets names no layer; leave it out for "
+     "all linear layers, or set tuning.name=frozen"),
     ("backbone.tuning.targets=all", "backbone.tuning.targets (command line): wants 'all-linear', or a list, each item "
      "text; given 'all' (text)"),
-    ("backbone.tuning.name=full", "backbone.tuning.r (small.yaml:8): belongs to tuning 'lora', and tuning is 'full' here; "
-     "take it out, or give the whole section: backbone.tuning={name: full}"),
-    ("backbone.tuning=lora", "backbone.tuning (command line): wants a section of keys and values; given 'lora'"),
+    ("backbone.tuning.name=full", "backbone.tuning.r (small.yaml:8): was given for 'lora', and tuning 'full' does not take "
+     "it; give the whole section: backbone.tuning={name: full}"),
+    ("backbone.tuning=lora", "backbone.tuning (command line): wants a section with 'name' and parameters; given 'lora'; "
+     "write backbone.tuning={name: lora}"),
     ("connectors.video=null", "connectors.video (small.yaml:14): is missing: prompter 'toy-prompt' (stages.0.prompter) "
      "uses the stream 'video', and only a connector brings it to the LLM; add connectors: {video: {name: linear}}"),
     ("connectors.vidoe={name: toy-linear}", "connectors.vidoe (command line): no encoder or fuser is called 'vidoe'. Did "

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from merc.builtin.tunings import LoRA
 from merc.errors import ManyErrors, MercError
-from merc.recipe import Tuning, load_recipe
+from merc.recipe import load_recipe
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -18,7 +19,7 @@ def test_child_sets_values_within_sections(here: Path) -> None:
     write(here, "child.yaml", "extends: small.yaml\nencoders: {video: {frames: 9}}\nbackbone: {tuning: {r: 2}}\n")
     recipe = load_recipe("child.yaml")
     assert recipe.encoders["video"].params["frames"] == 9 and list(recipe.encoders) == ["video", "audio"]
-    assert recipe.tuning == Tuning(name="lora", r=2)
+    assert recipe.tuning == LoRA(r=2)
     assert recipe.title == "A small recipe" and recipe.name == "child"
 
 
@@ -37,7 +38,7 @@ def test_another_backbone_keeps_the_tuning(here: Path) -> None:
     write(here, "child.yaml", "extends: small.yaml\nbackbone: {name: hf, path: some/model}\n")
     recipe = load_recipe("child.yaml")
     assert recipe.backbone is not None and recipe.backbone.name == "hf"
-    assert recipe.tuning == Tuning(name="lora", r=8)
+    assert recipe.tuning == LoRA(r=8)
 
 
 def test_lists_are_replaced_whole(here: Path) -> None:

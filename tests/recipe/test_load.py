@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from merc.builtin.tunings import LoRA
+from merc.components import Frozen
 from merc.conversation import LabelSpace
-from merc.recipe import Tuning, load_recipe
+from merc.recipe import load_recipe
 
 
 def test_every_section_becomes_its_part(here: Path) -> None:
@@ -17,7 +19,7 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert recipe.data_root == here / "data"
     assert recipe.corpus.component.path == here / "data/talks.jsonl"  # type: ignore[attr-defined]
     assert recipe.corpus.params == {"path": str(here / "data/talks.jsonl"), "rank": 3}
-    assert recipe.tuning == Tuning(name="lora", r=8)
+    assert recipe.tuning == LoRA(r=8)
     assert list(recipe.encoders) == ["video", "audio"] and recipe.encoders["audio"].params == {"window": 0.25}
     assert recipe.fusers["both"].params == {"inputs": ["video", "audio"], "heads": 1}
     align, merc = recipe.stages
@@ -33,7 +35,7 @@ def test_least_recipe_has_defaults(here: Path) -> None:
     (here / "least.yaml").write_text("corpus: {name: toy-corpus, path: a}\n")
     recipe = load_recipe("least.yaml")
     assert (recipe.seed, recipe.stages, recipe.evaluate, recipe.backbone) == (0, (), None, None)
-    assert recipe.tuning == Tuning(name="frozen")
+    assert recipe.tuning == Frozen()
 
 
 def test_metrics_default_to_classification(here: Path) -> None:

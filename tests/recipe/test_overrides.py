@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from merc.builtin.tunings import Full, LoRA
 from merc.errors import ManyErrors
-from merc.recipe import Tuning, load_recipe
+from merc.recipe import load_recipe
 
 
 def errors_of(*overrides: str) -> list[str]:
@@ -48,8 +49,8 @@ def test_whole_section_replaces_what_was_there(here: Path) -> None:
 
 def test_whole_backbone_keeps_the_tuning_unless_it_brings_its_own(here: Path) -> None:
     kept = load_recipe("small.yaml", ["backbone={name: toy-llm, size: 2}"])
-    assert kept.tuning == Tuning(name="lora", r=8) and kept.sources["backbone.tuning.r"] == "small.yaml:8"
-    assert load_recipe("small.yaml", ["backbone={name: toy-llm, tuning: {name: full}}"]).tuning == Tuning(name="full")
+    assert kept.tuning == LoRA(r=8) and kept.sources["backbone.tuning.r"] == "small.yaml:8"
+    assert load_recipe("small.yaml", ["backbone={name: toy-llm, tuning: {name: full}}"]).tuning == Full()
 
 
 def test_later_overrides_win(here: Path) -> None:

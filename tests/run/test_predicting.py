@@ -8,11 +8,12 @@ import torch
 
 from merc.builtin.metrics import LastUtterance
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Answer, Metric, Prediction, Prompt, Prompter, Query, Text
+from merc.components import Answer, Frozen, Metric, Prediction, Prompt, Prompter, Query, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
+from merc.model.tuning import tune
 from merc.recipe import Evaluate, Part
 from merc.run.data import queries
 from merc.run.predicting import Predictor, check_prompts, check_room
@@ -43,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> EmotionModel:
     torch.set_num_threads(1)
     folder: Path = save_tiny_backbone(tmp_path_factory.mktemp("backbone"))
     llm = AutoModelForCausalLM.from_pretrained(folder).eval()
-    model = EmotionModel(llm, AutoTokenizer.from_pretrained(folder), MediaTokens({}, {}, {}, 32))
+    model = EmotionModel(tune(llm, Frozen()), AutoTokenizer.from_pretrained(folder), MediaTokens({}, {}, {}, 32))
     model.settle()
     return model
 

@@ -11,6 +11,8 @@ from merc.builtin.metrics import Classification
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Balanced, Diverse, Fixed, Random, Retrieved
 from merc.builtin.sft import SupervisedFineTuning
+from merc.builtin.tunings import Full, LoRA
+from merc.components import Frozen
 
 
 class TestLinear(merc.testing.ConnectorContract):
@@ -35,6 +37,21 @@ class TestConcat(merc.testing.FuserContract):
 class TestNoFusion(merc.testing.FuserContract):
     component = NoFusion()
     name = "merc/none"
+
+
+class TestFrozen(merc.testing.TuningContract):
+    component = Frozen()
+    name = "merc/frozen"
+
+
+class TestFull(merc.testing.TuningContract):
+    component = Full()
+    name = "merc/full"
+
+
+class TestLoRA(merc.testing.TuningContract):
+    component = LoRA(r=2, alpha=4)
+    name = "merc/lora"
 
 
 class TestConversationPrompter(merc.testing.PrompterContract):

@@ -1,4 +1,4 @@
-"""The examples of all eleven kinds keep their contracts."""
+"""The examples of all kinds keep their contracts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from merc.testing.examples import (
     selector,
     suite,
     trainer,
+    tuning,
 )
 
 
@@ -36,6 +37,10 @@ class TestFuser(merc.testing.FuserContract):
 
 class TestPrompter(merc.testing.PrompterContract):
     component = prompter.Example(media=("audio",))
+
+
+class TestTuning(merc.testing.TuningContract):
+    component = tuning.Example(last=1)
 
 
 class TestTrainer(merc.testing.TrainerContract):

@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from merc.builtin.connectors import Linear
 from merc.builtin.jsonl import JsonlCorpus
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import FeatureSpec, Lesson, Prompter, Query, TrainJob, TrainReport
+from merc.builtin.tunings import LoRA
+from merc.components import FeatureSpec, Lesson, Prompter, Query, TrainJob, TrainReport, Tuning
 from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.model.tuning import apply_tuning
+from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
-from merc.recipe import Tuning
 from merc.run.data import labelled, queries
 from merc.training.engine import Engine, ParameterGroup, TorchEngine
 from merc.training.loop import fit
@@ -41,8 +41,8 @@ def model_of(
     """A model whose adapters, if it has some, are not zero."""
     llm = AutoModelForCausalLM.from_pretrained(backbone, dtype=getattr(torch, dtype)).eval()
     torch.manual_seed(seed)
-    tuned = apply_tuning(llm, tuning or Tuning(name="lora", r=4, alpha=8))
-    for name, parameter in tuned.named_parameters():
+    tuned = tune(llm, tuning or LoRA(r=4, alpha=8))
+    for name, parameter in tuned.llm.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
     specs, connectors = ({"face": FeatureSpec(6)}, {"face": Linear()}) if media else ({}, {})
@@ -51,9 +51,7 @@ def model_of(
     tokens.source = lambda stream, utterance, draw: np.random.default_rng([*utterance.encode(), draw]).standard_normal(
         (2, 6), dtype="float32"
     )
-    model = EmotionModel(
-        tuned, AutoTokenizer.from_pretrained(backbone), tokens, full=tuning is not None and tuning.name == "full"
-    )
+    model = EmotionModel(tuned, AutoTokenizer.from_pretrained(backbone), tokens)
     model.settle()
     return model
 

@@ -24,10 +24,9 @@ from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
-from merc.model.tuning import apply_tuning, select_trainable
+from merc.model.tuning import select_trainable, tune
 from merc.prompting import AnswerPath, EncodedPrompt
 from merc.recipe import Engine as EngineChoice
-from merc.recipe.schema import Tuning
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.loop import fit
@@ -35,6 +34,7 @@ from merc.training.losses import prompt_losses
 from merc.training.settings import Settings
 from merc.training.update import parameter_groups
 from tests.training import jobs
+from tests.tunings import tuning_of
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def model_of(case: Case) -> EmotionModel:
         num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=spread,
     )  # fmt: skip
     backbone = LlamaForCausalLM(config).to(getattr(torch, case.dtype))
-    llm = apply_tuning(backbone, Tuning(name=case.tuning, r=4, alpha=8))  # type: ignore[arg-type]
+    tuned = tune(backbone, tuning_of(case.tuning, r=4, alpha=8))
     media = MediaTokens(
         {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Mlp(width=5)}, {}, case.hidden
     )
     table = {(s, u): torch.randn(3, dim).numpy() for s, dim in (("face", 6), ("voice", 4)) for u in ("u0", "u1", "v0")}
     media.source = lambda stream, utterance, draw: table[stream, utterance]
-    model = EmotionModel(llm, None, media, case.tuning == "full")
+    model = EmotionModel(tuned, None, media)
     model.settle()
     return model
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from merc.builtin.tunings import LoRA
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.recipe import Tuning
 from merc.training.interrupt import Stopped
 from merc.training.loop import fit
 from merc.training.settings import Settings
 from tests.training.jobs import Seen, cut_off, job_of, model_of, same_state, state_of, trained
 
-LORA = Tuning(name="lora", r=4, alpha=8, dropout=0.2)
+LORA = LoRA(r=4, alpha=8, dropout=0.2)
 
 
 class Looks:

@@ -10,10 +10,10 @@ import torch
 
 from merc.conversation import Conversation
 from merc.errors import MercError
-from merc.recipe import Tuning
 from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
 from tests.training.jobs import Seen, cut_off, gradients, model_of, same_state, state_of, trained
+from tests.tunings import tuning_of
 
 PLAIN = {"conversations": 4, "max_grad_norm": None}
 
@@ -82,7 +82,7 @@ def test_activation_checkpointing_gives_the_same_gradients(
 ) -> None:
     found = []
     for wanted in (False, True):
-        model = model_of(backbone, Tuning(name=tuning, r=4, dropout=0.1 if tuning == "lora" else 0.0))  # type: ignore[arg-type]
+        model = model_of(backbone, tuning_of(tuning, r=4, dropout=0.1))
         settings = Settings(activation_checkpointing=wanted, **PLAIN)  # type: ignore[arg-type]
         computed: list[None] = []
         model.base.get_decoder().layers[0].mlp.act_fn.register_forward_hook(lambda *_, done=computed: done.append(None))

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from merc.builtin.prompters import ConversationPrompter
+from merc.builtin.tunings import Full
+from merc.components import Frozen
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.tuning import select_trainable
-from merc.recipe import Tuning
 from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
 from tests.training.jobs import gradients, model_of, same_state, state_of, trained
@@ -67,7 +68,7 @@ def test_what_a_stage_does_not_train_stays(backbone: Path, talks: list[Conversat
 
 def test_nothing_trainable(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     with pytest.raises(MercError) as error:
-        trained(model_of(backbone, Tuning(name="frozen")), talks, tmp_path, Settings())
+        trained(model_of(backbone, Frozen()), talks, tmp_path, Settings())
     assert str(error.value) == (
         "nothing is trainable: the backbone is frozen and there is no connector or fuser to train; "
         "set backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
@@ -75,7 +76,7 @@ def test_nothing_trainable(backbone: Path, talks: list[Conversation], tmp_path: 
 
 
 def test_full_tuning_trains_all_of_it(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    model = model_of(backbone, Tuning(name="full"))
+    model = model_of(backbone, Full())
     before = state_of(model)
     _, seen = trained(model, talks, tmp_path, Settings(lr=1e-2, epochs=4))
     assert all(not value.equal(before[name]) for name, value in model.state_dict().items())

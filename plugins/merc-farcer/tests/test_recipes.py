@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from merc.cli.main import app
+from merc.components import Frozen
 from merc.errors import MercError
 from merc.recipe import load_recipe
 from merc.registry import get_registry
@@ -83,7 +84,7 @@ def test_what_the_paper_states(name: str) -> None:
 def test_the_bare_model_is_asked_like_farcer_but_for_the_pictures(corpus: str) -> None:
     bare, base = (load_recipe(str(FOLDER / f"{name}.yaml")) for name in (f"{corpus}-text", corpus))
     assert bare.evaluate and base.evaluate and bare.evaluate.prompter
-    assert not bare.stages and bare.tuning.name == "frozen" and bare.labels == base.labels
+    assert not bare.stages and isinstance(bare.tuning, Frozen) and bare.labels == base.labels
     assert bare.corpus == base.corpus and bare.backbone == base.backbone
     shown = base.stages[0].tasks[0].prompter.params
     assert bare.evaluate.prompter.params == {**shown, "media": []}

@@ -1,0 +1,106 @@
+"""Tuning: which of a backbone's weights learn, and what is added to it to learn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from merc.components.base import Component
+from merc.files import whole_file
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning(Component):
+    """How the backbone learns.
+
+    ``apply`` alone is needed. What it leaves with ``requires_grad`` is what may learn: merc keeps these names, and the
+    optimizer, checkpoints, parameter counts and saved runs go by them. Learned parameters are held in float32, since
+    the small updates of a bfloat16 weight would be rounded away; a trainer's ``precision`` says what is computed in.
+
+    ``saved_as`` is the file or folder that ``save`` writes into a stage's folder.
+
+    A tuning that trains the biases alone:
+
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Biases(Tuning):
+    ...     def apply(self, llm):
+    ...         for name, parameter in llm.named_parameters():
+    ...             parameter.requires_grad_(name.endswith("bias"))
+    ...         return llm
+    >>> [name for name, p in Biases().apply(torch.nn.Linear(2, 1)).named_parameters() if p.requires_grad]
+    ['bias']
+    """
+
+    kind: ClassVar[str] = "tuning"
+    saved_as: ClassVar[str] = "tuning.safetensors"
+
+    @abstractmethod
+    def apply(self, llm: nn.Module) -> nn.Module:
+        """Make a loaded backbone ready to learn, and give it back, wrapped or not.
+
+        Sets ``requires_grad`` of every parameter. New parameters are drawn from torch's random generator, which merc
+        has seeded. It must also work on the meta device, where ``merc params`` counts without weights.
+
+        Raises MercError for what the backbone does not have (a layer that is named, say).
+        """
+
+    def fits(self, trained: Tuning) -> str | None:
+        """Why weights that ``trained`` learned in another run cannot start this one, in half a sentence; ``None`` if
+        they can. Names and shapes of the weights are compared apart from it."""
+        if type(self) is type(trained):
+            return None
+        return f"it was tuned by {type(trained).__name__}, and this recipe's tuning is {type(self).__name__}"
+
+    def state(self, llm: nn.Module, learns: frozenset[str]) -> Mapping[str, Tensor]:
+        """The learned tensors, by the names under which they are saved. ``learns`` are names of ``llm``'s parameters.
+
+        Tied weights count once.
+        """
+        return {name: value for name, value in llm.named_parameters() if name in learns}
+
+    def save(self, llm: nn.Module, learns: frozenset[str], folder: Path) -> None:
+        """Write what was learned into a stage's folder, whole or not at all."""
+        from safetensors.torch import save_file
+
+        state = {name: value.detach().cpu().contiguous() for name, value in self.state(llm, learns).items()}
+        with whole_file(folder / self.saved_as) as temporary:
+            save_file(state, temporary)
+
+    def read(self, llm: nn.Module, folder: Path) -> Mapping[str, Tensor]:
+        """What ``save`` wrote, on the CPU, by the names that ``state`` gives. ``llm`` is the model that it is for."""
+        from safetensors.torch import load_file
+
+        found: dict[str, Tensor] = load_file(folder / self.saved_as)
+        return found
+
+    def load(self, llm: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Put a state that was read into the model. Names and shapes are checked before."""
+        import torch
+
+        own = dict(llm.named_parameters())
+        with torch.no_grad():
+            for name, value in state.items():
+                own[name].copy_(value)
+
+    def autocast(self, llm: nn.Module) -> AbstractContextManager[None]:
+        """What stands around forward and backward passes under torch's autocast, where the tuning casts its inputs
+        itself and need not then. It leaves the passes as they are by default."""
+        return nullcontext()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen(Tuning):
+    """Nothing of the backbone learns: the tuning of a recipe that names none."""
+
+    def apply(self, llm: nn.Module) -> nn.Module:
+        """Switch every parameter off."""
+        return llm.requires_grad_(False)
