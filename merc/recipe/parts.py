@@ -29,9 +29,12 @@ class Sections:
         self.problems = problems
         self.sources: dict[str, str] = {}
 
-    def part(self, kind: str, node: Node, path: str) -> tuple[Part | None, dict[str, Any]]:
+    def part(self, kind: str, node: Node, path: str, apart: Sequence[str] = ()) -> tuple[Part | None, dict[str, Any]]:
         """A ``name:`` plus parameters section as a component, and how it is recorded. A parameter may be a component
-        itself: a backbone's tuning, a trainer's losses."""
+        itself: a backbone's tuning, a trainer's losses.
+
+        ``apart`` are keys of the section that are no parameters (the name that a metric goes by).
+        """
         name = self._name(kind, node, path)
         if name is None:
             return None, {}
@@ -42,7 +45,7 @@ class Sections:
             return None, {}
         self.sources[join(path, "name")] = self.where(node.value["name"])
         owner = f"{kind} {name!r}"
-        values, recorded = self.fill(component_class, node, path, owner, apart=("name",))
+        values, recorded = self.fill(component_class, node, path, owner, apart=("name", *apart))
         if values is None:
             return None, {}
         try:
