@@ -54,11 +54,14 @@ class Tuning(Component):
         """
 
     def fits(self, trained: Tuning) -> str | None:
-        """Why weights that ``trained`` learned in another run cannot start this one, in half a sentence; ``None`` if
-        they can. Names and shapes of the weights are compared apart from it."""
+        """Why weights that ``trained`` learned in another run cannot start this one, and what to set; ``None`` if they
+        can. Names and shapes of the weights are compared apart from it."""
         if type(self) is type(trained):
             return None
-        return f"it was tuned by {type(trained).__name__}, and this recipe's tuning is {type(self).__name__}"
+        return (
+            f"it was tuned by {type(trained).__name__}, and this recipe's tuning is {type(self).__name__}; set "
+            "backbone.tuning to that of the run"
+        )
 
     def state(self, llm: nn.Module, learns: frozenset[str]) -> Mapping[str, Tensor]:
         """The learned tensors, by the names under which they are saved. ``learns`` are names of ``llm``'s parameters.

@@ -29,7 +29,7 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
     tuned: Mapping[str, Tensor] | None = None
     if (folder / trained_by.saved_as).exists():
         if why := model.tuning.fits(trained_by):
-            raise MercError(f"{why}; set backbone.tuning to that of the run")
+            raise MercError(why)
         tuned = read_tuning(model, folder)
         _check("what the tuning learned", tuned, model.tuning.state(model.llm, learns),
                "backbone.tuning to that of the run")  # fmt: skip

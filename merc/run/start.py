@@ -90,7 +90,7 @@ def _check_backbone(recipe: Recipe, other: Recipe, path: Path) -> None:
             "weights mean nothing to another model, so give both the same"
         )
     if type(other.tuning) is not Frozen and (why := recipe.tuning.fits(other.tuning)):
-        raise MercError(f"init_from: {path} does not fit: {why}; set backbone.tuning to that of the run")
+        raise MercError(f"init_from: the run {path} does not fit: {why}")
 
 
 def _hash(folder: Path) -> str:

@@ -67,10 +67,10 @@ def test_a_run_starts_from_another_ones_weights(merc: Forks, first: Path) -> Non
          "FOLDER/seeds/seed-0"),
         (("init_from=bare",), "init_from: FOLDER/bare trained nothing, since its recipe has no stages"),
         (("init_from=first", "backbone.revision=other"), "init_from: FOLDER/first was trained with another backbone: "),
-        (("init_from=first", "backbone.tuning.alpha=16"), "init_from: FOLDER/first has LoRA with alpha 8, and this "
-         "recipe has 16; its adapter would weigh otherwise, so set backbone.tuning.alpha=8"),
-        (("init_from=first", "backbone.tuning.r=2"), "init_from: the run FOLDER/first does not fit: the LoRA adapter "
-         "has another size there: "),
+        (("init_from=first", "backbone.tuning.alpha=16"), "init_from: the run FOLDER/first does not fit: it has LoRA "
+         "with alpha 8, and this recipe has 16; its adapter would weigh otherwise, so set backbone.tuning.alpha=8"),
+        (("init_from=first", "backbone.tuning.r=2"), "init_from: the run FOLDER/first does not fit: what the tuning "
+         "learned has another size there: "),
     ],
 )  # fmt: skip
 def test_a_run_that_does_not_serve(
