@@ -141,8 +141,6 @@ def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) ->
 def _check_trainable(
     given: Mapping[str, Any], connectors: list[str], fusers: list[str], root: Node, problems: Problems
 ) -> None:
-    backbone: Part | None = given["backbone"]
-    frozen = backbone is not None and isinstance(cast(Backbone, backbone.component).tuning, Frozen)
     known = [*(f"connectors.{name}" for name in connectors), *(f"fusers.{name}" for name in fusers)]
     if _keys(root, "backbone"):
         known = ["backbone", *known]
@@ -157,13 +155,26 @@ def _check_trainable(
         for pattern in (item.value for item in node.value):
             if not isinstance(pattern, str):
                 continue
-            if pattern.startswith("backbone."):  # parameters by name, which the model alone knows
-                continue
-            if not any(fnmatchcase(name, pattern) for name in known):
+            if not any(names_part(pattern, name) for name in known):
                 problems.add(path, node, f"nothing is called {pattern!r}.{did_you_mean(pattern, known)} What can be "
                              f"trained: {', '.join(known) or 'nothing'}")  # fmt: skip
-            elif pattern == "backbone" and frozen:
+            elif names_part(pattern, "backbone") and pattern.startswith("backbone") and is_frozen(given):
                 problems.add(path, node, "names the backbone, whose tuning is frozen; set backbone.tuning.name=lora")
+
+
+def names_part(pattern: str, part: str) -> bool:
+    """Whether an entry of ``trainable`` names a part, or parameters within it, which the model alone knows.
+
+    >>> names_part("connectors.*", "connectors.face"), names_part("backbone.*.layers.2?.*", "backbone")
+    (True, True)
+    """
+    return fnmatchcase(part, pattern) or pattern.startswith(f"{part}.")
+
+
+def is_frozen(given: Mapping[str, Any]) -> bool:
+    """Whether nothing of the backbone learns; false where its section is wrong, which is reported already."""
+    backbone: Part | None = given["backbone"]
+    return backbone is not None and isinstance(cast(Backbone, backbone.component).tuning, Frozen)
 
 
 def _keys(root: Node, section: str) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from merc.components import Fuser, Prompt, Prompter, Query, Selector, Trainer
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
+from merc.recipe.fit import is_frozen, names_part
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Evaluate, Part, Stage, Tuning
+from merc.recipe.schema import Evaluate, Part, Stage
 
 _ENDS = ("exact", "strict")
 """The parsers that read an answer only where it ends behind the label."""
@@ -77,13 +77,12 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, traine
 
 def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: Node, problems: Problems) -> None:
     """Report a stage in which nothing that its prompts reach can learn, and note what is named for nothing."""
-    tuning: Tuning = given["tuning"]
     path = f"stages.{index}.trainable"
     streams = {stream for task in stage.tasks for stream in _streams(task.prompter)}
     reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in given[kind] if name in streams]
-    reached += ["backbone"] if tuning.name != "frozen" else []
+    reached += [] if is_frozen(given) else ["backbone"]
     wanted = stage.trainable
-    if any(wanted is None or any(fnmatchcase(name, pattern) for pattern in wanted) for name in reached):
+    if any(wanted is None or any(names_part(pattern, name) for pattern in wanted) for name in reached):
         for name in wanted or ():
             stream = name.partition(".")[2]
             if name.startswith(("connectors.", "fusers.")) and stream in _names(given) and stream not in streams:
