@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from merc import Annotation
 from merc_bemerc.behaviour import FIELDS, WORDS
 
@@ -50,18 +48,15 @@ class Fault(Exception):
     """An answer does not fit; the message says why, in words that a teacher can act on."""
 
 
-class Behaviour(BaseModel):
-    """The schema: three texts, each ``null`` where nothing could be seen."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    face: str | None
-    body: str | None
-    posture: str | None
+def schema_of(fields: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of an answer: an object with these texts, each ``null`` where nothing could be seen."""
+    texts = {name: {"type": ["string", "null"]} for name in fields}
+    return {"type": "object", "properties": texts, "required": list(fields), "additionalProperties": False}
 
 
-def read(answer: str, cut: bool = False) -> dict[str, str]:
-    """The cues in an answer; ``cut`` says that it was cut off at its longest. Raises Fault.
+def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict[str, str]:
+    """The cues in an answer that should have these fields; ``cut`` says that it was cut off at its longest. Raises
+    Fault.
 
     The object may stand in a code fence or among words; there must be exactly one.
 
@@ -73,13 +68,13 @@ def read(answer: str, cut: bool = False) -> dict[str, str]:
     """
     # what a reasoning model thought first is kept with its answer, and is no part of it
     found = _json_object(answer.rpartition("</think>")[2], cut)
-    try:
-        behaviour = Behaviour.model_validate(found)
-    except ValidationError as error:
-        faults = [_told(one) for one in error.errors()]
+    faults = [f"{name} is missing" for name in fields if name not in found]
+    faults += [_not_a_text(name, found[name]) for name in fields if not isinstance(found.get(name), str | None)]
+    faults += [f"{name[:60]!r} is none of the keys {', '.join(fields)}" for name in found if name not in fields]
+    if faults:
         more = [f"and {len(faults) - _NAMED} faults more"] if len(faults) > _NAMED else []
-        raise Fault("; ".join([*faults[:_NAMED], *more])) from None
-    texts = {name: getattr(behaviour, name) for name in FIELDS}
+        raise Fault("; ".join([*faults[:_NAMED], *more]))
+    texts = {name: found[name] for name in fields}
     cues = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     for name, text in cues.items():
         if text.strip(". ").lower() in _BLANK:
@@ -91,11 +86,11 @@ def read(answer: str, cut: bool = False) -> dict[str, str]:
     return cues
 
 
-def ask_again(fault: Fault) -> str:
+def ask_again(fault: Fault, fields: Sequence[str] = FIELDS) -> str:
     """What the teacher is told after an answer that does not fit."""
     return (
         f"This answer cannot be used: {fault}. Answer again with the JSON object alone, with the keys "
-        f"{', '.join(FIELDS)}, each an English text or null."
+        f"{', '.join(fields)}, each an English text or null."
     )
 
 
@@ -103,7 +98,7 @@ def accepted(cues: Mapping[str, str], raw: Sequence[str]) -> Annotation:
     """The annotation of an answer that fits."""
     if cues:
         return Annotation(cues=dict(cues), raw=tuple(raw))
-    return Annotation(reason="the teacher could see neither face nor body nor posture", raw=tuple(raw))
+    return Annotation(reason="the teacher saw nothing of what it was asked to describe", raw=tuple(raw))
 
 
 def refused(fault: Fault, raw: Sequence[str], cut: bool = False) -> Annotation:
@@ -148,13 +143,12 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _told(error: Any) -> str:
-    where = ".".join(str(step) for step in error["loc"])
-    if error["type"] == "missing":
-        return f"{where} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{where[:60]!r} is none of the keys {', '.join(FIELDS)}"
-    return f"{where} should be a text or null, not {json.dumps(error['input'], ensure_ascii=False)[:60]}"
+def _not_a_text(name: str, value: Any) -> str:
+    try:
+        shown = json.dumps(value, ensure_ascii=False)[:60]
+    except RecursionError:
+        shown = "something nested"
+    return f"{name} should be a text or null, not {shown}"
 
 
 def _other_language(text: str) -> str | None:

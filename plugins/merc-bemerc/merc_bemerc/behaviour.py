@@ -1,84 +1,86 @@
-"""The prompt for behaviour, T_b of BeMERC (section 3.2, appendix A.1): title, context, objective, constraint.
+"""The prompt for behaviour, T_b of BeMERC (section 3.2, appendix A.1, figure 7), and the one for a description.
 
-The paper describes the four parts and prints no text that can be read; the words here are merc's own. A teacher is
-given them together with pictures, alignment tuning (section 3.3) without.
+One template serves generation and alignment, as in the paper: a teacher is given it together with pictures, alignment
+tuning (section 3.3) with placeholders where the tokens will stand. The figure that prints its words can't be read, so
+they are merc's own; a recipe may replace them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
 
 from merc import Conversation, LabelSpace, Query, Utterance
+from merc_bemerc.template import words_of
 
 FIELDS = ("face", "body", "posture")
 """The three behaviours of the paper: facial expression, body language, posture."""
 
+MEANINGS = {
+    "face": "the facial expression, slight ones too",
+    "body": "body language: gestures, movements of head, hands and shoulders",
+    "posture": "how the body is held and turned",
+    "prosody": "how the voice sounds",
+    "description": "who and what is to be seen, where, and what happens",
+}
+"""What fields are about, in words for a prompt."""
+
 WORDS = 40
 """How many words a description is asked to have at most."""
 
-TITLE = "You are an expert who notices, in conversations between people, the small signs that tell how somebody feels."
+BEHAVIOUR = {
+    "title": "You are an expert who reads, in conversations between people, the small signs of how somebody feels.",
+    "context": "{conversation} {media}",
+    "objective": "Describe how the last speaker behaves while saying this ({fields}).",
+    "constraint": (
+        "Answer with one JSON object and nothing else: {json}. Each value is one or two plain English sentences of at "
+        "most 40 words together. Write null for what cannot be seen, and do not guess it. Describe what is visible; do "
+        "not name an emotion label."
+    ),
+}
+"""T_b: its parts by name."""
 
-CONSTRAINT = (
-    'Answer with one JSON object and nothing else: {"face": "...", "body": "...", "posture": "..."}. Each value is '
-    f"one or two plain English sentences of at most {WORDS} words together. Write null for what cannot be seen, and do "
-    "not guess it. Describe what is visible; do not name an emotion label."
-)
+DESCRIPTION = {
+    "title": "You describe videos for people who cannot see them.",
+    "context": "{conversation} {media}",
+    "objective": "Describe the video that belongs to the last line ({fields}).",
+    "constraint": BEHAVIOUR["constraint"],
+}
+"""The plain description of a video that the paper sets against behaviour (figures 1 and 6)."""
+
+PLACES = ("conversation", "media", "speaker", "fields", "json")
+"""What may stand in braces in these templates."""
 
 
-@dataclass(frozen=True)
-class BehaviourPrompt:
-    """The four parts of T_b for one utterance.
+def fields_and_json(meanings: Mapping[str, str]) -> dict[str, str]:
+    """The values of ``{fields}`` and ``{json}``.
 
-    >>> prompt = BehaviourPrompt("You are an expert.", "Ann says: \\"Hi.\\"", "Describe Ann.", "Answer in JSON.")
-    >>> print(prompt.text())
-    # Title
-    You are an expert.
-    <BLANKLINE>
-    # Context
-    Ann says: "Hi."
-    <BLANKLINE>
-    # Objective
-    Describe Ann.
-    <BLANKLINE>
-    # Constraint
-    Answer in JSON.
+    >>> fields_and_json({"face": "the facial expression"})
+    {'fields': 'face: the facial expression', 'json': '{"face": "..."}'}
     """
-
-    title: str
-    context: str
-    objective: str
-    constraint: str
-
-    def text(self, structured: bool = True) -> str:
-        """The whole prompt, its parts under headings, or (``structured`` false) run together as one paragraph."""
-        parts = {"Title": self.title, "Context": self.context}
-        parts |= {"Objective": self.objective, "Constraint": self.constraint}
-        if not structured:
-            return " ".join(" ".join(part.split()) for part in parts.values())
-        return "\n\n".join(f"# {name}\n{part}" for name, part in parts.items())
+    told = "; ".join(f"{field}: {meaning}" if meaning else field for field, meaning in meanings.items())
+    return {"fields": told, "json": json.dumps(dict.fromkeys(meanings, "..."))}
 
 
-def behaviour_prompt(query: Query, before: int | None = None, shown: str = "") -> BehaviourPrompt:
-    """T_b for the target of a query: ``before`` utterances before it (``None``: all), its words, and what is ``shown``
-    of it (a sentence about the pictures; empty where there are none)."""
+def teacher_prompt(
+    query: Query,
+    template: Mapping[str, str],
+    meanings: Mapping[str, str],
+    *,
+    before: int | None = None,
+    shown: str = "",
+    structured: bool = True,
+) -> str:
+    """The words that a teacher is given about the target of a query: ``before`` utterances before it (``None``: all),
+    its words, and what is ``shown`` of it (a sentence about the pictures; empty where there are none)."""
     target = query.target
-    who = speaker(target)
-    earlier = [f"{speaker(said)}: {line(said)}" for said in said_before(query, before)]
-    told = ["What was said before:", *earlier] if earlier else ["Nothing was said before."]
-    told.append(f"Now {who} says: {line(target)}")
-    if shown:
-        told.append(shown)
-    return BehaviourPrompt(
-        title=TITLE,
-        context="\n".join(told),
-        objective=(
-            f"Describe how {who} behaves while saying this. face: the facial expression, also slight ones, and how it "
-            "changes. body: body language, that is gestures and movements of head, hands and shoulders. posture: how "
-            "the body is held and turned, towards or away from the others."
-        ),
-        constraint=CONSTRAINT,
-    )
+    values = {
+        "conversation": "\n".join(f"{speaker(said)}: {line(said)}" for said in [*said_before(query, before), target]),
+        "media": shown,
+        "speaker": speaker(target),
+        **fields_and_json(meanings),
+    }
+    return words_of(template, values, structured)
 
 
 def said_before(query: Query, before: int | None) -> tuple[Utterance, ...]:
@@ -95,12 +97,15 @@ def pictures(times: Sequence[float]) -> str:
     return f"You see {len(times)} pictures of it in their order, taken at {seconds} seconds."
 
 
-def wording() -> str:
-    """All words of T_b, for a made-up conversation: what answers depend on besides the conversation's own words."""
+def wording(template: Mapping[str, str], meanings: Mapping[str, str], structured: bool) -> str:
+    """All words of a prompt, for a made-up conversation: what answers depend on besides a conversation's own words."""
     said = (Utterance(id="0", text="A", speaker="B"), Utterance(id="1", text="C", speaker="D"))
     talk = Conversation(id="talk", utterances=said)
     both = [Query(conversation=talk, index=index, labels=LabelSpace(())) for index in range(2)]
-    return "\n".join(behaviour_prompt(query, shown=pictures((0.0,) * (2 - query.index))).text() for query in both)
+    return "\n".join(
+        teacher_prompt(query, template, meanings, shown=pictures((0.0,) * (2 - query.index)), structured=structured)
+        for query in both
+    )
 
 
 def speaker(said: Utterance) -> str:

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
-from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
-from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, said_before, wording
+from merc_bemerc.answers import Fault, accepted, ask_again, read, refused, schema_of
+from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, pictures, said_before, teacher_prompt, wording
 from merc_bemerc.server import ANSWER_BYTES, Passing, Server, TooLong
+from merc_bemerc.template import check_template
 
 if TYPE_CHECKING:
     from merc import AnnotateFunction
@@ -32,8 +33,11 @@ class OpenAICompatible(Annotator):
 
     ``frames`` pictures are sampled uniformly and sent as JPEG, their longer side at most ``longest`` pixels.
     ``before`` is how many utterances before it are told (``null``: all); ``structured`` false runs T_b together as one
-    paragraph. ``attempts`` is how often an answer that does not fit the schema is asked for, the fault named each time
-    but the first. ``json_mode`` asks the server for JSON: ``object``, ``schema``, or ``none`` where it knows neither.
+    paragraph. ``template`` holds the text of T_b, and ``describes`` the fields that it asks for and what each is about
+    (``{description: what happens in the video}`` for something else than behaviour).
+
+    ``attempts`` is how often an answer that does not fit the schema is asked for, the fault named each time but the
+    first. ``json_mode`` asks the server for JSON: ``object``, ``schema``, or ``none`` where it knows neither.
     ``temperature`` and ``max_tokens`` go to the server as they are (``null`` sends none, for models that take none).
 
     ``concurrency`` requests are on their way at once. One that fails for a passing reason (429, 5xx, no byte within
@@ -61,6 +65,8 @@ class OpenAICompatible(Annotator):
     retries: int = 5
     budget: int | None = None
     give_up: int = 10
+    template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
+    describes: dict[str, str] = field(default_factory=lambda: {name: MEANINGS[name] for name in FIELDS})
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -85,6 +91,10 @@ class OpenAICompatible(Annotator):
         if self.deadline is not None and self.deadline < self.timeout:
             raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
 
+        check_template(self.template, PLACES, ["conversation", "json"])
+        if not self.describes:
+            raise ValueError("describes names no field; give some, as in {description: what happens in the video}")
+
     history = True
 
     def servers(self) -> Sequence[str]:
@@ -96,8 +106,8 @@ class OpenAICompatible(Annotator):
         return (self.key,) if self.key else ()
 
     def fields(self) -> tuple[str, ...]:
-        """``face``, ``body`` and ``posture``."""
-        return FIELDS
+        """The keys of ``describes``: by default ``face``, ``body`` and ``posture``."""
+        return tuple(self.describes)
 
     def video(self) -> Frames:
         """Frames in the video's own size: they keep its shape when they are made smaller."""
@@ -119,7 +129,7 @@ class OpenAICompatible(Annotator):
             "give_up",
         }
         kept = {name: value for name, value in super().identity().items() if name not in aside}
-        return {**kept, "prompt": wording()}
+        return {**kept, "prompt": wording(self.template, self.describes, self.structured)}
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
@@ -127,7 +137,7 @@ class OpenAICompatible(Annotator):
 
     def load(self, device: str) -> AnnotateFunction:
         """Read the key and get the client ready. Raises MercError when the environment has no such variable."""
-        server = Server(self)
+        server = Server(self, schema=schema_of(self.fields()))
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             source = iter(observations)
@@ -162,7 +172,10 @@ class OpenAICompatible(Annotator):
 
     def _describe(self, server: Server, query: Query, clip: VideoClip) -> Annotation:
         """Ask until an answer fits, at most ``attempts`` times."""
-        prompt = behaviour_prompt(query, self.before, pictures(clip.times.tolist())).text(self.structured)
+        shown_as, fields = pictures(clip.times.tolist()), self.fields()
+        prompt = teacher_prompt(
+            query, self.template, self.describes, before=self.before, shown=shown_as, structured=self.structured
+        )
         shown = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
         said: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
         raw: list[str] = []
@@ -175,7 +188,7 @@ class OpenAICompatible(Annotator):
                 raw.append(f"(not kept: {error}; at most {ANSWER_BYTES:,} are)")
                 said += [
                     {"role": "assistant", "content": "(far too long)"},
-                    {"role": "user", "content": ask_again(fault)},
+                    {"role": "user", "content": ask_again(fault, fields)},
                 ]
                 continue
             except Passing as error:
@@ -183,12 +196,12 @@ class OpenAICompatible(Annotator):
             raw.append(answer)
             any_cut = any_cut or cut
             try:
-                return accepted(read(answer, cut), raw)
+                return accepted(read(answer, cut, fields), raw)
             except Fault as error:
                 fault = error
             said += [
                 {"role": "assistant", "content": answer or "(nothing)"},
-                {"role": "user", "content": ask_again(fault)},
+                {"role": "user", "content": ask_again(fault, fields)},
             ]
         return refused(fault, raw, any_cut)
 

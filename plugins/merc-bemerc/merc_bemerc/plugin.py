@@ -12,6 +12,7 @@ PLUGIN_API = 1
 @merc.hookimpl
 def register_annotators(register):
     register("qwen2-vl", "merc_bemerc.qwen2_vl:Qwen2VL")
+    register("video-description", "merc_bemerc.qwen2_vl:VideoDescription")
     register("openai-compatible", "merc_bemerc.openai_compatible:OpenAICompatible")
     register("observer", "merc_bemerc.observer:Observer", needs=["fer"], extra=EXTRA)
     register("prosody", "merc_bemerc.prosody:Prosody")

@@ -5,78 +5,81 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from merc import Answer, MercError, Prompt, Prompter, Query, Segment, Slot, Text, Turn, Utterance
-from merc_bemerc.behaviour import FIELDS, line, said_before, speaker
+from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, fields_and_json, line, said_before, speaker
+from merc_bemerc.template import Order, check_template, render
 
-_MEANING = {
-    "face": "the facial expression, slight ones too",
-    "body": "body language: gestures, movements of head, hands and shoulders",
-    "posture": "how the body is held and turned",
-    "prosody": "how the voice sounds",
+EMOTION = {
+    "title": BEHAVIOUR["title"],
+    "context": "{conversation} {media}",
+    "objective": "Tell the emotion of the last utterance.",
+    "constraint": "Answer with one of these words alone: {labels}.",
 }
+"""T_e: its parts by name. The figure that prints the paper's words (figure 8) can't be read; these are merc's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Structured(Prompter):
-    """A prompt of four parts, as appendix A.1 describes them: title, context, objective, constraint.
+    """A prompt of named parts, as appendix A.1 describes them: title, context, objective, constraint.
 
-    ``order``: ``paper`` has the parts in the paper's order, which puts what differs from utterance to utterance (the
-    context) before what is the same for all; ``shared-first`` puts the context last, so that the prompt tree computes
-    the rest once for all utterances of a conversation. ``structured: false`` runs the parts together without headings,
-    the flat prompt that the structured one is compared with. ``history`` is how many utterances before the target are
-    told (``null``: all). ``media`` names the streams that stand beside the target's words. ``chat`` asks in a user's
-    turn of the tokenizer's own chat template.
-
-    The figures that print the paper's wording can't be read in its text; the words are merc's own.
+    ``template`` holds the text of each part, in the order in which they stand; a recipe may replace them, and have
+    other parts. ``{conversation}`` in it stands for the utterances up to the target, ``{media}`` for the streams that
+    ``media`` names, ``{speaker}`` for who speaks last. ``order``: ``paper`` keeps the template's order, the paper's,
+    which puts what differs from utterance to utterance (the context) before what is the same for all; ``shared-first``
+    puts it last, so that the prompt tree computes the rest once for all utterances of a conversation.
+    ``structured: false`` runs the parts together without headings, the flat prompt that the structured one is compared
+    with. ``history`` is how many utterances before the target are told (``null``: all). ``chat`` asks in a user's turn
+    of the tokenizer's own chat template.
     """
 
     media: tuple[str, ...] = ("video", "audio")
     history: int | None = None
-    order: Literal["paper", "shared-first"] = "paper"
+    order: Order = "paper"
     structured: bool = True
     chat: bool = False
+    template: dict[str, str] = field(default_factory=dict)
+
+    places: ClassVar[tuple[str, ...]] = PLACES
 
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:
             raise ValueError(f"history counts utterances from 0, not {self.history}")
+        check_template(self.template, self.places, ["conversation", *(["media"] if self.media else [])])
 
     @abstractmethod
-    def parts(self, query: Query) -> tuple[str, str, str]:
-        """Title, objective and constraint."""
+    def values(self, query: Query) -> dict[str, str]:
+        """What stands for the placeholders of its own."""
 
     @abstractmethod
     def beside(self, utterance: Utterance, is_target: bool) -> Sequence[Segment]:
-        """What stands behind the words of an utterance."""
+        """What stands after the words of an utterance."""
+
+    @abstractmethod
+    def media_of(self, target: Utterance) -> Sequence[Segment]:
+        """What stands for the target's streams."""
 
     def write(self, query: Query, asks: str, answer: Answer) -> Prompt:
-        """The four parts in their order, the words that the answer follows, and the answer."""
-        title, objective, constraint = self.parts(query)
-        parts: dict[str, list[Segment]] = {
-            "Title": [Text(title)],
-            "Context": self._context(query),
-            "Objective": [Text(objective)],
-            "Constraint": [Text(constraint)],
+        """The parts of the template, the words that the answer follows, and the answer."""
+        values = {
+            "conversation": self._conversation(query),
+            "media": self.media_of(query.target),
+            "speaker": speaker(query.target),
+            **self.values(query),
         }
-        order = ("Title", "Context", "Objective", "Constraint")
-        if self.order == "shared-first":
-            order = ("Title", "Objective", "Constraint", "Context")
         segments: list[Segment] = [Turn("user")] if self.chat else []
-        for name in order:
-            segments += [Text(f"# {name}\n")] if self.structured else []
-            segments += [*parts[name], Text("\n\n" if self.structured else "\n")]
+        segments += render(self.template, values, self.structured, self.order)
         segments.append(Text(asks))
         return Prompt((*segments, answer), query.target.id)
 
-    def _context(self, query: Query) -> list[Segment]:
+    def _conversation(self, query: Query) -> list[Segment]:
         between = "\n" if self.structured else " "
         segments: list[Segment] = []
         for number, utterance in enumerate([*said_before(query, self.history), query.target]):
-            last = utterance is query.target
             segments.append(Text(f"{between if number else ''}{speaker(utterance)}: {line(utterance)}"))
-            segments += self.beside(utterance, last)
+            segments += self.beside(utterance, utterance is query.target)
         return segments
 
 
@@ -84,8 +87,10 @@ class Structured(Prompter):
 class BehaviourPrompter(Structured):
     """Alignment tuning: from words alone, with placeholders where tokens will stand, to the teacher's description.
 
-    The answer is the JSON object that the teacher was asked for, with the ``fields`` that an annotator wrote for the
-    utterance; an utterance of which none was written teaches nothing.
+    The prompt is the teacher's own, T_b, without the pictures. The answer is the JSON object that the teacher was asked
+    for, with the ``fields`` that an annotator wrote for the utterance; what it did not write is ``absent``: null, as a
+    teacher says it, or left out. An utterance of which none was written teaches nothing. In ``template``, ``{fields}``
+    stands for what the fields are about, and ``{json}`` for the object.
 
     >>> from merc import Conversation, LabelSpace
     >>> said = Utterance(id="u", text="Go away!", speaker="Ann", cues={"face": "She frowns."})
@@ -96,6 +101,8 @@ class BehaviourPrompter(Structured):
     """
 
     fields: tuple[str, ...] = FIELDS
+    absent: Literal["null", "left-out"] = "null"
+    template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,31 +115,30 @@ class BehaviourPrompter(Structured):
 
     def teaches(self, query: Query) -> bool:
         """Whether any of the ``fields`` was written for the target."""
-        return any(field in query.target.cues for field in self.fields)
+        return any(name in query.target.cues for name in self.fields)
 
-    def parts(self, query: Query) -> tuple[str, str, str]:
-        """The parts of T_b, of which the objective names the ``fields``."""
-        told = "; ".join(f"{field}: {_MEANING[field]}" if field in _MEANING else field for field in self.fields)
-        wanted = ", ".join(f'"{field}": "..."' for field in self.fields)
-        return (
-            "You are an expert who reads, in conversations between people, the small signs of how somebody feels.",
-            f"Describe how the last speaker behaves while saying this ({told}).",
-            f"Answer with one JSON object, {{{wanted}}}, and leave out what cannot be told.",
-        )
+    def values(self, query: Query) -> dict[str, str]:
+        """``{fields}`` and ``{json}``."""
+        return fields_and_json({name: MEANINGS.get(name, "") for name in self.fields})
 
     def beside(self, utterance: Utterance, is_target: bool) -> Sequence[Segment]:
+        """Nothing."""
+        return []
+
+    def media_of(self, target: Utterance) -> Sequence[Segment]:
         """Placeholders beside the target's words."""
-        return [Text(f" {stream}: <{stream}>") for stream in self.media] if is_target else []
+        return [Text(f" {stream}: <{stream}>") for stream in self.media]
 
     def prompt(self, query: Query) -> Prompt:
         """T_b with placeholders; the answer is the description."""
-        cues = {field: query.target.cues[field] for field in self.fields if field in query.target.cues}
+        cues = {name: query.target.cues[name] for name in self.fields if name in query.target.cues}
         if not cues:
             raise MercError(
                 f"utterance {query.target.id!r} has none of the cues {', '.join(self.fields)} to learn; "
                 "annotate it, or leave it out"
             )
-        said = json.dumps(cues, ensure_ascii=False)
+        written = cues if self.absent == "left-out" else {name: cues.get(name) for name in self.fields}
+        said = json.dumps(written, ensure_ascii=False)
         return self.write(query, "Behaviour:", Answer(text=said, prefix=" "))
 
 
@@ -142,12 +148,16 @@ class EmotionPrompter(Structured):
 
     ``cues`` are fields written as text beside the words, of the ``target`` or of ``all`` utterances (``cues_of``):
     behaviour, as in the zero-shot rows with it (Table 4), or prosody in words, as SpeechCueLLM has it. A slot whose
-    utterance lacks the stream is left out, and so is a cue that was not written.
+    utterance lacks the stream is left out, and so is a cue that was not written. In ``template``, ``{labels}`` stands
+    for the labels that are asked for.
     """
 
+    template: dict[str, str] = field(default_factory=lambda: dict(EMOTION))
     cues: tuple[str, ...] = ()
     cues_of: Literal["target", "all"] = "target"
     end: bool = True
+
+    places = ("conversation", "media", "speaker", "labels")
 
     def streams(self) -> tuple[str, ...]:
         """``media``."""
@@ -157,23 +167,20 @@ class EmotionPrompter(Structured):
         """``cues``."""
         return self.cues
 
-    def parts(self, query: Query) -> tuple[str, str, str]:
-        """The parts of T_e, of which the constraint lists the labels."""
-        return (
-            "You are an expert who reads, in conversations between people, the small signs of how somebody feels.",
-            "Tell the emotion of the last utterance.",
-            f"Answer with one of these words alone: {', '.join(query.labels.labels)}.",
-        )
+    def values(self, query: Query) -> dict[str, str]:
+        """``{labels}``."""
+        return {"labels": ", ".join(query.labels.labels)}
 
     def beside(self, utterance: Utterance, is_target: bool) -> Sequence[Segment]:
-        """Cues, and the target's tokens."""
-        segments: list[Segment] = []
-        if is_target or self.cues_of == "all":
-            told = "; ".join(f"{name}: {utterance.cues[name]}" for name in self.cues if name in utterance.cues)
-            segments += [Text(f" ({told})")] if told else []
-        if is_target:
-            segments += [Slot(stream, utterance.id, before=f" {stream}: ") for stream in self.media]
-        return segments
+        """Cues."""
+        if not is_target and self.cues_of == "target":
+            return []
+        told = "; ".join(f"{name}: {utterance.cues[name]}" for name in self.cues if name in utterance.cues)
+        return [Text(f" ({told})")] if told else []
+
+    def media_of(self, target: Utterance) -> Sequence[Segment]:
+        """The target's tokens."""
+        return [Slot(stream, target.id, before=f" {stream}: ") for stream in self.media]
 
     def prompt(self, query: Query) -> Prompt:
         """T_e; demonstrations stand before it, each with its label."""

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
 from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
-from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, said_before, wording
+from merc_bemerc.behaviour import (
+    BEHAVIOUR,
+    DESCRIPTION,
+    FIELDS,
+    MEANINGS,
+    PLACES,
+    pictures,
+    said_before,
+    teacher_prompt,
+    wording,
+)
+from merc_bemerc.template import check_template
 
 if TYPE_CHECKING:
     from merc import AnnotateFunction
@@ -23,7 +34,8 @@ class Qwen2VL(Annotator):
 
     ``frames`` are sampled uniformly; each is made smaller to at most ``pixels`` pixels (28 × 28 of them make half a
     token, since two frames share one). ``before`` is how many utterances before it are told (``null``: all);
-    ``structured`` false runs T_b together as one paragraph. ``batch`` utterances are asked about at once. An answer has
+    ``structured`` false runs T_b together as one paragraph; ``template`` holds its text, and ``describes`` the fields
+    that it asks for and what each is about. ``batch`` utterances are asked about at once. An answer has
     at most ``max_tokens`` tokens, the likeliest each time; one that does not fit the schema is asked for again, the
     fault named, up to ``attempts`` times in all.
     """
@@ -37,6 +49,8 @@ class Qwen2VL(Annotator):
     batch: int = 4
     max_tokens: int = 256
     attempts: int = 3
+    template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
+    describes: dict[str, str] = field(default_factory=lambda: {name: MEANINGS[name] for name in FIELDS})
 
     history = True
 
@@ -50,10 +64,13 @@ class Qwen2VL(Annotator):
             raise ValueError(f"pixels is at least 3136 (56 × 56), not {self.pixels}")
         if self.before is not None and self.before < 0:
             raise ValueError(f"before counts utterances from 0, not {self.before}")
+        check_template(self.template, PLACES, ["conversation", "json"])
+        if not self.describes:
+            raise ValueError("describes names no field; give some, as in {description: what happens in the video}")
 
     def fields(self) -> tuple[str, ...]:
-        """``face``, ``body`` and ``posture``."""
-        return FIELDS
+        """The keys of ``describes``: by default ``face``, ``body`` and ``posture``."""
+        return tuple(self.describes)
 
     def video(self) -> Frames:
         """Frames in the video's own size: they keep its shape when they are made smaller."""
@@ -64,7 +81,7 @@ class Qwen2VL(Annotator):
         reached them alone."""
         aside = {"batch", "max_tokens", "attempts"}
         kept = {name: value for name, value in super().identity().items() if name not in aside}
-        return {**kept, "prompt": wording()}
+        return {**kept, "prompt": wording(self.template, self.describes, self.structured)}
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
@@ -90,7 +107,10 @@ class Qwen2VL(Annotator):
         return annotate
 
     def _prompt(self, query: Query, clip: VideoClip) -> str:
-        return behaviour_prompt(query, self.before, pictures(clip.times.tolist())).text(self.structured)
+        shown = pictures(clip.times.tolist())
+        return teacher_prompt(
+            query, self.template, self.describes, before=self.before, shown=shown, structured=self.structured
+        )
 
     def _ask(self, teacher: Teacher, asked: Sequence[_Asked]) -> Iterator[tuple[str, Annotation]]:
         """Ask about a batch; those whose answers do not fit are asked about together once more."""
@@ -103,14 +123,26 @@ class Qwen2VL(Annotator):
                 one.raw.append(answer)
                 one.cut = one.cut or cut
                 try:
-                    yield one.name, accepted(read(answer, cut), one.raw)
+                    yield one.name, accepted(read(answer, cut, self.fields()), one.raw)
                 except Fault as fault:
                     if attempt == self.attempts:
                         yield one.name, refused(fault, one.raw, one.cut)
                     else:
-                        one.said += [answer, ask_again(fault)]
+                        one.said += [answer, ask_again(fault, self.fields())]
                         left.append(one)
             asked = left
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDescription(Qwen2VL):
+    """The plain description of a video that the paper sets against behaviour (figures 1 and 6), in the field
+    ``description``: Qwen2-VL as of ``qwen2-vl``, asked with another template.
+
+    A server gives the same with ``openai-compatible`` and this ``template`` and ``describes``.
+    """
+
+    template: dict[str, str] = field(default_factory=lambda: dict(DESCRIPTION))
+    describes: dict[str, str] = field(default_factory=lambda: {"description": MEANINGS["description"]})
 
 
 @dataclass

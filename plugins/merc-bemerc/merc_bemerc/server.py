@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, Literal, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -62,10 +62,15 @@ class Server:
     by ``stop``.
     """
 
-    def __init__(self, teacher: Reached, who: str = "annotator openai-compatible") -> None:
-        """``who`` is the component that asks, for messages. Raises MercError when the variable that holds the key is
-        not set."""
-        self._teacher, self._who = teacher, who
+    def __init__(
+        self,
+        teacher: Reached,
+        who: str = "annotator openai-compatible",
+        schema: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``who`` is the component that asks, for messages; ``schema`` is what ``json_mode: schema`` asks for. Raises
+        MercError when the variable that holds the key is not set."""
+        self._teacher, self._who, self._schema = teacher, who, schema
         require_server(teacher.base_url, who)
         self._key = _key_in(teacher.key, who) if teacher.key else ""
         self._lock = threading.Lock()
@@ -96,7 +101,7 @@ class Server:
         if teacher.max_tokens is not None:
             asked["max_tokens"] = teacher.max_tokens
         if teacher.json_mode != "none":
-            asked["response_format"] = _response_format(teacher.json_mode)
+            asked["response_format"] = self._response_format()
         where = f"the server at {teacher.base_url}"
         try:
             given = self._submit(asked).result()
@@ -142,6 +147,11 @@ class Server:
         if len(answer.encode("utf-8", "surrogatepass")) > ANSWER_BYTES:
             raise TooLong(f"the answer has more than {ANSWER_BYTES:,} bytes")
         return self._without_key(answer), getattr(first, "finish_reason", None) == "length"
+
+    def _response_format(self) -> dict[str, Any]:
+        if self._teacher.json_mode == "object" or self._schema is None:
+            return {"type": "json_object"}
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": self._schema, "strict": True}}
 
     def _submit(self, asked: dict[str, Any]) -> Future[Any]:
         with self._lock:
@@ -269,12 +279,3 @@ def _key_in(variable: str, who: str) -> str:
             f"set it to the server's key: export {variable}=…"
         )
     return key
-
-
-def _response_format(mode: str) -> dict[str, Any]:
-    if mode == "object":
-        return {"type": "json_object"}
-    from merc_bemerc.answers import Behaviour
-
-    schema = {"name": "behaviour", "schema": Behaviour.model_json_schema(), "strict": True}
-    return {"type": "json_schema", "json_schema": schema}

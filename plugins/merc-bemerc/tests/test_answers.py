@@ -125,7 +125,7 @@ def test_the_fault_is_named_when_asking_again():
 def test_annotations_keep_the_raw_answers():
     assert accepted({"face": "smiles"}, ["first", "second"]).raw == ("first", "second")
     nothing = accepted({}, ["{}"])
-    assert (nothing.reason, nothing.retry) == ("the teacher could see neither face nor body nor posture", False)
+    assert (nothing.reason, nothing.retry) == ("the teacher saw nothing of what it was asked to describe", False)
     once, twice = refused(Fault("it is empty"), [""]), refused(Fault("it is empty"), ["a", "b"])
     assert once.reason == "the teacher gave no cue: its answer does not fit: it is empty"
     assert twice.reason == "none of the teacher's 2 answers fit; of the last: it is empty"

@@ -1,47 +1,102 @@
 import re
+from dataclasses import replace
 
-from merc_bemerc.behaviour import FIELDS, behaviour_prompt, pictures, wording
+import pytest
+from merc_bemerc.behaviour import BEHAVIOUR, DESCRIPTION, FIELDS, MEANINGS, pictures, teacher_prompt, wording
+from merc_bemerc.openai_compatible import OpenAICompatible
+from merc_bemerc.prompters import BehaviourPrompter
+from merc_bemerc.qwen2_vl import Qwen2VL, VideoDescription
 
 import merc
+
+ASKED = {name: MEANINGS[name] for name in FIELDS}
 
 
 def query(talk, index):
     return merc.Query(conversation=talk, index=index, labels=merc.LabelSpace(("joy",)))
 
 
+def prompt(talk, index, **more) -> str:
+    return teacher_prompt(query(talk, index), BEHAVIOUR, ASKED, **more)
+
+
+def context(text: str) -> str:
+    return text.split("# Context\n")[1].split("\n\n# ")[0]
+
+
 def test_four_parts_in_the_papers_order(talk):
-    text = behaviour_prompt(query(talk, 2)).text()
+    text = prompt(talk, 2)
     assert re.findall(r"^# (.*)$", text, re.M) == ["Title", "Context", "Objective", "Constraint"]
     for name in FIELDS:
-        assert f'"{name}"' in text
+        assert f'"{name}": "..."' in text and f"{name}: {MEANINGS[name]}" in text
 
 
 def test_context_tells_what_was_said_before_in_order(talk):
-    context = behaviour_prompt(query(talk, 2)).context
-    assert context.splitlines() == [
-        "What was said before:",
+    assert context(prompt(talk, 2, shown=pictures([0.5]))).splitlines() == [
         'Ann: "Did you hear? We won!"',
         'Ben: "Again? I can\'t believe it."',
-        'Now Ann says: "Never mind, come on."',
+        'Ann: "Never mind, come on." You see one picture of it.',
     ]
 
 
 def test_context_of_the_last_utterances_alone(talk):
-    assert "We won" not in behaviour_prompt(query(talk, 2), before=1).context
-    assert "believe" in behaviour_prompt(query(talk, 2), before=1).context
-    assert behaviour_prompt(query(talk, 2), before=0).context.startswith("Nothing was said before.")
-    assert behaviour_prompt(query(talk, 0)).context.startswith("Nothing was said before.")
+    assert "We won" not in prompt(talk, 2, before=1) and "believe" in prompt(talk, 2, before=1)
+    assert context(prompt(talk, 2, before=0)) == 'Ann: "Never mind, come on."'
 
 
 def test_nobody_says_nothing(talk):
-    assert "Now the speaker says: (no words)" in behaviour_prompt(query(talk, 3)).context
+    assert context(prompt(talk, 3)).endswith("the speaker: (no words)")
 
 
 def test_flat_prompt_says_the_same_without_structure(talk):
-    prompt = behaviour_prompt(query(talk, 1), shown=pictures([0.5]))
-    flat = prompt.text(structured=False)
+    flat = prompt(talk, 1, shown=pictures([0.5]), structured=False)
     assert "\n" not in flat and "#" not in flat
-    assert flat.split() == re.sub("(?m)^# .*$", "", prompt.text()).split()
+    assert flat.split() == re.sub("(?m)^# .*$", "", prompt(talk, 1, shown=pictures([0.5]))).split()
+
+
+def test_one_template_serves_generation_and_alignment(talk):
+    """Figure 7: the student reads what its teacher read, with placeholders where the teacher saw pictures."""
+    said = list(talk.utterances)
+    said[2] = said[2].with_cues({"face": "She smiles."})
+    asked = BehaviourPrompter(media=("video",)).prompt(query(replace(talk, utterances=tuple(said)), 2))
+    student = "".join(one.text for one in asked.segments if isinstance(one, merc.Text))
+    assert student == prompt(talk, 2, shown="video: <video>") + "\n\nBehaviour:"
+    for teacher in (Qwen2VL(path="m"), OpenAICompatible(base_url="http://host/v1", model="m")):
+        assert teacher.template == BehaviourPrompter().template and teacher.fields() == BehaviourPrompter().fields
+
+
+def test_a_recipe_may_replace_the_text(talk):
+    own = {"task": "What does {speaker} do? {conversation}\nAnswer as {json}: {fields}"}
+    teacher = OpenAICompatible(base_url="http://host/v1", model="m", template=own, describes={"hands": "the hands"})
+    assert teacher.fields() == ("hands",)
+    text = teacher_prompt(query(talk, 0), teacher.template, teacher.describes)
+    assert text == 'What does Ann do? Ann: "Did you hear? We won!"\nAnswer as {"hands": "..."}: hands: the hands'
+    assert teacher.identity()["prompt"] != OpenAICompatible(base_url="http://host/v1", model="m").identity()["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"template": {"all": "{conversation} {jsn}"}}, r"template.all has the placeholder \{jsn\}; there are"),
+        ({"template": {"all": "{conversation}"}}, r"template has no \{json\}"),
+        ({"template": {}}, "template has no part"),
+        ({"template": {"all": " "}}, "template has no part, or an empty one"),
+        ({"describes": {}}, "describes names no field"),
+    ],
+)
+def test_templates_are_checked(params, message):
+    for make in (lambda **more: Qwen2VL(path="m", **more), lambda **more: OpenAICompatible(
+        base_url="http://host/v1", model="m", **more)):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            make(**params)
+
+
+def test_a_video_description_is_another_cue_of_the_same_teacher(talk):
+    teacher = VideoDescription(path="m")
+    assert teacher.fields() == ("description",) and teacher.template == DESCRIPTION
+    asked = teacher_prompt(query(talk, 1), teacher.template, teacher.describes)
+    assert '{"description": "..."}' in asked and "face" not in asked and "feels" not in asked
+    assert teacher.identity() != Qwen2VL(path="m").identity()
 
 
 def test_pictures_are_told_with_their_times():
@@ -50,5 +105,6 @@ def test_pictures_are_told_with_their_times():
 
 
 def test_the_wording_is_the_templates_alone():
-    assert wording() == wording()
-    assert "Constraint" in wording() and "Ann" not in wording()
+    whole = wording(BEHAVIOUR, ASKED, True)
+    assert whole == wording(BEHAVIOUR, ASKED, True) != wording(BEHAVIOUR, ASKED, False)
+    assert "Constraint" in whole and "Ann" not in whole

@@ -131,7 +131,7 @@ def many(observe, count) -> list[merc.Observation]:
 def line_of(asked: dict[str, Any]) -> str:
     """The line that a request is about."""
     text = asked["messages"][0]["content"][-1]["text"]
-    return text.split("Now Ann says: ")[1].splitlines()[0].strip('"')
+    return text.split('Ann: "')[-1].split('"')[0]
 
 
 # what is sent

@@ -98,8 +98,11 @@ def test_the_answer_is_the_description_in_the_chosen_fields():
     some = BehaviourPrompter(fields=("posture", "face")).prompt(query(1))
     assert json.loads(some.answer.text) == {"posture": CUES["posture"], "face": CUES["face"]}
     assert '{"posture": "...", "face": "..."}' in words(some) and "gestures" not in words(some)
-    # What was not written is not learned.
-    assert json.loads(BehaviourPrompter().prompt(query(0)).answer.text) == {"face": "He smiles."}
+    # What was not written is null, as the teacher says it, or left out.
+    nothing = {"body": None, "posture": None}
+    assert json.loads(BehaviourPrompter().prompt(query(0)).answer.text) == {"face": "He smiles.", **nothing}
+    left_out = BehaviourPrompter(absent="left-out").prompt(query(0))
+    assert json.loads(left_out.answer.text) == {"face": "He smiles."}
 
 
 def test_an_utterance_without_a_description_teaches_nothing():
@@ -117,6 +120,32 @@ def test_cues_stand_beside_the_words_by_the_recipes_list():
     text = words(EmotionPrompter(cues=("face",), cues_of="all").prompt(query(1)))
     assert '"I lost it." (face: He smiles.)' in text and "(face: She frowns.)" in text
     assert EmotionPrompter(cues=("face",)).cue_fields() == ("face",)
+
+
+def test_a_recipe_may_replace_the_text():
+    own = {"ask": "Read {conversation}{media}. One of {labels}: how is {speaker}?"}
+    prompt = EmotionPrompter(template=own, media=("voice",), cues=("face",)).prompt(query(1))
+    said = 'Ben: "I lost it."\nAnn: "Go away!" (face: She frowns.)'
+    assert words(prompt) == f"Read {said} voice: <voice>. One of joy, anger: how is Ann?\n\nEmotion:"
+    braces = {"ask": 'Read {conversation} and answer {"like": {"this": 1}} {media}'}
+    assert '{"like": {"this": 1}} voice: <voice>' in words(
+        EmotionPrompter(template=braces, media=("voice",)).prompt(query(1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"template": {"ask": "{conversation} {media} {json}"}}, r"template.ask has the placeholder \{json\}"),
+        ({"template": {"ask": "{conversation}"}}, r"template has no \{media\}"),
+        ({"template": {"ask": "{media} {labels}"}}, r"template has no \{conversation\}"),
+        ({"template": {}}, "template has no part"),
+    ],
+)
+def test_templates_are_checked(params, message):
+    with pytest.raises(ValueError, match=message):
+        EmotionPrompter(**params)
+    assert EmotionPrompter(template={"ask": "{conversation}"}, media=())
 
 
 def test_labels_stand_in_the_constraint_and_the_label_is_the_answer():
