@@ -17,7 +17,7 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """One turn of a conversation.
+    """One turn of a conversation. The space around its label does not count.
 
     ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cut`` names the
     modalities ("video", "audio") whose file holds this utterance alone, so that ``start`` and ``end`` are not for it:
@@ -48,6 +48,8 @@ class Utterance:
     origin: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if self.label is not None:
+            object.__setattr__(self, "label", self.label.strip())
         if self.region is not None:
             left, top, right, bottom = self.region
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
@@ -99,7 +101,9 @@ class Conversation:
 class LabelSpace:
     """The labels of a task, in a fixed order, and the words that stand for each (the verbalizer).
 
-    The first word of a label is the one a model is trained to answer; all of them count when labels are scored.
+    The first word of a label is the one a model is trained to answer; all of them count when labels are scored. The
+    space around labels and words does not count. Raises MercError for labels, and words of two labels, that are the
+    same or differ by capitals alone.
 
     >>> space = LabelSpace(("joy", "anger"), {"joy": ("joy", "happiness")})
     >>> space.words_of("joy"), space.words_of("anger")
@@ -113,16 +117,25 @@ class LabelSpace:
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(label.strip() for label in self.labels))
+        words = {label.strip(): tuple(word.strip() for word in those) for label, those in self.words.items()}
+        object.__setattr__(self, "words", words)
         if len(set(self.labels)) != len(self.labels):
             raise MercError(f"a label is listed twice: {', '.join(self.labels)}")
+        spelled: dict[str, str] = {}
+        for label in self.labels:
+            if spelled.setdefault(label.casefold(), label) != label:
+                raise MercError(
+                    f"the labels {spelled[label.casefold()]!r} and {label!r} differ by capitals alone; list one of them"
+                )
         for label in self.words:
             if label not in self.labels:
                 raise MercError(f"words given for unknown label {label!r}.{did_you_mean(label, self.labels)}")
         seen: dict[str, str] = {}
         for label in self.labels:
             for word in self.words_of(label):
-                if seen.setdefault(word, label) != label:
-                    raise MercError(f"the word {word!r} stands for two labels: {seen[word]!r} and {label!r}")
+                if seen.setdefault(word.casefold(), label) != label:
+                    raise MercError(f"the word {word!r} stands for two labels: {seen[word.casefold()]!r} and {label!r}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from merc.builtin.jsonl import write_jsonl
 from merc.builtin.parquet import write_parquet
-from merc.components.corpus import CorpusData
+from merc.components.corpus import CorpusData, check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
 from merc.media import probe_media
@@ -77,7 +77,8 @@ class Looks:
 
 
 def check(data: CorpusData) -> None:
-    """Raise MercError for a corpus that is empty, uses an id twice, or has labels outside its own label space."""
+    """Raise MercError for a corpus that is empty, uses an id twice, or has labels outside its own label
+    space, or that differ by capitals alone."""
     if not any(talk.utterances for talk in data.conversations):
         raise MercError("the corpus holds no utterance, so nothing is written")
     for what, ids in (
@@ -88,6 +89,7 @@ def check(data: CorpusData) -> None:
         if twice:
             shown = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
             raise ManyErrors(shown, f"{len(twice)} of {len(set(ids))} {what} ids stand more than once")
+    check_spelling(data.conversations, ())
     if data.labels is not None or data.spaces:
         data.label_space()
 

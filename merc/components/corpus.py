@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from merc.components.base import Component
 from merc.conversation import Conversation, LabelSpace
 from merc.errors import ManyErrors, MercError, did_you_mean
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,19 @@ class CorpusData:
     def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
         """The label space of a run: the one that the recipe declares, else the corpus's own (with ``spaces``, the
         labels of all of them), else what the train split holds. Raises MercError, naming each place, for a label
-        outside it, or outside that of its dataset; a run calls this before anything else looks at a label.
+        outside it, or outside that of its dataset, and for labels that differ by capitals alone; a run calls this
+        before anything else looks at a label.
 
         >>> from merc.conversation import Utterance
         >>> said = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
-        >>> CorpusData(conversations=[Conversation(id="c", utterances=said)]).label_space(LabelSpace(("anger", "joy")))
+        >>> data = CorpusData(conversations=[Conversation(id="c", utterances=said)])
+        >>> data.label_space(LabelSpace(("anger", "joy")))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        merc.errors.ManyErrors: 1 label outside the label space (anger, joy):
+        merc.errors.ManyErrors: 1 of 1 labels outside the label space (anger, joy); ...
           talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
         """
+        stated = (declared,) if declared else (*([self.labels] if self.labels else []), *self.spaces.values())
+        check_spelling(self.conversations, [label for one in stated for label in one.labels])
         spaces = {name: declared or space for name, space in self.spaces_of_all().items()}
         space = declared or LabelSpace.joined([*([self.labels] if self.labels else []), *spaces.values()])
         if not space.labels:
@@ -76,10 +83,11 @@ class CorpusData:
                 "no labels are known: the recipe has no 'labels:', and the corpus has no labelled utterance in a train "
                 "split; list the labels in the recipe, as in labels: [joy, anger]"
             )
-        errors = []
+        errors, total = [], 0
         for conversation in self.conversations:
             for said in conversation.utterances:
                 known = spaces[conversation.dataset].labels
+                total += said.label is not None
                 if said.label is not None and said.label not in known:
                     where = said.origin or f"conversation {conversation.id!r}"
                     hint = did_you_mean(said.label, known)
@@ -88,13 +96,47 @@ class CorpusData:
                     )
                     errors.append(f"{where}: utterance {said.id!r} has the label {said.label!r}{whose}.{hint}")
         if errors:
-            count = f"{len(errors)} label{'s' if len(errors) > 1 else ''}"
-            raise ManyErrors(_first(errors, 20), f"{count} outside the label space ({', '.join(space.labels)})")
+            outside = f"{len(errors)} of {total} labels outside the label space ({', '.join(space.labels)})"
+            raise ManyErrors(_first(errors), f"{outside}; correct them, or let the recipe list others")
         return space
 
 
-def _first(errors: Sequence[str], count: int) -> Sequence[str]:
-    return errors if len(errors) <= count else [*errors[:count], f"and {len(errors) - count} more"]
+def check_spelling(conversations: Iterable[Conversation], known: Iterable[str], only_known: bool = False) -> None:
+    """Raise MercError for labels that differ by capitals alone, with each spelling and how many utterances have it.
+
+    ``known`` are labels that somebody declares, which count though no utterance has them; with ``only_known`` labels
+    that none of them is like are passed over.
+    """
+    declared = list(known)
+    counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for said in (said for talk in conversations for said in talk.utterances):
+        if said.label is not None:
+            counts[said.label] += 1
+            first.setdefault(said.label, said.origin or f"utterance {said.id!r}")
+    spellings: dict[str, list[str]] = {}
+    for label in dict.fromkeys([*declared, *counts]):
+        spellings.setdefault(label.casefold(), []).append(label)
+    meant = {label.casefold() for label in declared}
+    several = {key: those for key, those in spellings.items() if len(those) > 1 and (key in meant or not only_known)}
+    if several:
+        lines = [
+            ", ".join(
+                f"{label!r} ({counts[label]} utterances; the first: {first[label]})" if label in first
+                else f"{label!r} (declared)"
+                for label in those
+            )
+            for those in several.values()
+        ]  # fmt: skip
+        raise ManyErrors(
+            _first(lines),
+            f"{len(several)} of {len(spellings)} labels are spelled in ways that differ by capitals alone; write each "
+            "in one way",
+        )
+
+
+def _first(errors: Sequence[str]) -> Sequence[str]:
+    return errors if len(errors) <= _SHOWN else [*errors[:_SHOWN], f"and {len(errors) - _SHOWN} more"]
 
 
 @dataclass(frozen=True, kw_only=True)

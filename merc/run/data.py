@@ -13,6 +13,7 @@ from merc.cues import CueTable
 from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.recipe import Part, Recipe
+from merc.run.repeats import repeats
 
 Spaces = Mapping[str | None, LabelSpace]
 """The label spaces of datasets that have one of their own, by ``Conversation.dataset``."""
@@ -111,7 +112,7 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
     if unsplit:
         notes.append(_count(len(unsplit), "conversation states", "conversations state") + " no split: counted as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
-    return found, conversations, notes
+    return found, conversations, [*notes, *repeats(conversations)]
 
 
 def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversation, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from merc.components import Corpus, Encoder, Prompter, Query, Words
+from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.media import Decoding, probe_media
@@ -31,7 +32,8 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     """The conversations of a JSON Lines file, in its order, and notes on them.
 
     Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises
-    MercError for a file that is no such file, naming the line.
+    MercError for a file that is no such file, naming the line, and for labels that differ from the run's by capitals
+    alone.
     """
     if path.suffix.lower() not in (".jsonl", ".ndjson", ".json") and path.is_file():
         raise MercError(
@@ -41,11 +43,13 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
     assert isinstance(corpus, Corpus)
     found = corpus.load()
+    check_spelling(found.conversations, labels.labels, only_known=True)
     conversations, strange = _without_strange_labels(found.conversations, labels)
     notes = list(found.notes)
     if strange:
         counts = ", ".join(f"{label} ({count})" for label, count in sorted(strange.items()))
-        have = "utterance has a label" if strange.total() == 1 else "utterances have labels"
+        total = sum(len(talk.utterances) for talk in conversations)
+        have = f"of {total} utterances {'has a label' if strange.total() == 1 else 'have labels'}"
         notes.append(
             f"{strange.total()} {have} that the run does not know: {counts}; they are left aside, for predicting needs "
             f"none (the run's are {', '.join(labels.labels)})"

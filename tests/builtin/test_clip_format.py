@@ -23,7 +23,7 @@ SETS = {
     "opinions": LabelSpace(("negative", "positive"), {"positive": ("positive", "good")}),
 }
 DESCRIPTIONS = ("visual_objective", "visual_expression", "audio_tone", "multimodal")
-words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9).filter(str.strip)
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=9).map(str.strip).filter(bool)
 several = st.lists(words, min_size=1, max_size=3)
 
 

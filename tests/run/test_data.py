@@ -46,8 +46,8 @@ def given(*conversations: Conversation, labels: LabelSpace | None = None) -> Rec
     return Recipe(name="r", corpus=part(corpus, "given"))
 
 
-def said(name: str, label: str | None = "joy", **more) -> Utterance:
-    return Utterance(id=name, text="Hm.", label=label, **more)
+def said(name: str, label: str | None = "joy", text: str = "Hm.", **more) -> Utterance:
+    return Utterance(id=name, text=text, label=label, **more)
 
 
 def conversation(name: str, *utterances: Utterance, split="train") -> Conversation:
@@ -144,16 +144,65 @@ def test_ids_that_stand_twice():
 
 def test_labels_outside_the_label_space_name_file_and_line(tmp_path: Path):
     wrong = talk("test", 0)
-    wrong["utterances"][1]["label"] = "Joy"
+    wrong["utterances"][1]["label"] = "joyy"
     file = write_talk(tmp_path / "talk.jsonl", [talk("train", 0), talk("train", 1), wrong])
     recipe = Recipe(
         name="r", corpus=part(JsonlCorpus(path=file), "jsonl"), labels=LabelSpace(("joy", "anger", "sadness"))
     )
     with pytest.raises(MercError) as told:
         load_data(recipe)
-    assert str(told.value) == (
-        "1 label outside the label space (joy, anger, sadness):\n"
-        f"  {file}, line 3: utterance 'test0_u1' has the label 'Joy'. Did you mean 'joy'?"
+    head, line = str(told.value).splitlines()
+    assert head.startswith("1 of 6 labels outside the label space (joy, anger, sadness); correct them")
+    assert line == f"  {file}, line 3: utterance 'test0_u1' has the label 'joyy'. Did you mean 'joy'?"
+
+
+def test_labels_that_differ_by_capitals_alone_are_one_error_with_every_spelling(tmp_path: Path):
+    other = talk("test", 0)
+    other["utterances"][0]["label"], other["utterances"][1]["label"] = "Joy", " anger "
+    file = write_talk(tmp_path / "talk.jsonl", [talk("train", 0), other])
+    recipe = Recipe(name="r", corpus=part(JsonlCorpus(path=file), "jsonl"))
+    with pytest.raises(MercError, match="1 of 2 labels are spelled in ways that differ by capitals alone") as told:
+        load_data(recipe)
+    assert f"'joy' (1 utterances; the first: {file}, line 1), 'Joy' (1 utterances; the first: {file}, line 2)" in str(
+        told.value
+    )
+    declared = replace(recipe, labels=LabelSpace(("JOY", "anger")))
+    with pytest.raises(MercError, match=r"'JOY' \(declared\), 'joy' \(1 utterances"):
+        load_data(declared)
+    other["utterances"][0]["label"] = "joy\t"
+    write_talk(file, [talk("train", 0), other])
+    assert load_data(recipe).labels.labels == ("anger", "joy")
+
+
+def test_sets_that_are_read_together_spell_labels_alike():
+    faces, voices = LabelSpace(("joy",)), LabelSpace(("Joy",))
+    talks = [
+        replace(conversation("a", said("a0")), dataset="faces"),
+        replace(conversation("b", said("b0", "Joy")), dataset="voices"),
+    ]
+    recipe = given(*talks)
+    loaded = CorpusData(conversations=talks, spaces={"faces": faces, "voices": voices})
+    object.__setattr__(recipe.corpus.component, "data", loaded)
+    with pytest.raises(MercError, match=r"'joy' \(1 utterances; .*'Joy' \(1 utterances"):
+        load_data(recipe)
+
+
+def test_conversations_that_stand_in_two_splits_are_noted(tmp_path: Path):
+    words = ("How are you?", "Fine,  thanks.")
+    talks = [
+        conversation("d0", *(said(f"d0_{i}", text=text) for i, text in enumerate(words))),
+        conversation(
+            "copy", *(said(f"c_{i}", text=" ".join(text.split())) for i, text in enumerate(words)), split="test"
+        ),
+        conversation("part", said("p", text=words[0]), split="test"),
+        conversation("film", said("f", video=tmp_path / "a.mp4", start=1.0, end=2.0)),
+        conversation("same", said("s", text="Oh.", video=tmp_path / "a.mp4", start=1.0, end=2.0), split="dev"),
+        conversation("later", said("l", text="Oh.", video=tmp_path / "a.mp4", start=2.0, end=3.0), split="dev"),
+        conversation("short", said("x"), split="test"),
+    ]
+    assert load_data(given(*talks)).notes[1:] == (
+        "1 of 3 conversations of test stands in train too, by words or media: copy = d0",
+        "1 of 2 conversations of dev stands in train too, by words or media: same = film",
     )
 
 
@@ -161,7 +210,7 @@ def test_the_labels_of_a_trained_run_come_first():
     recipe = given(conversation("a", said("a0")), labels=LabelSpace(("joy", "anger")))
     assert load_data(recipe).labels.labels == ("joy", "anger")
     assert load_data(recipe, LabelSpace(("fear", "joy"))).labels.labels == ("fear", "joy")
-    with pytest.raises(MercError, match=r"1 label outside the label space \(fear\)"):
+    with pytest.raises(MercError, match=r"1 of 1 labels outside the label space \(fear\)"):
         load_data(recipe, LabelSpace(("fear",)))
 
 

@@ -67,12 +67,19 @@ def test_conversations_keep_their_order_and_notes(tmp_path: Path):
     ]
 
 
+def test_labels_that_differ_from_the_runs_by_capitals_alone_are_an_error(tmp_path: Path):
+    said = [{"text": "Hm.", "label": label} for label in ("Joy", " anger", "bored", "Bored")]
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
+    with pytest.raises(MercError, match=r"1 of 3 labels .*\n  'joy' \(declared\), 'Joy' \(1 utterances; the first: "):
+        read_conversations(tmp_path / "talk.jsonl", LABELS)
+
+
 def test_labels_that_the_run_does_not_know_are_taken_off_and_counted(tmp_path: Path):
     said = [{"text": "Hm.", "label": label} for label in ("bored", "joy", "worried", "bored", None)]
     (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
     conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
     assert [u.label for u in conversations[0].utterances] == [None, "joy", None, None, None]
     assert notes == [
-        "3 utterances have labels that the run does not know: bored (2), worried (1); they are left aside, for "
+        "3 of 5 utterances have labels that the run does not know: bored (2), worried (1); they are left aside, for "
         "predicting needs none (the run's are joy, anger)"
     ]

@@ -11,10 +11,11 @@ from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Stated
 from merc_corpora.importers.tables import folder_of, read_csv, whole
 
 LABELS = (
-    "Peace", "Affection", "Esteem", "Anticipation", "Engagement", "Confidence", "Happiness", "Pleasure", "Excitement",
-    "Surprise", "Sympathy", "Doubt/Confusion", "Disconnect", "Fatigue", "Embarrassment", "Yearning", "Disapproval",
-    "Aversion", "Annoyance", "Anger", "Sensitivity", "Sadness", "Disquietment", "Fear", "Pain", "Suffering",
+    "peace", "affection", "esteem", "anticipation", "engagement", "confidence", "happiness", "pleasure", "excitement",
+    "surprise", "sympathy", "doubt/confusion", "disconnect", "fatigue", "embarrassment", "yearning", "disapproval",
+    "aversion", "annoyance", "anger", "sensitivity", "sadness", "disquietment", "fear", "pain", "suffering",
 )  # fmt: skip
+"""In small letters, as those of the other sets, with which they may be read together."""
 HEADER = (
     "video", "person_id", "min_frame", "max_frame", *LABELS, "valence", "arousal", "dominance", "gender", "age",
     "ethnicity", "annotation_confidence",

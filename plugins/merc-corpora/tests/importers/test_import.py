@@ -39,7 +39,7 @@ _SPLITS = "EmoLabel_DataSplit/{}(single-labeled)/set_1.csv"
 
 
 def _bold(video: str) -> str:
-    scores = ",".join("0.9" if label == "Fear" else "0.1" for label in BOLD)
+    scores = ",".join("0.9" if label == "fear" else "0.1" for label in BOLD)
     return f"{video},0,3,98,{scores},4.5,6,5,1,2,0,0.75\n"
 
 
@@ -101,7 +101,7 @@ TREES = {
     "bold": Tree(
         {"annotations/train.csv": _bold("003/I.mp4/1.mp4"), "annotations/val.csv": _bold("004/x.mp4/2.mp4")},
         ("videos/003/I.mp4/1.mp4", "videos/004/x.mp4/2.mp4"), {"train": 1, "dev": 1}, 26, "annotations/train.csv",
-        said={"label": "Fear", "labels": ["Fear"], "valence": 4.5},
+        said={"label": "fear", "labels": ["fear"], "valence": 4.5},
     ),
     "e3": Tree(
         {

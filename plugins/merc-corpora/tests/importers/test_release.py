@@ -123,9 +123,9 @@ def test_what_is_counted_of_iemocap_and_mafw(layout):
 
 def test_several_labels_are_read_in_the_sets_own_spelling(layout):
     layout.write({"BOLD_merged.csv": BOLD + 'b_1,"anger, Disconnection",Hm.,val\n'})
-    assert layout.read(MmeverseCorpus, sets=("bold",)).said["b_1"].extra["labels"] == ["Anger", "Disconnect"]
+    assert layout.read(MmeverseCorpus, sets=("bold",)).said["b_1"].extra["labels"] == ["anger", "disconnect"]
     layout.write({"BOLD_merged.csv": BOLD + "b_1,rage,Hm.,val\n"})
-    assert "BOLD_merged.csv, line 2: 'rage' is none of the labels Peace" in layout.fault(MmeverseCorpus, sets=("bold",))
+    assert "BOLD_merged.csv, line 2: 'rage' is none of the labels peace" in layout.fault(MmeverseCorpus, sets=("bold",))
 
 
 def test_an_unknown_sentiment(layout):
