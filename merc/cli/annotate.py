@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from merc.cues import CueTable
     from merc.recipe import Part, Recipe
 
@@ -33,7 +35,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that has no cue.")] = False,
 ) -> None:
-    """Ask a recipe's annotators for the cues of the conversations that it learns from or predicts.
+    """Ask a recipe's annotators for the cues of the conversations whose prompts read them.
 
     What was answered stays answered, and is never asked for again: the command may be interrupted at any time and goes
     on where it was; several may run at once. Faults that may pass, such as a server that is down, are asked about again
@@ -50,10 +52,11 @@ def command(
     parts = _chosen(found, only)
 
     from merc.cli.progress import TerminalReporter
-    from merc.cues import PassOptions, annotate
+    from merc.cues import CueTable, PassOptions, annotate
     from merc.media import Decoding
-    from merc.run.annotating import cue_store, hashes_of, wanted_conversations
+    from merc.run.annotating import annotators_of, cue_store, hashes_of, prompters_of, wanted_conversations
     from merc.run.data import load_conversations
+    from merc.run.reporter import within
 
     reporter = TerminalReporter()
     with reporter.task("conversations") as progress:
@@ -69,24 +72,31 @@ def command(
         from merc.model.build import pick_device
 
         device = pick_device(device)
-    wanted = wanted_conversations(found, conversations)
-    store = cue_store(found)
+    hashes, tables = hashes_of(found), []
+    read = annotators_of(found, prompters_of(found))
+    wanted = {
+        name: wanted_conversations(found, conversations, part.component.fields() if name in read else None)  # type: ignore[attr-defined]
+        for name, part in parts.items()
+    }
     with reporter.task("cues") as progress:
-        options = PassOptions(
-            device=device, decoding=Decoding.of(found), again_refused=again is not None, progress=progress
-        )
-        table = annotate(store, parts, wanted, conversations, hashes_of(found), options)
+        for number, (name, part) in enumerate(parts.items()):
+            options = PassOptions(
+                device=device, decoding=Decoding.of(found), again_refused=again is not None,
+                progress=within(progress, number, len(parts)),
+            )  # fmt: skip
+            tables.append(annotate(cue_store(found), {name: part}, wanted[name], conversations, hashes, options))
+    table = CueTable.joined(tables)
     for note in table.notes:
         reporter.say(note)
-    record = _record(table, parts, sum(len(c.utterances) for c in wanted))
+    record = _record(table, parts, {name: sum(len(c.utterances) for c in some) for name, some in wanted.items()})
     if as_json:
         import json
 
-        told = {"store": str(store.root), "notes": list(table.notes), "annotators": record}
+        told = {"store": str(cue_store(found).root), "notes": list(table.notes), "annotators": record}
         typer.echo(json.dumps(told, indent=1, ensure_ascii=False), results)
     else:
         _show(record, results)
-        typer.echo(f"cues: {store.root}", results)
+        typer.echo(f"cues: {cue_store(found).root}", results)
     if any(what["again"] or what["unasked"] for what in record.values()):
         reporter.say("not all is answered: give the same command again to ask for the rest")
         raise typer.Exit(1)
@@ -120,12 +130,12 @@ def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, Part]:
     return read
 
 
-def _record(table: CueTable, parts: dict[str, Part], utterances: int) -> dict[str, Any]:
+def _record(table: CueTable, parts: dict[str, Part], utterances: Mapping[str, int]) -> dict[str, Any]:
     """What there is of each annotator, what was asked now, and what is missing and why."""
     return {
         name: {
             "annotator": part.name,
-            "utterances": utterances,
+            "utterances": utterances[name],
             "asked": table.asked.get(name, 0),
             "cues": {field: table.written(name)[field] for field in part.component.fields()},  # type: ignore[attr-defined]
             "missing": [{"utterance": u, "reason": reason} for u, reason in table.missing(name).items()],

@@ -123,7 +123,7 @@ def _annotated(
 
     asking = [("", run.prompter)]
     cues = annotate_input(run.recipe, asking, conversations, reporter, run.device)
-    note_cues(run.recipe, asking, cues, conversations, reporter.say)
+    note_cues(run.recipe, asking, cues, lambda fields: conversations, reporter.say)
     for name in run.recipe.annotators:
         for utterance, reason in cues.missing(name).items():
             reporter.say(f"annotators.{name}: {utterance}: {reason}")

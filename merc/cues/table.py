@@ -23,6 +23,17 @@ class CueTable:
     asked: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
+    @staticmethod
+    def joined(tables: Iterable[CueTable]) -> CueTable:
+        """The tables of several annotators as one."""
+        every = list(tables)
+        return CueTable(
+            {key: answer for one in every for key, answer in one.answers.items()},
+            {name: ids for one in every for name, ids in one.unasked.items()},
+            {name: count for one in every for name, count in one.asked.items()},
+            [note for one in every for note in one.notes],
+        )
+
     def missing(self, annotator: str) -> dict[str, str]:
         """Why an annotator gave nothing, by utterance; what was never asked is not among it."""
         return {

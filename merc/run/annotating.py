@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from merc.components import Annotator, Prompter
-from merc.conversation import Conversation
+from merc.components import Annotator, Prompter, Query
+from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
 from merc.features.hashes import Hashes
 from merc.files import cache_folder
 from merc.media import Decoding
-from merc.recipe import Part, Recipe
-from merc.run.reporter import Reporter
+from merc.recipe import Part, Recipe, Stage
+from merc.run.reporter import Reporter, within
 
 Prompting = Sequence[tuple[str, Prompter]]
 """Prompters, each with its path in the recipe."""
+Wanted = Callable[[Collection[str]], Sequence[Conversation]]
+"""Gives the conversations of which cues of some fields are wanted."""
 
 
 SHOWN = "evaluate.demonstrations"
@@ -56,32 +59,65 @@ def cue_store(recipe: Recipe) -> CueStore:
     return CueStore(Path(store).absolute().parent / "cues" if store else cache_folder() / "cues")
 
 
-def wanted_conversations(recipe: Recipe, conversations: Sequence[Conversation]) -> list[Conversation]:
-    """The conversations that a run of the recipe learns from or predicts; all of them where it does neither."""
+def wanted_conversations(
+    recipe: Recipe, conversations: Sequence[Conversation], fields: Collection[str] | None = None
+) -> list[Conversation]:
+    """The conversations that prompts of the recipe are made of, with ``fields`` of those prompts alone that read one of
+    these cues; all of them where the recipe neither learns nor predicts."""
     if not recipe.stages and recipe.evaluate is None:
         return list(conversations)
-    whole = set(recipe.evaluate.splits if recipe.evaluate else ())
-    if recipe.stages:
-        whole.add("dev")  # training looks at it, whether or not the evaluation does
-    if any(part is not None for part in _selectors(recipe)):
-        whole.add("train")  # any of its conversations may be shown
-    learned = {c.id for task in recipe.tasks for c in task.data.chosen(conversations)}
+    whole: set[str | None] = set()
+    learned: set[str] = set()
+
+    def reads(path: str, part: Part | None) -> bool:
+        if fields is None:
+            return True
+        component = None if part is None else part.component
+        return isinstance(component, Prompter) and bool(set(fields) & set(fields_of(path, component)))
+
+    for stage in recipe.stages:
+        for task in stage.tasks:
+            if reads(f"{task.path}.prompter", task.prompter):
+                learned |= {c.id for c in task.data.chosen(conversations)}
+                # Any conversation of the train split may be shown.
+                whole |= {"train"} if task.demonstrations is not None else set()
+        if reads("dev", stage.prompter) and _looks_at_dev(stage, conversations):
+            whole.add("dev")
+    if recipe.evaluate is not None:
+        prompter = recipe.evaluate.prompter or (recipe.stages[-1].prompter if recipe.stages else None)
+        if reads("evaluate.prompter", prompter):
+            whole |= set(recipe.evaluate.splits)
+        if recipe.evaluate.demonstrations is not None and reads(SHOWN, prompter):
+            whole.add("train")
     return [c for c in conversations if c.split in whole or c.id in learned]
 
 
-def _selectors(recipe: Recipe) -> list[Part | None]:
-    evaluated = [recipe.evaluate.demonstrations] if recipe.evaluate is not None else []
-    return [*(task.demonstrations for task in recipe.tasks), *evaluated]
+def _looks_at_dev(stage: Stage, conversations: Sequence[Conversation]) -> bool:
+    """Whether training may ask about dev as the stage's first task asks: not where this asks for texts, which are
+    nothing to choose a state by."""
+    prompter = stage.prompter.component
+    assert isinstance(prompter, Prompter)
+    talk = next(iter(stage.tasks[0].data.chosen(conversations)), None)
+    if talk is None:
+        return True
+    cues = dict.fromkeys([*prompter.cue_fields(), *prompter.answer_fields()], "-")
+    shown = replace(talk, utterances=tuple(u.with_cues(cues) for u in talk.utterances))
+    labels = LabelSpace(tuple(dict.fromkeys(u.label for u in talk.utterances if u.label)) or ("-",))
+    try:
+        return prompter.prompt(Query(conversation=shown, index=0, labels=labels)).answer.text is None
+    except Exception:  # it wants what is not there yet; a prompt that cannot be made is reported where prompts are
+        return True
 
 
 def read_cues(
     recipe: Recipe,
     prompters: Prompting,
-    wanted: Sequence[Conversation],
+    wanted: Wanted,
     corpus: Sequence[Conversation],
     reporter: Reporter,
 ) -> CueTable:
-    """What the store has of the cues that these prompters read; no teacher is asked.
+    """What the store has of the cues that these prompters read, of the conversations that are wanted; no teacher is
+    asked.
 
     Raises MercError, naming ``merc annotate``, for utterances that were never asked about, and for a cue that nobody
     writes: no annotator of the recipe, and no utterance of the corpus has it.
@@ -90,12 +126,16 @@ def read_cues(
     parts = annotators_of(recipe, prompters)
     if not parts:
         return CueTable()
+    hashes, store, tables = hashes_of(recipe), cue_store(recipe), []
     with reporter.task("cues") as progress:
-        table = look(cue_store(recipe), parts, wanted, corpus, hashes_of(recipe), Decoding.of(recipe).workers, progress)
+        for number, (name, part) in enumerate(parts.items()):
+            some, step = wanted(_fields(part)), within(progress, number, len(parts))
+            tables.append(look(store, {name: part}, some, corpus, hashes, Decoding.of(recipe).workers, step))
+    table = CueTable.joined(tables)
     if table.unasked:
-        total = sum(len(c.utterances) for c in wanted)
         said = [
-            f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of {total} utterances ({ids[0]}"
+            f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of "
+            f"{sum(len(c.utterances) for c in wanted(_fields(parts[name])))} utterances ({ids[0]}"
             f"{', ...' if len(ids) > 1 else ''})"
             for name, ids in table.unasked.items()
         ]
@@ -152,18 +192,18 @@ def note_cues(
     recipe: Recipe,
     prompters: Prompting,
     table: CueTable,
-    wanted: Sequence[Conversation],
+    wanted: Wanted,
     say: Callable[[str], None],
     log: Callable[[Mapping[str, Any]], None] = lambda record: None,
 ) -> None:
-    """Say and record what cues there are and what is missing. ``wanted`` are the conversations as the corpus gave
+    """Say and record what cues there are and what is missing. ``wanted`` gives the conversations as the corpus gave
     them, without the annotators' cues."""
     parts = annotators_of(recipe, prompters)
     unused = [name for name in recipe.annotators if name not in parts]
     if unused:
         say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
-    said = [u for c in wanted for u in c.utterances]
     for name, part in parts.items():
+        said = [u for c in wanted(_fields(part)) for u in c.utterances]
         missing = table.missing(name)
         written = table.written(name)
         log(
@@ -177,16 +217,18 @@ def note_cues(
             f"annotators.{name} ({part.name}): cues for {len(said) - len(missing)} of {len(said)} utterances ({counts})"
         )
         if missing:
-            have = "utterance has" if len(missing) == 1 else "utterances have"
+            have = f"of {len(said)} utterances {'has' if len(missing) == 1 else 'have'}"
             again = len(table.to_retry(name))
             more = f"; {again} of them may get some yet, with: {annotate_command(recipe)}" if again else ""
             say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
         for field in _fields(part):
             replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in said)
             if replaced:
-                say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {replaced} utterances")
+                count = f"{replaced} of {len(said)} utterances"
+                say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {count}")
     written_here = {field for part in parts.values() for field in _fields(part)}
     for field in dict.fromkeys(f for path, p in prompters for f in fields_of(path, p) if f not in written_here):
+        said = [u for c in wanted((field,)) for u in c.utterances]
         lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in said)
         if lacking:
             say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")

@@ -213,7 +213,9 @@ def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) ->
     run, title = one.run, one.column.title
     if model is None:
         check_run(run, reporter.say)
-    cues = read_cues(run.recipe, [("evaluate.prompter", run.prompter)], one.conversations, one.conversations, reporter)
+    cues = read_cues(
+        run.recipe, [("evaluate.prompter", run.prompter)], lambda fields: one.conversations, one.conversations, reporter
+    )
     asked = ask(run, measured(cues.beside(one.conversations), run.how), reporter, reporter.say)
     groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]
     asked = Asked([group for group in groups if group], asked.shown)

@@ -49,7 +49,7 @@ def evaluate_again(
     plain = [c for split in run.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))
     asking = [("evaluate.prompter", run.prompter)]
-    cues = read_cues(run.recipe, asking, plain, data.conversations, reporter)
+    cues = read_cues(run.recipe, asking, lambda fields: plain, data.conversations, reporter)
     data = data.with_cues(cues)
     chosen = [c for split in run.how.splits for c in data.split(split)]
     place.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def evaluate_again(
         check_run(run, say)
         for note in (*run.recipe.notes, *data.notes):
             say(note)
-        note_cues(run.recipe, asking, cues, plain, say, folder.log)
+        note_cues(run.recipe, asking, cues, lambda fields: plain, say, folder.log)
         asked = ask(run, measured(chosen, run.how), reporter, say, data.spaces)
         if (selector := last_demonstrations(run.recipe)) is not None:
             folder.log(record_of("evaluate", selector, asked.groups))

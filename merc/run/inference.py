@@ -141,7 +141,7 @@ def ask(
     )
     chooses.fill(part, where, groups)
     shown = chooses.shown
-    cues = read_cues(recipe, [(SHOWN, run.prompter)], shown, data.conversations, reporter)
+    cues = read_cues(recipe, [(SHOWN, run.prompter)], lambda fields: shown, data.conversations, reporter)
     chooses.use(cues.beside(shown), conversations)
     return Asked(chooses.fill(part, where, groups), chooses.shown)
 

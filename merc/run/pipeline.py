@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from merc.run.demonstrating import (
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
+from merc.run.media_check import Asked, check_media
 from merc.run.parts import check_datasets, measured
 from merc.run.past import check_told, gold_note, with_gold
 from merc.run.predicting import Predictor, check_prompts, check_room
@@ -52,9 +54,6 @@ from merc.run.start import Start, start_of
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.interrupt import stops_at_once
-
-Asked = tuple[str, Prompter, list[list[Query]]]
-"""What of the recipe asks, the prompter, and the queries."""
 
 
 def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = False) -> dict[str, Any]:
@@ -121,6 +120,8 @@ class _Run:
         asked = self._asked(data, demonstrations)
         shown, table = self._features(data, demonstrations)
         model, begun = self._model(table, start)
+        if not any(directory.is_done(stage.id) for stage in recipe.stages):
+            check_media(recipe, model, asked, table, begun)
         self._check_prompts(model, asked)
 
         def predict(
@@ -176,7 +177,7 @@ class _Run:
             data.split(split, "evaluate.splits")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
-        wanted = wanted_conversations(self.recipe, data.conversations)
+        wanted = partial(wanted_conversations, self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 
     def _look_after_backbone(self, record: Mapping[str, Any], start: Start | None) -> list[str]:
@@ -203,7 +204,7 @@ class _Run:
             self.directory.write_labels(data.labels)
         for note in (*self.recipe.notes, *data.notes):
             self._say(note)
-        wanted = wanted_conversations(self.recipe, data.conversations)
+        wanted = partial(wanted_conversations, self.recipe, data.conversations)
         log = self.directory.log if self.engine.first else lambda record: None
         note_cues(self.recipe, self.prompters, cues, wanted, self._say, log)
 
@@ -224,11 +225,11 @@ class _Run:
         # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
         return groups if self.how.past_labels is None else with_gold(groups)
 
-    def _asked(self, data: Data, demonstrations: Demonstrations | None) -> list[Asked]:
+    def _asked(self, data: Data, demonstrations: Demonstrations | None) -> Asked:
         """All that the run will ask the model, by what asks for it."""
         if not self.engine.first:
             self.engine.barrier()  # the first process embeds and builds what the others read
-        asked: list[Asked] = []
+        asked: list[tuple[str, Prompter, list[list[Query]]]] = []
         for stage in self.recipe.stages:
             if self.directory.is_done(stage.id):
                 continue
@@ -292,7 +293,7 @@ class _Run:
                 self._say(note)
         return model, begun
 
-    def _check_prompts(self, model: EmotionModel, asked: Sequence[Asked]) -> None:
+    def _check_prompts(self, model: EmotionModel, asked: Asked) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""
         with self.reporter.task("prompts") as progress:
             for number, (where, prompter, groups) in enumerate(asked, start=1):

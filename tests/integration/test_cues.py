@@ -64,8 +64,8 @@ def run(program: Forks, work: Path) -> Path:
     ended = program(work, "run", "cues.yaml", "--run-dir", "run")
     assert ended.code == 0, ended.err
     assert "annotators.ear (ear): cues for 9 of 10 utterances (pitch 9)" in ended.err
-    assert "annotators.ear: 1 utterance has no cue; the report lists the reasons" in ended.err
-    assert "annotators.ear: its cue 'pitch' replaces the corpus's own for 1 utterances" in ended.err
+    assert "annotators.ear: 1 of 10 utterances has no cue; the report lists the reasons" in ended.err
+    assert "annotators.ear: its cue 'pitch' replaces the corpus's own for 1 of 10 utterances" in ended.err
     assert "no prompt reads the cues of annotators.count: not used" in ended.err
     assert "the cue 'face', from the corpus: 5 of 10 utterances have none" in ended.err
     return work / "run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from merc.builtin.jsonl import JsonlCorpus
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.sft import SupervisedFineTuning
-from merc.components import Component
+from merc.components import Answer, Component, Prompt, Query
 from merc.conversation import Conversation
 from merc.recipe import Evaluate, Features, Part, Recipe, Stage, Task
 from merc.recipe.schema import StageData
@@ -57,6 +58,35 @@ def names(conversations: list[Conversation]) -> list[str]:
 )
 def test_conversations_that_are_learned_or_predicted(given: Recipe, wanted: list[str]) -> None:
     assert names(wanted_conversations(given, TALKS)) == wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Describes(ConversationPrompter):
+    """Asks for the cue that it learns, a text."""
+
+    def prompt(self, query: Query) -> Prompt:
+        asked = super().prompt(query)
+        return Prompt((*asked.segments[:-1], Answer(text=query.target.cues["gaze"])), asked.target)
+
+
+def test_cues_are_wanted_where_a_prompt_reads_them_and_nowhere_else() -> None:
+    def learned(number: int, prompter: ConversationPrompter) -> Stage:
+        task = Task(prompter=made(prompter), path=f"stages.{number}")
+        return Stage(id=f"s{number}", tasks=(task,), trainer=made(SupervisedFineTuning()))
+
+    describes, plain = learned(0, Describes(cues=("gaze",))), learned(1, ConversationPrompter())
+    given = recipe(describes, plain, evaluate=Evaluate(splits=("dev", "test")))
+    assert names(wanted_conversations(given, TALKS, ("gaze",))) == ["train0", "train1", "train2"]
+    assert names(wanted_conversations(given, TALKS, ("heard",))) == []
+    asks = learned(1, ConversationPrompter(cues=("gaze", "heard")))
+    later = recipe(
+        describes, asks, evaluate=Evaluate(splits=("test",), prompter=made(ConversationPrompter(cues=("rank",))))
+    )
+    assert names(wanted_conversations(later, TALKS, ("heard",)))[3:] == ["dev0", "dev1", "dev2"]
+    assert names(wanted_conversations(later, TALKS, ("rank",))) == ["test0", "test1", "test2"]
+    shown = recipe(evaluate=Evaluate(splits=("test",), prompter=made(ConversationPrompter(cues=("rank",))),
+                                     demonstrations=made(Senses())))  # fmt: skip
+    assert len(wanted_conversations(shown, TALKS, ("rank",))) == 6
 
 
 def test_annotators_whose_cues_some_prompt_reads() -> None:
