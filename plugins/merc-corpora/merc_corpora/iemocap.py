@@ -61,7 +61,7 @@ class IemocapCorpus(merc.Corpus):
 
     def load(self) -> merc.CorpusData:
         """Read the five sessions. Raises MercError where a folder or a file is not there or not as published."""
-        root = Path(self.root).expanduser()
+        root = merc.user_path(self.root)
         lacking = [f"Session{number}" for number in SESSIONS if not _texts(root, number)[0].is_dir()]
         if lacking:
             state = f"lacks {', '.join(f'{name}/dialog/transcriptions' for name in lacking)}" if root.is_dir() else ""

@@ -118,5 +118,5 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         content = path.read_bytes()
     except OSError as error:
         raise merc.MercError(f"{path} cannot be read: {error.strerror or error}") from None
-    for number, line in enumerate(decode(content).splitlines(), start=1):
+    for number, line in enumerate(decode(content, path).splitlines(), start=1):
         yield f"{path}, line {number}", line

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import merc
-from merc_corpora.mending import decode, mend
-from merc_corpora.mp4 import fault_of_mp4
+from merc_corpora.meld_clips import CLIPS, Clips
+from merc_corpora.meld_table import OLD, Row, check_labels, number, rows, seconds
+from merc_corpora.mending import mend
 
 LABELS = merc.LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
 TABLES = {"train": "train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
-CLIPS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
-_COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
-_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +26,25 @@ class MeldCorpus(merc.Corpus):
 
     Utterances stand in the order of ``Utterance_ID``, which has gaps. Ids are ``train_dia0`` and ``train_dia0_utt3``.
     ``extra`` of an utterance keeps the sentiment, and season, episode and times where the table has them.
+
+    Where a table has the columns ``Old_Dialogue_ID`` and ``Old_Utterance_ID``, as those of MELD_Dyadic have, clips are
+    found by these. Clips that last far longer or shorter than their row says (more than twice as long and two seconds,
+    or less than half as long less one) are counted and named; ``wrong_length: leave-out`` makes them missing.
     """
 
     root: Path
+    wrong_length: Literal["keep", "leave-out"] = "keep"
 
     def load(self) -> merc.CorpusData:
         """Read the three tables. Raises MercError where a table is not there or cannot be read."""
-        root = Path(self.root).expanduser()
+        root = merc.user_path(self.root)
         lacking = [name for name in TABLES.values() if not (root / name).is_file()]
         if lacking:
             state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"
             raise merc.MercError(
                 f"the folder {root} {state}; 'root' of the corpus meld should be the folder with the published tables "
-                f"{', '.join(TABLES.values())} of the MELD dataset (declare-lab/MELD)"
+                f"{', '.join(TABLES.values())} of the MELD dataset (declare-lab/MELD), all three of them; other tables "
+                "can be written as JSON Lines (corpus jsonl), each split a file"
             )
         conversations: list[merc.Conversation] = []
         notes: list[str] = []
@@ -53,7 +54,7 @@ class MeldCorpus(merc.Corpus):
                 f"no clips: none of the folders {', '.join(CLIPS.values())} is in {root}, so there is only text"
             )
         for split, table in TABLES.items():
-            clips = _Clips(split, root, folders[split])
+            clips = Clips(split, root, folders[split], self.wrong_length == "leave-out")
             conversations += _read(root / table, split, clips, notes)
             if any(folders.values()):
                 notes += clips.notes()
@@ -76,22 +77,28 @@ def _counts(talks: list[merc.Conversation]) -> list[merc.StatedCount]:
     ]
 
 
-def _read(table: Path, split: str, clips: _Clips, notes: list[str]) -> list[merc.Conversation]:
+def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.Conversation]:
     dialogues: dict[int, dict[int, merc.Utterance]] = {}
-    mended = wordless = 0
-    for where, row in _rows(table):
-        dialogue, number = _number(row, "Dialogue_ID", where), _number(row, "Utterance_ID", where)
+    mended = wordless = total = renumbered = 0
+    unlabelled = []
+    for where, row in rows(table):
+        total += 1
+        dialogue, turn = number(row, "Dialogue_ID", where), number(row, "Utterance_ID", where)
         text, speaker = mend(row["Utterance"]), mend(row["Speaker"])
         mended += text != row["Utterance"] or speaker != row["Speaker"]
         wordless += not text.strip()
         said = dialogues.setdefault(dialogue, {})
-        if number in said:
+        if turn in said:
             raise merc.MercError(
-                f"{where}: utterance {number} of dialogue {dialogue} stands twice; the other: {said[number].origin}"
+                f"{where}: utterance {turn} of dialogue {dialogue} stands twice; the other: {said[turn].origin}"
             )
-        video, missing = clips.of(dialogue, number)
-        said[number] = merc.Utterance(
-            id=f"{split}_dia{dialogue}_utt{number}",
+        old = (number(row, OLD[0], where), number(row, OLD[1], where)) if set(OLD) <= set(row) else (dialogue, turn)
+        renumbered += old != (dialogue, turn)
+        if not row["Emotion"].strip():
+            unlabelled.append(where)
+        video, missing = clips.of(*old, seconds(row))
+        said[turn] = merc.Utterance(
+            id=f"{split}_dia{dialogue}_utt{turn}",
             text=text.strip(),
             speaker=speaker.strip() or None,
             label=row["Emotion"].strip().lower(),
@@ -102,10 +109,13 @@ def _read(table: Path, split: str, clips: _Clips, notes: list[str]) -> list[merc
         )
     if not dialogues:
         raise merc.MercError(f"{table} holds no utterance; get the table of the MELD dataset anew")
+    check_labels(table, unlabelled, total)
+    if renumbered:
+        notes.append(f"{table.name}: {renumbered} of {total} clips are found by {OLD[0]} and {OLD[1]}")
     if mended:
-        notes.append(f"{table.name}: {mended} texts had characters of a wrong encoding, which were mended")
+        notes.append(f"{table.name}: {mended} of {total} texts had characters of a wrong encoding, which were mended")
     if wordless:
-        notes.append(f"{table.name}: {wordless} utterances have an empty text")
+        notes.append(f"{table.name}: {wordless} of {total} utterances have an empty text")
     return [
         merc.Conversation(
             id=f"{split}_dia{n}",
@@ -117,38 +127,12 @@ def _read(table: Path, split: str, clips: _Clips, notes: list[str]) -> list[merc
     ]
 
 
-def _rows(table: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(decode(table.read_bytes()), newline=""))
-    lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-    if lacking:
-        raise merc.MercError(
-            f"{table} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its first line should "
-            f"name the columns of the MELD dataset's table, among them {', '.join(_COLUMNS)}"
-        )
-    line = reader.line_num
-    try:
-        for row in reader:
-            where, line = f"{table}, line {line + 1}", reader.line_num
-            if any(row[name] is None for name in _COLUMNS):
-                raise merc.MercError(f"{where}: fewer cells than the {len(reader.fieldnames or ())} columns")
-            yield where, row
-    except csv.Error as error:
-        raise merc.MercError(f"{table}, line {reader.line_num}: not a table of commas and quotes ({error})") from None
-
-
-def _number(row: Mapping[str, str], column: str, where: str) -> int:
-    try:
-        return int(row[column])
-    except ValueError:
-        raise merc.MercError(f"{where}: {column} must be a whole number, not {row[column]!r}") from None
-
-
-def _extra(row: Mapping[str, str]) -> dict[str, Any]:
-    extra: dict[str, Any] = {"sentiment": row["Sentiment"].strip().lower()}
+def _extra(row: Row) -> dict[str, Any]:
+    extra: dict[str, Any] = {"sentiment": said} if (said := row["Sentiment"].strip().lower()) else {}
     for name, column in (("season", "Season"), ("episode", "Episode")):
         value = (row.get(column) or "").strip()
         if value:
-            extra[name] = int(value) if value.isdigit() else value
+            extra[name] = int(value) if value.isdecimal() and len(value) < 10 else value
     for name, column in (("start_time", "StartTime"), ("end_time", "EndTime")):
         value = (row.get(column) or "").strip()
         if value:
@@ -160,37 +144,3 @@ def _find_folder(root: Path, name: str) -> Path | None:
     """``root/name``, or in a folder of ``root`` (the archives unpack so)."""
     near = [root, *sorted(folder for folder in root.iterdir() if folder.name not in CLIPS.values())]
     return next((folder / name for folder in near if (folder / name).is_dir()), None)
-
-
-class _Clips:
-    """The clips of one split: where each is, or why it is not."""
-
-    def __init__(self, split: str, root: Path, folder: Path | None) -> None:
-        self.split = split
-        self.folder = folder
-        self.faults: list[str] = []
-        self.there = {path.name for path in folder.iterdir()} if folder else set()
-        reason = f"the clip folder {CLIPS[split]} is not in {root}"
-        self.nothing = {"video": reason, "audio": reason}
-
-    def of(self, dialogue: int, utterance: int) -> tuple[Path | None, Mapping[str, str]]:
-        """The clip of an utterance, and what is missing."""
-        if self.folder is None:
-            return None, self.nothing
-        path = self.folder / f"dia{dialogue}_utt{utterance}.mp4"
-        reason = fault_of_mp4(path) if path.name in self.there else "is not there"
-        if reason is None:
-            return path, {}
-        self.faults.append(f"{path.name} {reason}")
-        said = f"the clip {path} {reason}"
-        return None, {"video": said, "audio": said}
-
-    def notes(self) -> list[str]:
-        """A sentence about the split's clips, if there is something to say."""
-        if self.folder is None:
-            return [f"{self.split}: {self.nothing['video']}, so this split has only text"]
-        if not self.faults:
-            return []
-        more = f", and {len(self.faults) - _SHOWN} more" if len(self.faults) > _SHOWN else ""
-        count = f"{len(self.faults)} clip{'s are' if len(self.faults) > 1 else ' is'} missing or broken"
-        return [f"{self.split}: {count} in {self.folder}: {', '.join(self.faults[:_SHOWN])}{more}"]

@@ -33,13 +33,13 @@ def fault(root: Path) -> str:
     return str(caught.value)
 
 
-def clip(path: Path) -> None:
+def clip(path: Path, seconds: int = 1) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=5)
         stream.width = stream.height = 32
         stream.pix_fmt = "yuv420p"
-        for _ in range(5):
+        for _ in range(5 * seconds):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
         file.mux(stream.encode(None))
 
@@ -81,12 +81,76 @@ def test_wrong_encodings_are_mended_and_counted(tmp_path: Path) -> None:
     )
     data = load(tables(tmp_path, train))
     assert [u.text for u in data.split("train")[0].utterances] == ["it’s", "it’s", "it’s", "it’s… café"]
-    assert "train_sent_emo.csv: 3 texts had characters of a wrong encoding, which were mended" in data.notes
+    assert "train_sent_emo.csv: 3 of 4 texts had characters of a wrong encoding, which were mended" in data.notes
+
+
+@pytest.mark.parametrize(("text", "encoding"), [
+    ("Привет, как дела?", "cp1251"), ("你好,世界", "gbk"), ("był żółty", "cp1250"), ("Hi.", "utf-16"),
+])  # fmt: skip
+def test_bytes_that_are_no_english_text_are_an_error_that_names_the_encoding_to_save_in(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    table = HEAD + row(0, 0) + row(0, 1, text)
+    told = fault(tables(tmp_path, table.encode(encoding)))
+    line = 1 if encoding == "utf-16" else 3
+    assert told.startswith(f"{tmp_path / TABLES['train']}, line {line}: ") and "save the table in UTF-8" in told
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (HEAD.replace(",", ";") + row(0, 0).replace(",", ";"), "its cells seem to stand between semicolons; save it with"),
+    (HEAD.replace(",", "\t") + row(0, 0).replace(",", "\t"), "its cells seem to stand between tabs; save it with"),
+    (HEAD.replace("Sentiment,", "") + row(0, 0).replace("positive,", ""), "lacks the column Sentiment; add it, empty"),
+    (HEAD + row(0, 0).replace(",0,0,", ",0.0,0,"), "must be a whole number, not '0.0'; pandas writes such"),
+    (HEAD + row(0, 0).replace(",0,0,", f",{'9' * 5000},0,"), "must be a whole number, not '9999"),
+    (HEAD + row(0, 0, label="") + row(0, 1), "1 of 2 rows have an empty Emotion; the first: "),
+    (HEAD + row(0, 0, "Hi \x1b[2J"), "line 2: Utterance holds a control character (\\u001b); take it out"),
+    (HEAD + row(0, 0, "Hi. " * 3000), "characters, more than 10,000; is a quote not closed?"),
+    (HEAD + "1,Hi, you.,Joey,joy,positive,0,0,4,7,a,b\r\n", "line 2: 12 cells for 11 columns; quote a cell"),
+])  # fmt: skip
+def test_a_table_of_another_form_is_one_sentence_that_says_what_to_do(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    told = fault(tables(tmp_path, content))
+    assert message in told and "\n" not in told and len(told) < 600
+
+
+def test_names_of_columns_may_have_spaces_around_them(tmp_path: Path) -> None:
+    data = load(tables(tmp_path, HEAD.replace("Emotion,", "Emotion ,") + row(0, 0)))
+    assert data.split("train")[0].utterances[0].label == "joy"
+
+
+def test_the_clips_of_tables_that_number_dialogues_anew_are_those_of_the_old_numbers(tmp_path: Path) -> None:
+    head = HEAD.replace("Utterance_ID,", "Utterance_ID,Old_Dialogue_ID,Old_Utterance_ID,")
+    lines = [row(0, 0).replace(",0,0,", ",0,0,0,0,"), row(1, 1).replace(",1,1,", ",1,1,7,4,")]
+    folder = tables(tmp_path, head + "".join(lines)) / CLIPS["train"]
+    for name in ("dia0_utt0", "dia1_utt1", "dia7_utt4"):
+        clip(folder / f"{name}.mp4")
+    data = load(tmp_path)
+    assert [(u.id, u.video and u.video.name) for c in data.split("train") for u in c.utterances] == [
+        ("train_dia0_utt0", "dia0_utt0.mp4"), ("train_dia1_utt1", "dia7_utt4.mp4"),
+    ]  # fmt: skip
+    assert f"{TABLES['train']}: 1 of 2 clips are found by Old_Dialogue_ID and Old_Utterance_ID" in data.notes
+
+
+def test_clips_that_contradict_their_row_are_counted_named_and_may_be_left_out(tmp_path: Path) -> None:
+    folder = tables(tmp_path, HEAD + "".join(row(0, u) for u in range(4))) / CLIPS["train"]
+    for number, length in enumerate((4, 10, 1, 0)):  # each row says 2.8 s
+        clip(folder / f"dia0_utt{number}.mp4", length) if length else (folder / f"dia0_utt{number}.mp4").touch()
+    data = load(tmp_path)
+    note = next(note for note in data.notes if "far longer or shorter" in note)
+    assert note.startswith("train: 1 of 3 clips lasts far longer or shorter than the table says (used all the same; ")
+    assert note.endswith(": dia0_utt1 (10.0 s, its row 2.8 s)")
+    assert all("video" not in u.missing for u in data.split("train")[0].utterances[:3])
+    left = MeldCorpus(root=str(tmp_path), wrong_length="leave-out").load()
+    said = left.split("train")[0].utterances
+    assert said[1].missing["audio"].endswith("dia0_utt1.mp4 lasts 10.0 s, its row 2.8 s")
+    assert [u.video is None for u in said] == [False, True, False, True]
+    assert any("(left out)" in note for note in left.notes)
 
 
 def test_an_empty_text_is_counted(tmp_path: Path) -> None:
     data = load(tables(tmp_path, HEAD + row(0, 0, " ")))
-    assert "train_sent_emo.csv: 1 utterances have an empty text" in data.notes
+    assert "train_sent_emo.csv: 1 of 1 utterances have an empty text" in data.notes
 
 
 def test_a_folder_without_the_tables(tmp_path: Path) -> None:
@@ -103,7 +167,7 @@ def test_a_folder_without_the_tables(tmp_path: Path) -> None:
     (HEAD, "holds no utterance; get the table of the MELD dataset anew"),
     (HEAD + row(0, 0) + row(0, 0), "line 3: utterance 0 of dialogue 0 stands twice; the other: "),
     (HEAD + row(0, 0).replace(",0,0,", ",x,0,"), "line 2: Dialogue_ID must be a whole number, not 'x'"),
-    (HEAD + row(0, 0) + "2,only\r\n", "line 3: fewer cells than the 11 columns"),
+    (HEAD + row(0, 0) + "2,only\r\n", "line 3: 2 cells for 11 columns; quote a cell that holds a comma"),
 ])  # fmt: skip
 def test_faults_of_a_table_name_file_and_line(tmp_path: Path, content: str, message: str) -> None:
     text = fault(tables(tmp_path, content))
@@ -148,7 +212,7 @@ def test_clips_are_found_and_those_missing_or_broken_are_listed(tmp_path: Path, 
         sentence = f"the clip {folder / f'dia125_utt{number}.mp4'} {reason}"
         assert said[number].missing == {"video": sentence, "audio": sentence}
     assert data.notes[0] == (
-        f"train: 4 clips are missing or broken in {folder}: dia125_utt2.mp4 {reasons[0]}, "
+        f"train: 4 of 6 clips are missing or broken in {folder}: dia125_utt2.mp4 {reasons[0]}, "
         f"dia125_utt3.mp4 {reasons[1]}, dia125_utt4.mp4 {reasons[2]}, dia125_utt5.mp4 {reasons[3]}"
     )
     assert data.notes[1] == (
@@ -167,7 +231,7 @@ def test_a_clip_that_is_no_mp4_is_broken(tmp_path: Path) -> None:
 def test_many_faults_are_counted_and_the_first_ten_listed(tmp_path: Path) -> None:
     (tables(tmp_path, HEAD + "".join(row(0, u) for u in range(14))) / CLIPS["train"]).mkdir()
     (note, *_) = load(tmp_path).notes
-    assert note.startswith("train: 14 clips are missing or broken in ")
+    assert note.startswith("train: 14 of 14 clips are missing or broken in ")
     assert note.endswith("dia0_utt9.mp4 is not there, and 4 more")
 
 

@@ -88,7 +88,7 @@ class Mer2024Corpus(merc.Corpus):
         clips, words = Clips("mer2024", root), words_of(root, (*WORDS, "transcription_merge.csv"))
         tables = {"train": root / "label-disdim.csv"}
         if self.answers is not None:
-            tables["test"] = Path(self.answers).expanduser()
+            tables["test"] = merc.user_path(self.answers)
         places = {
             "train": ("video-labeled", "video"),
             "test": ("video-unlabeled", "video-unlabeled-with-test2noise", "video"),

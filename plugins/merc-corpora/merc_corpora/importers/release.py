@@ -58,7 +58,7 @@ class MmeverseCorpus(merc.Corpus):
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
-        root = Path(self.root).expanduser()
+        root = merc.user_path(self.root)
         places = {name: _tables(root, SETS[name]) for name in self.sets or SETS}
         absent = [name for name, tables in places.items() if not tables]
         if absent and (self.sets or len(absent) == len(places)):
@@ -84,7 +84,7 @@ class _OneSet(merc.Corpus):
 
     def load(self) -> merc.CorpusData:
         """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
-        root = Path(self.root).expanduser()
+        root = merc.user_path(self.root)
         tables = _tables(root, SETS[self.name])
         if not tables:
             raise merc.MercError(_lacks(root, self.name, [self.name]))

@@ -65,12 +65,40 @@ def whole(cell: str) -> str:
     return cell.partition(".")[0] if re.fullmatch(r"\d+\.0+", cell) else cell
 
 
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_CELL = 10_000
+
+
+def check_cell(where: str, column: str, cell: str) -> None:
+    """Raise MercError for a cell with a control character, but for tabs and ends of lines, or of a length that no
+    utterance has (a quote that is not closed, say)."""
+    if found := _CONTROL.search(cell):
+        raise merc.MercError(f"{where}: {column} holds a control character (\\u{ord(found[0]):04x}); take it out")
+    if len(cell) > _CELL:
+        raise merc.MercError(
+            f"{where}: {column} holds {len(cell):,} characters, more than {_CELL:,}; is a quote not closed?"
+        )
+
+
+def split_by(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """What stands between the cells of a table whose header was not split by commas, where it then has a column that
+    is wanted."""
+    header = ",".join(names)
+    for mark, word in _MARKS.items():
+        if mark in header and set(wanted) & {name.strip().strip('"') for name in header.split(mark)}:
+            return word
+    return None
+
+
 def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
     """A text file in the first of the encodings that fits. Raises MercError where none does, or it is not there."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise merc.MercError(f"{path} cannot be read: {error.strerror or error}") from None
+    if content.count(0) > len(content) // 8:
+        raise merc.MercError(f"{path}: it holds NUL bytes, as a text in UTF-16 does; save the table in UTF-8")
     for encoding in encodings:
         try:
             return content.decode(encoding)
@@ -87,10 +115,13 @@ def read_csv(path: Path, columns: Sequence[str], header: Sequence[str] | None = 
         names = list(header) if header else [name.strip() for name in next(reader, [])]
         lacking = [name for name in columns if name not in names]
         if lacking:
-            raise merc.MercError(
-                f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its columns are "
-                f"{', '.join(names) or 'none'}"
-            )
+            text = f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+            if mark := split_by(names, columns):
+                raise merc.MercError(
+                    f"{text}: its cells seem to stand between {mark}; save it with commas between them"
+                )
+            shown = ", ".join(name[:30] for name in names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
+            raise merc.MercError(f"{text}; its columns are {shown or 'none'}")
         line, empty = reader.line_num, True
         for cells in reader:
             where, line = f"{path}, line {line + 1}", reader.line_num
@@ -99,6 +130,8 @@ def read_csv(path: Path, columns: Sequence[str], header: Sequence[str] | None = 
             if len(cells) != len(names):
                 raise merc.MercError(f"{where}: {len(cells)} cells for {len(names)} columns")
             empty = False
+            for name, cell in zip(names, cells, strict=True):
+                check_cell(where, name, cell)
             yield Row(where, {name: cell.strip() for name, cell in zip(names, cells, strict=True)})
     except csv.Error as error:
         raise merc.MercError(f"{path}, line {reader.line_num}: not a table of commas and quotes ({error})") from None
@@ -118,7 +151,7 @@ def listed(cell: str) -> tuple[str, ...]:
 
 def folder_of(root: Path, corpus: str, wanted: Sequence[str], what: str) -> Path:
     """The root of a set, checked to hold what it should."""
-    root = Path(root).expanduser()
+    root = merc.user_path(root)
     lacking = [name for name in wanted if not (root / name).exists()]
     if lacking:
         state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"

@@ -62,7 +62,7 @@ class SkitsCorpus(merc.Corpus):
             key = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
             folder = merc.cache_folder("skits", key)
         else:
-            folder = Path(self.folder).expanduser()
+            folder = merc.user_path(self.folder)
         make(folder, record, scenes)
         return merc.CorpusData(
             conversations=[_conversation(scene, folder) for scene in scenes], labels=merc.LabelSpace(EMOTIONS)
