@@ -6,14 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from torch import nn
-
 from merc.components import Prompter, Query, Slot
 from merc.components.reasons import count_reasons
 from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.model.emotion_model import EmotionModel
-from merc.model.tuning import learnable
 from merc.recipe import Recipe, Stage, Task
 from merc.run.data import inputs_of
 
@@ -42,7 +39,7 @@ def check_media(
         _check_stage(recipe, model, stage, shown, table)
     users = {stream: where for where, prompter, _ in reversed(asked) for stream in prompter.streams()}
     for stream, where in users.items() if stages else ():
-        if f"connectors.{stream}" in begun or not _learns(model.media.connectors, stream):
+        if f"connectors.{stream}" in begun or not model.parts().get(f"connectors.{stream}"):
             continue
         shows = [task.path for task in recipe.tasks if stream in _streams(task)]
         if not shows:
@@ -75,17 +72,17 @@ def _none_of(table: FeatureTable, encoder: str, utterances: Iterable[str]) -> st
 def _check_stage(recipe: Recipe, model: EmotionModel, stage: Stage, shown: _Shown, table: FeatureTable) -> None:
     """Raise MercError for a stage of which everything that learns stands on media that are not there."""
     wanted = stage.trainable or ("*",)
-    if learnable(model) and any(fnmatchcase("backbone", pattern) for pattern in wanted):
+    learns = [
+        part
+        for part, names in model.parts().items()
+        if names and any(fnmatchcase(one, pattern) for one in (part, *names) for pattern in wanted)
+    ]
+    if not learns or "backbone" in learns:
+        return  # it has words at least; where nothing learns at all, the trainer says so
+    streams = [part.partition(".")[2] for part in learns]
+    if any(stream in streams for stream, _ in shown.there):
         return
-    learns = {
-        f"{kind}.{name}": name
-        for kind, modules in (("connectors", model.media.connectors), ("fusers", model.media.fusers))
-        for name in modules
-        if _learns(modules, name) and any(fnmatchcase(f"{kind}.{name}", pattern) for pattern in wanted)
-    }
-    if not learns or any(stream in learns.values() for stream, _ in shown.there):
-        return  # where nothing learns at all, the trainer says so
-    stream = next((one for one in learns.values() if one in shown.utterances), "")
+    stream = next((one for one in streams if one in shown.utterances), "")
     why = (
         "; ".join(_none_of(table, encoder, shown.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
         if stream
@@ -119,8 +116,3 @@ def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]]
 def _streams(task: Task) -> tuple[str, ...]:
     assert isinstance(task.prompter.component, Prompter)
     return task.prompter.component.streams()
-
-
-def _learns(modules: nn.ModuleDict, name: str) -> bool:
-    """Whether a part has parameters."""
-    return name in modules and any(True for _ in modules[name].parameters())

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from torch import nn
 
 from merc.builtin.fusers import Concat
 from merc.builtin.jsonl import JsonlCorpus
@@ -53,9 +52,9 @@ def table(missing: dict[tuple[str, str], str], folder: Path) -> FeatureTable:
 
 
 def model(learns: bool, *streams: str) -> Any:
-    connectors = nn.ModuleDict({stream: nn.Linear(1, 1) for stream in streams})
-    media = SimpleNamespace(connectors=connectors, fusers=nn.ModuleDict())
-    return SimpleNamespace(llm=nn.Linear(1, 1), full=learns, media=media)
+    parts = {"backbone": ["backbone.weight"] if learns else []}
+    parts |= {f"connectors.{stream}": [f"connectors.{stream}.weight"] for stream in streams}
+    return SimpleNamespace(parts=lambda: parts)
 
 
 def look(given: Recipe, missing: dict[tuple[str, str], str], folder: Path, learns: bool = True, **more: Any) -> None:
