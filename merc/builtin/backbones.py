@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from merc.builtin.shapes import PUBLIC
 from merc.components import Backbone, FolderOrName
+from merc.errors import MercError
 from merc.pretrained import Pretrained
 
 if TYPE_CHECKING:
@@ -38,7 +39,16 @@ class HuggingFace(Backbone):
         """The tokenizer that belongs to the model."""
         from transformers import AutoTokenizer
 
-        return self._fetch(AutoTokenizer)
+        try:
+            return self._fetch(AutoTokenizer)
+        except MercError as error:
+            # transformers takes a tokenizer.model that is no SentencePiece's for tiktoken's, and asks for that package.
+            if "tiktoken" not in str(error):
+                raise
+            raise MercError(
+                f"backbone.path: the tokenizer.model of {self.path!r} cannot be read as SentencePiece's; it may be "
+                "damaged: fetch it again, or put the model's tokenizer.json beside it"
+            ) from error
 
     def load(self, device: str) -> PreTrainedModel:
         """The model in ``dtype`` on the device."""
