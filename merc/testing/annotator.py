@@ -90,6 +90,15 @@ class AnnotatorContract(ComponentContract):
             if not self.component.needs_all:
                 self._same(name, together[name], self._annotate([one])[name], "alone")
 
+    def test_the_function_may_be_called_again(self) -> None:
+        """The pass calls a loaded function again for what another process had taken: it gives the same."""
+        shown, annotate = self.observations(), self.component.load(self.device)
+        first, second = (dict(annotate(iter(shown))) for _ in range(2))
+        for one in shown:
+            name = one.query.target.id
+            require(name in second, f"{self.title} gave no answer for {name!r} when its function was called again")
+            self._same(name, first[name], second[name], "when its function is called again")
+
     def test_what_answers_are_kept_by_is_plain(self) -> None:
         """``identity`` and ``context`` give what JSON can hold, the same every time."""
         for one in self.observations():

@@ -178,6 +178,12 @@ def counting(f: Any, shown: Any) -> Any:
     return ((one.query.target.id, loud(f"one of {len(taken)}")) for one in taken)
 
 
+def once(f: Any, shown: Any) -> Any:
+    given = merc.Annotation(reason="stopped") if hasattr(f, "was_called") else loud()
+    f.was_called = True
+    return ((one.query.target.id, given) for one in shown)
+
+
 def first_is_special(f: Any, shown: Any) -> Any:
     return ((one.query.target.id, loud("loud" if number else "first")) for number, one in enumerate(shown))
 
@@ -218,6 +224,17 @@ SAME = "test_answers_do_not_depend_on_what_else_is_asked"
             first_is_special,
             SAME,
             "utterance 'talk_u0' gets {'prosody': 'first'} among the others and {'prosody': 'loud'} in another order",
+        ),
+        (
+            once,
+            "test_the_function_may_be_called_again",
+            "utterance 'talk_u0' gets {'prosody': 'loud'} among the others and 'stopped' when its function is called "
+            "again",
+        ),
+        (
+            each(merc.Annotation(reason="mute", reached=("tokens",))),
+            EACH,
+            "utterance 'talk_u0' reached 'tokens', which is no parameter of Broken: loud",
         ),
     ],
 )

@@ -141,6 +141,7 @@ class OpenAICompatible(Annotator):
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             source = iter(observations)
+            server.start()
             pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="teacher")
             asked: dict[Future[Annotation], str] = {}
             failed_in_a_row = 0
@@ -166,7 +167,7 @@ class OpenAICompatible(Annotator):
                         yield name, annotation
             finally:
                 server.stop()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)  # a moment: what was on its way has been cancelled
 
         return annotate
 

@@ -82,11 +82,17 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
 
+    def start(self) -> None:
+        """Let requests go out again after ``stop``; what was sent before counts in the budget."""
+        with self._lock:
+            self._stopped = False
+
     def stop(self) -> None:
         """Let no further request go out, and end those on their way: whoever waits for one gets Passing."""
         with self._lock:
-            if not self._stopped and self._loop is not None:
-                asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            if self._loop is not None:
+                asyncio.run_coroutine_threadsafe(_end(self._client), self._loop)
+            self._loop = self._client = None
             self._stopped = True
 
     def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, bool]:
@@ -196,15 +202,6 @@ class Server:
             http_client=Bounded(follow_redirects=False, event_hooks={"request": [self._count]}),
         )
 
-    async def _end(self) -> None:
-        """Cancel what is on its way, and end the loop."""
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._client.close()
-        asyncio.get_running_loop().stop()
-
     async def _count(self, request: Any) -> None:
         """Called before each request goes out, retries among them."""
         # the client adds headers of its own: what OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID hold, that
@@ -247,6 +244,16 @@ class Server:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+async def _end(client: Any) -> None:
+    """Cancel what is on its way, and end the loop that this runs in."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await client.close()
+    asyncio.get_running_loop().stop()
 
 
 async def _read(response: Any) -> bytes:

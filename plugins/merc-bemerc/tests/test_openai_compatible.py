@@ -460,6 +460,14 @@ def test_a_refusal_is_final_for_the_limits_that_it_reached(ask, server):
     assert ask(attempts=2)["u0"].reached == ()
 
 
+def test_the_function_may_be_called_again_and_the_budget_counts_on(server, observe):
+    annotate = OpenAICompatible(base_url=server.url, model="m", budget=3, concurrency=1).load("cpu")
+    assert [one.cues for _, one in annotate(many(observe, 2))] == [CUES, CUES]
+    found = dict(annotate(many(observe, 3)))
+    assert found["u0"].cues == CUES and "budget of 3" in found["u1"].reason
+    assert len(server.asked) == 3
+
+
 def test_a_pass_that_is_left_ends_what_is_on_its_way(server, observe):
     server.plan = lambda number, asked: Reply() if number == 0 else Reply(wait=20)
     given = OpenAICompatible(base_url=server.url, model="m", concurrency=2).load("cpu")(many(observe, 9))
