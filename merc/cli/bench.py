@@ -41,6 +41,7 @@ def command(
     from merc.errors import MercError
     from merc.recipe.alone import load_part
     from merc.run.benching import bench
+    from merc.run.directory import NO_CORPUS
     from merc.run.inference import open_run
 
     if not data.is_dir():
@@ -49,7 +50,7 @@ def command(
     changes = [one for one in given if one.split("=")[0].split(".")[0] in MAY_CHANGE]
     part = load_part("suite", suite, {}, [one for one in given if one not in changes])
     # The run's own corpus is not read, so it need not be there; nor need the plugin that reads it.
-    trained = open_run(run, [*changes, "corpus={name: merc/jsonl, path: conversations.jsonl}"])
+    trained = open_run(run, [*changes, NO_CORPUS])
     folder, table = bench(trained, part, data, reuse, TerminalReporter())
     typer.echo(table, results, nl=False)
     typer.echo(f"table: {folder / 'table.md'}", results)

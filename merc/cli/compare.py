@@ -113,7 +113,7 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
             # A cue that one of the runs knew is shown whichever stands first.
             for run in runs[1:]:
                 if (run / "recipe.yaml").is_file():
-                    conversations = known_cues(load_recipe(str(run / "recipe.yaml"), trained=True), conversations)
+                    conversations = known_cues(load_recipe(str(run / "recipe.yaml"), use="predict"), conversations)
         except MercError as error:
             raise MercError(f"{error}\n--cases 0 makes the page without the utterances' texts.") from None
         shown = find_cases(found, conversations, cases)

@@ -34,10 +34,14 @@ def command(
 ) -> None:
     """Say the emotion of every utterance, one JSON object a line: id, label, probabilities, and what was missing.
 
+    An utterance whose prompt is longer than the model's context has no label and says so ("unanswered"); the others are
+    answered.
+
     The lines come in the order of the input, whose conversations stay whole. Everything else goes to standard error.
     """
     import json
     import re
+    from dataclasses import replace
 
     from merc.cli.results import take_standard_output
 
@@ -45,8 +49,19 @@ def command(
 
     from merc.cli.progress import TerminalReporter
     from merc.files import write_text
+    from merc.run.directory import NO_CORPUS
     from merc.run.given import is_clip
-    from merc.run.inference import as_record, ask, check_changes, check_run, encode_for, load_model, open_run, predict
+    from merc.run.inference import (
+        as_record,
+        ask,
+        check_changes,
+        check_run,
+        encode_for,
+        load_model,
+        open_run,
+        predict,
+        too_long,
+    )
 
     check_changes(overrides or [], MAY_CHANGE)
     if any(re.match(r"evaluate\.parts(_seed)?=", change) for change in overrides or []):
@@ -55,8 +70,7 @@ def command(
         _check_output(output)
     # What the run was trained on is read only where its prompts show some of it as demonstrations. Else it need not be
     # there, nor need the plugin that reads it.
-    elsewhere = "corpus={name: merc/jsonl, path: conversations.jsonl}"
-    trained = open_run(run, [*(overrides or []), elsewhere])
+    trained = open_run(run, [*(overrides or []), NO_CORPUS])
     reporter = TerminalReporter()
     conversations = _read(source, text, speaker, trained, reporter)
     check_run(trained, reporter.say)
@@ -71,8 +85,15 @@ def command(
     for note in table.notes:
         reporter.say(note)
     model = load_model(trained, table, reporter, reporter.say)
+    asked = replace(asked, unanswered={})
     found = predict(trained, model, table, asked, reporter, cues=cues)
-    lines = "".join(json.dumps(as_record(p, trained.how), ensure_ascii=False, allow_nan=False) + "\n" for p in found)
+    if asked.unanswered:
+        reporter.say(
+            f"{too_long(asked.unanswered, len(found), model.context)}; nothing is cut: give them in shorter utterances "
+            "or conversations, or evaluate.prompter with a shorter `history`"
+        )
+    records = [as_record(p, trained.how, (asked.unanswered or {}).get(p.id)) for p in found]
+    lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
     if output is not None:
         write_text(output, lines)
     else:

@@ -54,7 +54,7 @@ def conversations_of(run: Path, overrides: list[str]) -> list[Conversation]:
         raise MercError(f"{run}/recipe.yaml is not there, so the corpus is unknown; --no-texts does without it")
     places: list[str] = []
     try:
-        recipe = load_recipe(str(run / "recipe.yaml"), overrides, trained=True)
+        recipe = load_recipe(str(run / "recipe.yaml"), overrides, "predict")
         # A run's recipe has its paths in full, so data_root says nothing there any more.
         places = [f"{key}=..." for key, value in leaves({"corpus": recipe.resolved["corpus"]}) if _is_path(value)]
         corpus = recipe.corpus.component

@@ -93,8 +93,11 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
 def check_stage(folder: Path) -> None:
     """Raise MercError, naming the file, where a finished stage's files are not as they were written. A stage of an
     older merc kept no checksums, and is only tried."""
-    remedy = f"bring it back, or take {folder} away and go on with --resume, which trains the stage again"
     done = folder / "done.json"
+    remedy = (
+        f"bring it back, or take {folder} away and go on with --resume, which trains the stage again (where it was "
+        f"changed on purpose, take 'files' out of {done})"
+    )
     checksums = read_json(done, remedy).get("files") if done.exists() else None
     if checksums is not None and (problem := damage_in(folder, checksums)):
         raise MercError(f"{problem}; {remedy}")

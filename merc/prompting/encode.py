@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -45,16 +46,18 @@ class AnswerPath:
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """A prompt as items: everything before the answer, and the answers that may follow it."""
+    """A prompt as items: everything before the answer, and the answers that may follow it. ``left_out`` is the length
+    of a context that was only counted, since it is longer than a model takes; ``context`` is empty then."""
 
     target: str
     context: tuple[Item, ...]
     answers: tuple[AnswerPath, ...]
+    left_out: int = 0
 
     @property
     def depth(self) -> int:
         """The length of the longest path from the first token to an answer's last but one (which predicts the last)."""
-        return len(self.context) + max((len(a.tokens) - 1 for a in self.answers), default=0)
+        return len(self.context) + self.left_out + max((len(a.tokens) - 1 for a in self.answers), default=0)
 
 
 class _Written(str):
@@ -92,23 +95,25 @@ class PromptEncoder:
         gold: str | None = None,
         answers: Literal["gold", "labels", "none"] = "gold",
         within: LabelSpace | None = None,
+        longest: int | None = None,
     ) -> EncodedPrompt:
         """The items of a prompt.
 
         ``answers``: ``gold`` hangs the one right answer behind it (the prompt's own text, or the first word of the
         label ``gold``), ``labels`` every word of every label, ``none`` nothing. ``within`` is the label space whose
-        places ``AnswerPath.label`` counts, where prompts of several label spaces meet; by default ``labels``.
+        places ``AnswerPath.label`` counts, where prompts of several label spaces meet; by default ``labels``. A context
+        of more items than ``longest`` is only counted: many prompts may share a text of a million letters.
         """
         runs, write = self._runs(prompt, lengths)
-        context: list[Item] = []
+        found: list[tuple[Item, ...]] = []
         before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
         for run in runs:
             if isinstance(run, tuple):
-                context.extend(run)
+                found.append(run)
                 before = ""
             else:
                 written = isinstance(run, _Written)
-                context.extend(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
+                found.append(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
                 # A begin token alone is no text: what stands behind it stands at the start.
                 before = None if written and run == self._begin else run if written else ""
 
@@ -116,7 +121,10 @@ class PromptEncoder:
             return self._pieces.words(write(text), before)
 
         paths = self._answers(prompt, labels, gold, answers, words, within or labels)
-        return EncodedPrompt(prompt.target, tuple(context), paths)
+        length = sum(map(len, found))
+        if longest is not None and length > longest:
+            return EncodedPrompt(prompt.target, (), paths, length)
+        return EncodedPrompt(prompt.target, tuple(itertools.chain.from_iterable(found)), paths)
 
     def end_tokens(self) -> tuple[int, ...]:
         """What stands behind a finished answer; empty for a tokenizer without an end token."""

@@ -6,12 +6,13 @@ from merc.recipe.copying import copy_recipe
 from merc.recipe.dump import dump_recipe, write_recipe
 from merc.recipe.find import locate, shipped_folder, shipped_recipes
 from merc.recipe.load import load_recipe
+from merc.recipe.needed import Use
 from merc.recipe.needs import Summary, summarize
 from merc.recipe.parts import leaves
 from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Task
 
 __all__ = [
-    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Task",
+    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Task", "Use",
     "copy_recipe", "dump_recipe", "leaves", "load_recipe", "locate", "shipped_folder", "shipped_recipes", "summarize",
     "write_recipe",
 ]  # fmt: skip

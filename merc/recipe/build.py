@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from merc.components import Prompter
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.cues import check_cues
@@ -13,6 +14,7 @@ from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import check_choices, check_fit
 from merc.recipe.metric_names import metric_name
+from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
@@ -33,13 +35,14 @@ MAX_SEED = 2**32 - 1
 class Builder:
     """Builds one recipe. Every method reports what is wrong and goes on.
 
-    The stages of a ``trained`` one are over, so the evaluation needs no number that a stage chose its best state by.
+    ``use`` is what it is built for. The stages of a trained one are over, so the evaluation needs no number that a
+    stage chose its best state by.
     """
 
-    def __init__(self, root: Node, problems: Problems, trained: bool = False) -> None:
-        self.root, self.trained = root, trained
+    def __init__(self, root: Node, problems: Problems, use: Use = "train") -> None:
+        self.root, self.use = root, use
         self.problems = problems
-        self.sections = Sections(problems)
+        self.sections = Sections(problems, not_needed(root, use))
         self.recorded: dict[str, Any] = {}
         self.staging = Staging(problems, self.sections)
 
@@ -61,10 +64,11 @@ class Builder:
         if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
             self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
         given["backbone"] = self.backbone()
-        for section in ("encoders", "connectors", "fusers", "annotators"):
+        for section in ("encoders", "connectors", "fusers"):
             given[section] = self.named(section, section.removesuffix("s"))
         given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
         given["evaluate"] = self.evaluate(given["stages"])
+        given["annotators"] = self.annotators()
         given["engine"] = self.fixed("engine", Engine)
         given["features"] = self.features()
         prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
@@ -73,11 +77,11 @@ class Builder:
         check_demonstrations(selectors, given["encoders"], self.root, self.problems)
         self.check_start()
         self.check_past_labels(given["stages"])
-        if not self.trained:
+        if self.use == "train":
             check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
-        check_pairs(given, self.root, self.problems, self.trained)
+        check_pairs(given, self.root, self.problems, self.use)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -212,6 +216,14 @@ class Builder:
         self.recorded[section] = recorded
         return parts
 
+    def annotators(self) -> dict[str, Part]:
+        """The annotators; none for a trained run whose prompts read no cues."""
+        node = self.root.get("annotators")
+        if self.use != "train" and node is not None and not any(_reads_cues(p) for _, _, p in self.staging.prompters):
+            self.recorded["annotators"] = record(node.plain(), node)
+            return {}
+        return self.named("annotators", "annotator")
+
     def evaluate(self, stages: Sequence[Stage]) -> Evaluate | None:
         """How the model is measured; the metric is ``classification`` where none is named."""
         node = self.root.get("evaluate")
@@ -288,6 +300,15 @@ class Builder:
             )
         made: Features | None = self.fixed("features", Features)
         return made
+
+
+def _reads_cues(part: Part) -> bool:
+    """Whether a prompter reads cues; one that fails to say so may."""
+    assert isinstance(part.component, Prompter)
+    try:
+        return bool(part.component.cue_fields())
+    except Exception:  # reported where cues are checked
+        return True
 
 
 def _size(value: Any) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from merc.recipe.build import Builder
 from merc.recipe.document import Node
 from merc.recipe.find import locate
 from merc.recipe.inherit import apply_overrides, read_with_parents
+from merc.recipe.needed import Use, not_needed, set_aside
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import References
 from merc.recipe.schema import Recipe
@@ -16,11 +17,12 @@ from merc.recipe.schema import Recipe
 TO_FILL_IN = "???"
 
 
-def load_recipe(path_or_name: str, overrides: Sequence[str] = (), trained: bool = False) -> Recipe:
+def load_recipe(path_or_name: str, overrides: Sequence[str] = (), use: Use = "train") -> Recipe:
     """Read, resolve and check a recipe: a path or the name of a shipped one, with ``key=value`` overrides over it.
 
-    ``trained`` is a recipe of a run, or of an evaluation of one, that is not trained with any more: it may measure
-    other numbers than those that its stages chose their best state by. Nothing heavy is imported for it. Raises
+    ``use`` says what it is loaded for. A trained run's recipe, which is not trained with any more, may measure other
+    numbers than those that its stages chose their best state by, and what only training needed (for ``predict``, the
+    metrics too) may be gone: a ``NotNeeded`` stands for it then. Nothing heavy is imported for it. Raises
     ManyErrors with everything that is wrong with its values, and MercError for a file that is not there or is no YAML.
     """
     place = locate(path_or_name)
@@ -28,8 +30,9 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = (), trained: bool 
     tree, wrong = apply_overrides(read_with_parents(place), overrides)
     problems.errors += wrong
     with problems.collected(place.shown):
+        tree = set_aside(tree, not_needed(tree, use))
         tree = References(_ask(tree, "", problems), problems).resolved()
-        recipe = Builder(tree, problems, trained).build(place.name)
+        recipe = Builder(tree, problems, use).build(place.name)
     assert recipe is not None
     return replace(recipe, given=(path_or_name, *overrides))
 

@@ -10,6 +10,7 @@ from merc.components import Fuser, Prompt, Prompter, Query, Selector, Trainer
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
 from merc.recipe.fit import is_frozen, names_part
+from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Evaluate, Part, Stage
 
@@ -42,22 +43,24 @@ class _Asking:
         return self.prompt is None or other is None or self.prompt != other
 
 
-def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, trained: bool = False) -> None:
+def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: Use = "train") -> None:
     """Report what cannot work together, and note what is without effect.
 
     Prompters are asked for a prompt of a small made-up conversation; one that makes none of it is left to the run,
-    which sees the true ones. A ``trained`` recipe cannot be mended in its stages, so there it is noted.
+    which sees the true ones. The recipe of a trained run cannot be mended in its stages any more, and what they were
+    trained with may be gone: there, only what is asked of the model now is looked at.
     """
     stages: Sequence[Stage] = given["stages"]
     evaluate: Evaluate | None = given["evaluate"]
     labels: LabelSpace | None = given["labels"]
-    for stage_at, stage in enumerate(stages):
+    for stage_at, stage in enumerate(stages if use == "train" else ()):
         _check_learning(stage_at, stage, given, root, problems)
         for task in stage.tasks:
             asking = _Asking.of(join(task.path, "prompter"), task.prompter, labels)
             past = join(task.path, "data.past_labels") if task.data.past_labels else ""
             _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
-    _note_unshown(given, problems)
+    if use == "train":
+        _note_unshown(given, problems)
     if evaluate is None:
         return
     part = evaluate.prompter or (stages[-1].prompter if stages else None)
@@ -66,7 +69,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, traine
     asking = _Asking.of("evaluate.prompter", part, labels)
     past = "evaluate.past_labels" if evaluate.past_labels else ""
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
-    _check_decoding(asking, evaluate, stages, root, problems, trained)
+    _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_length(asking, evaluate, labels, root, problems)
     _note_unread(evaluate, root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
@@ -112,7 +115,7 @@ def _check_shown(asking: _Asking, selector: Part | None, shots: str, past: str, 
 
 
 def _check_decoding(
-    asking: _Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, trained: bool
+    asking: _Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, use: Use
 ) -> None:
     """Report a way of decoding that does not fit what is asked for, or what was learned."""
     path = "evaluate.decode"
@@ -125,9 +128,9 @@ def _check_decoding(
         return
     if not stages or not asking.asks_for_label:
         return
-    complain = problems.note if trained else problems.add
+    complain = problems.add if use == "train" else problems.note
     last = stages[-1]
-    if not cast(Trainer, last.trainer.component).teaches_writing():
+    if isinstance(last.trainer.component, Trainer) and not last.trainer.component.teaches_writing():
         complain(path, node, f"the model is asked to write, and stage {last.id!r} learns to choose among the labels, "
                  f"which teaches no answer to write; set stages.{len(stages) - 1}.trainer.loss=answer, or "
                  "evaluate.decode=verbalizer")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import PydanticUserError
 
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
+from merc.recipe.needed import NotNeeded
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import refers_to_environment
 from merc.recipe.schema import Part
@@ -22,11 +23,12 @@ from merc.registry import get_registry
 class Sections:
     """Turns sections into parts, and keeps what was resolved and where each value came from.
 
-    A method that found something wrong has reported it to ``problems`` and gives None.
+    A method that found something wrong has reported it to ``problems`` and gives None. At a path that is
+    ``not_needed``, a ``NotNeeded`` stands for a component that cannot be had.
     """
 
-    def __init__(self, problems: Problems) -> None:
-        self.problems = problems
+    def __init__(self, problems: Problems, not_needed: Callable[[str], bool] = lambda path: False) -> None:
+        self.problems, self.not_needed = problems, not_needed
         self.sources: dict[str, str] = {}
 
     def part(self, kind: str, node: Node, path: str, apart: Sequence[str] = ()) -> tuple[Part | None, dict[str, Any]]:
@@ -35,6 +37,9 @@ class Sections:
 
         ``apart`` are keys of the section that are no parameters (the name that a metric goes by).
         """
+        if self.not_needed(path):
+            part, recorded = Sections(Problems()).part(kind, node, path, apart)
+            return (part, recorded) if part is not None else _not_needed(node)
         name = self._name(kind, node, path)
         if name is None:
             return None, {}
@@ -259,6 +264,14 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, join(path, index))
     else:
         yield path, value
+
+
+def _not_needed(node: Node) -> tuple[Part, dict[str, Any]]:
+    """What stands for a component that cannot be had and is not needed; its section is recorded as it is written."""
+    name = node.get("name")
+    recorded = record(node.plain(), node)
+    part = Part(name=str(name.value) if name is not None else "", params={}, component=NotNeeded())
+    return part, recorded if isinstance(recorded, dict) else {}
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -10,7 +10,7 @@ from merc.recipe.document import Node
 from merc.recipe.fit import Placed
 from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Stage, StageData, Task
+from merc.recipe.schema import Part, Stage, StageData, Task
 from merc.recipe.values import convert_node, record
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -85,7 +85,7 @@ class Staging:
             part, recorded["trainer"] = self.sections.part("trainer", trainer, join(path, "trainer"))
             if part is not None:
                 values["trainer"] = part
-                self.trainers.append((join(path, "trainer"), trainer, part))
+                self._place(self.trainers, join(path, "trainer"), trainer, part)
         if trainable is not None and trainable.value is not None:
             self._value("trainable", tuple[str, ...], trainable, path, values, recorded)
         order = [key for key in ("id", "prompter", "tasks", "trainer") if key in recorded]
@@ -105,7 +105,7 @@ class Staging:
             part, how = self.sections.part("selector", child, here)
             if part is None:
                 return False
-            self.selectors.append((here, child, part))
+            self._place(self.selectors, here, child, part)
         else:
             self.sections.sources[here] = self.sections.where(child)
         values["demonstrations"], recorded["demonstrations"] = part, how
@@ -152,7 +152,7 @@ class Staging:
             part, recorded["prompter"] = self.sections.part("prompter", prompter, join(path, "prompter"))
             if part is not None:
                 values["prompter"] = part
-                self.prompters.append((join(path, "prompter"), prompter, part))
+                self._place(self.prompters, join(path, "prompter"), prompter, part)
         data = data if data is None or data.value is not None else None
         here = join(path, "data")
         found, recorded["data"] = self.sections.section(StageData, data, here, "data")
@@ -164,6 +164,11 @@ class Staging:
             return None, recorded
         made: Task | None = self.sections.make(Task, values, node, path)
         return made, recorded
+
+    def _place(self, placed: list[Placed], path: str, node: Node, part: Part) -> None:
+        """Keep a component that is to be checked against the others."""
+        if not self.sections.not_needed(path):
+            placed.append((path, node, part))
 
     def _known(self, node: Node, path: str, what: str, keys: tuple[str, ...]) -> None:
         for key, child in node.value.items():

@@ -11,6 +11,7 @@ from typing import Any
 
 from merc.components import Backbone
 from merc.errors import MercError
+from merc.files import damaged, read_json
 from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
 
@@ -29,7 +30,7 @@ def recorded_backbone(provenance: Path) -> dict[str, Any]:
     """What a run's provenance.json says of its backbone; nothing where it is not there or says nothing. Raises
     MercError for a file that is damaged."""
     found = _read(provenance).get("backbone") or {}
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not isinstance(found.get("weights") or {}, dict):
         raise _damaged(provenance)
     return found
 
@@ -46,23 +47,15 @@ def recorded_date(provenance: Path) -> date:
         raise _damaged(provenance) from None
 
 
+_REMEDY = "bring it back, or remove it to use the run without knowing which backbone it was made with, and when"
+
+
 def _read(provenance: Path) -> dict[str, Any]:
-    if not provenance.is_file():
-        return {}
-    try:
-        found = json.loads(provenance.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise _damaged(provenance)
-    return found
+    return read_json(provenance, _REMEDY) if provenance.exists() else {}
 
 
 def _damaged(provenance: Path) -> MercError:
-    return MercError(
-        f"{provenance} is damaged: it does not say which backbone the run was made with, and when; bring it back, or "
-        "remove it to use the run without knowing"
-    )
+    return damaged(provenance, "it does not say which backbone the run was made with, and when", _REMEDY)
 
 
 def pinned(recipe: Recipe, record: Mapping[str, Any]) -> Recipe:

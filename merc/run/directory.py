@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +16,17 @@ from typing import Any
 from merc.consent import hide
 from merc.conversation import LabelSpace
 from merc.errors import MercError, shown
-from merc.files import write_text
-from merc.recipe import Recipe, load_recipe, write_recipe
+from merc.files import damaged, parse_json, read_json, write_text
+from merc.recipe import Recipe, Use, load_recipe, write_recipe
 from merc.run.lock import NAME as LOCK_NAME
 from merc.run.lock import FolderLock
 
 NOT_THE_WORK = ("title", "description", "extends", "engine", "features")
 """What may differ between two runs of the same work: words about it, and how fast it is done."""
+
+
+NO_CORPUS = "corpus={name: merc/jsonl, path: conversations.jsonl}"
+"""The change to a run's recipe for a use that does not read its corpus, so that neither it nor its plugin is needed."""
 
 
 class RunDirectory:
@@ -46,10 +52,11 @@ class RunDirectory:
     def check(self, recipe: Recipe, resume: bool) -> None:
         """Raise MercError if the folder is no place for the recipe: it is another recipe's, has a run that nobody
         asked to resume, or cannot be written to. Nothing is written that stays."""
+        check_name(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise MercError(f"{self.path} is a file, not a folder for a run; give another --run-dir")
         if self.recipe_file.exists():
-            different = differences(load_recipe(str(self.recipe_file)).resolved, recipe.resolved)
+            different = differences(self._recorded().resolved, recipe.resolved)
             if different:
                 shown = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
                 raise MercError(
@@ -74,30 +81,44 @@ class RunDirectory:
                 "--run-dir"
             ) from None
 
+    def _recorded(self) -> Recipe:
+        """The recipe that the folder was made for."""
+        try:
+            return load_recipe(str(self.recipe_file.absolute()))
+        except MercError as error:
+            raise MercError(
+                f"{self.path} holds a run whose recipe cannot be read: {error}\nBring {self.recipe_file} back, or give "
+                "another --run-dir"
+            ) from None
+
     def is_done(self, stage: str) -> bool:
         """Whether a stage was trained to its end."""
-        return (self.stage(stage) / "done.json").exists()
+        return (self.stage(stage) / "done.json").is_file()
 
-    def trained(self, overrides: Sequence[str] = ()) -> Recipe:
-        """The recipe of a run that was trained to its end, with ``key=value`` changes. Raises MercError for a folder
-        that holds no such run."""
+    def trained(self, overrides: Sequence[str] = (), use: Use = "predict") -> Recipe:
+        """The recipe of a run that was trained to its end, with ``key=value`` changes, as far as its use needs it.
+        Raises MercError for a folder that holds no such run."""
+        check_name(self.path)
         if not self.recipe_file.is_file():
             what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
             what = what if self.path.exists() else "is not there"
             raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
-        recipe = load_recipe(str(self.recipe_file), overrides, trained=True)
+        recipe = load_recipe(str(self.recipe_file.absolute()), overrides, use)
         for stage in recipe.stages:
             if not self.is_done(stage.id):
                 raise MercError(
                     f"{self.path} is unfinished: stage {stage.id!r} was not trained to its end; go on with "
-                    f"merc run {self.recipe_file} --run-dir {self.path} --resume"
+                    + shlex.join(["merc", "run", str(self.recipe_file), "--run-dir", str(self.path), "--resume"])
                 )
         return recipe
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether all that a recipe asks for was done, but for the report."""
-        trained = all(self.is_done(stage.id) for stage in recipe.stages)
-        return trained and (recipe.evaluate is None or self.metrics.exists())
+        return self.is_trained(recipe) and (recipe.evaluate is None or self.metrics.exists())
+
+    def is_trained(self, recipe: Recipe) -> bool:
+        """Whether all stages of a recipe were trained to their end."""
+        return all(self.is_done(stage.id) for stage in recipe.stages)
 
     def hold(self) -> None:
         """Keep other processes from running in the folder until ``release``, or until this process ends. Raises
@@ -129,9 +150,12 @@ class RunDirectory:
 
     def abandon(self) -> None:
         """Remove what a run has written that ended before its first step, so that the mended recipe can take the
-        folder. A folder with anything trained in it is left as it is."""
+        folder. A folder with anything trained or predicted in it is left as it is."""
         stages = self.path / "stages"
-        if any(path.is_file() for path in stages.rglob("*")) or any(r.get("event") == "step" for r in self.records()):
+        trained = any(path.is_file() for path in stages.rglob("*")) or any(
+            r.get("event") == "step" for r in self.records()
+        )
+        if trained or self.predictions.exists():
             return
         shutil.rmtree(self.retrieval, ignore_errors=True)
         for file in (self.labels, self.provenance, self.log_file, self.recipe_file):
@@ -144,7 +168,7 @@ class RunDirectory:
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a record to ``log.jsonl``."""
         stamped = {**record, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        with self.log_file.open("a", encoding="utf-8") as file:
+        with self.log_file.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(shown(json.dumps(stamped, ensure_ascii=False)) + "\n")
 
     def note(self, sentence: str) -> None:
@@ -154,16 +178,32 @@ class RunDirectory:
             self.log({"event": "note", "text": sentence})
 
     def records(self) -> list[dict[str, Any]]:
-        """The log's records; a last line that was torn by a sudden end is left out."""
+        """The log's records; lines that are damaged, as a sudden end tears the last one, are left out."""
+        return self._read_log()[0]
+
+    def _read_log(self) -> tuple[list[dict[str, Any]], int]:
+        """The log's records, and how many other lines there are, but for an unfinished last one."""
         if not self.log_file.exists():
-            return []
-        records = []
-        for line in self.log_file.read_text(encoding="utf-8").split("\n"):  # a text may hold other separators
+            return [], 0
+        try:
+            content = self.log_file.read_bytes()
+        except OSError as error:
+            raise MercError(
+                f"{self.log_file} cannot be read: {error.strerror}; bring it back, or take it away: a run goes on "
+                "without it"
+            ) from None
+        records, damaged = [], 0
+        *lines, last = content.split(b"\n")  # a text may hold other separators, and a tear lie within a letter
+        for line in (*lines, last):
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return records
+                record = parse_json(line.decode())
+            except ValueError:
+                record = None
+            if isinstance(record, dict):
+                records.append(record)
+            elif line.strip() and line is not last:
+                damaged += 1
+        return records, damaged
 
     def rewind(self, stage: str, step: int) -> None:
         """Drop a stage's records of steps behind ``step``, and of its end: training goes on from there."""
@@ -171,20 +211,27 @@ class RunDirectory:
         def stands(record: Mapping[str, Any]) -> bool:
             if record.get("stage") != stage:
                 return True
-            return record.get("event") != "stage" and int(record.get("step", 0)) <= step
+            at = record.get("step", 0)
+            return record.get("event") != "stage" and isinstance(at, int) and at <= step
 
         self._write_log([record for record in self.records() if stands(record)])
 
     def _mend(self) -> None:
-        """Take away what a sudden end left: files that were never renamed, and a torn last line of the log, so that
-        the next record has a line of its own."""
+        """Take away what a sudden end left: files that were never renamed, and lines of the log that cannot be read, so
+        that the next record has a line of its own. More than a torn last line is noted in the log."""
         for path in [p for p in self.path.rglob("*") if _is_temporary(p)]:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        if self.log_file.exists() and not self.log_file.read_text(encoding="utf-8").endswith("\n"):
-            self._write_log(self.records())
+        records, damaged = self._read_log()
+        if self.log_file.exists() and (damaged or not self.log_file.read_bytes().endswith(b"\n")):
+            self._write_log(records)
+        if damaged:
+            every = len(records) + damaged
+            self.note(
+                f"{self.log_file.name} was damaged: {damaged} of its {every} lines could not be read and are gone"
+            )
 
     def _write_log(self, records: Iterable[Mapping[str, Any]]) -> None:
         write_text(self.log_file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
@@ -200,11 +247,27 @@ class RunDirectory:
             raise MercError(
                 f"{self.path} holds no run: {self.labels.name} is not there; give a folder that merc run has made"
             )
+        remedy = f"bring it back: without it the labels of {self.path} are unknown"
+        words = read_json(self.labels, remedy)
+        if not all(isinstance(own, list) and all(isinstance(word, str) for word in own) for own in words.values()):
+            raise damaged(self.labels, "a list of words for each label was expected", remedy)
         try:
-            words: dict[str, list[str]] = json.loads(self.labels.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise MercError(f"{self.labels} is damaged: not JSON ({error})") from None
-        return LabelSpace(tuple(words), {label: tuple(w) for label, w in words.items()})
+            return LabelSpace(tuple(words), {label: tuple(w) for label, w in words.items()})
+        except MercError as error:
+            raise damaged(self.labels, str(error), remedy) from None
+
+
+def check_name(path: Path) -> None:
+    """Raise MercError for a path that no file system takes: a name of hundreds of letters, a circle of links."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            shown = f"{str(path)[:60]}..." if len(str(path)) > 60 else str(path)
+            raise MercError(
+                f"{shown} cannot be a folder of this file system: {error.strerror} ({len(path.name)} letters); give a "
+                "shorter name"
+            ) from None
 
 
 def _is_temporary(path: Path) -> bool:

@@ -20,7 +20,7 @@ from merc.features import FeatureTable
 from merc.model.build import build_model, check_backbone, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
-from merc.recipe import Evaluate, Recipe, load_recipe
+from merc.recipe import Evaluate, Recipe, Use, load_recipe
 from merc.run.annotating import SHOWN, missing_cues, read_cues
 from merc.run.backbone import check_same, pinned, recorded_backbone, recorded_date
 from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, queries
@@ -55,10 +55,15 @@ class TrainedRun:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run is asked: queries by conversation, and the conversations of the train split that they show."""
+    """What a run is asked: queries by conversation, and the conversations of the train split that they show.
+
+    Where ``unanswered`` is a dictionary, prompts that are longer than the model's context get no answer and are kept
+    there, their lengths by the ids of their utterances; else they are an error.
+    """
 
     groups: list[list[Query]]
     shown: Sequence[Conversation] = ()
+    unanswered: dict[str, int] | None = None
 
     def of(self, split: str) -> Asked:
         """The queries of one split."""
@@ -78,16 +83,17 @@ def check_changes(overrides: Sequence[str], may_change: Sequence[str]) -> None:
             raise MercError(f"{override!r}: a trained run keeps what it is; what can be changed here is {allowed}")
 
 
-def open_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
+def open_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict") -> TrainedRun:
     """The trained run of a directory, with ``key=value`` changes to its recipe.
 
+    Only what its use needs is looked up: a plugin that brought the trainer or, to predict, a metric may be gone.
     Nothing heavy is loaded yet. Raises MercError for a folder that holds no run or one that was not trained to its
     end, and for a device that is not there.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MercError("a trained run is used in one process; start merc without a launcher")
     directory = RunDirectory(path)
-    recipe = pinned(directory.trained(overrides), recorded_backbone(directory.provenance))
+    recipe = pinned(directory.trained(overrides, use), recorded_backbone(directory.provenance))
     return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.engine.device))
 
 
@@ -122,7 +128,7 @@ def ask(
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
-    own = load_recipe(str(run.directory.recipe_file), trained=True)
+    own = load_recipe(str(run.directory.recipe_file.absolute()), use="predict")
     with reporter.task("the run's train split") as progress:
         try:
             data = load_data(own, run.labels)
@@ -187,7 +193,8 @@ def predict(
     """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it. ``say`` is told what
     the prompts show of the tokenizer: that it has no chat template, for example.
 
-    Raises MercError for prompts longer than the model's context, and for labels longer than may be written.
+    Raises MercError for prompts longer than the model's context, or where none is short enough, and for labels longer
+    than may be written.
     """
     check_room(model, run.prompter, run.how, asked.groups)
     streams = set(run.prompter.streams())
@@ -200,9 +207,12 @@ def predict(
         },
         states=states,
     )  # fmt: skip
+    predictor.unanswered = asked.unanswered
     with reporter.task(title) as progress:
         try:
             found = predictor.predict(asked.groups, progress)
+            if asked.unanswered and len(asked.unanswered) == len(found):
+                raise MercError(too_long(asked.unanswered, len(found), model.context))
         except MercError:
             check_length("evaluate.demonstrations", model, run.prompter, asked.groups)
             raise
@@ -211,8 +221,24 @@ def predict(
     return found
 
 
-def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
-    """What ``merc predict`` writes of a prediction: its id and label, then what the way of decoding gives.
+def too_long(unanswered: Mapping[str, int], total: int, context: int | None) -> str:
+    """A sentence about the utterances that got no answer.
+
+    >>> print(too_long({"u3": 812}, 20, 512))
+    1 of 20 utterances has no answer, since its prompt is longer than the model's context of 512 tokens: u3 (812 tokens)
+    """
+    shown = [f"{name} ({length:,} tokens)" for name, length in list(unanswered.items())[:5]]
+    more = f" and {len(unanswered) - 5} more" if len(unanswered) > 5 else ""
+    have, its = ("has", "its prompt is") if len(unanswered) == 1 else ("have", "their prompts are")
+    return (
+        f"{len(unanswered)} of {total} utterances {have} no answer, since {its} longer than the model's context of "
+        f"{context} tokens: {', '.join(shown)}{more}"
+    )
+
+
+def as_record(prediction: Prediction, how: Evaluate, length: int | None = None) -> dict[str, Any]:
+    """What ``merc predict`` writes of a prediction: its id and label, then what the way of decoding gives. ``length``
+    is that of a prompt that was too long to be answered.
 
     >>> as_record(Prediction(id="u", conversation="c", label="joy", probabilities={"joy": 1.0}), Evaluate())
     {'id': 'u', 'label': 'joy', 'probabilities': {'joy': 1.0}, 'missing': {}}
@@ -224,4 +250,6 @@ def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
         given = {"probabilities": dict(prediction.probabilities or {})}
     if how.past_labels:
         given = {**given, "past_labels": how.past_labels}
+    if length is not None:
+        given = {**given, "unanswered": f"its prompt of {length} tokens is longer than the model's context"}
     return {"id": prediction.id, "label": prediction.label, **given, "missing": dict(prediction.missing)}

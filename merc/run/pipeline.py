@@ -14,7 +14,16 @@ import torch
 from merc.components import Metric, Prediction, Prompter, Query
 from merc.cues import CueTable
 from merc.errors import MercError
-from merc.evaluation import check_metrics, compute_metrics, read_metrics, write_metrics, write_predictions, write_report
+from merc.evaluation import (
+    check_metrics,
+    compute_metrics,
+    read_metrics,
+    read_predictions,
+    write_metrics,
+    write_predictions,
+    write_report,
+)
+from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
 from merc.model.build import build_model, check_backbone, pick_device
@@ -44,6 +53,7 @@ from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
 from merc.run.media_check import Asked, check_media
+from merc.run.media_hash import media_hashes
 from merc.run.parts import check_datasets, measured
 from merc.run.past import check_told, gold_note, with_gold
 from merc.run.predicting import Predictor, check_prompts, check_room
@@ -116,6 +126,48 @@ class _Run:
         recipe, directory = self.recipe, self.directory
         self._record(data, cues, start)
         data = data.with_cues(cues)
+        predictions = self._predicted_before(data)
+        if predictions is None:
+            predictions = self._predicted_now(data, cues, start)
+        if recipe.evaluate is None:
+            self.reporter.say(f"trained; the stages are in {directory.path / 'stages'}")
+            return {}
+        try:
+            metrics = compute_metrics(predictions, data.labels, self.metrics)
+            if self.engine.first:
+                record_seconds(directory.provenance, time.monotonic() - started)
+                write_metrics(directory.metrics, metrics)
+                self._report(data)
+        except MercError as error:
+            kept = f"the predictions are kept in {directory.path}: with --resume the run goes on from them"
+            raise MercError(f"{error}\n{kept}") from error
+        self.engine.barrier()
+        return metrics
+
+    def _predicted_before(self, data: Data) -> list[Prediction] | None:
+        """The predictions that were made before the run ended without its metrics; ``None`` where there are none."""
+        directory = self.directory
+        if self.recipe.evaluate is None or not directory.predictions.exists() or not directory.is_trained(self.recipe):
+            return None
+        if self.how.states and not (directory.path / STATES_FILE).exists():
+            return None
+        try:
+            found = read_predictions(directory.predictions)
+        except MercError as error:
+            self._say(f"{error}: predicted anew")
+            return None
+        talks = [c for split in self.how.splits for c in measured(data.split(split), self.how)]
+        wanted = [(c.split, c.id, u.id) for c in talks for u in c.utterances]
+        if [(p.split, p.conversation, p.id) for p in found] != wanted:
+            self._say(f"{directory.predictions} holds predictions of other utterances: predicted anew")
+            return None
+        self.reporter.say("predicted before: the predictions are read, not made again")
+        return found
+
+    def _predicted_now(self, data: Data, cues: CueTable, start: Start | None) -> list[Prediction]:
+        """Train what is not trained yet, predict, and write the predictions, before anything is made of them that may
+        fail."""
+        recipe, directory = self.recipe, self.directory
         demonstrations = self._demonstrations(data)
         asked = self._asked(data, demonstrations)
         shown, table = self._features(data, demonstrations)
@@ -135,21 +187,15 @@ class _Run:
             model, data, self.metrics, predict
         )
         if recipe.evaluate is None:
-            self.reporter.say(f"trained; the stages are in {directory.path / 'stages'}")
-            return {}
+            return []
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)
         predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), chooses, states)]
-        metrics = compute_metrics(predictions, data.labels, self.metrics)
         if self.engine.first:
-            write_predictions(directory.predictions, predictions)
-            record_seconds(directory.provenance, time.monotonic() - started)
             if states is not None:
                 write_states(directory.path, predictions, states)
-            write_metrics(directory.metrics, metrics)
-            self._report(data)
-        self.engine.barrier()
-        return metrics
+            write_predictions(directory.predictions, predictions)
+        return predictions
 
     def _as_it_is(self) -> dict[str, Any]:
         self.reporter.say(f"{self.directory.path} holds this run, finished: there is nothing to go on with")
@@ -199,7 +245,7 @@ class _Run:
         if self.engine.first:
             record_provenance(
                 self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues),
-                start.record() if start else None,
+                start.record() if start else None, self._media(data),
             )  # fmt: skip
             self.directory.write_labels(data.labels)
         for note in (*self.recipe.notes, *data.notes):
@@ -207,6 +253,10 @@ class _Run:
         wanted = partial(wanted_conversations, self.recipe, data.conversations)
         log = self.directory.log if self.engine.first else lambda record: None
         note_cues(self.recipe, self.prompters, cues, wanted, self._say, log)
+
+    def _media(self, data: Data) -> dict[str, Any]:
+        wanted = wanted_conversations(self.recipe, data.conversations)
+        return media_hashes(self.recipe, used_streams(self.recipe)[0], wanted, self.reporter)
 
     def _demonstrations(self, data: Data) -> Demonstrations | None:
         """What fills the run's queries with demonstrations, if anything does."""

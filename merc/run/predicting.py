@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +23,9 @@ from merc.run.reporter import Progress, within
 from merc.training.engine import Engine, autocast
 from merc.training.groups import Group, joined, shots_of
 
+_GROWING = 16
+"""After so many prompts that are too long, each longer than the one before, the next are taken to be so as well."""
+
 Missing = Callable[[str], dict[str, str]]
 """Why the model does not see an utterance's streams."""
 
@@ -31,7 +35,13 @@ class Predictor:
 
     Where labels are scored, ``states`` (if given) is filled with the hidden state ``[hidden]`` at the place where the
     answer begins, for each utterance that is predicted.
+
+    A prompt longer than the model's context is an error. Where ``unanswered`` is set to a dictionary, as for a user's
+    own recording, it is filled in place of that: the length of each such prompt, by the id of its utterance, whose
+    prediction has no label then.
     """
+
+    unanswered: dict[str, int] | None = None
 
     def __init__(
         self,
@@ -74,16 +84,22 @@ class Predictor:
 
     def _at_once(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         self.model.eval()
-        encoded = [[self._encode(query) for query in group] for group in groups]
-        check_depth((p for g in encoded for p in g), self.model.context)
+        encoded = [encode_group(group, self._encode, self.model.context) for group in groups]
+        if self.unanswered is None or self.model.context is None:
+            check_depth((p for g in encoded for p in g), self.model.context)
+        else:
+            limit = self.model.context
+            self.unanswered |= {p.target: p.depth for g in encoded for p in g if p.depth > limit}
+            encoded = [[p for p in g if p.depth <= limit] for g in encoded]
         decode = self._generate if self.how.decode == "generate" else self._score
-        alike = [Group(tuple(p), shots_of(g)) for p, g in zip(encoded, groups, strict=True)]
-        found = decode(joined(alike), progress)
-        return [
-            self._prediction(query, self._read(found[query.target.id], query.labels))
-            for group in groups
-            for query in group
-        ]
+        alike = [Group(tuple(p), shots_of(g)) for p, g in zip(encoded, groups, strict=True) if p]
+        found = decode(joined(alike), progress) if alike else {}
+        return [self._prediction(query, self._answer(query, found)) for group in groups for query in group]
+
+    def _answer(self, query: Query, found: Mapping[str, Any]) -> dict[str, Any]:
+        if self.unanswered is not None and query.target.id in self.unanswered:
+            return {"label": None}
+        return self._read(found[query.target.id], query.labels)
 
     def _encode(self, query: Query) -> EncodedPrompt:
         prompt = self.prompter.prompt(query)
@@ -94,7 +110,7 @@ class Predictor:
             )
         answers: Literal["labels", "none"] = "labels" if self.how.decode == "verbalizer" else "none"
         return self.model.prompts.encode(
-            prompt, self.model.media.length, query.labels, None, answers, within=self.labels
+            prompt, self.model.media.length, query.labels, None, answers, self.labels, self.model.context
         )
 
     # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
@@ -206,10 +222,34 @@ def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: I
 def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:
     """Raise MercError for prompts that are longer than the model's context, answers included. Nothing is computed."""
 
-    def encoded() -> Iterator[EncodedPrompt]:
-        for query in (query for group in groups for query in group):
-            prompt = prompter.prompt(query)
-            answers: Literal["labels", "gold"] = "labels" if is_label_prompt(prompt) else "gold"
-            yield model.prompts.encode(prompt, model.media.length, query.labels, query.target.label, answers)
+    def encode(query: Query) -> EncodedPrompt:
+        prompt = prompter.prompt(query)
+        answers: Literal["labels", "gold"] = "labels" if is_label_prompt(prompt) else "gold"
+        return model.prompts.encode(
+            prompt, model.media.length, query.labels, query.target.label, answers, longest=model.context
+        )
 
-    check_depth(encoded(), model.context)
+    check_depth((p for group in groups for p in encode_group(group, encode, model.context)), model.context)
+
+
+def encode_group(
+    group: Sequence[Query], encode: Callable[[Query], EncodedPrompt], context: int | None
+) -> list[EncodedPrompt]:
+    """The prompts of a group, in order, in a time that does not grow with the square of a very long conversation.
+
+    Prompts that show all that was said grow from one to the next. Where several in a row are longer than the context
+    and the last of the group is longer still, those between are not put together: each counts as long as the one
+    before them.
+    """
+    found: list[EncodedPrompt] = []
+    growing = 0
+    for place, query in enumerate(group, start=1):
+        found.append(encode(query))
+        grows = len(found) == 1 or found[-1].depth > found[-2].depth
+        growing = growing + 1 if context is not None and found[-1].depth > context and grows else 0
+        if growing == _GROWING and len(group) - place > 1:
+            last = encode(group[-1])
+            if last.depth > found[-1].depth:
+                between = [replace(found[-1], target=q.target.id) for q in group[place:-1]]
+                return [*found, *between, last]
+    return found

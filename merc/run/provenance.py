@@ -18,7 +18,7 @@ import merc
 from merc.consent import hide_in
 from merc.conversation import SPLITS, Conversation
 from merc.errors import MercError
-from merc.files import write_text
+from merc.files import damaged, read_json, write_text
 from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
 from merc.registry import get_registry
@@ -33,11 +33,13 @@ def provenance(
     conversations: Sequence[Conversation],
     cues: Mapping[str, Any] | None = None,
     start: Mapping[str, Any] | None = None,
+    media: Mapping[str, Any] | None = None,
     chat_date: date = CHAT_DATE,
 ) -> dict[str, Any]:
     """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
     ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
-    theirs; ``chat_date`` is what the backbone's chat template is given for today."""
+    theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
+    today."""
     return {
         "merc": merc.__version__,
         "python": platform.python_version(),
@@ -55,6 +57,7 @@ def provenance(
         "backbone": backbone_record(recipe),
         "chat_date": chat_date.isoformat(),
         "data": data_hashes(conversations),
+        **({"media": dict(media)} if media else {}),
         **({"cues": dict(cues)} if cues else {}),
         **({"init_from": dict(start)} if start else {}),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,42 +72,77 @@ def record_provenance(
     conversations: Sequence[Conversation],
     cues: Mapping[str, Any] | None = None,
     start: Mapping[str, Any] | None = None,
+    media: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
 
-    Raises MercError if the data, the cues or the weights to start from are not those that the run began with.
+    Raises MercError if the data, their media, the cues or the weights to start from are not those that the run began
+    with, and for a file that is damaged.
     """
-    now = provenance(recipe, conversations, cues, start)
+    now = provenance(recipe, conversations, cues, start, media)
     if path.exists():
-        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        changed = [s for s in {**before["data"], **now["data"]} if before["data"].get(s) != now["data"].get(s)]
+        before = _read(path)
+        changed = _changed(before, now, "data")
         if changed:
             raise MercError(
                 f"the data of {path.parent} have changed since the run began: split {', '.join(changed)} has other "
                 "conversations, texts or labels; give another --run-dir to start anew, or bring the data back"
             )
-        if before.get("cues", {}).get("sha256") != now.get("cues", {}).get("sha256"):
+        # A run that an older merc began has no hash of its media.
+        changed = _changed(before, now, "media") if "media" in before else []
+        if changed:
+            raise MercError(
+                f"the media of {path.parent} have changed since the run began: split {', '.join(changed)} has files of "
+                "other content, spans or regions; give another --run-dir to start anew, or bring the files back"
+            )
+        if _block(before, "cues").get("sha256") != now.get("cues", {}).get("sha256"):
             raise MercError(
                 f"the cues of {path.parent} have changed since the run began: an annotator was asked again meanwhile; "
                 "give another --run-dir to start anew with the cues of now"
             )
-        if start and before.get("init_from", {}).get("sha256") != start["sha256"]:
+        if start and _block(before, "init_from").get("sha256") != start["sha256"]:
             raise MercError(
                 f"the weights that {path.parent} started from have changed since it began: {start['run']} was trained "
                 "again; give another --run-dir to start anew with the weights of now"
             )
         about = {key: now[key] for key in ("started", "command")}
-        about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before[key]}
-        if not (before.get("backbone") or {}).get("weights"):  # a run of an earlier merc
+        about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before.get(key)}
+        if not _block(before, "backbone").get("weights"):  # a run of an earlier merc
             about["backbone"] = now["backbone"]
-        now = {**before, "resumed": [*before["resumed"], about]}
+        resumed = before.get("resumed")
+        now = {**before, "resumed": [*(resumed if isinstance(resumed, list) else []), about]}
     write_text(path, json.dumps(hide_in(now), indent=1))
 
 
 def record_seconds(path: Path, seconds: float) -> None:
     """Add how long the process worked that finished the run."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    write_text(path, json.dumps({**found, "seconds": round(seconds, 1)}, indent=1))
+    write_text(path, json.dumps({**_read(path), "seconds": round(seconds, 1)}, indent=1))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the run began with. Raises MercError for a file that cannot say."""
+    remedy = (
+        "bring it back, or take it away: --resume then goes on without comparing the data of now with those that the "
+        "run began with"
+    )
+    found = read_json(path, remedy)
+    for key in ("data", "media", "cues", "init_from", "backbone"):
+        if not isinstance(found.get(key) or {}, dict):
+            raise damaged(path, f"{key!r} is no JSON object", remedy)
+    if not found.get("data"):
+        raise damaged(path, "it has no 'data'", remedy)
+    return found
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> list[str]:
+    """The splits whose hashes differ."""
+    then, those = _block(before, key), _block(now, key)
+    return [split for split in {**then, **those} if then.get(split) != those.get(split)]
+
+
+def _block(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = found.get(key) or {}
+    return block
 
 
 def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:

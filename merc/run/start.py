@@ -17,7 +17,7 @@ from merc.model.start import start_from
 from merc.model.state import check_stage
 from merc.recipe import Recipe
 from merc.run.backbone import recorded_backbone
-from merc.run.directory import RunDirectory
+from merc.run.directory import NO_CORPUS, RunDirectory
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def start_of(recipe: Recipe) -> Start | None:
     if seeds and not directory.recipe_file.is_file():
         raise MercError(f"init_from: {path} holds runs of several seeds; give one of them, such as {seeds[0]}")
     try:
-        other = directory.trained()
+        other = directory.trained([NO_CORPUS])
     except MercError as error:
         raise MercError(f"init_from: {error}") from None
     if not other.stages:

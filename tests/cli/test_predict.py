@@ -39,6 +39,8 @@ def test_trained_weights_are_used(program: Forks, own_run: Path, senses: Path, t
 
     done = own_run / "stages" / "merc" / "done.json"
     before = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl")).out
+    done = own_run / "stages" / "merc" / "done.json"
+    done.write_text(json.dumps({**json.loads(done.read_text()), "files": {}}))  # they are changed on purpose
     for file in (own_run / "stages" / "merc").rglob("*.safetensors"):
         save_file({name: value * 0 for name, value in load_file(file).items()}, file)
         kept = {**json.loads(done.read_text()), "files": checksums_of(done.parent, "**/*.safetensors")}
@@ -250,8 +252,50 @@ def test_the_training_corpus_and_its_plugin_are_not_needed(program: Forks, own_r
     assert len(read_lines(ended.out)) == 12
 
 
-def test_a_conversation_that_is_longer_than_the_context(program: Forks, trained: Path, tmp_path: Path):
+def test_the_plugins_of_its_trainer_and_metrics_are_not_needed(
+    program: Forks, own_run: Path, senses: Path, tmp_path: Path
+):
+    whole = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl"))
+    recipe = own_run / "recipe.yaml"
+    text = recipe.read_text().replace("name: sft", "name: gone-trainer").replace("name: classification", "name: gone")
+    assert "gone-trainer" in text and "name: gone\n" in text
+    recipe.write_text(text)
+    ended = program(tmp_path, "predict", str(own_run), str(senses / "talk.jsonl"))
+    assert ended.code == 0, ended.err
+    assert ended.out == whole.out
+    told = mistake(program(tmp_path, "evaluate", str(own_run)))  # which measures with it
+    assert "unknown metric 'gone'" in told and "gone-trainer" not in told
+    measured = ("evaluate", str(own_run), "evaluate.metrics=[classification]", "--split", "test", "--name", "by-mine")
+    ended = program(tmp_path, *measured)
+    assert ended.code == 0, ended.err
+    assert "gone-trainer" in (own_run / "evaluations" / "by-mine" / "recipe.yaml").read_text()
+
+
+def test_what_is_longer_than_the_context_alone_has_no_answer(program: Forks, trained: Path, tmp_path: Path):
+    short = {"id": "short", "utterances": [{"text": "Well."}, {"text": "On it goes."}]}
+    write_talk(tmp_path / "short.jsonl", [short])
+    alone = read_lines(program(tmp_path, "predict", str(trained), "short.jsonl").out)
     said = [{"text": "On and on it goes, and nobody stops it."} for _ in range(60)]
-    write_talk(tmp_path / "new.jsonl", [{"id": "long", "utterances": said}])
+    write_talk(tmp_path / "new.jsonl", [{"id": "long", "utterances": said}, short])
+    ended = program(tmp_path, "predict", str(trained), "new.jsonl")
+    assert ended.code == 0, ended.err
+    found = read_lines(ended.out)
+    assert [one["id"] for one in found] == [f"long_u{n}" for n in range(60)] + ["short_u0", "short_u1"]
+    without = [one["id"] for one in found if "unanswered" in one]
+    assert without == [f"long_u{n}" for n in range(60 - len(without), 60)] and 20 < len(without) < 60
+    assert all((one["label"] is None) == ("unanswered" in one) for one in found)
+    assert found[59]["probabilities"] == {} and "longer than the model's context" in found[59]["unanswered"]
+    assert [one["label"] for one in found[60:]] == [one["label"] for one in alone]
+    sentence = (
+        f"{len(without)} of 62 utterances have no answer, since their prompts are longer than the model's context"
+    )
+    assert f"{sentence} of 512 tokens: {without[0]} (" in ended.err and f"and {len(without) - 5} more" in ended.err
+
+
+def test_input_that_is_longer_than_the_context_as_a_whole(program: Forks, trained: Path, tmp_path: Path):
+    write_talk(tmp_path / "new.jsonl", [{"id": "long", "utterances": [{"text": "on and on " * 300}]}])
     told = mistake(program(tmp_path, "predict", str(trained), "new.jsonl"))
-    assert "longer than the model's context of 512 tokens; the longest, for utterance 'long_u59', has " in told
+    assert told.startswith(
+        "1 of 1 utterances has no answer, since its prompt is longer than the model's context of 512"
+    )
+    assert "long_u0 (" in told

@@ -96,5 +96,5 @@ def test_a_run_that_is_trained_may_measure_other_numbers_than_it_chose_by() -> N
     changes = ["stages.1.trainer={name: sft, select_by: accuracy}", "evaluate.metrics=[micro-f1]"]
     with pytest.raises(ManyErrors, match="no number 'accuracy' to choose by"):
         load_recipe("small.yaml", changes)
-    recipe = load_recipe("small.yaml", changes, trained=True)
+    recipe = load_recipe("small.yaml", changes, "evaluate")
     assert recipe.evaluate is not None and list(recipe.evaluate.metrics) == ["micro-f1"]

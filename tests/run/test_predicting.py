@@ -16,7 +16,7 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.recipe import Evaluate, Part
 from merc.run.data import queries
-from merc.run.predicting import Predictor, check_prompts, check_room
+from merc.run.predicting import Predictor, check_prompts, check_room, encode_group
 from tests.tiny_backbone import save_tiny_backbone
 
 LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy")})
@@ -189,6 +189,46 @@ def test_a_prompt_that_asks_for_a_text_cannot_be_scored(model):
         predictor(model, prompter=Describe()).predict(groups())
     found = predictor(model, prompter=Describe(), decode="generate", max_new_tokens=1).predict(groups())
     assert len(found) == 8
+
+
+@pytest.mark.parametrize("decode", ["verbalizer", "generate"])
+@pytest.mark.parametrize("past_labels", [None, "predicted"])
+def test_what_is_too_long_is_left_out_and_nothing_else_changes(model, decode, past_labels):
+    how = {"decode": decode, "past_labels": past_labels, "max_new_tokens": 2}
+    asker = ConversationPrompter(history=1)
+    plain = {p.id: p for p in predictor(model, prompter=asker, **how).predict(groups())}
+    long = Conversation(id="l", utterances=(Utterance(id="l0", text="so " * 600), Utterance(id="l1", text="Oh.")))
+    asks = predictor(model, prompter=asker, **how)
+    asks.unanswered = {}
+    found = {p.id: p for p in asks.predict(queries([TALK[0], long, *TALK[1:]], LABELS))}
+    assert set(asks.unanswered) == {"l0", "l1"} and asks.unanswered["l0"] > 512
+    assert found["l0"].label is None and found["l0"].probabilities is None and found["l0"].text is None
+    assert [p for name, p in found.items() if name not in asks.unanswered] == list(plain.values())
+
+
+def test_many_utterances_cost_no_square_of_their_number(model, monkeypatch):
+    """Twenty thousand utterances, a million letters, each prompt with all that was said before."""
+    talk = Conversation(id="l", utterances=tuple(Utterance(id=f"l{i}", text="I said it " * 5) for i in range(20_000)))
+    prompts = []
+    real = ConversationPrompter.prompt
+    monkeypatch.setattr(ConversationPrompter, "prompt", lambda self, q: prompts.append(q.index) or real(self, q))
+    asks = predictor(model)
+    asks.unanswered = {}
+    group = queries([talk], LABELS)[0]
+    encoded = encode_group(group, asks._encode, model.context)
+    assert len(encoded) == len(group) and [p.target for p in encoded[-2:]] == ["l19998", "l19999"]
+    assert len(prompts) < 100 and prompts[-1] == 19_999
+    assert encoded[-1].depth > 500_000 and not encoded[-1].context  # counted, not put together
+
+
+def test_prompts_that_do_not_grow_are_all_looked_at(model):
+    """A window over what was said: one long utterance is in some of the prompts, and no others are taken to be long."""
+    said = ["so " * 600 if i == 3 else "Oh." for i in range(60)]
+    talk = Conversation(id="l", utterances=tuple(Utterance(id=f"l{i}", text=t) for i, t in enumerate(said)))
+    asks = predictor(model, prompter=ConversationPrompter(history=30))
+    asks.unanswered = {}
+    asks.predict(queries([talk], LABELS))
+    assert list(asks.unanswered) == [f"l{i}" for i in range(3, 34)]
 
 
 def test_a_prompt_longer_than_the_context_is_found_before_anything_is_computed(model):
