@@ -104,6 +104,7 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
     from merc.evaluation.comparison_page import write_comparison_page
     from merc.recipe import load_recipe
     from merc.run.annotating import known_cues
+    from merc.run.directory import recipe_name
 
     shown = None
     if cases:
@@ -113,7 +114,7 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
             # A cue that one of the runs knew is shown whichever stands first.
             for run in runs[1:]:
                 if (run / "recipe.yaml").is_file():
-                    conversations = known_cues(load_recipe(str(run / "recipe.yaml"), use="predict"), conversations)
+                    conversations = known_cues(load_recipe(recipe_name(run), use="predict"), conversations)
         except MercError as error:
             raise MercError(f"{error}\n--cases 0 makes the page without the utterances' texts.") from None
         shown = find_cases(found, conversations, cases)

@@ -49,12 +49,13 @@ def conversations_of(run: Path, overrides: list[str]) -> list[Conversation]:
     from merc.recipe import load_recipe
     from merc.recipe.parts import leaves
     from merc.run.annotating import known_cues
+    from merc.run.directory import recipe_name
 
     if not (run / "recipe.yaml").is_file():
         raise MercError(f"{run}/recipe.yaml is not there, so the corpus is unknown; --no-texts does without it")
     places: list[str] = []
     try:
-        recipe = load_recipe(str(run / "recipe.yaml"), overrides, "predict")
+        recipe = load_recipe(recipe_name(run), overrides, "predict")
         # A run's recipe has its paths in full, so data_root says nothing there any more.
         places = [f"{key}=..." for key, value in leaves({"corpus": recipe.resolved["corpus"]}) if _is_path(value)]
         corpus = recipe.corpus.component

@@ -84,7 +84,7 @@ class RunDirectory:
     def _recorded(self) -> Recipe:
         """The recipe that the folder was made for."""
         try:
-            return load_recipe(str(self.recipe_file.absolute()))
+            return load_recipe(recipe_name(self.path))
         except MercError as error:
             raise MercError(
                 f"{self.path} holds a run whose recipe cannot be read: {error}\nBring {self.recipe_file} back, or give "
@@ -103,7 +103,7 @@ class RunDirectory:
             what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
             what = what if self.path.exists() else "is not there"
             raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
-        recipe = load_recipe(str(self.recipe_file.absolute()), overrides, use)
+        recipe = load_recipe(recipe_name(self.path), overrides, use)
         for stage in recipe.stages:
             if not self.is_done(stage.id):
                 raise MercError(
@@ -255,6 +255,12 @@ class RunDirectory:
             return LabelSpace(tuple(words), {label: tuple(w) for label, w in words.items()})
         except MercError as error:
             raise damaged(self.labels, str(error), remedy) from None
+
+
+def recipe_name(run: Path) -> str:
+    """The recipe of a run as ``load_recipe`` takes it: a folder whose name begins with ``~`` is nobody's home."""
+    file = run / "recipe.yaml"
+    return str(file.absolute() if str(file).startswith("~") else file)
 
 
 def check_name(path: Path) -> None:

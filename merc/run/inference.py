@@ -25,7 +25,7 @@ from merc.run.annotating import SHOWN, missing_cues, read_cues
 from merc.run.backbone import check_same, pinned, recorded_backbone, recorded_date
 from merc.run.data import FeatureCache, Spaces, load_data, missing_streams, queries
 from merc.run.demonstrating import Demonstrations, check_length, last_demonstrations
-from merc.run.directory import RunDirectory
+from merc.run.directory import RunDirectory, recipe_name
 from merc.run.encoding import encode_streams
 from merc.run.past import check_told, gold_note
 from merc.run.pipeline import last_prompter
@@ -128,7 +128,7 @@ def ask(
     part = last_demonstrations(run.recipe)
     if part is None:
         return Asked(groups)
-    own = load_recipe(str(run.directory.recipe_file.absolute()), use="predict")
+    own = load_recipe(recipe_name(run.directory.path), use="predict")
     with reporter.task("the run's train split") as progress:
         try:
             data = load_data(own, run.labels)
