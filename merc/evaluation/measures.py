@@ -135,7 +135,7 @@ def find_measure(name: str, runs: Sequence[Path]) -> Measure:
     others: dict[str, None] = {}
     for run in runs:
         if (run / "recipe.yaml").is_file():
-            recipe = load_recipe(str(run / "recipe.yaml"), trained=True)
+            recipe = load_recipe(str(run / "recipe.yaml"), use="evaluate")
             metrics = recipe.evaluate.metrics if recipe.evaluate is not None else {}
             others |= dict.fromkeys(metrics)
             if metric in metrics:
