@@ -49,4 +49,4 @@ def _check(command: Command, made: dict[Path, Command]) -> None:
         assert Path(command.words[1]) in made, command
         trained = made[Path(command.words[1])]
         changes = [change for change in command.overrides if not change.startswith("wheels=")]
-        load_recipe(trained.words[1], ["data_root=PATH", *trained.overrides, *changes], trained=True)
+        load_recipe(trained.words[1], ["data_root=PATH", *trained.overrides, *changes], use="evaluate")

@@ -38,16 +38,16 @@ def _plain(here: Path) -> None:
     (here / "plain.yaml").write_text(PLAIN)
 
 
-def errors(*changes: str, trained: bool = False) -> list[str]:
+def errors(*changes: str, use: str = "train") -> list[str]:
     try:
-        load_recipe("plain.yaml", [ONLY_VIDEO, *changes], trained)
+        load_recipe("plain.yaml", [ONLY_VIDEO, *changes], use)
     except ManyErrors as caught:
         return caught.errors
     return []
 
 
-def notes(*changes: str, trained: bool = False) -> tuple[str, ...]:
-    return load_recipe("plain.yaml", changes, trained).notes
+def notes(*changes: str, use: str = "train") -> tuple[str, ...]:
+    return load_recipe("plain.yaml", changes, use).notes
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_what_can_work_is_none(changes: list[str]) -> None:
 
 
 def test_a_trained_run_is_told_and_not_stopped() -> None:
-    assert errors(LABELS, WRITES, trained=True) == []
-    (note,) = notes(ONLY_VIDEO, LABELS, WRITES, trained=True)
+    assert errors(LABELS, WRITES, use="evaluate") == []
+    (note,) = notes(ONLY_VIDEO, LABELS, WRITES, use="evaluate")
     assert note.startswith("evaluate.decode (command line): ") and "choose among the labels" in note
 
 
