@@ -13,6 +13,7 @@ from typing import Any
 
 from merc.errors import MercError
 from merc.files import HashMemory, cache_folder
+from merc.memory import is_out_of_memory
 
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
@@ -199,6 +200,8 @@ class Pretrained:
         try:
             yield
         except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+            if is_out_of_memory(error):
+                raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise MercError(
                 f"{self.where}: {self.path!r} could not be loaded: {first} "

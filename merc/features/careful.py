@@ -11,6 +11,7 @@ from merc.components.encoder import CannotEncode, Clip, EncodeFunction, Features
 from merc.errors import MercError
 from merc.features.check import check
 from merc.features.plan import Stream
+from merc.memory import is_out_of_memory
 
 # An encoder that fails on so many clips before it has encoded one is at fault itself.
 _TRIES = 16
@@ -87,6 +88,8 @@ class CarefulFunction:
         except MercError:
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise  # this machine's fault, not the clip's: elsewhere the clip has features
             return self._failed(utterance, file, error)
         self._encoded, self._first = (utterance, clip), None
         return answer

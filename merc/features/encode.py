@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from merc.components.encoder import CannotEncode, Clip, TextClip, VideoClip
@@ -18,6 +19,7 @@ from merc.features.plan import Job, Plan, Stream, Task, look, plan, streams_of, 
 from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
+from merc.memory import enough_memory
 
 if TYPE_CHECKING:
     from merc.recipe import Part
@@ -173,12 +175,14 @@ class _Pass:
         if name not in self.functions:
             self._report(f"loading {stream.part}")
             require(stream.encoder, str(stream.part))
-            function = stream.encoder.load(self.device)
+            with self._enough_memory(name):
+                function = stream.encoder.load(self.device)
             self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, CannotEncode)]
         jobs = [job for job, _ in batch]
         files = [self.plan.files[self.plan.contents[job.key]].name if job.want is not None else "" for job in jobs]
-        answers = self.functions[name]([job.utterance for job in jobs], clips, files)
+        with self._enough_memory(name):
+            answers = self.functions[name]([job.utterance for job in jobs], clips, files)
         for (job, decoded), value in zip(batch, answers, strict=True):
             if isinstance(value, Failed):
                 self._accept(job, Decoded(value))
@@ -196,6 +200,11 @@ class _Pass:
             self.store.save(job.key, value, frames, remarks)
             self.plan.entries[job.key] = entry
             self._finish(job)
+
+    def _enough_memory(self, name: str) -> AbstractContextManager[None]:
+        where = f"encoders.{name} ({self.streams[name].part!r}) on {self.device}"
+        other = "" if self.device == "cpu" else ", or set engine.device=cpu"
+        return enough_memory(where, f"choose smaller parameters of encoders.{name} (dtype, frames, model){other}")
 
     def _has_worked(self, name: str) -> bool:
         """Whether there are answers of an encoder, of this pass or an earlier one."""

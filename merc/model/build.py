@@ -6,9 +6,10 @@ import os
 
 import torch
 
-from merc.components import Backbone, Connector, Encoder, Fuser
+from merc.components import Backbone, Connector, Encoder, Frozen, Fuser
 from merc.consent import require
 from merc.errors import MercError
+from merc.memory import enough_memory
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
@@ -53,6 +54,11 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     """The recipe's model with its weights, new parameters drawn from ``seed``."""
     _hide_bars()
     backbone = _backbone(recipe)
+    with enough_memory(f"backbone, held in {backbone.dtype} on {device}", _smaller(recipe, device)):
+        return _built(recipe, backbone, device, seed)
+
+
+def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> EmotionModel:
     require(backbone, "the backbone")
     llm = load_network(backbone, device)
     llm.config.use_cache = False  # type: ignore[union-attr]
@@ -62,6 +68,18 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     model.media.to(device)
     model.settle()
     return model
+
+
+def _smaller(recipe: Recipe, device: str) -> str:
+    """What to change where a model does not fit."""
+    ways = []
+    if _backbone(recipe).dtype == "float32":
+        ways.append("set backbone.dtype=bfloat16, which halves it")
+    if not isinstance(recipe.tuning, Frozen):
+        ways.append("give a backbone.tuning that learns fewer weights, since these are held in float32")
+    if device != "cpu":
+        ways.append("set engine.device=cpu")
+    return ", or ".join([*ways, "give a smaller backbone"])
 
 
 def check_backbone(recipe: Recipe) -> None:

@@ -14,6 +14,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.metrics import known_truths, truths_of
 from merc.evaluation.projection import StatesById
+from merc.memory import enough_memory
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
@@ -64,9 +65,10 @@ class Predictor:
     ) -> list[Prediction]:
         """A prediction for each query, in their order; each group shares the beginning of its prompts, and groups that
         show the same demonstrations share these."""
-        if self.how.past_labels == "predicted":
-            return self._turn_by_turn(groups, progress)
-        return self._at_once(with_gold(groups) if self.how.past_labels == "gold" else groups, progress)
+        with enough_memory("predicting", f"lower engine.batch_tokens (now {self.budget})"):
+            if self.how.past_labels == "predicted":
+                return self._turn_by_turn(groups, progress)
+            return self._at_once(with_gold(groups) if self.how.past_labels == "gold" else groups, progress)
 
     def _turn_by_turn(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         """Predictions that are told those before them: the first query of every group at once, then the second."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from merc.components import Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
+from merc.components import Frozen, Prediction, Prompter, Query, Trainer, TrainJob, TrainReport
 from merc.consent import require
 from merc.evaluation import compute_metrics
 from merc.files import write_text
+from merc.memory import enough_memory
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
@@ -72,7 +73,8 @@ class Stages:
         with self.reporter.task(f"stage {stage.id}") as progress:
             job = self._job(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
-            report = stage.trainer.component.train(job)
+            with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
+                report = stage.trainer.component.train(job)
         with self.engine.gathered():
             if self.engine.first:
                 self._keep(stage, model, report)
@@ -161,6 +163,21 @@ class Stages:
         if any(task.data.split == "dev" for task in stage.tasks):
             return "it learns from the dev split"
         return ""
+
+
+def _smaller_steps(stage: Stage, recipe: Recipe) -> str:
+    """What to change where a training step does not fit into memory."""
+    trainer = stage.trainer.component
+    ways = []
+    if (tokens := getattr(trainer, "batch_tokens", None)) is not None:
+        ways.append(f"lower trainer.batch_tokens (now {tokens})")
+    if getattr(trainer, "activation_checkpointing", None) is False:
+        ways.append("set trainer.activation_checkpointing=true")
+    if not isinstance(recipe.tuning, Frozen):
+        ways.append("give a backbone.tuning that learns fewer weights")
+    if recipe.backbone is not None and getattr(recipe.backbone.component, "dtype", None) == "float32":
+        ways.append("set backbone.dtype=bfloat16")
+    return ", or ".join([*ways, "give a smaller backbone"])
 
 
 def _shares(stage: Stage, every: Sequence[list[list[Query]]]) -> str:

@@ -34,12 +34,12 @@ class Ended:
 class Forks:
     """A process that forks ``merc`` on demand, with a folder of plugins on its path."""
 
-    def __init__(self, site: Path, cache: Path) -> None:
+    def __init__(self, site: Path, cache: Path, plugins: str = "tiny") -> None:
         self.environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
             "MERC_CACHE": str(cache),
-            "MERC_PLUGINS": "tiny",
+            "MERC_PLUGINS": plugins,
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "COLUMNS": "160",

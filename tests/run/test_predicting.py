@@ -313,3 +313,12 @@ def test_labels_that_are_longer_than_may_be_written(model):
     check_room(model, ConversationPrompter(), Evaluate(decode="generate", max_new_tokens=needed), asked)
     check_room(model, ConversationPrompter(), Evaluate(max_new_tokens=1), asked)
     check_room(model, Describe(), Evaluate(decode="generate", max_new_tokens=1), asked)
+
+
+def test_too_little_memory_names_the_key(model: EmotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(self, *args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    monkeypatch.setattr(EmotionModel, "score_with_states", short)
+    with pytest.raises(MercError, match=r"predicting: out of memory \(CUDA.*engine\.batch_tokens \(now 77\)"):
+        predictor(model, budget=77).predict(groups())
