@@ -31,7 +31,7 @@ _NAMED = 5
 @dataclass(frozen=True, kw_only=True)
 class PassOptions:
     """How a pass runs: the ``device`` that annotators may compute on, how media are decoded (``decoding``), whether
-    answers without cues are asked for once more (``again_refused``), and who is told of the ``progress``."""
+    answers without cues are asked for once more (``again_refused``), and what is called with the ``progress``."""
 
     device: str = "cpu"
     decoding: Decoding = DECODING

@@ -66,7 +66,7 @@ def test_any_answer_is_read_or_has_a_fault(rounds, fuzz_seed):
     ids=["nested list", "nested field", "huge", "empty", "zeros"],
 )
 @pytest.mark.usefixtures("with_consent")
-def test_a_pass_goes_on_behind_any_answer(tmp_path: Path, answer: str) -> None:
+def test_a_pass_goes_on_after_any_answer(tmp_path: Path, answer: str) -> None:
     clip = write_clip(tmp_path / "a.mp4", frames=10)
     said = tuple(merc.Utterance(id=f"u{n}", text=f"Line {n}.", speaker="Ann", video=clip) for n in range(3))
     talk = merc.Conversation(id="c", utterances=said)

@@ -120,6 +120,10 @@ PASSING = {
     "drips the head": (drip(b"HTTP/1.1 200 OK\r\nX-Slow: "), "deadline"),
     "is silent": (lambda client: time.sleep(3), "no answer within 0.5 s"),
     "half a body": (at_once(http(completion(json.dumps(CUES)))[:-60]), "connection"),
+    "half of the chunks": (
+        at_once(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"choices\r\n'),
+        "connection",
+    ),
     "half a head": (at_once(b"HTTP/1.1 200"), "connection"),
     "no HTTP": (at_once(b"\x00\x01\x02 220 smtp ready\r\n"), "connection"),
     "nothing": (at_once(http(b"")), "no chat completion"),
@@ -131,6 +135,7 @@ PASSING = {
     "UTF-16": (at_once(http("é".encode("utf-16") * 9)), "no chat completion"),
     "no UTF-8": (at_once(http(b'{"choices": "\xff\xfe\xe9"}')), "no chat completion"),
     "compressed": (at_once(http(b"\x1f\x8b" + b"x" * 99, more="Content-Encoding: gzip\r\n")), "encoding"),
+    "a wait for years": (at_once(http(b"{}", "429 Wait", more="Retry-After: 999999999\r\n")), "HTTP 429"),
     "500": (at_once(http(b'{"error": {"message": "out of memory"}}', "500 Oh")), "out of memory"),
     "a huge 500": (at_once(http(b"x" * 3_000_000, "500 Oh")), "HTTP 500"),
     "a nested 500": (at_once(http(b'{"error": ' + NESTED.encode() + b"}", "500 Oh")), "HTTP 500"),

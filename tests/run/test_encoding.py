@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from merc.recipe import Recipe
+from merc.recipe import Recipe, load_recipe
 from merc.recipe.schema import Features
 from merc.run.encoding import encode_streams
 from merc.run.reporter import Silent
@@ -19,6 +19,12 @@ def recipe(folder: Path, seed: int, draw: int = 0) -> Recipe:
     return Recipe(
         name="r", corpus=seen, encoders={"seen": seen}, seed=seed, features=Features(store=str(folder), seed=draw)
     )
+
+
+def test_a_recipe_may_draw_frames_by_its_own_seed(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("corpus: {name: jsonl, path: talk.jsonl}\nseed: 3\n")
+    assert load_recipe(str(tmp_path / "r.yaml")).features.seed == 0
+    assert load_recipe(str(tmp_path / "r.yaml"), ["features.seed=${seed}"]).features.seed == 3
 
 
 @pytest.mark.parametrize(("draw", "encoded"), [(0, 0), (1, 2)])

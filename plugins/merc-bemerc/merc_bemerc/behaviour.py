@@ -58,8 +58,8 @@ def fields_and_json(meanings: Mapping[str, str]) -> dict[str, str]:
     >>> fields_and_json({"face": "the facial expression"})
     {'fields': 'face: the facial expression', 'json': '{"face": "..."}'}
     """
-    told = "; ".join(f"{field}: {meaning}" if meaning else field for field, meaning in meanings.items())
-    return {"fields": told, "json": json.dumps(dict.fromkeys(meanings, "..."))}
+    listed = "; ".join(f"{field}: {meaning}" if meaning else field for field, meaning in meanings.items())
+    return {"fields": listed, "json": json.dumps(dict.fromkeys(meanings, "..."))}
 
 
 def teacher_prompt(

@@ -89,7 +89,8 @@ class BehaviourPrompter(Structured):
 
     The prompt is the teacher's own, T_b, without the pictures. The answer is the JSON object that the teacher was asked
     for, with the ``fields`` that an annotator wrote for the utterance; what it did not write is ``absent``: null, as a
-    teacher says it, or left out. An utterance of which none was written teaches nothing. In ``template``, ``{fields}``
+    teacher says it, or left out. ``describes`` says what a field is about where the teacher's own ``describes`` says it
+    otherwise than merc. An utterance of which none was written teaches nothing. In ``template``, ``{fields}``
     stands for what the fields are about, and ``{json}`` for the object.
 
     >>> from merc import Conversation, LabelSpace
@@ -102,6 +103,7 @@ class BehaviourPrompter(Structured):
 
     fields: tuple[str, ...] = FIELDS
     absent: Literal["null", "left-out"] = "null"
+    describes: dict[str, str] = field(default_factory=dict)
     template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
 
     def __post_init__(self) -> None:
@@ -119,7 +121,7 @@ class BehaviourPrompter(Structured):
 
     def values(self, query: Query) -> dict[str, str]:
         """``{fields}`` and ``{json}``."""
-        return fields_and_json({name: MEANINGS.get(name, "") for name in self.fields})
+        return fields_and_json({name: self.describes.get(name, MEANINGS.get(name, "")) for name in self.fields})
 
     def beside(self, utterance: Utterance, is_target: bool) -> Sequence[Segment]:
         """Nothing."""

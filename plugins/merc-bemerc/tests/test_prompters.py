@@ -127,6 +127,8 @@ def test_a_recipe_may_replace_the_text():
     prompt = EmotionPrompter(template=own, media=("voice",), cues=("face",)).prompt(query(1))
     said = 'Ben: "I lost it."\nAnn: "Go away!" (face: She frowns.)'
     assert words(prompt) == f"Read {said} voice: <voice>. One of joy, anger: how is Ann?\n\nEmotion:"
+    about = BehaviourPrompter(fields=("face", "hands"), describes={"hands": "the hands"})
+    assert "hands: the hands" in words(about.prompt(query(1))) and "face: the facial" in words(about.prompt(query(1)))
     braces = {"ask": 'Read {conversation} and answer {"like": {"this": 1}} {media}'}
     assert '{"like": {"this": 1}} voice: <voice>' in words(
         EmotionPrompter(template=braces, media=("voice",)).prompt(query(1))

@@ -146,7 +146,7 @@ def test_a_cut_is_no_movement(watcher, face):
     other[:, ::40] = 60
     sight = watcher.watch(clip([on_wall(face, 200)] * 3 + [other] * 3))
     assert sight.cuts == 1
-    # behind the cut there is no face whose body could move
+    # after the cut there is no face whose body could move
     assert np.isnan(sight.moved).tolist() == [False, False, True, True, True]
     assert np.nansum(sight.moved) == 0
     assert sight.count == 1
