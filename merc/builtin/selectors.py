@@ -148,17 +148,18 @@ class Compared(Selector):
     """``k`` labelled utterances that are chosen by what they are like.
 
     ``embedder`` (a registered text encoder), ``streams`` (encoders of the recipe), ``weight`` (the embedder's share of
-    the similarity beside streams), ``history`` (utterances before the target that the embedder reads with it) and
-    ``index`` (``auto``, ``flat``, ``hnsw``, ``ivf``) say what is compared and how it is searched; see
-    ``merc.Comparison``. ``distinct``: ``conversations`` shows at most one utterance of a conversation. A query that has
-    nothing to be compared by gets ``k`` that are drawn.
+    the similarity beside streams), ``history`` (utterances before the target that the embedder reads with it; ``null``:
+    all, so that conversations are compared as far as the target, 0: the target alone) and ``index`` (``auto``,
+    ``flat``, ``hnsw``, ``ivf``) say what is compared and how it is searched; see ``merc.Comparison``. ``distinct``:
+    ``conversations`` shows at most one utterance of a conversation. A query that has nothing to be compared by gets
+    ``k`` that are drawn.
     """
 
     embedder: str | None
     k: int = 7
     streams: tuple[str, ...] = ()
     weight: float = 0.5
-    history: int = 0
+    history: int | None = None
     index: IndexKind = "auto"
     distinct: Distinct = "conversations"
 

@@ -25,14 +25,15 @@ class Comparison:
     ``embedder`` is a registered text encoder by name, with its own defaults; ``streams`` are encoders of the recipe by
     the names that they have there. Where both are given, ``weight`` is the share of the embedder, from 0 to 1, and the
     streams have the rest in equal parts. ``history`` is how many utterances before the target the embedder reads with
-    it. ``index`` is how the pool is searched: ``flat`` is exact, ``hnsw`` and ``ivf`` are quicker in large pools, and
-    ``auto`` goes by the size.
+    it; ``None`` is all, so that conversations are compared as far as the target, and 0 the target alone. ``index`` is
+    how the pool is searched: ``flat`` is exact, ``hnsw`` and ``ivf`` are quicker in large pools, and ``auto`` goes by
+    the size.
     """
 
     embedder: str | None = None
     streams: tuple[str, ...] = ()
     weight: float = 0.5
-    history: int = 0
+    history: int | None = None
     index: IndexKind = "auto"
 
     def __post_init__(self) -> None:
@@ -42,7 +43,7 @@ class Comparison:
             raise ValueError(f"streams names each encoder once, not {list(self.streams)}")
         if not 0 <= self.weight <= 1:
             raise ValueError(f"weight is the share of the words, from 0 to 1, not {self.weight}")
-        if self.history < 0:
+        if self.history is not None and self.history < 0:
             raise ValueError(f"history counts utterances from 0, not {self.history}")
 
 

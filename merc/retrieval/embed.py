@@ -98,8 +98,9 @@ class Embeddings:
         """A conversation of one utterance, which is what the embedder reads of a query."""
         history = self.comparison.history
         text = query.target.text
-        if history:
-            said = query.conversation.utterances[max(0, query.index - history) : query.index + 1]
+        if history != 0:
+            first = 0 if history is None else max(0, query.index - history)
+            said = query.conversation.utterances[first : query.index + 1]
             text = "\n".join(f"{one.speaker}: {one.text}" if one.speaker else one.text for one in said)
         return Conversation(id=query.conversation.id, utterances=(Utterance(id=query.target.id, text=text),))
 

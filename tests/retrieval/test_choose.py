@@ -84,7 +84,7 @@ def part(selector: Selector, name: str = "tried") -> Part:
 @pytest.fixture
 def embeddings(tmp_path: Path) -> Callable[..., Embeddings]:
     def make(comparison: Comparison | None = None, **encoders: Part) -> Embeddings:
-        chosen = comparison or Comparison(embedder="letters")
+        chosen = comparison or Comparison(embedder="letters", history=0)
         return Embeddings(chosen, encoders, FeatureStore(tmp_path / "features"), seed=0)
 
     return make
@@ -102,12 +102,24 @@ def test_history_is_read_with_the_words(embeddings):
     assert np.allclose(found, wanted)
 
 
+def test_conversations_are_compared_as_far_as_the_target(embeddings, tmp_path):
+    found = embeddings(Comparison(embedder="letters")).vectors(asked(talk("a", "x", "y", "z")))
+    wanted = embeddings().vectors(asked(talk("b", "Ann: x", "Ann: x\nAnn: y", "Ann: x\nAnn: y\nAnn: z")))
+    assert np.allclose(found, wanted)
+    # The last words are the same everywhere; what was said before is what tells them apart.
+    talks = [talk("a", "aaaa aaaa", "so"), talk("b", "bbbb bbbb", "so"), talk("c", "cccc cccc", "so")]
+    made = embeddings(Comparison(embedder="letters"))
+    pool = [query for query in asked(*talks) if query.index == 1]
+    chooses = Chooser("here", part(Retrieved(embedder="letters", k=1)), pool, 0, made)
+    assert names(chooses.choose(asked(talk("n", "bbb bbb", "so"))[1:])) == [["b1"]]
+
+
 def test_the_inner_product_is_the_weighted_mean_of_cosines(embeddings):
     stream = Part(name="letters", params={}, component=get_registry().resolve("encoder", "letters")(first="b"))
     queries = asked(talk("a", "abc", "aab", "zzz c"))
     words = embeddings().vectors(queries)
     for weight in (0.0, 0.3, 1.0):
-        both = embeddings(Comparison(embedder="letters", streams=("face",), weight=weight), face=stream)
+        both = embeddings(Comparison(embedder="letters", streams=("face",), weight=weight, history=0), face=stream)
         # Here both encoders count letters, so every weight gives the same.
         assert np.allclose(both.vectors(queries) @ both.vectors(queries).T, words @ words.T, atol=1e-6)
     alone = embeddings(Comparison(streams=("face",)), face=stream).vectors(queries)
@@ -116,7 +128,7 @@ def test_the_inner_product_is_the_weighted_mean_of_cosines(embeddings):
 
 def test_what_is_missing_of_one_part_leaves_the_other(embeddings):
     sound = Part(name="loud", params={}, component=_Loud())
-    both = embeddings(Comparison(embedder="letters", streams=("voice",), weight=0.75), voice=sound)
+    both = embeddings(Comparison(embedder="letters", streams=("voice",), weight=0.75, history=0), voice=sound)
     (vector,) = both.vectors(asked(talk("a", "abba")))
     assert vector.shape == (29,) and vector @ vector == pytest.approx(0.75) and not vector[26:].any()
 
@@ -144,9 +156,10 @@ def test_data_say_all_that_vectors_depend_on(embeddings):
         embeddings().data(asked(talk("b", "abc", "d"))),
         embeddings().data(first[:1]),
         embeddings(Comparison(embedder="letters", history=1)).data(first),
+        embeddings(Comparison(embedder="letters")).data(first),
     ]
-    assert len({base, *others}) == 5
-    assert embeddings(Comparison(embedder="letters", index="hnsw")).data(first) == base
+    assert len({base, *others}) == 6
+    assert embeddings(Comparison(embedder="letters", index="hnsw", history=0)).data(first) == base
 
 
 TALKS = [talk("a", "aaa", "aab"), talk("b", "bbb"), talk("c", "ccc", "ccd"), talk("d", "!!!")]
@@ -285,7 +298,7 @@ def test_real_sentences_find_their_like(tmp_path, monkeypatch):
         talk("c", "The funeral is on Monday."),
     ]
     chooses = part(Retrieved(embedder="minilm", k=1))
-    made = Embeddings(Comparison(embedder="minilm"), {}, FeatureStore(tmp_path), seed=0)
+    made = Embeddings(Comparison(embedder="minilm", history=0), {}, FeatureStore(tmp_path), seed=0)
     found = Chooser("here", chooses, asked(*talks), 0, made).choose(
         asked(talk("n", "She buried her father last week.", "Don't touch my bicycle!", "My test went so well!"))
     )

@@ -64,7 +64,8 @@ def test_what_the_paper_states(name: str) -> None:
     assert recipe.corpus is not None and recipe.backbone is not None and recipe.evaluate is not None
     assert recipe.corpus.name == corpus
     assert recipe.backbone.params["path"] == "meta-llama/Meta-Llama-3-8B-Instruct"
-    assert {key: getattr(recipe.tuning, key) for key in tuning} == tuning
+    assert type(recipe.tuning).__name__.lower() == tuning["name"]
+    assert all(getattr(recipe.tuning, key) == value for key, value in tuning.items() if key != "name")
     assert list(recipe.encoders) == list(recipe.connectors) == ["image"] and not recipe.fusers
     assert has(recipe.encoders["image"], {"name": "vit-cls", "path": "trpakov/vit-face-expression", "frame": "middle"})
     assert has(recipe.connectors["image"], connector)
@@ -74,6 +75,8 @@ def test_what_the_paper_states(name: str) -> None:
     assert has(task.prompter, shown) and task.demonstrations and has(task.demonstrations, SEVEN_SHOTS)
     assert (task.data.targets, task.data.parts, task.data.limit) == ("last", (5, 21), None)
     assert stage.trainable is None and has(stage.trainer, {**TRAINER, "epochs": epochs, "lr": lr})
+    # A frozen model of 8B keeps 4.85 GB of activations for each thousand tokens without.
+    assert stage.trainer.params["activation_checkpointing"] is True
     how = recipe.evaluate
     assert how.parts == EVALUATE_PARTS[corpus] and how.decode == "generate" and how.prompter is None
     assert how.demonstrations and has(how.demonstrations, SEVEN_SHOTS)
