@@ -7,6 +7,8 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
+_BRIEF = 60
+_LONGEST_LINE = 1500
 _LONGEST_NAME = 100
 _MOST_NAMES = 1000
 # What a terminal obeys and does not show: control characters but for tabs and line feeds, the characters that turn
@@ -28,7 +30,7 @@ class MercError(Exception):
     """A mistake that the user can mend: one clear sentence, exit code 2, no traceback.
 
     The message names the file, the key or the component, says what was expected, and what to do. Control characters of
-    names in it are escaped.
+    names in it are escaped, and a line that a name makes too long is cut in its middle.
 
     >>> raise MercError("talk.jsonl, line 3: not JSON; write one conversation a line")
     Traceback (most recent call last):
@@ -36,7 +38,7 @@ class MercError(Exception):
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(shown(str(message)))
+        super().__init__("\n".join(_cut(line) for line in shown(str(message)).split("\n")))
 
 
 class ManyErrors(MercError):
@@ -51,6 +53,19 @@ class ManyErrors(MercError):
     def __init__(self, errors: Sequence[str], head: str) -> None:
         self.errors = list(errors)
         super().__init__("\n  ".join([head + ":", *self.errors]))
+
+
+def brief(name: str) -> str:
+    """A name as it stands in a sentence: of a long one the beginning.
+
+    >>> brief("x" * 100)[-5:], brief("Ana")
+    ('xx...', 'Ana')
+    """
+    return name if len(name) <= _BRIEF else f"{name[:_BRIEF]}..."
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 400]} … {line[-300:]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

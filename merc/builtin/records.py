@@ -13,7 +13,7 @@ from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields
 from merc.builtin.plain_values import Problem
 from merc.components.corpus import CorpusData
 from merc.conversation import SPLITS, Conversation, LabelSpace, Utterance
-from merc.errors import ManyErrors, MercError, did_you_mean
+from merc.errors import ManyErrors, MercError, brief, did_you_mean
 from merc.files import fault_of_path, user_path
 
 _SHOWN = 5
@@ -159,7 +159,7 @@ class Reading:
         """What the user is told of what was read."""
         notes = []
         if self.unknown:
-            counts = [f"{name} ({count})" for name, count in sorted(self.unknown.items())]
+            counts = [f"{brief(name)} ({count})" for name, count in sorted(self.unknown.items())]
             more = f" and {len(counts) - _FIELDS} more" if len(counts) > _FIELDS else ""
             notes.append(f"fields that merc does not know were kept in extra: {', '.join(counts[:_FIELDS])}{more}")
         total = sum(len(one.utterances) for one in self.conversations)

@@ -63,7 +63,8 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     spaces = {} if recipe.labels or not found.spaces else _within(found.spaces_of_all(), labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
-        have = _count(unlabelled, "utterance has", "utterances have")
+        total = sum(len(c.utterances) for c in conversations)
+        have = f"{unlabelled} of {total} utterances {'has' if unlabelled == 1 else 'have'}"
         notes.append(f"{have} no label: read as context and predicted, never learned")
     return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
 
@@ -104,13 +105,15 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
     notes = list(found.notes)
     conversations = [c for c in found.conversations if c.utterances]
     if silent := len(found.conversations) - len(conversations):
-        notes.append(_count(silent, "conversation has", "conversations have") + " no utterance: left out")
+        have = f"{silent} of {len(found.conversations)} conversations {'has' if silent == 1 else 'have'}"
+        notes.append(f"{have} no utterance: left out")
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
     check_ids(conversations)
     unsplit = [c for c in conversations if c.split is None]
     if unsplit:
-        notes.append(_count(len(unsplit), "conversation states", "conversations state") + " no split: counted as test")
+        state = f"{len(unsplit)} of {len(conversations)} conversations {'states' if len(unsplit) == 1 else 'state'}"
+        notes.append(f"{state} no split: counted as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
     return found, conversations, [*notes, *repeats(conversations)]
 
@@ -121,10 +124,6 @@ def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversa
         for name in ("train", "dev", "test")
         if any(c.split == name for c in conversations)
     }
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 def check_ids(conversations: Sequence[Conversation]) -> None:

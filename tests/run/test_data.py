@@ -68,9 +68,9 @@ def test_splits_and_notes():
     }  # fmt: skip
     assert data.notes == (
         "a note",
-        "1 conversation has no utterance: left out",
-        "1 conversation states no split: counted as test",
-        "1 utterance has no label: read as context and predicted, never learned",
+        "1 of 4 conversations has no utterance: left out",
+        "1 of 3 conversations states no split: counted as test",
+        "1 of 4 utterances has no label: read as context and predicted, never learned",
     )
 
 

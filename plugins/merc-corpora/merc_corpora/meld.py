@@ -101,7 +101,7 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
             id=f"{split}_dia{dialogue}_utt{turn}",
             text=text.strip(),
             speaker=speaker.strip() or None,
-            label=row["Emotion"].strip().lower(),
+            label=mend(row["Emotion"]).strip().lower(),
             video=video,
             missing=missing,
             extra=_extra(row),
@@ -128,13 +128,13 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
 
 
 def _extra(row: Row) -> dict[str, Any]:
-    extra: dict[str, Any] = {"sentiment": said} if (said := row["Sentiment"].strip().lower()) else {}
+    extra: dict[str, Any] = {"sentiment": said} if (said := mend(row["Sentiment"]).strip().lower()) else {}
     for name, column in (("season", "Season"), ("episode", "Episode")):
-        value = (row.get(column) or "").strip()
+        value = mend(row.get(column) or "").strip()
         if value:
             extra[name] = int(value) if value.isdecimal() and len(value) < 10 else value
     for name, column in (("start_time", "StartTime"), ("end_time", "EndTime")):
-        value = (row.get(column) or "").strip()
+        value = mend(row.get(column) or "").strip()
         if value:
             extra[name] = value
     return extra

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import merc
 from merc_corpora.importers.tables import check_cell, split_by
-from merc_corpora.mending import decode
+from merc_corpora.mending import decode, mend
 
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
 OLD = ("Old_Dialogue_ID", "Old_Utterance_ID")
@@ -39,7 +39,7 @@ def rows(table: Path) -> Iterator[tuple[str, Row]]:
                     f"{where}: {found} cells for {len(names)} columns; quote a cell that holds a comma"
                 )
             for name, cell in row.items():
-                check_cell(where, name, cell)
+                check_cell(where, name, mend(cell), is_name=name != "Utterance")
             yield where, row
     except csv.Error as error:
         raise merc.MercError(f"{table}, line {reader.line_num}: not a table of commas and quotes ({error})") from None

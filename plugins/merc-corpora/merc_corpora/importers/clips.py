@@ -91,7 +91,7 @@ class Clips:
             ("clips without a label", unlabelled),
         ):
             if names:
-                told.append(f"{what}: {len(names)} ({first(names)})")
+                told.append(f"{what}: {len(names)} of {len(self.places)} ({first(names)})")
         space = merc.LabelSpace(tuple(labels)) if labels is not None else None
         counts = [self._counted(one) for one in stated]
         return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(told), counts=tuple(counts))

@@ -66,14 +66,15 @@ def whole(cell: str) -> str:
 
 
 _CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_IN_NAME = re.compile("[\0-\x1f\x7f-\x9f]")
 _MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _CELL = 10_000
 
 
-def check_cell(where: str, column: str, cell: str) -> None:
-    """Raise MercError for a cell with a control character, but for tabs and ends of lines, or of a length that no
-    utterance has (a quote that is not closed, say)."""
-    if found := _CONTROL.search(cell):
+def check_cell(where: str, column: str, cell: str, is_name: bool = False) -> None:
+    """Raise MercError for a cell with a control character (of a text, but for tabs and ends of lines), or of a length
+    that no utterance has (a quote that is not closed, say)."""
+    if found := (_IN_NAME if is_name else _CONTROL).search(cell.strip()):
         raise merc.MercError(f"{where}: {column} holds a control character (\\u{ord(found[0]):04x}); take it out")
     if len(cell) > _CELL:
         raise merc.MercError(

@@ -8,7 +8,7 @@ def test_caer(layout):
     one = read.said["train_Anger_0001"]
     assert (one.label, one.text, one.video) == ("anger", "", layout.root / "train" / "Anger" / "0001.avi")
     assert read.counts == {"clips": (3, 13175), "clips of the dev and test splits": (2, 3953)}
-    assert read.notes[0].startswith("clips without a subtitle: 3 (")
+    assert read.notes[0].startswith("clips without a subtitle: 3 of 3 (")
     layout.clips("test/Furry/0001.avi")
     assert layout.fault(CaerCorpus).startswith("test/Furry: no emotion of CAER; its folders are anger, disgust")
 
@@ -31,7 +31,7 @@ def test_dfew(layout):
         "00012": "neutral",
     }
     assert read.said["00007"].video.name == "7.mp4" and read.said["00012"].video.name == "00012.avi"
-    assert "clips that are not there: 1 (16372)" in read.notes
+    assert "clips that are not there: 1 of 3 (16372)" in read.notes
     assert read.counts == {"clips": (3, 11697), "clips of the test split": (1, 2341)}
     assert layout.read(DfewCorpus, fold=3).counts == {"clips": (3, 11697)}
     layout.write({"EmoLabel_DataSplit/test(single-labeled)/set_1.csv": "video_name,label\n12.0,3.0\n"})

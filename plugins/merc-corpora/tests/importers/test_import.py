@@ -184,9 +184,10 @@ def test_a_set_into_a_file_and_what_is_lacking(tmp_path: Path, film: bytes, name
     lost = [one for talk in talks for one in talk["utterances"] if "video" not in one]
     assert len(lost) == (0 if (root / tree.clips[-1]).exists() else 1)
     for one in lost:
-        named = one["id"].partition("/")[2]
+        whose, _, named = one["id"].partition("/")
+        total = sum(talk["dataset"] == whose for talk in talks)
         assert one["missing"]["video"].startswith("no clip ")
-        assert any(f"clips that are not there: 1 ({named})" in note for note in told["notes"])
+        assert any(f"clips that are not there: 1 of {total} ({named})" in note for note in told["notes"])
         assert f"no video: 1 of {len(talks)} ({one['id']})" in told["notes"]
 
 

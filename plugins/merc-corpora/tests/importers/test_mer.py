@@ -20,7 +20,10 @@ def test_mer2023(layout):
     assert read.said["sample_2"].missing["audio"] == f"no clip train/sample_2.mp4 in {layout.root}"
     assert read.data.labels.labels == LABELS
     assert read.counts == {"clips": (3, 3784), "clips of MER-MULTI": (1, 411)}
-    assert read.notes == ("clips that are not there: 1 (sample_2)", "clips without a subtitle: 2 (sample_2, sample_9)")
+    assert read.notes == (
+        "clips that are not there: 1 of 3 (sample_2)",
+        "clips without a subtitle: 2 of 3 (sample_2, sample_9)",
+    )
 
     other = layout.read(Mer2023Corpus, test="test3", language="chinese")
     assert other.said["sample_7"].valence is None and other.said["sample_7"].extra == {"part": "test3"}

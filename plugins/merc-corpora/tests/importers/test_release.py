@@ -14,7 +14,7 @@ def test_e3(layout):
     assert (one.label, one.text, one.extra) == ("sarcastic", "Great.", {"person": "wearer", "part": "train"})
     assert one.cues == {"audio_tone": "A flat voice.", "visual_objective": "A kitchen."}
     assert read.counts == {"clips": (2, 16320), "clips of the dev and test splits": (1, 3288)}
-    assert read.notes == ("clips that are not there: 1 (v1_3)", "clips without a subtitle: 1 (v1_3)")
+    assert read.notes == ("clips that are not there: 1 of 2 (v1_3)", "clips without a subtitle: 1 of 2 (v1_3)")
 
 
 def test_mc_eiu_has_intentions(layout):
@@ -63,7 +63,7 @@ def test_sets_together_keep_their_labels_and_names(layout):
         name: SETS[name].labels for name in ("caer", "dfew", "bold")
     }
     assert data.notes[0].startswith("sets that are not there: mer2023, mer2024, meld, iemocap, e3, mafw, mc-eiu")
-    assert data.notes[1] == "bold: clips that are not there: 1 (b_1)"
+    assert data.notes[1] == "bold: clips that are not there: 1 of 1 (b_1)"
     assert [str(count) for count in data.counts if count.what.startswith("caer")] == [
         "caer: clips: 1; MMEVerse, Table 1 states 13,175",
         "caer: clips of the dev and test splits: 0; MMEVerse, Table 2 states 3,953",
@@ -112,7 +112,7 @@ def test_what_is_counted_of_iemocap_and_mafw(layout):
     layout.write({"IEMOCAP_merged.csv": "video_id,official_label,text,session\n" + rows + "9,neutral,Hm.,Session1\n"})
     read = layout.read(MmeverseCorpus, sets=("iemocap",))
     assert read.counts == {"clips": (5, 10039), "clips of the test split in four classes, with excited": (2, 1241)}
-    assert "clips without a label: 1 (3)" in read.notes and read.said["3"].label is None
+    assert "clips without a label: 1 of 5 (3)" in read.notes and read.said["3"].label is None
     rows = '7,anger,,Hm.,test\n8,fear,"fear,anxiety",Hm.,test\n9,unknown,,Hm.,train\n'
     layout.write({"MAFW_merged.csv": "video_id,single_label,multi_label,text_whisper,mode\n" + rows})
     assert layout.read(MmeverseCorpus, sets=("mafw",)).counts == {

@@ -16,7 +16,7 @@ def test_cmu_mosi(layout):
     one = read.said["03b_1"]
     assert (one.text, one.label, one.valence, one.extra) == ("ANYHOW, HI", "negative", -2.4, {"sentiment": "negative"})
     assert one.video == layout.root / "Raw" / "03b" / "1.mp4"
-    assert read.notes == ("clips that are not there: 1 (x-Y_z_2)",)
+    assert read.notes == ("clips that are not there: 1 of 3 (x-Y_z_2)",)
     assert read.counts == {"clips": (3, 2199), "clips of the test split": (1, 686)}
 
 

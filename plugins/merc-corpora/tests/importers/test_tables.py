@@ -73,7 +73,10 @@ def test_files_are_found_in_any_capitals_and_mp4_before_others(tmp_path: Path) -
     assert [u.video and u.video.name for u in said] == ["A.MP4", "a2.mp4", None, None, None]
     assert said[0].extra == {"d": 0} and said[0].missing == {}
     assert said[2].missing["audio"] == f"no clip none.mp4 in {tmp_path}"
-    assert data.notes == ("clips that are not there: 3 (a3, a4, a5)", "clips without a label: 5 (a, a2, a3, a4, a5)")
+    assert data.notes == (
+        "clips that are not there: 3 of 5 (a3, a4, a5)",
+        "clips without a label: 5 of 5 (a, a2, a3, a4, a5)",
+    )
 
 
 def test_a_clip_stands_once_and_counts_are_kept(tmp_path: Path) -> None:
@@ -84,4 +87,4 @@ def test_a_clip_stands_once_and_counts_are_kept(tmp_path: Path) -> None:
     data = clips.data(("joy",), [Stated("all", 12, "a paper"), Stated("some", 9, "a paper", ("test",))])
     assert [(count.what, count.found, count.stated) for count in data.counts] == [("all", 12, 12), ("some", 11, 9)]
     assert "rows that repeat a clip, left out: 1 of 13 (c3 in line 99; the first in line 3)" in data.notes
-    assert "clips without a subtitle: 12 (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2 more)" in data.notes
+    assert "clips without a subtitle: 12 of 12 (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2 more)" in data.notes
