@@ -89,7 +89,8 @@ def truths_of(metrics: Mapping[str, Part]) -> list[str]:
 
 def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False) -> dict[str, Any]:
     """What an utterance knows of these names, as plain JSON values: ``open_labels`` where it has some, ``valence``,
-    ``last`` (whether it is the last of its conversation, or of the part that is asked about), or keys of its ``extra``.
+    ``last`` (whether it is the last of its conversation, or of the part that is asked about), keys of its ``extra``, or
+    its cues.
 
     >>> said = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
     >>> known_truths(said, ["open_labels", "valence", "sentiment"])
@@ -98,7 +99,7 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
     Raises MercError for a value that JSON cannot hold.
     """
     own = {"open_labels": utterance.open_labels or None, "valence": utterance.valence, "last": last}
-    known = {**utterance.extra, **own}
+    known = {**utterance.cues, **utterance.extra, **own}
     found = {}
     for name in names:
         if known.get(name) is None:

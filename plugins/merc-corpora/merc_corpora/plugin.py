@@ -11,6 +11,7 @@ def register_corpora(register):
     register("iemocap", "merc_corpora.iemocap:IemocapCorpus")
     register("mer2023", "merc_corpora.importers.mer:Mer2023Corpus")
     register("mer2024", "merc_corpora.importers.mer:Mer2024Corpus")
+    register("emer", "merc_corpora.importers.emer:EmerCorpus")
     register("ov-merd-plus", "merc_corpora.importers.mer:OvMerdPlusCorpus")
     register("cmu-mosi", "merc_corpora.importers.sentiment:CmuMosiCorpus")
     register("cmu-mosei", "merc_corpora.importers.sentiment:CmuMoseiCorpus")

@@ -91,15 +91,23 @@ OPEN: Mapping[str, Sequence[str]] = {
 """Those of tasks that can be asked without a label list."""
 
 
-def pool(task: Task, labels: Sequence[str]) -> Sequence[str]:
-    """The instructions for a task, the label list put in. Raises KeyError for a task that needs one and has none.
+PLACES = ("{labels}", "★")
+"""What stands for the label list in an instruction: by name, or by the star of the paper's boxes."""
+
+
+def pool(task: Task, labels: Sequence[str], own: Sequence[str] = ()) -> Sequence[str]:
+    """The instructions for a task, ``own`` or those of this module, the label list put in. Raises KeyError for a task
+    that needs a list and has none.
 
     >>> pool("sentiment", ("good", "bad"))[0]
     'Is the sentiment of the person in the video good or bad?'
+    >>> pool("emotion", ("joy", "anger"), ["Please determine it: ★."])
+    ['Please determine it: joy or anger.']
     """
     if not labels:
-        return OPEN[task]
-    return [text.format(labels=listed(labels)) for text in CLOSED[task]]
+        return own or OPEN[task]
+    texts, words = own or CLOSED[task], listed(labels)
+    return [text.replace(PLACES[0], words).replace(PLACES[1], words) for text in texts]
 
 
 def listed(labels: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merc import Answer, MercError, Prompt, Prompter, Query, Segment, Slot, Text, Turn, Utterance
-from merc_emotion_llama.instructions import CLOSED, OPEN, Task, drawn, pool
+from merc_emotion_llama.instructions import CLOSED, OPEN, PLACES, Task, drawn, pool
 
 TRUTHS = {"sentiment": "sentiment", "intention": "intention", "multi": "labels"}
 CHOICES = {
@@ -39,8 +39,10 @@ class EmotionLlama(Prompter):
     set), where ``truth`` is ``label`` or ``labels``. For another ``truth`` it is negative, neutral and positive for
     ``sentiment``, MC-EIU's intentions for ``intention``, and none for other tasks.
 
-    ``instruction`` is the number of the instruction within its pool (``merc_emotion_llama.instructions``). ``null``
-    draws one an utterance by ``seed``, the task and the utterance's id; ``drawn`` says which it was. With ``chat`` the
+    ``instructions`` are the texts by which the task is asked, merc's own (``merc_emotion_llama.instructions``) where it
+    is empty; ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label list in them.
+    ``instruction`` is the number of the one that is asked by. ``null`` draws one an utterance by ``seed``, the task and
+    the utterance's id; ``drawn`` says which it was. With ``chat`` the
     prompt is a user's turn in the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end
     token behind the answer.
 
@@ -64,6 +66,7 @@ class EmotionLlama(Prompter):
     truth: str | None = None
     choices: tuple[str, ...] = ()
     description: str = "multimodal"
+    instructions: tuple[str, ...] = ()
     instruction: int | None = None
     seed: int = 0
     chat: bool = True
@@ -74,7 +77,9 @@ class EmotionLlama(Prompter):
             raise ValueError(f"media names each stream once, not {list(self.media)}")
         if len(set(self.choices)) != len(self.choices):
             raise ValueError(f"choices names each label once, not {list(self.choices)}")
-        most = len(CLOSED[self.task])
+        if any(not text.strip() for text in self.instructions):
+            raise ValueError("instructions holds an empty text")
+        most = len(self.instructions or CLOSED[self.task])
         if self.instruction is not None and not 0 <= self.instruction < most:
             raise ValueError(f"instruction is a number from 0 to {most - 1} for {self.task}, not {self.instruction}")
         if self.truth is not None and self.task == "reason":
@@ -133,9 +138,10 @@ class EmotionLlama(Prompter):
 
     def _pool(self, query: Query) -> Sequence[str]:
         labels = self.labels(query)
-        if not labels and self.task not in OPEN:
+        listing = any(place in text for text in self.instructions for place in PLACES)
+        if not labels and (listing if self.instructions else self.task not in OPEN):
             raise MercError(f"[{self.task}] is asked with a list of labels, and there is none; name them in 'choices'")
-        return pool(self.task, labels)
+        return pool(self.task, labels, self.instructions)
 
     def _asked(self, query: Query) -> list[Segment]:
         said = query.target.text.strip()

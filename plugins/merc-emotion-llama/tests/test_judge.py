@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,59 +12,10 @@ from merc_emotion_llama.judge import PROMPT, WHAT, EmerOverlap, read_score
 
 import merc
 import merc.testing
+from tests.judging import Judge, by_length
 
 LABELS = merc.LabelSpace(())
 KEY = "sk-a-secret-0123456789"
-
-
-class Judge(ThreadingHTTPServer):
-    """Answers chat completions with what ``plan`` gives: a text, or a status."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.plan: Callable[[str], str | int] = by_length
-        self.asked: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Judge
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.asked.append(asked)
-            self.server.keys.append(self.headers["Authorization"])
-        given = self.server.plan(asked["messages"][0]["content"])
-        body: dict[str, Any] = {"error": {"message": "no"}}
-        if isinstance(given, str):
-            message = {"role": "assistant", "content": given}
-            body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
-            body["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
-        content = json.dumps(body).encode()
-        self.send_response(200 if isinstance(given, str) else given)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-def by_length(prompt: str) -> str:
-    """A score that depends on what is compared and on what was predicted."""
-    predicted = json.loads(prompt[prompt.index("\n\n{") :])["predicted"]
-    half = 0.5 if WHAT["clue_overlap"] in prompt else 0.0
-    return json.dumps({"score": len(predicted) % 10 + half, "reason": "By its  length."})
 
 
 @pytest.fixture
@@ -110,12 +59,36 @@ def test_both_overlaps_are_means_and_the_judge_is_recorded(ask, judge: Judge) ->
     assert (found["samples"], found["scored"], found["unscored"]) == (2, 2, {})
     assert found["judgements"]["c/u1"]["label_overlap"] == {"score": 4.0, "reason": "By its length."}
     assert found["judge"]["model"] == "m"
-    assert set(found["judge"]["prompts"]) == {"clue_overlap", "label_overlap"}
+    assert set(found["judge"]["prompts"]) == set(WHAT)
     asked = {one["messages"][0]["content"] for one in judge.asked}
     both = json.dumps({"actual": "She smiles, she is glad.", "predicted": "abcd"}, indent=1)
-    assert PROMPT.format(what=WHAT["clue_overlap"], descriptions=both) in asked
-    assert found["judge"]["prompts"]["clue_overlap"] == PROMPT.format(what=WHAT["clue_overlap"], descriptions="…")
+    for name, what in WHAT.items():
+        assert PROMPT.replace("{what}", what).replace("{descriptions}", both) in asked
+        assert what in found["judge"]["prompts"][name]
     json.dumps(found, allow_nan=False)
+
+
+def test_reasoning_across_modalities_is_a_score_of_its_own(ask, judge: Judge) -> None:
+    judge.plan = lambda prompt: json.dumps({"score": 9 if "across modalities" in prompt else 2, "reason": "r"})
+    found = ask("abc")
+    assert (found["clue_overlap"], found["label_overlap"], found["reasoning_completeness"]) == (2.0, 2.0, 9.0)
+
+
+def test_a_prompt_of_ones_own_with_braces_and_the_papers_form_of_answer(ask, judge: Judge) -> None:
+    judge.plan = lambda prompt: "'Predicted Score': 8; 'Reason': They agree."
+    own = "Score {the overlap}.\nActual: {actual}\nPredicted: {predicted}"
+    found = ask("abc {actual}", prompts=(own,), dimensions=("label_overlap",))
+    assert (found["label_overlap"], "clue_overlap" in found) == (8.0, False)
+    (asked,) = judge.asked
+    assert asked["messages"][0]["content"] == (
+        "Score {the overlap}.\nActual: She smiles, she is glad.\nPredicted: abc {actual}"
+    )
+
+
+def test_a_prompt_for_each_dimension(ask, judge: Judge) -> None:
+    judge.plan = lambda prompt: json.dumps({"score": int(prompt[0]), "reason": "r"})
+    found = ask("abc", prompts=("1 {descriptions}", "2 {descriptions}"), dimensions=("label_overlap", "clue_overlap"))
+    assert (found["label_overlap"], found["clue_overlap"]) == (1.0, 2.0)
 
 
 def test_who_wrote_nothing_scores_0_unasked(ask, judge: Judge) -> None:
@@ -124,15 +97,15 @@ def test_who_wrote_nothing_scores_0_unasked(ask, judge: Judge) -> None:
 
 
 def test_an_answer_that_does_not_fit_is_asked_for_again_with_its_fault(ask, judge: Judge) -> None:
-    answers = iter(["Seven.", '{"score": 11, "reason": "r"}', '{"score": 7, "reason": "r"}'] * 2)
+    answers = iter(["Seven.", '{"score": 11, "reason": "r"}', '{"score": 7, "reason": "r"}'] * 3)
     judge.plan = lambda prompt: next(answers)
     found = ask("abc", concurrency=1)
     assert found["clue_overlap"] == found["label_overlap"] == 7.0
     assert [m["content"] for m in judge.asked[2]["messages"][1:]] == [
         "Seven.",
-        "That does not fit: the answer has no JSON object. Answer with the JSON object alone.",
+        "That does not fit: the answer has no JSON object. Answer in the form that was asked for.",
         '{"score": 11, "reason": "r"}',
-        "That does not fit: 'score' is not from 0 to 10. Answer with the JSON object alone.",
+        "That does not fit: 'score' is not from 0 to 10. Answer in the form that was asked for.",
     ]
 
 
@@ -140,21 +113,21 @@ def test_what_never_fits_is_in_no_mean_and_counted(ask, judge: Judge) -> None:
     judge.plan = lambda prompt: by_length(prompt) if "abcd" in prompt else "Seven."
     found = ask("abc", "abcd", attempts=2)
     assert (found["label_overlap"], found["samples"], found["scored"]) == (4.0, 2, 1)
-    assert found["unscored"] == {"no answer of 2 fitted: the answer has no JSON object": 2}
+    assert found["unscored"] == {"no answer of 2 fitted: the answer has no JSON object": 3}
 
 
 def test_a_server_that_fails_is_named_and_given_up(ask, judge: Judge) -> None:
     judge.plan = lambda prompt: 503
     found = ask("a", "b", "c", give_up=2, concurrency=1)
     assert (found["clue_overlap"], found["scored"], len(judge.asked)) == (None, 0, 2)
-    assert found["unscored"]["not asked, since 2 in a row had failed"] == 4
+    assert found["unscored"]["not asked, since 2 in a row had failed"] == 7
     assert any("HTTP 503" in reason for reason in found["unscored"])
 
 
 def test_a_budget_is_kept(ask, judge: Judge) -> None:
     found = ask("a", "b", "c", budget=3)
     assert len(judge.asked) == 3
-    assert found["unscored"] == {"the budget of 3 requests is spent": 3}
+    assert found["unscored"] == {"the budget of 3 requests is spent": 6}
 
 
 def test_the_key_is_taken_from_the_environment_and_written_nowhere(ask, judge: Judge, monkeypatch) -> None:
@@ -162,7 +135,7 @@ def test_the_key_is_taken_from_the_environment_and_written_nowhere(ask, judge: J
         ask("a", key="JUDGE_KEY")
     monkeypatch.setenv("JUDGE_KEY", KEY)
     assert KEY not in json.dumps(ask("a", key="JUDGE_KEY"))
-    assert judge.keys == [f"Bearer {KEY}"] * 2
+    assert judge.keys == [f"Bearer {KEY}"] * 3
 
 
 @pytest.mark.parametrize(("status", "message"), [(401, "wants another key"), (404, "of metric emer-overlap")])
@@ -196,6 +169,10 @@ def test_predictions_without_text_cannot_be_judged(ask) -> None:
         ({"base_url": "http://me:x@host/v1"}, "without user or query"),
         ({"key": "sk-secret"}, "key is the name of an environment variable"),
         ({"attempts": 0}, "attempts counts from 1, not 0"),
+        ({"dimensions": ()}, "dimensions names at least one"),
+        ({"prompts": ("a {what}",)}, "prompts.0 holds neither {descriptions} nor {actual} and {predicted}"),
+        ({"prompts": ("{actual} {predicted}",)}, "prompts.0 serves 3 dimensions and does not hold {what}"),
+        ({"prompts": ("{what} {descriptions}",) * 2}, "one for each of clue_overlap, label_overlap, reasoning_compl"),
     ],
 )
 def test_parameters_are_checked(parameters: dict[str, Any], message: str) -> None:
@@ -217,6 +194,27 @@ def test_parameters_are_checked(parameters: dict[str, Any], message: str) -> Non
 def test_what_does_not_fit_is_named(answer: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         read_score(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        ("'Predicted Score': 6.5; 'Reason': Much is the same.", 6.5),
+        ("Predicted Score: 6\nReason: Much is the same.", 6.0),
+        ('{"Predicted Score": 6, "Reason": "Much is the same."}', 6.0),
+        ("{'Predicted Score': 6, 'Reason': 'Much is the same.'}", 6.0),
+        ("'预测分数'：7；'原因'：大致相同。", 7.0),
+        ('{"score": 3, "reason": "It says Predicted Score: 10; Reason: none."}', 3.0),
+    ],
+)
+def test_the_papers_own_form_of_a_score_is_read(answer: str, score: float) -> None:
+    found = read_score(answer)
+    assert found["score"] == score and found["reason"]
+
+
+def test_an_answer_that_is_nested_too_deep_does_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"no JSON object|is broken"):
+        read_score('{"score": ' + "[" * 100_000)
 
 
 def test_what_a_judge_thought_first_is_left_out() -> None:

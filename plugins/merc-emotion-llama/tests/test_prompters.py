@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from merc_emotion_llama.instructions import CLOSED, pool
+from merc_emotion_llama.instructions import CLOSED, listed, pool
 from merc_emotion_llama.prompters import EmotionLlama
 
 import merc
@@ -79,6 +79,21 @@ def test_instructions_are_drawn_by_seed_and_utterance_and_can_be_told():
     assert [first.prompt(q) for q in queries] == [again.prompt(q) for q in queries]
     assert [first.drawn(q) for q in queries] != [other.drawn(q) for q in queries]
     assert {first.drawn(q) for q in queries} == set(range(len(CLOSED["emotion"])))
+
+
+def test_instructions_may_be_ones_own_with_the_star_of_the_papers_boxes():
+    own = ("Which of ★ is it?", "Name it: {labels}.", "Plain {words}.")
+    found = [words(EmotionLlama(instructions=own, instruction=i).prompt(ask())) for i in range(3)]
+    labels = listed(EmotionLlama().labels(ask()))
+    assert found[0].endswith(f"] Which of {labels} is it?")
+    assert found[1].endswith(f"] Name it: {labels}.")
+    assert found[2].endswith("Plain {words}.")
+    many = EmotionLlama(instructions=tuple(f"Say {i}." for i in range(10)))
+    assert {many.drawn(ask(replace(SAID, id=f"clip{i}"))) for i in range(80)} == set(range(10))
+    with pytest.raises(ValueError, match="a number from 0 to 2 for emotion, not 3"):
+        EmotionLlama(instructions=own, instruction=3)
+    with pytest.raises(ValueError, match="instructions holds an empty text"):
+        EmotionLlama(instructions=("Fine.", " "))
 
 
 def test_answers():

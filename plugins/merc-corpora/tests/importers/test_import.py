@@ -70,6 +70,11 @@ TREES = {
         ("video-labeled/a.mp4", "video-labeled/b.mp4", "video-unlabeled/c.mp4"), {"train": 2, "test": 1}, 6,
         "label-disdim.csv", "discrete", "angry", ("answers={root}/semi.csv",), {"label": "angry", "valence": -1},
     ),
+    "emer": Tree(
+        {"final-EMER-reason.csv": "name,chinese,english\na,她笑了。,She smiles.\nb,,He frowns.\n"},
+        ("video/a.mp4", "video/b.mp4"), {"test": 2}, 0, "final-EMER-reason.csv", "english",
+        said={"description": "She smiles."},
+    ),
     "ov-merd-plus": Tree(
         {"ovlabel.csv": "name,openset\na,\"['worried', 'at a loss']\"\nb,\"['calm']\"\n"},
         ("video/a.mp4", "video/b.mp4"), {"test": 2}, 0, "ovlabel.csv", "openset",
