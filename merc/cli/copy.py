@@ -13,9 +13,13 @@ def command(
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The new file, or a folder that is there.")],
 ) -> None:
     """Copy a recipe, to change it. Nothing is overwritten."""
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.recipe import copy_recipe
 
     made, notes = copy_recipe(recipe, dest)
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"{made} is yours to change; check it with: merc validate {made}")
+    typer.echo(f"{made} is yours to change; check it with: merc validate {made}", results)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 import sys
 import traceback
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -81,16 +82,60 @@ class Commands(TyperGroup):
         except typer.Exit:
             raise
         except KeyboardInterrupt as error:
+            if _INTERRUPTS.watched and not _INTERRUPTS.count:
+                raise _ended(error) from error
             if speaks():
                 typer.echo("interrupted", err=True)
             raise typer.Exit(130) from error
         except Exception as error:
             stand_back(error)
-            told = str(error) if isinstance(error, MercError) else _forbidden(error)
+            told = _told(error)
             if not told:
                 raise
             typer.echo(f"error: {shown(hide(told))}", err=True)
             raise typer.Exit(2) from error
+        except BaseException as error:
+            raise _ended(error) from error
+
+
+class _Interrupts:
+    """Counts the user's own Ctrl-C, so that a plugin that raises KeyboardInterrupt is not taken for the user."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.watched = False
+
+    def watch(self) -> None:
+        """From now on, where nobody else handles the signal."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupted)
+            self.watched = True
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        raise KeyboardInterrupt
+
+
+_INTERRUPTS = _Interrupts()
+
+
+def _ended(error: BaseException) -> typer.Exit:
+    """What a component or a library raised to end the program, such as ``sys.exit(0)``: a fault, with its traceback,
+    and never a success."""
+    stand_back(error)
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    name = type(error).__name__
+    typer.echo(hide(f"{trace}error: code that merc called ended the program with {name}; the last file above holds it, "
+                    "and what was not finished is not done"), err=True)  # fmt: skip
+    return typer.Exit(1)
+
+
+def _told(error: Exception) -> str:
+    """The sentence for a mistake of the user; empty for a fault, also one of an exception that has no text."""
+    try:
+        return str(error) if isinstance(error, MercError) else _forbidden(error)
+    except BaseException:
+        return ""
 
 
 def _forbidden(error: Exception) -> str:
@@ -150,6 +195,7 @@ def main() -> None:
     """Run the program."""
     quiet_libraries()
     sys.excepthook = _show_traceback
+    _INTERRUPTS.watch()
     app()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -34,14 +34,18 @@ def plugins(
     """
     if context.invoked_subcommand is not None:
         return
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.registry import get_registry
 
     registry = get_registry()
     faults = _faults(registry) if strict else []
     if as_json:
-        typer.echo(json.dumps(_as_json(registry), indent=2))
+        typer.echo(json.dumps(_as_json(registry), indent=2), results)
     else:
-        _print_table(registry)
+        _print_table(registry, results)
     if faults:
         raise ManyErrors(faults, head=f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the installed plugins")
 
@@ -123,14 +127,14 @@ def _component(one: Registration) -> dict[str, Any]:
     }
 
 
-def _print_table(registry: Registry) -> None:
+def _print_table(registry: Registry, results: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from merc.registry import KINDS
 
-    console = Console(soft_wrap=False)
+    console = Console(file=results, soft_wrap=False)
     table = Table("plugin", "version", "components", "status", box=None, pad_edge=False, header_style="bold")
     notes = []
     for plugin in registry.plugins():
@@ -150,11 +154,11 @@ def _print_table(registry: Registry) -> None:
     console.print(table)
     # Plain lines, neither cut nor wrapped, so that a message can be searched for and copied.
     for note in notes:
-        typer.echo(note)
+        typer.echo(note, results)
     for plugin in registry.plugins():
         for one in plugin.components:
             if hint := one.install_hint():
-                typer.echo(hint)
+                typer.echo(hint, results)
 
 
 def _with_needs(one: Registration) -> str:

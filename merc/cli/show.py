@@ -17,19 +17,23 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Show every value of a recipe, defaults included, and where it came from."""
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.recipe import leaves, load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
     if as_json:
         sources = {path: _source(loaded.sources, path) for path, _ in leaves(loaded.resolved)}
         shown = {"name": loaded.name, "resolved": loaded.resolved, "sources": sources}
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False), results)
         return
     rows = [(path, _value(value), _source(loaded.sources, path)) for path, value in leaves(loaded.resolved)]
     # One long value must not push everything to the right.
     keys, values = max(len(row[0]) for row in rows), min(max(len(row[1]) for row in rows), 48)
     for path, value, source in rows:
-        typer.echo(f"{path:{keys}}  {value:{values}}  {source}".rstrip())
+        typer.echo(f"{path:{keys}}  {value:{values}}  {source}".rstrip(), results)
 
 
 def _source(sources: Mapping[str, str], path: str) -> str:

@@ -14,6 +14,10 @@ def command(
     ] = None,
 ) -> None:
     """Check a recipe, and list everything that is wrong with it. Neither data nor weights are read."""
+    from merc.cli.results import take_standard_output
+
+    results = take_standard_output()
+
     from merc.recipe import load_recipe
     from merc.registry import get_registry
 
@@ -27,6 +31,6 @@ def command(
         said.append(f"annotators {', '.join(loaded.annotators)}")
     if loaded.stages:
         said.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
-    typer.echo(f"{recipe} is valid: {'; '.join(said)}")
+    typer.echo(f"{recipe} is valid: {'; '.join(said)}", results)
     for note in loaded.notes:
         typer.echo(f"note: {note}", err=True)

@@ -9,6 +9,7 @@ from merc.components import Annotator, Prompter
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Part
+from merc.registry.isolation import described, isolated
 
 
 def check_cues(
@@ -40,7 +41,7 @@ def _said(
     part: Part, path: str, node: Node | None, kind: str, say: Callable[[], Sequence[str]], problems: Problems
 ) -> list[str]:
     try:
-        return list(dict.fromkeys(say()))
+        return list(dict.fromkeys(isolated(say)))
     except Exception as error:
-        problems.add(path, node, f"{kind} {part.name!r} cannot say its cue fields: {type(error).__name__}: {error}")
+        problems.add(path, node, f"{kind} {part.name!r} cannot say its cue fields: {described(error)}")
         return []

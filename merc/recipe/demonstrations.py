@@ -11,6 +11,7 @@ from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Part
 from merc.registry import get_registry
+from merc.registry.isolation import described, isolated
 
 
 def check_demonstrations(
@@ -22,9 +23,9 @@ def check_demonstrations(
     names = list(section.value) if section is not None and isinstance(section.value, dict) else list(encoders)
     for path, node, part in selectors:
         try:
-            comparison = cast(Selector, part.component).comparison()
+            comparison = isolated(cast(Selector, part.component).comparison)
         except Exception as error:
-            text = f"selector {part.name!r} cannot say what it compares by: {type(error).__name__}: {error}"
+            text = f"selector {part.name!r} cannot say what it compares by: {described(error)}"
             problems.add(path, node, text)
             continue
         if comparison is None:

@@ -13,6 +13,7 @@ from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Evaluate, Part
 from merc.registry import get_registry
+from merc.registry.isolation import described, isolated
 
 Placed = tuple[str, Node, Part]
 """A dotted path, where it is written, and the component that stands there."""
@@ -73,13 +74,23 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
     known: list[str] = []
     open_ended = []
     for name, component in components.items():
-        choices = cast(Metric, component).choices()
+        try:
+            choices = isolated(cast(Metric, component).choices)
+            choices = choices if choices is None else list(choices)
+        except Exception as error:
+            text = f"metric {name!r} cannot say what a state may be chosen by: {described(error)}"
+            problems.add("evaluate.metrics", section, text)
+            continue
         before = "" if name in CLASSIFICATION else f"{name}."
         if choices is None:
             open_ended.append(before)
         known += [before + choice for choice in choices or ()]
     for path, node, part in trainers:
-        wanted = cast(Trainer, part.component).chooses_by()
+        try:
+            wanted = isolated(cast(Trainer, part.component).chooses_by)
+        except Exception as error:
+            problems.add(path, node, f"trainer {part.name!r} cannot say what it chooses by: {described(error)}")
+            continue
         if wanted is None or wanted in known or any(wanted.startswith(name) for name in open_ended):
             continue
         several = "" if not open_ended else f"; and the numbers of {', '.join(name + '*' for name in open_ended)}"
@@ -113,16 +124,17 @@ def _gives_none(part: Part, encoders: list[str]) -> bool:
     is a stream does not depend on them."""
     fuser = cast(Fuser, part.component)
     try:
-        return fuser.spec({name: FeatureSpec(dim=1, tokens=1) for name in fuser.inputs or encoders}) is None
+        ones = {name: FeatureSpec(dim=1, tokens=1) for name in fuser.inputs or encoders}
+        return isolated(lambda: fuser.spec(ones)) is None
     except Exception:
         return False
 
 
 def _streams_of(part: Part, path: str, node: Node, problems: Problems) -> list[str]:
     try:
-        return list(dict.fromkeys(cast(Prompter, part.component).streams()))
+        return list(dict.fromkeys(isolated(cast(Prompter, part.component).streams)))
     except Exception as error:
-        problems.add(path, node, f"prompter {part.name!r} cannot say its streams: {type(error).__name__}: {error}")
+        problems.add(path, node, f"prompter {part.name!r} cannot say its streams: {described(error)}")
         return []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from merc.errors import MercError
 from merc.recipe.build import Builder
 from merc.recipe.document import Node
 from merc.recipe.find import locate
@@ -13,6 +14,7 @@ from merc.recipe.needed import Use, not_needed, set_aside
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import References
 from merc.recipe.schema import Recipe
+from merc.registry.isolation import Fault, isolated
 
 TO_FILL_IN = "???"
 
@@ -32,7 +34,11 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = (), use: Use = "tr
     with problems.collected(place.shown):
         tree = set_aside(tree, not_needed(tree, use))
         tree = References(_ask(tree, "", problems), problems).resolved()
-        recipe = Builder(tree, problems, use).build(place.name)
+        try:
+            recipe = isolated(lambda: Builder(tree, problems, use).build(place.name))
+        except Fault as fault:
+            text = f"{place.shown}: a component ended the check with {fault}; this is a fault of its plugin"
+            raise MercError(text) from fault
     assert recipe is not None
     return replace(recipe, given=(path_or_name, *overrides))
 

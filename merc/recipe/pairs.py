@@ -13,6 +13,7 @@ from merc.recipe.fit import is_frozen, names_part
 from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Evaluate, Part, Stage
+from merc.registry.isolation import isolated
 
 _ENDS = ("exact", "strict")
 """The parsers that read an answer only where it ends behind the label."""
@@ -202,14 +203,14 @@ def _names(given: Mapping[str, Any]) -> list[str]:
 
 def _streams(part: Part) -> list[str]:
     try:
-        return list(cast(Prompter, part.component).streams())
+        return list(isolated(cast(Prompter, part.component).streams))
     except Exception:  # reported by check_fit
         return []
 
 
 def _compared(part: Part) -> Sequence[str]:
     try:
-        comparison = cast(Selector, part.component).comparison()
+        comparison = isolated(cast(Selector, part.component).comparison)
     except Exception:  # reported by check_demonstrations
         return ()
     return comparison.streams if comparison is not None else ()
@@ -219,7 +220,7 @@ def _sample(part: Part, labels: LabelSpace | None) -> Query:
     """A query about the last of three utterances, which have all the cues that the prompter reads."""
     space = labels or LabelSpace(("joy", "anger"))
     try:
-        cues = dict.fromkeys(cast(Prompter, part.component).cue_fields(), "a sign")
+        cues = dict.fromkeys(isolated(cast(Prompter, part.component).cue_fields), "a sign")
     except Exception:  # reported by check_cues
         cues = {}
     words = [("Ann", "Did you hear?"), ("Ben", "No."), ("Ann", "We won!")]
@@ -240,7 +241,7 @@ def _shown(asking: _Asking) -> Query:
 def _prompt(part: Part, query: Query) -> Prompt | None:
     """The prompt of a sample; None where the prompter makes none of it, since it may want what a corpus has."""
     try:
-        made = cast(Prompter, part.component).prompt(query)
+        made = isolated(lambda: cast(Prompter, part.component).prompt(query))
     except Exception:
         return None
     return made if isinstance(made, Prompt) else None

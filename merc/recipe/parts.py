@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import PydanticUserError
-
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.needed import NotNeeded
-from merc.recipe.problems import Problems, join
+from merc.recipe.problems import Problems, TooMany, join
 from merc.recipe.references import refers_to_environment
 from merc.recipe.schema import Part
 from merc.recipe.values import Nested, convert_node, nested, parameter_name, plain, record, wants
 from merc.registry import get_registry
+from merc.registry.isolation import described, isolated
 
 
 class Sections:
@@ -54,17 +53,16 @@ class Sections:
         if values is None:
             return None, {}
         try:
-            component = component_class(**values)
-        except (ValueError, MercError) as error:
-            self.problems.add(path, node, f"{owner}: {error}")
-            return None, {}
+            component = isolated(lambda: component_class(**values))
+            # What the component holds counts, so that __post_init__ may put a value into its usual form.
+            params = isolated(lambda: {parameter_name(field): plain(getattr(component, field)) for field in values})
         except Exception as error:
-            self.problems.add(
-                path, node, f"{owner} cannot be made; {_fault(kind, name)}: {type(error).__name__}: {error}"
-            )
+            says = described(error)
+            if isinstance(error, ValueError | MercError):
+                self.problems.add(path, node, f"{owner}: {says.partition(': ')[2] or says}")
+            else:
+                self.problems.add(path, node, f"{owner} cannot be made; {_fault(kind, name)}: {says}")
             return None, {}
-        # What the component holds counts, so that __post_init__ may put a value into its usual form.
-        params = {parameter_name(field): plain(getattr(component, field)) for field in values}
         from_environment = any(refers_to_environment(child) for child in node.nodes())
         made = Part(name=name, params=params, component=component, from_environment=from_environment)
         return made, {"name": name, **recorded}
@@ -77,9 +75,9 @@ class Sections:
         ``apart`` are keys, and fields, that are seen to elsewhere.
         """
         try:
-            hints = typing.get_type_hints(made, include_extras=True)
+            hints = isolated(lambda: typing.get_type_hints(made, include_extras=True))
         except Exception as error:
-            self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {error}")
+            self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {described(error)}")
             return None, {}
         fields = {parameter_name(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
         fine = True
@@ -99,8 +97,13 @@ class Sections:
                     self.problems.add(here, node, f"is required by {owner}: {wants(hints[field.name])}")
                     fine = False
                     continue
-                values[field.name] = _default(field)
-                recorded[key] = record(values[field.name], None)
+                try:
+                    values[field.name] = isolated(lambda field=field: _default(field))  # type: ignore[misc]
+                    recorded[key] = record(values[field.name], None)
+                except Exception as error:
+                    self.problems.add(here, node, f"the default of {owner} cannot be had: {described(error)}")
+                    fine = False
+                    continue
                 self._source(here, recorded[key], None, owner)
                 continue
             if inner is not None:
@@ -108,9 +111,15 @@ class Sections:
                 fine = fine and values[field.name] is not None
                 continue
             try:
-                values[field.name], child = convert_node(hints[field.name], child, here, self.problems)
-            except PydanticUserError as error:
-                message = str(error).splitlines()[0]
+                values[field.name], child = isolated(
+                    lambda field=field, child=child, here=here: convert_node(  # type: ignore[misc]
+                        hints[field.name], child, here, self.problems
+                    )
+                )
+            except (TooMany, MercError):
+                raise
+            except Exception as error:  # of a type's own checks, or that pydantic says of a type
+                message = described(error).partition(": ")[2].split(" For further information")[0]
                 self.problems.add(here, child, f"the type of {owner}'s {key!r} cannot be checked: {message}")
                 child = replace(child, broken=True)
             if child.broken:

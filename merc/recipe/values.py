@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from merc.recipe.document import Node, read_value
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import absolute, escape, item
 from merc.registry import get_registry
+
+_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 
 Mistake = tuple[str, str]
 """Where below a value (a dotted path, empty for the value itself), and what is wrong."""
@@ -220,6 +223,19 @@ def _adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
 
 @functools.cache
 def _cached_adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
+    # pydantic reads all that is installed for plugins of its own, and stops at a distribution that is damaged.
+    before = os.environ.get(_PLUGINS)
+    os.environ[_PLUGINS] = "__all__"
+    try:
+        return _made_adapter(annotation)
+    finally:
+        if before is None:
+            del os.environ[_PLUGINS]
+        else:
+            os.environ[_PLUGINS] = before
+
+
+def _made_adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
     # Within a tuple, because pydantic takes no configuration for a dataclass that stands alone.
     return TypeAdapter(tuple[annotation], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
 

@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 
 from merc.components import Component
 from merc.errors import MercError, did_you_mean
+from merc.registry.isolation import described, isolated, shown
 from merc.registry.status import PluginStatus, Registration
 
 _MODALITIES = ("video", "audio", "text")
@@ -25,21 +26,28 @@ def load_class(registration: Registration, owner: PluginStatus) -> type[Componen
     who = f"{kind} {name!r} of plugin {owner.label}"
     module_name, _, class_name = registration.target.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        module = isolated(lambda: importlib.import_module(module_name))
     except Exception as error:
         install = f"; install what it needs with: pip install {registration.extra}" if registration.extra else ""
-        raise MercError(
-            f"{who} cannot be imported from {module_name!r}: {type(error).__name__}: {error}{install}"
-        ) from error
+        raise MercError(f"{who} cannot be imported from {module_name!r}: {described(error)}{install}") from error
+    try:
+        loaded, fault = isolated(lambda: _class_of(module, class_name, kind))
+    except Exception as error:
+        raise MercError(f"{who} cannot be read: {described(error)}; this is a fault of the plugin") from error
+    if fault or loaded is None:
+        raise MercError(f"{who}: {fault}")
+    return loaded
+
+
+def _class_of(module: object, class_name: str, kind: str) -> tuple[type[Component] | None, str | None]:
+    """The class of that name in a module, and what is wrong with it."""
     if not hasattr(module, class_name):
         known = [n for n, member in vars(module).items() if isinstance(member, type)]
-        raise MercError(f"{who}: {module_name!r} has no class {class_name!r}.{did_you_mean(class_name, known)}")
+        name = getattr(module, "__name__", "its module")
+        return None, f"{name!r} has no class {class_name!r}.{did_you_mean(class_name, known)}"
     loaded = getattr(module, class_name)
     fault = class_fault(loaded, kind)
-    if fault:
-        raise MercError(f"{who}: {fault}")
-    assert isinstance(loaded, type)
-    return loaded
+    return (None, fault) if fault or not isinstance(loaded, type) else (loaded, None)
 
 
 def class_fault(loaded: object, kind: str) -> str | None:
@@ -47,7 +55,7 @@ def class_fault(loaded: object, kind: str) -> str | None:
     contract = contract_of(kind)
     wanted = f"merc.{contract.__name__}"
     if not isinstance(loaded, type):
-        return f"{loaded!r} is not a class; register a class that derives from {wanted}"
+        return f"{shown(loaded)} is not a class; register a class that derives from {wanted}"
     title = loaded.__name__
     if not issubclass(loaded, contract):
         return f"{title} is not a {wanted}; write: class {title}({wanted})"

@@ -13,7 +13,6 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -21,15 +20,13 @@ import pluggy
 
 from merc.errors import MercError, did_you_mean
 from merc.registry import hooks
+from merc.registry.installed import BUILTIN, Installed, installed
+from merc.registry.isolation import Fault, described, isolated, shown
 from merc.registry.status import PluginStatus, Registration
 
-GROUP = "merc"
-BUILTIN = "merc"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-# A plugin that calls sys.exit() when it is imported must not end the program either.
-_FAILURES = (Exception, SystemExit)
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 def discover(only: Sequence[str] | None = None) -> list[PluginStatus]:
@@ -38,92 +35,105 @@ def discover(only: Sequence[str] | None = None) -> list[PluginStatus]:
 
     Raises MercError for a name in ``only`` that is not installed.
     """
-    found = _entry_points()
+    found = installed()
     if only is not None:
         _check_names(only, found)
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     statuses: dict[str, PluginStatus] = {}
     for entry in found:
-        name, (distribution, version) = entry.name, _source(entry)
-        status = PluginStatus(name, distribution, version)
+        name = entry.name
+        status = PluginStatus(name, entry.distribution, entry.version)
         if name in statuses:
             other = statuses[name]
             fault = f"the plugin name {name!r} is taken by {other.distribution} {other.version}; uninstall one of them"
-            statuses[f"{name} ({distribution})"] = _with(status, "failed", [fault])
-        elif only is not None and name != BUILTIN and not {name, distribution} & set(only):
+            statuses[f"{name} ({entry.distribution})"] = _with(status, "failed", [*entry.faults, fault])
+        elif only is not None and name != BUILTIN and not {name, entry.distribution} & set(only):
             statuses[name] = _with(status, "left out", [])
+        elif entry.module is None:
+            statuses[name] = _with(status, "failed", entry.faults)
         else:
-            statuses[name] = _load(manager, entry, status)
-    return list(statuses.values())
+            made = _load(manager, entry.module, status)
+            faults = [*entry.faults, *made.errors]
+            statuses[name] = _with(made, "faulty" if faults and made.status == "ok" else made.status, faults)
+    return [_beside_merc(one, statuses[BUILTIN]) for one in statuses.values()]
 
 
-def _entry_points() -> list[EntryPoint]:
-    """The entry points of the group, the built-in one first even where merc runs without being installed."""
-    every = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _source(entry)))
-    builtin = [entry for entry in every if entry.name == BUILTIN and _source(entry)[0] == "merc"]
-    others = [entry for entry in every if entry not in builtin]
-    return [*(builtin[:1] or [EntryPoint(BUILTIN, "merc.builtin.plugin", GROUP)]), *others]
-
-
-def _source(entry: EntryPoint) -> tuple[str, str]:
-    """The distribution that an entry point belongs to, and its version."""
-    if entry.dist is None:
-        from merc import __version__
-
-        return "merc", __version__
-    return entry.dist.metadata["Name"], entry.dist.version
-
-
-def _check_names(only: Sequence[str], found: Sequence[EntryPoint]) -> None:
-    known = {entry.name for entry in found} | {_source(entry)[0] for entry in found}
+def _check_names(only: Sequence[str], found: Sequence[Installed]) -> None:
+    known = {name for entry in found for name in (entry.name, entry.distribution)}
     for name in only:
         if name not in known:
-            installed = ", ".join(entry.name for entry in found)
+            listed = ", ".join(entry.name for entry in found)
             raise MercError(
                 f"MERC_PLUGINS names {name!r}, which is not installed.{did_you_mean(name, known)} "
-                f"The installed plugins are: {installed}"
+                f"The installed plugins are: {listed}"
             )
 
 
-def _with(status: PluginStatus, state: Any, errors: Iterable[str], components: Any = ()) -> PluginStatus:
-    return PluginStatus(status.name, status.distribution, status.version, tuple(components), state, tuple(errors))
+def _beside_merc(status: PluginStatus, builtin: PluginStatus) -> PluginStatus:
+    """A plugin with a fault for each of its names that is merc's own: the bare name stays merc's, so that a recipe
+    means the same whatever is installed."""
+    if status is builtin:
+        return status
+    own = {(one.kind, one.name) for one in builtin.components}
+    faults = [
+        f"{one.kind} {one.name!r} has the name of merc's own; recipes mean merc's by it, and this one by "
+        f"'{status.name}/{one.name}'; give it another name"
+        for one in status.components
+        if (one.kind, one.name) in own
+    ]
+    return _with(status, "faulty", [*status.errors, *faults]) if faults else status
 
 
-def _load(manager: pluggy.PluginManager, entry: EntryPoint, status: PluginStatus) -> PluginStatus:
-    """Import one plugin, check it, and call its hooks."""
+def _with(status: PluginStatus, state: Any, errors: Iterable[str], components: Any = None) -> PluginStatus:
+    kept = status.components if components is None else tuple(components)
+    return PluginStatus(status.name, status.distribution, status.version, kept, state, tuple(errors))
+
+
+def _load(manager: pluggy.PluginManager, name: str, status: PluginStatus) -> PluginStatus:
+    """Import one plugin, check it, and call its hooks. Nothing that its code raises gets further than this."""
     # What a plugin prints would otherwise stand in the JSON that a command writes to standard output.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            module = importlib.import_module(entry.value)
-        except _FAILURES as error:
-            return _with(status, "failed", [_describe(error, entry.value)])
-        fault = _api_fault(module, status)
-        if fault:
-            return _with(status, "failed", [fault])
-        errors = _hook_faults(manager, module)
+            module = isolated(lambda: importlib.import_module(name))
+        except Exception as error:
+            return _with(status, "failed", [_describe(error, name)])
         try:
-            manager.register(module, name=status.name)
-        except pluggy.PluginValidationError as error:
-            if manager.is_registered(module):
-                manager.unregister(module)
-            return _with(status, "failed", [*errors, _first_line(error)])
-        components: dict[tuple[str, str], Registration] = {}
-        others = [plugin for plugin in manager.get_plugins() if plugin is not module]
-        for kind, hook in hooks.KINDS.items():
-            caller = manager.subset_hook_caller(hook, remove_plugins=others)
-            if not caller.get_hookimpls():
-                continue
-            collect = _Collector(kind, dict(components))
-            try:
-                caller(register=collect)
-            except _FAILURES as error:
-                # Nothing of a hook that failed half way is kept, so that what works does not depend on its order.
-                said = str(error) if isinstance(error, MercError) else f"raised {_describe(error, entry.value)}"
-                errors.append(f"hook {hook}: {said}")
-                continue
-            components = collect.components
-    return _with(status, "faulty" if errors else "ok", errors, components.values())
+            return isolated(lambda: _called(manager, module, name, status))
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                isolated(lambda: manager.unregister(module))
+            return _with(status, "failed", [f"cannot be read: {_describe(error, name)}"])
+
+
+def _called(manager: pluggy.PluginManager, module: ModuleType, name: str, status: PluginStatus) -> PluginStatus:
+    """Check an imported plugin, and call its hooks."""
+    fault = _api_fault(module, status) or _twice_fault(manager, module)
+    if fault:
+        return _with(status, "failed", [fault])
+    errors = _hook_faults(manager, module)
+    try:
+        manager.register(module, name=status.name)
+    except pluggy.PluginValidationError as error:
+        if manager.is_registered(module):
+            manager.unregister(module)
+        return _with(status, "failed", [*errors, described(error).partition(": ")[2]])
+    components: dict[tuple[str, str], Registration] = {}
+    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    for kind, hook in hooks.KINDS.items():
+        caller = manager.subset_hook_caller(hook, remove_plugins=others)
+        if not caller.get_hookimpls():
+            continue
+        collect = _Collector(kind, dict(components))
+        try:
+            isolated(lambda caller=caller, collect=collect: caller(register=collect))  # type: ignore[misc]
+        except Exception as error:
+            # Nothing of a hook that failed half way is kept, so that what works does not depend on its order.
+            said = str(error) if type(error) is MercError else f"raised {_describe(error, name)}"
+            errors.append(f"hook {hook}: {said}")
+            continue
+        components = collect.components
+    return _with(status, "faulty" if errors else "ok", errors, list(components.values()))
 
 
 class _Collector:
@@ -134,15 +144,25 @@ class _Collector:
         self.components = components
 
     def __call__(self, name: str, target: str, *, needs: Sequence[str] = (), extra: str | None = None) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        # Texts of a class of their own could change later, or raise where they are compared.
+        if type(name) is not str or not _NAME.fullmatch(name):
             raise MercError(
-                f"the {self.kind} name {name!r} does not serve; use small letters, digits, '-', '_' and '.', "
+                f"the {self.kind} name {shown(name)} does not serve; use small letters, digits, '-', '_' and '.', "
                 "beginning with a letter or digit"
             )
-        if not isinstance(target, str) or not _TARGET.fullmatch(target):
-            raise MercError(f"the target of {self.kind} {name!r} is {target!r}; write it as 'module:Class'")
-        if isinstance(needs, str):
+        if type(target) is not str or not _TARGET.fullmatch(target):
+            raise MercError(f"the target of {self.kind} {name!r} is {shown(target)}; write it as 'module:Class'")
+        if type(needs) is str:
             raise MercError(f"needs of {self.kind} {name!r} is the string {needs!r}; write a list: needs=[{needs!r}]")
+        if type(needs) not in (list, tuple):
+            raise MercError(
+                f"needs of {self.kind} {name!r} is {shown(needs)}; write a list of modules, such as needs=['torch']"
+            )
+        for one in needs:
+            if type(one) is not str or not _MODULE.fullmatch(one):
+                raise MercError(f"needs of {self.kind} {name!r} holds {shown(one)}, which is the name of no module")
+        if extra is not None and (type(extra) is not str or not extra.isprintable()):
+            raise MercError(f"extra of {self.kind} {name!r} is {shown(extra)}; write what to pip install, as a text")
         made = Registration(self.kind, name, target, tuple(needs), extra)
         before = self.components.setdefault((self.kind, name), made)
         if before != made:
@@ -154,15 +174,23 @@ def _api_fault(module: ModuleType, status: PluginStatus) -> str | None:
     from merc import PLUGIN_API
 
     stated = getattr(module, "MERC_PLUGIN_API", PLUGIN_API)
-    if stated == PLUGIN_API and type(stated) is int:
+    if type(stated) is int and stated == PLUGIN_API:
         return None
     if type(stated) is not int:
-        return f"MERC_PLUGIN_API is {stated!r}; it must be a whole number (this merc has {PLUGIN_API})"
+        return f"MERC_PLUGIN_API is {shown(stated)}; it must be a whole number (this merc has {PLUGIN_API})"
     upgrade = "merc" if stated > PLUGIN_API else status.distribution
     return (
         f"it was written for plugin API {stated} and this merc has {PLUGIN_API}; "
         f"upgrade with: pip install --upgrade {upgrade}"
     )
+
+
+def _twice_fault(manager: pluggy.PluginManager, module: ModuleType) -> str | None:
+    """A module that an entry point before this one names too: its components are registered under that."""
+    for name, plugin in manager.list_name_plugin():
+        if plugin is module:
+            return f"its module is the plugin {name!r} already; take one of the two entry points out"
+    return None
 
 
 def _hook_faults(manager: pluggy.PluginManager, module: ModuleType) -> list[str]:
@@ -186,14 +214,12 @@ def _hook_faults(manager: pluggy.PluginManager, module: ModuleType) -> list[str]
 
 def _describe(error: BaseException, module: str) -> str:
     """The exception in a line, with the place in the plugin's own package where it came from."""
-    said = f"{type(error).__name__}: {_first_line(error)}" if str(error) else type(error).__name__
+    said = described(error)
     package = module.partition(".")[0]
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+    raised = error.__cause__ if isinstance(error, Fault) and error.__cause__ is not None else error
+    trace = list(traceback.walk_tb(raised.__traceback__))
+    for frame, line in reversed(trace):
         inside = frame.f_globals.get("__name__", "")
         if inside.partition(".")[0] == package:
             return f"{said} ({inside}, line {line})"
     return said
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from merc.errors import MercError, did_you_mean
 from merc.registry.discovery import discover
 from merc.registry.hooks import KINDS
+from merc.registry.installed import BUILTIN
 from merc.registry.status import PluginStatus, Registration
 
 if TYPE_CHECKING:
@@ -51,16 +52,18 @@ class Registry:
         """The names that a recipe may use, sorted; a name that two plugins claim stands as ``plugin/name``."""
         names = []
         for name, owners in self._claims(kind).items():
-            names += [name] if len(owners) == 1 else [f"{plugin.name}/{name}" for plugin, _ in owners]
+            bare = len(owners) == 1 or owners[0][0].name == BUILTIN
+            names += [name] if bare else []
+            names += [f"{plugin.name}/{name}" for plugin, _ in owners if len(owners) > 1 and plugin.name != BUILTIN]
         return sorted(names)
 
     def ambiguous(self) -> list[tuple[str, str, list[PluginStatus]]]:
-        """Every (kind, name) that more than one plugin claims, with those plugins."""
+        """Every (kind, name) that more than one plugin claims, with those plugins; merc's own names are merc's."""
         return [
             (kind, name, [plugin for plugin, _ in owners])
             for kind in KINDS
             for name, owners in self._claims(kind).items()
-            if len(owners) > 1
+            if len(owners) > 1 and owners[0][0].name != BUILTIN
         ]
 
     def resolve(self, kind: str, name: str) -> type[Component]:
@@ -111,7 +114,8 @@ class Registry:
         owners = claims.get(bare, [])
         if slash:
             owners = [owner for owner in owners if owner[0].name == prefix]
-        if len(owners) == 1:
+        # merc's own plugin is the first; what others call as its components are called is theirs by plugin/name alone
+        if len(owners) == 1 or (owners and owners[0][0].name == BUILTIN):
             return owners[0]
         if owners:
             who = " and by ".join(plugin.label for plugin, _ in owners)

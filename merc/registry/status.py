@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from typing import Literal
 
+from merc.registry.isolation import isolated
+
 Status = Literal["ok", "faulty", "failed", "left out"]
 
 
@@ -84,8 +86,8 @@ def _installed(module: str) -> bool:
     parent's own search path is asked instead."""
     top, *rest = module.split(".")
     try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
+        spec = isolated(lambda: importlib.util.find_spec(top))
+    except Exception:  # what stands under that name in sys.modules may be anything
         return False
     path = top
     for part in rest:

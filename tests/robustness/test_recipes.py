@@ -30,11 +30,11 @@ WALL_SECONDS = 60.0
 SCALARS: list[Any] = [
     None, True, False, 0, 1, -1, 10**30, 0.5, 1e-300, "", " ", "a", "???", "null", "no", "2020-01-01", "1e3",
     "x" * 300, "x" * 20_000, "~nosuchuser/x", "~", "/", ".", "..", "/dev/zero", "a/" * 200, "é", "日本",
-    "\U0001f600", "\u2028", "\x85", "${seed}", "${data_root}", "${env:HOME}", "${env:NOT_ALLOWED}", "${${seed}}", "${", "${}", "\\${x}", "$",
-    "${corpus}",
-    "${stages.0}", "${stages.9999999999}", "${title}${title}", "${oc.env:HOME}", "${evaluate}", "merc/jsonl", "frozen",
-    "lora", "%s%n", "{}", "{0}", "-", "--help", "\\", "'", '"', "#", "a: b", "*", "**/*", "[", "cuda:999999", [], {},
-    ["a", "a"], {"name": "a"}, {"name": ["a"]}, {"a": {"b": {"c": 1}}}, [[[[]]]], [None], {"": 1},
+    "\U0001f600", "\u2028", "\x85", "${seed}", "${data_root}", "${env:HOME}", "${env:NOT_ALLOWED}",
+    "${${seed}}", "${", "${}", "\\${x}", "$", "${corpus}", "${stages.0}", "${stages.9999999999}",
+    "${title}${title}", "${oc.env:HOME}", "${evaluate}", "merc/jsonl", "frozen", "lora", "%s%n", "{}", "{0}",
+    "-", "--help", "\\", "'", '"', "#", "a: b", "*", "**/*", "[", "cuda:999999", [], {}, ["a", "a"],
+    {"name": "a"}, {"name": ["a"]}, {"a": {"b": {"c": 1}}}, [[[[]]]], [None], {"": 1},
 ]  # fmt: skip
 TEXTS = [
     "!!bool maybe", "!!int x", "!!float x", "!!timestamp x", "!!binary x", "!!set {a}", "!!omap [a: 1]", "!!str 1",
