@@ -15,8 +15,8 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -85,11 +85,14 @@ def config_file() -> Path:
 
 
 def require(component: Component, who: str) -> None:
-    """See that the user allows every server and variable that a component says it needs, and say the addresses.
+    """See that the user allows every server and variable that a component, and those within it, say they need, and say
+    the addresses.
 
     merc calls it before a component is put to work. Raises MercError with what to type.
     """
-    servers, variables = list(component.servers()), list(component.variables())
+    every = list(_with_inner(component))
+    servers = [url for one in every for url in one.servers()]
+    variables = [name for one in every for name in one.variables()]
     refused = [text for url in servers if (text := _refusal(url))]
     refused += [f"--allow-env {name}" for name in variables if not _allowed_variable(name)]
     if refused:
@@ -143,6 +146,17 @@ def hide_in(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: hide_in(value) for key, value in data.items()}
     return [hide_in(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _with_inner(component: Component) -> Iterator[Component]:
+    """A component, and the components that its parameters hold."""
+    yield component
+    for field in fields(component):
+        value = getattr(component, field.name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            # Not by its class: this module stands below those of the contracts.
+            if hasattr(type(one), "servers") and hasattr(type(one), "variables"):
+                yield from _with_inner(one)
 
 
 def _sentence(who: str, wants: str, options: Iterable[str]) -> str:

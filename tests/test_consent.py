@@ -124,6 +124,21 @@ def test_a_component_of_any_plugin_is_asked_for_at_once() -> None:
     require(sender, "metric 'sender'")
 
 
+def test_a_component_within_another_is_asked_for_too() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Outer(merc.Metric):
+        inner: Sender
+        several: tuple[Sender, ...] = ()
+
+        def compute(self, predictions, labels):  # type: ignore[no-untyped-def]
+            return {}
+
+    both = Outer(inner=Sender(), several=(Sender(base_url="https://other.example.org", key="OTHER_KEY"),))
+    with pytest.raises(merc.MercError) as caught:
+        require(both, "metric 'outer'")
+    assert "--allow judge.example.org --allow other.example.org --allow-env OTHER_KEY" in str(caught.value)
+
+
 def test_a_variable_is_read_by_consent_and_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_KEY", "hunter2hunter2")
     monkeypatch.setenv("SHORT", "ab")

@@ -77,7 +77,8 @@ class Sections:
         try:
             hints = isolated(lambda: typing.get_type_hints(made, include_extras=True))
         except Exception as error:
-            self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {described(error)}")
+            why = described(error).partition(": ")[2]
+            self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {why}")
             return None, {}
         fields = {parameter_name(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
         fine = True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from merc.consent import forget
 from merc.registry import get_registry
 from tests.registry.distributions import Distribution, install
 
@@ -67,8 +68,10 @@ def with_toys(toys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MERC_PLUGINS", "toys")
     monkeypatch.setenv("MERC_ALLOW", ",".join(f"env:{name}" for name in VARIABLES))
     get_registry.cache_clear()
+    forget()
     yield
     get_registry.cache_clear()
+    forget()
 
 
 @pytest.fixture
