@@ -163,6 +163,21 @@ def test_an_answer_far_too_long_is_refused_and_not_kept(serve, size):
     assert len(server.requests) == 2 and b"cannot be used" in server.requests[1]
 
 
+def test_an_endless_response_is_read_no_further_than_its_limit(serve):
+    sent = []
+
+    def pour(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        while sum(sent) < 200_000_000:
+            client.sendall(b" " * 65536)
+            sent.append(65536)
+
+    found = ask(serve(pour).url, attempts=1, deadline=30.0)
+    assert not found.retry and "1,048,576 bytes" in found.reason
+    # what lies in buffers between the two counts as sent
+    assert sum(sent) < 50_000_000
+
+
 @pytest.mark.parametrize(
     "answer",
     [
