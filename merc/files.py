@@ -227,6 +227,19 @@ def short_name(text: str, longest: int) -> str:
     return f"{name[: longest - 7].rstrip('-')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
+def check_name(path: Path) -> None:
+    """Raise MercError for a path that no file system takes: a name of hundreds of letters, a circle of links."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            shown = f"{str(path)[:60]}..." if len(str(path)) > 60 else str(path)
+            raise MercError(
+                f"{shown} cannot be a folder of this file system: {error.strerror} ({len(path.name)} letters); give a "
+                "shorter name"
+            ) from None
+
+
 def checksums_of(folder: Path, only: str = "**/*") -> dict[str, str]:
     """The SHA-256 of every file below a folder that a pattern names, by its path from there."""
     files = [path for path in sorted(folder.glob(only)) if path.is_file()]

@@ -140,8 +140,11 @@ def _told(error: Exception) -> str:
 
 def _forbidden(error: Exception) -> str:
     """A sentence for what the system forbids, which is no fault of a program: permissions, names that are too
-    long, and room on its disk."""
-    refused = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+    long, a folder where a file is wanted or the other way round, a disk that fails, and room on it."""
+    refused = (
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EIO,
+        errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EFBIG,
+    )  # fmt: skip
     denied = isinstance(error, OSError) and error.errno in refused
     if not denied and not is_disk_full(error):
         return ""

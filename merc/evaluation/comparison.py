@@ -24,6 +24,7 @@ from merc.evaluation.significance import (
     mean_and_deviation,
     paired_t,
 )
+from merc.files import check_name
 
 _SEED = re.compile(r"seed-(\d+)$")
 
@@ -149,6 +150,7 @@ def _check_truths(measure: Measure, a: Path, first: Answered, b: Path, second: A
 
 def _read(folder: Path, split: str, notes: list[str]) -> dict[int, tuple[Path, Answered]]:
     """The runs of a folder by seed; a single run counts as seed 0."""
+    check_name(folder)
     if not folder.is_dir():
         raise MercError(f"{folder} is no folder; the directory of a run was expected")
     seeds = {int(m[1]): path for path in folder.iterdir() if path.is_dir() and (m := _SEED.search(path.name))}

@@ -12,7 +12,8 @@ from merc.consent import hide_in, require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.evaluation.past_labels import told_labels
-from merc.files import write_text
+from merc.evaluation.shapes import odd_number
+from merc.files import damaged, read_json, write_text
 from merc.recipe.metric_names import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -181,13 +182,14 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
 
 
 def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
-    """Read metrics.json. Raises MercError for a file that is not there or is no JSON object by split."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MercError(f"{path} is not there; it is written by `merc run` when the recipe has `evaluate:`") from None
-    except ValueError as error:
-        raise MercError(f"{path}: not JSON ({error})") from None
-    if not isinstance(found, dict) or not all(isinstance(block, dict) for block in found.values()):
-        raise MercError(f"{path}: an object of numbers by split was expected")
+    """Read metrics.json. Raises MercError for a file that is not there or is no JSON object of numbers by split, as
+    merc writes them."""
+    if not path.exists():
+        raise MercError(f"{path} is not there; it is written by `merc run` when the recipe has `evaluate:`")
+    remedy = "take it away, and merc run ... --resume works it out again from the predictions"
+    found = read_json(path, remedy)
+    for split, block in found.items():
+        odd = odd_number(block, split) if isinstance(block, dict) else f"{split} is no JSON object of numbers"
+        if odd:
+            raise damaged(path, odd, remedy)
     return found

@@ -11,7 +11,8 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.errors import MercError, did_you_mean
-from merc.files import write_text
+from merc.evaluation.shapes import is_number
+from merc.files import parse_json, write_text
 
 _FIELDS = tuple(field.name for field in fields(Prediction))
 
@@ -67,6 +68,8 @@ def read_predictions(path: Path) -> list[Prediction]:
         raise MercError(f"{path} is not there; it is written by `merc run` when the recipe has `evaluate:`") from None
     except IsADirectoryError:
         raise MercError(f"{path} is a folder; a predictions.jsonl file was expected") from None
+    except OSError as error:
+        raise MercError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise MercError(f"{path} is not UTF-8 text (byte {error.start}); it is not a predictions.jsonl file") from None
     predictions: list[Prediction] = []
@@ -87,9 +90,9 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 def _parse(line: str, where: str) -> Prediction:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MercError(f"{where}: not JSON ({error.msg} at column {error.colno})") from None
+        row = parse_json(line)
+    except ValueError as error:
+        raise MercError(f"{where}: {error}") from None
     if not isinstance(row, dict):
         raise MercError(f"{where}: one JSON object a line was expected, not {type(row).__name__}")
     for name in row:
@@ -121,9 +124,7 @@ def _check(right: bool, where: str, name: str, wanted: str, value: object) -> No
 def _is_probabilities(value: object) -> bool:
     if value is None:
         return True
-    return isinstance(value, Mapping) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value.values()
-    )
+    return isinstance(value, Mapping) and all(is_number(v) and math.isfinite(v) for v in value.values())
 
 
 def _is_texts(value: object) -> bool:

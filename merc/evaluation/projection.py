@@ -12,9 +12,8 @@ import numpy.typing as npt
 from markupsafe import Markup, escape
 
 from merc.components import Prediction
-from merc.errors import MercError
 from merc.evaluation.metrics import UNSPLIT
-from merc.files import whole_file
+from merc.files import damaged, whole_file
 
 FILE = "states.safetensors"
 WIDTH, HEIGHT, EDGE = 440, 330, 12
@@ -58,10 +57,15 @@ def read_states(run: Path) -> dict[str, States]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    remedy = "take it away, and make it again with merc evaluate"
     try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise MercError(f"{path} is damaged ({error}); take it away, and make it again with merc evaluate") from None
+        found = dict(load_file(path))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise damaged(path, str(error), remedy) from None
+    for split, states in found.items():
+        if states.ndim != 2 or states.dtype != np.float32 or not np.isfinite(states).all():
+            raise damaged(path, f"the states of {split} are no finite numbers for each utterance", remedy)
+    return found
 
 
 def project(states: States, truths: Sequence[str | None], labels: Sequence[str]) -> Projection | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from merc.components import Prediction
 from merc.errors import MercError
 from merc.evaluation.metrics import read_metrics
 from merc.evaluation.predictions import read_predictions
+from merc.evaluation.shapes import is_number, is_record
+from merc.files import check_name, damaged, parse_json, read_json, read_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ def read_run(folder: Path) -> RunFiles:
     A log that ends in half a line, as it does when a run is killed, and a recipe that is no YAML are no errors: they
     are listed in ``absent``.
     """
+    check_name(folder)
     if not folder.is_dir():
         raise MercError(f"{folder} is no folder; the directory of a run was expected (`merc run` prints it)")
     names = ("metrics.json", "predictions.jsonl", "log.jsonl", "provenance.json", "recipe.yaml")
@@ -60,9 +63,9 @@ def read_run(folder: Path) -> RunFiles:
         if broken:
             listed = ", ".join(map(str, broken[:5])) + (", …" if len(broken) > 5 else "")
             absent.append(
-                f"log.jsonl: {len(broken)} of its lines are no JSON object and were left out (line {listed})."
+                f"log.jsonl: {len(broken)} of its lines are no record of a run and were left out (line {listed})."
             )
-    recipe_text = _text(folder / "recipe.yaml") if "recipe.yaml" in there else None
+    recipe_text = read_text(folder / "recipe.yaml", "take it away to do without it") if "recipe.yaml" in there else None
     recipe, fault = _parse_recipe(recipe_text or "")
     if recipe_text is not None and fault:
         absent.append(f"recipe.yaml is no recipe ({fault}); it is shown as it stands.")
@@ -91,14 +94,18 @@ def labels_of(files: RunFiles) -> tuple[str, ...]:
 def _read_log(path: Path) -> tuple[list[Mapping[str, Any]], list[int]]:
     records: list[Mapping[str, Any]] = []
     broken: list[int] = []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MercError(f"{path} cannot be read: {error.strerror}; take it away to do without it") from None
+    for number, line in enumerate(content.split(b"\n"), start=1):  # a sudden end may tear a letter
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line.decode())
         except ValueError:
             record = None
-        if isinstance(record, dict):
+        if is_record(record):
             records.append(record)
         else:
             broken.append(number)
@@ -106,12 +113,14 @@ def _read_log(path: Path) -> tuple[list[Mapping[str, Any]], list[int]]:
 
 
 def _read_provenance(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(_text(path))
-    except ValueError as error:
-        raise MercError(f"{path}: not JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise MercError(f"{path}: a JSON object was expected, not {type(found).__name__}")
+    remedy = "take it away to do without it"
+    found = read_json(path, remedy)
+    for key, kind in (("plugins", list), ("packages", dict)):
+        if not isinstance(found.get(key) or kind(), kind):
+            raise damaged(path, f"{key!r} is not what merc writes there", remedy)
+    seconds = found.get("seconds")
+    if seconds is not None and not (is_number(seconds) and math.isfinite(seconds)):
+        raise damaged(path, "'seconds' is no finite number", remedy)
     return found
 
 
@@ -121,13 +130,6 @@ def _parse_recipe(text: str) -> tuple[Mapping[str, Any], str | None]:
 
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         return {}, f"not YAML: {' '.join(str(error).split())}"
     return (found, None) if isinstance(found, dict) else ({}, "sections were expected")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise MercError(f"{path} is not UTF-8 text (byte {error.start})") from None

@@ -17,7 +17,7 @@ from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, average
 from merc.evaluation.metrics import known_truths
 from merc.evaluation.past_labels import explained, in_words
-from merc.files import write_text
+from merc.files import read_json, write_text
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import is_label_prompt
 from merc.recipe import Part
@@ -233,7 +233,7 @@ def _kept(place: Path, one: Measured) -> list[Prediction] | None:
     file, how = place / "predictions.jsonl", place / "how.json"
     if not file.is_file():
         return None
-    then = json.loads(how.read_text(encoding="utf-8")) if how.is_file() else {}
+    then = read_json(how, f"take {place} away to predict the set anew") if how.exists() else {}
     changed = [name for name, value in one.how.items() if then.get(name) != value]
     if changed:
         raise MercError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shlex
 import shutil
@@ -16,7 +15,7 @@ from typing import Any
 from merc.consent import hide
 from merc.conversation import LabelSpace
 from merc.errors import MercError, shown
-from merc.files import damaged, parse_json, read_json, write_text
+from merc.files import check_name, damaged, parse_json, read_json, write_text
 from merc.recipe import Recipe, Use, load_recipe, write_recipe
 from merc.run.lock import NAME as LOCK_NAME
 from merc.run.lock import FolderLock
@@ -34,6 +33,7 @@ class RunDirectory:
     ``metrics.json``, ``report.html``, ``log.jsonl``, and ``retrieval/`` where demonstrations are found by an index."""
 
     def __init__(self, path: Path) -> None:
+        check_name(path)
         self.path = path
         self.recipe_file = path / "recipe.yaml"
         self.metrics = path / "metrics.json"
@@ -52,7 +52,6 @@ class RunDirectory:
     def check(self, recipe: Recipe, resume: bool) -> None:
         """Raise MercError if the folder is no place for the recipe: it is another recipe's, has a run that nobody
         asked to resume, or cannot be written to. Nothing is written that stays."""
-        check_name(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise MercError(f"{self.path} is a file, not a folder for a run; give another --run-dir")
         if self.recipe_file.exists():
@@ -98,7 +97,6 @@ class RunDirectory:
     def trained(self, overrides: Sequence[str] = (), use: Use = "predict") -> Recipe:
         """The recipe of a run that was trained to its end, with ``key=value`` changes, as far as its use needs it.
         Raises MercError for a folder that holds no such run."""
-        check_name(self.path)
         if not self.recipe_file.is_file():
             what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
             what = what if self.path.exists() else "is not there"
@@ -261,19 +259,6 @@ def recipe_name(run: Path) -> str:
     """The recipe of a run as ``load_recipe`` takes it: a folder whose name begins with ``~`` is nobody's home."""
     file = run / "recipe.yaml"
     return str(file.absolute() if str(file).startswith("~") else file)
-
-
-def check_name(path: Path) -> None:
-    """Raise MercError for a path that no file system takes: a name of hundreds of letters, a circle of links."""
-    try:
-        path.lstat()
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
-            shown = f"{str(path)[:60]}..." if len(str(path)) > 60 else str(path)
-            raise MercError(
-                f"{shown} cannot be a folder of this file system: {error.strerror} ({len(path.name)} letters); give a "
-                "shorter name"
-            ) from None
 
 
 def _is_temporary(path: Path) -> bool:

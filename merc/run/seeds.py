@@ -10,7 +10,7 @@ from typing import Any
 from merc.errors import MercError
 from merc.evaluation.metrics import further_metrics
 from merc.evaluation.significance import mean_and_deviation
-from merc.files import write_text
+from merc.files import check_name, write_text
 from merc.recipe import Recipe, load_recipe
 
 NUMBERS = ("accuracy", "weighted_f1", "macro_f1", "uar", "unparsed_rate")
@@ -40,6 +40,7 @@ def run_seeds(
     A seed that is finished is left as it is, and one that is not goes on: what was begun by the same recipe is never
     begun again. Raises MercError for a folder that holds a single run, or the seeds of another recipe.
     """
+    check_name(path)
     if (path / "recipe.yaml").exists():
         raise MercError(f"{path} holds a single run; give another --run-dir for several seeds")
     found = {}

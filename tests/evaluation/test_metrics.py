@@ -164,12 +164,27 @@ def test_the_file_comes_back_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not JSON"), ("[]", "an object of numbers by split"), ('{"test": 3}', "an object of numbers by split")],
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[]", "a JSON object was expected, not list"),
+        ('{"test": 3}', "test is no JSON object of numbers"),
+        ('{"test": {"n": ' + "9" * 5000 + "}}", "a number in it has thousands of digits"),
+        ('{"test": {"n": ' + "9" * 4000 + "}}", "test.n is no count"),
+        ("[" * 100_000, "its values are nested too deep"),
+        ('{"test": {"accuracy": 1e999}}', "test.accuracy is no finite number"),
+        ('{"test": {"per_class": {"joy": {"support": "x"}}}}', "test.per_class holds no numbers by label"),
+        (
+            '{"test": {"confusion": {"labels": ["a"], "matrix": [[1, 2]], "unparsed": [0]}}}',
+            "test.confusion is no matrix",
+        ),
+        ('{"test": {"last": {"of": 3}}}', "test.last.of is no text"),
+    ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "metrics.json"
     path.write_text(content)
-    with pytest.raises(MercError, match=rf"metrics\.json: {message}"):
+    with pytest.raises(MercError, match=rf"metrics\.json is damaged: {message}.*take it away"):
         read_metrics(path)
 
 

@@ -85,6 +85,8 @@ GOOD = {"id": "u0", "conversation": "c"}
     ("line", "message"),
     [
         ("{not json", "line 2: not JSON"),
+        ("9" * 5000, "line 2: a number in it has thousands of digits"),
+        ("[" * 100_000, "line 2: its values are nested too deep"),
         ("[1]", "line 2: one JSON object a line was expected, not list"),
         (json.dumps({"id": "u1"}), "line 2: the field 'conversation' is missing"),
         (json.dumps({**GOOD, "id": 3}), "line 2: 'id' must be a string, not 3"),

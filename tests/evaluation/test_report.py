@@ -157,9 +157,12 @@ def test_it_is_made_from_any_one_file(tmp_path: Path) -> None:
 def test_a_log_cut_short_by_a_kill_and_a_recipe_that_is_no_yaml_are_said(run: Run) -> None:
     with (run.folder / "log.jsonl").open("a") as log:
         log.write('{"event": "st')
+        log.write("\n" + '{"event": "step", "step": "x"}')  # a record of another form
+    with (run.folder / "log.jsonl").open("ab") as log:
+        log.write('\n{"text": "é'.encode()[:-1])  # torn inside a letter
     (run.folder / "recipe.yaml").write_text("a: {b: ${c}}")
     text = words(page(run))
-    assert "log.jsonl: 1 of its lines are no JSON object and were left out (line 37)." in text
+    assert "log.jsonl: 3 of its lines are no record of a run and were left out (line 37, 38, 39)." in text
     assert "recipe.yaml is no recipe (not YAML:" in text
     assert "<h1>run</h1>" in page(run)
 
@@ -167,10 +170,16 @@ def test_a_log_cut_short_by_a_kill_and_a_recipe_that_is_no_yaml_are_said(run: Ru
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("provenance.json", "{", r"provenance\.json: not JSON"),
-        ("provenance.json", "[]", r"provenance\.json: a JSON object was expected, not list"),
+        ("provenance.json", "{", r"provenance\.json is damaged: not JSON"),
+        ("provenance.json", "[]", r"provenance\.json is damaged: a JSON object was expected, not list"),
         ("predictions.jsonl", "{", r"predictions\.jsonl, line 1: not JSON"),
-        ("log.jsonl", b"\xff", r"log\.jsonl is not UTF-8 text"),
+        ("provenance.json", "", r"provenance\.json is damaged: not JSON"),
+        (
+            "provenance.json",
+            '{"packages": 3}',
+            r"provenance\.json is damaged: 'packages' is not what merc",
+        ),
+        ("provenance.json", '{"seconds": 1e999}', r"provenance\.json is damaged: 'seconds' is no finite number"),
     ],
 )
 def test_a_broken_file_is_named_and_nothing_is_written(run: Run, name: str, content: str | bytes, message: str) -> None:

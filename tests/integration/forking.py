@@ -2,11 +2,13 @@
 
 ``Forks`` starts one process that imports what a run needs and computes nothing; for every command it forks. What runs
 is the program as a user's shell starts it: its own process, its own signals, its own exit code. ``kill_at`` ends the
-process by SIGKILL just before its n-th change of a file below ``watch``, so that a test can choose the moment.
+process by SIGKILL just before its n-th change of a file below ``watch``, so that a test can choose the moment;
+``fail_at`` makes that change fail for a full disk instead, and the next ones succeed.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -55,6 +57,7 @@ class Forks:
         cwd: Path,
         *argv: str,
         kill_at: int = 0,
+        fail_at: int = 0,
         watch: Path | None = None,
         meanwhile: Callable[[int], None] = lambda pid: None,
     ) -> Ended:
@@ -62,7 +65,7 @@ class Forks:
         out, err, count = (cwd / f".forked.{name}" for name in ("out", "err", "count"))
         for file in (out, err, count):
             file.write_text("")
-        ask = {"cwd": str(cwd), "argv": argv, "kill_at": kill_at, "watch": str(watch or cwd)}
+        ask = {"cwd": str(cwd), "argv": argv, "kill_at": kill_at, "fail_at": fail_at, "watch": str(watch or cwd)}
         assert self.process.stdin
         self.process.stdin.write(json.dumps(ask) + "\n")
         self.process.stdin.flush()
@@ -119,7 +122,7 @@ def _be_merc(ask: dict[str, Any]) -> None:
         os.dup2(os.open(f".forked.{name}", os.O_WRONLY | os.O_TRUNC), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["merc", *ask["argv"]]
-    _watch(Path(ask["watch"]), ask["kill_at"], os.open(".forked.count", os.O_WRONLY | os.O_APPEND))
+    _watch(Path(ask["watch"]), ask["kill_at"], ask["fail_at"], os.open(".forked.count", os.O_WRONLY | os.O_APPEND))
     code: Any = 0
     try:
         main()
@@ -133,7 +136,7 @@ def _be_merc(ask: dict[str, Any]) -> None:
     os._exit(code if isinstance(code, int) else 1)
 
 
-def _watch(folder: Path, kill_at: int, count: int) -> None:
+def _watch(folder: Path, kill_at: int, fail_at: int, count: int) -> None:
     seen = 0
     folder = folder.absolute()
 
@@ -153,6 +156,8 @@ def _watch(folder: Path, kill_at: int, count: int) -> None:
             os.write(count, b".")
             if seen == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if seen == fail_at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(args[0]))
 
     sys.addaudithook(note)
 
