@@ -274,7 +274,8 @@ class HashMemory:
         """The hash of a file's content, in hexadecimal. Raises OSError for one that cannot be read."""
         state = path.stat()
         stamp = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
-        name = str(path.absolute())
+        # A path may hold what a recipe took from the environment, which is written nowhere.
+        name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
         known = self._known.get(name)
         if isinstance(known, list) and known[:-1] == stamp:
             return str(known[-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import merc
+from merc.builtin.tunings import _save_pretrained
 from merc.consent import forget, hide, hide_in, require
+from merc.files import HashMemory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,3 +155,29 @@ def test_a_variable_is_read_by_consent_and_hidden(monkeypatch: pytest.MonkeyPatc
     assert hide("key hunter2hunter2! 'ab' about") == "key ${env:A_KEY}! '${env:SHORT}' about"
     data = {"a": ["x/ab", 3], "hunter2hunter2": "hunter2hunter2"}
     assert hide_in(data) == {"a": ["x/${env:SHORT}", 3], "hunter2hunter2": "${env:A_KEY}"}
+
+
+def test_files_hold_no_place_that_came_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a-folder-of-mine"
+    folder.mkdir()
+    monkeypatch.setenv("MY_FOLDER", folder.name)
+    merc.allow("env:MY_FOLDER")
+    merc.read_variable("MY_FOLDER", "the recipe")
+    weights = folder / "weights"
+    weights.write_text("w")
+    os.utime(weights, (0, 0))
+    memory = HashMemory(tmp_path / "memory.json")
+    monkeypatch.setattr("merc.files._SETTLED_SECONDS", -1e9)
+    memory.of(weights)
+    memory.write()
+    assert "a-folder-of-mine" not in (tmp_path / "memory.json").read_text()
+    assert HashMemory(tmp_path / "memory.json").of(weights) == merc.hash_file(weights)
+
+    class Network:
+        def save_pretrained(self, target: Path, **options: object) -> None:
+            target.mkdir()
+            (target / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(folder), "r": 4}))
+
+    _save_pretrained(Network(), tmp_path / "adapter")
+    saved = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
+    assert saved == {"base_model_name_or_path": str(tmp_path / "${env:MY_FOLDER}"), "r": 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merc.components import Tuning
+from merc.consent import hide
 from merc.errors import MercError, did_you_mean
 from merc.files import move_folder
 
@@ -159,4 +161,16 @@ def _save_pretrained(module: Any, target: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     module.save_pretrained(temporary, safe_serialization=True)
     (temporary / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    for file in temporary.glob("*.json"):
+        _hide_place(file)
     move_folder(temporary, target)
+
+
+def _hide_place(file: Path) -> None:
+    """Write where a model came from as the recipe does, where that came from the environment."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        return
+    hidden = {key: hide(str(found[key])) for key in ("_name_or_path", "base_model_name_or_path") if found.get(key)}
+    if any(found[key] != value for key, value in hidden.items()):
+        file.write_text(json.dumps({**found, **hidden}, indent=2), encoding="utf-8")

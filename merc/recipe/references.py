@@ -165,7 +165,7 @@ class References:
 
     def _environment(self, name: str, node: Node, path: str) -> Node:
         try:
-            value = read_variable(name, f"${{env:{name}}}")
+            value = read_variable(name, "the recipe")
         except MercError as error:
             self.problems.add(path, node, str(error))
             return replace(node, broken=True)

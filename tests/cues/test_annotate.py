@@ -39,6 +39,24 @@ def test_answers_are_kept_and_never_asked_for_again(tmp_path: Path) -> None:
     assert records[2]["reason"] == "nothing is said" and records[2]["raw"] == ["..."] and "retry" not in records[2]
 
 
+def test_a_server_that_the_user_does_not_allow_is_sent_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Remote(Words):
+        def servers(self) -> tuple[str, ...]:
+            return ("https://teacher.example.org/v1",)
+
+    monkeypatch.delenv("MERC_ALLOW", raising=False)
+    trace, talks = tmp_path / "trace", [talk("One two.")]
+    with pytest.raises(MercError, match=r"annotators\.it.*--allow teacher\.example\.org"):
+        fill(tmp_path, Remote(trace=str(trace)), talks)
+    assert not trace.exists()
+    monkeypatch.setenv("MERC_ALLOW", "teacher.example.org")
+    assert fill(tmp_path, Remote(trace=str(trace)), talks).asked == {"it": 1}
+    # What is answered needs no server, and so no consent.
+    monkeypatch.delenv("MERC_ALLOW")
+    assert fill(tmp_path, Remote(trace=str(trace)), talks).asked == {"it": 0}
+
+
 def test_faults_that_may_pass_are_asked_again_and_a_final_answer_stays(tmp_path: Path) -> None:
     teacher, talks = Words(), [talk("The line is down.", "Fine.")]
     table = fill(tmp_path, teacher, talks)

@@ -23,7 +23,8 @@ def outcome(plugin: str, only: str, where: str) -> dict[str, object]:
     registry = Registry.discover()
     states = {one.name: one for one in registry.plugins()}
     registry.resolve("encoder", "loudness")
-    registry.resolve("corpus", "jsonl")
+    if registry.resolve("corpus", "jsonl").__module__ != "merc.builtin.jsonl":
+        return {"fault": "merc's own name means another component"}
     found: dict[str, object] = {
         "state": states[plugin].status,
         "error": states[plugin].error or "",
