@@ -125,5 +125,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
     weights = np.array([_WEIGHTS.get(name, _SURROUND) for name in names], "float32")
     if not weights.sum():
         weights = np.ones(len(names), "float32")
-    mono: Samples = (weights / weights.sum()) @ values.astype("float32", copy=False)
+    # What is too large for a float32, or no number, stays so; whoever reads the sound counts it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono: Samples = (weights / weights.sum()) @ values.astype("float32", copy=False)
     return mono

@@ -16,7 +16,7 @@ class Limits:
     pixels) passes the defaults."""
 
     seconds: float | None = 300.0
-    gigabytes: float | None = 4.0
+    gigabytes: float | None = 6.0
     megapixels: float | None = 64.0
 
     @property

@@ -176,7 +176,7 @@ class Features:
     workers: int = 2
     seed: int = 0
     decode_seconds: float = 300.0
-    decode_gigabytes: float = 4.0
+    decode_gigabytes: float = 6.0
     decode_megapixels: float = 64.0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 from merc.files import checksums_of
 from tests.integration.forking import Forks
 from tests.media.clips import cut, write_clip
+from tests.media.damage import endless_table
 from tests.senses import LABELS, install_senses, mistake, read_lines, talk, write_talk
 
 
@@ -299,3 +300,26 @@ def test_input_that_is_longer_than_the_context_as_a_whole(program: Forks, traine
         "1 of 1 utterances has no answer, since its prompt is longer than the model's context of 512"
     )
     assert "long_u0 (" in told
+
+
+def test_a_clip_whose_decoder_crashes_costs_its_own_pictures(program: Forks, trained: Path, tmp_path: Path):
+    whole = write_clip(tmp_path / "whole.mp4", frames=10)
+    endless_table(whole, tmp_path / "clip.mp4")
+    ended = program(tmp_path, "predict", str(trained), "clip.mp4", "--text", "Hi")
+    assert ended.code == 0, ended.err
+    (row,) = read_lines(ended.out)
+    assert list(row["missing"]) == ["seen"] and row["missing"]["seen"].startswith("clip.mp4: its decoder crashed")
+    talk = {"id": "c", "utterances": [{"id": name, "text": "Hi", "video": f"{name}.mp4"} for name in ("clip", "whole")]}
+    (tmp_path / "talk.jsonl").write_text(json.dumps(talk) + "\n")
+    ended = program(tmp_path, "predict", str(trained), "talk.jsonl")
+    assert ended.code == 0 and "seen: clip: clip.mp4: its decoder crashed" in ended.err
+    assert [list(row["missing"]) for row in read_lines(ended.out)] == [["seen"], []]
+
+
+def test_what_a_clip_may_cost_can_be_set(program: Forks, trained: Path, tmp_path: Path):
+    write_clip(tmp_path / "whole.mp4", frames=13)  # no other test has put its features into the store
+    ended = program(tmp_path, "predict", str(trained), "whole.mp4", "--text", "Hi", "features.decode_megapixels=0.001")
+    assert ended.code == 0, ended.err
+    assert "whole.mp4: its pictures are 64 x 48; at most 0.001 million pixels are decoded" in ended.err
+    ended = program(tmp_path, "predict", str(trained), "whole.mp4", "--text", "Hi", "features.decode_seconds=-1")
+    assert ended.code == 2 and "decode_seconds is more than 0, not -1" in ended.err
