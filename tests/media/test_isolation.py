@@ -181,3 +181,12 @@ def test_what_a_decoder_imports_is_light_and_merc_s(clip: Path, tmp_path: Path):
     )
     found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert found.stdout.strip() == "AudioClip"
+
+
+@pytest.mark.slow
+def test_an_8k_clip_passes_the_defaults(tmp_path: Path):
+    path = tmp_path / "8k.mp4"
+    write_clip(path, frames=3, size=(4320, 7680), audio=None, options={"preset": "ultrafast"})
+    scaled, own = (d.clip for d in decode_file(path, [Want(Frames(count=3, size=(24, 32))), Want(Frames(count=2))], 0))
+    assert isinstance(scaled, VideoClip) and scaled.frames.shape == (3, 24, 32, 3)
+    assert isinstance(own, VideoClip) and own.frames.shape == (2, 4320, 7680, 3)
