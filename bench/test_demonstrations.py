@@ -19,9 +19,9 @@ from bench.test_training_step import Bench, check
 from bench.workload import LABELS, Work, rounds, talks
 from merc.components import Pool, Query
 from merc.model.batch import make_batch
+from merc.model.precision import autocast
 from merc.prompting import PromptEncoder, grow, label_scores
 from merc.run.data import labelled, queries
-from merc.training.engine import autocast
 from merc.training.groups import Group, joined, shots_of
 
 SETS, SHOTS = 10, 7

@@ -8,8 +8,8 @@ import torch
 from bench.plain import padded, samples, steps
 from bench.workload import SYNONYMS, load, rounds, typical, work
 from merc.model.batch import make_batch
+from merc.model.precision import autocast
 from merc.prompting import label_scores
-from merc.training.engine import autocast
 
 BUDGET = 4096
 BATCH = 8

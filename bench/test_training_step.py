@@ -13,9 +13,11 @@ import pytest
 
 from bench.plain import Feed, packed, padded, samples, shuffled, steps
 from bench.workload import LABELS, joined, load, rounds, typical, work
+from merc.builtin.losses import TokenNLL
 from merc.model.batch import make_batch
-from merc.training.engine import TorchEngine, autocast
-from merc.training.losses import prompt_losses
+from merc.model.precision import autocast
+from merc.training.engine import TorchEngine
+from tests.losses import use_loss
 
 BUDGET = 4096
 ROWS = 1024
@@ -29,6 +31,7 @@ class Bench:
         self.model = load(dtype, media, layers)
         self.precision = "bfloat16" if dtype == "bfloat16" else "model"
         self.engine = TorchEngine()
+        use_loss(self.model, TokenNLL(), len(LABELS))
         learning = [p for n, p in self.model.llm.named_parameters() if f"llm.{n}" in self.model.learns]
         self.engine.prepare(self.model, [{"params": learning, "lr": 5e-4}], self.precision)
         self.model.train()
@@ -39,9 +42,7 @@ class Bench:
         total = 0.0
         micro = self.model.trees(groups, BUDGET)
         for index, trees in enumerate(micro):
-            batch = make_batch(*trees)
-            losses = prompt_losses(self.engine.log_probabilities(batch, 0), batch, "answer", len(LABELS))
-            loss = losses.sum() / count
+            loss = self.engine.loss_values(make_batch(*trees), 0).sum() / count
             self.engine.backward(loss, last=index + 1 == len(micro))
             total += float(loss.detach())
         return total, self.engine.step(0.0, None)

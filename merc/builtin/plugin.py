@@ -30,6 +30,12 @@ def register_tunings(register: Register) -> None:
 
 
 @hookimpl
+def register_losses(register: Register) -> None:
+    register("token-nll", "merc.builtin.losses:TokenNLL")
+    register("label-ce", "merc.builtin.losses:LabelCE")
+
+
+@hookimpl
 def register_trainers(register: Register) -> None:
     register("sft", "merc.builtin.sft:SupervisedFineTuning")
 

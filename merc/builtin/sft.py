@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from merc.components import Trainer, TrainJob, TrainReport
+from merc.builtin.losses import TokenNLL
+from merc.components import Loss, Trainer, TrainJob, TrainReport
 from merc.training.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedFineTuning(Settings, Trainer):
-    """Supervised fine-tuning with AdamW; its parameters are described at ``merc.training.settings.Settings``."""
+    """Supervised fine-tuning with AdamW, which makes the weighted sum of ``losses`` smaller. The other parameters are
+    described at ``merc.training.settings.Settings``.
+
+    >>> SupervisedFineTuning(losses=(TokenNLL(weight=0.0),))
+    Traceback (most recent call last):
+    ValueError: losses: all weights are 0, so nothing is learned; give one of them a weight above 0
+    """
+
+    losses: tuple[Loss, ...] = (TokenNLL(),)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.losses:
+            raise ValueError("losses names none; leave it out for token-nll")
+        if not any(loss.weight for loss in self.losses):
+            raise ValueError("losses: all weights are 0, so nothing is learned; give one of them a weight above 0")
 
     def chooses_by(self) -> str:
         """``select_by``."""
         return self.select_by
 
     def teaches_writing(self) -> bool:
-        """Not with ``loss: labels``."""
-        return self.loss == "answer"
+        """Whether some loss learns the right answer's words, and not the choice among labels alone."""
+        return any(loss.answers == "gold" and loss.weight and loss.needs for loss in self.losses)
 
     def train(self, job: TrainJob) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
         from merc.training.loop import fit
 
-        return fit(job, self)
+        return fit(job, self, self.losses)

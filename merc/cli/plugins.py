@@ -56,8 +56,8 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="encoder, connector, fuser, prompter, tuning, trainer, corpus, backbone, annotator, selector, metric, "
-            "suite.",
+            help="encoder, connector, fuser, prompter, tuning, loss, trainer, corpus, backbone, annotator, selector, "
+            "metric, suite.",
             show_default=True,
         ),
     ] = "encoder",

@@ -21,7 +21,9 @@ from merc.components.encoder import (
     Words,
 )
 from merc.components.fuser import Fuser
+from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
+from merc.components.model import Batch, Outputs, Speaks
 from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import Comparison, IndexKind, Places, Pool, SelectFunction, Selector, Vectors
 from merc.components.suite import Column, Suite
@@ -29,10 +31,10 @@ from merc.components.trainer import Lesson, Trainer, TrainJob, TrainReport
 from merc.components.tuning import Frozen, Tuning
 
 __all__ = [
-    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "CannotEncode", "Clip",
-    "Column", "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder",
+    "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "Batch", "CannotEncode",
+    "Clip", "Column", "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder",
     "FeatureSpec", "Features", "FolderOrName", "Frames", "Frozen", "FrozenNetwork", "Fuser", "IndexKind", "Lesson",
-    "Metric", "Observation", "Places", "Pool", "Prediction", "Prompt", "Prompter", "Query", "Segment",
-    "SelectFunction", "Selector", "Slot", "StatedCount", "Stream", "Suite", "Text", "TextClip", "TrainJob",
-    "TrainReport", "Trainer", "Tuning", "Turn", "Vectors", "VideoClip", "Waveform", "Words",
+    "Loss", "LossContext", "Metric", "Observation", "Outputs", "Places", "Pool", "Prediction", "Prompt", "Prompter",
+    "Query", "Segment", "SelectFunction", "Selector", "Slot", "Speaks", "StatedCount", "Stream", "Suite", "Text",
+    "TextClip", "TrainJob", "TrainReport", "Trainer", "Tuning", "Turn", "Vectors", "VideoClip", "Waveform", "Words",
 ]  # fmt: skip

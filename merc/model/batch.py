@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from merc.prompting import AnswerPath, EncodedPrompt, Tree, pack_rows
+from merc.components import Query
+from merc.prompting import AnswerPath, EncodedPrompt, Normalize, Tree, grow, label_scores, pack_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,7 @@ class TreeBatch:
     the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read that
-    predicts its first token. ``step_weight`` is what a step counts, ``None`` when all count alike.
+    predicts its first token. ``trees`` are those that it was made of, and ``labels`` is the size of the label space.
     """
 
     tokens: Tensor
@@ -42,12 +44,53 @@ class TreeBatch:
     prompts: tuple[EncodedPrompt, ...]
     size: int
     plain: bool
-    step_weight: Tensor | None = None
+    trees: tuple[Tree, ...] = ()
+    labels: int = 0
 
     def to(self, device: torch.device | str) -> TreeBatch:
         """The same batch with its tensors on a device."""
-        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **moved)  # type: ignore[arg-type]
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.type == "Tensor"}
+        return replace(self, **moved)
+
+    @property
+    def queries(self) -> list[Query]:
+        """Whom each prompt asks about."""
+        return [prompt.query for prompt in self.prompts if prompt.query is not None]
+
+    @cached_property
+    def right(self) -> Tensor:
+        """The path of each prompt's right answer ``[prompts]``; of a label with several words the first."""
+        gold = self.path_gold.nonzero().flatten()
+        first = torch.full((len(self.prompts),), len(self.path_gold), device=gold.device)
+        return first.scatter_reduce(0, self.path_prompt[gold], gold, "amin")
+
+    @property
+    def truth(self) -> Tensor:
+        """The place of each prompt's right label ``[prompts]``; -1 for a text."""
+        return self.path_label[self.right]
+
+    def at_right_answer(self, values: Tensor) -> Tensor:
+        """A value of each path ``[paths]``, taken at each prompt's right answer ``[prompts]``."""
+        return values[self.right]
+
+    def label_scores(self, path_log_probs: Tensor, normalize: Normalize = "none") -> Tensor:
+        """Scores ``[prompts, labels]`` from the log-probability of each path ``[paths]``."""
+        of_label = self.path_label >= 0
+        return label_scores(
+            path_log_probs[of_label], self.path_length[of_label], self.path_prompt[of_label],
+            self.path_label[of_label], (len(self.prompts), self.labels), normalize,
+        )  # fmt: skip
+
+    def reading(self, tokens: Mapping[int, Sequence[int]]) -> TreeBatch:
+        """The batch with other tokens in the model's input in place of the answers', by prompt."""
+        index = {id(prompt): number for number, prompt in enumerate(self.prompts)}
+
+        def reads(prompt: EncodedPrompt) -> EncodedPrompt:
+            (answer,) = prompt.answers
+            return replace(prompt, answers=(replace(answer, said=tuple(tokens[index[id(prompt)]])),))
+
+        trees = [grow([reads(prompt) for prompt in tree.prompts]) for tree in self.trees]
+        return replace(make_batch(trees, self.plain), labels=self.labels).to(self.tokens.device)
 
     def mask(self, additive: torch.dtype | None = None) -> Tensor:
         """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. With ``additive``
@@ -145,4 +188,5 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         prompts=tuple(order),
         size=sum(len(t) for t in trees),
         plain=plain,
+        trees=tuple(trees),
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from merc.components.model import Outputs
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.media_tokens import MediaTokens
+from merc.model.precision import autocast
 from merc.model.probe import Head, find_decoder, only_at, probe_head, probe_tree
 from merc.prompting import (
     CHAT_DATE,
@@ -23,7 +26,6 @@ from merc.prompting import (
     grow,
     grow_apart,
     grow_within,
-    label_scores,
     micro_batches,
 )
 
@@ -37,11 +39,13 @@ class EmotionModel(nn.Module):
     """A backbone, its connectors and fusers.
 
     ``llm`` is a causal language model of transformers, possibly wrapped by its tuning; media tokens enter as
-    ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``learns`` are the names of
-    all parameters that may learn, whether or not a stage trains them now, and ``added`` those that the tuning brought
-    beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a backbone that cannot take a tree mask
-    (recurrent layers, for one), with the reason in ``note``; the results are the same. ``today`` is the
-    date that a chat template is given, set before the first prompt.
+    ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``added`` are the names of
+    the parameters that the tuning brought beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a
+    backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``; the results are the
+    same. ``today`` is the date that a chat template is given, set before the first prompt.
+
+    While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what they read of a pass, and
+    ``precision`` is what it computes in.
     """
 
     def __init__(self, backbone: TunedBackbone, tokenizer: PreTrainedTokenizerBase | None, media: MediaTokens) -> None:
@@ -50,9 +54,10 @@ class EmotionModel(nn.Module):
         self.media = media
         self.tuning = backbone.tuning
         self.added = frozenset(f"llm.{name}" for name in backbone.added)
-        self.learns = frozenset(f"llm.{name}" for name in backbone.learns) | {
-            f"media.{name}" for name, _ in media.named_parameters()
-        }
+        self.losses = nn.ModuleDict()
+        self.needs: frozenset[str] = frozenset()
+        self.precision = "model"
+        self._learns = frozenset(f"llm.{name}" for name in backbone.learns)
         self._tokenizer = tokenizer
         self.today = CHAT_DATE
         self.layout = "tree"
@@ -73,14 +78,24 @@ class EmotionModel(nn.Module):
             raise RuntimeError("a model on the meta device has no tokenizer and cannot compute")
         return self._tokenizer
 
+    @property
+    def learns(self) -> frozenset[str]:
+        """The names of all parameters that may learn: those that the tuning left to learn, and those of connectors,
+        fusers and the stage's losses."""
+        beside = (
+            f"{part}.{name}" for part in ("media", "losses") for name, _ in getattr(self, part).named_parameters()
+        )
+        return self._learns | frozenset(beside)
+
     def parts(self) -> dict[str, list[str]]:
         """The names of the parameters that may learn, as a recipe writes them, by part: ``backbone``,
         ``connectors.<stream>``, ``fusers.<name>``. A part of which nothing learns has none."""
+        learns = self.learns
         parts: dict[str, list[str]] = {"backbone": []}
         parts.update({f"connectors.{name}": [] for name in self.media.connectors})
         parts.update({f"fusers.{name}": [] for name in self.media.fusers})
         for name, _ in self.named_parameters():
-            if name in self.learns:
+            if name in learns and not name.startswith("losses."):
                 public = self.public_name(name)
                 part = "backbone" if name.startswith("llm.") else ".".join(public.split(".", 2)[:2])
                 parts[part].append(public)
@@ -152,8 +167,63 @@ class EmotionModel(nn.Module):
         return self._states(batch, draw)[0]
 
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
-        """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens, each times its weight."""
-        return _over_paths(batch, self.logits(batch, draw))
+        """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
+        return _over_paths(batch, _token_log_probs(batch, self.logits(batch, draw)))
+
+    def outputs(self, batch: TreeBatch, needs: Collection[str], draw: int = 0) -> Outputs:
+        """What a pass gives of what is needed (``merc.components.model.NEEDS``), and nothing more."""
+        summary = _MediaMeans(batch) if "media" in needs else None
+        states, logits = self._states(batch, draw, summary)
+        found: dict[str, Any] = {}
+        if {"path_log_probs", "token_log_probs"} & set(needs):
+            found["token_log_probs"] = _token_log_probs(batch, self._logits(states, logits))
+        if "path_log_probs" in needs:
+            found["path_log_probs"] = _over_paths(batch, found["token_log_probs"])
+        if "states" in needs:
+            found["states"] = self._at_answers(batch, states)
+        if summary is not None:
+            found["media"], found["media_ids"] = summary.means, summary.ids
+        return Outputs(**found)
+
+    def loss_values(self, batch: TreeBatch, draw: int = 0) -> Tensor:
+        """The losses ``[losses, prompts]`` of a pass, in the order of ``losses``.
+
+        Raises MercError for a loss that gives another shape, or cuts the gradient off.
+        """
+        with autocast(self.device.type, self.precision, self):
+            outputs = self.outputs(batch, self.needs, draw)
+        learns = any(t is not None and t.requires_grad for t in outputs[:3])
+        found = []
+        for name, function in self.losses.items():
+            values = function(outputs, batch)
+            shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            if shape != (len(batch.prompts),):
+                raise MercError(
+                    f"loss {name!r} gives {shape} for {len(batch.prompts)} prompts; it must give one value a prompt"
+                )
+            if learns and torch.is_grad_enabled() and not values.requires_grad:
+                raise MercError(f"loss {name!r} gives values without a gradient, so nothing can learn from it")
+            found.append(values)
+        return torch.stack(found)
+
+    def use_losses(self, functions: Mapping[str, nn.Module], needs: Collection[str]) -> None:
+        """Take the working parts of a stage's losses, and what they need of a pass."""
+        self.losses = nn.ModuleDict(functions).to(self.device)
+        self.needs = frozenset(needs)
+
+    @torch.no_grad()
+    def likeliest(self, batch: TreeBatch, epoch: int) -> Tensor:
+        """The token ``[steps]`` that the model holds likeliest at each step, in the precision that it trains in and
+        without dropout. Every process computes all of it, as processes in lockstep must."""
+        was_training = self.training
+        self.eval()
+        try:
+            batch = batch.to(self.device)
+            with autocast(self.device.type, self.precision, self):
+                found: Tensor = self.logits(batch, epoch).argmax(-1)[batch.step_read]
+        finally:
+            self.train(was_training)
+        return found
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Logits ``[read, vocabulary]`` at the places that the batch reads."""
@@ -168,13 +238,15 @@ class EmotionModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
         states, logits = self._states(batch, draw)
-        scores = label_scores(
-            _over_paths(batch, self._logits(states, logits)),
-            batch.path_length, batch.path_prompt, batch.path_label, (len(batch.prompts), labels), normalize,
-        )  # fmt: skip
+        found = _over_paths(batch, _token_log_probs(batch, self._logits(states, logits)))
+        return replace(batch, labels=labels).label_scores(found, normalize), self._at_answers(batch, states)
+
+    @staticmethod
+    def _at_answers(batch: TreeBatch, states: Tensor) -> Tensor:
+        """The hidden states ``[prompts, hidden]`` at the place where each answer begins."""
         begins = torch.zeros(len(batch.prompts), dtype=torch.long, device=states.device)
         begins[batch.path_prompt] = batch.path_first  # all answers of a prompt begin at one place
-        return scores, states[begins]
+        return states[begins]
 
     def _logits(self, states: Tensor, logits: Tensor | None) -> Tensor:
         if logits is not None:
@@ -182,18 +254,21 @@ class EmotionModel(nn.Module):
         out: Tensor = self.base.get_output_embeddings()(states)
         return out
 
-    def embed(self, batch: TreeBatch, draw: int = 0) -> Tensor:
+    def embed(self, batch: TreeBatch, draw: int = 0, summary: _MediaMeans | None = None) -> Tensor:
         """Input embeddings ``[rows, length, hidden]``: words from the backbone, slots from the media."""
         words: Tensor = self.base.get_input_embeddings()(batch.tokens)
         if not batch.slots:
             return words
-        media = self.media(batch.slots, draw).to(words.dtype)
+        tokens = self.media(batch.slots, draw)
+        if summary is not None:
+            summary.take(tokens)
+        media = tokens.to(words.dtype)
         flat = words.reshape(-1, words.shape[-1])
         return flat.index_copy(0, batch.slot_at, media[batch.slot_from]).view_as(words)
 
-    def _states(self, batch: TreeBatch, draw: int) -> tuple[Tensor, Tensor | None]:
+    def _states(self, batch: TreeBatch, draw: int, summary: _MediaMeans | None = None) -> tuple[Tensor, Tensor | None]:
         """Hidden states at the places that the batch reads, and their logits where the model must compute them."""
-        embedded = self.embed(batch, draw)
+        embedded = self.embed(batch, draw, summary)
         inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": False}
         if batch.plain:
             inputs["attention_mask"] = batch.mask().long()
@@ -284,11 +359,31 @@ class EmotionModel(nn.Module):
         return list(dict.fromkeys(int(e) for e in ends if e is not None))
 
 
-def _over_paths(batch: TreeBatch, logits: Tensor) -> Tensor:
-    """Log-probability of each answer path ``[paths]``, float32, from the logits ``[read, vocabulary]``."""
-    steps = torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
-    if batch.step_weight is not None:
-        steps = steps * batch.step_weight
+class _MediaMeans:
+    """The mean of each utterance's tokens after its connector, by stream."""
+
+    def __init__(self, batch: TreeBatch) -> None:
+        self.slots = batch.slots
+        self.means: dict[str, Tensor] = {}
+        self.ids: dict[str, list[str]] = {}
+
+    def take(self, tokens: Tensor) -> None:
+        """Tokens ``[sum of counts, hidden]`` in the order of the batch's slots."""
+        rows: dict[str, list[Tensor]] = {}
+        each = torch.split(tokens, [count for _, _, count in self.slots])
+        for (stream, utterance, _), own in zip(self.slots, each, strict=True):
+            rows.setdefault(stream, []).append(own.mean(0))
+            self.ids.setdefault(stream, []).append(utterance)
+        self.means = {stream: torch.stack(means) for stream, means in rows.items()}
+
+
+def _token_log_probs(batch: TreeBatch, logits: Tensor) -> Tensor:
+    """Log-probability of each step's token ``[steps]``, float32, from the logits ``[read, vocabulary]``."""
+    return torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
+
+
+def _over_paths(batch: TreeBatch, steps: Tensor) -> Tensor:
+    """Log-probability of each answer path ``[paths]``, from that of its steps ``[steps]``."""
     return torch.zeros(len(batch.path_length), device=steps.device).index_add(0, batch.step_path, steps)
 
 

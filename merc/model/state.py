@@ -30,7 +30,7 @@ def _trained(model: EmotionModel) -> dict[str, Tensor]:
 
 def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
     """Put a trained state into a model of the same recipe."""
-    own = {n: v for n, v in model.state_dict(keep_vars=True).items() if n.startswith(("llm.", "media."))}
+    own = {n: v for n, v in model.state_dict(keep_vars=True).items() if n.startswith(("llm.", "media.", "losses."))}
     unknown = sorted(n for n in state if n not in own)
     absent = sorted(n for n in _trained(model) if n not in state)
     if unknown or absent:

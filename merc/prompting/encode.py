@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from merc.components import Answer, Prompt, Segment, Slot, Text, Turn
+from merc.components import Answer, Prompt, Query, Segment, Slot, Text, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
@@ -47,12 +47,14 @@ class AnswerPath:
 @dataclass(frozen=True)
 class EncodedPrompt:
     """A prompt as items: everything before the answer, and the answers that may follow it. ``left_out`` is the length
-    of a context that was only counted, since it is longer than a model takes; ``context`` is empty then."""
+    of a context that was only counted, since it is longer than a model takes; ``context`` is empty then. ``query`` is
+    what it asks, where whoever encoded it keeps that."""
 
     target: str
     context: tuple[Item, ...]
     answers: tuple[AnswerPath, ...]
     left_out: int = 0
+    query: Query | None = field(default=None, compare=False, repr=False)
 
     @property
     def depth(self) -> int:

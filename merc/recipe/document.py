@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from merc.errors import ManyErrors, MercError
+from merc.recipe.conversion import convert_text, is_recorded
 from merc.recipe.yaml_text import (
     CORE,
     MAX_BYTES,
@@ -96,7 +97,8 @@ def read_document(file: Path, shown: str, base: Path, kind: Literal["file", "par
 
     Raises MercError, naming the line, for what is no recipe at all.
     """
-    root = read_yaml(read_recipe_text(file, shown), shown)
+    text = read_recipe_text(file, shown)
+    root = read_yaml(convert_text(text, shown)[0] if is_recorded(text) else text, shown)
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == CORE + "null"):
         raise MercError(f"{shown} is empty; a recipe has sections, such as corpus, backbone and stages")
     if not isinstance(root, yaml.MappingNode):

@@ -133,8 +133,8 @@ def _check_decoding(
     last = stages[-1]
     if isinstance(last.trainer.component, Trainer) and not last.trainer.component.teaches_writing():
         complain(path, node, f"the model is asked to write, and stage {last.id!r} learns to choose among the labels, "
-                 f"which teaches no answer to write; set stages.{len(stages) - 1}.trainer.loss=answer, or "
-                 "evaluate.decode=verbalizer")  # fmt: skip
+                 "which teaches no answer to write; set "
+                 f"stages.{len(stages) - 1}.trainer.losses=[token-nll], or evaluate.decode=verbalizer")  # fmt: skip
         return
     learned = _prompt(last.prompter, asking.query)
     if evaluate.parser in _ENDS and learned is not None and learned.answer.text is None and not learned.answer.end:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from merc.errors import MercError, did_you_mean
+from merc.recipe.conversion import moved
 from merc.recipe.document import Node
 from merc.recipe.needed import NotNeeded
 from merc.recipe.problems import Problems, TooMany, join
@@ -243,7 +244,8 @@ class Sections:
             )  # fmt: skip
             return
         takes = f"It takes: {', '.join(fields)}" if fields else "It takes no parameters"
-        self.problems.add(here, child, f"{owner} takes no {key!r}.{did_you_mean(key, fields)} {takes}")
+        hint = moved(owner.partition(" ")[0], key) or did_you_mean(key, fields)
+        self.problems.add(here, child, f"{owner} takes no {key!r}.{hint} {takes}")
 
     def _source(self, path: str, recorded: Any, node: Node | None, owner: str) -> None:
         if isinstance(recorded, dict) and recorded:

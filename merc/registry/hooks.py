@@ -50,6 +50,11 @@ def register_tunings(register: Register) -> None:
 
 
 @hookspec
+def register_losses(register: Register) -> None:
+    """Register losses: what a step of training makes smaller."""
+
+
+@hookspec
 def register_trainers(register: Register) -> None:
     """Register trainers: a model and the prompts of a stage to a trained state."""
 
@@ -90,6 +95,7 @@ KINDS: dict[str, str] = {
     "fuser": "register_fusers",
     "prompter": "register_prompters",
     "tuning": "register_tunings",
+    "loss": "register_losses",
     "trainer": "register_trainers",
     "corpus": "register_corpora",
     "backbone": "register_backbones",

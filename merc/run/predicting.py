@@ -17,11 +17,12 @@ from merc.evaluation.projection import StatesById
 from merc.memory import enough_memory
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.precision import autocast
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
 from merc.recipe import Evaluate
 from merc.run.past import with_gold, with_predicted
 from merc.run.reporter import Progress, within
-from merc.training.engine import Engine, autocast
+from merc.training.engine import Engine
 from merc.training.groups import Group, joined, shots_of
 
 _GROWING = 16

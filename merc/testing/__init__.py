@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from merc.testing.corpus import CorpusContract
     from merc.testing.encoder import EncoderContract
     from merc.testing.fuser import FuserContract
+    from merc.testing.loss import LossContract
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
     from merc.testing.selector import SelectorContract
@@ -42,6 +43,7 @@ _HOME = {
     "CorpusContract": "corpus",
     "EncoderContract": "encoder",
     "FuserContract": "fuser",
+    "LossContract": "loss",
     "MetricContract": "metric",
     "PrompterContract": "prompter",
     "SelectorContract": "selector",
@@ -58,6 +60,7 @@ __all__ = [
     "CorpusContract",
     "EncoderContract",
     "FuserContract",
+    "LossContract",
     "MetricContract",
     "PrompterContract",
     "SelectorContract",

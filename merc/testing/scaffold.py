@@ -80,6 +80,10 @@ _USAGE = {
     "fuser": "fusers:\n  together: {{name: {name}}}\nconnectors:\n  together: {{name: linear}}",
     "prompter": "stages:\n  - {{id: learn, prompter: {{name: {name}}}, trainer: {{name: sft}}}}",
     "tuning": "backbone: {{name: hf, path: a-model, tuning: {{name: {name}}}}}",
+    "loss": (
+        "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n"
+        "    trainer: {{name: sft, losses: [token-nll, {{name: {name}, weight: 0.5}}]}}"
+    ),
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
     "backbone": "backbone: {{name: {name}, tuning: {{name: lora}}}}",
@@ -90,7 +94,7 @@ _USAGE = {
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 
-_TORCH = ("connector", "fuser", "tuning", "trainer", "backbone")
+_TORCH = ("connector", "fuser", "tuning", "loss", "trainer", "backbone")
 
 
 def write_plugin(name: str, kind: str, folder: Path) -> Path:

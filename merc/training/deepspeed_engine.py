@@ -21,9 +21,10 @@ from merc.files import write_text
 from merc.model.batch import TreeBatch
 from merc.model.build import pick_device
 from merc.model.emotion_model import EmotionModel
+from merc.model.precision import uncast
 from merc.model.state import load_trained_state, trained_state
 from merc.training.deepspeed_start import check_installed, start_deepspeed
-from merc.training.engine import Engine, ParameterGroup, autocast, touch, uncast, written_by
+from merc.training.engine import Engine, ParameterGroup, touch, written_by
 from merc.training.loss_scale import LossScale
 from merc.training.processes import Processes
 
@@ -61,6 +62,7 @@ class DeepSpeedEngine(Engine):
         deepspeed = start_deepspeed(torch.device(self.device).type)
         self._let_go()
         self.model, self.groups, self.precision = model, groups, precision
+        model.precision = precision
         self.scales_loss = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
         self.scale = LossScale() if self.scales_loss else None
         learning = [p for g in groups for p in g["params"]]
@@ -69,9 +71,7 @@ class DeepSpeedEngine(Engine):
         adam = torch.optim.AdamW([{k: v for k, v in g.items() if k != "l2"} for g in groups])
         config = self._config(sum(p.numel() for p in learning))
         with contextlib.redirect_stdout(sys.stderr):
-            self._ds = deepspeed.initialize(
-                model=_Pass(model, precision, self.lockstep), optimizer=adam, config=config
-            )[0]
+            self._ds = deepspeed.initialize(model=_Pass(model, self.lockstep), optimizer=adam, config=config)[0]
         if self.zero == 3:
             self._unhook_media()
 
@@ -89,8 +89,8 @@ class DeepSpeedEngine(Engine):
             },
         }
 
-    def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
-        """The model's forward pass, under autocast if a precision was asked for."""
+    def loss_values(self, batch: TreeBatch, draw: int) -> Tensor:
+        """The losses of a forward pass, which runs under autocast if a precision was asked for."""
         found: Tensor = self._ds(batch.to(self.device), draw)
         return found
 
@@ -267,10 +267,11 @@ class DeepSpeedEngine(Engine):
         return found
 
     def _unhook_media(self) -> None:
-        """Keep ZeRO-3 from fetching connectors and fusers when they are used: a process whose pass has no media would
-        not take part. They are whole in every process in place of that."""
+        """Keep ZeRO-3 from fetching connectors, fusers and losses when they are used: a process whose pass has no media
+        would not take part. They are whole in every process in place of that."""
         assert self.model is not None
-        hooks = [h for m in self.model.media.modules() for h in (m._forward_hooks, m._forward_pre_hooks)]
+        beside = [*self.model.media.modules(), *self.model.losses.modules()]
+        hooks = [h for m in beside for h in (m._forward_hooks, m._forward_pre_hooks)]
         offload = self._ds.optimizer.parameter_offload
         for handle in (*offload.forward_hooks, *offload.backward_hooks):
             if any(handle.hooks_dict_ref() is known for known in hooks):
@@ -278,13 +279,13 @@ class DeepSpeedEngine(Engine):
         self._hold_media()
 
     def _hold_media(self) -> None:
-        """Under ZeRO-3, make the connectors and fusers whole again after what has shared them out."""
+        """Under ZeRO-3, make connectors, fusers and losses whole again after what has shared them out."""
         if self.zero == 3 and self.model is not None:
             from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
 
             away: list[Any] = [
                 p
-                for p in self.model.media.parameters()
+                for p in (*self.model.media.parameters(), *self.model.losses.parameters())
                 if getattr(p, "ds_status", None) is ZeroParamStatus.NOT_AVAILABLE
             ]
             if away:
@@ -321,25 +322,24 @@ class DeepSpeedEngine(Engine):
 
 
 class _Pass(nn.Module):
-    """What DeepSpeed takes for the model: its forward pass."""
+    """What DeepSpeed takes for the model: its forward pass and its losses."""
 
-    def __init__(self, model: EmotionModel, precision: str, lockstep: bool) -> None:
+    def __init__(self, model: EmotionModel, lockstep: bool) -> None:
         super().__init__()
-        self.model, self.precision, self.lockstep = model, precision, lockstep
+        self.model, self.lockstep = model, lockstep
 
     def forward(self, batch: TreeBatch, draw: int) -> Tensor:
         nothing = touch(self.model)
-        with autocast(self.model.device.type, self.precision, self.model):
-            if not self.lockstep:
-                return self.model.log_probabilities(batch, draw) + nothing
-            # On its way back a pass with media goes down to the embeddings, and the weights that it meets are fetched
-            # from all processes. A pass without any must go as far, or the processes wait for each other for ever.
-            words = self.model.base.get_input_embeddings()
-            handle = words.register_forward_hook(lambda module, given, found: _reached(found, nothing))
-            try:
-                return self.model.log_probabilities(batch, draw)
-            finally:
-                handle.remove()
+        if not self.lockstep:
+            return self.model.loss_values(batch, draw) + nothing
+        # On its way back a pass with media goes down to the embeddings, and the weights that it meets are fetched
+        # from all processes. A pass without any must go as far, or the processes wait for each other for ever.
+        words = self.model.base.get_input_embeddings()
+        handle = words.register_forward_hook(lambda module, given, found: _reached(found, nothing))
+        try:
+            return self.model.loss_values(batch, draw)
+        finally:
+            handle.remove()
 
 
 class _Reached(torch.autograd.Function):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 from merc.errors import MercError
 from merc.model.batch import TreeBatch
 from merc.model.emotion_model import EmotionModel
+from merc.model.precision import uncast
 from merc.model.state import load_trained_state, trained_state
 
 ParameterGroup = dict[str, Any]
@@ -43,8 +43,8 @@ class Engine(ABC):
         """Take a stage's model and its trainable parameters: groups for AdamW, each with its ``lr``."""
 
     @abstractmethod
-    def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
-        """The model's forward pass."""
+    def loss_values(self, batch: TreeBatch, draw: int) -> Tensor:
+        """The model's forward pass and its losses ``[losses, prompts]``, in the order of ``model.losses``."""
 
     @abstractmethod
     def backward(self, loss: Tensor, last: bool) -> None:
@@ -105,19 +105,18 @@ class TorchEngine(Engine):
     def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
         """AdamW over the groups; a gradient scaler for float16."""
         self.model = model
-        self.precision = precision
+        model.precision = self.precision = precision
         self.groups = groups
         self.optimizer = torch.optim.AdamW([dict(g) for g in groups])
         self.scales_loss = precision == "float16" or (precision == "model" and model.base.dtype == torch.float16)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=self.scales_loss)
         self.names = {id(p): n for n, p in model.named_parameters()}
 
-    def log_probabilities(self, batch: TreeBatch, draw: int) -> Tensor:
-        """The model's forward pass, under autocast if a precision was asked for."""
+    def loss_values(self, batch: TreeBatch, draw: int) -> Tensor:
+        """The losses of a forward pass, which runs under autocast if a precision was asked for."""
         assert self.model is not None
         nothing = touch(self.model)
-        with autocast(self.model.device.type, self.precision, self.model):
-            return self.model.log_probabilities(batch.to(self.model.device), draw) + nothing
+        return self.model.loss_values(batch.to(self.model.device), draw) + nothing
 
     def backward(self, loss: Tensor, last: bool) -> None:
         """Add gradients."""
@@ -200,13 +199,14 @@ def written_by(folder: Path) -> str:
 
 
 def touch(model: EmotionModel) -> Tensor:
-    """Zero, made of every connector's and fuser's parameters that learn.
+    """Zero, made of every parameter of connectors, fusers and losses that learns.
 
     Added to what a pass computes it gives each of them a gradient, of zeros where no slot used it, so that a pass
     without media can be learned from, and processes whose passes differ in media add up the same gradients. Made
     before the pass it comes last on the way back, whichever slots the pass has: gradients are ready in one order.
     """
-    learning = [p for p in model.media.parameters() if p.requires_grad]
+    beside = (model.media, model.losses)
+    learning = [p for modules in beside for p in modules.parameters() if p.requires_grad]
     if not learning or not torch.is_grad_enabled():
         return torch.zeros((), device=model.device)
     return torch.stack([p.flatten()[0].float() * 0.0 for p in learning]).sum()
@@ -221,20 +221,3 @@ def add_penalties(groups: Sequence[ParameterGroup], scale: float = 1.0) -> None:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 parameter.grad.add_(parameter, alpha=2 * group["l2"] * scale)
-
-
-@contextlib.contextmanager
-def autocast(device: str, precision: str, model: EmotionModel | None = None) -> Iterator[None]:
-    """Compute in a precision; ``model`` and ``float32`` leave dtypes as they are."""
-    if precision in ("model", "float32"):
-        yield
-        return
-    with torch.autocast(device, dtype=getattr(torch, precision)), uncast(model, precision):
-        yield
-
-
-def uncast(model: EmotionModel | None, precision: str) -> AbstractContextManager[None]:
-    """A context in which the model's tuning leaves it to autocast in which dtype it computes."""
-    if model is None or precision in ("model", "float32"):
-        return nullcontext()
-    return model.tuning.autocast(model.llm)

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from merc.components import TrainJob, TrainReport
+from merc.components import Loss, TrainJob, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
-from merc.training.losses import balanced_token_weights, balanced_weights
+from merc.training.loss_set import LossSet, wanted_answers
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
 from merc.training.steps import Plan, Turn
 from merc.training.update import Updater, parameter_groups
 
 
-def fit(job: TrainJob, settings: Settings) -> TrainReport:
-    """Train a stage to its end, from its checkpoint if the job says so."""
-    _check_precision(job.model, settings, job.stage)
-    with _activation_checkpointing(job.model, settings.activation_checkpointing):
-        job.engine.prepare(job.model, parameter_groups(job.model, settings), settings.precision)
-        report = _Loop(job, settings).run()
-    job.model.eval()
+def fit(job: TrainJob, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
+    """Train a stage to its end, from its checkpoint if the job says so.
+
+    Raises MercError for settings and losses that do not fit the model, and for a loss that is not a number.
+    """
+    model = job.model
+    _check_precision(model, settings, job.stage)
+    plan = Plan(job, settings, wanted_answers(losses))
+    # New parameters of losses come from the stage's seed alone.
+    torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/losses".encode()))
+    built = LossSet.build(losses, plan.loss_context())
+    model.use_losses(built.functions, built.needs)
+    try:
+        with _activation_checkpointing(model, settings.activation_checkpointing):
+            job.engine.prepare(model, parameter_groups(model, settings, built.penalty), settings.precision)
+            report = _Loop(job, settings, plan, built).run()
+    finally:
+        model.use_losses({}, ())
+    model.eval()
     return report
 
 
 class _Loop:
-    def __init__(self, job: TrainJob, settings: Settings) -> None:
+    def __init__(self, job: TrainJob, settings: Settings, plan: Plan, losses: LossSet) -> None:
         self.job = job
         self.settings = settings
         self.since = time.monotonic()
         self.progress = self._resumed()
-        self.plan = Plan(job, settings)
-        self.total = self.plan.total
-        kind = settings.class_weights
-        classes = balanced_weights(self.plan.truths(), job.labels) if kind == "balanced" else None
-        tokens = balanced_token_weights(self.plan.label_answers()) if kind == "balanced-tokens" else None
-        self.updater = Updater(job, settings, classes, tokens)
+        self.plan = plan
+        self.total = plan.total
+        self.updater = Updater(job, settings, losses)
 
     def run(self) -> TrainReport:
         progress = self.progress
@@ -107,6 +117,7 @@ class _Loop:
                 "step": progress.step,
                 "epoch": round(turn.epochs, 4),
                 "loss": taken.loss,
+                "losses": taken.losses,
                 "lr": settings.lr * scale,
                 "grad_norm": taken.norm,
                 "utterances_per_second": speed,

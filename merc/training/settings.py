@@ -19,15 +19,6 @@ class Settings:
     ``batch_tokens`` places as they need; with ``conversations: null`` a step is ``accumulate`` forward passes, each
     filled to ``batch_tokens``.
 
-    ``loss``: ``answer`` is the negative log-likelihood of the right answer's tokens, summed over the answer; ``labels``
-    is the cross-entropy over the label space, each label scored as it is when predicting. ``average: utterances``
-    counts every answer alike, ``tokens`` every token. ``class_weights: balanced`` weighs an answer by the inverse of
-    its label's frequency in the train split; ``balanced-tokens`` weighs each token of a label by the inverse of the
-    token's own frequency in the labels of the train split (FARCER, eq. 7). ``answer: teacher-forced`` predicts each
-    token of an answer behind the right ones before it; ``free-running`` behind those that the model itself would have
-    said, which costs a pass more for every further token of the longest answer. ``l2`` adds λ‖W‖² over the trainable
-    parameters (BeMERC, eq. 2), beside AdamW's decoupled ``weight_decay``.
-
     ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
     metric whose best state is kept (never a test metric; ``mine.kappa`` for the number ``kappa`` of a metric ``mine``),
     looked at every ``evaluate_every`` steps, or after each epoch if ``null``; ``patience`` stops after so many looks
@@ -38,17 +29,12 @@ class Settings:
     lr: float = 2e-4
     connector_lr: float | None = None
     weight_decay: float = 0.0
-    l2: float = 0.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = 0
     max_grad_norm: float | None = 1.0
     conversations: int | None = 4
     batch_tokens: int = 4096
     accumulate: int = 1
-    loss: Literal["answer", "labels"] = "answer"
-    average: Literal["utterances", "tokens"] = "utterances"
-    class_weights: Literal["none", "balanced", "balanced-tokens"] = "none"
-    answer: Literal["teacher-forced", "free-running"] = "teacher-forced"
     precision: Literal["model", "float32", "bfloat16", "float16"] = "model"
     activation_checkpointing: bool = False
     select_by: str = "weighted_f1"
@@ -74,19 +60,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is above 0, not {value}")
-        for name in ("l2", "weight_decay"):
-            value = getattr(self, name)
-            if value < 0:
-                raise ValueError(f"{name} is 0 or above, not {value}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay is 0 or above, not {self.weight_decay}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps counts from 0, not {self.warmup_steps}")
-        if self.answer == "free-running" and self.loss != "answer":
-            raise ValueError(f"answer: free-running needs loss: answer; loss: {self.loss} compares all labels' words")
-        if self.class_weights == "balanced-tokens" and (self.loss, self.average) != ("answer", "tokens"):
-            raise ValueError(
-                "class_weights: balanced-tokens needs loss: answer and average: tokens, so that each token counts what "
-                f"it weighs; not loss: {self.loss} and average: {self.average}"
-            )
         if self.conversations is not None and self.accumulate > 1:
             raise ValueError(
                 f"accumulate: {self.accumulate} needs conversations: null; with conversations: {self.conversations} a "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
-from merc.components import TrainJob
+from merc.components import LossContext, TrainJob
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import Tree, check_depth, is_label_prompt
@@ -38,9 +40,9 @@ class Plan:
     """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
     learn."""
 
-    def __init__(self, job: TrainJob, settings: Settings) -> None:
-        self.job, self.settings = job, settings
-        self._first = encode_epoch(job, settings, 0)
+    def __init__(self, job: TrainJob, settings: Settings, answers: Answers) -> None:
+        self.job, self.settings, self.answers = job, settings, answers
+        self._first = encode_epoch(job, answers, 0)
         if not self._first:
             raise MercError(f"stages.{job.stage}: there is nothing to learn: no utterance of its data has a label")
 
@@ -76,39 +78,43 @@ class Plan:
                     yield Turn(step, epoch, epoch + (index + 1) / count, index + 1 == count)
             done -= count
 
-    def truths(self) -> list[str]:
-        """The labels that are learned in the first epoch, an entry for each utterance."""
+    def loss_context(self) -> LossContext:
+        """What a loss may know of the stage: its labels, and the answers of the first epoch."""
         gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
-        return [self.job.labels.labels[answer.label] for answer in gold if answer.label >= 0]
-
-    def label_answers(self) -> list[tuple[int, ...]]:
-        """The tokens of the labels that are learned in the first epoch, an entry for each utterance."""
-        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
-        return [answer.tokens for answer in gold if answer.label >= 0]
+        known = [answer for answer in gold if answer.label >= 0]
+        model, labels = self.job.model, self.job.labels
+        return LossContext(
+            labels=labels,
+            width=model.base.get_input_embeddings().embedding_dim,
+            counts=Counter(labels.labels[answer.label] for answer in known),
+            answers=[answer.tokens for answer in known],
+        )
 
     def _steps(self, epoch: int) -> list[Step]:
-        groups = self._first if epoch == 0 else encode_epoch(self.job, self.settings, epoch)
+        groups = self._first if epoch == 0 else encode_epoch(self.job, self.answers, epoch)
         return epoch_steps(self.job.model, groups, self.settings)
 
 
-def encode_epoch(job: TrainJob, settings: Settings, epoch: int) -> list[Group]:
+Answers = Literal["gold", "labels"]
+"""Which answers of a prompt that asks for a label are computed."""
+
+
+def encode_epoch(job: TrainJob, answers: Answers, epoch: int) -> list[Group]:
     """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch."""
     groups = []
     for lessons in job.lessons(epoch):
         group = []
         for lesson in lessons:
             prompt = lesson.prompt()
-            wanted = "labels" if settings.loss == "labels" and is_label_prompt(prompt) else "gold"
-            group.append(
-                job.model.prompts.encode(
-                    prompt,
-                    lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
-                    lesson.query.labels,
-                    lesson.query.target.label,
-                    "labels" if wanted == "labels" else "gold",
-                    within=job.labels,
-                )
+            encoded = job.model.prompts.encode(
+                prompt,
+                lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
+                lesson.query.labels,
+                lesson.query.target.label,
+                answers if is_label_prompt(prompt) else "gold",
+                within=job.labels,
             )
+            group.append(replace(encoded, query=lesson.query))
         if group:
             groups.append(Group(tuple(group), shots_of([lesson.query for lesson in lessons])))
     check_depth((p for g in groups for p in g.prompts), job.model.context)

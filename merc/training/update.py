@@ -5,105 +5,90 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from merc.components import TrainJob
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
-from merc.prompting import Tree
 from merc.training.engine import ParameterGroup
-from merc.training.free_running import free_running
-from merc.training.losses import answer_weight, class_weights, prompt_losses, weigh_tokens
+from merc.training.loss_set import LossSet
 from merc.training.settings import Settings
 from merc.training.steps import Step
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a step was: the loss (without the l2 term), the norm of the gradient before clipping, how many prompts and
-    how many nodes were computed."""
+    """What a step was: the loss (without penalties) and what each loss adds to it, the norm of the gradient before
+    clipping, how many prompts and how many nodes were computed."""
 
     loss: float
+    losses: dict[str, float]
     norm: float
     prompts: int
     tokens: int
 
 
 class Updater:
-    """Takes optimizer steps of a stage. ``classes`` are weights ``[labels]``, ``tokens`` weights by token; ``None``
-    when these count alike."""
+    """Takes optimizer steps of a stage."""
 
-    def __init__(
-        self, job: TrainJob, settings: Settings, classes: Tensor | None = None, tokens: Tensor | None = None
-    ) -> None:
-        self.job, self.settings, self.classes, self.tokens = job, settings, classes, tokens
+    def __init__(self, job: TrainJob, settings: Settings, losses: LossSet) -> None:
+        self.job, self.settings, self.losses = job, settings, losses
 
     def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
         """Take step ``number`` (from 0) with the learning rates times ``scale``.
 
-        Raises MercError for a loss or gradient that is not finite, naming the utterances, in every process the same; no
-        weight is changed then.
+        Raises MercError for a loss or gradient that is not finite, naming the loss and the utterances, in every process
+        the same; no weight is changed then.
         """
-        engine, settings = self.job.engine, self.settings
+        job, engine, losses = self.job, self.job.engine, self.losses
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(zlib.crc32(f"{self.job.seed}/{self.job.stage}/{number}/{engine.rank}".encode()))
-        self.job.model.train()
-        micro = self._read(step, epoch)
-        batches = [self._weighed(make_batch(*some)) for some in micro]
-        weight = sum(answer_weight(batch, settings.average, self.classes) for batch in batches)
+        torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/{number}/{engine.rank}".encode()))
+        job.model.train()
+        batches = [replace(make_batch(*some), labels=len(job.labels)) for some in step.micro]
+        batches = losses.rewritten(job.model, batches, epoch)
+        totals = losses.totals(batches)
         mine = batches[engine.rank :: engine.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
         passes = math.ceil(len(batches) / engine.world)
-        learned = 0.0
+        learned = [0.0] * len(totals)
         spoiled: list[Any] = []
         for index in range(passes):
             counts = index < len(mine)
             batch = mine[index] if counts else batches[0]
-            loss = self._losses(batch, epoch).sum() / weight
-            value = float(loss.detach())
+            terms = losses.terms(engine.loss_values(batch, epoch), totals)
+            loss = sum(terms[1:], terms[0])
             if counts:
-                learned += value
-                if not math.isfinite(value):
-                    spoiled.append([value, _names([batch])])
-            # Also behind a loss that is no number: the other processes wait for this one's gradients.
+                values = [float(term.detach()) for term in terms]
+                learned = [before + value for before, value in zip(learned, values, strict=True)]
+                for name, value in zip(losses.functions, values, strict=True):
+                    if not math.isfinite(value):
+                        spoiled.append([name, value, _names([batch])])
+            # Also for a loss that is no number: the other processes wait for this one's gradients.
             engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
-        learned, bad = engine.sums([learned, float(len(spoiled))])
+        *learned, bad = engine.sums([*learned, float(len(spoiled))])
         if bad:
             spoiled = engine.collect(spoiled)
-            names = [name for _, of_batch in spoiled for name in of_batch]
-            raise MercError(_not_finite(self.job.stage, number + 1, "loss", spoiled[0][0], names, engine.scales_loss))
-        norm = engine.step(scale, settings.max_grad_norm)
+            names = [name for _, _, of_batch in spoiled for name in of_batch]
+            what = f"loss {spoiled[0][0]!r}"
+            raise MercError(_not_finite(job.stage, number + 1, what, spoiled[0][1], names, engine.scales_loss))
+        norm = engine.step(scale, self.settings.max_grad_norm)
         if not math.isfinite(norm) and not engine.scales_loss:
             what, names = "norm of the gradient", _names(batches)
-            raise MercError(_not_finite(self.job.stage, number + 1, what, norm, names, engine.scales_loss))
-        return Taken(learned, norm, sum(len(b.prompts) for b in batches), sum(b.size for b in batches))
-
-    def _read(self, step: Step, epoch: int) -> list[tuple[list[Tree], bool]]:
-        """The step's micro-batches, with what the model reads of the answers: these, or what it says itself."""
-        if self.settings.answer == "teacher-forced":
-            return step.micro
-        return free_running(self.job.model, step.micro, epoch, self.settings.precision)
-
-    def _weighed(self, batch: TreeBatch) -> TreeBatch:
-        return batch if self.tokens is None else weigh_tokens(batch, self.tokens)
-
-    def _losses(self, batch: TreeBatch, epoch: int) -> Tensor:
-        batch = batch.to(self.job.model.device)
-        found = self.job.engine.log_probabilities(batch, epoch)
-        losses = prompt_losses(found, batch, self.settings.loss, len(self.job.labels))
-        return losses if self.classes is None else losses * class_weights(batch, self.classes)
+            raise MercError(_not_finite(job.stage, number + 1, what, norm, names, engine.scales_loss))
+        prompts, tokens = sum(len(b.prompts) for b in batches), sum(b.size for b in batches)
+        return Taken(sum(learned), dict(zip(losses.functions, learned, strict=True)), norm, prompts, tokens)
 
 
-def parameter_groups(model: Any, settings: Settings) -> list[ParameterGroup]:
-    """AdamW's groups: the backbone's parameters, and the connectors' and fusers'. Raises MercError if none learns."""
+def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[ParameterGroup]:
+    """AdamW's groups: the backbone's parameters, and those of connectors, fusers and losses, all with the penalty
+    ``l2``. Raises MercError if none learns."""
     learning = [(n, p) for n, p in model.named_parameters() if n in model.learns and p.requires_grad]
     backbone = [p for n, p in learning if n.startswith("llm.")]
     media = [p for n, p in learning if not n.startswith("llm.")]
-    both: ParameterGroup = {"weight_decay": settings.weight_decay, "l2": settings.l2}
+    both: ParameterGroup = {"weight_decay": settings.weight_decay, "l2": l2}
     groups: list[ParameterGroup] = [
         {"params": backbone, "lr": settings.lr, **both},
         {"params": media, "lr": settings.connector_lr or settings.lr, **both},

@@ -21,7 +21,7 @@ SETS = {"talks": ["joy", "anger", "sadness"], "views": ["positive", "negative"]}
 @pytest.fixture
 def mixture(tmp_path: Path) -> Path:
     """The tiny recipe on its own conversations and as many of another set, labelled otherwise."""
-    recipe = write_tiny_recipe(tmp_path, trainer="epochs: 1, loss: labels, class_weights: balanced")
+    recipe = write_tiny_recipe(tmp_path, trainer="epochs: 1, losses: [{name: label-ce, class_weights: balanced}]")
     talks = read_lines((tmp_path / "talk.jsonl").read_text())
     views = json.loads(json.dumps(talks))
     for talk in views:

@@ -102,9 +102,9 @@ def test_full_tuning_counts_everything_as_trainable(tmp_path: Path) -> None:
 
 
 def test_tied_embeddings_are_counted_once(tmp_path: Path) -> None:
-    recipe = llama_2_7b(tmp_path, name="frozen")
+    recipe = llama_2_7b(tmp_path, name="full")
     LlamaConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
-    assert counts(build_meta(recipe)) == {"backbone": (LLAMA_2_7B - WORDS * WIDTH, 0)}
+    assert counts(build_meta(recipe)) == {"backbone": (LLAMA_2_7B - WORDS * WIDTH,) * 2}
 
 
 class Sees(Encoder):

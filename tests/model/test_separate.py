@@ -6,12 +6,14 @@ import pytest
 import torch
 from transformers import Qwen2Config
 
+from merc.builtin.losses import LabelCE, TokenNLL
 from merc.components import Frozen
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.tuning import tune
 from merc.prompting import grow_within, label_scores
-from merc.training.losses import answer_weight, class_weights, prompt_losses
+from merc.training.losses import class_weights
+from tests.losses import built, values_of
 from tests.model.alone import key, log_probability_alone, together
 from tests.model.architectures import BASE, CONTEXT, SEPARATE, TREE, WINDOW, WINDOWED, build
 from tests.model.test_tree_exact import assert_exact, text_talks, two_talks
@@ -95,7 +97,8 @@ def test_losses_and_scores_do_not_depend_on_the_layout() -> None:
     model = tuned_model()
     talk = two_talks()[0]
     talk = [*talk, talk[1]]  # an utterance that a stage shows twice counts twice
-    classes = torch.tensor([0.5, 1.0, 2.0])
+    classes, counts = torch.tensor([0.5, 1.0, 2.0]), {"label0": 4, "label1": 2, "label2": 1}
+    by_tokens = built(TokenNLL(average="tokens", class_weights="balanced"), 3, counts)
     found = []
     for layout in ("tree", "separate"):
         model.layout = layout
@@ -109,10 +112,10 @@ def test_losses_and_scores_do_not_depend_on_the_layout() -> None:
         )
         found.append(
             [
-                prompt_losses(values, batch, "labels", 3)[order],
+                values_of(LabelCE(), values, batch, 3)[order],
                 scores[order],
                 class_weights(batch, classes)[order],
-                torch.tensor(answer_weight(batch, "tokens", classes)),
+                by_tokens.functions["token-nll"].counts(batch)[order],
             ]
         )
     for one, two in zip(*found, strict=True):

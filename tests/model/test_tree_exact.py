@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merc.builtin.losses import LabelCE, TokenNLL
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import AnswerPath, EncodedPrompt, Item, label_scores
-from merc.training.losses import prompt_losses
+from tests.losses import values_of
 from tests.model.alone import key, log_probability_alone, logits_alone, together
 from tests.model.architectures import ADDITIVE, CONTEXT, OWN_HEAD, TREE, build
 from tests.model.tiny import tuned_model
@@ -201,7 +202,7 @@ def test_losses_of_right_answers_are_those_of_the_prompts_alone(llama: EmotionMo
     ((trees, plain),) = llama.trees(talks, 10_000)
     batch = make_batch(trees, plain)
     with torch.no_grad():
-        losses = prompt_losses(llama.log_probabilities(batch), batch, "answer", 3)
+        losses = values_of(TokenNLL(), llama.log_probabilities(batch), batch, 3)
         alone = torch.stack([log_probability_alone(llama, p, p.answers[0]) for p in batch.prompts])
     torch.testing.assert_close(losses, -alone, rtol=1e-4, atol=1e-4)
 
@@ -211,7 +212,7 @@ def test_losses_over_labels_are_those_of_the_prompts_alone(llama: EmotionModel) 
     batch = make_batch(trees, plain)
     with torch.no_grad():
         found = llama.log_probabilities(batch)
-        labels = prompt_losses(found, batch, "labels", 3)
+        labels = values_of(LabelCE(), found, batch, 3)
         for i, p in enumerate(batch.prompts):
             alone = [log_probability_alone(llama, p, a) for a in p.answers]
             scores = torch.stack([alone[0], alone[1], torch.logaddexp(alone[2], alone[3])])

@@ -333,3 +333,12 @@ def test_aliases_are_plain_yaml(here: Path) -> None:
     (here / "alias.yaml").write_text(RECIPE.replace("{name: toy-linear}\n  audio", "&line {name: toy-linear}\n  audio")
                                      .replace("both: {name: toy-linear}", "both: *line"))  # fmt: skip
     assert load_recipe("alias.yaml").connectors["both"].params == {"bias": True}
+
+
+@pytest.mark.parametrize(
+    "key", ["loss=labels", "average=tokens", "class_weights=balanced", "answer=free-running", "l2=1"]
+)
+def test_a_key_of_before_names_the_new_one(here: Path, key: str) -> None:
+    name = key.partition("=")[0]
+    errors = errors_of(f"stages.0.trainer={{name: sft, {name}: x}}")
+    assert any(f"stages.0.trainer.{name}" in e and "losses" in e and "merc convert" in e for e in errors)

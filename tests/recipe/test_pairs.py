@@ -28,7 +28,7 @@ evaluate: {splits: [test]}
 """
 ONLY_VIDEO = "encoders.audio=null"
 TEXT = "{name: toy-text}"
-LABELS = "stages.0.trainer.loss=labels"
+LABELS = "stages.0.trainer.losses=[label-ce]"
 WRITES = "evaluate.decode=generate"
 FROZEN = "backbone.tuning={name: frozen}"
 
@@ -53,7 +53,7 @@ def notes(*changes: str, use: str = "train") -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("changes", "path", "holds"),
     [
-        ([LABELS, WRITES], "evaluate.decode", ["'learn'", "choose", "loss=answer", "decode=verbalizer"]),
+        ([LABELS, WRITES], "evaluate.decode", ["'learn'", "choose", "losses=[token-nll]", "decode=verbalizer"]),
         ([f"evaluate.prompter={TEXT}"], "evaluate.decode", ["'toy-text' asks for a text", "decode=generate"]),
         ([WRITES, "stages.0.prompter.end=false"], "evaluate.parser", ["end: false", "parser=first-label"]),
         ([WRITES, "evaluate.parser=strict", "stages.0.prompter.end=false"], "evaluate.parser", ["end: false"]),

@@ -48,6 +48,21 @@ def test_register_prompters(made: Resolve) -> None:
     assert said == ["The emotions are: neutral, joy, anger.\n", "Ann: Did you hear? We won!\n", "So?"]
 
 
+def test_register_tunings(made: Resolve) -> None:
+    backbone = made("backbone", width=32).load("cpu")
+    tuned = made("tuning", last=1).apply(backbone)
+    learning = [name for name, p in tuned.named_parameters() if p.requires_grad]
+    assert learning and all("norm" in name for name in learning)
+
+
+def test_register_losses(made: Resolve) -> None:
+    import torch
+
+    space = merc.LabelSpace(("joy", "anger"))
+    function = made("loss", gamma=0.0).build(merc.LossContext(labels=space, width=4, counts={}, answers=()))
+    assert isinstance(function, torch.nn.Module)
+
+
 def test_register_trainers(made: Resolve) -> None:
     assert isinstance(made("trainer", lr=0.1), merc.Trainer)
 

@@ -7,6 +7,7 @@ import pytest
 import merc.testing
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat, NoFusion
+from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.metrics import Classification
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Balanced, Diverse, Fixed, Random, Retrieved
@@ -37,6 +38,16 @@ class TestConcat(merc.testing.FuserContract):
 class TestNoFusion(merc.testing.FuserContract):
     component = NoFusion()
     name = "merc/none"
+
+
+class TestTokenNLL(merc.testing.LossContract):
+    component = TokenNLL()
+    name = "merc/token-nll"
+
+
+class TestLabelCE(merc.testing.LossContract):
+    component = LabelCE(average="tokens", class_weights="balanced")
+    name = "merc/label-ce"
 
 
 class TestFrozen(merc.testing.TuningContract):

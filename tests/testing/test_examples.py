@@ -14,6 +14,7 @@ from merc.testing.examples import (
     corpus,
     encoder,
     fuser,
+    loss,
     metric,
     prompter,
     selector,
@@ -37,6 +38,10 @@ class TestFuser(merc.testing.FuserContract):
 
 class TestPrompter(merc.testing.PrompterContract):
     component = prompter.Example(media=("audio",))
+
+
+class TestLoss(merc.testing.LossContract):
+    component = loss.Example()
 
 
 class TestTuning(merc.testing.TuningContract):

@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from merc.builtin.connectors import Linear
 from merc.builtin.jsonl import JsonlCorpus
+from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import LoRA
-from merc.components import FeatureSpec, Lesson, Prompter, Query, TrainJob, TrainReport, Tuning
+from merc.components import FeatureSpec, Lesson, Loss, Prompter, Query, TrainJob, TrainReport, Tuning
 from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
@@ -109,10 +110,15 @@ def job_of(
 
 
 def trained(
-    model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, **more: Any
+    model: EmotionModel,
+    talks: Sequence[Conversation],
+    folder: Path,
+    settings: Settings,
+    losses: Sequence[Loss] = (TokenNLL(),),
+    **more: Any,
 ) -> tuple[TrainReport, Seen]:
     job, seen = job_of(model, talks, folder, **more)
-    return fit(job, settings), seen
+    return fit(job, settings, losses), seen
 
 
 class CutOff(BaseException):
@@ -134,7 +140,7 @@ def cut_off(
             raise CutOff
 
     with contextlib.suppress(CutOff):
-        fit(replace(job, log=log), settings)
+        fit(replace(job, log=log), settings, (TokenNLL(),))
     assert steps == after
     return seen
 

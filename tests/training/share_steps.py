@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.connectors import Linear, Mlp
+from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.components import FeatureSpec
 from merc.errors import MercError
@@ -30,9 +31,9 @@ from merc.recipe import Engine as EngineChoice
 from merc.training.engine import Engine
 from merc.training.engines import make_engine
 from merc.training.loop import fit
-from merc.training.losses import prompt_losses
 from merc.training.settings import Settings
 from merc.training.update import parameter_groups
+from tests.losses import use_loss
 from tests.training import jobs
 from tests.tunings import tuning_of
 
@@ -100,7 +101,7 @@ def train(case: Case, engine: Engine, model: EmotionModel, steps: int, first: in
         for index in range(passes):
             counts = index < len(mine)
             batch = mine[index] if counts else batches[0]
-            loss = prompt_losses(engine.log_probabilities(batch, 0), batch, "answer", 2).sum() / 8
+            loss = engine.loss_values(batch, 0).sum() / 8
             total += float(loss.detach()) if counts else 0.0
             engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
         norm = engine.step(1 / (step + 1), case.max_norm)
@@ -124,8 +125,9 @@ def scores(engine: Engine, model: EmotionModel) -> list[list[float]]:
 
 def prepare(case: Case, engine: Engine, model: EmotionModel, part: str) -> None:
     select_trainable(model, (part,))
-    settings = Settings(lr=0.05, connector_lr=0.01, weight_decay=0.1, l2=case.l2)
-    engine.prepare(model, parameter_groups(model, settings), case.precision)
+    settings = Settings(lr=0.05, connector_lr=0.01, weight_decay=0.1)
+    use_loss(model, TokenNLL(), labels=2)
+    engine.prepare(model, parameter_groups(model, settings, case.l2), case.precision)
 
 
 def run(case: Case, engine: Engine, out: Path) -> None:
@@ -182,7 +184,7 @@ def spoil(case: Case, engine: Engine, out: Path) -> None:
     train(case, engine, model, 1)
     before = engine.state()
     factor = math.nan if engine.rank + 1 == engine.world else 1.0
-    engine.backward(engine.log_probabilities(batches_of(model)[0], 0).sum() * factor, last=True)
+    engine.backward(engine.loss_values(batches_of(model)[0], 0).sum() * factor, last=True)
     norm = engine.step(1.0, case.max_norm)
     after = engine.state()
     then = train(case, engine, model, 1, first=1)
@@ -205,7 +207,7 @@ def fail(case: Case, engine: Engine, out: Path) -> None:
     )  # fmt: skip
     said = ""
     try:
-        fit(job, Settings(batch_tokens=256))
+        fit(job, Settings(batch_tokens=256), (TokenNLL(),))
     except MercError as error:
         said = str(error)
     all_said = engine.collect([said])

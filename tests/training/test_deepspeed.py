@@ -183,7 +183,7 @@ def test_every_connector_gets_a_gradient() -> None:
     prepare(case, engine, model, "connectors.voice")
     before = trained_state(model)
     for batch in share_steps.batches_of(model)[2:3]:  # no media in it
-        engine.backward(engine.log_probabilities(batch, 0).sum(), last=True)
+        engine.backward(-engine.loss_values(batch, 0).sum(), last=True)
     assert all(p.grad is not None and not p.grad.any() for p in model.media.connectors["voice"].parameters())
     engine.step(1.0, None)
     train(case, engine, model, 2)
@@ -201,7 +201,7 @@ def test_the_penalty_is_the_gradient_of_its_square() -> None:
         learning = [p for g in engine.groups for p in g["params"]]
         squares = float(sum(p.square().sum() for p in learning))
         for batch in share_steps.batches_of(model)[:3]:
-            engine.backward(-engine.log_probabilities(batch, 0).sum(), last=True)
+            engine.backward(engine.loss_values(batch, 0).sum(), last=True)
         gradients = [p.grad.clone() for p in learning]
         found.append((engine.step(0.0, None), gradients, [p.detach().clone() for p in learning], squares))
     (_, plain, weights, squares), (norm, _, _, _) = found

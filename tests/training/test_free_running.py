@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from merc_farcer.loss import free_running, longest_answer
 
 from merc.conversation import Conversation
-from merc.model.batch import make_batch
+from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import AnswerPath, EncodedPrompt
-from merc.training.free_running import free_running
-from merc.training.losses import answer_weight, prompt_losses
 from tests.training.jobs import encoded, model_of
 
 
@@ -24,10 +23,18 @@ def said_by(model: EmotionModel, context: tuple[int, ...], count: int) -> tuple[
     return tuple(row[len(context) :])
 
 
-def loss(model: EmotionModel, micro: list) -> float:
-    batches = [make_batch(*some) for some in micro]
-    total = sum(prompt_losses(model.log_probabilities(b), b, "answer", 3).sum() for b in batches)
-    return float(total.detach() / sum(answer_weight(b, "tokens", None) for b in batches))
+def batches(model: EmotionModel, prompts: list[EncodedPrompt]) -> list[TreeBatch]:
+    return [make_batch(*some) for some in model.trees([prompts], 10_000)]
+
+
+def free(model: EmotionModel, prompts: list[EncodedPrompt]) -> list[TreeBatch]:
+    forced = batches(model, prompts)
+    return [free_running(model, batch, 0, longest_answer(forced)) for batch in forced]
+
+
+def loss(model: EmotionModel, found: list[TreeBatch]) -> float:
+    total = sum(model.log_probabilities(b).sum() for b in found)
+    return float(-total.detach() / sum(b.path_length.sum() for b in found))
 
 
 @pytest.fixture
@@ -41,12 +48,9 @@ def test_where_the_prediction_is_right_both_have_the_same_loss(layout: str, prom
     model, plain = prompts
     model.layout = layout
     right = [EncodedPrompt(p.target, p.context, (AnswerPath(said_by(model, p.context, 4), gold=True),)) for p in plain]
-    forced = model.trees([right], 10_000)
-    free = free_running(model, forced, 0, "model")
-    assert loss(model, free) == loss(model, forced)
-    assert [[tree.items for tree in trees] for trees, _ in free] == [
-        [tree.items for tree in trees] for trees, _ in forced
-    ]
+    forced, running = batches(model, right), free(model, right)
+    assert loss(model, running) == loss(model, forced)
+    assert [[tree.items for tree in b.trees] for b in running] == [[tree.items for tree in b.trees] for b in forced]
 
 
 @pytest.mark.parametrize("layout", ["tree", "separate"])
@@ -59,18 +63,18 @@ def test_where_it_is_wrong_the_answer_is_learned_behind_what_was_said(layout: st
         # Of some the first token is right; behind another second one the model would say something else than its third.
         answer = (first if len(wrong) % 2 else first + 1, second + 1, third)
         wrong.append(EncodedPrompt(p.target, p.context, (AnswerPath(answer, gold=True),)))
-    free = free_running(model, model.trees([wrong], 10_000), 0, "model")
-    found = {p.target: p.answers[0] for trees, _ in free for tree in trees for p in tree.prompts}
+    running = free(model, wrong)
+    found = {p.target: p.answers[0] for batch in running for p in batch.prompts}
     assert found.keys() == {p.target for p in wrong}
     for p in wrong:
         assert found[p.target].tokens == p.answers[0].tokens
         assert found[p.target].said == said_by(model, p.context, 2)
-    assert loss(model, free) != loss(model, model.trees([wrong], 10_000))
+    assert loss(model, running) != loss(model, batches(model, wrong))
 
 
 def test_dropout_is_off_while_the_model_says_it_and_on_again_behind(prompts) -> None:
     model, plain = prompts
     model.train()
     state = torch.get_rng_state()
-    free_running(model, model.trees([plain], 10_000), 0, "model")
+    free(model, plain)
     assert model.training and torch.equal(torch.get_rng_state(), state)

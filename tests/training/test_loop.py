@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from merc.builtin.losses import TokenNLL
 from merc.builtin.tunings import LoRA
 from merc.conversation import Conversation
 from merc.errors import MercError
@@ -174,7 +175,7 @@ def test_a_best_state_behind_the_last_checkpoint_is_not_taken_for_another(
 
     job, _ = job_of(model, talks, tmp_path, evaluate=first)
     with pytest.raises(Stopped):
-        fit(replace(job, log=stop_behind_the_first), settings)
+        fit(replace(job, log=stop_behind_the_first), settings, (TokenNLL(),))
     model = model_of(backbone)
     cut_off(model, talks, tmp_path, settings, 2, evaluate=Looks(model, 0.9), resume=True)
     assert {path.name for path in tmp_path.glob("best-*")} == {"best-00000002.safetensors", "best-00000004.safetensors"}
@@ -197,7 +198,7 @@ def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], t
 
     job, _ = job_of(model_of(backbone), talks, tmp_path / "cut")
     with pytest.raises(Stopped) as stopped:
-        fit(replace(job, log=log), settings)
+        fit(replace(job, log=log), settings, (TokenNLL(),))
     assert str(stopped.value) == "stopped in stage 'merc' at step 3 of 8; --resume goes on"
     assert stopped.value.signal == number
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -218,7 +219,7 @@ def test_asked_to_stop_behind_the_last_step(backbone: Path, talks: list[Conversa
 
     job, _ = job_of(model, talks, tmp_path, evaluate=looks)
     with pytest.raises(Stopped, match="at step 2 of 2"):
-        fit(replace(job, log=log), settings)
+        fit(replace(job, log=log), settings, (TokenNLL(),))
     resumed = model_of(backbone)
     report, seen = trained(resumed, talks, tmp_path, settings, evaluate=Looks(resumed), resume=True)
     assert seen.log == [] and report.steps == 2
@@ -232,7 +233,7 @@ def test_asked_twice_it_stops_at_once(backbone: Path, talks: list[Conversation],
 
     job, _ = job_of(model_of(backbone), talks, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        fit(replace(job, log=log), Settings())
+        fit(replace(job, log=log), Settings(), (TokenNLL(),))
     assert list(tmp_path.iterdir()) == []
 
 

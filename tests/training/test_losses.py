@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from merc_bemerc.l2 import L2
+from merc_farcer.loss import FarcerNLL
 from torch import Tensor
 
+from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Query
+from merc.components import Batch, Loss, LossContext, Outputs, Query
 from merc.conversation import Conversation, LabelSpace
+from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
@@ -26,6 +31,9 @@ from tests.training.jobs import (
     job_of,
     model_of,
     plain_log_probabilities,
+    same_state,
+    state_of,
+    trained,
 )
 
 Formula = Callable[[EmotionModel, list[Conversation]], Tensor]
@@ -113,14 +121,19 @@ def with_l2(model: EmotionModel, talks: list[Conversation]) -> Tensor:
     return by_utterance(model, talks) + 0.01 * torch.stack(squares).sum()
 
 
-CASES: dict[str, tuple[Formula, dict[str, object]]] = {
-    "answers": (by_utterance, {}),
-    "tokens": (by_token, {"average": "tokens"}),
-    "labels": (among_labels, {"loss": "labels"}),
-    "balanced": (balanced, {"class_weights": "balanced"}),
-    "eq. 7": (equation_7, {"class_weights": "balanced-tokens", "average": "tokens"}),
-    "free running": (behind_its_own_words, {"answer": "free-running", "average": "tokens"}),
-    "l2": (with_l2, {"l2": 0.01}),
+def answers_and_labels(model: EmotionModel, talks: list[Conversation]) -> Tensor:
+    return 0.3 * by_utterance(model, talks) + 2.0 * among_labels(model, talks)
+
+
+CASES: dict[str, tuple[Formula, Sequence[Loss]]] = {
+    "answers": (by_utterance, (TokenNLL(),)),
+    "tokens": (by_token, (TokenNLL(average="tokens"),)),
+    "labels": (among_labels, (LabelCE(),)),
+    "balanced": (balanced, (TokenNLL(class_weights="balanced"),)),
+    "eq. 7": (equation_7, (FarcerNLL(answers_read="teacher-forced"),)),
+    "free running": (behind_its_own_words, (FarcerNLL(token_weights="none"),)),
+    "l2": (with_l2, (TokenNLL(), L2(weight=0.01))),
+    "two with weights": (answers_and_labels, (TokenNLL(weight=0.3), LabelCE(weight=2.0))),
 }
 
 
@@ -129,10 +142,11 @@ CASES: dict[str, tuple[Formula, dict[str, object]]] = {
 def test_a_step_is_the_formula(
     name: str, layout: str, backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
-    formula, chosen = CASES[name]
+    formula, losses = CASES[name]
     model, talks = model_of(backbone), talks[:4]
     model.layout = layout  # type: ignore[assignment]
-    taken, seen, _ = gradients(model, talks, tmp_path, Settings(conversations=4, max_grad_norm=None, **chosen))  # type: ignore[arg-type]
+    settings = Settings(conversations=4, max_grad_norm=None)
+    taken, seen, _ = gradients(model, talks, tmp_path, settings, losses=losses)
     (found,) = taken
     loss = formula(model, talks)
     loss.backward()
@@ -148,28 +162,27 @@ def test_a_step_is_the_formula(
     assert seen.events("step")[0]["grad_norm"] == pytest.approx(float(squares.sqrt()), rel=1e-4)
 
 
-SHARED = [
-    {},
-    {"average": "tokens"},
-    {"loss": "labels"},
-    {"class_weights": "balanced"},
-    {"class_weights": "balanced-tokens", "average": "tokens", "answer": "free-running"},
+SHARED: list[Loss] = [
+    TokenNLL(),
+    TokenNLL(average="tokens"),
+    LabelCE(),
+    TokenNLL(class_weights="balanced"),
+    FarcerNLL(),
 ]
 
 
-@pytest.mark.parametrize("chosen", SHARED)
-def test_one_pass_or_many_is_one_step(
-    chosen: dict[str, object], backbone: Path, talks: list[Conversation], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("shared", SHARED)
+def test_one_pass_or_many_is_one_step(shared: Loss, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
     found = {}
     for budget in (100_000, 150, 1):
-        settings = Settings(conversations=4, batch_tokens=budget, l2=0.01, max_grad_norm=None, **chosen)  # type: ignore[arg-type]
-        found[budget] = gradients(model, talks[:4], tmp_path / str(budget), settings)
+        settings = Settings(conversations=4, batch_tokens=budget, max_grad_norm=None)
+        losses = (shared, L2(weight=0.01))
+        found[budget] = gradients(model, talks[:4], tmp_path / str(budget), settings, losses=losses)
     one, several, each = found.values()
     # Of the 14 prompts, those that share nearly all of the longest stay in one pass however small the budget is; with
     # the words of all labels behind each they share less of it.
-    assert one[2] == 1 and 1 < several[2] < each[2] == (12 if settings.loss == "labels" else 7)
+    assert one[2] == 1 and 1 < several[2] < each[2] == (12 if shared.answers == "labels" else 7)
     for taken, seen, _ in (several, each):
         assert seen.losses == pytest.approx(one[1].losses, rel=1e-5)
         for name, gradient in one[0][0].items():
@@ -188,8 +201,8 @@ def test_texts_of_their_own_stand_beside_labels(backbone: Path, talks: list[Conv
 
     model, talk = model_of(backbone), talks[0]
     assert len(talk.utterances) >= 2
-    settings = Settings(conversations=1, loss="labels")
-    _, seen, _ = gradients(model, [talk], tmp_path, settings, prompter=Mixed())
+    settings = Settings(conversations=1)
+    _, seen, _ = gradients(model, [talk], tmp_path, settings, losses=(LabelCE(),), prompter=Mixed())
     prompt = model.prompts.encode(
         Mixed().prompt(Query(conversation=talk, index=1, labels=LABELS)), lambda stream, utterance: 0
     )
@@ -237,8 +250,148 @@ def test_sets_of_different_labels_are_learned_among_their_own(
 
     job, seen = job_of(model, [talk], tmp_path, labels=joined, engine=(engine := Gradients()))
     groups = [[Lesson(Query(conversation=talk, index=asked, labels=space), asks)] for space in (LABELS, glad)]
-    fit(replace(job, lessons=lambda epoch: groups), Settings(conversations=2, loss="labels", max_grad_norm=None))
+    settings = Settings(conversations=2, max_grad_norm=None)
+    fit(replace(job, lessons=lambda epoch: groups), settings, (LabelCE(),))
     assert seen.losses == [pytest.approx(float(plain.detach()), rel=1e-5)]
     assert gradient and set(gradient) <= set(engine.taken[0])
     for name, wanted in gradient.items():
         torch.testing.assert_close(engine.taken[0][name], wanted, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Focal(Loss):
+    """A plugin's loss in ten lines: it has everything that ``sft`` has."""
+
+    answers = "labels"
+    gamma: float = 2.0
+
+    def build(self, context: LossContext) -> torch.nn.Module:
+        class Function(torch.nn.Module):
+            def forward(_, outputs: Outputs, batch: Batch) -> Tensor:
+                right = batch.label_scores(outputs.path_log_probs).log_softmax(-1).gather(1, batch.truth[:, None])[:, 0]
+                return -((1 - right.exp()) ** self.gamma) * right
+
+        return Function()
+
+
+def test_a_loss_of_a_plugin(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    model, talks = model_of(backbone), talks[:4]
+    settings = Settings(conversations=4, max_grad_norm=None)
+    taken, seen, _ = gradients(model, talks, tmp_path, settings, losses=(Focal(),))
+    each = []
+    for label, found in _each(model, talks):
+        scores = [torch.stack([found[w] for w in LABELS.words_of(name)]).logsumexp(0) for name in LABELS.labels]
+        p = torch.stack(scores).softmax(0)[LABELS.index(label)]
+        each.append(-((1 - p) ** 2) * p.log())
+    loss = torch.stack(each).mean()
+    loss.backward()
+    assert seen.losses == [pytest.approx(float(loss.detach()), rel=1e-5)]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(taken[0][name], parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_each_loss_is_logged_by_its_name(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    losses = (TokenNLL(weight=0.5), LabelCE(), TokenNLL(average="tokens"))
+    _, seen = trained(model_of(backbone), talks[:4], tmp_path, Settings(conversations=4), losses=losses)
+    (step,) = seen.events("step")
+    assert list(step["losses"]) == ["token-nll", "label-ce", "token-nll-2"]
+    assert step["loss"] == pytest.approx(sum(step["losses"].values()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong(Loss):
+    """A loss that breaks its contract in one of several ways."""
+
+    how: str = ""
+
+    def build(self, context: LossContext) -> torch.nn.Module:
+        class Function(torch.nn.Module):
+            def forward(_, outputs: Outputs, batch: Batch) -> Any:
+                right = -batch.at_right_answer(outputs.path_log_probs)
+                wrong = {"shape": right.sum(), "type": 1.0, "gradient": right.detach(), "number": right * torch.nan}
+                return wrong[self.how]
+
+        return Function()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("shape", "loss 'Wrong' gives () for"),
+        ("type", "loss 'Wrong' gives float for"),
+        ("gradient", "loss 'Wrong' gives values without a gradient"),
+        ("number", "the loss 'Wrong' is nan at step 1. In the batch were the utterances"),
+    ],
+)
+def test_a_loss_that_breaks_its_contract_is_named(
+    how: str, said: str, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    with pytest.raises(MercError) as caught:
+        trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=(Wrong(how=how),))
+    assert said in str(caught.value)
+
+
+def test_penalties_alone_are_no_loss(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    with pytest.raises(MercError, match="l2 has only penalties; add a loss of answers, such as token-nll"):
+        trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=(L2(weight=0.1),))
+
+
+def test_answers_that_are_rewritten_are_single(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    for losses in ((FarcerNLL(), FarcerNLL()), (FarcerNLL(), LabelCE())):
+        with pytest.raises(MercError, match="farcer-nll"):
+            trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=losses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned(Loss):
+    """A loss with parameters of its own, on states."""
+
+    needs = frozenset({"states"})
+
+    def build(self, context: LossContext) -> torch.nn.Module:
+        class Function(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = torch.nn.Linear(context.width, len(context.labels))
+
+            def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+                return torch.nn.functional.cross_entropy(self.layer(outputs.states), batch.truth, reduction="none")
+
+        return Function()
+
+
+def test_a_loss_with_parameters_resumes_to_the_same_numbers(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    settings, losses = Settings(epochs=2, lr=5e-3, conversations=3, checkpoint_every=1), (Learned(),)
+    whole, stopped = model_of(backbone), model_of(backbone)
+    _, seen = trained(whole, talks, tmp_path / "whole", settings, losses=losses)
+    assert seen.losses[-1] < seen.losses[0]
+
+    class Enough(BaseException):
+        pass
+
+    job, _ = job_of(stopped, talks, tmp_path / "cut")
+    steps: list[Any] = []
+
+    def log(record: Any) -> None:
+        steps.append(record)
+        if len(steps) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        fit(replace(job, log=log), settings, losses)
+    resumed = model_of(backbone)
+    trained(resumed, talks, tmp_path / "cut", settings, losses=losses, resume=True)
+    assert same_state(state_of(whole), state_of(resumed))
+
+
+def test_only_what_is_needed_is_computed(backbone: Path, talks: list[Conversation]) -> None:
+    model = model_of(backbone, media=True)
+    (batch,) = model.batches([encoded(model, talks[0], 0)], 10_000)
+    assert [value is not None for value in model.outputs(batch, {"states"})] == [False, False, True, False, False]
+    with torch.no_grad():
+        full = model.outputs(batch, {"path_log_probs", "token_log_probs", "states", "media"})
+    assert full.path_log_probs.shape == (1,) and full.states.shape == (1, model.base.config.hidden_size)
+    assert full.token_log_probs.sum() == pytest.approx(float(full.path_log_probs[0]))

@@ -16,18 +16,8 @@ from merc.training.settings import Settings
         ({"lr": 0.0}, "lr is above 0, not 0.0"),
         ({"connector_lr": -1.0}, "connector_lr is above 0, not -1.0"),
         ({"warmup_steps": -1}, "warmup_steps counts from 0, not -1"),
-        ({"l2": -0.1}, "l2 is 0 or above, not -0.1"),
         ({"weight_decay": -0.1}, "weight_decay is 0 or above, not -0.1"),
         ({"max_grad_norm": 0.0}, "max_grad_norm is above 0, not 0.0"),
-        (
-            {"answer": "free-running", "loss": "labels"},
-            "answer: free-running needs loss: answer; loss: labels compares all labels' words",
-        ),
-        (
-            {"class_weights": "balanced-tokens"},
-            "class_weights: balanced-tokens needs loss: answer and average: tokens, so that each token counts what it "
-            "weighs; not loss: answer and average: utterances",
-        ),
         (
             {"accumulate": 2},
             "accumulate: 2 needs conversations: null; with conversations: 4 a step is as many passes as they need",

@@ -101,7 +101,7 @@ def test_a_loss_that_is_no_number(backbone: Path, talks: list[Conversation], tmp
     with pytest.raises(MercError) as error:
         trained(model, talks, tmp_path, Settings(lr=1e30, conversations=2, checkpoint_every=1), engine=Keeping())
     said = str(error.value)
-    assert said.startswith("stages.merc: the loss is nan at step 2. In the batch were the utterances train")
+    assert said.startswith("stages.merc: the loss 'token-nll' is nan at step 2. In the batch were the utterances train")
     assert said.endswith("or look at these utterances' features; the last checkpoint is kept")
     assert "trainer.lr" in said and "float16" not in said  # it was computed in float32
     named = said.split("utterances ")[1].split(". Lower")[0].split(", ")

@@ -19,6 +19,11 @@ def register_annotators(register):
 
 
 @merc.hookimpl
+def register_losses(register):
+    register("l2", "merc_bemerc.l2:L2")
+
+
+@merc.hookimpl
 def register_prompters(register):
     register("bemerc-behaviour", "merc_bemerc.prompters:BehaviourPrompter")
     register("bemerc-emotion", "merc_bemerc.prompters:EmotionPrompter")

@@ -8,5 +8,10 @@ PLUGIN_API = 1
 
 
 @merc.hookimpl
+def register_losses(register):
+    register("farcer-nll", "merc_farcer.loss:FarcerNLL")
+
+
+@merc.hookimpl
 def register_prompters(register):
     register("farcer", "merc_farcer.prompter:FarcerPrompter")

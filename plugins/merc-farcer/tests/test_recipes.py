@@ -43,8 +43,12 @@ STATED = {
 }
 SEVEN_SHOTS = {"name": "random", "k": 7, "sets": 10}  # in ten prompts
 TRAINER = {  # III-C and III-D, eq. 7
-    "name": "sft", "schedule": "cosine", "conversations": 1, "accumulate": 1, "average": "tokens",
-    "class_weights": "balanced-tokens", "answer": "free-running", "select_by": "last-utterance.weighted_f1",
+    "name": "sft", "schedule": "cosine", "conversations": 1, "accumulate": 1,
+    "losses": [
+        {"name": "farcer-nll", "weight": 1.0, "token_weights": "balanced", "answers_read": "free-running",
+         "average": "tokens"},
+    ],
+    "select_by": "last-utterance.weighted_f1",
 }  # fmt: skip
 EVALUATE_PARTS = {"meld": None, "iemocap": (5, 26)}
 # Table II, in the order of the corpus' own labels.

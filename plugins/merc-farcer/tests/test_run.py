@@ -166,8 +166,8 @@ def test_the_kept_connector_is_what_predicts(run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, run.parent / f"{run.name}-other"))
     other = {name: -value for name, value in connector_of(run).items()}
     save_file(other, copy / "stages/merc/connectors.safetensors")
-    done = copy / "stages/merc/done.json"  # changed on purpose, so that no hash of what was there is compared
-    done.write_text(json.dumps({key: value for key, value in json.loads(done.read_text()).items() if key != "files"}))
+    done = copy / "stages/merc/done.json"  # changed on purpose, so what was written is not compared
+    done.write_text(json.dumps({k: v for k, v in json.loads(done.read_text()).items() if k != "files"}))
     own, changed = chances(asked(run, tmp_path)), chances(asked(copy, tmp_path))
     assert all(abs(changed[name] - own[name]) > 10 * SAME for name in own)
 

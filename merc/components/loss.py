@@ -1,0 +1,85 @@
+"""Loss: what a step of training makes smaller."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from merc.components.base import Component
+from merc.conversation import LabelSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossContext:
+    """What a loss may know before the first step.
+
+    ``labels`` is the label space, in which ``Batch.truth`` counts; ``width`` that of hidden states; ``counts`` how many
+    answers of the first epoch have each label; ``answers`` the tokens of these answers, an entry an answer.
+    """
+
+    labels: LabelSpace
+    width: int
+    counts: Mapping[str, int]
+    answers: Sequence[tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Component):
+    """A loss of the prompts in a batch. ``weight`` multiplies it where a trainer has several.
+
+    ``needs`` names what of ``Outputs`` it reads; nothing else is computed. ``answers`` says which answers of a prompt
+    that asks for a label are computed: ``gold`` the right one, ``labels`` every word of every label.
+
+    The focal loss of Lin et al. (2017), on the labels:
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Focal(Loss):
+    ...     answers = "labels"
+    ...     gamma: float = 2.0
+    ...
+    ...     def build(self, context):
+    ...         import torch
+    ...
+    ...         class Function(torch.nn.Module):
+    ...             def forward(_, outputs, batch):
+    ...                 scores = batch.label_scores(outputs.path_log_probs).log_softmax(-1)
+    ...                 right = scores.gather(1, batch.truth[:, None])[:, 0]
+    ...                 return -((1 - right.exp()) ** self.gamma) * right
+    ...
+    ...         return Function()
+    >>> Focal(weight=-1)
+    Traceback (most recent call last):
+    ValueError: weight is 0 or above, not -1
+    """
+
+    kind: ClassVar[str] = "loss"
+    needs: ClassVar[frozenset[str]] = frozenset({"path_log_probs"})
+    answers: ClassVar[Literal["gold", "labels"]] = "gold"
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight is 0 or above, not {self.weight:g}")
+
+    def penalty(self) -> float:
+        """λ of a penalty λ‖W‖² over all that learns, which the optimizer adds to the gradient; 0 for none."""
+        return 0.0
+
+    @abstractmethod
+    def build(self, context: LossContext) -> nn.Module | None:
+        """The working part; None for a loss that is a penalty alone.
+
+        Called with ``(outputs, batch)`` it gives the losses ``[prompts]``, with a gradient. What a step learns is their
+        sum over the step, divided by the sum of ``counts(batch)`` ``[prompts]`` if the module has such a method, else
+        by the number of prompts. Parameters of the module learn at the connectors' rate and are kept in the stage's
+        checkpoints, not in the trained run.
+
+        A module may have ``rewrite(model, batches, epoch)``: it is called before the passes of a step, and gives the
+        step's batches as they are to be computed, one for one. ``model`` is a ``merc.Speaks``.
+        """

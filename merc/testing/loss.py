@@ -1,0 +1,88 @@
+"""The contract of losses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from merc.components import Loss, LossContext, Query
+from merc.components.model import NEEDS
+from merc.testing import samples
+from merc.testing.contract import ComponentContract, require
+from merc.testing.examples.backbone import Example as TinyBackbone
+from merc.testing.examples.prompter import Example as PlainPrompter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from merc.model.emotion_model import EmotionModel
+
+
+class LossContract(ComponentContract):
+    """What a loss must keep, tried on a small random model and the sample conversation."""
+
+    kind = "loss"
+    component: ClassVar[Loss]
+
+    def _model(self) -> EmotionModel:
+        from merc.builtin.tunings import Full
+        from merc.model.emotion_model import EmotionModel
+        from merc.model.media_tokens import MediaTokens
+        from merc.model.tuning import tune
+
+        backbone = TinyBackbone(layers=2, width=16)
+        model = EmotionModel(tune(backbone.load("cpu"), Full()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
+        model.settle()
+        return model
+
+    def _values(self, utterances: int | None = None) -> tuple[EmotionModel, Tensor | None, list[Any]]:
+        """The model, the values of its prompts, and the prompts' ids; None for a loss without a pass."""
+        import torch
+
+        model, talk, ask = self._model(), samples.conversation(), PlainPrompter()
+        queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
+        encoded = [
+            replace(
+                model.prompts.encode(
+                    ask.prompt(q), lambda stream, utterance: 0, q.labels, q.target.label, self.component.answers
+                ),
+                query=q,
+            )
+            for q in queries[:utterances]
+        ]
+        counts = {label: sum(q.target.label == label for q in queries) for label in samples.LABELS.labels}
+        answers = [a.tokens for p in encoded for a in p.answers if a.gold]
+        torch.manual_seed(7)
+        function = self.component.build(LossContext(labels=samples.LABELS, width=16, counts=counts, answers=answers))
+        if function is None:
+            return model, None, []
+        model.use_losses({"loss": function}, self.component.needs)
+        (batch,) = model.batches(encoded, 10_000)
+        batch = replace(batch, labels=len(samples.LABELS))
+        if hasattr(function, "rewrite"):
+            (batch,) = function.rewrite(model, [batch], 0)  # type: ignore[operator]
+        return model, model.loss_values(batch)[0], [p.target for p in batch.prompts]
+
+    def test_needs_are_known(self) -> None:
+        """What it reads of a pass is among what a pass can give."""
+        unknown = sorted(set(self.component.needs) - set(NEEDS))
+        require(not unknown, f"needs names {unknown}; a pass gives: {', '.join(NEEDS)}")
+
+    def test_gives_one_finite_value_a_prompt_with_a_gradient(self) -> None:
+        """The values ``[prompts]`` are finite, and a gradient reaches the model or the loss's own parameters."""
+        import torch
+
+        model, values, _ = self._values()
+        if values is None:
+            require(self.component.penalty() > 0, f"{self.title} gives no module and no penalty, so it does nothing")
+            return
+        require(bool(torch.isfinite(values).all()), f"{self.title} gives values that are not finite: {values.tolist()}")
+        values.sum().backward()  # type: ignore[no-untyped-call]
+        reached = [n for n, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())]
+        require(reached, f"no gradient of {self.title} reaches a parameter")
+
+    def test_same_seed_gives_the_same_values(self) -> None:
+        """Its parameters are drawn from torch's generator alone."""
+        one, two = self._values()[1], self._values()[1]
+        if one is not None and two is not None:
+            require(one.equal(two), f"{self.title} gives other values the second time")

@@ -1,0 +1,94 @@
+"""The losses of a stage together: what they need of a pass, how they are counted, and what a step adds up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from merc.components import Loss, LossContext
+from merc.errors import MercError
+from merc.model.batch import TreeBatch
+from merc.model.emotion_model import EmotionModel
+from merc.registry import get_registry
+
+
+def wanted_answers(losses: Sequence[Loss]) -> Literal["gold", "labels"]:
+    """Which answers of a prompt that asks for a label are computed."""
+    return "labels" if any(loss.answers == "labels" for loss in losses) else "gold"
+
+
+@dataclass(frozen=True)
+class LossSet:
+    """Losses by the names that the log has for them, ``functions`` their working parts in the same order."""
+
+    losses: dict[str, Loss]
+    functions: dict[str, nn.Module]
+
+    @classmethod
+    def build(cls, losses: Sequence[Loss], context: LossContext) -> LossSet:
+        """Build the losses. Raises MercError where all are penalties, so that no pass would be learned from, and where
+        several rewrite the answers that are read."""
+        named: dict[str, Loss] = {}
+        seen: Counter[str] = Counter()
+        for loss in losses:
+            name = get_registry().name_of(loss)
+            seen[name] += 1
+            named[name if seen[name] == 1 else f"{name}-{seen[name]}"] = loss
+        built = {name: loss.build(context) for name, loss in named.items()}
+        functions = {name: function for name, function in built.items() if function is not None}
+        if not functions:
+            raise MercError(f"losses: {', '.join(named)} has only penalties; add a loss of answers, such as token-nll")
+        rewriting = [name for name, function in functions.items() if hasattr(function, "rewrite")]
+        if len(rewriting) > 1:
+            raise MercError(f"losses: {' and '.join(rewriting)} both change what is read of the answers; keep one")
+        if rewriting and wanted_answers(losses) == "labels":
+            raise MercError(
+                f"losses: {rewriting[0]} changes the one right answer, and another loss compares all labels"
+            )
+        return cls(named, functions)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the losses read of a pass."""
+        return frozenset().union(*(self.losses[name].needs for name in self.functions))
+
+    @property
+    def penalty(self) -> float:
+        """λ of the penalty λ‖W‖² over all that learns."""
+        return sum(loss.penalty() for loss in self.losses.values())
+
+    @property
+    def weights(self) -> list[float]:
+        """What each function's loss is multiplied by."""
+        return [self.losses[name].weight for name in self.functions]
+
+    def totals(self, batches: Sequence[TreeBatch]) -> list[float]:
+        """What each loss is divided by: its counts, summed over all batches of a step."""
+        return [sum(_count(function, batch) for batch in batches) for function in self.functions.values()]
+
+    def terms(self, values: Tensor, totals: Sequence[float]) -> list[Tensor]:
+        """What each loss adds to the step, from its values ``[losses, prompts]``."""
+        return [
+            weight * (values[index].sum() / total)
+            for index, (weight, total) in enumerate(zip(self.weights, totals, strict=True))
+        ]
+
+    def rewritten(self, model: EmotionModel, batches: list[TreeBatch], epoch: int) -> list[TreeBatch]:
+        """The batches with what is to be read of their answers."""
+        for name, function in self.functions.items():
+            if hasattr(function, "rewrite"):
+                rewrite: Callable[..., Sequence[TreeBatch]] = getattr(function, "rewrite")  # noqa: B009
+                found = list(rewrite(model, batches, epoch))
+                if len(found) != len(batches):
+                    raise MercError(f"loss {name!r}: rewrite() gives {len(found)} batches for {len(batches)}")
+                return found
+        return batches
+
+
+def _count(function: nn.Module, batch: TreeBatch) -> float:
+    counts: Callable[[TreeBatch], Tensor] | None = getattr(function, "counts", None)
+    return float(len(batch.prompts)) if counts is None else float(counts(batch).sum())

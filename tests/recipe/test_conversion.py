@@ -1,0 +1,76 @@
+"""Recipes of an older merc: rewritten in today's words, refused in a file, read in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from merc.cli.main import app
+from merc.recipe.conversion import convert_text, is_recorded
+
+BLOCK = """\
+stages:
+  - id: learn
+    prompter: {name: conversation}
+    trainer:
+      name: sft
+      average: tokens  # counts every token
+      class_weights: balanced-tokens
+      lr: 1e-3  # a comment that stays
+      answer: free-running
+      l2: 0.01
+"""
+
+
+def test_a_block_keeps_its_comments() -> None:
+    text, count = convert_text(BLOCK, "r.yaml")
+    assert count == 1
+    losses = (
+        "losses: [{name: farcer-nll, token_weights: balanced, answers_read: free-running}, {name: l2, weight: 0.01}]"
+    )
+    head, _, _ = BLOCK.partition("      average")
+    assert text == f"{head}      {losses}  # counts every token\n      lr: 1e-3  # a comment that stays\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("loss: labels, lr: 1", "losses: [{name: label-ce}], lr: 1"),
+        ("lr: 1, loss: answer", "lr: 1, losses: [{name: token-nll}]"),
+        ("loss: labels, average: tokens, lr: 1", "losses: [{name: label-ce, average: tokens}], lr: 1"),
+        ("lr: 1, l2: 1e-5, epochs: 2", "lr: 1, losses: [{name: token-nll}, {name: l2, weight: 1e-05}], epochs: 2"),
+        ("class_weights: balanced, lr: 1", "losses: [{name: token-nll, class_weights: balanced}], lr: 1"),
+        ("answer: teacher-forced, lr: 1", "losses: [{name: token-nll}], lr: 1"),
+        ("answer: free-running, lr: 1",
+         "losses: [{name: farcer-nll, token_weights: none, answers_read: free-running, average: utterances}], lr: 1"),
+    ],
+)  # fmt: skip
+def test_keys_in_one_line(old: str, new: str) -> None:
+    text, _ = convert_text(f"stages: [{{id: a, trainer: {{name: sft, {old}}}}}]", "r.yaml")
+    assert text == f"stages: [{{id: a, trainer: {{name: sft, {new}}}}}]"
+    assert convert_text(text, "r.yaml") == (text, 0)
+
+
+@pytest.mark.parametrize("text", ["", "corpus: x", "stages: 3", "stages: [{id: a}, 2]", "- stages: []"])
+def test_what_has_no_old_key_stays(text: str) -> None:
+    assert convert_text(text, "r.yaml") == (text, 0)
+
+
+def test_a_run_of_before_is_known_by_its_head() -> None:
+    assert is_recorded("# The recipe 'x' with every value resolved, by merc 0.1.0.\ncorpus: {}")
+    assert not is_recorded("# A recipe of mine\ncorpus: {}")
+
+
+def test_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text(BLOCK)
+    run = CliRunner().invoke
+    found = run(app, ["convert", "--check", str(file)])
+    assert found.exit_code == 2 and file.read_text() == BLOCK
+    assert str(file) in found.output and "merc convert" in found.output
+    found = run(app, ["convert", str(file)])
+    assert found.exit_code == 0 and "1 section rewritten" in found.output
+    assert "farcer-nll" in file.read_text()
+    assert "today's words" in run(app, ["convert", str(file)]).output
