@@ -137,6 +137,7 @@ class _Reading:
 
     corpus: IemocapCorpus
     root: Path
+    total: int = 0
     context: Counter[str] = field(default_factory=Counter)
     drawn: int = 0
     faults: dict[str, list[str]] = field(default_factory=dict)
@@ -164,9 +165,11 @@ class _Reading:
         notes = []
         if self.context:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.context.items()))
-            notes.append(f"{sum(self.context.values())} utterances are context without a label: {kinds}")
+            count = f"{sum(self.context.values())} of {self.total} utterances"
+            notes.append(f"{count} are context without a label: {kinds}")
         if self.drawn:
-            notes.append(f"{self.drawn} utterances without a majority got a label drawn from their annotators' votes")
+            count = f"{self.drawn} of {self.total} utterances"
+            notes.append(f"{count} have no majority and got a label drawn from their annotators' votes")
         for what, places in self.faults.items():
             more = f", and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
             notes.append(f"{what}: {len(places)} ({', '.join(places[:_SHOWN])}{more})")
@@ -197,6 +200,7 @@ class _Reading:
             elif abs(one.start - seen[one.name].start) > _SAME or abs(one.end - seen[one.name].end) > _SAME:
                 self._fault("utterances with other times where they are judged; the transcription's hold", one.name)
         media = _Media(self.root, session, name, self._fault)
+        self.total += len(seen)
         ordered = sorted(seen.values(), key=lambda one: one.start)
         utterances = tuple(self._utterance(session, one, judged.get(one.name), media) for one in ordered)
         scenario = name.partition("_")[2]

@@ -125,7 +125,7 @@ def test_other_labels_are_context_and_counted(release: Path) -> None:
     data = load(release)
     assert [u.label for u in dialogue(data).utterances] == [*SIX, *[None] * 7]
     assert note(data, "context") == (
-        "7 utterances are context without a label: 1 disgusted, 1 fearful, 1 not judged, 1 other, 1 surprised, "
+        "7 of 31 utterances are context without a label: 1 disgusted, 1 fearful, 1 not judged, 1 other, 1 surprised, "
         "2 without a majority"
     )
     assert dialogue(data).utterances[12].valence is None
@@ -151,7 +151,7 @@ def test_votes_are_kept_and_an_undecided_label_is_drawn_from_them(release: Path)
     assert drawn == [u.label for u in dialogue(again).utterances] != [u.label for u in dialogue(other).utterances]
     # neither of its candidates is one of the six
     assert drawn[30] is None
-    assert "30 utterances without a majority got a label drawn from their annotators' votes" in one.notes
+    assert "30 of 49 utterances have no majority and got a label drawn from their annotators' votes" in one.notes
     assert dialogue(load(release, undecided="drawn", labels="nine")).utterances[30].label in ("surprised", "fearful")
 
 
@@ -165,7 +165,7 @@ def test_a_label_is_drawn_from_more_candidates_than_annotators(release: Path) ->
     found = Counter(u.label for u in dialogue(data).utterances[:40])
     assert set(found) == {"angry", "frustrated", "neutral", "sad"} and found["angry"] < 20
     assert dialogue(data).utterances[40].label in ("angry", "sad")
-    assert note(data, "drawn from") == "41 utterances without a majority got a label drawn from their annotators' votes"
+    assert note(data, "drawn from").startswith("41 of 59 utterances have no majority and got a label drawn from")
     told = note(data, "candidates")
     assert told.startswith(
         "utterances with a drawn label that have more candidates than annotators: 40 (Ses01F_impro01_F000, "
