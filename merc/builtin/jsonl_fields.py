@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from merc.builtin.plain_values import Problem, control_in, fault_of, load_json
@@ -36,7 +36,8 @@ def kind_of(value: Any) -> str:
     return "null" if value is None else _NAMES[type(value)]
 
 
-def close_field(name: str, known: Iterable[str]) -> str | None:
+@lru_cache(maxsize=4096)
+def close_field(name: str, known: tuple[str, ...]) -> str | None:
     """The known field that a name looks like a misspelling of: other capitals or dashes, or a letter or two wrong.
 
     >>> close_field("vidoe", UTTERANCE), close_field("openLabels", UTTERANCE), close_field("text_zh", UTTERANCE)
@@ -48,7 +49,9 @@ def close_field(name: str, known: Iterable[str]) -> str | None:
 
     for field in known:
         allowed = 2 if len(field) > 6 else 1 if len(field) > 3 else 0
-        if plain(name) == plain(field) or _edits(name.lower(), field) <= allowed:
+        if plain(name) == plain(field):
+            return field
+        if abs(len(name) - len(field)) <= allowed and _edits(name.lower(), field) <= allowed:
             return field
     return None
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merc import Conversation, CorpusData, LabelSpace, MercError, Utterance
+from merc.builtin import jsonl_fields
 from merc.builtin.jsonl import JsonlCorpus, write_jsonl
 from merc.media.container import opened
 from tests.media.clips import write_clip
@@ -307,6 +308,16 @@ def test_fields_of_ones_own_are_kept_and_counted(tmp_path: Path) -> None:
         "fields that merc does not know were kept in extra: place (1), speaker_id (1), text_zh (2)",
         "1 of 2 utterances has an empty text",
     )
+
+
+def test_fields_of_ones_own_are_looked_at_once_however_many_utterances_have_them(tmp_path: Path, monkeypatch) -> None:
+    looked_at = []
+    close = jsonl_fields.close_field.__wrapped__
+    monkeypatch.setattr(jsonl_fields, "_edits", lambda name, field: looked_at.append(name) or 9)
+    said = [{"text": "Hi.", "one_of_my_own": 1, "x" * 20_000: 1} for _ in range(50)]
+    load(lines(tmp_path, talk("a", *said)))
+    assert close("one_of_my_own", jsonl_fields.UTTERANCE) is None
+    assert len(looked_at) < 50 and not any(len(name) > 100 for name in looked_at)
 
 
 def test_a_label_outside_the_label_space_names_its_line(tmp_path: Path) -> None:
