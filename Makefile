@@ -1,5 +1,5 @@
-# Two commands do everything from a fresh clone: `make quickstart` and `make test`. They need Python 3.11 and a way to
-# reach PyPI, no GPU and no model hub.
+# Two commands do everything from a fresh clone: `make quickstart` and `make test`. They need Python 3.11, 3.12 or 3.13
+# (`make PYTHON=python3.13 quickstart`) and a way to reach PyPI, no GPU and no model hub.
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -26,7 +26,7 @@ install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
 $(BIN)/python:
-	@command -v $(PYTHON) >/dev/null || { echo "merc needs $(PYTHON), which is not on PATH; name yours: make PYTHON=python3" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "merc needs $(PYTHON), which is not on PATH; name yours, from 3.11 on: make PYTHON=python3.13" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
