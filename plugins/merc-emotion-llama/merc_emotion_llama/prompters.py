@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from merc import Answer, MercError, Prompt, Prompter, Query, Segment, Slot, Text, Turn, Utterance
 from merc_emotion_llama.instructions import CLOSED, OPEN, PLACES, Task, drawn, pool
@@ -39,12 +39,11 @@ class EmotionLlama(Prompter):
     set), where ``truth`` is ``label`` or ``labels``. For another ``truth`` it is negative, neutral and positive for
     ``sentiment``, MC-EIU's intentions for ``intention``, and none for other tasks.
 
-    ``instructions`` are the texts by which the task is asked, merc's own (``merc_emotion_llama.instructions``) where it
-    is empty; ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label list in them.
-    ``instruction`` is the number of the one that is asked by. ``null`` draws one an utterance by ``seed``, the task and
-    the utterance's id; ``drawn`` says which it was. With ``chat`` the
-    prompt is a user's turn in the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end
-    token behind the answer.
+    ``instructions`` are, by task, the texts by which it is asked; a task that is not named has merc's own
+    (``merc_emotion_llama.instructions``). ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label
+    list in them. ``instruction`` is the number of the one that is asked by. ``null`` draws one an utterance by
+    ``seed``, the task and the utterance's id; ``drawn`` says which it was. With ``chat`` the prompt is a user's turn in
+    the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end token behind the answer.
 
     The paper says neither where demonstrations stand (here: turns before it) nor how a missing modality is written
     (here: not at all; ``[Vid]`` stays even where an utterance lacks every stream).
@@ -66,7 +65,7 @@ class EmotionLlama(Prompter):
     truth: str | None = None
     choices: tuple[str, ...] = ()
     description: str = "multimodal"
-    instructions: tuple[str, ...] = ()
+    instructions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instruction: int | None = None
     seed: int = 0
     chat: bool = True
@@ -77,9 +76,12 @@ class EmotionLlama(Prompter):
             raise ValueError(f"media names each stream once, not {list(self.media)}")
         if len(set(self.choices)) != len(self.choices):
             raise ValueError(f"choices names each label once, not {list(self.choices)}")
-        if any(not text.strip() for text in self.instructions):
-            raise ValueError("instructions holds an empty text")
-        most = len(self.instructions or CLOSED[self.task])
+        for task, texts in self.instructions.items():
+            if task not in CLOSED:
+                raise ValueError(f"instructions names {task!r}, which is no task; the tasks are {', '.join(CLOSED)}")
+            if not texts or any(not text.strip() for text in texts):
+                raise ValueError(f"instructions.{task} holds texts, one at least and none of them empty")
+        most = len(self._own or CLOSED[self.task])
         if self.instruction is not None and not 0 <= self.instruction < most:
             raise ValueError(f"instruction is a number from 0 to {most - 1} for {self.task}, not {self.instruction}")
         if self.truth is not None and self.task == "reason":
@@ -138,10 +140,14 @@ class EmotionLlama(Prompter):
 
     def _pool(self, query: Query) -> Sequence[str]:
         labels = self.labels(query)
-        listing = any(place in text for text in self.instructions for place in PLACES)
-        if not labels and (listing if self.instructions else self.task not in OPEN):
+        listing = any(place in text for text in self._own for place in PLACES)
+        if not labels and (listing if self._own else self.task not in OPEN):
             raise MercError(f"[{self.task}] is asked with a list of labels, and there is none; name them in 'choices'")
-        return pool(self.task, labels, self.instructions)
+        return pool(self.task, labels, self._own)
+
+    @property
+    def _own(self) -> Sequence[str]:
+        return self.instructions.get(self.task, ())
 
     def _asked(self, query: Query) -> list[Segment]:
         said = query.target.text.strip()

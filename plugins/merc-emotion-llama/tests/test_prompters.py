@@ -83,17 +83,21 @@ def test_instructions_are_drawn_by_seed_and_utterance_and_can_be_told():
 
 def test_instructions_may_be_ones_own_with_the_star_of_the_papers_boxes():
     own = ("Which of ★ is it?", "Name it: {labels}.", "Plain {words}.")
-    found = [words(EmotionLlama(instructions=own, instruction=i).prompt(ask())) for i in range(3)]
+    found = [words(EmotionLlama(instructions={"emotion": own}, instruction=i).prompt(ask())) for i in range(3)]
     labels = listed(EmotionLlama().labels(ask()))
     assert found[0].endswith(f"] Which of {labels} is it?")
     assert found[1].endswith(f"] Name it: {labels}.")
     assert found[2].endswith("Plain {words}.")
-    many = EmotionLlama(instructions=tuple(f"Say {i}." for i in range(10)))
+    many = EmotionLlama(instructions={"emotion": tuple(f"Say {i}." for i in range(10))})
     assert {many.drawn(ask(replace(SAID, id=f"clip{i}"))) for i in range(80)} == set(range(10))
     with pytest.raises(ValueError, match="a number from 0 to 2 for emotion, not 3"):
-        EmotionLlama(instructions=own, instruction=3)
-    with pytest.raises(ValueError, match="instructions holds an empty text"):
-        EmotionLlama(instructions=("Fine.", " "))
+        EmotionLlama(instructions={"emotion": own}, instruction=3)
+    with pytest.raises(ValueError, match=r"instructions\.emotion holds texts, one at least and none of them empty"):
+        EmotionLlama(instructions={"emotion": ("Fine.", " ")})
+    with pytest.raises(ValueError, match="instructions names 'emotions', which is no task; the tasks are emotion, "):
+        EmotionLlama(instructions={"emotions": ("Fine.",)})
+    other = EmotionLlama(task="think", instructions={"emotion": own}, instruction=0)
+    assert pool("think", other.labels(ask()))[0] in words(other.prompt(ask()))
 
 
 def test_answers():

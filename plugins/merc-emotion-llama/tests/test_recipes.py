@@ -24,10 +24,10 @@ ROWS = re.findall(r"^\|.*`merc run emotion-llama-v2/(.*)` \|$", README, re.MULTI
 
 
 def spelled_out(row: str) -> list[str]:
-    """The words of a command, names of the shell put in."""
+    """The recipe and the changes of a command, names of the shell put in and options left out."""
     while "$" in row:
         row = re.sub(r"\$([A-Z_]+)", lambda found: NAMES[found[1]], row)
-    return shlex.split(row)
+    return shlex.split(re.sub(r" --[a-z-]+ \S+", "", row))
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,9 @@ def test_each_set_is_a_task_with_the_ratio_batch_and_patches_of_the_authors() ->
     assert {t.data.datasets[0]: t.share for t in cognition.tasks} == {**RATIOS, "mc-eiu": 150}  # type: ignore[index]
     assert [stage.trainer.params["conversations"] for stage in recipe.stages] == [4, 4]
     assert recipe.encoders["image"].params["merge"] == "row"
+    pools = recipe.evaluate.prompter.params["instructions"]  # type: ignore[union-attr]
+    assert {task: len(texts) for task, texts in pools.items()} == {"emotion": 8, "reason": 5, "think": 5}
+    assert all(t.prompter.params["instructions"] == pools for stage in recipe.stages for t in stage.tasks)
     asked = [(t.data.datasets, t.share, t.prompter.params["task"]) for t in cognition.tasks]
     tasks = [(sets, task) for sets, _, task in asked[:12]]
     assert tasks == [(t.data.datasets, t.prompter.params["task"]) for t in perception.tasks]
