@@ -135,3 +135,28 @@ def test_a_file_of_no_set_is_named(bench, tmp_path: Path):
     ended = bench()
     assert ended.code == 0, ended.err
     assert "bb.jsonl is no set of this suite, and not looked at." in ended.err
+
+
+def test_clips_without_sound_or_picture_are_counted(program: Forks, senses: Path, own_run: Path, tmp_path: Path):
+    """In table.json with the reasons of the first few, and in the table as "n of m"."""
+    run, sets = own_run, tmp_path / "sets"
+    talks = [talk("test", number) for number in (0, 1)]
+    del talks[0]["utterances"][1]["video"]
+    for one in (said for each in talks for said in each["utterances"] if "video" in said):
+        one["video"] = str(senses / one["video"])
+    sets.mkdir()
+    write_talk(sets / "b.jsonl", [{"labels": ["joy", "anger", "sadness"]}, *talks])
+    ended = program(tmp_path, "bench", str(run), "--suite", "talks", "--data", str(sets))
+    assert ended.code == 0, ended.err
+    folder = run / "bench" / "talks"
+    missing = json.loads((folder / "table.json").read_text())["columns"]["B"]["missing"]
+    assert {name: (found["without"], found["of"]) for name, found in missing.items()} == {
+        "seen": (1, 4),
+        "heard": (1, 4),
+    }
+    assert list(missing["seen"]["first"]) == ["test0_u1"] and missing["seen"]["first"]["test0_u1"]
+    rows = [line for line in (folder / "table.md").read_text().splitlines() if line.startswith("| without")]
+    assert [[cell for cell in row.strip("| ").split(" | ") if cell.strip()] for row in rows] == [
+        ["without seen", "1 of 4"], ["without heard", "1 of 4"],
+    ]  # fmt: skip
+    assert "without heard" in (folder / "table.txt").read_text()
