@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from merc.cli.main import app
 from merc.recipe import load_recipe
+from merc.registry import get_registry
 from merc.run.directory import differences
 from tests.integration.readmes import READMES, Command, commands, recipe_block
+from tests.registry.distributions import Distribution, install
+from tests.tiny_backbone import save_tiny_backbone
 
 RECIPES = ("run", "annotate", "validate", "show", "params", "encode")
 
@@ -50,3 +59,94 @@ def _check(command: Command, made: dict[Path, Command]) -> None:
         trained = made[Path(command.words[1])]
         changes = [change for change in command.overrides if not change.startswith("wheels=")]
         load_recipe(trained.words[1], ["data_root=PATH", *trained.overrides, *changes], use="evaluate")
+
+
+PLUGIN = """\
+import merc
+
+@merc.hookimpl
+def register_encoders(register):
+    register("letters", "merc_letters.parts:Letters")
+"""
+PARTS = """\
+from dataclasses import dataclass
+
+import merc
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letters(merc.Encoder):
+    modality = "text"
+
+    def sampling(self):
+        return merc.Words()
+
+    def spec(self):
+        return merc.FeatureSpec(dim=26, tokens=1)
+
+    def load(self, device):
+        return lambda clips: [np.array([[c.text.count(chr(97 + i)) for i in range(26)]], "float32") for c in clips]
+"""
+WORDS = {"joy": "yes, wonderful", "anger": "enough of this", "sadness": "so alone"}
+
+
+def save_talks(path: Path, ids: Sequence[str]) -> None:
+    """Nine conversations to learn from, in which the ids stand, and two of dev and of test each."""
+    names, labels, rows = list(ids), itertools.cycle(WORDS), []
+    for number, split in enumerate([*["train"] * 9, *["dev"] * 2, *["test"] * 2]):
+        said = [
+            {"id": names.pop() if names and i == 0 and split == "train" else f"c{number}_{i}", "speaker": "Ann",
+             "text": f"{WORDS[label]} {number}", "label": label}
+            for i, label in zip(range(2), labels, strict=False)
+        ]  # fmt: skip
+        rows.append(json.dumps({"id": f"c{number}", "split": split, "utterances": said}))
+    path.write_text("\n".join(rows) + "\n")
+
+
+def tiny(command: Command, corpus: Path, backbone: Path) -> list[str]:
+    """Changes that make a run small: its parts are those of the test, and it learns from two conversations."""
+    recipe = command.recipe()
+    changes = [
+        f"corpus={{name: jsonl, path: {corpus}}}", f"backbone={{name: hf, path: {backbone}}}",
+        f"labels=[{', '.join(WORDS)}]", "engine={name: torch, device: cpu, threads: 1}", "evaluate.limit=1",
+        *(f"encoders.{name}={{name: letters}}" for name in recipe.encoders),
+    ]  # fmt: skip
+    for index in range(len(recipe.stages)):
+        changes += [f"stages.{index}.data.limit=2", f"stages.{index}.trainer.epochs=1"]
+    selector = recipe.evaluate.demonstrations if recipe.evaluate is not None else None
+    if selector is not None and selector.params.get("embedder"):
+        changes.append("evaluate.demonstrations.embedder=letters")
+    return changes
+
+
+@pytest.mark.slow
+def test_farcers_commands_run_in_their_order(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path_factory.mktemp("parts")
+    site = install([Distribution("letters", PLUGIN, {"parts.py": PARTS})], tmp_path_factory.mktemp("site"))
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("MERC_CACHE", str(parts / "cache"))
+    get_registry.cache_clear()
+    torch.set_num_threads(1)
+    save_tiny_backbone(parts / "backbone", hidden=16, layers=1, context=4096)
+    ids = load_recipe("farcer/meld-small-text").evaluate.demonstrations.params["ids"]  # type: ignore[union-attr]
+    save_talks(parts / "talk.jsonl", ids)
+    made: set[Path] = set()
+    try:
+        for command in commands(READMES[0].parent / "recipes/farcer/README.md"):
+            if len(command.words) < 2:
+                continue
+            words, options = list(command.words), dict(command.options)
+            if command.name == "run":
+                if command.folder in made:  # the same row, named again
+                    continue
+                made.add(command.folder)
+                words += tiny(command, parts / "talk.jsonl", parts / "backbone")
+                options |= {"--run-dir": str(command.folder)} | ({"--seeds": "2"} if "--seeds" in options else {})
+            done = CliRunner().invoke(app, [*words, *itertools.chain(*options.items())])
+            assert done.exit_code == 0, (command, done.output[-2000:])
+    finally:
+        get_registry.cache_clear()
+    assert len(made) > 20 and all(folder.is_dir() for folder in made)
