@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -74,5 +75,6 @@ def test_damaged_runs(
         ended = program(run.parent, *commands[name])
         if is_fault(ended):
             faults.append(f"{number} {name}: {done}: exit {ended.code}: {ended.err[-2000:]}")
-    (tmp_path / "faults.txt").write_text("\n\n".join(faults))
+            (tmp_path / "faults.txt").write_text("\n\n".join(faults))
+        shutil.rmtree(run)
     assert not faults, f"{len(faults)} faults:\n" + "\n\n".join(faults[:5])

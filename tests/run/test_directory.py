@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.evaluation.comparison import compare_runs
+from merc.evaluation.run_files import read_run
 from merc.recipe import Recipe, load_recipe
 from merc.run.directory import RunDirectory
 
@@ -177,3 +180,69 @@ def test_labels_that_are_not_there_or_damaged(run, recipe):
     run.labels.write_text('{"joy": ')
     with pytest.raises(MercError, match=r"labels\.json is damaged: not JSON"):
         run.read_labels()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "é" * 200])
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path, recipe, name):
+    for use in (RunDirectory, read_run, lambda path: compare_runs([path, path], "test")):
+        with pytest.raises(MercError, match=r"cannot be a folder of this file system: .*; give a shorter name") as told:
+            use(tmp_path / name)
+        assert f"({len(name)} letters)" in str(told.value)
+
+
+NAMES = ["a:b", "~nobody", "~", "-x", "with space", "[seed]-*", "$HOME ${x}", "line\nbreak", "é"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_may_have_any_name(tmp_path, recipe, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunDirectory(Path(name))
+    assert run.open(recipe(), resume=False) is True
+    run.note(f"it is in {name}")
+    finish(run)
+    assert run.open(recipe(), resume=True) is False
+    assert run.trained().resolved == recipe().resolved
+    assert [r["text"] for r in run.records()] == [f"it is in {name}"]
+    assert (tmp_path / name / "recipe.yaml").is_file()
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path, recipe):
+    run = RunDirectory(Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xff")))
+    run.open(recipe(), resume=False)
+    run.note(f"it is in {run.path}")
+    assert len(run.records()) == 1 and "r\\udcff" in run.log_file.read_text()
+
+
+def test_a_log_torn_inside_a_letter_and_damaged_lines(run, recipe):
+    run.open(recipe(), resume=False)
+    for text in ("one", "two", "three"):
+        run.note(text)
+    lines = run.log_file.read_bytes().split(b"\n")
+    torn = '{"event": "note", "text": "é'.encode()[:-1]
+    run.log_file.write_bytes(b"\n".join([lines[0], b'{"event": ', b"[" * 100_000, b"\xff", *lines[1:3], torn]))
+    assert [r["text"] for r in run.records()] == ["one", "two", "three"]
+    run.rewind("merc", 0)
+    run.log_file.write_bytes(b"\n".join([lines[0], b"\xff", *lines[1:3], torn]))
+    run.open(recipe(), resume=True)
+    said = [r["text"] for r in run.records()]
+    assert said[:3] == ["one", "two", "three"]
+    assert said[3] == "log.jsonl was damaged: 1 of its 4 lines could not be read and are gone"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"joy": 3}', '{"joy": [3]}', "[" * 100_000, '{"joy": ["a"], "b": ["a"]}']
+)
+def test_labels_of_another_form(run, recipe, content):
+    run.open(recipe(), resume=False)
+    run.labels.write_text(content)
+    with pytest.raises(MercError, match=r"labels\.json is damaged: .*; bring it back"):
+        run.read_labels()
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "\x00", "stages: 3", "9" * 5000])
+def test_a_damaged_recipe_of_a_run(run, recipe, content):
+    run.open(recipe(), resume=False)
+    run.recipe_file.write_text(content)
+    with pytest.raises(MercError, match="holds a run whose recipe cannot be read: ") as told:
+        run.check(recipe(), resume=True)
+    assert f"Bring {run.recipe_file} back, or give another --run-dir" in str(told.value)

@@ -82,3 +82,20 @@ def test_a_resumed_run_wants_the_data_that_it_began_with(recipe, tmp_path: Path)
     with pytest.raises(MercError, match=r"the data of .* have changed since the run began: split test has other"):
         record_provenance(file, recipe, TALK[:1])
     assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", '{"data": 3}', "{}", '{"data": {"train": 1}, "cues": [1]}', '{"data": ' + "9" * 5000 + "}"],
+)
+def test_a_damaged_one_says_what_to_do(recipe, tmp_path: Path, content: str):
+    file = tmp_path / "provenance.json"
+    record_provenance(file, recipe, TALK)
+    whole = file.read_text()
+    file.write_text(content)
+    with pytest.raises(MercError, match=r"provenance\.json is damaged: .*; bring it back, or take it aw") as told:
+        record_provenance(file, recipe, TALK)
+    assert str(file) in str(told.value)
+    file.unlink()  # the advice works
+    record_provenance(file, recipe, TALK)
+    assert json.loads(file.read_text())["data"] == json.loads(whole)["data"]
