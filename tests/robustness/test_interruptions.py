@@ -52,17 +52,23 @@ def go(program: Forks, work: Path, run: Path, **more: object) -> Ended:
 def test_kills_at_random_moments(
     program: Forks, work: Path, whole: tuple[Path, int, float], rounds: Callable[[int, int], int], fuzz_seed: int
 ) -> None:
-    draw, (undisturbed, _, seconds) = random.Random(fuzz_seed), whole
+    """Half of them at a moment in time, half just before a change of a file: where most of the harm could be done."""
+    draw, (undisturbed, changes, seconds) = random.Random(fuzz_seed), whole
     run, kills, finished = work / "killed", 0, 0
-    wanted = rounds(4, 100)
+    wanted = rounds(2, 100)
     while kills < wanted or not finished:
 
         def kill(pid: int) -> None:
-            time.sleep(draw.uniform(0.0, seconds))
+            time.sleep(draw.uniform(0.0, 0.8 * seconds))
             with contextlib.suppress(ProcessLookupError):  # it was faster
                 os.kill(pid, signal.SIGKILL)
 
-        ended = go(program, work, run, **({"meanwhile": kill} if kills < wanted else {}))
+        if kills == wanted:
+            ended = go(program, work, run)
+        elif kills % 2:
+            ended = go(program, work, run, meanwhile=kill)
+        else:
+            ended = go(program, work, run, kill_at=draw.randint(1, changes), watch=run)
         if ended.code == 0:
             same_numbers(undisturbed, run)
             shutil.rmtree(run)
@@ -78,7 +84,7 @@ def test_every_change_of_a_file_fails_once(
     """As for a full disk: one message, and the run goes on once there is room."""
     undisturbed, changes, _ = whole
     every = range(1, changes + 1)
-    chosen = sorted(random.Random(fuzz_seed).sample(every, min(rounds(3, changes), changes)))
+    chosen = sorted(random.Random(fuzz_seed).sample(every, min(rounds(2, changes), changes)))
     run, faults = work / "full", []
     for fail_at in chosen:
         shutil.rmtree(run, ignore_errors=True)
@@ -117,7 +123,7 @@ def test_disks_that_fill_up(
     undisturbed = whole[0]
     most = sum(path.stat().st_size for path in undisturbed.rglob("*") if path.is_file()) // 1024 * 4
     faults, filled = [], 0
-    for size in sorted(random.Random(fuzz_seed).sample(range(8, most, 4), min(rounds(2, 60), (most - 8) // 4))):
+    for size in sorted(random.Random(fuzz_seed).sample(range(8, most, 4), min(rounds(1, 60), (most - 8) // 4))):
         place = small_disk(size)
         ended = go(program, work, place / "run")
         filled += ended.code != 0

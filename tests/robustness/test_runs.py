@@ -68,7 +68,7 @@ def test_damaged_runs(
         "bench": ("bench", "run", "--suite", "talks", "--data", str(runs["sets"]), "--reuse"),
     }
     faults = []
-    for number in range(rounds(8, 300)):
+    for number in range(rounds(6, 300)):
         name = list(commands)[number % len(commands)]
         run = copy(runs["unfinished" if name == "go on" else "finished"], tmp_path / str(number) / "run")
         done = damage(run, draw)
