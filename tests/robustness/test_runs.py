@@ -28,7 +28,10 @@ def runs(program: Forks, senses: Path, trained: Path, tmp_path_factory: pytest.T
     sets = folder / "sets"
     sets.mkdir()
     for name in ("a", "b"):
-        write_talk(sets / f"{name}.jsonl", [talk("test", n) for n in range(2)])
+        talks = [talk("test", n) for n in range(2)]
+        for utterance in (u for one in talks for u in one["utterances"]):
+            utterance |= {"mood": utterance["label"], "video": str(senses / utterance["video"])}
+        write_talk(sets / f"{name}.jsonl", talks)
     bench = ("bench", str(finished), "--suite", "talks", "--data", str(sets), "--reuse")
 
     def kill(pid: int) -> None:
@@ -40,7 +43,8 @@ def runs(program: Forks, senses: Path, trained: Path, tmp_path_factory: pytest.T
     ended = program(folder, "run", str(senses / "media.yaml"), *LONG, "--run-dir", "unfinished", meanwhile=kill)
     assert ended.code < 0 and len(list(unfinished.glob("stages/*/checkpoint-*"))) == 2
     whole = copy(finished, folder / "whole")
-    program(folder, *bench)
+    ended = program(folder, *bench)
+    assert ended.code == 0, ended.err
     return {"finished": finished, "unfinished": unfinished, "whole": whole, "sets": sets}
 
 
@@ -68,7 +72,7 @@ def test_damaged_runs(
         "bench": ("bench", "run", "--suite", "talks", "--data", str(runs["sets"]), "--reuse"),
     }
     faults = []
-    for number in range(rounds(6, 300)):
+    for number in range(rounds(8, 300)):
         name = list(commands)[number % len(commands)]
         run = copy(runs["unfinished" if name == "go on" else "finished"], tmp_path / str(number) / "run")
         done = damage(run, draw)
