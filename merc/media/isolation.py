@@ -33,7 +33,7 @@ sys.path[:] = json.loads(sys.argv[2])
 from merc.media.worker import main
 main(int(sys.argv[1]))"""
 _NO_START = "a process to decode media in cannot be started"
-_MOST_IDLE = 4
+_MOST_IDLE = 16
 # A file whose decoder died so often is not tried further.
 _MOST_DEATHS = 2
 
@@ -79,6 +79,10 @@ class Worker:
             self._ready = True
         return receive(self._sock)
 
+    def lives(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End the process now. Whoever waits for its answer sees that it has died."""
         self._killed = True
@@ -113,10 +117,14 @@ class _Idle:
         self._workers: list[Worker] = []
 
     def take(self) -> Worker:
-        with self._lock:
-            if self._workers:
-                return self._workers.pop()
-        return Worker()
+        while True:
+            with self._lock:
+                worker = self._workers.pop() if self._workers else None
+            if worker is None:
+                return Worker()
+            if worker.lives():
+                return worker
+            worker.close()  # it was ended while it waited, which is not the next file's fault
 
     def give(self, worker: Worker) -> None:
         with self._lock:

@@ -123,6 +123,15 @@ def test_a_pass_that_is_stopped_waits_for_no_decoder(clip: Path, monkeypatch):
     assert not waiting.is_alive() and len(given) == 2
 
 
+def test_a_decoder_that_was_ended_while_it_waited_is_no_file_s_fault(clip: Path, monkeypatch):
+    monkeypatch.setattr(isolation, "_IDLE", isolation._Idle())
+    decode_file(clip, BOTH, seed=0)
+    (waiting,) = isolation._IDLE._workers
+    os.kill(waiting._process.pid, signal.SIGKILL)
+    waiting._process.wait()
+    assert isinstance(decode_file(clip, BOTH, seed=0)[0].clip, VideoClip)
+
+
 def test_a_forked_process_has_decoders_of_its_own(clip: Path):
     expected = decode_file(clip, BOTH, seed=0)[0].clip.frames  # its decoder is idle now
     child = os.fork()
