@@ -12,6 +12,8 @@ def register_corpora(register):
     register("mer2023", "merc_corpora.importers.mer:Mer2023Corpus")
     register("mer2024", "merc_corpora.importers.mer:Mer2024Corpus")
     register("emer", "merc_corpora.importers.emer:EmerCorpus")
+    register("merr", "merc_corpora.importers.described:MerrCorpus")
+    register("mer-caption-plus", "merc_corpora.importers.described:MerCaptionPlusCorpus")
     register("ov-merd-plus", "merc_corpora.importers.mer:OvMerdPlusCorpus")
     register("cmu-mosi", "merc_corpora.importers.sentiment:CmuMosiCorpus")
     register("cmu-mosei", "merc_corpora.importers.sentiment:CmuMoseiCorpus")

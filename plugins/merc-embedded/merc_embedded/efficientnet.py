@@ -21,34 +21,47 @@ WEIGHTS = Weights(
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
 
-SIDE = 224
+CELL = 32
+"""Pixels a side of what one cell of the last map stands for."""
 FORWARD = 4
 """Frames a forward pass: with more the activations leave a CPU's cache, and a frame takes up to a third longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetLite0(Encoder):
-    """A token ``[1280]`` for each of ``frames`` frames, sampled uniformly: the features of EfficientNet-Lite0, trained
-    on ImageNet, averaged over the whole frame, which is scaled to 224 x 224 pixels."""
+    """Tokens ``[1280]`` of each of ``frames`` frames, sampled uniformly: the features of EfficientNet-Lite0, trained
+    on ImageNet. A frame is scaled to a square of ``size`` pixels, a multiple of 32; the network sees it as a map of
+    ``size / 32`` cells a side, which is averaged to a grid of ``pool`` x ``pool`` tokens, row by row. ``pool: 1`` is
+    one token, the mean of the whole frame."""
 
     modality = "video"
     frames: int = 4
+    size: int = 224
+    pool: int = 1
 
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise ValueError(f"frames counts from 1, not {self.frames}")
+        if self.size < CELL or self.size % CELL:
+            raise ValueError(f"size is a multiple of {CELL} pixels, not {self.size}")
+        if not 1 <= self.pool <= self.size // CELL:
+            raise ValueError(
+                f"pool counts from 1 to size / {CELL} = {self.size // CELL}, not {self.pool}; a finer grid needs a "
+                "larger size"
+            )
 
     def sampling(self) -> Frames:
-        """Frames of 224 x 224 pixels."""
-        return Frames(count=self.frames, size=(SIDE, SIDE))
+        """Square frames of ``size`` pixels."""
+        return Frames(count=self.frames, size=(self.size, self.size))
 
     def spec(self) -> FeatureSpec:
-        """1280 numbers a token, at most a token a frame."""
-        return FeatureSpec(dim=1280, tokens=self.frames)
+        """1280 numbers a token, at most ``pool`` x ``pool`` tokens a frame."""
+        return FeatureSpec(dim=1280, tokens=self.frames * self.pool**2)
 
     def load(self, device: str) -> EncodeFunction:
         """Read the network."""
         import torch
+        from torch.nn.functional import adaptive_avg_pool2d as pooled
 
         from merc_embedded.nets import efficientnet
 
@@ -57,10 +70,11 @@ class EfficientNetLite0(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
-            frames = [torch.from_numpy(_scaled(clip.frames)) for clip in clips]
+            frames = [torch.from_numpy(_scaled(clip.frames, self.size)) for clip in clips]
             parts = torch.cat(frames).split(FORWARD) if frames else ()
-            features = [net((part.to(device).permute(0, 3, 1, 2).float() - 127) / 128) for part in parts]
-            counts = [len(of_clip) for of_clip in frames]
+            maps = (net((part.to(device).permute(0, 3, 1, 2).float() - 127) / 128) for part in parts)
+            features = [pooled(of_part, self.pool).flatten(2).mT.flatten(0, 1) for of_part in maps]
+            counts = [len(of_clip) * self.pool**2 for of_clip in frames]
             split = torch.cat(features).cpu().split(counts) if features else ()
             return [
                 np.ascontiguousarray(tokens.numpy()) if len(tokens) else CannotEncode("it has no frames")
@@ -70,12 +84,12 @@ class EfficientNetLite0(Encoder):
         return encode
 
 
-def _scaled(frames: np.ndarray) -> np.ndarray:
-    if frames.shape[1:3] == (SIDE, SIDE):
+def _scaled(frames: np.ndarray, side: int) -> np.ndarray:
+    if frames.shape[1:3] == (side, side):
         return np.ascontiguousarray(frames)
     import cv2
 
-    shrinks = min(frames.shape[1:3]) >= SIDE
+    shrinks = min(frames.shape[1:3]) >= side
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    scaled = [cv2.resize(frame, (SIDE, SIDE), interpolation=method) for frame in frames]
-    return np.array(scaled, "uint8").reshape(-1, SIDE, SIDE, 3)
+    scaled = [cv2.resize(frame, (side, side), interpolation=method) for frame in frames]
+    return np.array(scaled, "uint8").reshape(-1, side, side, 3)

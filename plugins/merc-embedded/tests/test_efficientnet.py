@@ -36,6 +36,32 @@ def test_features_are_those_of_the_original_code():
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+def test_a_grid_is_the_map_of_the_original_code_averaged_row_by_row():
+    original = pytest.importorskip("efficientnet_lite_pytorch", reason="efficientnet-lite-pytorch is not installed")
+    import torch
+
+    net = original.EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(WEIGHTS.path(), weights_only=True))
+    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2).float() - 127) / 128
+        map_ = net.eval().extract_features(pixels).numpy()
+    assert map_.shape == (2, 1280, 8, 8)
+    for pool in (1, 2, 8):
+        cells = map_.reshape(2, 1280, pool, 8 // pool, pool, 8 // pool).mean((3, 5))
+        (got,) = EfficientNetLite0(frames=2, size=256, pool=pool).load("cpu")([clip(frames)])
+        assert len(got) == EfficientNetLite0(frames=2, size=256, pool=pool).spec().tokens
+        np.testing.assert_allclose(got, cells.reshape(2, 1280, -1).transpose(0, 2, 1).reshape(-1, 1280), atol=1e-5)
+
+
+def test_a_grid_averages_to_the_whole_frame():
+    (whole,) = EfficientNetLite0(size=256).load("cpu")([clip(photographs())])
+    (grid,) = EfficientNetLite0(size=256, pool=4).load("cpu")([clip(photographs())])
+    assert grid.shape == (2 * 16, 1280)
+    np.testing.assert_allclose(grid.reshape(2, 16, 1280).mean(1), whole, atol=1e-5)
+    assert np.abs(grid[0] - grid[15]).max() > 0.1
+
+
 def test_a_photograph_of_a_flower_is_one():
     # the classifier, which merc leaves out, on top of the features: right only if colours and their range are
     import torch
@@ -72,3 +98,7 @@ def test_it_asks_for_frames_of_its_own_size():
 def test_parameters_are_checked():
     with pytest.raises(ValueError, match="frames counts from 1, not 0"):
         EfficientNetLite0(frames=0)
+    with pytest.raises(ValueError, match="multiple of 32 pixels, not 100"):
+        EfficientNetLite0(size=100)
+    with pytest.raises(ValueError, match=r"pool counts from 1 to size / 32 = 7, not 8; .* needs a larger size"):
+        EfficientNetLite0(pool=8)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from merc import Conversation, LabelSpace, Query, Text, Utterance
 from merc.cli.main import app
 from merc.errors import MercError
 from merc.model.build import build_meta
@@ -81,7 +82,7 @@ def test_each_set_is_a_task_with_the_ratio_batch_and_patches_of_the_authors() ->
 
 
 def test_there_is_a_row_for_every_combination() -> None:
-    assert len(ROWS) == 9 + 8 + 19
+    assert len(ROWS) == 4 + 9 + 8 + 12 + 19
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -93,6 +94,39 @@ def test_a_row_is_a_recipe_whose_streams_are_those_that_it_shows(row: str) -> No
     assert set(recipe.connectors) == set(shown)
     used = {*shown, *(i for part in recipe.fusers.values() for i in part.params.get("inputs", ()))} - {"fusion"}
     assert set(recipe.encoders) - {"cls"} == used - {"cls"}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.startswith("training-set")])
+def test_a_training_set_is_asked_for_what_its_clips_have(row: str) -> None:
+    name, *changes = spelled_out(row)
+    recipe = load_recipe(str(FOLDER / f"{name}.yaml"), changes)
+    (task,) = recipe.tasks
+    (dataset,) = task.data.datasets or ()
+    known = {
+        "merr": Utterance(id="merr/a", text="Oh.", label="doubt", cues={"multimodal": "He frowns."}),
+        "mer-caption-plus": Utterance(id="mer-caption-plus/a", text="Oh.", open_labels=("worried", "at a loss")),
+    }
+    query = Query(
+        conversation=Conversation(id="a", utterances=(known[dataset],)), index=0, labels=LabelSpace(("doubt", "happy"))
+    )
+    assert task.prompter.component.teaches(query)  # type: ignore[attr-defined]
+    segments = task.prompter.component.prompt(query).segments  # type: ignore[attr-defined]
+    asked, answer = "".join(one.text for one in segments if isinstance(one, Text)), segments[-1]
+    if dataset == "merr":
+        assert "doubt" in asked and "happy" in asked and answer.text is None
+    else:
+        assert "doubt" not in asked and answer.text == "worried, at a loss"
+
+
+def test_figure_3_changes_how_many_tokens_a_clip_has() -> None:
+    """(a) audio tokens, (b) frames, (c) the grid of a frame: tokens of the stream that each row shows."""
+    rows = re.findall(r"^\| \(([abc])\) (\d+).*`merc run (emotion-llama-v2/perception .*)` \|$", README, re.MULTILINE)
+    assert len(rows) == 11
+    for part, count, command in rows:
+        recipe = load_recipe(str(FOLDER / "perception.yaml"), command.split()[1:])
+        tokens = {name: recipe.encoders[name].component.spec().tokens for name in ("audio", "video")}  # type: ignore[attr-defined]
+        wanted = {"a": int(count), "b": 4 * int(count), "c": 16 * int(count) ** 2}[part]
+        assert tokens == {"audio": 64, "video": 64} | {"audio" if part == "a" else "video": wanted}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.startswith("embedded-perception")])

@@ -75,6 +75,22 @@ TREES = {
         ("video/a.mp4", "video/b.mp4"), {"test": 2}, 0, "final-EMER-reason.csv", "english",
         said={"description": "She smiles."},
     ),
+    "merr": Tree(
+        {
+            "MERR_coarse_grained.txt": "a 25 happy\nb 30 doubt\n",
+            "MERR_coarse_grained.json": '{"a": {"caption": "She smiles."}, "b": {"caption": "He frowns."}}',
+        },
+        ("test3/a.avi", "video/b.mp4"), {"train": 2}, 9, "MERR_coarse_grained.txt", "", "happy",
+        said={"label": "happy", "cues": {"multimodal": "She smiles."}},
+    ),
+    "mer-caption-plus": Tree(
+        {
+            "track2_train_mercaptionplus.csv": "name,openset\na,\"['worried', 'at a loss']\"\nb,\"['calm']\"\n",
+            "track3_train_mercaptionplus.csv": "name,reason\na,She looks away.\nb,He sits.\n",
+        },
+        ("video/a.mp4", "video/b.mp4"), {"train": 2}, 0, "track2_train_mercaptionplus.csv", "openset",
+        said={"open_labels": ["worried", "at a loss"], "cues": {"multimodal": "She looks away."}},
+    ),
     "ov-merd-plus": Tree(
         {"ovlabel.csv": "name,openset\na,\"['worried', 'at a loss']\"\nb,\"['calm']\"\n"},
         ("video/a.mp4", "video/b.mp4"), {"test": 2}, 0, "ovlabel.csv", "openset",

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FEATURES = 1280
-SIDE = 224
 
 # expansion, kernel, stride of the first, width, how many
 _STAGES = (
@@ -25,7 +24,7 @@ _EPSILON = 1e-3
 
 
 class EfficientNetLite0(nn.Module):
-    """Pictures ``[n, 3, 224, 224]``, RGB, ``(value - 127) / 128``, to features ``[n, 1280]``."""
+    """Pictures ``[n, 3, side, side]``, RGB, ``(value - 127) / 128``, to a map ``[n, 1280, side / 32, side / 32]``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +44,7 @@ class EfficientNetLite0(nn.Module):
         x = F.relu6(self._bn0(self._conv_stem(pictures)))
         for block in self._blocks:
             x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
+        return F.relu6(self._bn1(self._conv_head(x)))
 
 
 class _Conv2d(nn.Conv2d):
