@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from merc_embedded.smollm2 import WEIGHTS, SmolLM2, converted
 
+from merc import MercError
+
 pytestmark = pytest.mark.skipif(find_spec(WEIGHTS.package) is None, reason=f"{WEIGHTS.distribution} is not installed")
 
 
@@ -125,6 +127,19 @@ def test_dtype(model):
     assert {weight.dtype for weight in half.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert not half.training
+
+
+def test_a_run_records_the_converted_weights():
+    ((name, (size, sha256)),) = SmolLM2().weights().items()
+    assert name == "model.safetensors" and size > 500_000_000 and len(sha256) == 64
+
+
+def test_converted_weights_that_are_damaged_are_named_with_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text((converted() / "config.json").read_text())
+    monkeypatch.setattr("merc_embedded.smollm2.converted", lambda: tmp_path)
+    with pytest.raises(MercError) as caught:
+        SmolLM2().load("cpu")
+    assert str(tmp_path) in str(caught.value) and "remove that folder" in str(caught.value)
 
 
 def test_provenance_names_the_file():
