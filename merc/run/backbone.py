@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Backbone
+from merc.consent import hide_in
 from merc.errors import MercError
 from merc.files import damaged, read_json
 from merc.prompting import CHAT_DATE
@@ -23,7 +24,10 @@ def backbone_record(recipe: Recipe) -> dict[str, Any] | None:
     if (backbone := _of(recipe)) is None:
         return None
     weights = backbone.weights()
-    return {**backbone.identity(), **({"weights": weights} if weights else {})}
+    identity = dict(backbone.identity())
+    if recipe.backbone is not None and recipe.backbone.from_environment:
+        identity = hide_in(identity)
+    return {**identity, **({"weights": weights} if weights else {})}
 
 
 def recorded_backbone(provenance: Path) -> dict[str, Any]:

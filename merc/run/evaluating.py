@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Prediction
-from merc.consent import hide_in
 from merc.conversation import Conversation
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -81,7 +80,7 @@ def evaluate_again(
         write_metrics(folder.metrics, metrics)
         seconds = round(time.monotonic() - started, 1)
         record = {"evaluates": str(path.absolute()), **made, "seconds": seconds}
-        write_text(folder.provenance, json.dumps(hide_in(record), indent=1))
+        write_text(folder.provenance, json.dumps(record, indent=1))
         with reporter.task("report"):
             write_report(folder.path, data.conversations, data.labels)
         if target.exists():

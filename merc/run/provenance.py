@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import merc
-from merc.consent import hide_in
+from merc.consent import hide
 from merc.conversation import SPLITS, Conversation
 from merc.errors import MercError
 from merc.files import damaged, read_json, write_text
@@ -111,7 +111,7 @@ def record_provenance(
             about["backbone"] = now["backbone"]
         resumed = before.get("resumed")
         now = {**before, "resumed": [*(resumed if isinstance(resumed, list) else []), about]}
-    write_text(path, json.dumps(hide_in(now), indent=1))
+    write_text(path, json.dumps(now, indent=1))
 
 
 def record_seconds(path: Path, seconds: float) -> None:
@@ -159,7 +159,7 @@ def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
 
 
 def _command() -> str:
-    return " ".join(["merc", *sys.argv[1:]])
+    return hide(" ".join(["merc", *sys.argv[1:]]))
 
 
 def _version(name: str) -> str | None:

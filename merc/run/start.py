@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Frozen, Tuning
+from merc.consent import hide
 from merc.errors import MercError
 from merc.files import hash_file
 from merc.model.emotion_model import EmotionModel
@@ -40,7 +41,7 @@ class Start:
 
     def record(self) -> dict[str, Any]:
         """What provenance.json holds of it."""
-        return {"run": str(self.run), "stage": self.stage, "sha256": self.sha256}
+        return {"run": hide(str(self.run)), "stage": self.stage, "sha256": self.sha256}
 
     def load(self, model: EmotionModel) -> tuple[Collection[str], str]:
         """Put the weights into the model; gives the parts that were taken and a sentence about them. Raises MercError

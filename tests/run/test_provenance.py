@@ -99,3 +99,14 @@ def test_a_damaged_one_says_what_to_do(recipe, tmp_path: Path, content: str):
     file.unlink()  # the advice works
     record_provenance(file, recipe, TALK)
     assert json.loads(file.read_text())["data"] == json.loads(whole)["data"]
+
+
+def test_a_value_of_the_environment_hides_nothing_that_is_not_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("MERC_ALLOW", "env:A_YEAR")
+    monkeypatch.setenv("A_YEAR", "2026")
+    (tmp_path / "talk.yaml").write_text(
+        "corpus: {name: jsonl, path: a.jsonl}\nbackbone: {name: hf, path: 'some/model-${env:A_YEAR}'}\n"
+    )
+    found = provenance(load_recipe(str(tmp_path / "talk.yaml")), TALK)
+    assert found["backbone"]["path"] == "some/model-${env:A_YEAR}"
+    assert "${env" not in found["started"] + json.dumps(found["data"]) + found["platform"]
