@@ -49,14 +49,16 @@ class LastUtterance(Classification):
     """
 
     def truths(self) -> Sequence[str]:
-        """The label, and whether the utterance is the last."""
-        return ("label", "last")
+        """Whether the utterance is the last. Those without a label are counted, as not measured."""
+        return ("last",)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
-        """The numbers, beside ``of``, which says what they are of; ``n`` 0 alone where no last utterance has a
-        label."""
+        """The numbers, beside ``of``, which says what they are of, ``n``, the last utterances that have a label, and
+        ``unlabelled``, those that have none; no other numbers where none has."""
         last = [p for p in predictions if p.true("last")]
-        return {"of": "the last utterance of each dialogue", "n": 0, **(super().compute(last, labels) if last else {})}
+        measured = [p for p in last if p.truth is not None]
+        numbers = super().compute(measured, labels) if measured else {"n": 0}
+        return {"of": "the last utterance of each dialogue", "n": 0, "unlabelled": len(last) - len(measured), **numbers}
 
 
 @dataclass(frozen=True, kw_only=True)

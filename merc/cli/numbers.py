@@ -40,11 +40,11 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
         table.add_column(column.replace("_", " "), justify="right")
     below: dict[str, None] = {}
     for split, numbers in found.items():
-        table.add_row(Text(split), *(_text(numbers.get(column)) for column in columns))
+        table.add_row(Text(split), *(_cell(numbers, column) for column in columns))
         for name, its in further_metrics(numbers).items():
             shown = [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]
             if _in_table(its):
-                table.add_row(Text(f"  {name}"), *(_text(its.get(column)) for column in columns))
+                table.add_row(Text(f"  {name}"), *(_cell(its, column) for column in columns))
             elif shown:
                 below[f"{split}, {name}: {', '.join(shown)}"] = None
             if "of" in its:
@@ -60,6 +60,13 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
 def _in_table(numbers: Mapping[str, Any]) -> bool:
     """Whether a metric's numbers are those of the table, or would be if there were any to count."""
     return any(headline in numbers for headline in _HEADLINES) or ("of" in numbers and numbers.get("n") == 0)
+
+
+def _cell(numbers: Mapping[str, Any], column: str) -> str:
+    """A number of the table; of utterances how many were measured, and of how many where some were not."""
+    unmeasured = numbers.get("unlabelled") if column == "n" else 0
+    shown = _text(numbers.get(column))
+    return f"{shown} of {numbers['n'] + unmeasured}" if shown and unmeasured else shown
 
 
 def _text(number: object) -> str:

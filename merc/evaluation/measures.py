@@ -75,7 +75,9 @@ class Measure:
     def counts(self, prediction: Prediction) -> bool:
         """Whether a prediction has what the number is of."""
         has = all(prediction.true(name) is not None for name in self.component.truths())
-        return has and (self.part.name not in _LAST or bool(prediction.true("last")))
+        if not self.of_labels:
+            return has
+        return has and prediction.truth is not None and (self.part.name not in _LAST or bool(prediction.true("last")))
 
     def value(self, predictions: Sequence[Prediction], labels: LabelSpace) -> float | None:
         """The number for predictions that all count; None where the metric does not give it for them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "count": _count, "duration": duration}
+    environment.filters |= {"percent": _percent, "count": _count, "measured": _measured, "duration": duration}
     environment.tests["a_mapping"] = lambda value: isinstance(value, dict)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
@@ -103,6 +103,14 @@ def _percent(value: Any, digits: int = 1) -> str:
 
 def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "–"
+
+
+def _measured(numbers: Mapping[str, Any]) -> str:
+    """How many utterances numbers are of, and of how many where some were not measured."""
+    n, unmeasured = numbers.get("n"), numbers.get("unlabelled")
+    if isinstance(n, int) and isinstance(unmeasured, int) and unmeasured:
+        return f"{n:,} of {n + unmeasured:,}"
+    return _count(n)
 
 
 def page_source(name: str) -> Any:

@@ -121,13 +121,25 @@ def of_dialogues(lengths: list[int]) -> list[Prediction]:
 def test_last_utterances_are_counted_alone() -> None:
     numbers = LastUtterance().compute(of_dialogues([1, 2, 3]), SPACE)
     alone = Classification().compute(predict([PAIRS[0], PAIRS[2], PAIRS[5]]), SPACE)
-    assert numbers == {"of": "the last utterance of each dialogue", **alone}
+    assert numbers == {"of": "the last utterance of each dialogue", "unlabelled": 0, **alone}
     assert numbers["n"] == 3 and numbers["accuracy"] == pytest.approx(1 / 3)
+
+
+def test_last_utterances_without_a_label_are_counted_as_not_measured() -> None:
+    every = of_dialogues([1, 2, 3])
+    # The last utterance of one dialogue has no label, and two others that are not the last have none either.
+    gone = {next(p.id for p in every if p.truths["last"]), *[p.id for p in every if not p.truths["last"]][:2]}
+    some = [replace(p, truth=None) if p.id in gone else p for p in every]
+    numbers = LastUtterance().compute(some, SPACE)
+    assert (numbers["n"], numbers["unlabelled"]) == (2, 1)
 
 
 def test_no_last_utterance_with_a_label_is_said() -> None:
     some = [p for p in of_dialogues([6]) if not p.truths["last"]]
-    assert LastUtterance().compute(some, SPACE) == {"of": "the last utterance of each dialogue", "n": 0}
+    nothing = {"of": "the last utterance of each dialogue", "n": 0, "unlabelled": 0}
+    assert LastUtterance().compute(some, SPACE) == nothing
+    bare = [replace(p, truth=None) for p in of_dialogues([2, 2])]
+    assert LastUtterance().compute(bare, SPACE) == {**nothing, "unlabelled": 2}
     assert LastUtterance().choices() == Classification().choices()
 
 

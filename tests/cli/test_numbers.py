@@ -57,6 +57,15 @@ def test_a_metric_of_other_utterances_has_a_row_below_its_split() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_utterances_that_were_not_measured_are_counted() -> None:
+    predictions = [
+        Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label="joy", truths={"last": i > 2})
+        for i, truth in enumerate(["joy", None, "joy", None, "joy", None])
+    ]
+    found = rows(shown(compute_metrics(predictions, LabelSpace(("joy", "anger")), METRICS)))
+    assert [row[:2] for row in found] == [["test", "3 of 6"], ["last-utterance", "1 of 3"]]
+
+
 def test_a_metric_that_had_nothing_to_count_says_so() -> None:
     assert rows(shown(numbers(last=False)))[1] == ["last-utterance", "0", "", "", "", ""]
 

@@ -41,6 +41,6 @@ def test_the_report_says_it_at_its_head(run: Run, kind: str) -> None:
     write_metrics(run.folder / "metrics.json", compute_metrics(told, LABELS, {"classification": classification()}))
     page = unescape(words(write_report(run.folder, run.conversations, run.labels).read_text()))
     assert f"Numbers {kind.capitalize()} past labels. {explained(kind)} Weighted F1" in page
-    assert f"test ({kind} past labels) 90 30" in page
+    assert f"test ({kind} past labels) 90 of 120 30" in page
     assert "past_labels" not in page and "Further metrics" not in page
     assert "past labels" not in before

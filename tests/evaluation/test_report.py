@@ -38,10 +38,10 @@ def words(html: str) -> str:
 def test_it_shows_the_numbers_with_their_sizes(run: Run) -> None:
     text = words(page(run))
     assert "Talk &amp; &lt;Tests&gt;" in text
-    assert "On the test split: 90 labelled utterances in 30 conversations. 30 more have no label" in text
+    assert "On the test split: 90 of 120 utterances in 30 conversations. The others have no label" in text
     assert "Accuracy 33.3%" in text and "Unparsed answers 33.3%" in text
     assert "always answering “neutral” 16.7% 33.3%" in text
-    assert "test 90 30" in text and "dev 15 5" in text
+    assert "test 90 of 120 30" in text and "dev 15 of 20 5" in text
 
 
 def test_it_shows_labels_curves_missing_notes_and_provenance(run: Run) -> None:
@@ -198,7 +198,7 @@ def test_predictions_without_probabilities_and_splits_without_truth(tmp_path: Pa
     )
     text = words(write_report(folder, [], LABELS).read_text())
     assert "Further metrics, unsplit mine { &#34;x&#34;: 0.5 }" in text
-    assert "unsplit 0 1 – – – – 0.0% 1" in text
+    assert "unsplit 0 of 1 1 – – – – 0.0% 1" in text
 
 
 def test_the_same_files_give_the_same_report(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def unlabelled(folder: Path) -> None:
     recipe("labels: [joy, anger, sadness]\n", "")(folder)
 
 
+def train_without_media(folder: Path) -> None:
+    talks = [json.loads(line) for line in (folder / "talk.jsonl").read_text().splitlines()]
+    for one in talks:
+        for said in one["utterances"] if one["split"] == "train" else ():
+            said["video"] = f"clips/gone-{said['id']}.mp4"
+    write_talk(folder / "talk.jsonl", talks)
+
+
 def nothing(folder: Path) -> None:
     """The files are fine."""
 
@@ -104,6 +112,14 @@ CASES = {
     "an empty corpus": Case("talk.jsonl is empty", change=empty),
     "a split without conversations": Case(
         "no conversation in the split 'dev'; the splits with some are: train (3)", change=only_train
+    ),
+    "media that no utterance of training has": Case(
+        "seen: none of the 6 utterances that are learned from has features; the commonest reason (6 of 6), of train0",
+        change=train_without_media,
+    ),
+    "labels that differ by capitals alone": Case(
+        "1 of 3 labels are spelled in ways that differ by capitals alone",
+        change=append('{"id": "new", "utterances": [{"text": "Hm.", "label": "Joy"}]}'),
     ),
     "no label anywhere": Case("no labels are known", change=unlabelled),
     "a prompt longer than the context": Case(

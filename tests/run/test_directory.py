@@ -153,6 +153,14 @@ def test_rewinding_drops_what_comes_behind_a_step(run, recipe):
     ]
 
 
+def test_what_a_terminal_would_obey_is_a_code_in_the_log_and_comes_back(run, recipe):
+    run.open(recipe(), resume=False)
+    for _ in range(2):
+        run.note("of \x9b2J\u202e and \ud83d")
+    assert run.log_file.read_bytes().isascii()
+    assert [r["text"] for r in run.records()] == ["of \x9b2J\u202e and \ud83d"]
+
+
 def test_a_torn_last_line_of_the_log_is_left_out(run, recipe):
     run.open(recipe(), resume=False)
     run.note("whole")

@@ -253,6 +253,8 @@ async def _end(client: Any) -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await client.close()
+    # One that was done in this very turn of the loop has not yet been given to whoever waits for it.
+    await asyncio.sleep(0)
     asyncio.get_running_loop().stop()
 
 
