@@ -140,7 +140,7 @@ class RunDirectory:
         self.check(recipe, resume)
         self.path.mkdir(parents=True, exist_ok=True)
         self.hold()
-        self._mend()
+        self.mend()
         if self.recipe_file.exists():
             return False
         write_recipe(self.recipe_file, recipe)
@@ -214,7 +214,7 @@ class RunDirectory:
 
         self._write_log([record for record in self.records() if stands(record)])
 
-    def _mend(self) -> None:
+    def mend(self) -> None:
         """Take away what a sudden end left: files that were never renamed, and lines of the log that cannot be read, so
         that the next record has a line of its own. More than a torn last line is noted in the log."""
         for path in [p for p in self.path.rglob("*") if _is_temporary(p)]:

@@ -199,6 +199,8 @@ class _Run:
 
     def _as_it_is(self) -> dict[str, Any]:
         self.reporter.say(f"{self.directory.path} holds this run, finished: there is nothing to go on with")
+        if self.engine.first:
+            self.directory.mend()
         if self.recipe.evaluate is None:
             return {}
         if self.engine.first and not self.directory.report.exists():

@@ -69,6 +69,13 @@ def test_a_late_failure_leaves_the_predictions_and_resume_goes_on(
     assert (tmp_path / "run" / "report.html").exists()
 
 
+def test_what_a_kill_left_of_the_report_goes_with_the_next_resume(recipe: Recipe, tmp_path: Path) -> None:
+    run_recipe(recipe, tmp_path / "run", Silent())
+    (tmp_path / "run" / "report.html").rename(tmp_path / "run" / ".report.html.x1.tmp")
+    run_recipe(recipe, tmp_path / "run", Silent(), resume=True)
+    assert (tmp_path / "run" / "report.html").exists() and not list((tmp_path / "run").glob(".*.tmp"))
+
+
 @pytest.mark.parametrize("damage", ["cut", "other utterances", "states gone"])
 def test_predictions_that_do_not_serve_are_made_again(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predicted: list[str], damage: str
