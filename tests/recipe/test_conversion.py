@@ -74,3 +74,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert found.exit_code == 0 and "1 section rewritten" in found.output
     assert "farcer-nll" in file.read_text()
     assert "today's words" in run(app, ["convert", str(file)]).output
+
+
+def test_shipped_recipes_are_in_todays_words() -> None:
+    folder = Path(__file__).parents[2] / "recipes"
+    old = [str(file) for file in sorted(folder.rglob("*.yaml")) if convert_text(file.read_text(), str(file))[1]]
+    assert not old, f"merc convert {' '.join(old)}"
