@@ -78,10 +78,12 @@ if TYPE_CHECKING:
     from merc.files import cache_folder, hash_file, user_path, whole_file
     from merc.media import MediaInfo, probe_media
     from merc.pretrained import Pretrained, quiet
+    from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
 
 _HOME = {
     "hookimpl": "merc.registry.hooks",
+    "load_recipe": "merc.recipe",
     "MercError": "merc.errors",
     "allow": "merc.consent",
     "read_variable": "merc.consent",
@@ -163,6 +165,7 @@ __all__ = [
     "cache_folder",
     "hash_file",
     "hookimpl",
+    "load_recipe",
     "probe_media",
     "quiet",
     "read_variable",

@@ -97,7 +97,11 @@ def read_document(file: Path, shown: str, base: Path, kind: Literal["file", "par
 
     Raises MercError, naming the line, for what is no recipe at all.
     """
-    text = read_recipe_text(file, shown)
+    return read_text(read_recipe_text(file, shown), shown, base, kind)
+
+
+def read_text(text: str, shown: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
+    """``read_document`` for a text that was read already."""
     root = read_yaml(convert_text(text, shown)[0] if is_recorded(text) else text, shown)
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == CORE + "null"):
         raise MercError(f"{shown} is empty; a recipe has sections, such as corpus, backbone and stages")

@@ -17,8 +17,9 @@ OPEN_SECTIONS = ("encoders", "connectors", "fusers")
 """Sections whose keys are names that the recipe's author chooses."""
 
 
-def read_with_parents(place: Place) -> Node:
-    """The tree of a recipe with all that it extends merged below it."""
+def read_with_parents(place: Place, root: Node | None = None) -> Node:
+    """The tree of a recipe with all that it extends merged below it. ``root`` is its own tree, where that is no
+    file."""
     chain: list[tuple[Place, Node]] = []
     current = place
     while True:
@@ -27,7 +28,8 @@ def read_with_parents(place: Place) -> Node:
         if any(current.file.resolve() == earlier.file.resolve() for earlier, _ in chain):
             round_trip = " -> ".join([*(earlier.shown for earlier, _ in chain), current.shown])
             raise MercError(f"{place.shown}: extends goes round in a circle: {round_trip}")
-        node = read_document(current.file, current.shown, current.base, "parent" if chain else "file")
+        given = root if not chain else None
+        node = given or read_document(current.file, current.shown, current.base, "parent" if chain else "file")
         chain.append((current, node))
         parent = node.get("extends")
         if parent is None or parent.value is None:

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from merc.errors import MercError
 from merc.recipe.build import Builder
-from merc.recipe.document import Node
-from merc.recipe.find import locate
+from merc.recipe.document import Node, read_text
+from merc.recipe.find import Place, locate
 from merc.recipe.inherit import apply_overrides, read_with_parents
 from merc.recipe.needed import Use, not_needed, set_aside
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import References
 from merc.recipe.schema import Recipe
+from merc.recipe.yaml_text import first_line, write_yaml
 from merc.registry.isolation import Fault, isolated
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 TO_FILL_IN = "???"
 
 
-def load_recipe(path_or_name: str, overrides: Sequence[str] = (), use: Use = "train") -> Recipe:
-    """Read, resolve and check a recipe: a path or the name of a shipped one, with ``key=value`` overrides over it.
+def load_recipe(
+    path_or_name: str | Path | Mapping[str, Any] | DictConfig, overrides: Sequence[str] = (), use: Use = "train"
+) -> Recipe:
+    """Read, resolve and check a recipe: a path, the name of a shipped one, or the recipe itself as a mapping or an
+    OmegaConf ``DictConfig``, with ``key=value`` overrides over it.
 
     ``use`` says what it is loaded for. A trained run's recipe, which is not trained with any more, may measure other
     numbers than those that its stages chose their best state by, and what only training needed (for ``predict``, the
     metrics too) may be gone: a ``NotNeeded`` stands for it then. Nothing heavy is imported for it. Raises
     ManyErrors with everything that is wrong with its values, and MercError for a file that is not there or is no YAML.
     """
-    place = locate(path_or_name)
+    if isinstance(path_or_name, str | Path):
+        place, root = locate(str(path_or_name)), None
+    else:
+        place, root = _from_python(path_or_name)
     problems = Problems()
-    tree, wrong = apply_overrides(read_with_parents(place), overrides)
+    tree, wrong = apply_overrides(read_with_parents(place, root), overrides)
     problems.errors += wrong
     with problems.collected(place.shown):
         tree = set_aside(tree, not_needed(tree, use))
@@ -40,7 +52,23 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = (), use: Use = "tr
             text = f"{place.shown}: a component ended the check with {fault}; this is a fault of its plugin"
             raise MercError(text) from fault
     assert recipe is not None
-    return replace(recipe, given=(path_or_name, *overrides))
+    return replace(recipe, given=(place.shown if root else str(path_or_name), *overrides))
+
+
+def _from_python(recipe: Mapping[str, Any] | DictConfig) -> tuple[Place, Node]:
+    """The tree of a recipe that was composed in Python. References stay as they are: merc fills them in."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    shown = "the recipe given in Python"
+    try:
+        config: Any = OmegaConf.create(recipe)  # type: ignore[arg-type]
+        plain = OmegaConf.to_container(config, resolve=False)
+    except (OmegaConfBaseException, ValueError, RecursionError) as error:
+        raise MercError(f"{shown} is no mapping of plain values: {first_line(error)}") from None
+    base = Path.cwd()
+    name = str(recipe.get("title") or "recipe")
+    return Place(base / "recipe.yaml", name, shown, base), read_text(write_yaml(plain), shown, base)
 
 
 def _ask(node: Node, path: str, problems: Problems) -> Node:

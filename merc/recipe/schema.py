@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from merc.components import Backbone, Component, Frozen, Tuning
 from merc.conversation import Conversation, LabelSpace, Split
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +221,13 @@ class Recipe:
     resolved: dict[str, Any] = field(default_factory=dict)
     given: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def config(self) -> DictConfig:
+        """The resolved recipe as an OmegaConf ``DictConfig``, to be composed with others in Python."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.create(self.resolved)
 
     @property
     def tuning(self) -> Tuning:
