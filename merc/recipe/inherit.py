@@ -28,8 +28,8 @@ def read_with_parents(place: Place, root: Node | None = None) -> Node:
         if any(current.file.resolve() == earlier.file.resolve() for earlier, _ in chain):
             round_trip = " -> ".join([*(earlier.shown for earlier, _ in chain), current.shown])
             raise MercError(f"{place.shown}: extends goes round in a circle: {round_trip}")
-        given = root if not chain else None
-        node = given or read_document(current.file, current.shown, current.base, "parent" if chain else "file")
+        own = root if not chain else None
+        node = own or read_document(current.file, current.shown, current.base, "parent" if chain else "file")
         chain.append((current, node))
         parent = node.get("extends")
         if parent is None or parent.value is None:
