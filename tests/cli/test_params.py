@@ -49,7 +49,9 @@ def test_seven_billion_without_weights(seven: Path) -> None:
     recipe = _recipe(seven, "{name: lora, r: 8}")
     found = CliRunner().invoke(app, ["params", recipe, "--json"], catch_exceptions=False)
     assert found.exit_code == 0
-    assert json.loads(found.stdout) == {
+    record = json.loads(found.stdout)
+    del record["memory"]
+    assert record == {
         "total": BACKBONE + LORA_8,
         "trainable": LORA_8,
         "parts": {
@@ -73,6 +75,26 @@ def test_the_table_has_a_row_for_each_part(seven: Path) -> None:
     assert ["backbone", f"{BACKBONE:,}", "0", "0.00"] in rows
     assert ["backbone.adapters", f"{LORA_8:,}", f"{LORA_8:,}", "100.00"] in rows
     assert ["all", f"{BACKBONE + LORA_8:,}", f"{LORA_8:,}", f"{100 * LORA_8 / (BACKBONE + LORA_8):.2f}"] in rows
+
+
+def test_the_memory_of_training(seven: Path) -> None:
+    recipe = _recipe(seven, "{name: lora, r: 8}")
+    asked = ["params", recipe, "--processes", "4"]
+    memory = json.loads(CliRunner().invoke(app, [*asked, "--json"], catch_exceptions=False).stdout)["memory"]
+    assert (memory["tokens"], memory["activation_checkpointing"], memory["processes"]) == (4096, False, 4)
+    found = {(one["bits"], one["zero"]): one for one in memory["bytes"]}
+    assert list(found) == [(bits, zero) for bits in (16, 32) for zero in range(4)]
+    assert found[16, 0]["weights"] == 2 * BACKBONE + 4 * LORA_8
+    assert found[32, 0]["weights"] == 4 * (BACKBONE + LORA_8)
+    assert found[16, 3]["weights"] == (2 * BACKBONE + 4 * LORA_8) // 4
+    assert [found[16, zero]["gradients"] for zero in range(4)] == [4 * LORA_8, 4 * LORA_8, LORA_8, LORA_8]
+    assert found[16, 1]["optimizer"] == 3 * LORA_8 + 4
+    table = CliRunner(env={"COLUMNS": "120"}).invoke(app, asked, catch_exceptions=False).stdout
+    assert (
+        "16 bits, ZeRO-3" in table and "GB, 4 GPUs" in table and "13.56" in table and "a pass of 4,096 tokens" in table
+    )
+    alone = CliRunner().invoke(app, ["params", recipe, "--json", "--processes", "1"], catch_exceptions=False)
+    assert [one["zero"] for one in json.loads(alone.stdout)["memory"]["bytes"]] == [0, 0]
 
 
 def test_values_can_be_changed(seven: Path) -> None:
