@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from merc.registry.hooks import Register, hookimpl
+from merc.builtin.commands import COMMANDS
+from merc.registry.hooks import Register, RegisterCommand, hookimpl
 
 
 @hookimpl
@@ -65,3 +66,9 @@ def register_selectors(register: Register) -> None:
     register("balanced", "merc.builtin.selectors:Balanced")
     register("retrieved", "merc.builtin.selectors:Retrieved")
     register("diverse", "merc.builtin.selectors:Diverse")
+
+
+@hookimpl
+def register_commands(register: RegisterCommand) -> None:
+    for name, line in COMMANDS.items():
+        register(name, f"merc.cli.{name}:command", help=line)

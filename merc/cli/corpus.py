@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from merc.components import CorpusData
     from merc.conversation import Conversation
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+command = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
-@app.callback()
+@command.callback()
 def corpus() -> None:
     """Bring a published corpus into a file of merc's own form."""
 
 
-@app.command("import")
+@command.command("import")
 def import_(
     name: Annotated[str, typer.Argument(help="The name of a corpus that is installed; merc plugins lists them.")],
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Where it lies: the corpus's root, or its path.")],

@@ -1,18 +1,19 @@
 """The ``merc`` program: which commands there are, and what an error looks like.
 
 A command is a file beside this one, imported when it is invoked and not before, so that ``merc --help`` and a typing
-mistake cost no torch. Such a file has a function ``command`` with typer annotations, or, where it has commands of its
-own, a typer app named ``app``.
+mistake cost no torch. Such a file has ``command``: a function with typer annotations, or, where it has commands of its
+own, a typer app. Plugins bring commands in the same way, by the hook ``register_commands``; they are looked for where
+``merc --help`` lists them or a name is none of merc's own, so that no plugin stands in the way of merc's commands.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import signal
 import sys
 import traceback
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated, Any
 
@@ -20,57 +21,37 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from merc import __version__
+from merc.builtin.commands import COMMANDS
 from merc.cli import consent
 from merc.cli.launched import speaks, stand_back
 from merc.cli.quiet import quiet_libraries
 from merc.cli.results import escaped_output
 from merc.consent import hide
-from merc.errors import MercError, did_you_mean, shown
+from merc.errors import MercError, shown
 from merc.files import is_disk_full
-
-COMMANDS = {
-    "run": "Train and evaluate what a recipe says.",
-    "predict": "Say the emotions in conversations or a clip, one JSON object a line.",
-    "evaluate": "Evaluate a finished run again, or on another split.",
-    "bench": "Measure a trained run on every set of a benchmark that is there.",
-    "compare": "Put the results of several runs side by side.",
-    "report": "Make the report of a run again.",
-    "recipes": "List the recipes that come with merc.",
-    "show": "Show a recipe's values, and where each came from.",
-    "validate": "Check a recipe and list everything that is wrong with it.",
-    "copy": "Copy a recipe, to change it.",
-    "convert": "Rewrite a recipe of an older merc in today's words.",
-    "encode": "Fill the feature store for a recipe.",
-    "annotate": "Ask a recipe's annotators for cues, and keep them.",
-    "corpus": "Bring a published corpus into a file of merc's own form.",
-    "params": "Count the parameters of a recipe's model, by part.",
-    "plugins": "List the installed plugins, or write a new one.",
-}
-"""Every command and the line that ``merc --help`` shows for it. The file of a command has its name."""
 
 
 class Commands(TyperGroup):
-    """The group of commands: lists them from ``COMMANDS``, imports one when it is invoked, reports errors plainly."""
+    """The group of commands: lists merc's own and those of plugins, imports one when it is invoked, reports errors
+    plainly."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The commands whose file exists, in the order of ``COMMANDS``."""
-        return [name for name in COMMANDS if Path(__file__).with_name(f"{name}.py").is_file()]
+        """merc's own commands, in the order of ``COMMANDS``, then those of plugins, by name."""
+        return [*COMMANDS, *plugin_commands()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A stand-in that knows the help line of a command, enough to list it."""
         if cmd_name in self.commands:
             return self.commands[cmd_name]
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in self.list_commands(ctx) else None
+        if cmd_name in COMMANDS:
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        line = plugin_commands().get(cmd_name)
+        return None if line is None else TyperCommand(cmd_name, help=line, rich_help_panel="Commands of plugins")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is named, then go on as typer does."""
-        known = self.list_commands(ctx)
-        if args and args[0] in known:
+        if args and not args[0].startswith("-"):
             self.commands[args[0]] = load_command(args[0])
-        elif args and not args[0].startswith("-"):
-            raise MercError(
-                f"unknown command {args[0]!r}.{did_you_mean(args[0], known)} The commands are: {', '.join(known)}"
-            )
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -156,17 +137,36 @@ def _forbidden(error: Exception) -> str:
 
 
 def load_command(name: str) -> Any:
-    """The command of a file in this folder, imported now."""
-    module = importlib.import_module(f"merc.cli.{name}")
-    group = getattr(module, "app", None)
-    if not isinstance(group, typer.Typer):
-        group = typer.Typer(add_completion=False)
-        group.command(name, help=None if module.command.__doc__ else COMMANDS[name])(module.command)
-    made = typer.main.get_command(group)
-    made.name = name
-    if name in consent.COMMANDS:
+    """The command of that name, imported now: merc's own, else a plugin's. Raises MercError for one that there is not,
+    and for one of a plugin that cannot be loaded."""
+    from merc.registry.check import make_command
+
+    if name in COMMANDS:
+        made = make_command(importlib.import_module(f"merc.cli.{name}").command, name, COMMANDS[name])
+    else:
+        from merc.registry import get_registry
+
+        made = get_registry().command(name)
+    if name in consent.COMMANDS or name not in COMMANDS:
         consent.add_options(made)
     return made
+
+
+@functools.cache
+def plugin_commands() -> dict[str, str]:
+    """The commands of plugins and the line that ``merc --help`` shows for each. Plugins that failed are named on
+    standard error, once."""
+    from merc.registry import get_registry
+
+    try:
+        registry = get_registry()
+    except MercError as error:
+        typer.echo(f"note: the plugins cannot be listed: {shown(str(error))}", err=True)
+        return {}
+    for plugin in registry.plugins():
+        if plugin.status == "failed":
+            typer.echo(shown(str(plugin.note())), err=True)
+    return {name: registry.help(name) for name in registry.names("command") if name not in COMMANDS}
 
 
 app = typer.Typer(

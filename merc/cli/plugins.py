@@ -13,10 +13,10 @@ from merc.errors import ManyErrors, MercError
 if TYPE_CHECKING:
     from merc.registry import PluginStatus, Registration, Registry
 
-app = typer.Typer(invoke_without_command=True, add_completion=False)
+command = typer.Typer(invoke_without_command=True, add_completion=False)
 
 
-@app.callback()
+@command.callback()
 def plugins(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
@@ -50,14 +50,14 @@ def plugins(
         raise ManyErrors(faults, head=f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the installed plugins")
 
 
-@app.command("new")
+@command.command("new")
 def new(
     name: Annotated[str, typer.Argument(help="The name of the component, and of its plugin.")],
     kind: Annotated[
         str,
         typer.Option(
             help="encoder, connector, fuser, prompter, tuning, loss, trainer, corpus, backbone, annotator, selector, "
-            "metric, suite.",
+            "metric, suite, command.",
             show_default=True,
         ),
     ] = "encoder",
@@ -90,7 +90,7 @@ def _faults(registry: Registry) -> list[str]:
 def _claimed(kind: str, name: str, owners: list[PluginStatus]) -> str:
     who = " and by ".join(owner.label for owner in owners)
     which = " or ".join(f"{owner.name}/{name}" for owner in owners)
-    return f"{kind} {name!r} is registered by {who}; recipes must say {which}"
+    return f"{kind} {name!r} is registered by {who}; say which: {which}"
 
 
 def _as_json(registry: Registry) -> dict[str, Any]:

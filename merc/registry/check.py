@@ -1,9 +1,11 @@
-"""From a registered name to a class that keeps its kind's contract."""
+"""From a registered name to a class that keeps its kind's contract, or to a command."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import is_dataclass
+from typing import Any
 
 from merc.components import Component
 from merc.errors import MercError, did_you_mean
@@ -13,8 +15,8 @@ from merc.registry.status import PluginStatus, Registration
 _MODALITIES = ("video", "audio", "text")
 
 
-def load_class(registration: Registration, owner: PluginStatus) -> type[Component]:
-    """Import the class of a component, and check what can be checked of a class.
+def load_target(registration: Registration, owner: PluginStatus) -> Any:
+    """Import the class of a component, or the function or typer app of a command, and check what can be checked of it.
 
     Raises MercError that names the component and its plugin: for what must be installed first, for a module that
     cannot be imported, and for a class that does not keep the contract.
@@ -31,7 +33,7 @@ def load_class(registration: Registration, owner: PluginStatus) -> type[Componen
         install = f"; install what it needs with: pip install {registration.extra}" if registration.extra else ""
         raise MercError(f"{who} cannot be imported from {module_name!r}: {described(error)}{install}") from error
     try:
-        loaded, fault = isolated(lambda: _class_of(module, class_name, kind))
+        loaded, fault = isolated(lambda: _target_of(module, class_name, kind))
     except Exception as error:
         raise MercError(f"{who} cannot be read: {described(error)}; this is a fault of the plugin") from error
     if fault or loaded is None:
@@ -39,15 +41,41 @@ def load_class(registration: Registration, owner: PluginStatus) -> type[Componen
     return loaded
 
 
-def _class_of(module: object, class_name: str, kind: str) -> tuple[type[Component] | None, str | None]:
-    """The class of that name in a module, and what is wrong with it."""
-    if not hasattr(module, class_name):
-        known = [n for n, member in vars(module).items() if isinstance(member, type)]
-        name = getattr(module, "__name__", "its module")
-        return None, f"{name!r} has no class {class_name!r}.{did_you_mean(class_name, known)}"
-    loaded = getattr(module, class_name)
-    fault = class_fault(loaded, kind)
-    return (None, fault) if fault or not isinstance(loaded, type) else (loaded, None)
+def _target_of(module: object, name: str, kind: str) -> tuple[Any, str | None]:
+    """What has that name in a module, and what is wrong with it."""
+    if not hasattr(module, name):
+        what, of = ("command", object) if kind == "command" else ("class", type)
+        known = [n for n, member in vars(module).items() if isinstance(member, of)]
+        title = getattr(module, "__name__", "its module")
+        return None, f"{title!r} has no {what} {name!r}.{did_you_mean(name, known)}"
+    loaded = getattr(module, name)
+    return loaded, command_fault(loaded) if kind == "command" else class_fault(loaded, kind)
+
+
+def command_fault(loaded: object) -> str | None:
+    """What keeps an object from being a command, in a sentence; ``None`` when nothing does."""
+    import typer
+
+    if not (inspect.isfunction(loaded) or isinstance(loaded, typer.Typer)):
+        return f"{shown(loaded)} is no command; register a function whose parameters typer knows, or a typer.Typer"
+    try:
+        isolated(lambda: make_command(loaded, "command", ""))
+    except Exception as error:
+        return f"typer cannot make a command of it: {described(error)}; annotate each parameter as typer has it"
+    return None
+
+
+def make_command(loaded: Any, name: str, help: str) -> Any:
+    """The command of typer for a function or a typer app, under a name; ``help`` stands in for a missing docstring."""
+    import typer
+
+    app = loaded
+    if not isinstance(loaded, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command(name, help=None if loaded.__doc__ else help)(loaded)
+    made = typer.main.get_command(app)
+    made.name = name
+    return made
 
 
 def class_fault(loaded: object, kind: str) -> str | None:

@@ -26,6 +26,7 @@ from merc.registry.status import PluginStatus, Registration
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_LONGEST_HELP = 120
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -77,8 +78,8 @@ def _beside_merc(status: PluginStatus, builtin: PluginStatus) -> PluginStatus:
         return status
     own = {(one.kind, one.name) for one in builtin.components}
     faults = [
-        f"{one.kind} {one.name!r} has the name of merc's own; recipes mean merc's by it, and this one by "
-        f"'{status.name}/{one.name}'; give it another name"
+        f"{one.kind} {one.name!r} has the name of merc's own; the name means merc's, and "
+        f"'{status.name}/{one.name}' this one; give it another name"
         for one in status.components
         if (one.kind, one.name) in own
     ]
@@ -124,7 +125,7 @@ def _called(manager: pluggy.PluginManager, module: ModuleType, name: str, status
         caller = manager.subset_hook_caller(hook, remove_plugins=others)
         if not caller.get_hookimpls():
             continue
-        collect = _Collector(kind, dict(components))
+        collect = (_CommandCollector if kind == "command" else _Collector)(kind, dict(components))
         try:
             isolated(lambda caller=caller, collect=collect: caller(register=collect))  # type: ignore[misc]
         except Exception as error:
@@ -144,6 +145,9 @@ class _Collector:
         self.components = components
 
     def __call__(self, name: str, target: str, *, needs: Sequence[str] = (), extra: str | None = None) -> None:
+        self._claim(name, target, needs, extra)
+
+    def _claim(self, name: str, target: str, needs: Sequence[str], extra: str | None, help: str = "") -> None:
         # Texts of a class of their own could change later, or raise where they are compared.
         if type(name) is not str or not _NAME.fullmatch(name):
             raise MercError(
@@ -163,10 +167,24 @@ class _Collector:
                 raise MercError(f"needs of {self.kind} {name!r} holds {shown(one)}, which is the name of no module")
         if extra is not None and (type(extra) is not str or not extra.isprintable()):
             raise MercError(f"extra of {self.kind} {name!r} is {shown(extra)}; write what to pip install, as a text")
-        made = Registration(self.kind, name, target, tuple(needs), extra)
+        made = Registration(self.kind, name, target, tuple(needs), extra, help)
         before = self.components.setdefault((self.kind, name), made)
         if before != made:
             raise MercError(f"{self.kind} {name!r} is registered twice, for {before.target} and {target}")
+
+
+class _CommandCollector(_Collector):
+    """The ``register`` that ``register_commands`` is called with."""
+
+    def __call__(  # type: ignore[override]
+        self, name: str, target: str, *, help: str, needs: Sequence[str] = (), extra: str | None = None
+    ) -> None:
+        if type(help) is not str or not help.strip() or not help.isprintable() or len(help) > _LONGEST_HELP:
+            raise MercError(
+                f"help of command {shown(name)} is {shown(help)}; write what it does in one line of at most "
+                f"{_LONGEST_HELP} characters, for merc --help"
+            )
+        self._claim(name, target, needs, extra, help.strip())
 
 
 def _api_fault(module: ModuleType, status: PluginStatus) -> str | None:

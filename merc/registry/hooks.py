@@ -2,7 +2,7 @@
 
 A hook is given ``register(name, target, *, needs=(), extra=None)``: ``target`` is ``"module:Class"`` and is imported
 only when a recipe uses the name; ``needs`` are modules that must be installed for it (checked without importing them);
-``extra`` is what to ``pip install`` when they are not.
+``extra`` is what to ``pip install`` when they are not. Commands have a line of help as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ class Register(Protocol):
 
     def __call__(self, name: str, target: str, *, needs: Sequence[str] = (), extra: str | None = None) -> None:
         """Claim a name for the class at ``target``."""
+
+
+class RegisterCommand(Protocol):
+    """What ``register_commands`` is called with."""
+
+    def __call__(
+        self, name: str, target: str, *, help: str, needs: Sequence[str] = (), extra: str | None = None
+    ) -> None:
+        """Claim ``merc NAME`` for the function or typer app at ``target``; ``merc --help`` shows the line ``help``."""
 
 
 @hookspec
@@ -89,6 +98,11 @@ def register_suites(register: Register) -> None:
     """Register suites: the columns of a benchmark's table."""
 
 
+@hookspec
+def register_commands(register: RegisterCommand) -> None:
+    """Register commands: what ``merc NAME`` does."""
+
+
 KINDS: dict[str, str] = {
     "encoder": "register_encoders",
     "connector": "register_connectors",
@@ -103,5 +117,6 @@ KINDS: dict[str, str] = {
     "selector": "register_selectors",
     "metric": "register_metrics",
     "suite": "register_suites",
+    "command": "register_commands",
 }
 """Each kind of component, and the hook that registers it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from merc.errors import MercError, did_you_mean
 from merc.registry.discovery import discover
@@ -35,7 +35,7 @@ class Registry:
 
     def __init__(self, plugins: Sequence[PluginStatus]) -> None:
         self._plugins = list(plugins)
-        self._classes: dict[Registration, type[Component]] = {}
+        self._loaded: dict[Registration, Any] = {}
 
     @classmethod
     def discover(cls) -> Registry:
@@ -71,12 +71,30 @@ class Registry:
 
         Raises MercError for a name that is unknown, claimed twice, not wholly installed, or not a component.
         """
-        from merc.registry.check import load_class
+        loaded: type[Component] = self._load(kind, name)
+        return loaded
+
+    def command(self, name: str) -> Any:
+        """The command of typer that a plugin registered, imported now. ``name`` may be ``plugin/name``; raises as
+        ``resolve`` does."""
+        from merc.registry.check import make_command
+
+        loaded = self._load("command", name)
+        return make_command(loaded, name, self._find("command", name)[1].help)
+
+    def help(self, name: str) -> str:
+        """The line of help of a command, with what must be installed for it; imports nothing."""
+        registration = self._find("command", name)[1]
+        missing = registration.missing()
+        return f"{registration.help} (needs {', '.join(missing)})" if missing else registration.help
+
+    def _load(self, kind: str, name: str) -> Any:
+        from merc.registry.check import load_target
 
         plugin, registration = self._find(kind, name)
-        if registration not in self._classes:
-            self._classes[registration] = load_class(registration, plugin)
-        return self._classes[registration]
+        if registration not in self._loaded:
+            self._loaded[registration] = load_target(registration, plugin)
+        return self._loaded[registration]
 
     def owner(self, kind: str, name: str) -> PluginStatus:
         """The plugin that brings a component; raises as ``resolve`` does, but imports nothing."""
@@ -93,7 +111,7 @@ class Registry:
         target = f"{cls.__module__}:{cls.__qualname__}"
         for plugin in self._plugins:
             for one in plugin.components:
-                if one.kind == cls.kind and (self._classes.get(one) is cls or one.target == target):
+                if one.kind == cls.kind and (self._loaded.get(one) is cls or one.target == target):
                     alone = len(self._claims(one.kind)[one.name]) == 1
                     return one.name if alone else f"{plugin.name}/{one.name}"
         return cls.__name__

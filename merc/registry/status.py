@@ -15,13 +15,15 @@ Status = Literal["ok", "faulty", "failed", "left out"]
 
 @dataclass(frozen=True)
 class Registration:
-    """A name that a plugin claimed for the class at ``target`` (``"module:Class"``)."""
+    """A name that a plugin claimed for the class at ``target`` (``"module:Class"``), or for a command: the function or
+    typer app at ``target``, with a line of ``help``."""
 
     kind: str
     name: str
     target: str
     needs: tuple[str, ...] = ()
     extra: str | None = None
+    help: str = ""
 
     def missing(self) -> list[str]:
         """The modules of ``needs`` that are not installed, found without importing any.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from merc.testing.annotator import AnnotatorContract
     from merc.testing.backbone import BackboneContract
+    from merc.testing.command import CommandContract
     from merc.testing.connector import ConnectorContract
     from merc.testing.contract import ComponentContract
     from merc.testing.corpus import CorpusContract
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AnnotatorContract": "annotator",
     "BackboneContract": "backbone",
+    "CommandContract": "command",
     "ComponentContract": "contract",
     "ConnectorContract": "connector",
     "CorpusContract": "corpus",
@@ -55,6 +57,7 @@ _HOME = {
 __all__ = [
     "AnnotatorContract",
     "BackboneContract",
+    "CommandContract",
     "ComponentContract",
     "ConnectorContract",
     "CorpusContract",

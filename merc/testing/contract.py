@@ -11,6 +11,7 @@ import sys
 import textwrap
 from dataclasses import MISSING, fields
 from pathlib import Path, PurePath
+from types import ModuleType
 from typing import Any, ClassVar
 
 from merc.components import Component
@@ -110,22 +111,7 @@ class ComponentContract:
 
     def test_module_imports_without_torch(self) -> None:
         """Importing the component's module imports nothing heavy, so that recipes are checked quickly."""
-        module = inspect.getmodule(type(self.component))
-        require(module is not None and module.__file__, f"the module of {self.title} is not a file")
-        assert module is not None
-        path = "\n".join(entry or str(Path.cwd()) for entry in sys.path)
-        done = subprocess.run(
-            [sys.executable, "-c", _PROBE, path, module.__name__, str(module.__file__), *HEAVY],
-            capture_output=True,
-            text=True,
-        )
-        require(done.returncode == 0, f"{module.__name__} cannot be imported in a process of its own:\n{done.stderr}")
-        heavy = done.stdout.split()
-        require(
-            not heavy,
-            f"importing {module.__name__} imports {' and '.join(heavy)}; move that import into the method that needs "
-            f"it (python -X importtime -c 'import {module.__name__}' shows where it comes from)",
-        )
+        require_light(inspect.getmodule(type(self.component)), self.title, "method")
 
     def test_is_registered_under_its_name(self) -> None:
         """The installed plugin has registered this class under ``name``."""
@@ -141,6 +127,26 @@ class ComponentContract:
             f"{self.kind} {self.name!r} is {found.__module__}:{found.__qualname__}, not "
             f"{cls.__module__}:{cls.__qualname__}",
         )
+
+
+def require_light(module: ModuleType | None, title: str, place: str) -> None:
+    """Fail the running test unless a module can be imported in a process of its own without anything heavy. ``place``
+    is where a heavy import belongs."""
+    require(module is not None and module.__file__, f"the module of {title} is not a file")
+    assert module is not None
+    path = "\n".join(entry or str(Path.cwd()) for entry in sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, path, module.__name__, str(module.__file__), *HEAVY],
+        capture_output=True,
+        text=True,
+    )
+    require(done.returncode == 0, f"{module.__name__} cannot be imported in a process of its own:\n{done.stderr}")
+    heavy = done.stdout.split()
+    require(
+        not heavy,
+        f"importing {module.__name__} imports {' and '.join(heavy)}; move that import into the {place} that needs "
+        f"it (python -X importtime -c 'import {module.__name__}' shows where it comes from)",
+    )
 
 
 def _is_required(field: Any) -> bool:

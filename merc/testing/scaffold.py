@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from merc.errors import MercError, did_you_mean
 from merc.registry import KINDS, get_registry
@@ -45,18 +46,18 @@ MERC_PLUGIN_API = {api}
 
 @merc.hookimpl
 def {hook}(register):
-    register("{name}", "{package}.{kind}:{cls}")
+    register("{name}", "{package}.{kind}:{cls}"{help})
 '''
 
 _TEST = '''\
-"""Checks that {cls} keeps the contract of its kind. Add tests of what is particular to it."""
+"""Checks that {title} keeps the contract of its kind. Add tests of what is particular to it."""
 {imports}
 import merc.testing
 
 from {package}.{kind} import {cls}
 
 
-class Test{cls}(merc.testing.{contract}):
+class {test}(merc.testing.{contract}):
     component = {made}
     name = "{name}"
 '''
@@ -94,7 +95,13 @@ _USAGE = {
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 
-_TORCH = ("connector", "fuser", "tuning", "loss", "trainer", "backbone")
+_DEPENDENCIES = {
+    **dict.fromkeys(("connector", "fuser", "tuning", "loss", "trainer", "backbone"), ("torch",)),
+    "encoder": ("numpy",),
+    "annotator": ("numpy",),
+    "command": ("typer",),
+}
+"""What a component of a kind needs beside merc."""
 
 
 def write_plugin(name: str, kind: str, folder: Path) -> Path:
@@ -138,10 +145,8 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
 
     cls, usage = class_name(name), _USAGE.get(kind)
     package = f"merc_{name.replace('-', '_')}"
-    dependencies = (
-        ["merc", "torch"] if kind in _TORCH else ["merc", "numpy"] if kind in ("encoder", "annotator") else ["merc"]
-    )
-    values = {
+    dependencies = ["merc", *_DEPENDENCIES.get(kind, ())]
+    values: dict[str, Any] = {
         "name": name,
         "kind": kind,
         "cls": cls,
@@ -153,6 +158,9 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
         "dependencies": ", ".join(f'"{one}"' for one in dependencies),
         "imports": "",
         "made": f"{cls}()",
+        "title": cls,
+        "test": f"Test{cls}",
+        "help": "",
         "usage": f"Then a recipe can say:\n\n```yaml\n{usage.format(name=name)}\n```\n\n" if usage else "",
     }
     texts = {}
@@ -162,6 +170,12 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
             "made": f'{cls}(path=str(Path(__file__).with_name("talk.csv")))',
         }
         texts["tests/talk.csv"] = (files("merc.testing.examples") / "talk.csv").read_text(encoding="utf-8")
+    if kind == "command":
+        values |= {
+            "cls": "command", "made": "command", "title": f"the command {name}",
+            "help": ', help="Say how long clips are."',
+            "usage": f"Then there is the command:\n\n    merc {name} --help\n\n",
+        }  # fmt: skip
     texts |= {
         "pyproject.toml": _PYPROJECT.format_map(values),
         "README.md": _README.format_map(values),
@@ -192,5 +206,5 @@ def component_source(cls: str, kind: str) -> str:
     """The example of a kind, under another name, without the remarks to merc's own type checker."""
     text = (files("merc.testing.examples") / f"{kind}.py").read_text(encoding="utf-8")
     # Seen from the new plugin, merc is one more library among the others.
-    text = text.replace("import numpy as np\n\nimport merc\n", "import merc\nimport numpy as np\n")
+    text = re.sub(r"import (numpy as np|typer)\n\nimport merc\n", r"import merc\nimport \1\n", text)
     return re.sub(r"  # type: ignore\S*", "", re.sub(r"\bExample\b", cls, text))

@@ -38,7 +38,7 @@ def test_errors_stand_below_the_table_whole(merc: Run) -> None:
         "(merc_raises.plugin, line 6)",
         "plugin 'sound' (zzz-sound 0.1): the plugin name 'sound' is taken by merc-sound 0.1; uninstall one of them",
         "encoder 'loudness' is registered by 'noise' (merc-noise 0.2) and by 'sound' (merc-sound 0.1); "
-        "recipes must say noise/loudness or sound/loudness",
+        "say which: noise/loudness or sound/loudness",
         "encoder 'whisper' needs 'not_there'; install it with: pip install merc-needy[whisper]",
         "encoder 'plain' needs 'not_there.sub'; install it with: pip install not_there",
     ]

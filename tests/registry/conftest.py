@@ -23,10 +23,87 @@ def _class(body: str) -> str:
 EVERYTHING = "import merc\n" + "".join(
     f'\n\n@merc.hookimpl\ndef {hook}(register):\n    register("my-{kind}", "merc.testing.examples.{kind}:Example")\n'
     for kind, hook in KINDS.items()
+    if kind != "command"
 )
+EVERYTHING += """
+
+@merc.hookimpl
+def register_commands(register):
+    register("my-command", "merc.testing.examples.command:command", help="Say how long clips are.")
+"""
+COMMANDS = """
+import merc
+
+@merc.hookimpl
+def register_commands(register):
+    register("greet", "merc_shell.greet:command", help="Greet somebody.")
+    register("group", "merc_shell.group:app", help="Has commands of its own.")
+    register("run", "merc_shell.greet:command", help="Greet, in place of training.")
+    register("gone", "merc_shell.gone:command", help="Cannot be imported.")
+    register("odd", "merc_shell.greet:NAMES", help="Is no command.")
+    register("untyped", "merc_shell.greet:untyped", help="Has a parameter that typer does not know.")
+    register("needy", "merc_shell.greet:command", help="Wants more.", needs=["not_there"], extra="merc-shell[all]")
+"""
+GREET = '''\
+import sys
+from typing import Annotated
+
+import merc, typer
+
+print("merc_shell.greet is imported", file=sys.stderr)
+NAMES = ["Ann"]
+
+
+def command(
+    who: Annotated[str, typer.Argument(help="Whom.")],
+    way: Annotated[str, typer.Option(help="What happens after.")] = "well",
+) -> None:
+    """Greet somebody by name."""
+    typer.echo(f"Hello, {who}!")
+    if way == "mistake":
+        raise merc.MercError("nobody is there; call later")
+    if way == "fault":
+        raise ValueError("greeted twice")
+    if way == "exit":
+        sys.exit(0)
+    if way == "server":
+        merc.require_server("https://example.org/v1", "command greet")
+
+
+def untyped(who: int | str) -> None:
+    pass
+'''
+GROUP = '''\
+import typer
+
+app = typer.Typer()
+
+
+@app.callback()
+def group() -> None:
+    """Two commands."""
+
+
+@app.command()
+def one() -> None:
+    """The one."""
+    typer.echo("one")
+
+
+@app.command()
+def two() -> None:
+    """The other."""
+'''
 
 PLUGINS = [
     Distribution("everything", EVERYTHING),
+    Distribution("shell", COMMANDS, {"greet.py": GREET, "group.py": GROUP}),
+    Distribution("shout", COMMANDS.replace("merc_shell", "merc_shout"), {"greet.py": GREET, "group.py": GROUP}),
+    Distribution(
+        "badhelp",
+        "import merc\n\n@merc.hookimpl\ndef register_commands(register):\n    "
+        'register("a", "merc_badhelp.a:a", help="two\\nlines")\n',
+    ),
     Distribution(
         "sound", HOOK + 'register("loudness", "merc_sound.loudness:Loudness")\n', {"loudness.py": GOOD_ENCODER}
     ),

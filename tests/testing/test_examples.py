@@ -10,6 +10,7 @@ import merc.testing
 from merc.testing.examples import (
     annotator,
     backbone,
+    command,
     connector,
     corpus,
     encoder,
@@ -50,6 +51,10 @@ class TestTuning(merc.testing.TuningContract):
 
 class TestTrainer(merc.testing.TrainerContract):
     component = trainer.Example()
+
+
+class TestCommand(merc.testing.CommandContract):
+    component = command.command
 
 
 TABLE = Path(merc.testing.__file__).with_name("examples") / "talk.csv"

@@ -1,0 +1,22 @@
+"""The commands that merc brings."""
+
+COMMANDS = {
+    "run": "Train and evaluate what a recipe says.",
+    "predict": "Say the emotions in conversations or a clip, one JSON object a line.",
+    "evaluate": "Evaluate a finished run again, or on another split.",
+    "bench": "Measure a trained run on every set of a benchmark that is there.",
+    "compare": "Put the results of several runs side by side.",
+    "report": "Make the report of a run again.",
+    "recipes": "List the recipes that come with merc.",
+    "show": "Show a recipe's values, and where each came from.",
+    "validate": "Check a recipe and list everything that is wrong with it.",
+    "copy": "Copy a recipe, to change it.",
+    "convert": "Rewrite a recipe of an older merc in today's words.",
+    "encode": "Fill the feature store for a recipe.",
+    "annotate": "Ask a recipe's annotators for cues, and keep them.",
+    "corpus": "Bring a published corpus into a file of merc's own form.",
+    "params": "Count the parameters of a recipe's model, by part.",
+    "plugins": "List the installed plugins, or write a new one.",
+}
+"""Every command and the line that ``merc --help`` shows for it. The command NAME is
+``merc.cli.NAME:command``."""
