@@ -82,7 +82,7 @@ def test_each_set_is_a_task_with_the_ratio_batch_and_patches_of_the_authors() ->
 
 
 def test_there_is_a_row_for_every_combination() -> None:
-    assert len(ROWS) == 4 + 9 + 8 + 12 + 19
+    assert len(ROWS) == 4 + 9 + 8 + 12 + 8 + 19
 
 
 @pytest.mark.parametrize("row", ROWS)
