@@ -43,8 +43,10 @@ class Fixed(Selector):
         place_of = {query.target.id: place for place, query in enumerate(pool.queries)}
         unknown = [one for one in self.ids if one not in place_of]
         if unknown:
+            are = "is" if len(unknown) == 1 else "are"
             raise MercError(
-                f"ids: the train split has no labelled utterance {', '.join(map(repr, unknown[:5]))}"
+                f"ids: {len(unknown)} of {len(self.ids)} {are} no labelled utterance of the train split: "
+                f"{', '.join(map(repr, unknown[:5]))}"
                 f"{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}."
                 f"{did_you_mean(unknown[0], place_of)} Its ids are such as {next(iter(place_of))!r}"
             )

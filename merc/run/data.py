@@ -141,7 +141,8 @@ def check_ids(conversations: Sequence[Conversation]) -> None:
                 shown.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
             more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
             raise MercError(
-                f"every {what} of a corpus needs an id of its own; these stand more than once: {', '.join(shown)}{more}"
+                f"every {what} of a corpus needs an id of its own; {len(twice)} of {len(counts)} ids stand more than "
+                f"once: {', '.join(shown)}{more}"
             )
 
 

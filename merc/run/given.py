@@ -10,12 +10,13 @@ from pathlib import Path
 from merc.components import Corpus, Encoder, Prompter, Query, Words
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.errors import MercError
+from merc.errors import MercError, brief
 from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
 from merc.recipe import Part, Recipe
 from merc.registry import get_registry
 
+_NAMED = 5
 _SOUND = (".wav", ".flac", ".mp3")
 
 
@@ -47,7 +48,8 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     conversations, strange = _without_strange_labels(found.conversations, labels)
     notes = list(found.notes)
     if strange:
-        counts = ", ".join(f"{label} ({count})" for label, count in sorted(strange.items()))
+        counts = ", ".join(f"{brief(label)} ({count})" for label, count in sorted(strange.items())[:_NAMED])
+        counts += f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
         total = sum(len(talk.utterances) for talk in conversations)
         have = f"of {total} utterances {'has a label' if strange.total() == 1 else 'have labels'}"
         notes.append(

@@ -159,7 +159,8 @@ def test_fixed_names_ids_that_are_not_there():
     with pytest.raises(MercError) as error:
         shown(Fixed(ids=("a0", "a00", "x")), NEW[0])
     assert str(error.value) == (
-        "ids: the train split has no labelled utterance 'a00', 'x'. Did you mean 'a0'? Its ids are such as 'a0'"
+        "ids: 2 of 3 are no labelled utterance of the train split: 'a00', 'x'. Did you mean 'a0'? Its ids are such as "
+        "'a0'"
     )
 
 

@@ -245,7 +245,7 @@ def test_nothing_to_show(embeddings, tmp_path):
 
 
 def test_mistakes_name_their_place():
-    with pytest.raises(MercError, match=r"^here: ids: the train split has no labelled utterance 'x'\. Its ids"):
+    with pytest.raises(MercError, match=r"^here: ids: 1 of 1 is no labelled utterance of .*: 'x'\. Its ids"):
         Chooser("here", part(Fixed(ids=("x",))), asked(*TALKS), 0)
     with pytest.raises(MercError, match=r"^here: k: 4 wants more demonstrations than there are for 'a0', whose own"):
         Chooser("here", part(Random(k=4)), asked(*TALKS), 0).choose(asked(*TALKS))
