@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 VARIABLE = "MERC_ALLOW"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
-# Up to this length a value may be part of any word, so it is only hidden where it stands by itself.
-_SHORT = 3
+# A shorter value may be a word, or part of one, so it is only hidden where it stands by itself.
+_LONG = 8
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,22 @@ def read_variable(name: str, who: str) -> str | None:
 
 
 def hide(text: str) -> str:
-    """A text without the values of variables that were read: each is ``${env:NAME}`` again."""
+    """A text without the values of variables that were read: each is ``${env:NAME}`` again.
+
+    A value of fewer than eight characters is hidden where it stands by itself, not inside other words.
+    """
     for name, value in sorted(_CONSENT.read.items(), key=lambda one: -len(one[1])):
         shown = f"${{env:{name}}}"
-        if len(value) > _SHORT:
+        if len(value) >= _LONG:
             text = text.replace(value, shown)
         else:
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", shown, text)
+            text = re.sub(rf"{_edge(value[0], '<')}{re.escape(value)}{_edge(value[-1])}", lambda _, it=shown: it, text)
     return text
+
+
+def _edge(letter: str, side: str = "") -> str:
+    """The pattern of a border of a value: no other letter beside its own; nothing where it has none there."""
+    return rf"(?{side}!\w)" if re.match(r"\w", letter) else ""
 
 
 def hide_in(data: Any) -> Any:

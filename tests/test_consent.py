@@ -157,6 +157,25 @@ def test_a_variable_is_read_by_consent_and_hidden(monkeypatch: pytest.MonkeyPatc
     assert hide_in(data) == {"a": ["x/${env:SHORT}", 3], "hunter2hunter2": "${env:A_KEY}"}
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        ("data", "data_root: a database at data/x", "data_root: a database at ${env:V}/x"),
+        ("x-y.z12", "x-y.z12, ax-y.z12", "${env:V}, ax-y.z12"),
+        ("/mine", "at /mine/a or b/mine, not /mines", "at ${env:V}/a or b${env:V}, not /mines"),
+        ("\\1g", "a \\1g", "a ${env:V}"),
+        ("longword", "alongwords", "a${env:V}s"),
+    ],
+)
+def test_a_short_value_is_hidden_where_it_stands_by_itself(
+    value: str, text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("V", value)
+    merc.allow("env:V")
+    merc.read_variable("V", "m")
+    assert hide(text) == shown
+
+
 def test_files_hold_no_place_that_came_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "a-folder-of-mine"
     folder.mkdir()
