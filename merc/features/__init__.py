@@ -1,7 +1,8 @@
 """The feature store, and the pass that fills it."""
 
 from merc.features.encode import encode
+from merc.features.plan import known_missing
 from merc.features.store import FeatureStore
 from merc.features.table import FeatureTable
 
-__all__ = ["FeatureStore", "FeatureTable", "encode"]
+__all__ = ["FeatureStore", "FeatureTable", "encode", "known_missing"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -109,6 +109,18 @@ def streams_of(encoders: Mapping[str, Part]) -> dict[str, Stream]:
     return found
 
 
+def known_missing(encoders: Mapping[str, Part], conversations: Iterable[Conversation]) -> dict[tuple[str, str], str]:
+    """Which features there cannot be, by encoder and utterance, and why: what corpora say, so no medium is read."""
+    utterances = [u for c in conversations for u in c.utterances]
+    located = ((s.name, u.id, _located(s, u)) for s in streams_of(encoders).values() for u in utterances)
+    return {(name, said): found.reason for name, said, found in located if isinstance(found, CannotEncode)}
+
+
+def _located(stream: Stream, utterance: Utterance) -> Path | TextClip | CannotEncode:
+    """What of an utterance is encoded, or why there is nothing."""
+    return words(utterance) if isinstance(stream.sampling, Words) else locate(utterance, stream.sampling)
+
+
 def plan(
     store: FeatureStore,
     streams: Mapping[str, Stream],
@@ -122,9 +134,7 @@ def plan(
     made = Plan()
     utterances = [u for c in conversations for u in c.utterances]
     located = {
-        (stream.name, at): words(utterance)
-        if isinstance(stream.sampling, Words)
-        else locate(utterance, stream.sampling)
+        (stream.name, at): _located(stream, utterance)
         for stream in streams.values()
         for at, utterance in enumerate(utterances)
     }

@@ -9,13 +9,19 @@ from fnmatch import fnmatchcase
 from merc.components import Prompter, Query, Slot
 from merc.components.reasons import count_reasons
 from merc.errors import MercError
-from merc.features import FeatureTable
-from merc.model.emotion_model import EmotionModel
+from merc.features import known_missing
+from merc.model.build import build_meta
 from merc.recipe import Recipe, Stage, Task
-from merc.run.data import inputs_of
+from merc.run.data import encoders_of, inputs_of, used_streams
 
 Asked = Sequence[tuple[str, Prompter, list[list[Query]]]]
 """What of the recipe asks, the prompter, and the queries."""
+
+Missing = Mapping[tuple[str, str], str]
+"""Why there are no features, by encoder and utterance."""
+
+Parts = Mapping[str, Sequence[str]]
+"""The names of the parameters that may learn, by part of the model."""
 
 
 @dataclass
@@ -27,19 +33,33 @@ class _Shown:
     there: set[tuple[str, str]] = field(default_factory=set)
 
 
-def check_media(
-    recipe: Recipe, model: EmotionModel, asked: Asked, table: FeatureTable, begun: Collection[str] = ()
-) -> None:
-    """Raise MercError for a stream that no utterance of training has, for a connector that only the evaluation would
-    use, and for a stage in which nothing that learns has any input. ``begun`` are the parts of the model that another
-    run trained, which need nothing more."""
+def check_files(recipe: Recipe, asked: Asked) -> None:
+    """``check_media`` by what is known before anything is decoded or loaded: what is shown, and files that are not
+    there. It keeps hours of encoding from ending in an error that was certain before."""
+    talks = {
+        id(query.conversation): query.conversation for _, _, groups in asked for group in groups for query in group
+    }
+    missing = known_missing(encoders_of(recipe, used_streams(recipe)[0]), talks.values())
+    learned = {stream for task in recipe.tasks for stream in _streams(task)}
+    shown = {stream for _, prompter, _ in asked for stream in prompter.streams()}
     groups = {where: some for where, _, some in asked}
-    stages = [_shown(recipe, stage, groups, table) for stage in recipe.stages]
+    there = {one for stage in recipe.stages for one in _shown(recipe, stage, groups, missing).there}
+    if shown <= learned and all((stream, one) in there for stream in learned for one in inputs_of(recipe, stream)):
+        return  # most runs; only the others need to know what parts the model has
+    check_media(recipe, build_meta(recipe).parts(), asked, missing)
+
+
+def check_media(recipe: Recipe, parts: Parts, asked: Asked, missing: Missing, begun: Collection[str] = ()) -> None:
+    """Raise MercError for a stream that no utterance of training has, for a connector that only the evaluation would
+    use, and for a stage in which nothing that learns has any input. ``parts`` are ``EmotionModel.parts``, and ``begun``
+    those that another run trained, which need nothing more."""
+    groups = {where: some for where, _, some in asked}
+    stages = [_shown(recipe, stage, groups, missing) for stage in recipe.stages]
     for stage, shown in zip(recipe.stages, stages, strict=True):
-        _check_stage(recipe, model, stage, shown, table)
+        _check_stage(recipe, parts, stage, shown, missing)
     users = {stream: where for where, prompter, _ in reversed(asked) for stream in prompter.streams()}
     for stream, where in users.items() if stages else ():
-        if f"connectors.{stream}" in begun or not model.parts().get(f"connectors.{stream}"):
+        if f"connectors.{stream}" in begun or not parts.get(f"connectors.{stream}"):
             continue
         shows = [task.path for task in recipe.tasks if stream in _streams(task)]
         if not shows:
@@ -51,14 +71,14 @@ def check_media(
             if not any((stream, encoder) in shown.there for shown in stages):
                 said = [one for shown in stages for one in shown.utterances.get(stream, ())]
                 raise MercError(
-                    f"{_none_of(table, encoder, said)}; mend the media or how they are named, or take {stream!r} out "
+                    f"{_none_of(missing, encoder, said)}; mend the media or how they are named, or take {stream!r} out "
                     f"of the prompts of {', '.join(shows)}"
                 )
 
 
-def _none_of(table: FeatureTable, encoder: str, utterances: Iterable[str]) -> str:
+def _none_of(missing: Missing, encoder: str, utterances: Iterable[str]) -> str:
     """That no utterance has features, with the commonest reason, its share and an utterance of which it is true."""
-    reasons = {said: table.missing[encoder, said] for said in utterances if (encoder, said) in table.missing}
+    reasons = {said: missing[encoder, said] for said in utterances if (encoder, said) in missing}
     if not reasons:
         return f"{encoder}: the prompts that are learned from show it of no utterance"
     commonest = count_reasons(reasons.items())[0]
@@ -69,12 +89,12 @@ def _none_of(table: FeatureTable, encoder: str, utterances: Iterable[str]) -> st
     )
 
 
-def _check_stage(recipe: Recipe, model: EmotionModel, stage: Stage, shown: _Shown, table: FeatureTable) -> None:
+def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, missing: Missing) -> None:
     """Raise MercError for a stage of which everything that learns stands on media that are not there."""
     wanted = stage.trainable or ("*",)
     learns = [
         part
-        for part, names in model.parts().items()
+        for part, names in parts.items()
         if names and any(fnmatchcase(one, pattern) for one in (part, *names) for pattern in wanted)
     ]
     if not learns or "backbone" in learns:
@@ -84,7 +104,7 @@ def _check_stage(recipe: Recipe, model: EmotionModel, stage: Stage, shown: _Show
         return
     stream = next((one for one in streams if one in shown.utterances), "")
     why = (
-        "; ".join(_none_of(table, encoder, shown.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
+        "; ".join(_none_of(missing, encoder, shown.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
         if stream
         else "its prompts show none of their streams"
     )
@@ -93,7 +113,7 @@ def _check_stage(recipe: Recipe, model: EmotionModel, stage: Stage, shown: _Show
     )
 
 
-def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], table: FeatureTable) -> _Shown:
+def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], missing: Missing) -> _Shown:
     """What a stage's prompts show, read until every encoder of every stream was found to have features."""
     found = _Shown()
     open_ = {(stream, one) for task in stage.tasks for stream in _streams(task) for one in inputs_of(recipe, stream)}
@@ -107,7 +127,7 @@ def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]]
                 if isinstance(segment, Slot):
                     found.utterances.setdefault(segment.stream, {})[segment.utterance] = None
                     for encoder in inputs_of(recipe, segment.stream):
-                        if (encoder, segment.utterance) not in table.missing:
+                        if (encoder, segment.utterance) not in missing:
                             found.there.add((segment.stream, encoder))
                             open_.discard((segment.stream, encoder))
     return found

@@ -52,7 +52,7 @@ from merc.run.demonstrating import (
 from merc.run.directory import RunDirectory
 from merc.run.encoding import encode_streams, note_features
 from merc.run.lessons import all_queries
-from merc.run.media_check import Asked, check_media
+from merc.run.media_check import Asked, check_files, check_media
 from merc.run.media_hash import media_hashes
 from merc.run.parts import check_datasets, measured
 from merc.run.past import check_told, gold_note, with_gold
@@ -170,10 +170,13 @@ class _Run:
         recipe, directory = self.recipe, self.directory
         demonstrations = self._demonstrations(data)
         asked = self._asked(data, demonstrations)
+        untrained = not any(directory.is_done(stage.id) for stage in recipe.stages)
+        if untrained and start is None:
+            check_files(recipe, asked)
         shown, table = self._features(data, demonstrations)
         model, begun = self._model(table, start)
-        if not any(directory.is_done(stage.id) for stage in recipe.stages):
-            check_media(recipe, model, asked, table, begun)
+        if untrained:
+            check_media(recipe, model.parts(), asked, table.missing, begun)
         self._check_prompts(model, asked)
 
         def predict(

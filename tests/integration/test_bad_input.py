@@ -192,6 +192,20 @@ def test_a_run_directory_with_a_finished_run(program: Forks, senses: Path, own_r
     assert files(own_run) == before
 
 
+@pytest.mark.parametrize("what", ["files", "streams"])
+def test_media_that_are_not_there_end_a_run_before_anything_is_encoded_or_loaded(program: Forks, work: Path, what: str):
+    changes = []
+    if what == "files":
+        train_without_media(work)
+    else:
+        changes = ["evaluate.prompter={name: conversation, media: [seen, heard]}", "stages.0.prompter.media=[seen]"]
+    ended = program(work, "run", "media.yaml", *changes, "--run-dir", "run")
+    told = {"files": "none of the 6 utterances", "streams": "it shows 'heard', which no stage's prompts show"}[what]
+    assert told in mistake(ended)
+    lines = ended.err.splitlines()
+    assert "conversations" in lines and "features" not in lines and "model" not in lines
+
+
 def test_a_mended_recipe_can_take_the_same_folder(program: Forks, work: Path):
     mistake(program(work, "run", "media.yaml", "corpus.path=talks.jsonl", "--run-dir", "run"))
     mistake(program(work, "run", "media.yaml", "stages.0.prompter.question=" + "so " * 600, "--run-dir", "run"))
