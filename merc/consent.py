@@ -136,7 +136,7 @@ def hide(text: str) -> str:
         if len(value) >= _LONG:
             text = text.replace(value, shown)
         else:
-            text = re.sub(rf"{_edge(value[0], '<')}{re.escape(value)}{_edge(value[-1])}", lambda _, it=shown: it, text)
+            text = re.sub(rf"{_edge(value[0], '<')}{re.escape(value)}{_edge(value[-1])}", shown, text)
     return text
 
 

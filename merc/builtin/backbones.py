@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from merc.builtin.shapes import PUBLIC
@@ -45,9 +46,11 @@ class HuggingFace(Backbone):
             # transformers takes a tokenizer.model that is no SentencePiece's for tiktoken's, and asks for that package.
             if "tiktoken" not in str(error):
                 raise
+            why = "it may be damaged: fetch it again, or put the model's tokenizer.json beside it"
+            if find_spec("sentencepiece") is None:
+                why = "merc's dependency sentencepiece is not installed; pip install sentencepiece"
             raise MercError(
-                f"backbone.path: the tokenizer.model of {self.path!r} cannot be read as SentencePiece's; it may be "
-                "damaged: fetch it again, or put the model's tokenizer.json beside it"
+                f"backbone.path: the tokenizer.model of {self.path!r} cannot be read as SentencePiece's; {why}"
             ) from error
 
     def load(self, device: str) -> PreTrainedModel:

@@ -120,19 +120,20 @@ def check_spelling(conversations: Iterable[Conversation], known: Iterable[str], 
     meant = {label.casefold() for label in declared}
     several = {key: those for key, those in spellings.items() if len(those) > 1 and (key in meant or not only_known)}
     if several:
-        lines = [
-            ", ".join(
-                f"{label!r} ({counts[label]} utterances; the first: {first[label]})" if label in first
-                else f"{label!r} (declared)"
-                for label in those
-            )
-            for those in several.values()
-        ]  # fmt: skip
+        lines = [", ".join(_counted(label, counts[label], first.get(label)) for label in those)
+                 for those in several.values()]  # fmt: skip
         raise ManyErrors(
             _first(lines),
             f"{len(several)} of {len(spellings)} labels are spelled in ways that differ by capitals alone; write each "
             "in one way",
         )
+
+
+def _counted(label: str, count: int, first: str | None) -> str:
+    """A spelling, with how many utterances have it and which is the first; ``None`` where it is only declared."""
+    if first is None:
+        return f"{label!r} (declared)"
+    return f"{label!r} ({count} utterance{'' if count == 1 else 's'}; the first: {first})"
 
 
 def _first(errors: Sequence[str]) -> Sequence[str]:

@@ -77,7 +77,7 @@ def locate(name: str, beside: Path | None = None) -> Place:
     bare = name.removesuffix(".yaml").removesuffix(".yml")
     hint = did_you_mean(bare, [bare] if bare in shipped else []) or did_you_mean(name, beside_it)
     hint = hint or did_you_mean(bare, shipped)
-    listed = f" The shipped recipes are: {', '.join(shipped)}" if shipped else ""
+    listed = " The shipped recipes are listed by: merc recipes" if shipped and not hint else ""
     raise MercError(f"no recipe {name!r}: there is no such file, and no shipped recipe of that name.{hint}{listed}")
 
 

@@ -67,6 +67,9 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
     section = root.get("evaluate")
     if evaluate is not None:
         components = {name: part.component for name, part in evaluate.metrics.items()}
+        written = section.get("metrics") if section is not None else None
+        if written is not None and isinstance(written.value, list) and len(written.value) > len(components):
+            return  # one of them is reported already, and its numbers are not known
     elif section is None or section.value is None:
         components = {"classification": get_registry().resolve("metric", "classification")()}
     else:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from merc.components import Component
 from merc.errors import MercError, did_you_mean
 from merc.recipe.conversion import moved
 from merc.recipe.document import Node
@@ -16,7 +17,8 @@ from merc.recipe.problems import Problems, TooMany, join
 from merc.recipe.references import refers_to_environment
 from merc.recipe.schema import Part
 from merc.recipe.values import Nested, convert_node, nested, parameter_name, plain, record, wants
-from merc.registry import get_registry
+from merc.registry import KINDS, get_registry
+from merc.registry.installed import BUILTIN
 from merc.registry.isolation import described, isolated
 
 
@@ -244,7 +246,8 @@ class Sections:
             )  # fmt: skip
             return
         takes = f"It takes: {', '.join(fields)}" if fields else "It takes no parameters"
-        hint = moved(owner.partition(" ")[0], key) or did_you_mean(key, fields)
+        kind = owner.partition(" ")[0]
+        hint = moved(kind, key) or did_you_mean(key, fields) or _taken_by(kind, key)
         self.problems.add(here, child, f"{owner} takes no {key!r}.{hint} {takes}")
 
     def _source(self, path: str, recorded: Any, node: Node | None, owner: str) -> None:
@@ -297,3 +300,18 @@ def _has_default(field: dataclasses.Field[Any]) -> bool:
 def _fault(kind: str, name: str) -> str:
     plugin = get_registry().owner(kind, name)
     return f"this is a fault of {plugin.distribution} {plugin.version}"
+
+
+def _taken_by(kind: str, key: str) -> str:
+    """Which of merc's own components of a kind take a parameter, as a sentence; empty where none does."""
+    if kind not in KINDS:
+        return ""
+    registry = get_registry()
+    own = [name for name in registry.names(kind) if registry.owner(kind, name).name == BUILTIN]
+    classes = {name: registry.resolve(kind, name) for name in own}
+    found = [repr(name) for name, cls in classes.items() if key in map(parameter_name, _names(cls))]
+    return f" {' and '.join(found)} {'takes' if len(found) == 1 else 'take'} it." if found else ""
+
+
+def _names(cls: type[Component]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]

@@ -80,16 +80,16 @@ class References:
         self._filled += 1
         limit = ""
         if self._filled > _MAX_FILLED:
-            limit = f"more than {_MAX_FILLED:,} values"
+            limit = f"its references come to more than {_MAX_FILLED:,} values"
         elif len(above) > MAX_HOPS:
-            limit = f"more than {MAX_HOPS} references that lead from one to the next"
+            limit = f"it leads through more than {MAX_HOPS} references, each of which holds the next"
         elif self._depth > 2 * MAX_DEPTH:
-            limit = f"more than {MAX_DEPTH} levels"
+            limit = f"its references come to more than {MAX_DEPTH} levels"
         elif self._characters > MAX_TEXT:
-            limit = f"more than {MAX_TEXT:,} characters"
+            limit = f"its references come to more than {MAX_TEXT:,} characters"
         if limit:
             first = above[0] if above else path
-            raise MercError(f"{first} ({node.origin.where}): its references come to {limit}; write the values out")
+            raise MercError(f"{first} ({node.origin.where}): {limit}; write the values out")
 
     def _fill_text(self, node: Node, path: str, above: tuple[str, ...]) -> Node:
         text: str = node.value

@@ -104,6 +104,16 @@ def test_a_damaged_tokenizer_is_named(layouts: dict[str, Path], tmp_path: Path) 
     assert "tokenizer.model" in str(caught.value) and "tiktoken" not in str(caught.value)
 
 
+def test_a_lacking_sentencepiece_is_named(
+    layouts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(layouts["bin"], tmp_path / "copy"))
+    (copy / "tokenizer.model").write_bytes(b"\x00damaged")
+    monkeypatch.setattr("merc.builtin.backbones.find_spec", lambda name: None)
+    with pytest.raises(MercError, match="pip install sentencepiece"):
+        HuggingFace(path=str(copy)).tokenizer()
+
+
 OFFLINE = """
 import json, sys
 from merc.builtin.backbones import HuggingFace

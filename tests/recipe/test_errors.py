@@ -236,6 +236,11 @@ def test_a_metric_to_choose_by_that_nothing_gives(here: Path) -> None:
     assert errors_of("stages.1.trainer={name: sft}")[0].startswith(f"{where} 'weighted_f1'")
 
 
+def test_a_metric_that_is_wrong_is_reported_without_the_numbers_that_it_would_have(here: Path) -> None:
+    [error] = errors_of("stages.1.trainer={name: sft}", "evaluate.metrics=[{name: classification, exclude: [joy]}]")
+    assert "metric 'classification' takes no 'exclude'. 'micro-f1' takes it. It takes no parameters" in error
+
+
 def test_fuser_without_encoders(here: Path) -> None:
     (here / "f.yaml").write_text("corpus: {name: toy-corpus, path: a}\nfusers: {x: {name: toy-join}}\n")
     assert errors_of(recipe="f.yaml") == [

@@ -68,6 +68,7 @@ def test_a_run_is_called_by_its_folder(here: Path) -> None:
         ("smal.yaml", "Did you mean 'small.yaml'?"),
         ("./smal.yaml", "no recipe './smal.yaml': there is no such file"),
         ("quickstrat", "no recipe 'quickstrat': there is no such file, and no shipped recipe of that name."),
+        ("zzz-zzz", "no shipped recipe of that name. The shipped recipes are listed by: merc recipes"),
         ("run", "'run' is a folder, not a recipe. Did you mean 'run/recipe.yaml'?"),
         ("bare", "'bare' is a folder, not a recipe."),
     ],

@@ -163,11 +163,11 @@ def test_labels_that_differ_by_capitals_alone_are_one_error_with_every_spelling(
     recipe = Recipe(name="r", corpus=part(JsonlCorpus(path=file), "jsonl"))
     with pytest.raises(MercError, match="1 of 2 labels are spelled in ways that differ by capitals alone") as told:
         load_data(recipe)
-    assert f"'joy' (1 utterances; the first: {file}, line 1), 'Joy' (1 utterances; the first: {file}, line 2)" in str(
+    assert f"'joy' (1 utterance; the first: {file}, line 1), 'Joy' (1 utterance; the first: {file}, line 2)" in str(
         told.value
     )
     declared = replace(recipe, labels=LabelSpace(("JOY", "anger")))
-    with pytest.raises(MercError, match=r"'JOY' \(declared\), 'joy' \(1 utterances"):
+    with pytest.raises(MercError, match=r"'JOY' \(declared\), 'joy' \(1 utterance"):
         load_data(declared)
     other["utterances"][0]["label"] = "joy\t"
     write_talk(file, [talk("train", 0), other])
@@ -183,7 +183,7 @@ def test_sets_that_are_read_together_spell_labels_alike():
     recipe = given(*talks)
     loaded = CorpusData(conversations=talks, spaces={"faces": faces, "voices": voices})
     object.__setattr__(recipe.corpus.component, "data", loaded)
-    with pytest.raises(MercError, match=r"'joy' \(1 utterances; .*'Joy' \(1 utterances"):
+    with pytest.raises(MercError, match=r"'joy' \(1 utterance; .*'Joy' \(1 utterance"):
         load_data(recipe)
 
 

@@ -70,7 +70,7 @@ def test_conversations_keep_their_order_and_notes(tmp_path: Path):
 def test_labels_that_differ_from_the_runs_by_capitals_alone_are_an_error(tmp_path: Path):
     said = [{"text": "Hm.", "label": label} for label in ("Joy", " anger", "bored", "Bored")]
     (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
-    with pytest.raises(MercError, match=r"1 of 3 labels .*\n  'joy' \(declared\), 'Joy' \(1 utterances; the first: "):
+    with pytest.raises(MercError, match=r"1 of 3 labels .*\n  'joy' \(declared\), 'Joy' \(1 utterance; the first: "):
         read_conversations(tmp_path / "talk.jsonl", LABELS)
 
 
