@@ -193,7 +193,7 @@ def test_labels_outside_the_runs_are_counted_and_left_aside(program: Forks, trai
     ended = program(tmp_path, "predict", str(trained), "new.jsonl")
     assert ended.code == 0, ended.err
     assert ended.out == program(tmp_path, "predict", str(trained), "plain.jsonl").out
-    assert "1 utterance has a label that the run does not know: joyful (1); " in ended.err
+    assert "utterances has a label that the run does not know: joyful (1); " in ended.err
     assert "(the run's are joy, anger, sadness)" in ended.err
 
 
