@@ -17,7 +17,7 @@ from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
 from merc.recipe import Part, Recipe, Stage
-from merc.run.data import Data
+from merc.run.data import Data, used_streams
 from merc.run.demonstrating import Demonstrations
 from merc.run.directory import RunDirectory
 from merc.run.lessons import epoch_amounts, lessons, task_queries
@@ -59,7 +59,9 @@ class Stages:
                 if number == 0:
                     splits = dict.fromkeys(task.data.split for task in stage.tasks)
                     ids = [u.id for name in splits for c in data.split(name) for u in c.utterances]
-                    model.media.fit(ids, but=self.begun)
+                    # Streams that no prompt shows are not encoded, so there is nothing to fit their connectors to.
+                    idle = {f"connectors.{s}" for s in self.recipe.connectors if s not in used_streams(self.recipe)[0]}
+                    model.media.fit(ids, but={*self.begun, *idle})
                 self._train(stage, model, data, metrics, predict)
             if self.engine.first:
                 remove_checkpoints(self.directory.stage(stage.id))

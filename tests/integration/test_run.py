@@ -280,6 +280,13 @@ def test_labels_missing_in_train(merc: Forks, work: Path) -> None:
     )
 
 
+def test_a_connector_that_no_prompt_shows_is_not_fitted(merc: Forks, work: Path) -> None:
+    idle = ("encoders.words={name: letters}", "connectors.words={name: linear, normalize: train}")
+    ended = merc(work, "run", "text.yaml", "--run-dir", "run", *idle, "stages.0.trainer.epochs=1")
+    assert ended.code == 0, ended.err
+    assert "no prompter shows the stream 'words'" in ended.err
+
+
 def test_nothing_to_do(merc: Forks, work: Path) -> None:
     (work / "nothing.yaml").write_text(
         "corpus: {name: jsonl, path: talk.jsonl}\nbackbone: {name: hf, path: ./backbone}\n"
