@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from merc.cli.main import app
+from merc.errors import MercError
 from merc.recipe.conversion import convert_text, is_recorded
 
 BLOCK = """\
@@ -53,9 +54,33 @@ def test_keys_in_one_line(old: str, new: str) -> None:
     assert convert_text(text, "r.yaml") == (text, 0)
 
 
-@pytest.mark.parametrize("text", ["", "corpus: x", "stages: 3", "stages: [{id: a}, 2]", "- stages: []"])
+@pytest.mark.parametrize("text", ["", "corpus: x", "stages: 3", "stages: [{id: a}, 2]", "- stages: []",
+                                  "stages: [{id: a, trainer: {name: mine, loss: huber}}]"])  # fmt: skip
 def test_what_has_no_old_key_stays(text: str) -> None:
     assert convert_text(text, "r.yaml") == (text, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "found"),
+    [
+        ("loss: label-ce", ("loss: 'label-ce'", "answer or labels")),
+        ("average: token", ("average: 'token'", "utterances or tokens")),
+        ("class_weights: ${weights}", ("${weights}", "balanced-tokens")),
+        ("answer: [free-running]", ("answer: 'a section or list'",)),
+        ("l2: small", ("l2: 'small'", "a number")),
+        ("l2: .nan", ("l2: '.nan'", "a number")),
+        ("loss: labels, losses: [label-ce]", ("losses", "old loss")),
+        (
+            "answer: free-running, class_weights: balanced",
+            ("answer: free-running", "class_weights: balanced", "by hand"),
+        ),
+    ],
+)
+def test_what_cannot_keep_its_meaning_is_refused(old: str, found: tuple[str, ...]) -> None:
+    with pytest.raises(MercError) as caught:
+        convert_text(f"stages:\n- trainer: {{name: sft, {old}}}\n", "r.yaml")
+    assert str(caught.value).startswith("r.yaml, line 2: ")
+    assert all(part in str(caught.value) for part in found)
 
 
 def test_a_run_of_before_is_known_by_its_head() -> None:
