@@ -44,6 +44,10 @@ def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
         smooth = _running_mean(loss)
         lines = [Series("each step", _thin(loss), faint=True), Series("running mean", _thin(smooth))]
         charts.append(chart("Training loss", lines if len(loss) > 20 else [Series("each step", loss)]))
+    for name in _loss_names(steps):
+        points, _ = _points(steps, lambda r, name=name: r["losses"].get(name) if _several(r) else None)
+        if points:
+            charts.append(chart(f"Loss {name}, times its weight", [Series("each step", _thin(points))]))
     rate, bad = _points(steps, lambda r: r.get("lr"))
     lost += bad
     if rate:
@@ -56,6 +60,16 @@ def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
     if lines:
         charts.append(chart("Dev split", lines))
     return StageCurves(stage, charts, _summary(steps, records), lost)
+
+
+def _several(record: Mapping[str, Any]) -> bool:
+    losses = record.get("losses")
+    return isinstance(losses, Mapping) and len(losses) > 1
+
+
+def _loss_names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The losses of a stage that has several; of one alone the training loss says all."""
+    return [str(name) for name in dict.fromkeys(name for r in steps if _several(r) for name in r["losses"])]
 
 
 def _summary(steps: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> str:

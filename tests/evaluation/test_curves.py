@@ -29,6 +29,20 @@ def test_a_stage_has_its_charts_in_order() -> None:
     assert "weighted F1 0.5 at step 2" in second.charts[2].svg
 
 
+def test_each_of_several_losses_has_a_chart() -> None:
+    log = [
+        step(1, 2.5, losses={"token-nll": 2.0, "focal": 0.5}),
+        step(2, 1.5, losses={"token-nll": 1.25, "focal": 0.25}),
+    ]
+    (stage,) = stage_curves(log)
+    assert [c.title for c in stage.charts] == [
+        "Training loss", "Loss token-nll, times its weight", "Loss focal, times its weight", "Learning rate"
+    ]  # fmt: skip
+    assert "0.5 at first, 0.25 at last" in stage.charts[2].svg
+    (one,) = stage_curves([step(1, 2.0, losses={"token-nll": 2.0})])
+    assert [c.title for c in one.charts] == ["Training loss", "Learning rate"]
+
+
 def test_the_sizes_of_a_split_are_no_curve() -> None:
     (stage,) = stage_curves([dev(1, weighted_f1=0.5, accuracy=0.6, n=7, unlabelled=2, unparsed_rate=0.0)])
     assert stage.charts[0].legend == ["weighted F1", "accuracy"]
