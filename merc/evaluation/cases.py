@@ -57,10 +57,12 @@ def find_cases(found: Comparison, conversations: Sequence[Conversation], most: i
     keys = {*_evenly(won, share[0]), *_evenly(lost, share[1])}
     talks = {c.id: c for c in conversations}
     shown = [_case(key, one[key], two[key], names, talks.get(key[0])) for key in one if key in keys]
-    said = (
-        f"{names[1]} is right and {names[0]} wrong on {len(won):,} utterances, the other way round on {len(lost):,}; "
-        f"{len(shown):,} of these are shown."
-    )
+    said = "There is no utterance on which one of them is right and the other wrong."
+    if won or lost:
+        said = (
+            f"Only {names[1]} is right on {len(won):,} utterances, only {names[0]} on {len(lost):,}; {len(shown):,} of "
+            "these are shown."
+        )
     if any(len(entry.runs) > 1 for entry in found.entries[:2]):
         said += " Of runs with several seeds, the first is taken."
     return Cases(shown, said)

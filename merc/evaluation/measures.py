@@ -164,10 +164,11 @@ def _registered(metric: str, name: str, others: Sequence[str] = ()) -> Part:
     try:
         component = registry.resolve("metric", metric)()
     except (MercError, TypeError) as error:
-        raise MercError(
-            f"--metric {name}: no run has a metric {metric!r} in its recipe, and none that needs no parameters is "
-            f"installed under that name.{did_you_mean(metric, known)} Known are: {', '.join(known)} ({error})"
-        ) from None
+        if metric in registry.names("metric"):
+            why = f"no run has it in its recipe, and without parameters it cannot be made ({error})"
+        else:
+            why = f"there is no metric {metric!r}.{did_you_mean(metric, known)} Known are: {', '.join(known)}"
+        raise MercError(f"--metric {name}: {why}") from None
     return Part(name=metric, params={}, component=component)
 
 

@@ -245,10 +245,10 @@ class Sections:
                 f"{path}={{{whole}}}",
             )  # fmt: skip
             return
-        takes = f"It takes: {', '.join(fields)}" if fields else "It takes no parameters"
+        takes = f" It takes: {', '.join(fields)}" if fields else " It takes no parameters"
         kind = owner.partition(" ")[0]
-        hint = moved(kind, key) or did_you_mean(key, fields) or _taken_by(kind, key)
-        self.problems.add(here, child, f"{owner} takes no {key!r}.{hint} {takes}")
+        hint = moved(kind, key) or (did_you_mean(key, fields) or _taken_by(kind, key)) + takes
+        self.problems.add(here, child, f"{owner} takes no {key!r}.{hint}")
 
     def _source(self, path: str, recorded: Any, node: Node | None, owner: str) -> None:
         if isinstance(recorded, dict) and recorded:

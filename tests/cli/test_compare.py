@@ -226,7 +226,7 @@ def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, p
     assert "McNemar" in page and "&lt;b&gt;turn&lt;/b&gt; 1" in page and "<b>turn" not in page
     assert page.count("data:image/jpeg;base64,") == 3 * 4  # three frames of each of the four cases
     assert "a wide smile" in page
-    assert "poor is right and good wrong on 1 utterances, the other way round on 3; 4 of these are shown." in page
+    assert "Only poor is right on 1 utterances, only good on 3; 4 of these are shown." in page
 
 
 def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, good: Path) -> None:
