@@ -65,7 +65,7 @@ def test_what_has_no_old_key_stays(text: str) -> None:
     [
         ("loss: label-ce", ("loss: 'label-ce'", "answer or labels")),
         ("average: token", ("average: 'token'", "utterances or tokens")),
-        ("class_weights: ${weights}", ("${weights}", "balanced-tokens")),
+        ("class_weights: '${weights}'", ("${weights}", "balanced-tokens")),
         ("answer: [free-running]", ("answer: 'a section or list'",)),
         ("l2: small", ("l2: 'small'", "a number")),
         ("l2: .nan", ("l2: '.nan'", "a number")),
