@@ -12,7 +12,7 @@ PLUGINS := $(sort $(wildcard plugins/*))
 WEIGHTS := plugins/merc-embedded/merc_embedded/requirements-embedded.txt
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help quickstart install install-dev test test-slow robustness lint bench lock clean
+.PHONY: help quickstart install install-dev test test-slow robustness lint components bench lock clean
 
 help:
 	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-slow    the tests that run whole recipes or several processes"
 	@echo "make robustness   mutated recipes, media, runs and plugins, kills and full disks, in large numbers"
 	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make components   write docs/components.md again, from the docstrings of merc and its plugins"
 	@echo "make bench        measure speed: each number a ratio against the plain way"
 
 install: $(VENV)/.installed
@@ -60,6 +61,10 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# docs/components.md: what merc and the plugins in plugins/ bring.
+components: install-dev
+	$(BIN)/merc plugins docs merc $(notdir $(PLUGINS)) --output docs/components.md
 
 bench: install-dev
 	$(BIN)/python -m pytest bench --benchmark-only -q -s $(ARGS)

@@ -17,7 +17,8 @@ class ConversationPrompter(Prompter):
     target's speaker in the place of ``{speaker}``.
     ``media`` are the streams whose tokens stand before the words of an utterance; ``media_of`` says of which
     utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written behind the words.
-    ``history`` is how many utterances before the target are shown (``null``: all). What all prompts of a conversation
+    ``history`` is how many utterances before the target are shown (``null``: all). ``end`` puts the
+    tokenizer's end token after the answer. What all prompts of a conversation
     share stands first, and the question is short, so that the prompt tree has little to compute twice.
     """
 

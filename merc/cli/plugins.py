@@ -73,6 +73,58 @@ def new(
     typer.echo(f"Then change {made / made.name.replace('-', '_') / (kind + '.py')}.")
 
 
+@command.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="NAME of a component; KIND/NAME or PLUGIN/NAME where several have it.")],
+) -> None:
+    """Say what a component is, and the type, default and meaning of each of its parameters."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from merc.cli.results import take_standard_output
+    from merc.recipe.describe import describe, find_component
+    from merc.registry import get_registry
+
+    results = take_standard_output()
+    registry = get_registry()
+    one = describe(registry, *find_component(registry, name))
+    typer.echo(f"{one.component.kind} {one.component.name!r} of plugin {one.plugin.label}\n", results)
+    typer.echo(one.text.replace("``", "`"), results)
+    if hint := one.component.install_hint():
+        typer.echo(f"\n{hint}", results)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("parameter", "type", "default", "meaning"):
+        table.add_column(title, overflow="fold")
+    for p in one.parameters:
+        table.add_row(*(Text(cell) for cell in (p.name, p.type, p.default, p.meaning.replace("``", "`"))))
+    if one.parameters:
+        typer.echo("", results)
+        Console(file=results).print(table)
+
+
+@command.command("docs")
+def docs(
+    plugins: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLUGIN...]", help="The plugins; all that are installed if none.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write, in place of standard output.")] = None,
+) -> None:
+    """Write a page of Markdown about all components of plugins."""
+    from merc.cli.component_page import component_page
+    from merc.cli.results import take_standard_output
+    from merc.files import write_text
+    from merc.registry import get_registry
+
+    results = take_standard_output()
+    registry = get_registry()
+    text = component_page(registry, plugins or [plugin.name for plugin in registry.plugins()])
+    if output is None:
+        typer.echo(text, results, nl=False)
+    else:
+        write_text(output, text)
+
+
 def _faults(registry: Registry) -> list[str]:
     """Everything that is wrong: with plugins, with names claimed twice, and with the classes themselves."""
     faults = [f"plugin {p.label}: {error}" for p in registry.plugins() for error in p.errors]

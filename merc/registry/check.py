@@ -15,15 +15,16 @@ from merc.registry.status import PluginStatus, Registration
 _MODALITIES = ("video", "audio", "text")
 
 
-def load_target(registration: Registration, owner: PluginStatus) -> Any:
+def load_target(registration: Registration, owner: PluginStatus, whole: bool = True) -> Any:
     """Import the class of a component, or the function or typer app of a command, and check what can be checked of it.
+    ``whole`` refuses one that needs what is not installed.
 
     Raises MercError that names the component and its plugin: for what must be installed first, for a module that
     cannot be imported, and for a class that does not keep the contract.
     """
     kind, name = registration.kind, registration.name
     hint = registration.install_hint()
-    if hint:
+    if hint and whole:
         raise MercError(hint)
     who = f"{kind} {name!r} of plugin {owner.label}"
     module_name, _, class_name = registration.target.partition(":")

@@ -74,6 +74,13 @@ class Registry:
         loaded: type[Component] = self._load(kind, name)
         return loaded
 
+    def look_at(self, kind: str, name: str) -> Any:
+        """As ``resolve``, also where something that it needs is not installed: to read what it says of itself."""
+        from merc.registry.check import load_target
+
+        plugin, registration = self._find(kind, name)
+        return load_target(registration, plugin, whole=False)
+
     def command(self, name: str) -> Any:
         """The command of typer that a plugin registered, imported now. ``name`` may be ``plugin/name``; raises as
         ``resolve`` does."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import itertools
-import re
 import subprocess
 import sys
-import textwrap
 from dataclasses import MISSING, fields
 from pathlib import Path, PurePath
 from types import ModuleType
@@ -16,6 +12,7 @@ from typing import Any, ClassVar
 
 from merc.components import Component
 from merc.errors import MercError
+from merc.recipe.describe import meaning_of
 from merc.registry import Registry
 from merc.registry.check import class_fault
 from merc.testing.servers import Guard
@@ -101,8 +98,7 @@ class ComponentContract:
     def test_parameters_are_documented(self) -> None:
         """The docstring of the class names each parameter, or a string beneath the field describes it."""
         cls = type(self.component)
-        described = _described(cls)
-        missing = [f.name for f in fields(cls) if not _mentions(described, f.name)]
+        missing = [f.name for f in fields(cls) if not meaning_of(cls, f.name)]
         require(
             not missing,
             f"{self.title} does not describe {', '.join(missing)}; name each parameter in the docstring of the class, "
@@ -161,29 +157,3 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, Component):
         return all(_is_plain(getattr(value, field.name)) for field in fields(value))
     return value is None or isinstance(value, bool | int | float | str | PurePath)
-
-
-def _described(cls: type) -> str:
-    """Docstrings of the class and its bases, and the fields that have a string beneath them."""
-    texts = []
-    for one in cls.__mro__[:-1]:
-        doc = one.__doc__ or ""
-        # A dataclass without a docstring gets its own signature as one, which describes nothing.
-        texts.append("" if doc.startswith(f"{one.__name__}(") else doc)
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        body = getattr(tree.body[0], "body", [])
-        for field, below in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_string(below):
-                texts.append(field.target.id)
-    return "\n".join(texts)
-
-
-def _is_string(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _mentions(text: str, word: str) -> bool:
-    return re.search(rf"\b{re.escape(word)}\b", text) is not None

@@ -11,9 +11,9 @@ class Settings:
     """Parameters of supervised fine-tuning.
 
     ``epochs`` passes over the train split, with AdamW at the learning rate ``lr`` (``connector_lr`` for connectors and
-    fusers, if given), which ``schedule`` lowers after it rose for ``warmup_steps`` steps. Gradients are clipped to the
-    norm ``max_grad_norm``. ``activation_checkpointing`` computes activations again in the backward pass: less memory,
-    more time.
+    fusers, if given), which ``schedule`` lowers after it rose for ``warmup_steps`` steps. ``weight_decay`` is AdamW's,
+    decoupled from the loss. Gradients are clipped to the norm ``max_grad_norm``. ``activation_checkpointing`` computes
+    activations again in the backward pass: less memory, more time.
 
     How much is learned at once: ``conversations`` in one optimizer step, computed in as many forward passes of at most
     ``batch_tokens`` places as they need; with ``conversations: null`` a step is ``accumulate`` forward passes, each

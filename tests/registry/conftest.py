@@ -100,6 +100,12 @@ PLUGINS = [
     Distribution("shell", COMMANDS, {"greet.py": GREET, "group.py": GROUP}),
     Distribution("shout", COMMANDS.replace("merc_shell", "merc_shout"), {"greet.py": GREET, "group.py": GROUP}),
     Distribution(
+        "twokinds",
+        "import merc\n\n@merc.hookimpl\ndef register_connectors(register):\n    "
+        'register("thing", "merc_twokinds.a:A")\n\n@merc.hookimpl\ndef register_fusers(register):\n    '
+        'register("thing", "merc_twokinds.a:A")\n',
+    ),
+    Distribution(
         "badhelp",
         "import merc\n\n@merc.hookimpl\ndef register_commands(register):\n    "
         'register("a", "merc_badhelp.a:a", help="two\\nlines")\n',

@@ -151,7 +151,7 @@ class EmotionPrompter(Structured):
     ``cues`` are fields written as text beside the words, of the ``target`` or of ``all`` utterances (``cues_of``):
     behaviour, as in the zero-shot rows with it (Table 4), or prosody in words, as SpeechCueLLM has it. A slot whose
     utterance lacks the stream is left out, and so is a cue that was not written. In ``template``, ``{labels}`` stands
-    for the labels that are asked for.
+    for the labels that are asked for. ``end`` puts the tokenizer's end token after the answer.
     """
 
     template: dict[str, str] = field(default_factory=lambda: dict(EMOTION))

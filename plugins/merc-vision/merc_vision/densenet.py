@@ -31,11 +31,11 @@ FORWARD = {"cpu": 8, "cuda": 64}
 class DenseNet(Encoder):
     """A token ``[1024]`` for each of ``frames`` frames: DenseNet-121's last feature maps, averaged over the picture.
 
-    BeMERC (arXiv 2503.23990, 3.1) draws 64 frames at random from a clip and resizes them to 336 x 336 pixels, which is
-    what the defaults are. ``draws`` different draws are kept, which the epochs take in turn. ``weights`` is a file with
-    a state dict in torchvision's names, ``.pth`` or ``.safetensors``, or ``download``, which fetches torchvision's
-    ImageNet weights once. ``dtype`` is what the convolutions compute in; the features are float32. ``batch`` clips are
-    held and encoded together.
+    BeMERC (arXiv 2503.23990, 3.1) draws 64 frames at random from a clip and resizes them to 336 x 336 pixels
+    (``size``), which is what the defaults are. ``draws`` different draws are kept, which the epochs take in turn.
+    ``weights`` is a file with a state dict in torchvision's names, ``.pth`` or ``.safetensors``, or ``download``, which
+    fetches torchvision's ImageNet weights once. ``dtype`` is what the convolutions compute in; the features are
+    float32. ``batch`` clips are held and encoded together.
     """
 
     modality = "video"

@@ -73,6 +73,7 @@ class MerCaptionPlusCorpus(merc.Corpus):
     list holds. An empty list stays empty and is counted; the authors' reader takes it for ``neutral``, and so does
     ``empty: neutral``.
 
+    ``language`` says which subtitles are the words; the others are kept in ``extra``.
     The description becomes the cue ``multimodal``, as of ``mmeverse``; clips without one are counted.
 
     The layout is that of MER2025's release and the authors' reader (zeroQiaoba/AffectGPT,

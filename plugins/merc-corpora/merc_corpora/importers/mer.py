@@ -75,7 +75,7 @@ class Mer2024Corpus(merc.Corpus):
     The challenge gave out no labels of its test sets with the clips. ``answers`` is a table with the columns ``name``
     and ``discrete`` of MER-SEMI, 1,169 clips in MMEVerse; without it there is no test split, and a note says so. Those
     clips are looked for in ``video-unlabeled``, ``video-unlabeled-with-test2noise`` and ``video``. Words are as of
-    ``mer2023``, also from ``transcription_merge.csv``. Not verified on the set itself.
+    ``mer2023`` (``language``), also from ``transcription_merge.csv``. Not verified on the set itself.
     """
 
     root: Path
