@@ -78,10 +78,14 @@ def forget() -> list[str]:
     return read
 
 
-def config_file() -> Path:
-    """The user's file of allowed servers and variables, one a line; ``#`` begins a comment."""
+def config_file() -> Path | None:
+    """The user's file of allowed servers and variables, one a line; ``#`` begins a comment. None for a user without a
+    home folder, as some containers have."""
     base = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(base) if base else Path("~/.config").expanduser()) / "merc" / "allow"
+    try:
+        return (Path(base) if base else Path.home() / ".config") / "merc" / "allow"
+    except RuntimeError:
+        return None
 
 
 def require(component: Component, who: str) -> None:
@@ -170,10 +174,11 @@ def _with_inner(component: Component) -> Iterator[Component]:
 def _sentence(who: str, wants: str, options: Iterable[str]) -> str:
     given = list(options)
     words = [option.removeprefix("--allow ").replace("--allow-env ", "env:") for option in given]
+    file = config_file()
+    kept = f", or write {' and '.join(words)} into {file}, each on a line" if file else ""
     return (
         f"{who} wants {wants}. A recipe's author chose that, so it needs your consent; if you trust it, add: "
-        f"{' '.join(given)} (or set {VARIABLE}={','.join(words)}, or write {' and '.join(words)} into {config_file()}, "
-        "each on a line)"
+        f"{' '.join(given)} (or set {VARIABLE}={','.join(words)}{kept})"
     )
 
 
@@ -201,7 +206,7 @@ def _items() -> list[tuple[str, str]]:
     items += [(item, VARIABLE) for item in re.split(r"[,\s]+", os.environ.get(VARIABLE, "")) if item]
     file = config_file()
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines() if file else []
     except FileNotFoundError:
         lines = []
     except (OSError, UnicodeDecodeError) as error:

@@ -26,9 +26,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def cache_folder(*parts: str) -> Path:
     """A folder below the user's cache, made if needed: ``$MERC_CACHE``, else ``$XDG_CACHE_HOME/merc``, else
-    ``~/.cache/merc``."""
+    ``~/.cache/merc``. Raises MercError where none is set and the user has no home folder."""
     root = os.environ.get("MERC_CACHE")
-    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merc"
+    try:
+        base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merc"
+    except RuntimeError:
+        raise MercError("there is no home folder to keep a cache in; set MERC_CACHE to a folder") from None
     folder = base.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

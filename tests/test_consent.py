@@ -13,7 +13,7 @@ import pytest
 import merc
 from merc.builtin.tunings import _save_pretrained
 from merc.consent import forget, hide, hide_in, require
-from merc.files import HashMemory
+from merc.files import HashMemory, cache_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +109,19 @@ def test_the_file_of_the_user(tmp_path: Path) -> None:
     assert merc.read_variable("JUDGE_KEY", "metric 'x'") is None
     (tmp_path / "merc" / "allow").write_text("judge example/org:x:y")
     assert "merc/allow" in refusal("https://a.example.org") and "example/org:x:y" in refusal("https://a.example.org")
+
+
+def test_a_user_without_a_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MERC_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(merc.MercError, match=r"--allow-env A_KEY \(or set MERC_ALLOW=env:A_KEY\)"):
+        merc.read_variable("A_KEY", "metric 'x'")
+    with pytest.raises(merc.MercError, match="set MERC_CACHE"):
+        cache_folder("features")
 
 
 @pytest.mark.parametrize("item", ["env:", "env:a b", "a:b:c", "ftp://a", "user@a", "*", "http://"])

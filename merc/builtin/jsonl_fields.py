@@ -85,7 +85,7 @@ class Fields:
         if empty:
             return value
         if not value.strip():
-            self.faults.append(f"{name!r} is empty")
+            self.faults.append(f"{name!r} is empty; {'write it' if required else 'leave it out where there is none'}")
             return None
         if fault := control_in(value):
             self.faults.append(f"{name!r} {fault}")

@@ -229,7 +229,7 @@ class Reading:
         text = fields.text("text", required=True, empty=True) or ""
         self.wordless += not text.strip()
         start, end = fields.number("start", least=0.0), fields.number("end", least=0.0)
-        if end is not None and start is None:
+        if end is not None and fields.record.get("start") is None:
             fields.faults.append("'end' needs 'start'")
         if start is not None and end is not None and end <= start:
             fields.faults.append(f"'end' ({end:g}) must be greater than 'start' ({start:g})")

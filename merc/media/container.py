@@ -105,6 +105,8 @@ def opened(path: Path) -> Iterator[Media]:
         raise Unreadable(f"{path} is no file" if path.exists() else f"{path} does not exist")
     if path.stat().st_size == 0:
         raise Unreadable(f"{path.name} is empty (0 bytes)")
+    # FFmpeg takes what stands before the first colon of a name for a protocol, and no absolute path begins with one.
+    path = path.absolute()
     try:
         container = av.open(str(path), options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError, ValueError) as error:

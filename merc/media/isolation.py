@@ -231,7 +231,7 @@ class Decoders:
             self._busy.add(worker)
         done = False
         try:
-            worker.ask({**request, "path": str(path), "limits": asdict(self.limits)})
+            worker.ask({**request, "path": str(path.absolute()), "limits": asdict(self.limits)})
             while not done and (message := worker.answer()) is not None:
                 done = accept(message)
         finally:

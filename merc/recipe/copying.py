@@ -14,6 +14,7 @@ from merc.recipe.document import read_document, read_recipe_text
 from merc.recipe.find import SUFFIXES, Place, locate, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.parts import leaves
+from merc.recipe.references import home
 from merc.recipe.schema import Recipe
 from merc.recipe.yaml_text import read_yaml
 
@@ -112,7 +113,7 @@ def _changed(text: str, changes: dict[str, str]) -> str:
                 node = None
         if not isinstance(node, yaml.ScalarNode) or "${" in node.value or node.value == value:
             continue
-        if not Path(node.value).expanduser().is_absolute():
+        if not Path(home(node.value)).is_absolute():
             # The dot may be what says that it is a folder and no name on the hub.
             value = f"./{value}" if node.value.startswith(".") and not value.startswith(("/", ".")) else value
             spans[(node.start_mark.index, node.end_mark.index)] = "'" + value.replace("'", "''") + "'"

@@ -165,6 +165,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a", {"text": "Hi.", "region": "left"}), "from 0 to 1, not \"left\""),
     (talk("a", {"text": "Hi.", "start": -1}), "'start' must be at least 0, not -1"),
     (talk("a", {"text": "Hi.", "end": 2}), "'end' needs 'start'"),
+    (talk("a", {"text": "Hi.", "start": -1, "end": 2}), "1 fault in 1 of 2 conversations"),
+    (talk("a", {"text": "Hi.", "label": " "}), "'label' is empty; leave it out where there is none"),
     (talk("a", {"text": "Hi.", "start": 2, "end": 2}), "'end' (2) must be greater than 'start' (2)"),
     (talk("a", {"text": "Hi.", "open_labels": "joy"}), "'open_labels' must be a list of texts, not \"joy\""),
     (talk("a", {"text": "Hi.", "cues": ["x"]}), "'cues' must be an object of texts, not [\"x\"]"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def test_sound_of_its_own_comes_before_the_sound_of_the_video(tmp_path):
     audio = write_clip(tmp_path / "a.wav", video=None, audio="pcm_s16le", tone=880, seconds=2.0)
     heard = decode(Utterance(id="u", text="", video=video, audio=audio), BOTH, seed=0)["heard"]
     assert pitch_of(heard.samples, 16_000) == pytest.approx(880, abs=2)
+
+
+def test_a_relative_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    write_clip(tmp_path / "a.mp4", frames=100)
+    (tmp_path / "a.mp4").rename(tmp_path / "talk:1.mp4")
+    monkeypatch.chdir(tmp_path)
+    given = decode(Utterance(id="u", text="", video=Path("talk:1.mp4")), BOTH, seed=0)
+    assert not any(isinstance(clip, CannotEncode) for clip in given.values()), given
 
 
 def test_what_the_corpus_misses(tmp_path):

@@ -31,6 +31,13 @@ def test_copy_of_lists_of_paths(here: Path) -> None:
     assert made.read_text() == ("corpus: {name: toy-typed, files: ['../a', /b, '${data_root}/c']}\ndata_root: '../d'\n")
 
 
+def test_copy_of_a_recipe_whose_name_of_a_home_is_nobodys(here: Path) -> None:
+    (here / "mine").mkdir()
+    (here / "c.yaml").write_text("corpus: {name: toy-typed, where: ~nosuchuser/x, files: [a]}\n")
+    made, _ = copy_recipe("c.yaml", here / "mine/c.yaml")
+    assert "'../~nosuchuser/x'" in made.read_text()
+
+
 def test_copy_of_a_recipe_that_wants_a_data_folder(here: Path) -> None:
     (here / "mine").mkdir()
     text = "corpus: {name: toy-typed, where: '${data_root}/x', files: [a]}\n"
