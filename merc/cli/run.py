@@ -17,7 +17,7 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
     run_dir: Annotated[
         Path | None,
-        typer.Option(help="Where the run goes; by default runs/<recipe>, with the changed values behind it."),
+        typer.Option(help="Where the run goes; by default runs/<recipe>, followed by the changed values."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
     seeds: Annotated[
@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Train and evaluate what a recipe says, into a run directory.
 
-    With --seeds, seeds that are finished are left as they are, those that were begun go on, and the mean and the
+    With --seeds, seeds that are finished are left as they are, unfinished ones are resumed, and the mean and the
     standard deviation over all of them are written to seeds.json.
     """
     from merc.cli.results import take_standard_output

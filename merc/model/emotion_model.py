@@ -332,7 +332,7 @@ class EmotionModel(nn.Module):
             inputs["inputs_embeds"] = torch.stack([nn.functional.pad(w, (0, 0, longest - len(w), 0)) for w in words])
             if "inputs_embeds" not in inspect.signature(self.base.prepare_inputs_for_generation).parameters:
                 raise MercError(
-                    f"{type(self.base).__name__} cannot write text behind media tokens: its part of transformers "
+                    f"{type(self.base).__name__} cannot write text after media tokens: its part of transformers "
                     "generates from words only; use evaluate.decode=verbalizer, a prompter without media, or another "
                     "backbone"
                 )

@@ -16,7 +16,7 @@ from merc.recipe.schema import Evaluate, Part, Stage
 from merc.registry.isolation import isolated
 
 _ENDS = ("exact", "strict")
-"""The parsers that read an answer only where it ends behind the label."""
+"""The parsers that read an answer only where it ends after the label."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _check_decoding(
     if evaluate.parser in _ENDS and learned is not None and learned.answer.text is None and not learned.answer.end:
         complain(
             "evaluate.parser", _node(root, "evaluate.parser") or node,
-            f"{evaluate.parser} reads an answer that ends behind the label, and prompter {last.prompter.name!r} of "
+            f"{evaluate.parser} reads an answer that ends after the label, and prompter {last.prompter.name!r} of "
             f"stage {last.id!r} teaches no end (end: false), so the model writes on; set evaluate.parser=first-label, "
             "or the prompter's end to true",
         )  # fmt: skip
