@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -303,6 +304,8 @@ def _beside(file: Path, fields: Fields, modality: str) -> Path | None:
     """The media file that a field names, as a whole path: FFmpeg takes ``00:01.mp4`` for an address."""
     name = fields.text(modality)
     try:
+        if name is not None and re.match("[a-z]+://", name, re.IGNORECASE):
+            raise MercError(f"{brief(name)} is an address; merc fetches no media, so give the path of a file")
         return None if name is None else (file.parent / user_path(name)).absolute()
     except MercError as error:
         fields.faults.append(f"{modality!r}: {error}")

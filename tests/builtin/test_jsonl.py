@@ -180,6 +180,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a\x1b[2J"), "'id' holds a control character (\\u001b); take it out"),
     (talk("a", {"text": "Hi.", "speaker": "Ana\nBen"}), "'speaker' holds a control character (\\u000a); take it out"),
     (talk("a", {"text": "Hi.", "video": "~nosuchuser/a.mp4"}), "'video': ~nosuchuser/a.mp4: there is no home"),
+    (talk("a", {"text": "Hi.", "audio": "https://a.org/a.wav"}), "'audio': https://a.org/a.wav is an address; merc"),
     (talk("a", {"text": "Hi.", "mine": json.loads("[" * 40 + "]" * 40)}), "'mine' is nested too deeply; at most 32"),
     ('{"id": "a", "utterances": [{"text": "Hi.", "start": 1e999}]}', "not JSON: 1e999 is no number there"),
     ('{"id": "a", "utterances": [{"text": "Hi.", "mine": -Infinity}]}', "not JSON: -Infinity is no number there"),
