@@ -257,6 +257,8 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
             raise Problem(
                 f"the rows of conversation {name!r} name several {whose}s: {', '.join(sorted(map(str, named)))}"
             )
+    if name is not None and not isinstance(name, str):
+        raise Problem(f"'conversation' must be a text, not {name!r}: give the column the type of text")
     said = []
     for row in rows:
         kept = {key: value for key, value in row.items() if key not in ("conversation", "split", "dataset", *_OWN)}

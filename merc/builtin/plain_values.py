@@ -24,7 +24,7 @@ class Problem(Exception):
 
 def load_json(text: str, remedy: str = "") -> Any:
     """The value that a text of JSON holds. Raises Problem for what is no JSON (``remedy`` ends its sentence), a key
-    that stands twice in an object, and numbers that are not finite or longer than any computer takes.
+    that occurs twice in an object, and numbers that are not finite or longer than any computer takes.
 
     >>> load_json('{"a": 1e999}')
     Traceback (most recent call last):
@@ -90,5 +90,5 @@ def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(f"the field {twice!r} stands twice in one object")
+        raise Problem(f"the field {twice!r} occurs twice in one object")
     return record

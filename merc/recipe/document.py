@@ -216,7 +216,7 @@ class _Reading:
             elif fault := _key_fault(word):
                 self.errors.append(f"{place}: {fault}")
             elif word in lines:
-                self.errors.append(f"{place}: the key stands twice, first in line {lines[word]}; keep one of them")
+                self.errors.append(f"{place}: the key occurs twice, first in line {lines[word]}; keep one of them")
             else:
                 lines[word] = _line(key)
                 built = self._node(child, inner, (*above, node))

@@ -36,7 +36,7 @@ def metric_name(node: Node, part: Part, others: Mapping[str, Part], path: str, p
         return part.name
     same = next((name for name, other in others.items() if other.component == part.component), None)
     if same is not None:
-        problems.add(path, node, f"the metric {part.name!r} stands twice with the same parameters; keep one of them")
+        problems.add(path, node, f"the metric {part.name!r} occurs twice with the same parameters; keep one of them")
         return None
     changed = {key: value for key, value in part.params.items() if value != first.params.get(key)}
     name = short_name("-".join([part.name, *(f"{key}-{_text(value)}" for key, value in changed.items())]), _LONGEST)

@@ -107,6 +107,8 @@ def read_yaml(text: str, shown: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark and not shown.startswith(("'", '"')) else ""
         context = f" ({error.context})" if error.context else ""
+        if mark and text[mark.index : mark.index + 1] == "\t":
+            raise MercError(f"{shown}{place}: a tab, which YAML does not take here; indent with spaces") from error
         raise MercError(f"{shown}{place}: not YAML: {error.problem}{context}") from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise MercError(f"{shown}: not YAML: {first_line(error)}") from error

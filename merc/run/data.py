@@ -54,7 +54,7 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
 
     Where the corpus has datasets with a label space each, and the recipe declares none for all of them, every dataset
     keeps its own. ``evaluate.limit`` leaves the first conversations of dev and of test. Raises MercError for an empty
-    corpus, an id that stands twice, and labels outside the label space.
+    corpus, an id that occurs twice, and labels outside the label space.
     """
     found, conversations, notes = load_conversations(recipe)
     if recipe.evaluate is not None and recipe.evaluate.limit is not None:
@@ -96,7 +96,7 @@ def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
 def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
     """What the recipe's corpus gave, its conversations each with a split, and notes. Labels are not looked at.
 
-    Raises MercError for an empty corpus and an id that stands twice.
+    Raises MercError for an empty corpus and an id that occurs twice.
     """
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
@@ -141,7 +141,7 @@ def check_ids(conversations: Sequence[Conversation]) -> None:
                 shown.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
             more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
             raise MercError(
-                f"every {what} of a corpus needs an id of its own; {len(twice)} of {len(counts)} ids stand more than "
+                f"every {what} of a corpus needs an id of its own; {len(twice)} of {len(counts)} ids occur more than "
                 f"once: {', '.join(shown)}{more}"
             )
 

@@ -139,7 +139,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ('{"id": "a"', "not JSON: Expecting ',' delimiter at character 11; write one conversation a line"),
     ('[{"id": "a"}]', "holds a list; a line holds one conversation, an object in braces"),
     ("3", "holds a number; a line holds one conversation"),
-    ('{"id": "a", "id": "b"}', "the field 'id' stands twice in one object"),
+    ('{"id": "a", "id": "b"}', "the field 'id' occurs twice in one object"),
     ('{"id": "a", "utterances": [{"text": "Hi.", "valence": NaN}]}', "not JSON: NaN is no number there"),
     ({"utterances": [{"text": "Hi."}]}, "lacks 'id', a text"),
     ({"id": 3, "utterances": [{"text": "Hi."}]}, "'id' must be a text, not 3"),

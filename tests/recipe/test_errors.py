@@ -156,7 +156,7 @@ WRONG = [
      "(text). Did you mean 'verbalizer'?"),
     ("evaluate.metrics=classification", "evaluate.metrics (command line): wants a list of metrics, such as "
      "[classification]"),
-    ("evaluate.metrics=[toy-metric, toy-metric]", "evaluate.metrics.1 (command line): the metric 'toy-metric' stands "
+    ("evaluate.metrics=[toy-metric, toy-metric]", "evaluate.metrics.1 (command line): the metric 'toy-metric' occurs "
      "twice with the same parameters; keep one of them"),
     ("evaluate.metrics=[acuracy]", "evaluate.metrics.0.name (command line): unknown metric 'acuracy'. The metrics are: "
      "classification, last-utterance, micro-f1, toy-metric"),
@@ -288,12 +288,13 @@ def test_values_left_to_the_user(here: Path) -> None:
 DOCUMENTS = [
     ("", "r.yaml is empty; a recipe has sections, such as corpus, backbone and stages"),
     ("# only a comment\n", "r.yaml is empty; a recipe has sections, such as corpus, backbone and stages"),
+    ("corpus:\n\tname: x\n", "r.yaml, line 2, column 1: a tab, which YAML does not take here; indent with spaces"),
     ("- a\n", "r.yaml, line 1: a recipe is a mapping of sections such as 'corpus: ...'"),
     ("a: 1\nb: [1\nc: 2\n", "r.yaml, line 3, column 2: not YAML: did not find expected ',' or ']' (while parsing a "
      "flow sequence)"),
-    ("seed: 1\ntitle: a\nseed: 2\n", "1 error in r.yaml:\n  seed (r.yaml:3): the key stands twice, first in line 1; keep "
+    ("seed: 1\ntitle: a\nseed: 2\n", "1 error in r.yaml:\n  seed (r.yaml:3): the key occurs twice, first in line 1; keep "
      "one of them"),
-    ("corpus:\n  name: a\n  name: b\nno: 1\n", "2 errors in r.yaml:\n  corpus.name (r.yaml:3): the key stands twice, "
+    ("corpus:\n  name: a\n  name: b\nno: 1\n", "2 errors in r.yaml:\n  corpus.name (r.yaml:3): the key occurs twice, "
      "first in line 2; keep one of them\n  no (r.yaml:4): a key is a word, and YAML does not read 'no' as one; put it in "
      "quotes"),
     ("a: {1e3: x}\n", "1 error in r.yaml:\n  a.1e3 (r.yaml:1): a key is a word, and YAML does not read '1e3' as one; put "

@@ -86,7 +86,7 @@ WRONG = [
     ("title=a #1", "'title=a #1': what follows '#' is a comment; put the value in quotes: title=\"'...'\""),
     ("labels=[a", "'labels=[a': not YAML: did not find expected ',' or ']' (while parsing a flow sequence)"),
     ("title=a${b", None),
-    ("corpus={name: a, name: b}", "name ('corpus={name: a, name: b}':1): the key stands twice, first in line 1; keep one "
+    ("corpus={name: a, name: b}", "name ('corpus={name: a, name: b}':1): the key occurs twice, first in line 1; keep one "
      "of them"),
     ("extends=other.yaml", "'extends=other.yaml': extends belongs in a file; give the other recipe instead of this one"),
     ("stages.2.id=x", "stages.2.id (command line): stages is a list, and '2' is no item of it: it has 2, numbered from 0; "

@@ -189,7 +189,7 @@ class _Reading:
         seen: dict[str, Said] = {}
         for one in said:
             if one.name in seen:
-                raise merc.MercError(f"{one.where}: {one.name} stands twice; the other: {seen[one.name].where}")
+                raise merc.MercError(f"{one.where}: {one.name} occurs twice; the other: {seen[one.name].where}")
             if not one.name.startswith(f"{name}_"):
                 raise merc.MercError(f"{one.where}: {one.name} does not belong to the dialogue {name}")
             seen[one.name] = one

@@ -83,7 +83,7 @@ def read_evaluation(path: Path) -> tuple[dict[str, Judged], list[str]]:
         if line.startswith("["):
             last = _judged(line.strip(), where)
             if last.name in judged:
-                raise merc.MercError(f"{where}: {last.name} stands twice; the other: {judged[last.name].where}")
+                raise merc.MercError(f"{where}: {last.name} occurs twice; the other: {judged[last.name].where}")
             judged[last.name] = last
         elif match := _VOTE.match(line):
             if last is None:

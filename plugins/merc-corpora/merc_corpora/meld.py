@@ -90,7 +90,7 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
         said = dialogues.setdefault(dialogue, {})
         if turn in said:
             raise merc.MercError(
-                f"{where}: utterance {turn} of dialogue {dialogue} stands twice; the other: {said[turn].origin}"
+                f"{where}: utterance {turn} of dialogue {dialogue} occurs twice; the other: {said[turn].origin}"
             )
         old = (number(row, OLD[0], where), number(row, OLD[1], where)) if set(OLD) <= set(row) else (dialogue, turn)
         renumbered += old != (dialogue, turn)

@@ -292,8 +292,8 @@ NAME = "Ses01F_impro01"
 @pytest.mark.parametrize(("turns", "message"), [
     ([turn(f"{NAME}_F000", 1.0, "joy")], "EmoEvaluation/{0}.txt, line 3: the emotion 'joy' of {0}_F000 is none of neu"),
     ([turn(f"{NAME}_F000", 1.0, vad="[2.5]")], "EmoEvaluation/{0}.txt, line 3: not '[start - end]', utterance, emo"),
-    ([turn(f"{NAME}_F000", 1.0)] * 2, "EmoEvaluation/{0}.txt, line 9: {0}_F000 stands twice; the other: "),
-    ([turn(f"{NAME}_F000", 1.0, None)] * 2, "transcriptions/{0}.txt, line 2: {0}_F000 stands twice; the other: "),
+    ([turn(f"{NAME}_F000", 1.0)] * 2, "EmoEvaluation/{0}.txt, line 9: {0}_F000 occurs twice; the other: "),
+    ([turn(f"{NAME}_F000", 1.0, None)] * 2, "transcriptions/{0}.txt, line 2: {0}_F000 occurs twice; the other: "),
     ([turn("Ses02F_impro01_F000", 1.0)], "transcriptions/{0}.txt, line 1: Ses02F_impro01_F000 does not belong to"),
 ])  # fmt: skip
 def test_files_that_are_not_as_published_are_named_with_their_line(release: Path, turns, message: str) -> None:

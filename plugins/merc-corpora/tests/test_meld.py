@@ -165,7 +165,7 @@ def test_a_folder_without_the_tables(tmp_path: Path) -> None:
     ("Utterance,Speaker,Emotion,Dialogue_ID\r\n", "lacks the columns Sentiment, Utterance_ID; its first line should"),
     ("", "lacks the columns Utterance, Speaker"),
     (HEAD, "holds no utterance; get the table of the MELD dataset anew"),
-    (HEAD + row(0, 0) + row(0, 0), "line 3: utterance 0 of dialogue 0 stands twice; the other: "),
+    (HEAD + row(0, 0) + row(0, 0), "line 3: utterance 0 of dialogue 0 occurs twice; the other: "),
     (HEAD + row(0, 0).replace(",0,0,", ",x,0,"), "line 2: Dialogue_ID must be a whole number, not 'x'"),
     (HEAD + row(0, 0) + "2,only\r\n", "line 3: 2 cells for 11 columns; quote a cell that holds a comma"),
 ])  # fmt: skip
