@@ -45,7 +45,8 @@ def test_show_keeps_secrets(here: Path, merc: Run) -> None:
 
 def test_validate(here: Path, merc: Run) -> None:
     ran = merc("validate", "small.yaml")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0
+    assert ran.stderr.startswith("note: connectors.audio: ")  # which no prompter of the recipe shows
     assert ran.stdout == (
         "small.yaml is valid: corpus toy-corpus; backbone toy-llm (lora); encoders video, audio; stages align, merc\n"
     )
