@@ -147,7 +147,7 @@ def test_where_the_numbers_came_from(media_run: Path, parts: Path) -> None:
     found = json.loads((media_run / "provenance.json").read_text())
     assert {
         "merc", "python", "platform", "machine", "packages", "plugins", "git", "seed", "recipe", "backbone", "data",
-        "chat_date", "started", "command", "resumed", "seconds",
+        "media", "chat_date", "started", "command", "resumed", "seconds",
     } == set(found)  # fmt: skip
     assert {"name": "tiny", "distribution": "merc-tiny", "version": "0.1"} in found["plugins"]
     assert {"torch", "transformers", "peft"} <= set(found["packages"])
