@@ -37,6 +37,12 @@ def register_losses(register: Register) -> None:
 
 
 @hookimpl
+def register_decoders(register: Register) -> None:
+    register("verbalizer", "merc.components.decoder:Verbalizer")
+    register("generate", "merc.builtin.decoders:Generate")
+
+
+@hookimpl
 def register_trainers(register: Register) -> None:
     register("sft", "merc.builtin.sft:SupervisedFineTuning")
 

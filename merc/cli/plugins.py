@@ -56,8 +56,8 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="encoder, connector, fuser, prompter, tuning, loss, trainer, corpus, backbone, annotator, selector, "
-            "metric, suite, command.",
+            help="encoder, connector, fuser, prompter, tuning, loss, decoder, trainer, corpus, backbone, annotator, "
+            "selector, metric, suite, command.",
             show_default=True,
         ),
     ] = "encoder",

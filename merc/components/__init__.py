@@ -5,6 +5,7 @@ from merc.components.backbone import Backbone
 from merc.components.base import Component, FolderOrName
 from merc.components.connector import Connector, Stream
 from merc.components.corpus import Corpus, CorpusData, StatedCount
+from merc.components.decoder import Decoded, Decoder, Verbalizer, likeliest
 from merc.components.encoder import (
     AudioClip,
     CannotEncode,
@@ -23,7 +24,7 @@ from merc.components.encoder import (
 from merc.components.fuser import Fuser
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
-from merc.components.model import Batch, Outputs, Speaks
+from merc.components.model import Batch, Model, Outputs, Scores, Speaks
 from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import Comparison, IndexKind, Places, Pool, SelectFunction, Selector, Vectors
 from merc.components.suite import Column, Suite
@@ -32,9 +33,10 @@ from merc.components.tuning import Frozen, Tuning
 
 __all__ = [
     "AnnotateFunction", "Annotation", "Annotator", "Answer", "AudioClip", "Backbone", "Batch", "CannotEncode",
-    "Clip", "Column", "Comparison", "Component", "Connector", "Corpus", "CorpusData", "EncodeFunction", "Encoder",
-    "FeatureSpec", "Features", "FolderOrName", "Frames", "Frozen", "FrozenNetwork", "Fuser", "IndexKind", "Lesson",
-    "Loss", "LossContext", "Metric", "Observation", "Outputs", "Places", "Pool", "Prediction", "Prompt", "Prompter",
-    "Query", "Segment", "SelectFunction", "Selector", "Slot", "Speaks", "StatedCount", "Stream", "Suite", "Text",
-    "TextClip", "TrainJob", "TrainReport", "Trainer", "Tuning", "Turn", "Vectors", "VideoClip", "Waveform", "Words",
+    "Clip", "Column", "Comparison", "Component", "Connector", "Corpus", "CorpusData", "Decoded", "Decoder",
+    "EncodeFunction", "Encoder", "FeatureSpec", "Features", "FolderOrName", "Frames", "Frozen", "FrozenNetwork",
+    "Fuser", "IndexKind", "Lesson", "Loss", "LossContext", "Metric", "Model", "Observation", "Outputs", "Places",
+    "Pool", "Prediction", "Prompt", "Prompter", "Query", "Scores", "Segment", "SelectFunction", "Selector", "Slot",
+    "Speaks", "StatedCount", "Stream", "Suite", "Text", "TextClip", "TrainJob", "TrainReport", "Trainer", "Tuning",
+    "Turn", "Vectors", "Verbalizer", "VideoClip", "Waveform", "Words", "likeliest",
 ]  # fmt: skip

@@ -71,6 +71,11 @@ class Metric(Component):
         ``Prediction.true`` gives each."""
         return ("label",)
 
+    def needs(self) -> Sequence[str]:
+        """What of a prediction it cannot do without and not every decoder gives: ``probabilities``, ``text``. A recipe
+        whose decoder does not give it is an error."""
+        return ()
+
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
         """Raise MercError for what no prediction could mend: a table that cannot be read, a truth of another kind. It
         is called before anything is trained or predicted, with predictions that have their truths and say nothing."""

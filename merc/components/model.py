@@ -1,14 +1,16 @@
-"""What a loss may rely on of a model's pass: the batch that was computed, and what came out of it."""
+"""What a loss and a decoder may rely on of the model: what a pass computed and gave, and what can be asked of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
-    from merc.components.prompter import Query
+    from merc.components.prompter import Prompt, Query
+    from merc.conversation import LabelSpace
 
 
 class Batch(Protocol):
@@ -83,3 +85,48 @@ class Speaks(Protocol):
 
     def likeliest(self, batch: Batch, epoch: int) -> Tensor:
         """``[steps]``: the token that the model holds likeliest at each step, without gradient and dropout."""
+
+
+class Scores(NamedTuple):
+    """How likely a model holds each label as the answer to each query."""
+
+    values: Tensor
+    """``[queries, labels]`` float64, on the CPU: the log of the sum over a label's words; a softmax over the labels
+    gives their probabilities. A label that the prompt was not asked with has minus infinity."""
+    states: NDArray[Any] | None = None
+    """``[queries, hidden]`` float32: the hidden state where each answer begins; None where the recipe keeps none."""
+
+
+class Model(Protocol):
+    """A loaded model as a decoder has it: with a run's prompter, labels, processes and precision.
+
+    Queries that share a beginning are computed together, so give a method all that there is to ask at once.
+    """
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The labels that are the columns of scores. A query may have some of them alone."""
+
+    def prompt(self, query: Query) -> Prompt:
+        """The prompt that asks a query."""
+
+    def score(
+        self,
+        queries: Sequence[Query],
+        normalize: Literal["none", "tokens"] = "none",
+        prompts: Sequence[Prompt] | None = None,
+    ) -> Scores:
+        """Scores of the labels as answers to queries, asked by their prompts or, an entry a query, by others.
+
+        ``normalize: tokens`` divides the log-probability of each word by its number of tokens. Raises MercError for a
+        prompt that asks for a text or is longer than the model's context, and for scores that are no numbers.
+        """
+
+    def generate(
+        self, queries: Sequence[Query], max_new_tokens: int, prompts: Sequence[Prompt] | None = None
+    ) -> list[str]:
+        """What the model writes, always the likeliest token, up to its end token or so many tokens.
+
+        Raises MercError for a prompt that is longer than the model's context, and for a backbone that cannot write
+        after media tokens.
+        """

@@ -333,8 +333,8 @@ class EmotionModel(nn.Module):
             if "inputs_embeds" not in inspect.signature(self.base.prepare_inputs_for_generation).parameters:
                 raise MercError(
                     f"{type(self.base).__name__} cannot write text after media tokens: its part of transformers "
-                    "generates from words only; use evaluate.decode=verbalizer, a prompter without media, or another "
-                    "backbone"
+                    "generates from words only; use evaluate.decoder={name: verbalizer}, a prompter without media, or "
+                    "another backbone"
                 )
         else:
             padded = [nn.functional.pad(b.tokens[0], (longest - b.size, 0)) for b in rows]

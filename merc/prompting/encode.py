@@ -160,7 +160,7 @@ class PromptEncoder:
             if which == "labels":
                 raise MercError(
                     f"the prompt for {prompt.target!r} asks for a text, not for a label: labels can't be scored; "
-                    "use evaluate.decode=generate or a prompter that asks for the label"
+                    "use evaluate.decoder={name: generate} or a prompter that asks for the label"
                 )
             return (AnswerPath(tokens(answer.text), gold=True),)
         if labels is None or within is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
@@ -23,6 +23,12 @@ _OLD_VALUES = {
     "answer": ("teacher-forced", "free-running"),
 }
 
+OLD_EVALUATE_KEYS = ("decode", "normalize", "parser", "max_new_tokens")
+"""What ``evaluate`` took before decoders were components."""
+
+_WRITING = {"parser": "exact", "max_new_tokens": "32"}
+"""What the decoder ``generate`` goes by, and the defaults."""
+
 _RECORDED = re.compile(r"# The recipe .* with every value resolved, by merc ")
 
 
@@ -33,6 +39,11 @@ def moved(kind: str, key: str) -> str:
     >>> moved("trainer", "loss")
     ' It is part of losses now: losses: [{name: token-nll}] or [{name: label-ce}]; merc convert FILE rewrites a recipe.'
     """
+    if kind == "evaluate" and key in OLD_EVALUATE_KEYS:
+        return (
+            " It is part of decoder now: decoder: {name: verbalizer, normalize: tokens} or decoder: {name: generate, "
+            "parser: first-label, max_new_tokens: 8}; merc convert FILE rewrites a recipe."
+        )
     if kind != "trainer" or key not in OLD_TRAINER_KEYS:
         return ""
     now = {
@@ -62,23 +73,45 @@ def convert_text(text: str, shown: str) -> tuple[str, int]:
     - trainer: {name: sft, losses: [{name: label-ce}], lr: 1e-3}
     """
     root = read_yaml(text, shown)
-    trainers = [] if root is None else list(_trainers(root))
-    edits = [edit for trainer in trainers for edit in _trainer_edits(trainer, text, shown)]
+    sections = [] if root is None else list(_sections(root, text, shown))
+    edits = [edit for section, old, new in sections for edit in _section_edits(section, old, new, text)]
     for edit in sorted(edits, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
-    return text, len({edit.start for edit in edits if edit.text})
+    return text, len(sections)
 
 
-def _trainers(root: yaml.Node) -> Iterator[yaml.MappingNode]:
-    """The sections of every stage's trainer ``sft`` that have old keys."""
+def _sections(
+    root: yaml.Node, text: str, shown: str
+) -> Iterator[tuple[yaml.MappingNode, Collection[str], dict[str, str]]]:
+    """The sections that have old keys: these keys, and what takes their place, by key, as it is written."""
     stages = _child(root, "stages")
     for stage in stages.value if isinstance(stages, yaml.SequenceNode) else ():
         trainer = _child(stage, "trainer")
         name = _child(trainer, "name")
         if not isinstance(trainer, yaml.MappingNode) or name is None or name.value not in ("sft", "merc/sft"):
             continue
-        if any(k.value in OLD_TRAINER_KEYS for k, _ in trainer.value):
-            yield trainer
+        if old := _old(trainer, OLD_TRAINER_KEYS, text):
+            _check_trainer(trainer, shown)
+            yield trainer, OLD_TRAINER_KEYS, {"losses": f"[{', '.join(map(_section, _losses(old)))}]"}
+    evaluate = _child(root, "evaluate")
+    if isinstance(evaluate, yaml.MappingNode) and (old := _old(evaluate, OLD_EVALUATE_KEYS, text)):
+        _check_evaluate(evaluate, shown)
+        decoder = decoder_of(old, alone=_child(root, "extends") is None)
+        new = {"decoder": _section(decoder)}
+        if decoder.get("name") == "verbalizer" and (writing := _changed(old)):
+            new["text_decoder"] = _section({"name": "generate", **writing})
+        yield evaluate, OLD_EVALUATE_KEYS, new
+
+
+def _old(section: yaml.MappingNode, keys: Collection[str], text: str) -> dict[str, str]:
+    """The old keys of a section, and their values as they are written; quotes stay where YAML needs them."""
+    return {key.value: _written(value, text) for key, value in section.value if key.value in keys}
+
+
+def _written(value: yaml.Node, text: str) -> str:
+    if isinstance(value, yaml.ScalarNode):
+        return json.dumps(value.value) if re.search(r"[{}\[\],#\n]", value.value) else value.value
+    return text[value.start_mark.index : value.end_mark.index].rstrip()
 
 
 def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
@@ -87,29 +120,65 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
     return next((child for name, child in node.value if name.value == key), None)
 
 
-def _trainer_edits(trainer: yaml.MappingNode, text: str, shown: str) -> Iterator[_Edit]:
-    """Put ``losses`` where the first old key stands, and take the others out."""
-    old = [(key, value) for key, value in trainer.value if key.value in OLD_TRAINER_KEYS]
-    _check(trainer, old, shown)
-    losses = _losses({key.value: value.value for key, value in old})
-    written = ", ".join("{" + ", ".join(f"{k}: {_shown(v)}" for k, v in one.items()) + "}" for one in losses)
-    for number, (key, value) in enumerate(old):
+def _section_edits(
+    section: yaml.MappingNode, old: Collection[str], new: Mapping[str, str], text: str
+) -> Iterator[_Edit]:
+    """Put the new keys where the first old key stands, and take the others out. Comments beside them stay."""
+    found = [(key, value) for key, value in section.value if key.value in old]
+    for number, (key, value) in enumerate(found):
         start, end = key.start_mark.index, value.end_mark.index
+        begin = text.rfind("\n", 0, start) + 1
         if number == 0:
-            yield _Edit(start, end, f"losses: [{written}]")
-        elif trainer.flow_style:
+            between = ", " if section.flow_style else "\n" + " " * (start - begin)
+            yield _Edit(start, end, between.join(f"{name}: {written}" for name, written in new.items()))
+        elif section.flow_style:
             yield _Edit(text.rindex(",", 0, start), end, "")
         else:
             following = text.find("\n", end)
-            yield _Edit(text.rindex("\n", 0, start) + 1, len(text) if following < 0 else following + 1, "")
+            stop = len(text) if following < 0 else following + 1
+            comment = text[end:stop].strip()
+            yield _Edit(begin, stop, f"{text[begin:start]}{comment}\n" if comment else "")
 
 
-def _check(trainer: yaml.MappingNode, old: Sequence[tuple[yaml.Node, yaml.Node]], shown: str) -> None:
-    """Raise MercError, with the line, for what cannot be rewritten with the same meaning."""
-    if (losses := _child(trainer, "losses")) is not None:
-        keys = ", ".join(key.value for key, _ in old)
-        place = f"{shown}, line {losses.start_mark.line + 1}"
-        raise MercError(f"{place}: the trainer has losses and the old {keys} too; take the one or the other out")
+def decoder_of(old: Mapping[str, Any], alone: bool = True) -> dict[str, Any]:
+    """The decoder that old keys of ``evaluate`` meant. ``alone`` is whether they are all that is said of it; else a
+    recipe that is extended says which decoder it is.
+
+    >>> decoder_of({"decode": "generate", "normalize": "none", "parser": "strict", "max_new_tokens": 8})
+    {'name': 'generate', 'parser': 'strict', 'max_new_tokens': 8}
+    """
+    name = old.get("decode", "verbalizer" if alone else None)
+    takes = {"verbalizer": ("normalize",), "generate": tuple(_WRITING)}.get(str(name), OLD_EVALUATE_KEYS[1:])
+    return ({} if name is None else {"name": name}) | {key: old[key] for key in takes if key in old}
+
+
+def _changed(old: Mapping[str, str]) -> dict[str, str]:
+    """What old keys said of how a model writes; one whose labels are scored does so where a suite asks for a text."""
+    return {key: old[key] for key, default in _WRITING.items() if old.get(key, default) != default}
+
+
+def _check_both(section: yaml.MappingNode, new: str, old: Sequence[str], shown: str) -> None:
+    """Raise MercError for a section that has what takes the place of its old keys already."""
+    if (there := next((key for key, _ in section.value if key.value == new), None)) is not None:
+        place = f"{shown}, line {there.start_mark.line + 1}"
+        raise MercError(f"{place}: {new} and the old {', '.join(old)} stand together; take the one or the other out")
+
+
+def _check_evaluate(evaluate: yaml.MappingNode, shown: str) -> None:
+    """Raise MercError, with the line, for ways of decoding that cannot be rewritten with the same meaning."""
+    _check_both(evaluate, "decoder", [key.value for key, _ in evaluate.value if key.value in OLD_EVALUATE_KEYS], shown)
+    decode = _child(evaluate, "decode")
+    if decode is not None and decode.value not in ("verbalizer", "generate"):
+        raise MercError(
+            f"{shown}, line {decode.start_mark.line + 1}: decode: {decode.value!r} is no value that an older merc took "
+            "(verbalizer or generate), so it cannot be rewritten; correct it, or write decoder by hand"
+        )
+
+
+def _check_trainer(trainer: yaml.MappingNode, shown: str) -> None:
+    """Raise MercError, with the line, for losses that cannot be rewritten with the same meaning."""
+    old = [(key, value) for key, value in trainer.value if key.value in OLD_TRAINER_KEYS]
+    _check_both(trainer, "losses", [key.value for key, _ in old], shown)
     for key, value in old:
         place = f"{shown}, line {key.start_mark.line + 1}"
         given = value.value if isinstance(value, yaml.ScalarNode) else "a section or list"
@@ -154,5 +223,6 @@ def _losses(old: Mapping[str, str]) -> list[dict[str, Any]]:
     return [found, {"name": "l2", "weight": l2}] if l2 else [found]
 
 
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _section(section: Mapping[str, Any]) -> str:
+    """A section in one line."""
+    return "{" + ", ".join(f"{k}: {v if isinstance(v, str) else json.dumps(v)}" for k, v in section.items()) + "}"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from merc.components import Fuser, Prompt, Prompter, Query, Selector, Trainer
+from merc.components import Fuser, Metric, Prompt, Prompter, Query, Selector, Trainer
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
 from merc.recipe.fit import is_frozen, names_part
 from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import Evaluate, Part, Stage
+from merc.registry import get_registry
 from merc.registry.isolation import isolated
 
-_ENDS = ("exact", "strict")
-"""The parsers that read an answer only where it ends after the label."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_length(asking, evaluate, labels, root, problems)
-    _note_unread(evaluate, root, problems)
+    _check_metrics(evaluate, root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
     for split in sorted(learned.keys() & set(evaluate.splits)):
         problems.note("evaluate.splits", _node(root, "evaluate.splits"),
@@ -118,31 +118,38 @@ def _check_shown(asking: _Asking, selector: Part | None, shots: str, past: str, 
 def _check_decoding(
     asking: _Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, use: Use
 ) -> None:
-    """Report a way of decoding that does not fit what is asked for, or what was learned."""
-    path = "evaluate.decode"
+    """Report a decoder that does not fit what is asked for, or what was learned."""
+    path, decoder = "evaluate.decoder", evaluate.decoder
     node = _node(root, path) or _node(root, "evaluate")
-    name = asking.part.name
-    if evaluate.decode == "verbalizer":
+    name, decodes = asking.part.name, get_registry().name_of(decoder)
+    if decoder.answers == "labels":
         if asking.asks_for_label is False:
-            problems.add(path, node, f"verbalizer scores labels, and prompter {name!r} asks for a text; set "
-                         "evaluate.decode=generate, or evaluate.prompter to one that asks for the label")  # fmt: skip
+            text = f"{decodes} scores labels, and prompter {name!r} asks for a text; set evaluate.decoder="
+            problems.add(path, node, text + "{name: generate}, or evaluate.prompter to one that asks for the label")
         return
     if not stages or not asking.asks_for_label:
         return
     complain = problems.add if use == "train" else problems.note
     last = stages[-1]
     if isinstance(last.trainer.component, Trainer) and not last.trainer.component.teaches_writing():
-        complain(path, node, f"the model is asked to write, and stage {last.id!r} learns to choose among the labels, "
-                 "which teaches no answer to write; set "
-                 f"stages.{len(stages) - 1}.trainer.losses=[token-nll], or evaluate.decode=verbalizer")  # fmt: skip
+        complain(
+            path, node, f"the model is asked to write, and stage {last.id!r} learns to choose among the labels, which "
+            f"teaches no answer to write; set stages.{len(stages) - 1}.trainer.losses=[token-nll], or "
+            "evaluate.decoder={name: verbalizer}",
+        )  # fmt: skip
         return
     learned = _prompt(last.prompter, asking.query)
-    if evaluate.parser in _ENDS and learned is not None and learned.answer.text is None and not learned.answer.end:
+    if (
+        _says(decoder.needs_end, False)
+        and learned is not None
+        and learned.answer.text is None
+        and not learned.answer.end
+    ):
         complain(
-            "evaluate.parser", _node(root, "evaluate.parser") or node,
-            f"{evaluate.parser} reads an answer that ends after the label, and prompter {last.prompter.name!r} of "
-            f"stage {last.id!r} teaches no end (end: false), so the model writes on; set evaluate.parser=first-label, "
-            "or the prompter's end to true",
+            path, node,
+            f"{decodes} reads an answer that ends after the label, and prompter {last.prompter.name!r} of stage "
+            f"{last.id!r} teaches no end (end: false), so the model writes on; set evaluate.decoder={{name: generate, "
+            "parser: first-label}, or the prompter's end to true",
         )  # fmt: skip
 
 
@@ -150,25 +157,32 @@ def _check_length(
     asking: _Asking, evaluate: Evaluate, labels: LabelSpace | None, root: Node, problems: Problems
 ) -> None:
     """Report that the longest label cannot be written. A word is one token at least; the run counts the true ones."""
-    if evaluate.decode != "generate" or labels is None or not asking.asks_for_label:
+    room = _says(evaluate.decoder.new_tokens, 0)
+    if evaluate.decoder.answers != "none" or not room or labels is None or not asking.asks_for_label:
         return
     longest = max((word for label in labels.labels for word in labels.words_of(label)), key=lambda w: len(w.split()))
-    if len(longest.split()) > evaluate.max_new_tokens:
-        path = "evaluate.max_new_tokens"
-        problems.add(path, _node(root, path), f"the label {longest!r} has {len(longest.split())} words, so it is "
-                     f"longer than the {evaluate.max_new_tokens} tokens that may be written")  # fmt: skip
+    if len(longest.split()) > room:
+        path = "evaluate.decoder.max_new_tokens"
+        node = _node(root, path) or _node(root, "evaluate.decoder")
+        problems.add(path, node, f"the label {longest!r} has {len(longest.split())} words, so it is longer than the "
+                     f"{room} tokens that may be written")  # fmt: skip
 
 
-def _note_unread(evaluate: Evaluate, root: Node, problems: Problems) -> None:
-    """Note settings of the way of decoding that is not taken."""
-    defaults = Evaluate()
-    of = {"generate": ("parser", "max_new_tokens"), "verbalizer": ("normalize",)}
-    for decode, names in of.items():
-        changed = [name for name in names if getattr(evaluate, name) != getattr(defaults, name)]
-        if decode != evaluate.decode and changed:
-            path = join("evaluate", changed[0])
-            problems.note(path, _node(root, path), f"no effect of {' and '.join(changed)} with decode: "
-                          f"{evaluate.decode}; only {decode} goes by it")  # fmt: skip
+def _check_metrics(evaluate: Evaluate, root: Node, problems: Problems) -> None:
+    """Report metrics that need what the decoder does not give."""
+    gives = evaluate.decoder.gives
+    for number, (name, part) in enumerate(evaluate.metrics.items()):
+        metric = part.component
+        if not isinstance(metric, Metric):
+            continue
+        nothing: Sequence[str] = ()
+        lacking = [what for what in _says(metric.needs, nothing) if what not in gives]
+        if lacking:
+            path = f"evaluate.metrics.{number}"
+            decoder = get_registry().name_of(evaluate.decoder)
+            problems.add(path, _node(root, path) or _node(root, "evaluate"), f"metric {name!r} needs "
+                         f"{' and '.join(lacking)}, which decoder {decoder!r} does not give; set evaluate.decoder to "
+                         "one that does: {name: verbalizer} gives probabilities, {name: generate} text")  # fmt: skip
 
 
 def _note_unshown(given: Mapping[str, Any], problems: Problems) -> None:
@@ -195,6 +209,14 @@ def _note_unshown(given: Mapping[str, Any], problems: Problems) -> None:
         if name not in shown | used and name not in given["connectors"]:
             problems.note(join("encoders", name), None, "nothing uses it: no prompter shows its stream, and no fuser "
                           "that is shown or selector takes it")  # fmt: skip
+
+
+def _says(question: Callable[[], _T], otherwise: _T) -> _T:
+    """What a component says of itself; one that fails is left to the run, which asks it again."""
+    try:
+        return isolated(question)
+    except Exception:
+        return otherwise
 
 
 def _names(given: Mapping[str, Any]) -> list[str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from merc.components import Backbone, Component, Frozen, Tuning
+from merc.components import Backbone, Component, Decoder, Frozen, Tuning, Verbalizer
 from merc.conversation import Conversation, LabelSpace, Split
+from merc.registry import get_registry
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -118,18 +119,16 @@ class Evaluate:
     labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
     ``predicted`` its own.
 
-    ``decode`` scores the words of every label (``verbalizer``) or lets the model write (``generate``, read by
-    ``parser``); ``normalize: tokens`` divides a label's log-probability by its number of tokens. ``states`` keeps the
-    hidden states at which labels were scored, for the report's picture of them.
+    ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a suite
+    that ask for a text, where ``decoder`` scores labels (None is ``generate``). ``states`` keeps the hidden states
+    at which labels were scored, for the report's picture of them.
     """
 
     splits: tuple[Split, ...] = ("dev", "test")
     prompter: Part | None = None
     demonstrations: Part | None = None
-    decode: Literal["verbalizer", "generate"] = "verbalizer"
-    normalize: Literal["none", "tokens"] = "none"
-    parser: Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict", "affectgpt"] = "exact"
-    max_new_tokens: int = 32
+    decoder: Decoder = field(default_factory=Verbalizer)
+    text_decoder: Decoder | None = None
     states: bool = False
     limit: int | None = None
     parts: tuple[int, int] | None = None
@@ -140,15 +139,23 @@ class Evaluate:
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"splits names at least one split, each once, not {list(self.splits)}")
-        _at_least(1, max_new_tokens=self.max_new_tokens, limit=self.limit)
+        _at_least(1, limit=self.limit)
         if self.limit is not None and "train" in self.splits:
             raise ValueError(
                 "limit is of dev and test, since train is learned from; leave train out of splits, or limit"
             )
         _check_parts(self.parts)
         _at_least(0, parts_seed=self.parts_seed)
-        if self.states and self.decode != "verbalizer":
-            raise ValueError("states: true needs decode: verbalizer, which computes a state an utterance")
+        if self.states and "states" not in self.decoder.gives:
+            raise ValueError(
+                f"states: true needs a decoder that gives states, such as {{name: verbalizer}}; "
+                f"{get_registry().name_of(self.decoder)!r} gives none"
+            )
+        if self.text_decoder is not None and self.text_decoder.answers != "none":
+            raise ValueError(
+                "text_decoder answers prompts that ask for a text, and "
+                f"{get_registry().name_of(self.text_decoder)!r} scores labels; give one that lets the model write"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

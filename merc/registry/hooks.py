@@ -64,6 +64,11 @@ def register_losses(register: Register) -> None:
 
 
 @hookspec
+def register_decoders(register: Register) -> None:
+    """Register decoders: how a label is had of the model."""
+
+
+@hookspec
 def register_trainers(register: Register) -> None:
     """Register trainers: a model and the prompts of a stage to a trained state."""
 
@@ -110,6 +115,7 @@ KINDS: dict[str, str] = {
     "prompter": "register_prompters",
     "tuning": "register_tunings",
     "loss": "register_losses",
+    "decoder": "register_decoders",
     "trainer": "register_trainers",
     "corpus": "register_corpora",
     "backbone": "register_backbones",

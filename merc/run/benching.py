@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from merc.components import Column, Metric, Prediction, Suite
+from merc.components import Column, Decoder, Metric, Prediction, Suite
 from merc.consent import require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, did_you_mean
@@ -22,6 +22,8 @@ from merc.model.emotion_model import EmotionModel
 from merc.prompting import is_label_prompt
 from merc.recipe import Part
 from merc.recipe.alone import load_part
+from merc.recipe.conversion import decoder_of
+from merc.recipe.values import plain
 from merc.run.annotating import read_cues
 from merc.run.backbone import recorded_date
 from merc.run.bench_sets import Sets, SetView, has
@@ -51,8 +53,8 @@ class Measured:
         """What predictions depend on, beside the model and the set."""
         how, prompter = self.run.how, self.run.how.prompter
         assert prompter is not None
-        names = ("decode", "normalize", "parser", "max_new_tokens", "parts", "past_labels")
-        asked = {name: getattr(how, name) for name in (*names, *(["parts_seed"] if how.parts else []))}
+        names = ("parts", "past_labels", *(["parts_seed"] if how.parts else []))
+        asked = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         made: dict[str, Any] = {
             **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
@@ -201,11 +203,13 @@ def _asked(
     asks = Part(name=part.name, params={**part.params, **sets}, component=component)
     how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
     notes = [f"{in_words(how.past_labels)}: {explained(how.past_labels)}"] if how.past_labels else []
-    if how.decode == "verbalizer":
+    if how.decoder.answers == "labels":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
         if not is_label_prompt(component.prompt(first)):
-            how = replace(how, decode="generate", normalize="none")
-            notes.append(f"asked for a text, so the model writes, up to {how.max_new_tokens} tokens")
+            writes = how.text_decoder or load_part("decoder", "generate", {}).component
+            assert isinstance(writes, Decoder)
+            how = replace(how, decoder=writes)
+            notes.append(f"asked for a text, so the model writes, up to {writes.new_tokens()} tokens")
     return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how)), notes
 
 
@@ -234,6 +238,8 @@ def _kept(place: Path, one: Measured) -> list[Prediction] | None:
     if not file.is_file():
         return None
     then = read_json(how, f"take {place} away to predict the set anew") if how.exists() else {}
+    if "decode" in then:  # of a merc before decoders were components
+        then["decoder"] = decoder_of(then)
     changed = [name for name, value in one.how.items() if then.get(name) != value]
     if changed:
         raise MercError(

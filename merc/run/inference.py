@@ -237,17 +237,17 @@ def too_long(unanswered: Mapping[str, int], total: int, context: int | None) -> 
 
 
 def as_record(prediction: Prediction, how: Evaluate, length: int | None = None) -> dict[str, Any]:
-    """What ``merc predict`` writes of a prediction: its id and label, then what the way of decoding gives. ``length``
+    """What ``merc predict`` writes of a prediction: its id and label, then what the decoder gives. ``length``
     is that of a prompt that was too long to be answered.
 
     >>> as_record(Prediction(id="u", conversation="c", label="joy", probabilities={"joy": 1.0}), Evaluate())
     {'id': 'u', 'label': 'joy', 'probabilities': {'joy': 1.0}, 'missing': {}}
     """
-    given: Mapping[str, Any]
-    if how.decode == "generate":
-        given = {"text": prediction.text}
-    else:
-        given = {"probabilities": dict(prediction.probabilities or {})}
+    given: dict[str, Any] = {}
+    if "text" in how.decoder.gives:
+        given["text"] = prediction.text
+    if "probabilities" in how.decoder.gives:
+        given["probabilities"] = dict(prediction.probabilities or {})
     if how.past_labels:
         given = {**given, "past_labels": how.past_labels}
     if length is not None:

@@ -1,29 +1,25 @@
-"""Predictions of a model for queries: labels scored on the tree, or answers written and read."""
+"""Predictions of a model for queries, by the decoder of a recipe."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-
-from merc.components import Prediction, Prompter, Query
+from merc.components import Decoded, Decoder, Prediction, Prompter, Query
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.metrics import known_truths, truths_of
 from merc.evaluation.projection import StatesById
 from merc.memory import enough_memory
-from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
-from merc.model.precision import autocast
-from merc.prompting import EncodedPrompt, check_depth, is_label_prompt, parse_label
+from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.recipe import Evaluate
+from merc.registry import get_registry
 from merc.run.past import with_gold, with_predicted
 from merc.run.reporter import Progress, within
+from merc.run.shared_model import SharedModel
 from merc.training.engine import Engine
-from merc.training.groups import Group, joined, shots_of
 
 _GROWING = 16
 """After so many prompts that are too long, each longer than the one before, the next are taken to be so as well."""
@@ -33,10 +29,10 @@ Missing = Callable[[str], dict[str, str]]
 
 
 class Predictor:
-    """Predicts with one model, prompter and way of decoding, sharing the work among the processes of an engine.
+    """Predicts with one model, prompter and decoder, sharing the work among the processes of an engine.
 
-    Where labels are scored, ``states`` (if given) is filled with the hidden state ``[hidden]`` at the place where the
-    answer begins, for each utterance that is predicted.
+    ``states`` (if given) is filled with the hidden state ``[hidden]`` at the place where the answer begins, for each
+    utterance that is predicted, by a decoder that gives states.
 
     A prompt longer than the model's context is an error. Where ``unanswered`` is set to a dictionary, as for a user's
     own recording, it is filled in place of that: the length of each such prompt, by the id of its utterance, whose
@@ -87,96 +83,33 @@ class Predictor:
 
     def _at_once(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         self.model.eval()
-        encoded = [encode_group(group, self._encode, self.model.context) for group in groups]
-        if self.unanswered is None or self.model.context is None:
-            check_depth((p for g in encoded for p in g), self.model.context)
+        decoder, limit = self.how.decoder, self.model.context
+        model = self._shared(progress)
+        encoded = [(q, p) for g in groups for q, p in zip(g, encode_group(g, model.encode, limit), strict=True)]
+        if self.unanswered is None or limit is None:
+            check_depth((prompt for _, prompt in encoded), limit)
         else:
-            limit = self.model.context
-            self.unanswered |= {p.target: p.depth for g in encoded for p in g if p.depth > limit}
-            encoded = [[p for p in g if p.depth <= limit] for g in encoded]
-        decode = self._generate if self.how.decode == "generate" else self._score
-        alike = [Group(tuple(p), shots_of(g)) for p, g in zip(encoded, groups, strict=True) if p]
-        found = decode(joined(alike), progress) if alike else {}
-        return [self._prediction(query, self._answer(query, found)) for group in groups for query in group]
-
-    def _answer(self, query: Query, found: Mapping[str, Any]) -> dict[str, Any]:
-        if self.unanswered is not None and query.target.id in self.unanswered:
-            return {"label": None}
-        return self._read(found[query.target.id], query.labels)
-
-    def _encode(self, query: Query) -> EncodedPrompt:
-        prompt = self.prompter.prompt(query)
-        if self.how.decode == "verbalizer" and not is_label_prompt(prompt):
-            raise MercError(
-                "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
-                "set evaluate.decode=generate, or evaluate.prompter to one that asks for the label"
-            )
-        answers: Literal["labels", "none"] = "labels" if self.how.decode == "verbalizer" else "none"
-        return self.model.prompts.encode(
-            prompt, self.model.media.length, query.labels, None, answers, self.labels, self.model.context
-        )
-
-    # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
-    @torch.no_grad()
-    def _score(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, Any]:
-        """The probabilities of all labels by target; a label that a prompt's own space lacks has 0."""
-        rank, world = (self.engine.rank, self.engine.world) if self.engine else (0, 1)
-        micro = self.model.trees(groups, self.budget)
-        found: list[Any] = []
-        # Every process computes as many passes as the others, since ZeRO-3 gathers weights in all of them at once.
-        for index in range(math.ceil(len(micro) / world)):
-            at = index * world + rank
-            batch = make_batch(*micro[at if at < len(micro) else 0]).to(self.model.device)
-            with autocast(self.model.device.type, self.precision):
-                scores, states = self.model.score_with_states(batch, len(self.labels), self.how.normalize)
-            if at < len(micro):
-                rows = torch.softmax(scores.double(), dim=-1).tolist()
-                kept = states.float().cpu().numpy() if self.states is not None else [None] * len(rows)
-                found.extend((p.target, row, state) for p, row, state in zip(batch.prompts, rows, kept, strict=True))
-            progress(
-                (index + 1) * world / max(len(micro), world), f"{min(len(micro), (index + 1) * world)}/{len(micro)}"
-            )
-        if self.engine:
-            found = self.engine.collect(found)
-        _check_finite(found, self._computed_in)
+            self.unanswered |= {prompt.target: prompt.depth for _, prompt in encoded if prompt.depth > limit}
+            encoded = [(query, prompt) for query, prompt in encoded if prompt.depth <= limit]
+        model.encoded = {id(query): prompt for query, prompt in encoded}
+        asked = [query for query, _ in encoded]
+        decoded = decoder.decode(model, asked) if asked else []
+        check_decoded(decoder, asked, decoded, model.keeps_states)
+        found = {query.target.id: one for query, one in zip(asked, decoded, strict=True)}
         if self.states is not None:
-            self.states.update((target, state) for target, _, state in found)
-        return {target: row for target, row, _ in found}
+            self.states.update((name, one.state) for name, one in found.items() if one.state is not None)
+        nothing = Decoded(label=None)
+        return [self._prediction(query, found.get(query.target.id, nothing)) for group in groups for query in group]
 
-    def _generate(self, groups: Sequence[Sequence[EncodedPrompt]], progress: Progress) -> dict[str, Any]:
-        """What the model writes, by target."""
-        # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
-        shared = self.engine if self.engine and not self.engine.lockstep else None
-        rank, world = (shared.rank, shared.world) if shared else (0, 1)
-        prompts = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
-        size = max(1, self.budget // max(1, len(prompts[0].context) + self.how.max_new_tokens))
-        chunks = [prompts[i : i + size] for i in range(0, len(prompts), size)]
-        found: list[Any] = []
-        for index in range(math.ceil(len(chunks) / world)):
-            at = index * world + rank
-            chunk = chunks[at if at < len(chunks) else 0]
-            with autocast(self.model.device.type, self.precision):
-                texts = self.model.generate(chunk, self.how.max_new_tokens)
-            if at < len(chunks):
-                found.extend((p.target, text) for p, text in zip(chunk, texts, strict=True))
-            progress((index + 1) / max(1, math.ceil(len(chunks) / world)), f"{len(found)}/{len(prompts)}")
-        if shared:
-            found = shared.collect(found)
-        return dict(found)
+    def _shared(self, progress: Progress = lambda share, text: None) -> SharedModel:
+        """The model as the decoder asks it."""
+        return SharedModel(
+            model=self.model, prompter=self.prompter, labels=self.labels, answers=self.how.decoder.answers,
+            batch_tokens=self.budget, engine=self.engine, precision=self.precision,
+            keeps_states=self.states is not None, progress=progress,
+        )  # fmt: skip
 
-    @property
-    def _computed_in(self) -> str:
-        """The type of numbers that scores are computed in."""
-        return str(self.model.base.dtype).rpartition(".")[2] if self.precision == "model" else self.precision
-
-    def _read(self, found: Any, space: LabelSpace) -> dict[str, Any]:
-        """The label that was scored or written, among those of the query's own label space."""
-        if self.how.decode == "generate":
-            return {"text": found, "label": parse_label(found, space, self.how.parser)}
-        row = {label: found[self.labels.index(label)] for label in space.labels}
-        return {"label": max(row, key=row.__getitem__), "probabilities": row}
-
-    def _prediction(self, query: Query, found: dict[str, Any]) -> Prediction:
+    def _prediction(self, query: Query, found: Decoded) -> Prediction:
         return Prediction(
             id=query.target.id,
             conversation=query.conversation.id,
@@ -185,28 +118,43 @@ class Predictor:
             missing=self.missing(query.target.id),
             past_labels=self.how.past_labels,
             truths=known_truths(query.target, truths_of(self.how.metrics), query.is_last),
-            **found,
+            label=found.label,
+            probabilities=found.probabilities,
+            text=found.text,
         )
 
 
-def _check_finite(found: Sequence[tuple[str, Sequence[float], Any]], computed_in: str) -> None:
-    """Raise MercError for probabilities that are no numbers."""
-    if not (wrong := [target for target, row, _ in found if not all(map(math.isfinite, row))]):
-        return
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    why = "look at the features of these utterances, and lower trainer.lr if the model was trained"
-    if computed_in == "float16":
-        why = "float16 overflows: compute in bfloat16 or float32 (backbone.dtype, or the trainer's precision)"
-    raise MercError(
-        f"the scores of {len(wrong)} of {len(found)} utterances are no numbers, computed in {computed_in}: "
-        f"{', '.join(wrong[:3])}{more}; {why}"
-    )
+def check_decoded(decoder: Decoder, queries: Sequence[Query], found: Sequence[Decoded], states: bool = False) -> None:
+    """Raise MercError, naming the decoder, for answers that are not what it has to give: one for each query, with a
+    label of the query's own or None, and with what the decoder says it gives. ``states`` is whether states were wanted.
+    """
+    name = f"decoder {get_registry().name_of(decoder)!r}"
+    if len(found) != len(queries):
+        raise MercError(f"{name} gave {len(found)} answers to {len(queries)} queries; it must give one for each")
+    for query, one in zip(queries, found, strict=True):
+        labels, where = query.labels.labels, f"{name} gave for {query.target.id!r}"
+        if one.label is not None and one.label not in labels:
+            raise MercError(f"{where} {one.label!r}, which is none of its labels: {', '.join(labels)}")
+        has = {"probabilities": one.probabilities, "text": one.text, "states": one.state}
+        for what in sorted(decoder.gives):
+            if has[what] is None and (what != "states" or states):
+                raise MercError(f"{where} no {what}; its 'gives' says that it does")
+        if one.probabilities is None:
+            continue
+        if set(one.probabilities) != set(labels):
+            raise MercError(
+                f"{where} probabilities of {', '.join(one.probabilities)}; its labels are {', '.join(labels)}"
+            )
+        values = list(one.probabilities.values())
+        if not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-3:
+            raise MercError(f"{where} probabilities that are not from 0 to 1 or do not add up to 1: {values}")
 
 
 def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: Iterable[Sequence[Query]]) -> None:
-    """Raise MercError where the model is to write labels and ``max_new_tokens`` is less than one of them has."""
+    """Raise MercError where the model is to write labels and the decoder lets it write less than one of them has."""
     query = next((query for group in groups for query in group), None)
-    if how.decode != "generate" or query is None:
+    room = how.decoder.new_tokens()
+    if how.decoder.answers != "none" or not room or query is None:
         return
     prompt = prompter.prompt(query)
     if not is_label_prompt(prompt):
@@ -214,11 +162,11 @@ def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: I
     answers = model.prompts.encode(prompt, model.media.length, query.labels, None, "labels").answers
     longest = max(answers, key=lambda answer: len(answer.tokens))
     needed = len(longest.tokens) - int(prompt.answer.end)
-    if needed > how.max_new_tokens:
+    if needed > room:
         label = query.labels.labels[longest.label]
         raise MercError(
-            f"evaluate.max_new_tokens: {how.max_new_tokens} is too small: the label {label!r} has {needed} tokens and "
-            f"could never be written whole; set evaluate.max_new_tokens={needed} or more"
+            f"evaluate.decoder.max_new_tokens: {room} is too small: the label {label!r} has {needed} tokens and "
+            f"could never be written whole; set evaluate.decoder.max_new_tokens={needed} or more"
         )
 
 

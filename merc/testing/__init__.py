@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from merc.testing.connector import ConnectorContract
     from merc.testing.contract import ComponentContract
     from merc.testing.corpus import CorpusContract
+    from merc.testing.decoder import DecoderContract
     from merc.testing.encoder import EncoderContract
     from merc.testing.fuser import FuserContract
     from merc.testing.loss import LossContract
@@ -43,6 +44,7 @@ _HOME = {
     "ComponentContract": "contract",
     "ConnectorContract": "connector",
     "CorpusContract": "corpus",
+    "DecoderContract": "decoder",
     "EncoderContract": "encoder",
     "FuserContract": "fuser",
     "LossContract": "loss",
@@ -61,6 +63,7 @@ __all__ = [
     "ComponentContract",
     "ConnectorContract",
     "CorpusContract",
+    "DecoderContract",
     "EncoderContract",
     "FuserContract",
     "LossContract",

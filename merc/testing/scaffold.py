@@ -85,6 +85,7 @@ _USAGE = {
         "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n"
         "    trainer: {{name: sft, losses: [token-nll, {{name: {name}, weight: 0.5}}]}}"
     ),
+    "decoder": "evaluate: {{decoder: {{name: {name}}}}}",
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
     "backbone": "backbone: {{name: {name}, tuning: {{name: lora}}}}",

@@ -42,7 +42,9 @@ def bench(program: Forks, run: Path, tmp_path: Path):
 
 def test_sets_that_are_there_are_measured_each_with_its_own_labels(bench, run: Path, tmp_path: Path):
     set_of(tmp_path / "sets", "a", sadness="grief")
-    ended = bench("beside=[macro_f1]", "evaluate.normalize=tokens", "evaluate.past_labels=predicted")
+    ended = bench(
+        "beside=[macro_f1]", "evaluate.decoder={name: verbalizer, normalize: tokens}", "evaluate.past_labels=predicted"
+    )
     assert ended.code == 0, ended.err
     folder = run / "bench" / "talks"
     assert f"table: {folder / 'table.md'}" in ended.out
@@ -61,7 +63,8 @@ def test_sets_that_are_there_are_measured_each_with_its_own_labels(bench, run: P
     assert all(set(row["probabilities"]) == {"bright", "dark"} for row in said)
     how = json.loads((folder / "A" / "how.json").read_text())
     assert how["prompter"][1]["question"] == "How is it?" and "unheard" not in how["prompter"][1]
-    assert (how["normalize"], how["past_labels"], how["parts"]) == ("tokens", "predicted", None)
+    assert how["decoder"] == {"name": "verbalizer", "normalize": "tokens"}
+    assert (how["past_labels"], how["parts"]) == ("predicted", None)
     assert "A: predicted past labels: The model was told its own predictions of earlier utterances." in ended.err
     assert "A-m: 6 samples; 4 are stated" in ended.err and "A: 4 samples" not in ended.err
     assert (folder / "table.txt").read_text() in ended.out
@@ -83,9 +86,15 @@ def test_predictions_are_kept_and_asked_for_again_only_on_request(bench, run: Pa
     found = json.loads((folder / "table.json").read_text())
     assert found["columns"]["A"]["value"] == 1.0
     assert found["averages"]["Avg"]["partial"] is False
-    assert "was made with another decode, parser" not in ended.err
-    told = mistake(bench("--reuse", "evaluate.normalize=tokens"))
-    assert told.startswith(f"{file} was made with another normalize; take {folder / 'A'} away")
+    assert "was made with another" not in ended.err
+    record = folder / "A" / "how.json"
+    how = json.loads(record.read_text())
+    del how["decoder"]  # as a merc wrote it before decoders were components
+    before = {"decode": "verbalizer", "normalize": "none", "parser": "exact", "max_new_tokens": 32}
+    record.write_text(json.dumps({**before, **how}))
+    assert bench("--reuse").code == 0
+    told = mistake(bench("--reuse", "evaluate.decoder={name: verbalizer, normalize: tokens}"))
+    assert told.startswith(f"{file} was made with another decoder; take {folder / 'A'} away")
     file.write_text("".join(json.dumps({**row, "id": row["id"].replace("test0", "test7")}) + "\n" for row in rows))
     told = mistake(bench("--reuse"))
     assert (

@@ -35,7 +35,14 @@ def test_the_same_again_gives_the_same_and_touches_nothing(program: Forks, own_r
 
 def test_a_split_and_another_way_of_decoding(program: Forks, own_run: Path, tmp_path: Path):
     ended = program(
-        tmp_path, "evaluate", str(own_run), "evaluate.normalize=tokens", "--split", "test", "--name", "by-tokens"
+        tmp_path,
+        "evaluate",
+        str(own_run),
+        "evaluate.decoder={name: verbalizer, normalize: tokens}",
+        "--split",
+        "test",
+        "--name",
+        "by-tokens",
     )
     assert ended.code == 0, ended.err
     folder = own_run / "evaluations" / "by-tokens"

@@ -114,7 +114,7 @@ def test_output_file(program: Forks, trained: Path, senses: Path, tmp_path: Path
 
 
 def test_generated_answers(program: Forks, trained: Path, senses: Path, tmp_path: Path):
-    changes = ["evaluate.decode=generate", "evaluate.max_new_tokens=3", "evaluate.parser=first-label"]
+    changes = ["evaluate.decoder={name: generate, max_new_tokens: 3, parser: first-label}"]
     ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), *changes)
     assert ended.code == 0, ended.err
     for row in read_lines(ended.out):
@@ -241,8 +241,10 @@ def test_what_can_be_changed(program: Forks, trained: Path, senses: Path, tmp_pa
     for change in ("seed=1", "corpus.path=x.jsonl", "backbone={name: hf, path: x}"):
         told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), change))
         assert told.startswith(f"{change!r}: a trained run keeps what it is; what can be changed here is evaluate.*, ")
-    told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "evaluate.decod=generate"))
-    assert "Did you mean 'decode'?" in told
+    told = mistake(
+        program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "evaluate.decodr={name: generate}")
+    )
+    assert "Did you mean 'decoder'?" in told
 
 
 def test_the_training_corpus_and_its_plugin_are_not_needed(program: Forks, own_run: Path, senses: Path, tmp_path: Path):

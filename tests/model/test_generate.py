@@ -96,7 +96,7 @@ def test_a_backbone_that_cannot_continue_media_says_so_and_still_continues_words
         model.generate(media, NEW)
     assert str(caught.value) == (
         "BambaForCausalLM cannot write text after media tokens: its part of transformers generates from words only; "
-        "use evaluate.decode=verbalizer, a prompter without media, or another backbone"
+        "use evaluate.decoder={name: verbalizer}, a prompter without media, or another backbone"
     )
 
 

@@ -93,7 +93,7 @@ def test_is_label_prompt() -> None:
             None,
             "labels",
             "the prompt for 'u1' asks for a text, not for a label: labels can't be scored; use "
-            "evaluate.decode=generate or a prompter that asks for the label",
+            "evaluate.decoder={name: generate} or a prompter that asks for the label",
         ),
         (Answer(), None, "joy", "gold", "the prompt for 'u1' asks for a label, and there is no label space"),
         (

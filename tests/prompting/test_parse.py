@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merc.builtin.decoders import Generate
 from merc.conversation import LabelSpace
 from merc.prompting import Policy, parse_label
-from merc.recipe import Evaluate
 
 LABELS = LabelSpace(
     ("joy", "sadness", "joyful surprise", "N/A"), {"sadness": ("sadness", "sad", "Trauer"), "N/A": ("n/a", "none.")}
@@ -86,7 +86,7 @@ def test_without_labels_nothing_is_read(policy: Policy) -> None:
 
 
 def test_a_recipe_may_name_every_policy() -> None:
-    assert get_args(get_type_hints(Evaluate)["parser"]) == get_args(Policy)
+    assert get_args(get_type_hints(Generate)["parser"]) == get_args(Policy)
 
 
 @settings(max_examples=100, deadline=None)

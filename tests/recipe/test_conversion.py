@@ -54,6 +54,83 @@ def test_keys_in_one_line(old: str, new: str) -> None:
     assert convert_text(text, "r.yaml") == (text, 0)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("decode: verbalizer", "decoder: {name: verbalizer}"),
+        ("decode: generate, parser: strict, max_new_tokens: 8",
+         "decoder: {name: generate, parser: strict, max_new_tokens: 8}"),
+        ("splits: [test], parser: strict, decode: generate, limit: 3",
+         "splits: [test], decoder: {name: generate, parser: strict}, limit: 3"),
+        ("normalize: tokens", "decoder: {name: verbalizer, normalize: tokens}"),
+        ("decode: generate, normalize: tokens", "decoder: {name: generate}"),
+        # A model whose labels are scored writes where a suite asks for a text.
+        ("decode: verbalizer, parser: exact, max_new_tokens: 5",
+         "decoder: {name: verbalizer}, text_decoder: {name: generate, max_new_tokens: 5}"),
+        ("max_new_tokens: 5", "decoder: {name: verbalizer}, text_decoder: {name: generate, max_new_tokens: 5}"),
+        ('decode: generate, max_new_tokens: "${seed}"', 'decoder: {name: generate, max_new_tokens: "${seed}"}'),
+    ],
+)  # fmt: skip
+def test_decoders_in_one_line(old: str, new: str) -> None:
+    text, count = convert_text(f"evaluate: {{{old}}}\n", "r.yaml")
+    assert (text, count) == (f"evaluate: {{{new}}}\n", 1)
+    assert convert_text(text, "r.yaml") == (text, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("parser: strict", "decoder: {parser: strict}"),
+        ("normalize: tokens", "decoder: {normalize: tokens}"),
+        ("decode: verbalizer", "decoder: {name: verbalizer}"),
+    ],
+)
+def test_a_recipe_that_extends_another_leaves_the_decoder_to_it(old: str, new: str) -> None:
+    text, _ = convert_text(f"extends: other\nevaluate: {{{old}}}\n", "r.yaml")
+    assert text == f"extends: other\nevaluate: {{{new}}}\n"
+
+
+def test_a_decoder_in_a_block_keeps_its_comments() -> None:
+    old = """\
+evaluate:
+  decode: verbalizer  # scored
+  metrics: [classification]
+  # how much
+  max_new_tokens: 9  # enough
+  parser: exact
+  limit: 3
+"""
+    new = """\
+evaluate:
+  decoder: {name: verbalizer}
+  text_decoder: {name: generate, max_new_tokens: 9}  # scored
+  metrics: [classification]
+  # how much
+  # enough
+  limit: 3
+"""
+    assert convert_text(old, "r.yaml") == (new, 1)
+
+
+def test_both_kinds_of_old_keys() -> None:
+    text, count = convert_text(BLOCK + "evaluate: {decode: generate}\n", "r.yaml")
+    assert count == 2 and "decoder: {name: generate}" in text and "farcer-nll" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "holds"),
+    [
+        ("decoder: {name: generate}, decode: generate, parser: strict", "decoder and the old decode, parser"),
+        ("decode: generat", "decode: 'generat' is no value that an older merc took (verbalizer or generate)"),
+        ("decode: '${way}'", "decode: '${way}' is no value"),
+    ],
+)
+def test_a_decoder_that_cannot_keep_its_meaning_is_refused(old: str, holds: str) -> None:
+    with pytest.raises(MercError) as caught:
+        convert_text(f"seed: 1\nevaluate: {{{old}}}\n", "r.yaml")
+    assert str(caught.value).startswith("r.yaml, line 2: ") and holds in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["", "corpus: x", "stages: 3", "stages: [{id: a}, 2]", "- stages: []",
                                   "stages: [{id: a, trainer: {name: mine, loss: huber}}]"])  # fmt: skip
 def test_what_has_no_old_key_stays(text: str) -> None:

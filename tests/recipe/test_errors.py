@@ -152,8 +152,22 @@ WRONG = [
     ("evaluate.limit=0", "evaluate (small.yaml:29): limit counts from 1, not 0"),
     ("evaluate={splits: [train, dev], limit: 3}", "evaluate (command line): limit is of dev and test, since train is "
      "learned from; leave train out of splits, or limit"),
-    ("evaluate.decode=verbaliser", "evaluate.decode (command line): wants 'verbalizer' or 'generate'; given 'verbaliser' "
-     "(text). Did you mean 'verbalizer'?"),
+    ("evaluate.decoder={name: verbaliser}", "evaluate.decoder.name (command line): unknown decoder 'verbaliser'. Did you "
+     "mean 'verbalizer'? The decoders are: generate, verbalizer"),
+    ("evaluate.decoder=generate", "evaluate.decoder (command line): wants a section with 'name' and parameters; given "
+     "'generate'; write evaluate.decoder={name: generate}"),
+    ("evaluate.decoder={name: generate, max_new_tokens: 0}", "evaluate.decoder (command line): decoder 'generate': "
+     "max_new_tokens counts from 1, not 0"),
+    ("evaluate={decoder: {name: generate}, states: true}", "evaluate (command line): states: true needs a decoder that "
+     "gives states, such as {name: verbalizer}; 'generate' gives none"),
+    ("evaluate.text_decoder={name: verbalizer}", "evaluate (small.yaml:29): text_decoder answers prompts that ask for a "
+     "text, and 'verbalizer' scores labels; give one that lets the model write"),
+    *(
+        (f"evaluate.{key}", f"evaluate.{key.partition('=')[0]} (command line): evaluate takes no "
+         f"{key.partition('=')[0]!r}. It is part of decoder now: decoder: {{name: verbalizer, normalize: tokens}} or "
+         "decoder: {name: generate, parser: first-label, max_new_tokens: 8}; merc convert FILE rewrites a recipe.")
+        for key in ("decode=generate", "normalize=tokens", "parser=strict", "max_new_tokens=8")
+    ),
     ("evaluate.metrics=classification", "evaluate.metrics (command line): wants a list of metrics, such as "
      "[classification]"),
     ("evaluate.metrics=[toy-metric, toy-metric]", "evaluate.metrics.1 (command line): the metric 'toy-metric' occurs "

@@ -27,7 +27,7 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert align.trainer.params["lr"] == 2e-4
     assert (merc.trainable, merc.tasks[0].data.limit, merc.trainer.params["schedule"]) == (None, 10, "linear")
     assert recipe.evaluate is not None and recipe.evaluate.splits == ("test",) and recipe.evaluate.prompter is None
-    assert recipe.evaluate.metrics["toy-metric"].params == {"top": 2}
+    assert recipe.evaluate.metrics["toy-metric"].params == {"top": 2, "reads": []}
     assert (recipe.engine.name, recipe.features.store) == ("torch", None)
 
 

@@ -29,7 +29,7 @@ evaluate: {splits: [test]}
 ONLY_VIDEO = "encoders.audio=null"
 TEXT = "{name: toy-text}"
 LABELS = "stages.0.trainer.losses=[label-ce]"
-WRITES = "evaluate.decode=generate"
+WRITES = "evaluate.decoder={name: generate}"
 FROZEN = "backbone.tuning={name: frozen}"
 
 
@@ -53,12 +53,17 @@ def notes(*changes: str, use: str = "train") -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("changes", "path", "holds"),
     [
-        ([LABELS, WRITES], "evaluate.decode", ["'learn'", "choose", "losses=[token-nll]", "decode=verbalizer"]),
-        ([f"evaluate.prompter={TEXT}"], "evaluate.decode", ["'toy-text' asks for a text", "decode=generate"]),
-        ([WRITES, "stages.0.prompter.end=false"], "evaluate.parser", ["end: false", "parser=first-label"]),
-        ([WRITES, "evaluate.parser=strict", "stages.0.prompter.end=false"], "evaluate.parser", ["end: false"]),
-        ([WRITES, "evaluate.max_new_tokens=2", "labels={joy: full of joy, anger: anger}"],
-         "evaluate.max_new_tokens", ["'full of joy' has 3 words", "2 tokens"]),
+        ([LABELS, WRITES], "evaluate.decoder", ["'learn'", "choose", "losses=[token-nll]", "{name: verbalizer}"]),
+        ([f"evaluate.prompter={TEXT}"], "evaluate.decoder", ["'toy-text' asks for a text", "decoder={name: generate}"]),
+        ([WRITES, "stages.0.prompter.end=false"], "evaluate.decoder", ["end: false", "parser: first-label"]),
+        (["evaluate.decoder={name: generate, parser: strict}", "stages.0.prompter.end=false"], "evaluate.decoder",
+         ["end: false"]),
+        (["evaluate.decoder={name: generate, max_new_tokens: 2}", "labels={joy: full of joy, anger: anger}"],
+         "evaluate.decoder.max_new_tokens", ["'full of joy' has 3 words", "2 tokens"]),
+        ([WRITES, "evaluate.metrics=[classification, {name: toy-metric, reads: [probabilities]}]"],
+         "evaluate.metrics.1", ["'toy-metric' needs probabilities, which decoder 'generate' does not give"]),
+        (["evaluate.metrics=[classification, {name: toy-metric, reads: [text, probabilities]}]"],
+         "evaluate.metrics.1", ["'toy-metric' needs text, which decoder 'verbalizer' does not give", "generate"]),
         (["evaluate.past_labels=gold", "evaluate.prompter={name: toy-plain}"],
          "evaluate.past_labels", ["'toy-plain' shows no labels of earlier"]),
         (["evaluate.past_labels=predicted", "stages.0.prompter.history=0"], "evaluate.past_labels", ["no labels of"]),
@@ -87,11 +92,12 @@ def test_what_cannot_work_is_an_error(changes: list[str], path: str, holds: list
         [LABELS],
         # A text is learned token by token whatever the loss of labels is.
         [LABELS, WRITES, f"evaluate.prompter={TEXT}"],
-        [WRITES, "stages.0.prompter.end=false", "evaluate.parser=first-label"],
+        ["stages.0.prompter.end=false", "evaluate.decoder={name: generate, parser: first-label}"],
         # A model as it comes may know by itself where to stop.
         [WRITES, "stages=[]", "evaluate.prompter={name: conversation, end: false}"],
-        [WRITES, "evaluate.max_new_tokens=3", "labels={joy: full of joy, anger: anger}"],
+        ["evaluate.decoder={name: generate, max_new_tokens: 3}", "labels={joy: full of joy, anger: anger}"],
         ["evaluate.past_labels=predicted", "evaluate.demonstrations={name: random}"],
+        [WRITES, "evaluate.metrics=[classification, {name: toy-metric, reads: [text]}]"],
         [FROZEN],
         ["stages.0.prompter.media=[]"],
         # A prompter that makes nothing of a made-up conversation is left to the run.
@@ -105,7 +111,7 @@ def test_what_can_work_is_none(changes: list[str]) -> None:
 def test_a_trained_run_is_told_and_not_stopped() -> None:
     assert errors(LABELS, WRITES, use="evaluate") == []
     (note,) = notes(ONLY_VIDEO, LABELS, WRITES, use="evaluate")
-    assert note.startswith("evaluate.decode (command line): ") and "choose among the labels" in note
+    assert note.startswith("evaluate.decoder (command line): ") and "choose among the labels" in note
 
 
 @pytest.mark.parametrize(
@@ -114,9 +120,6 @@ def test_a_trained_run_is_told_and_not_stopped() -> None:
         ([], "encoders.audio", "nothing uses it"),
         (["connectors.audio={name: toy-linear}"], "connectors.audio", "no prompter shows the stream 'audio'"),
         (["fusers.both={name: toy-join}", ONLY_VIDEO], "fusers.both", "no prompter shows the stream 'both'"),
-        ([ONLY_VIDEO, "evaluate.parser=first-label", "evaluate.max_new_tokens=9"], "evaluate.parser",
-         "no effect of parser and max_new_tokens with decode: verbalizer"),
-        ([ONLY_VIDEO, WRITES, "evaluate.normalize=tokens"], "evaluate.normalize", "no effect of normalize"),
         ([ONLY_VIDEO, "stages.0.data.split=dev", "evaluate.splits=[dev, test]"], "evaluate.splits", "dev is measured"),
     ],
 )  # fmt: skip
@@ -150,4 +153,4 @@ def test_validate_lists_the_notes(merc: Callable[..., CompletedProcess[str]]) ->
     assert done.returncode == 0 and "plain.yaml is valid" in done.stdout
     assert "note: encoders.audio: nothing uses it" in done.stderr
     done = merc("validate", "plain.yaml", LABELS, WRITES)
-    assert done.returncode == 2 and "evaluate.decode (command line)" in done.stderr
+    assert done.returncode == 2 and "evaluate.decoder (command line)" in done.stderr

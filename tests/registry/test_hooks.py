@@ -63,6 +63,24 @@ def test_register_losses(made: Resolve) -> None:
     assert isinstance(function, torch.nn.Module)
 
 
+def test_register_decoders(made: Resolve) -> None:
+    """Where the model holds every label as likely without the conversation, what is left are its own scores."""
+    import torch
+
+    class Model:
+        labels = samples.LABELS
+
+        def prompt(self, query: merc.Query) -> merc.Prompt:
+            return merc.Prompt((merc.Text(query.target.text), merc.Answer()), query.target.id)
+
+        def score(self, queries: Any, normalize: str = "none", prompts: Any = None) -> merc.Scores:
+            row = [0.0, 1.0, 2.0] if prompts is None else [0.0, 0.0, 4.0]
+            return merc.Scores(torch.tensor([row] * len(queries), dtype=torch.float64))
+
+    asked = [merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)]
+    assert [made("decoder", weight=w).decode(Model(), asked)[0].label for w in (0.0, 1.0)] == ["anger", "joy"]
+
+
 def test_register_trainers(made: Resolve) -> None:
     assert isinstance(made("trainer", lr=0.1), merc.Trainer)
 

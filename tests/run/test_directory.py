@@ -70,7 +70,7 @@ def test_another_recipe_is_refused_with_the_paths_that_differ(run, recipe, resum
         "corpus.path=other.jsonl",
         "seed=1",
         "backbone={name: hf, path: x, dtype: float16}",
-        "evaluate.decode=generate",
+        "evaluate.decoder={name: generate}",
     ]
     with pytest.raises(MercError, match=r"another recipe: .* and \d+ more differ; "):
         run.open(recipe(*changed), resume)

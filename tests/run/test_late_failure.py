@@ -111,7 +111,7 @@ def test_an_evaluation_goes_on_from_its_predictions(
         with pytest.raises(MercError, match=r"the judge answers 401: give it a key\n.*the same command goes on"):
             evaluating.evaluate_again(run, [], None, Silent())
     assert not (run / "evaluations" / "test").exists()
-    evaluating.evaluate_again(run, ["evaluate.normalize=tokens"], "other", Silent())
+    evaluating.evaluate_again(run, ["evaluate.decoder={name: verbalizer, normalize: tokens}"], "other", Silent())
     assert asked == ["predict"] * 2  # another evaluation takes none of these
     folder, _ = evaluating.evaluate_again(run, [], None, Silent())
     assert asked == ["predict"] * 2 and folder == run / "evaluations" / "test"

@@ -6,9 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from merc.builtin.decoders import Generate
 from merc.builtin.metrics import LastUtterance
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Answer, Frozen, Metric, Prediction, Prompt, Prompter, Query, Text
+from merc.components import (
+    Answer,
+    Frozen,
+    Metric,
+    Prediction,
+    Prompt,
+    Prompter,
+    Query,
+    Text,
+    Verbalizer,
+)
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
@@ -177,7 +188,7 @@ def test_progress_ends_at_one(model, kind):
 
 
 def test_an_answer_that_is_generated_is_read_by_the_policy(model):
-    found = predictor(model, decode="generate", max_new_tokens=4, parser="strict").predict(groups())
+    found = predictor(model, decoder=Generate(max_new_tokens=4, parser="strict")).predict(groups())
     assert [p.id for p in found] == [u.id for c in TALK for u in c.utterances]
     assert all(isinstance(p.text, str) and p.probabilities is None for p in found)
     # A random model does not happen to write a label.
@@ -185,16 +196,18 @@ def test_an_answer_that_is_generated_is_read_by_the_policy(model):
 
 
 def test_a_prompt_that_asks_for_a_text_cannot_be_scored(model):
-    with pytest.raises(MercError, match=r"asks for a text, not for a label, .*; set evaluate\.decode=generate, or"):
+    with pytest.raises(
+        MercError, match=r"asks for a text, not for a label, .*; set evaluate\.decoder=\{name: generate\}, or"
+    ):
         predictor(model, prompter=Describe()).predict(groups())
-    found = predictor(model, prompter=Describe(), decode="generate", max_new_tokens=1).predict(groups())
+    found = predictor(model, prompter=Describe(), decoder=Generate(max_new_tokens=1)).predict(groups())
     assert len(found) == 8
 
 
-@pytest.mark.parametrize("decode", ["verbalizer", "generate"])
+@pytest.mark.parametrize("decoder", [Verbalizer(), Generate(max_new_tokens=2)])
 @pytest.mark.parametrize("past_labels", [None, "predicted"])
-def test_what_is_too_long_is_left_out_and_nothing_else_changes(model, decode, past_labels):
-    how = {"decode": decode, "past_labels": past_labels, "max_new_tokens": 2}
+def test_what_is_too_long_is_left_out_and_nothing_else_changes(model, decoder, past_labels):
+    how = {"decoder": decoder, "past_labels": past_labels}
     asker = ConversationPrompter(history=1)
     plain = {p.id: p for p in predictor(model, prompter=asker, **how).predict(groups())}
     long = Conversation(id="l", utterances=(Utterance(id="l0", text="so " * 600), Utterance(id="l1", text="Oh.")))
@@ -215,7 +228,7 @@ def test_many_utterances_cost_no_square_of_their_number(model, monkeypatch):
     asks = predictor(model)
     asks.unanswered = {}
     group = queries([talk], LABELS)[0]
-    encoded = encode_group(group, asks._encode, model.context)
+    encoded = encode_group(group, asks._shared().encode, model.context)
     assert len(encoded) == len(group) and [p.target for p in encoded[-2:]] == ["l19998", "l19999"]
     assert len(prompts) < 100 and prompts[-1] == 19_999
     assert encoded[-1].depth > 500_000 and not encoded[-1].context  # counted, not put together
@@ -278,7 +291,7 @@ def test_each_set_is_scored_among_its_own_labels_as_if_alone(model):
 
 def test_what_is_written_is_read_among_the_labels_of_its_set(model, monkeypatch):
     monkeypatch.setattr(EmotionModel, "generate", lambda self, prompts, limit: ["anger"] * len(prompts))
-    found = Predictor(model, Listing(), JOINED, Evaluate(decode="generate"), 4096).predict(of_two_sets())
+    found = Predictor(model, Listing(), JOINED, Evaluate(decoder=Generate()), 4096).predict(of_two_sets())
     assert {p.id: p.label for p in found} == {"faces": None, "voices": "anger", "others": "anger"}
 
 
@@ -307,12 +320,12 @@ def test_labels_that_are_longer_than_may_be_written(model):
     long = LabelSpace(("joy", "anger"), {"anger": ("a very great anger",)})
     asked = queries(TALK, long)
     with pytest.raises(MercError, match=r"max_new_tokens: 2 is too small: the label 'anger' has \d+ tokens") as caught:
-        check_room(model, ConversationPrompter(), Evaluate(decode="generate", max_new_tokens=2), asked)
+        check_room(model, ConversationPrompter(), Evaluate(decoder=Generate(max_new_tokens=2)), asked)
     needed = int(str(caught.value).rpartition("max_new_tokens=")[2].split()[0])
     assert needed == len(model.prompts.tokenizer(" a very great anger", add_special_tokens=False)["input_ids"])
-    check_room(model, ConversationPrompter(), Evaluate(decode="generate", max_new_tokens=needed), asked)
-    check_room(model, ConversationPrompter(), Evaluate(max_new_tokens=1), asked)
-    check_room(model, Describe(), Evaluate(decode="generate", max_new_tokens=1), asked)
+    check_room(model, ConversationPrompter(), Evaluate(decoder=Generate(max_new_tokens=needed)), asked)
+    check_room(model, ConversationPrompter(), Evaluate(), asked)
+    check_room(model, Describe(), Evaluate(decoder=Generate(max_new_tokens=1)), asked)
 
 
 def test_too_little_memory_names_the_key(model: EmotionModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import merc.testing
 from merc.builtin.connectors import Linear, Mlp
+from merc.builtin.decoders import Generate
 from merc.builtin.fusers import Concat, NoFusion
 from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.metrics import Classification
@@ -13,7 +14,7 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Balanced, Diverse, Fixed, Random, Retrieved
 from merc.builtin.sft import SupervisedFineTuning
 from merc.builtin.tunings import Full, LoRA
-from merc.components import Frozen
+from merc.components import Frozen, Verbalizer
 
 
 class TestLinear(merc.testing.ConnectorContract):
@@ -48,6 +49,16 @@ class TestTokenNLL(merc.testing.LossContract):
 class TestLabelCE(merc.testing.LossContract):
     component = LabelCE(average="tokens", class_weights="balanced")
     name = "merc/label-ce"
+
+
+class TestVerbalizer(merc.testing.DecoderContract):
+    component = Verbalizer(normalize="tokens")
+    name = "merc/verbalizer"
+
+
+class TestGenerate(merc.testing.DecoderContract):
+    component = Generate(parser="first-label", max_new_tokens=4)
+    name = "merc/generate"
 
 
 class TestFrozen(merc.testing.TuningContract):

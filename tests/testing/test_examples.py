@@ -13,6 +13,7 @@ from merc.testing.examples import (
     command,
     connector,
     corpus,
+    decoder,
     encoder,
     fuser,
     loss,
@@ -43,6 +44,10 @@ class TestPrompter(merc.testing.PrompterContract):
 
 class TestLoss(merc.testing.LossContract):
     component = loss.Example()
+
+
+class TestDecoder(merc.testing.DecoderContract):
+    component = decoder.Example()
 
 
 class TestTuning(merc.testing.TuningContract):

@@ -63,8 +63,8 @@ class EmerOverlap(Metric):
     ``{descriptions}``, both as JSON, or ``{actual}`` and ``{predicted}``. An answer is a JSON object with ``score`` and
     ``reason``, or names a ``Predicted Score`` and a ``Reason``, as the paper's own prompt (Box III) asks for.
 
-    ``truth`` names the actual description. The predicted one is the whole text, so ``evaluate.decode`` must be
-    ``generate``; a prediction that wrote nothing scores 0 unasked. ``attempts`` is how often an answer that does not
+    ``truth`` names the actual description. The predicted one is the whole text, so ``evaluate.decoder`` must be one
+    that gives text; a prediction that wrote nothing scores 0 unasked. ``attempts`` is how often an answer that does not
     fit is asked for. A sample that could not be scored (the server failed, or its answers never fitted) is in no mean,
     and counted with its reason; after ``give_up`` samples in a row that failed, no more are asked.
 
@@ -112,6 +112,10 @@ class EmerOverlap(Metric):
     def variables(self) -> Sequence[str]:
         """The variable that holds the key."""
         return (self.key,) if self.key else ()
+
+    def needs(self) -> Sequence[str]:
+        """The text that is judged."""
+        return ("text",)
 
     def truths(self) -> Sequence[str]:
         """The description that ``truth`` names."""
@@ -187,7 +191,8 @@ class EmerOverlap(Metric):
         actual = self._actual(prediction)
         if prediction.text is None:
             raise MercError(
-                f"emer-overlap: the prediction of {prediction.id!r} has no text to judge; set evaluate.decode=generate"
+                f"emer-overlap: the prediction of {prediction.id!r} has no text to judge; "
+                "set evaluate.decoder={name: generate}"
             )
         return actual, find_answer(prediction.text, "whole")[0]
 

@@ -41,6 +41,10 @@ class MultiLabel(Metric):
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ValueError(f"threshold is a probability above 0, not {self.threshold:g}")
 
+    def needs(self) -> Sequence[str]:
+        """Probabilities, for a threshold."""
+        return () if self.threshold is None else ("probabilities",)
+
     def truths(self) -> Sequence[str]:
         """What ``truth`` names."""
         return (self.truth,)
@@ -81,7 +85,9 @@ class MultiLabel(Metric):
         chances = np.array([[(p.probabilities or {}).get(label, 0.0) for label in place] for p in predictions])
         if self.threshold is not None:
             if not ranked:
-                raise MercError("metric multi-label: a threshold needs probabilities; set evaluate.decode=verbalizer")
+                raise MercError(
+                    "metric multi-label: a threshold needs probabilities; set evaluate.decoder={name: verbalizer}"
+                )
             named = (chances >= self.threshold).astype(int)
         present = truth.any(axis=0)
         return {

@@ -32,8 +32,8 @@ class EmotionLlama(Prompter):
 
     ``truth`` is what the answer is made of: ``label``, ``open_labels``, or a key of ``extra``; by default ``sentiment``
     and ``intention`` for these tasks, ``labels`` for ``multi``, and ``label``. With ``truth: label`` the three tasks of
-    one label can be scored (``decode: verbalizer``); what else is asked for is a text. An utterance that lacks what
-    the answer is made of teaches nothing.
+    one label can be scored (by the decoder ``verbalizer``); what else is asked for is a text. An utterance that lacks
+    what the answer is made of teaches nothing.
 
     The label list in the instruction is ``choices``; by default the labels of the query (those of the utterance's own
     set), where ``truth`` is ``label`` or ``labels``. For another ``truth`` it is negative, neutral and positive for

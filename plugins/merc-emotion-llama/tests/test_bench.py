@@ -117,12 +117,19 @@ def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench:
     )
     shutil.copytree(bench / "run", bench / "other")
     shutil.rmtree(bench / "other" / "bench")
-    given = ["--suite", "mer-unibench", "--data", "open", f"wheels={wheels_folder}", "evaluate.max_new_tokens=5"]
+    given = [
+        "--suite",
+        "mer-unibench",
+        "--data",
+        "open",
+        f"wheels={wheels_folder}",
+        "evaluate.text_decoder={name: generate, max_new_tokens: 5}",
+    ]
     done = merc(bench, "bench", "other", *given)
     assert done.returncode == 0, done.stderr
     assert "OV-MERD+: asked for a text, so the model writes, up to 5 tokens" in " ".join(done.stderr.split())
     folder = bench / "other" / "bench" / "mer-unibench"
-    assert json.loads((folder / "OV-MERD" / "how.json").read_text())["decode"] == "generate"
+    assert json.loads((folder / "OV-MERD" / "how.json").read_text())["decoder"]["name"] == "generate"
     (row,) = [json.loads(line) for line in (folder / "OV-MERD" / "predictions.jsonl").read_text().splitlines()]
     assert isinstance(row["text"], str) and not row.get("probabilities")
     assert json.loads((folder / "table.json").read_text())["columns"]["OV-MERD+"]["samples"] == 1
@@ -162,7 +169,14 @@ def test_every_measure_of_clips_with_labels_valence_and_open_labels(bench: Path,
         rows = [{"labels": [*labels]}, *talks] if name == "mafw" else talks
         (bench / "clips" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     shutil.copytree(bench / "run", bench / "real", ignore=shutil.ignore_patterns("bench"))
-    given = ["--suite", "mmeverse", "--data", "clips", f"wheels={real_wheels}", "evaluate.max_new_tokens=4"]
+    given = [
+        "--suite",
+        "mmeverse",
+        "--data",
+        "clips",
+        f"wheels={real_wheels}",
+        "evaluate.text_decoder={name: generate, max_new_tokens: 4}",
+    ]
     done = merc(bench, "bench", "real", *given)
     assert done.returncode == 0, done.stderr
     columns = json.loads((bench / "real" / "bench" / "mmeverse" / "table.json").read_text())["columns"]

@@ -63,7 +63,8 @@ def merc(tmp_path: Path, server: Listening) -> Callable[..., subprocess.Complete
     (tmp_path / "r.yaml").write_text(
         "corpus: {name: jsonl, path: talks.jsonl}\nlabels: [joy, anger]\n"
         f"backbone: {{name: hf, path: '{tmp_path}/${{env:MY_FOLDER}}'}}\n"
-        "evaluate:\n  splits: [test]\n  decode: generate\n  max_new_tokens: 4\n  prompter: {name: conversation}\n"
+        "evaluate:\n  splits: [test]\n  decoder: {name: generate, max_new_tokens: 4}\n"
+        "  prompter: {name: conversation}\n"
         f"  metrics: [{{name: emer-overlap, base_url: 'http://127.0.0.1:{server.server_address[1]}/v1',\n"
         "    key: MY_SECRET, model: '${env:MY_JUDGE}'}]\n"
         "engine: {device: cpu, threads: 1}\n"

@@ -156,7 +156,9 @@ def test_truths_and_the_key_are_checked_without_asking(judge: Judge) -> None:
 
 
 def test_predictions_without_text_cannot_be_judged(ask) -> None:
-    with pytest.raises(merc.MercError, match=r"prediction of 'u0' has no text to judge; set evaluate\.decode=generate"):
+    with pytest.raises(
+        merc.MercError, match=r"prediction of 'u0' has no text to judge; set evaluate\.decoder=\{name: generate\}"
+    ):
         ask(None)
     with pytest.raises(merc.MercError, match="utterance 'u0': 'other' is None; a description was expected"):
         ask("a", truth="other")

@@ -105,7 +105,11 @@ def test_a_label_that_is_never_true_is_not_in_the_mean(say):
             "utterance 'u0': 'open_labels' has 'bliss', which is none of the labels joy, anger, fear",
         ),
         (MultiLabel(among=("joy",)), ["joy"], "metric multi-label: two labels at least are expected, not joy"),
-        (MultiLabel(threshold=0.5), ["joy"], r"a threshold needs probabilities; set evaluate\.decode=verbalizer"),
+        (
+            MultiLabel(threshold=0.5),
+            ["joy"],
+            r"a threshold needs probabilities; set evaluate\.decoder=\{name: verbalizer\}",
+        ),
     ],
 )
 def test_faults_of_several_labels_are_named(say, metric, truth, message):

@@ -82,7 +82,11 @@ def test_what_the_paper_states(name: str) -> None:
     # A frozen model of 8B keeps 4.85 GB of activations for each thousand tokens without.
     assert stage.trainer.params["activation_checkpointing"] is True
     how = recipe.evaluate
-    assert how.parts == EVALUATE_PARTS[corpus] and how.decode == "generate" and how.prompter is None
+    assert (
+        how.parts == EVALUATE_PARTS[corpus]
+        and get_registry().name_of(how.decoder) == "generate"
+        and how.prompter is None
+    )
     assert how.demonstrations and has(how.demonstrations, SEVEN_SHOTS)
     assert list(how.metrics) == ["classification", "last-utterance"]
 
@@ -95,7 +99,7 @@ def test_the_bare_model_is_asked_like_farcer_but_for_the_pictures(corpus: str) -
     assert bare.corpus == base.corpus and bare.backbone == base.backbone
     shown = base.stages[0].tasks[0].prompter.params
     assert bare.evaluate.prompter.params == {**shown, "media": []}
-    for name in ("decode", "parser", "max_new_tokens", "parts", "demonstrations", "metrics"):
+    for name in ("decoder", "parts", "demonstrations", "metrics"):
         assert getattr(bare.evaluate, name) == getattr(base.evaluate, name), name
 
 

@@ -94,7 +94,7 @@ def run(folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         f"corpus={{name: jsonl, path: {folder / 'talk.jsonl'}}}", f"backbone.path={folder / 'backbone'}",
         "backbone.dtype=float32", f"encoders.image.path={folder / 'vit'}", "encoders.image.size=16",
         "stages.0.demonstrations.k=2", "stages.0.trainer.epochs=2", "stages.0.trainer.lr=0.05",
-        "evaluate.demonstrations.k=2", "evaluate.decode=verbalizer", "engine={device: cpu, threads: 1}",
+        "evaluate.demonstrations.k=2", "evaluate.decoder={name: verbalizer}", "engine={device: cpu, threads: 1}",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERC_CACHE", str(folder / "cache"))
@@ -173,5 +173,5 @@ def test_the_kept_connector_is_what_predicts(run: Path, tmp_path: Path) -> None:
 
 
 def test_answers_are_written(run: Path, tmp_path: Path) -> None:
-    found = asked(run, tmp_path, (), "evaluate.decode=generate", "evaluate.max_new_tokens=2")
+    found = asked(run, tmp_path, (), "evaluate.decoder={name: generate, max_new_tokens: 2}")
     assert len(found) == 20 and all(record["text"] and "probabilities" not in record for record in found.values())

@@ -236,6 +236,10 @@ class ToyBackbone(Backbone):
 @dataclass(frozen=True, kw_only=True)
 class ToyMetric(Metric):
     top: int = 1
+    reads: tuple[str, ...] = ()
+
+    def needs(self):
+        return self.reads
 
     def compute(self, predictions, labels):
         return {}

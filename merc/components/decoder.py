@@ -1,0 +1,115 @@
+"""Decoder: queries in, answers out, through the model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from merc.components.base import Component
+from merc.components.model import Model, Scores
+from merc.components.prompter import Query
+from merc.conversation import LabelSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """The answer to one query. ``label`` is one of the query's labels, or ``None`` where none could be read;
+    ``probabilities`` are of all of them, in their order; ``text`` is what the model wrote; ``state`` is the hidden
+    state ``[hidden]`` at which the answer was scored."""
+
+    label: str | None
+    probabilities: Mapping[str, float] | None = None
+    text: str | None = None
+    state: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder(Component):
+    """How a label is had of the model.
+
+    ``answers`` says what hangs after each prompt: ``labels``, every word of every label, which only a prompt that asks
+    for a label can have, or ``none``, where the model writes. ``gives`` names what of an answer it always has beside
+    the label: ``probabilities``, ``text``, ``states``. A metric that needs another, or ``states: true`` without
+    ``states``, is an error of the recipe.
+
+    A decoder that takes away how likely the model holds each label without the conversation (the domain-conditional PMI
+    of Holtzman et al., 2021):
+
+    >>> from dataclasses import dataclass, replace
+    >>> from merc.components.prompter import Text
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class WithoutPrior(Decoder):
+    ...     gives = frozenset({"probabilities"})
+    ...     question: str = "The emotion is:"
+    ...
+    ...     def decode(self, model, queries):
+    ...         prompts = [model.prompt(query) for query in queries]
+    ...         alone = [replace(p, segments=(Text(self.question), p.answer)) for p in prompts]
+    ...         prior = model.score(queries, prompts=alone).values
+    ...         return likeliest(queries, model.score(queries).values.sub(prior), model.labels)
+    """
+
+    kind: ClassVar[str] = "decoder"
+    answers: ClassVar[Literal["labels", "none"]] = "labels"
+    gives: ClassVar[frozenset[str]] = frozenset()
+
+    def new_tokens(self) -> int:
+        """How many tokens the model may write for an answer; 0 for a decoder that lets it write none."""
+        return 0
+
+    def needs_end(self) -> bool:
+        """Whether a written label is read only where the answer ends after it, so that the model must have learned
+        where to stop."""
+        return False
+
+    @abstractmethod
+    def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:
+        """An answer to each query, in their order.
+
+        The work of ``model``'s methods is shared among the processes of a run, and every process has all of what they
+        give. So it is called in every process with the same queries, and has to call them alike in each. The same
+        queries always give the same answers.
+        """
+
+
+GIVES = ("probabilities", "text", "states")
+"""What a decoder may give beside a label."""
+
+
+def likeliest(
+    queries: Sequence[Query], values: Tensor, labels: LabelSpace, states: NDArray[Any] | None = None
+) -> list[Decoded]:
+    """The likeliest label of each query, with the probabilities of all: a softmax over ``values``.
+
+    ``values`` are scores ``[queries, labels]`` as ``Model.score`` gives them, with the labels of ``labels``
+    (``Model.labels``) as columns, and ``states`` its states ``[queries, hidden]``.
+    """
+    import torch
+
+    found = []
+    for number, (query, row) in enumerate(zip(queries, torch.softmax(values, dim=-1).tolist(), strict=True)):
+        chances = {label: row[labels.index(label)] for label in query.labels.labels}
+        state = None if states is None else states[number]
+        found.append(Decoded(label=max(chances, key=chances.__getitem__), probabilities=chances, state=state))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verbalizer(Decoder):
+    """Scores the words of every label: the decoder of a recipe that names none. ``normalize: tokens`` divides the
+    log-probability of a word by its number of tokens."""
+
+    answers: ClassVar[Literal["labels", "none"]] = "labels"
+    gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
+    normalize: Literal["none", "tokens"] = "none"
+
+    def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:
+        """The likeliest label of each query."""
+        scores: Scores = model.score(queries, self.normalize)
+        return likeliest(queries, scores.values, model.labels, scores.states)

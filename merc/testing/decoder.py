@@ -1,0 +1,91 @@
+"""The contract of decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from merc.components import Decoder, Query
+from merc.components.decoder import GIVES
+from merc.conversation import LabelSpace
+from merc.testing import samples
+from merc.testing.contract import ComponentContract, require
+from merc.testing.examples.backbone import Example as TinyBackbone
+from merc.testing.examples.prompter import Example as PlainPrompter
+
+if TYPE_CHECKING:
+    from merc.components import Prediction
+    from merc.evaluation.projection import StatesById
+    from merc.model.emotion_model import EmotionModel
+
+_SOME = LabelSpace(samples.LABELS.labels[1:])
+"""Labels of a data set that has some of a run's alone."""
+
+
+class DecoderContract(ComponentContract):
+    """What a decoder must keep, tried on a small random model and the sample conversation."""
+
+    kind = "decoder"
+    component: ClassVar[Decoder]
+
+    def _model(self) -> EmotionModel:
+        from merc.components import Frozen
+        from merc.model.emotion_model import EmotionModel
+        from merc.model.media_tokens import MediaTokens
+        from merc.model.tuning import tune
+
+        backbone = TinyBackbone(layers=2, width=16)
+        model = EmotionModel(tune(backbone.load("cpu"), Frozen()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
+        model.settle()
+        return model
+
+    def _predicted(
+        self, chosen: Sequence[int] = (0, 1, 2, 3), labels: LabelSpace = samples.LABELS, budget: int = 4096
+    ) -> tuple[list[Prediction], StatesById]:
+        """Predictions for these utterances of the sample, and their states."""
+        from merc.recipe import Evaluate
+        from merc.run.predicting import Predictor
+
+        talk = samples.conversation()
+        states: StatesById = {}
+        queries = [Query(conversation=talk, index=i, labels=labels) for i in chosen]
+        how = Evaluate(decoder=self.component)
+        predictor = Predictor(self._model(), PlainPrompter(), samples.LABELS, how, budget, states=states)
+        return predictor.predict([queries]), states
+
+    def test_gives_is_known(self) -> None:
+        """What it says that it gives is among what a decoder can give; states and probabilities are of labels."""
+        unknown = sorted(set(self.component.gives) - set(GIVES))
+        require(not unknown, f"gives names {unknown}; a decoder gives: {', '.join(GIVES)}")
+        require(
+            self.component.answers in ("labels", "none"), f"answers is labels or none, not {self.component.answers!r}"
+        )
+
+    def test_answers_every_query_with_what_it_gives(self) -> None:
+        """One answer for each query, in order, with a label of the query's own or None, and with all that ``gives``
+        names."""
+        found, states = self._predicted()
+        ids = [u.id for u in samples.conversation().utterances]
+        require([p.id for p in found] == ids, f"{self.title} answers {[p.id for p in found]} for {ids}")
+        if "states" in self.component.gives:
+            require(list(states) == ids, f"{self.title} gives states of {list(states)} for {ids}")
+
+    def test_keeps_to_the_labels_of_a_query(self) -> None:
+        """A query with some of the run's labels gets one of these, and probabilities of these alone."""
+        for one in self._predicted(labels=_SOME)[0]:
+            require(one.label in (None, *_SOME.labels), f"{one.label!r} is none of {', '.join(_SOME.labels)}")
+
+    def test_same_queries_give_the_same_answers(self) -> None:
+        """Asked again, it answers the same."""
+        require(self._predicted()[0] == self._predicted()[0], f"{self.title} gives other answers the second time")
+
+    def test_answers_do_not_depend_on_the_company(self) -> None:
+        """An utterance alone, and in small batches, gets the label that it gets among others."""
+        labels = {p.id: p.label for p in self._predicted()[0]}
+        alone = {p.id: p.label for i in range(4) for p in self._predicted([i])[0]}
+        small = {p.id: p.label for p in self._predicted(budget=48)[0]}
+        require(
+            labels == alone,
+            f"{self.title} gives other labels to utterances that are asked alone: {alone}, not {labels}",
+        )
+        require(labels == small, f"{self.title} gives other labels with small batches: {small}, not {labels}")
