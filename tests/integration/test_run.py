@@ -251,7 +251,7 @@ def test_a_loss_that_is_no_number_stops_the_run(merc: Forks, work: Path) -> None
     change = ("stages.0.trainer.lr=1e30", "stages.0.trainer.checkpoint_every=1")
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", *change)
     assert ended.code == 2 and "Traceback" not in ended.err
-    assert "error: stages.merc: the loss is nan at step 2. In the batch were the utterances train" in ended.err
+    assert "stages.merc: the loss 'token-nll' is nan at step 2. In the batch were the utterances train" in ended.err
     assert (work / "run" / "stages" / "merc" / "checkpoint-00000001" / "model.safetensors").exists()
     assert [record["step"] for record in log_of(work / "run", "step")] == [1]
 
