@@ -2,7 +2,7 @@
 
 COMMANDS = {
     "run": "Train and evaluate what a recipe says.",
-    "predict": "Say the emotions in conversations or a clip, one JSON object a line.",
+    "predict": "Say the emotions in conversations and clips, one JSON object a line.",
     "evaluate": "Evaluate a finished run again, or on another split.",
     "bench": "Measure a trained run on every set of a benchmark that is there.",
     "compare": "Put the results of several runs side by side.",

@@ -1,4 +1,4 @@
-"""What a person gives to be predicted: a file of conversations, or one clip."""
+"""What a person gives to be predicted: files of conversations, clips, and folders of clips."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from merc.components import Corpus, Encoder, Prompter, Query, Words
+from merc.components import Corpus, CorpusData, Encoder, Prompter, Query, Words
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, brief
-from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
-from merc.recipe import Part, Recipe
+from merc.recipe import Part
 from merc.registry import get_registry
 
 _NAMED = 5
@@ -43,7 +42,12 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
         )
     corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
     assert isinstance(corpus, Corpus)
-    found = corpus.load()
+    return with_known_labels(corpus.load(), labels)
+
+
+def with_known_labels(found: CorpusData, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
+    """Conversations as they were read, without labels that the run does not know, and notes on them. Raises as
+    ``read_conversations``."""
     check_spelling(found.conversations, labels.labels, only_known=True)
     conversations, strange = _without_strange_labels(found.conversations, labels)
     notes = list(found.notes)
@@ -74,22 +78,40 @@ def _without_strange_labels(
     ], strange
 
 
-def read_clip(path: Path, text: str | None, speaker: str | None, recipe: Recipe) -> Conversation:
-    """A conversation of one utterance, which is the clip; ``recipe`` limits what reading it may cost.
+def clips_in(folder: Path) -> tuple[list[Path], int]:
+    """The clips in a folder and the folders in it, sorted, and how many files there are none. What is hidden (its name
+    begins with a dot) does not count."""
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    clips = [path for path in files if is_clip(path)]
+    return clips, len(files) - len(clips)
 
-    Raises MercError for a file that is not there, is empty or is neither video nor sound.
+
+def clip_names(clips: Sequence[Path]) -> list[str]:
+    """A name for each clip: that of its file without the ending, or its whole path where several have that.
+
+    >>> clip_names([Path("a/1.mp4"), Path("b/1.mp4"), Path("b/2.mp4")])
+    ['a/1.mp4', 'b/1.mp4', '2']
     """
-    probe_media(path, Decoding.of(recipe).limits)
+    counts = Counter(clip.stem for clip in clips)
+    return [clip.stem if counts[clip.stem] == 1 else clip.as_posix() for clip in clips]
+
+
+def clip_conversation(path: Path, name: str, text: str | None, speaker: str | None) -> Conversation:
+    """A conversation of one utterance, which is the clip, both of that name."""
     sound = path.suffix.lower() in _SOUND
     said = Utterance(
-        id=path.stem,
+        id=name,
         text=text or "",
         speaker=speaker,
         video=None if sound else path,
         audio=path if sound else None,
         origin=str(path),
     )
-    return Conversation(id=path.stem, utterances=(said,))
+    return Conversation(id=name, utterances=(said,))
 
 
 def needs_words(prompter: Prompter, encoders: Mapping[str, Part], labels: LabelSpace) -> bool:

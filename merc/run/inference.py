@@ -193,8 +193,8 @@ def predict(
     """A prediction for every utterance, in order; ``states`` is filled as a Predictor fills it. ``say`` is told what
     the prompts show of the tokenizer: that it has no chat template, for example.
 
-    Raises MercError for prompts longer than the model's context, or where none is short enough, and for labels longer
-    than may be written.
+    Raises MercError for labels longer than may be written and, unless ``asked.unanswered`` keeps them, for prompts
+    longer than the model's context.
     """
     check_room(model, run.prompter, run.how, asked.groups)
     streams = set(run.prompter.streams())
@@ -211,8 +211,6 @@ def predict(
     with reporter.task(title) as progress:
         try:
             found = predictor.predict(asked.groups, progress)
-            if asked.unanswered and len(asked.unanswered) == len(found):
-                raise MercError(too_long(asked.unanswered, len(found), model.context))
         except MercError:
             check_length("evaluate.demonstrations", model, run.prompter, asked.groups)
             raise

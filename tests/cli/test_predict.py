@@ -23,7 +23,10 @@ def test_conversations_give_what_the_run_itself_predicted(program: Forks, traine
     rows = read_lines(ended.out)
     conversations = read_lines((senses / "talk.jsonl").read_text())
     assert [row["id"] for row in rows] == [u["id"] for c in conversations for u in c["utterances"]]
-    assert all(list(row) == ["id", "label", "probabilities", "missing"] for row in rows)
+    keys = ["id", "conversation", "speaker", "text", "label", "probabilities", "missing"]
+    assert all(list(row) == keys for row in rows)
+    spoken = {u["id"]: (c["id"], u["speaker"], u["text"]) for c in conversations for u in c["utterances"]}
+    assert {row["id"]: (row["conversation"], row["speaker"], row["text"]) for row in rows} == spoken
     found = {row["id"]: row for row in rows}
     own = read_lines((trained / "predictions.jsonl").read_text())
     assert len(own) == 6
@@ -118,8 +121,8 @@ def test_generated_answers(program: Forks, trained: Path, senses: Path, tmp_path
     ended = program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), *changes)
     assert ended.code == 0, ended.err
     for row in read_lines(ended.out):
-        assert list(row) == ["id", "label", "text", "missing"]
-        assert isinstance(row["text"], str) and row["label"] in (None, *LABELS)
+        assert list(row) == ["id", "conversation", "speaker", "text", "label", "answer", "missing"]
+        assert isinstance(row["answer"], str) and row["label"] in (None, *LABELS)
 
 
 def test_a_clip_with_its_words(program: Forks, trained: Path, senses: Path, tmp_path: Path):
@@ -218,9 +221,9 @@ def test_input_of_another_kind(program: Forks, trained: Path, senses: Path, tmp_
     assert "the conversations file gone.jsonl is not there" in told
     told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--text", "Hm."))
     assert told.startswith("--text and --speaker belong to a clip; ")
-    for more in ([], ["--text", "Hm."]):
-        told = mistake(program(tmp_path, "predict", str(trained), str(senses), *more))
-        assert told == f"{senses} is a folder; give one of the clips in it, or a .jsonl file of conversations\n"
+    (tmp_path / "empty").mkdir()
+    told = mistake(program(tmp_path, "predict", str(trained), "empty"))
+    assert told.startswith("the folder empty holds no clip; ")
 
 
 def test_a_folder_that_holds_no_trained_run(program: Forks, own_run: Path, senses: Path, tmp_path: Path):

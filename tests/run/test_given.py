@@ -9,13 +9,12 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.components import Answer, Prompt, Prompter, Slot, Text
 from merc.conversation import LabelSpace
 from merc.errors import MercError
-from merc.recipe import Part, Recipe
-from merc.run.given import needs_words, read_clip, read_conversations
+from merc.recipe import Part
+from merc.run.given import clip_conversation, clip_names, clips_in, needs_words, read_conversations
 from tests.features.parts import Brightness, Letters
 from tests.media.clips import write_clip
 
 LABELS = LabelSpace(("joy", "anger"))
-RECIPE = Recipe(name="r", corpus=Part(name="c", params={}, component=None))
 
 
 class Wordless(Prompter):
@@ -37,7 +36,7 @@ def test_whether_the_words_count():
 def test_a_clip_is_a_conversation_of_one(tmp_path: Path, name: str, more: dict):
     path = tmp_path / name
     write_clip(path.with_suffix(path.suffix.lower()), frames=5, **more).rename(path)
-    clip = read_clip(path, "Hm.", "Ann", RECIPE)
+    clip = clip_conversation(path, path.stem, "Hm.", "Ann")
     (said,) = clip.utterances
     assert (clip.split, said.id, said.text, said.speaker) == (None, path.stem, "Hm.", "Ann")
     assert said.media("audio") == path
@@ -45,12 +44,13 @@ def test_a_clip_is_a_conversation_of_one(tmp_path: Path, name: str, more: dict):
     assert said.label is None
 
 
-def test_a_clip_that_is_none(tmp_path: Path):
-    (tmp_path / "a.mp3").write_text("no sound")
-    with pytest.raises(MercError, match=r"^a\.mp3 cannot be read as video or audio \("):
-        read_clip(tmp_path / "a.mp3", None, None, RECIPE)
-    with pytest.raises(MercError, match=r"gone\.mp4 does not exist$"):
-        read_clip(tmp_path / "gone.mp4", None, None, RECIPE)
+def test_the_clips_of_a_folder(tmp_path: Path):
+    for name in ("b/2.MP4", "b/1.wav", "a.mkv", "notes.txt", "talk.jsonl", ".hidden.mp4", ".thumbs/x.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    clips, others = clips_in(tmp_path)
+    assert ([clip.relative_to(tmp_path).as_posix() for clip in clips], others) == (["a.mkv", "b/1.wav", "b/2.MP4"], 2)
+    assert clip_names([*clips, Path("c/2.mp4")]) == ["a", "1", clips[2].as_posix(), "c/2.mp4"]
 
 
 def test_conversations_keep_their_order_and_notes(tmp_path: Path):
