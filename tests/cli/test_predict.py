@@ -170,7 +170,7 @@ def test_a_clip_of_which_nothing_can_be_used(program: Forks, trained: Path, tmp_
     told = mistake(program(tmp_path, "predict", str(trained), "empty.mp4", "--text", "Hm."))
     assert told == "empty.mp4 is empty (0 bytes)\n"
     told = mistake(program(tmp_path, "predict", str(trained), "gone.mp4", "--text", "Hm."))
-    assert told == "gone.mp4 does not exist\n"
+    assert told.endswith("gone.mp4 does not exist\n")
     write_clip(tmp_path / "whole.mkv", frames=100, gop=100)
     cut(tmp_path / "whole.mkv", tmp_path / "torn.mkv")
     told = mistake(program(tmp_path, "predict", str(trained), "torn.mkv", "--text", "Hm."))
