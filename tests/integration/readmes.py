@@ -15,9 +15,9 @@ READMES = [ROOT / "README.md", *sorted((ROOT / "recipes").glob("*/README.md"))]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:merc|torchrun) [^`]+)`")
-# Instead of the programs: what they are given, an argument a line, a command a blank line.
+# Instead of the programs: what they are given, with a character after each argument and another after each command.
 _SHELL = """
-merc() { printf '%s\\n' "$@" ""; }
+merc() { printf '%s\\037' "$@"; printf '\\036'; }
 torchrun() { while [ "$1" != merc ]; do shift; done; "$@"; }
 make() { :; }
 """
@@ -66,7 +66,7 @@ def commands(readme: Path) -> list[Command]:
     done = subprocess.run(
         ["bash", "-eu", "-c", _SHELL + "\n".join(shell)], capture_output=True, text=True, check=True, timeout=60
     )
-    return [_command(call.split("\n")) for call in done.stdout.split("\n\n") if call]
+    return [_command(call.split("\x1f")[:-1]) for call in done.stdout.split("\x1e") if call]
 
 
 def recipe_block(readme: Path) -> str:

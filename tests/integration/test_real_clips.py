@@ -67,7 +67,7 @@ def test_conversations_of_clips(merc: Merc, clips_folder: Path, tmp_path: Path) 
     rows = read_lines(done.stdout)
     assert [row["id"] for row in rows] == [u["id"] for c in given for u in c["utterances"]]
     for row in rows:
-        assert list(row) == ["id", "label", "probabilities", "missing"]
+        assert list(row) == ["id", "conversation", "speaker", "text", "label", "probabilities", "missing"]
         assert list(row["probabilities"]) == ["joy", "anger", "sadness"]
         assert sum(row["probabilities"].values()) == pytest.approx(1)
         assert row["missing"] == {}  # every encoder took every clip

@@ -13,8 +13,6 @@ from merc.errors import MercError
 from merc.recipe import load_recipe
 from merc.registry import Registry, get_registry
 
-FOLDER = Path(sys.argv[1])
-
 
 def outcome(plugin: str, only: str, where: str) -> dict[str, object]:
     """What merc makes of it: the state of the plugin and its error, that of its component, and what went wrong else."""
@@ -31,7 +29,7 @@ def outcome(plugin: str, only: str, where: str) -> dict[str, object]:
         "others": [states["merc"].status, states["sound"].status],
     }
     if where != "plugin":
-        recipe = FOLDER / "r.yaml"
+        recipe = Path(sys.argv[1]) / "r.yaml"
         recipe.write_text("corpus: {name: jsonl, path: a.jsonl}\nencoders: {a: {name: thing}}\n")
         try:
             if where == "component":

@@ -98,7 +98,9 @@ def test_real_films_give_a_token_a_drawn_frame(weights, tmp_path):
     assert np.array_equal(drawn[0], drawn[3])
     # a film that has fewer frames gives those that it has, and that is said
     assert once.get("video", "u0").shape == (12, 1024)
-    assert [note for note in once.notes if "fewer" in note] == ["video: 1 of 1 clip has fewer than 16 frames: u0 (12)"]
+    assert [note for note in once.notes if "fewer" in note] == [
+        "video: 1 of 2 clips have fewer than 16 frames: u0 (12)"
+    ]
     assert not np.array_equal(table(1).get("video", "u1"), drawn[0])
 
 
