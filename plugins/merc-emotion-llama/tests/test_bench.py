@@ -140,7 +140,7 @@ def test_reasoning_is_benched_on_sets_without_descriptions(bench: Path, wheels_f
     """What a stage learned to write is no input where the model is asked."""
     recipe = yaml.safe_load((bench / "recipe.yaml").read_text())
     recipe["evaluate"] |= {
-        "decode": "generate", "max_new_tokens": 4, "parser": "answer-tag",
+        "decoder": {"name": "generate", "max_new_tokens": 12, "parser": "answer-tag"},
         "prompter": {"name": "emotion-llama", "media": [], "task": task},
     }  # fmt: skip
     (bench / f"{task}.yaml").write_text(yaml.safe_dump(recipe))

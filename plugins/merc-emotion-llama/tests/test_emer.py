@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "trainer": {"name": "sft"},
             }
         ],
-        "evaluate": {"splits": ["test"], "decode": "generate", "max_new_tokens": 6},
+        "evaluate": {"splits": ["test"], "decoder": {"name": "generate", "max_new_tokens": 6}},
         "engine": {"device": "cpu", "threads": 1},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
