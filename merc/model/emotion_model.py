@@ -87,15 +87,19 @@ class EmotionModel(nn.Module):
         )
         return self._learns | frozenset(beside)
 
+    def learning(self) -> dict[str, nn.Parameter]:
+        """The parameters that ``learns`` names. Of tied weights, which are one tensor, there is one."""
+        learns = self.learns
+        return {name: parameter for name, parameter in self.named_parameters() if name in learns}
+
     def parts(self) -> dict[str, list[str]]:
         """The names of the parameters that may learn, as a recipe writes them, by part: ``backbone``,
         ``connectors.<stream>``, ``fusers.<name>``. A part of which nothing learns has none."""
-        learns = self.learns
         parts: dict[str, list[str]] = {"backbone": []}
         parts.update({f"connectors.{name}": [] for name in self.media.connectors})
         parts.update({f"fusers.{name}": [] for name in self.media.fusers})
-        for name, _ in self.named_parameters():
-            if name in learns and not name.startswith("losses."):
+        for name in self.learning():
+            if not name.startswith("losses."):
                 public = self.public_name(name)
                 part = "backbone" if name.startswith("llm.") else ".".join(public.split(".", 2)[:2])
                 parts[part].append(public)

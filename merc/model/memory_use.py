@@ -57,7 +57,7 @@ def memory_use(
     ``dtype`` is the one that its backbone is held and computed in, ``tokens`` the most of a pass, ``zero`` the stage of
     ZeRO among ``processes``.
     """
-    learning = [p.numel() for name, p in model.named_parameters() if name in model.learns]
+    learning = [parameter.numel() for parameter in model.learning().values()]
     total = sum(p.numel() for p in model.parameters())
     count, size = sum(learning), BYTES[dtype]
     share = -(-count // processes)

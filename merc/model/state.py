@@ -23,9 +23,7 @@ def trained_state(model: EmotionModel) -> dict[str, Tensor]:
 
 
 def _trained(model: EmotionModel) -> dict[str, Tensor]:
-    # Of tied weights, which are one tensor, named_parameters gives one.
-    state: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if n in model.learns}
-    return state | {f"media.{n}": v for n, v in model.media.state_dict().items()}
+    return {**model.learning()} | {f"media.{n}": v for n, v in model.media.state_dict().items()}
 
 
 def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:

@@ -61,7 +61,7 @@ def select_trainable(model: EmotionModel, names: Sequence[str] | None) -> list[s
         if not any(fnmatchcase(name.removesuffix("."), wanted) for name in known):
             what = "parameter that learns" if wanted.startswith("backbone.") else "part"
             raise MercError(f"stages: trainable names unknown {what} {wanted!r}.{did_you_mean(wanted, parts)}")
-    parameters = {model.public_name(name): p for name, p in model.named_parameters() if name in model.learns}
+    parameters = {model.public_name(name): parameter for name, parameter in model.learning().items()}
     chosen = dict.fromkeys(parts, False)
     for part, (_, *members) in parts.items():
         whole = names is None or any(fnmatchcase(part, wanted) for wanted in names)

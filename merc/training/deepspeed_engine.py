@@ -241,11 +241,10 @@ class DeepSpeedEngine(Engine):
             return
         assert self.model is not None
         held: dict[nn.Parameter, Tensor] = {}
-        for name, parameter in self.model.named_parameters():
-            if name in self.model.learns:
-                with self._whole(parameter):
-                    if self.first:
-                        held[parameter] = parameter.detach().cpu().clone()
+        for parameter in self.model.learning().values():
+            with self._whole(parameter):
+                if self.first:
+                    held[parameter] = parameter.detach().cpu().clone()
         share = {parameter: parameter.data for parameter in held}
         for parameter, value in held.items():
             parameter.data = value

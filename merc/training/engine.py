@@ -213,11 +213,11 @@ def touch(model: EmotionModel) -> Tensor:
 
 
 @torch.no_grad()
-def add_penalties(groups: Sequence[ParameterGroup], scale: float = 1.0) -> None:
-    """Add 2λW, the gradient of each group's penalty, times ``scale``, to the gradients."""
+def add_penalties(groups: Sequence[ParameterGroup]) -> None:
+    """Add 2λW, the gradient of each group's penalty, to the gradients."""
     for group in groups:
         if group.get("l2"):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-                parameter.grad.add_(parameter, alpha=2 * group["l2"] * scale)
+                parameter.grad.add_(parameter, alpha=2 * group["l2"])
