@@ -20,8 +20,8 @@ from bench.workload import LABELS, Work, rounds, talks
 from merc.components import Pool, Query
 from merc.model.batch import make_batch
 from merc.model.precision import autocast
-from merc.prompting import PromptEncoder, grow, label_scores
-from merc.run.data import labelled, queries
+from merc.prompting import PromptEncoder, build_tree, label_scores
+from merc.session.data import labelled, queries
 from merc.training.groups import Group, joined, shots_of
 
 SETS, SHOTS = 10, 7
@@ -75,7 +75,7 @@ def work(groups: Sequence[list[Query]], encoder: PromptEncoder, which: str) -> t
         for group in groups
     ]
     rows = [len(p.context) + len(a.tokens) - 1 for g in made for p in g.prompts for a in p.answers]
-    tokens = sum(len(grow(prompts)) for prompts in joined(made))
+    tokens = sum(len(build_tree(prompts)) for prompts in joined(made))
     return Work(tuple(g.prompts for g in made), tokens, sum(rows)), made
 
 

@@ -26,11 +26,11 @@ import pytest
 from bench.conftest import THREADS
 from bench.test_encoders import RATE, Clips, sound_of, waveform
 from bench.workload import rounds
-from merc import AudioClip, CannotEncode, Frames, VideoClip
+from merc import AudioClip, Frames, Missing, VideoClip
 from merc.errors import MercError
 from merc.features import FeatureStore, encode
 from merc.media import Decoding
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 
 RECIPE = "emotion-llama-v2/embedded"
 SIZES = {"360p": (360, 640), "720p": (720, 1280), "1080p with grain": (1080, 1920)}
@@ -122,7 +122,7 @@ def by_opencv(path: Path, count: int) -> list[np.ndarray]:
     return [frames[index] for index in middles(len(frames), count)]
 
 
-def one_by_one(clips: Clips, encoders: dict[str, Part], pictures: Pictures) -> Found:
+def one_by_one(clips: Clips, encoders: dict[str, ComponentRef], pictures: Pictures) -> Found:
     """Each encoder by itself, over all clips, one at a time."""
     found: Found = {}
     for name, part in encoders.items():
@@ -135,7 +135,7 @@ def one_by_one(clips: Clips, encoders: dict[str, Part], pictures: Pictures) -> F
             else:
                 clip = AudioClip(samples=waveform(path), rate=RATE)
             (given,) = run([clip])
-            found[name, path.stem] = None if isinstance(given, CannotEncode) else given
+            found[name, path.stem] = None if isinstance(given, Missing) else given
     return found
 
 

@@ -21,7 +21,7 @@ from merc import Encoder
 from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, encode
 from merc.media import Want, decode_file
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 WINDOW = 2.0
 RATE = 16_000
@@ -69,7 +69,7 @@ def the_pass(folder: Path, clips: Clips, encoder: Encoder):
 
     def run() -> dict[str, np.ndarray]:
         store = FeatureStore(folder / str(next(number)))
-        part = Part(name="bench", params={}, component=encoder)
+        part = ComponentRef(name="bench", params={}, component=encoder)
         table = encode(store, {"x": part}, clips.talks, seed=0)
         assert not table.missing
         return {path.stem: table.get("x", path.stem) for path in clips.paths}

@@ -20,7 +20,7 @@ from merc import AudioClip, Encoder, FeatureSpec, Frames, VideoClip, Waveform
 from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, encode
 from merc.media import Want, decode_file
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
 
 SIZES = {
@@ -139,7 +139,7 @@ def corpus(tmp_path_factory):
 
 
 def _pass(store: Path, corpus) -> None:
-    part = Part(name="whole", params={}, component=Whole())
+    part = ComponentRef(name="whole", params={}, component=Whole())
     table = encode(FeatureStore(store), {"heard": part}, corpus, seed=0)
     assert not table.missing
     for number in range(1000):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bench.workload import LABELS, rounds, talks, tiny
-from merc.components import Comparison, Vectors
+from merc.components import Similarity, Vectors
 from merc.errors import MercError
 from merc.retrieval import Index
 
@@ -55,13 +55,13 @@ def _meld() -> tuple[Vectors, Vectors] | None:
     from merc.features import FeatureStore
     from merc.files import cache_folder
     from merc.retrieval import Embeddings
-    from merc.run.data import labelled, queries
+    from merc.session.data import labelled, queries
 
     given = [talks(split) for split in ("train", "dev")]
     if tiny() or not all(one.source.startswith("MELD") for one in given):
         return None
     try:
-        embeddings = Embeddings(Comparison(embedder="minilm"), {}, FeatureStore(cache_folder("features")), seed=0)
+        embeddings = Embeddings(Similarity(embedder="minilm"), {}, FeatureStore(cache_folder("features")), seed=0)
         pool, asked = (
             embeddings.vectors([q for group in queries(one.conversations, LABELS, labelled) for q in group])
             for one in given

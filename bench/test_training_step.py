@@ -16,7 +16,7 @@ from bench.workload import LABELS, joined, load, rounds, typical, work
 from merc.builtin.losses import TokenNLL
 from merc.model.batch import make_batch
 from merc.model.precision import autocast
-from merc.training.engine import TorchEngine
+from merc.training.strategy import TorchStrategy
 from tests.losses import use_loss
 
 BUDGET = 4096
@@ -30,10 +30,10 @@ class Bench:
     def __init__(self, dtype: str, media: Callable[[int], Any] | None = None, layers: int | None = None) -> None:
         self.model = load(dtype, media, layers)
         self.precision = "bfloat16" if dtype == "bfloat16" else "model"
-        self.engine = TorchEngine()
+        self.strategy = TorchStrategy()
         use_loss(self.model, TokenNLL(), len(LABELS))
         learning = [p for n, p in self.model.llm.named_parameters() if f"llm.{n}" in self.model.learns]
-        self.engine.prepare(self.model, [{"params": learning, "lr": 5e-4}], self.precision)
+        self.strategy.prepare(self.model, [{"params": learning, "lr": 5e-4}], self.precision)
         self.model.train()
 
     def tree(self, groups) -> tuple[float, float]:
@@ -42,10 +42,10 @@ class Bench:
         total = 0.0
         micro = self.model.trees(groups, BUDGET)
         for index, trees in enumerate(micro):
-            loss = self.engine.loss_values(make_batch(*trees), 0).sum() / count
-            self.engine.backward(loss, last=index + 1 == len(micro))
+            loss = self.strategy.loss_values(make_batch(*trees), 0).sum() / count
+            self.strategy.backward(loss, last=index + 1 == len(micro))
             total += float(loss.detach())
-        return total, self.engine.step(0.0, None)
+        return total, self.strategy.step(0.0, None)
 
     def plain(self, count: int, feeds: Callable[[], Iterable[Feed]]) -> tuple[float, float]:
         """One step over everything that is fed, gradients added up."""
@@ -54,9 +54,9 @@ class Bench:
             with autocast("cpu", self.precision, self.model):
                 found, _ = steps(self.model, feed)
             loss = -found.sum() / count
-            self.engine.backward(loss, last=False)
+            self.strategy.backward(loss, last=False)
             total += float(loss.detach())
-        return total, self.engine.step(0.0, None)
+        return total, self.strategy.step(0.0, None)
 
 
 @pytest.fixture(scope="module", params=["bfloat16", "float32"])

@@ -19,9 +19,9 @@ import pytest
 from merc.components import Prompter, Query
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.prompting import EncodedPrompt, PromptEncoder, grow
+from merc.prompting import EncodedPrompt, PromptEncoder, build_tree
 from merc.prompting.encode import SlotLength
-from merc.run.data import labelled, queries
+from merc.session.data import labelled, queries
 
 LABELS = LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
 SYNONYMS = LabelSpace(
@@ -149,7 +149,7 @@ def work(
 
     groups = tuple(tuple(encode(q) for q in group) for group in queries(conversations, labels, labelled))
     rows = [len(p.context) + len(a.tokens) - 1 for g in groups for p in g for a in p.answers]
-    return Work(groups, sum(len(grow(g)) for g in groups), sum(rows))
+    return Work(groups, sum(len(build_tree(g)) for g in groups), sum(rows))
 
 
 def typical(found: Talks, encoder: PromptEncoder, count: int) -> list[Conversation]:
@@ -209,7 +209,7 @@ def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | No
                 parameter.normal_(std=0.02)
     width = llm.config.hidden_size
     model = EmotionModel(tuned, tokenizer, media(width) if media else MediaTokens({}, {}, {}, width))
-    model.settle()
+    model.probe()
     assert model.layout == "tree", model.note
     return model
 

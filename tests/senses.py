@@ -28,7 +28,7 @@ def register_annotators(register):
     register("counter", "merc_tiny.parts:Counter")
 
 @merc.hookimpl
-def register_suites(register):
+def register_benchmarks(register):
     register("talks", "merc_tiny.parts:Talks")
 """
 
@@ -98,7 +98,7 @@ class Ear(merc.Annotator):
                     given = merc.Annotation(reason="the server is down", retry=True, raw=("502",))
                 elif self.mute and self.mute in text:
                     given = merc.Annotation(reason="nothing can be said")
-                elif isinstance(sound, merc.CannotEncode):
+                elif isinstance(sound, merc.Missing):
                     given = merc.Annotation(reason=sound.reason)
                 else:
                     crossings = int((np.diff(np.signbit(sound.samples)) != 0).sum())
@@ -125,7 +125,7 @@ class Counter(merc.Annotator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Talks(merc.Suite):
+class Talks(merc.Benchmark):
     '''The emotion of two sets and the mood of the first, by ``number``, and ``beside`` it.'''
 
     number: str = "accuracy"
@@ -158,9 +158,9 @@ connectors:
 stages:
   - id: merc
     prompter: {{name: conversation, media: [seen, heard]}}
-    trainer: {{name: sft, lr: 5e-3, conversations: 2}}
+    trainer: {{name: sft, lr: 5e-3, batch_conversations: 2}}
 evaluate: {{metrics: [classification]}}
-engine: {{device: cpu, threads: 1, batch_tokens: 512}}
+strategy: {{device: cpu, threads: 1, batch_tokens: 512}}
 """
 
 # Nothing to train: the backbone is asked as it is, by words alone.
@@ -169,7 +169,7 @@ corpus: {{name: jsonl, path: talk.jsonl}}
 labels: [joy, anger, sadness]
 backbone: {{name: hf, path: {folder}/backbone}}
 evaluate: {{splits: [test], prompter: {{name: conversation}}}}
-engine: {{device: cpu, threads: 1, batch_tokens: 512}}
+strategy: {{device: cpu, threads: 1, batch_tokens: 512}}
 """
 
 

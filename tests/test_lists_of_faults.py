@@ -16,10 +16,10 @@ from merc.components import CorpusData, Pool, Query
 from merc.components.reasons import say_missing
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
-from merc.run.data import check_ids
-from merc.run.given import read_conversations
-from merc.run.inference import too_long
-from merc.run.repeats import repeats
+from merc.session.data import check_ids
+from merc.session.inference import too_long
+from merc.session.inputs import read_conversations
+from merc.session.repeats import repeats
 
 MANY = 30
 

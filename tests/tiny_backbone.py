@@ -98,9 +98,9 @@ def write_tiny_recipe(folder: Path, tuning: str = "{name: lora, r: 4, alpha: 8}"
         "stages:\n"
         "  - id: merc\n"
         "    prompter: {name: conversation}\n"
-        f"    trainer: {{name: sft, lr: 5e-3, conversations: 3, batch_tokens: 128, warmup_steps: 2, {trainer}}}\n"
+        f"    trainer: {{name: sft, lr: 5e-3, batch_conversations: 3, batch_tokens: 128, warmup_steps: 2, {trainer}}}\n"
         "evaluate: {metrics: [classification]}\n"
-        "engine: {device: cpu, threads: 1, batch_tokens: 256}\n",
+        "strategy: {device: cpu, threads: 1, batch_tokens: 256}\n",
         encoding="utf-8",
     )
     return recipe

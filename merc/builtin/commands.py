@@ -4,7 +4,7 @@ COMMANDS = {
     "run": "Train and evaluate what a recipe says.",
     "predict": "Say the emotions in conversations and clips, one JSON object a line.",
     "evaluate": "Evaluate a finished run again, or on another split.",
-    "bench": "Measure a trained run on every set of a benchmark that is there.",
+    "benchmark": "Measure a trained run on every set of a benchmark that is there.",
     "compare": "Put the results of several runs side by side.",
     "report": "Make the report of a run again.",
     "recipes": "List the recipes that come with merc.",

@@ -28,8 +28,8 @@ def writer_of(path: Path) -> Callable[[Path, Sequence[Conversation], Mapping[str
 
 
 @dataclass
-class Looks:
-    """Looks into media files, each once, for whether they hold pictures and sound."""
+class MediaCheck:
+    """MediaCheck into media files, each once, for whether they hold pictures and sound."""
 
     faults: dict[Path, dict[str, str]] = field(default_factory=dict)
     looked_at: int = 0

@@ -37,7 +37,7 @@ class Classification(Metric):
 @dataclass(frozen=True, kw_only=True)
 class LastUtterance(Classification):
     """The numbers of ``classification`` over the last utterance of each dialogue alone: of each conversation, or of
-    each part where ``evaluate.parts`` divides them.
+    each part where ``evaluate.segments`` divides them.
 
     >>> guesses = [
     ...     Prediction(id=label, conversation="c", truth="joy", label=label, truths={"last": last})

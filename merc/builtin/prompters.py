@@ -71,7 +71,7 @@ class ConversationPrompter(Prompter):
             lines.append(Text(f"{utterance.speaker or 'Speaker'}:"))
             if self.media_of == "all" or index == query.index:
                 lines.extend(Slot(stream, utterance.id) for stream in self.media)
-            past = query.past_labels[index] if query.past_labels and index < query.index else None
+            past = query.label_history[index] if query.label_history and index < query.index else None
             lines.append(Text(f" {utterance.text.strip()}{self._beside(utterance)}{f' [{past}]' if past else ''}\n"))
         return lines
 

@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from merc.builtin.places import Distinct, Order, arranged, check_size, enough, nearest, others, shuffled
-from merc.components import Comparison, IndexKind, Pool, Query, SelectFunction, Selector, Vectors
+from merc.builtin.indices import Distinct, Order, arranged, check_size, enough, nearest, others, shuffled
+from merc.components import IndexKind, Pool, Query, SelectFunction, Selector, Similarity, Vectors
 from merc.errors import MercError, did_you_mean
 
 Draw = Callable[[Query, int | str], list[int]]
-"""Places for a query and the name of a draw."""
+"""Indices for a query and the name of a draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class Compared(Selector):
     ``embedder`` (a registered text encoder), ``streams`` (encoders of the recipe), ``weight`` (the embedder's share of
     the similarity beside streams), ``history`` (utterances before the target that the embedder reads with it; ``null``:
     all, so that conversations are compared as far as the target, 0: the target alone) and ``index`` (``auto``,
-    ``flat``, ``hnsw``, ``ivf``) say what is compared and how it is searched; see ``merc.Comparison``. ``distinct``:
+    ``flat``, ``hnsw``, ``ivf``) say what is compared and how it is searched; see ``merc.Similarity``. ``distinct``:
     ``conversations`` shows at most one utterance of a conversation. A query that has nothing to be compared by gets
     ``k`` that are drawn.
     """
@@ -169,9 +169,9 @@ class Compared(Selector):
         _counts(k=self.k)
         self.comparison()
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Similarity:
         """What is compared."""
-        return Comparison(
+        return Similarity(
             embedder=self.embedder,
             streams=self.streams,
             weight=self.weight,

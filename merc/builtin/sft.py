@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from merc.builtin.losses import TokenNLL
-from merc.components import Loss, Trainer, TrainJob, TrainReport
+from merc.components import Loss, TrainContext, Trainer, TrainReport
 from merc.training.settings import Settings
 
 
@@ -36,7 +36,7 @@ class SupervisedFineTuning(Settings, Trainer):
         """Whether some loss learns the right answer's words, and not the choice among labels alone."""
         return any(loss.answers == "gold" and loss.weight and loss.needs for loss in self.losses)
 
-    def train(self, job: TrainJob) -> TrainReport:
+    def train(self, job: TrainContext) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
         from merc.training.loop import fit
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from merc.cues import CueTable
-    from merc.recipe import Part, Recipe
+    from merc.recipe import ComponentRef, Recipe
 
 _NAMED = 20
 
@@ -54,9 +54,9 @@ def command(
     from merc.cli.progress import TerminalReporter
     from merc.cues import CueTable, PassOptions, annotate
     from merc.media import Decoding
-    from merc.run.annotating import annotators_of, cue_store, hashes_of, prompters_of, wanted_conversations
-    from merc.run.data import load_conversations
-    from merc.run.reporter import within
+    from merc.session.cues import annotators_of, cue_store, hashes_of, prompters_of, wanted_conversations
+    from merc.session.data import load_conversations
+    from merc.session.reporter import within
 
     reporter = TerminalReporter()
     with reporter.task("conversations") as progress:
@@ -67,7 +67,7 @@ def command(
     for name in found.annotators:
         if name not in parts and not only:
             reporter.say(f"annotators.{name}: no prompt reads its cues, so it is not asked; --only {name} asks it")
-    device = found.engine.device
+    device = found.strategy.device
     if device != "cpu":  # imported only here: an annotator need not use torch at all
         from merc.model.build import pick_device
 
@@ -102,10 +102,10 @@ def command(
         raise typer.Exit(1)
 
 
-def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, Part]:
+def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, ComponentRef]:
     """The annotators to ask. Raises MercError where there are none."""
     from merc.errors import MercError, did_you_mean
-    from merc.run.annotating import annotators_of, prompters_of
+    from merc.session.cues import annotators_of, prompters_of
 
     there = recipe.annotators
     if not there:
@@ -130,7 +130,7 @@ def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, Part]:
     return read
 
 
-def _record(table: CueTable, parts: dict[str, Part], utterances: Mapping[str, int]) -> dict[str, Any]:
+def _record(table: CueTable, parts: dict[str, ComponentRef], utterances: Mapping[str, int]) -> dict[str, Any]:
     """What there is of each annotator, what was asked now, and what is missing and why."""
     return {
         name: {

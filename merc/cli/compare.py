@@ -103,8 +103,8 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
     from merc.evaluation.cases import find_cases
     from merc.evaluation.comparison_page import write_comparison_page
     from merc.recipe import load_recipe
-    from merc.run.annotating import known_cues
-    from merc.run.directory import recipe_name
+    from merc.session.cues import known_cues
+    from merc.session.directory import recipe_name
 
     shown = None
     if cases:

@@ -9,7 +9,7 @@ import typer
 from merc.consent import allow
 
 COMMANDS = (
-    "run", "predict", "evaluate", "bench", "compare", "report", "show", "validate", "copy", "encode", "annotate",
+    "run", "predict", "evaluate", "benchmark", "compare", "report", "show", "validate", "copy", "encode", "annotate",
     "params",
 )  # fmt: skip
 """The commands that have the two options."""

@@ -30,7 +30,7 @@ def import_(
     look: Annotated[bool, typer.Option(help="Open each clip to see whether it holds pictures and sound.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of sentences.")] = False,
 ) -> None:
-    """Read a published corpus, look at its clips, compare its counts with those that are stated, and write it as JSON
+    """Read a published corpus, look at its clips, compare its counts with those that are reported, and write it as JSON
     Lines or Parquet, by the name of DEST.
 
     What a clip lacks (pictures, sound, words) is counted and named, and is no error; so is a count that differs.
@@ -39,11 +39,11 @@ def import_(
 
     results = take_standard_output()
 
-    from merc.builtin.importing import Looks, check, spaces_of, writer_of
+    from merc.builtin.importing import MediaCheck, check, spaces_of, writer_of
     from merc.cli.progress import TerminalReporter
     from merc.components import Corpus
     from merc.errors import MercError
-    from merc.recipe.alone import load_part
+    from merc.recipe.single import load_part
     from merc.registry import get_registry
 
     write = writer_of(target)
@@ -60,7 +60,7 @@ def import_(
         data = found.load()
         check(data)
         progress(1.0, f"{len(data.conversations)} conversations")
-    looks = Looks()
+    looks = MediaCheck()
     talks: list[Conversation] = list(data.conversations)
     if look:
         from dataclasses import replace
@@ -70,7 +70,7 @@ def import_(
                 talks[index] = replace(talk, utterances=tuple(map(looks.at, talk.utterances)))
                 progress((index + 1) / len(talks), talk.id)
     write(target, talks, spaces_of(data))
-    notes = [*data.notes, *looks.notes(), *(str(count) for count in data.counts if count.found != count.stated)]
+    notes = [*data.notes, *looks.notes(), *(str(count) for count in data.counts if count.found != count.reported)]
     _show(target, data, notes, as_json, results)
 
 
@@ -88,7 +88,7 @@ def _show(target: Path, data: CorpusData, notes: list[str], as_json: bool, resul
     if as_json:
         import json
 
-        counts = [{"what": c.what, "found": c.found, "stated": c.stated, "source": c.source} for c in data.counts]
+        counts = [{"what": c.what, "found": c.found, "reported": c.reported, "source": c.source} for c in data.counts]
         labels = list(data.label_space().labels) if spaces else []
         told: dict[str, Any] = {
             "file": str(target), "utterances": splits, "labels": labels, "datasets": datasets, "counts": counts,

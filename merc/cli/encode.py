@@ -50,7 +50,7 @@ def command(
     for note in data.notes:
         reporter.say(note)
     store = FeatureStore(Path(found.features.store) if found.features.store else cache_folder("features"))
-    device = found.engine.device
+    device = found.strategy.device
     if device != "cpu":  # imported only here: an encoder need not use torch at all
         from merc.model.build import pick_device
 

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-MAY_CHANGE = ("evaluate", "engine", "features", "corpus")
+MAY_CHANGE = ("evaluate", "strategy", "features", "corpus")
 
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="key=value…", help="Values to change, in evaluate.*, engine.*, features.* and corpus.*"),
+        typer.Argument(
+            metavar="key=value…", help="Values to change, in evaluate.*, strategy.*, features.* and corpus.*"
+        ),
     ] = None,
     split: Annotated[
         list[str] | None, typer.Option(help="A split, once or more; by default those of the recipe.")
@@ -33,8 +35,8 @@ def command(
 
     from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
-    from merc.run.evaluating import evaluate_again
-    from merc.run.inference import check_changes
+    from merc.session.evaluation import evaluate_again
+    from merc.session.inference import check_changes
 
     check_changes(overrides or [], MAY_CHANGE)
     changes = [*(overrides or []), *([f"evaluate.splits=[{', '.join(split)}]"] if split else [])]

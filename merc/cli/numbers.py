@@ -28,8 +28,8 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
     from rich.table import Table
     from rich.text import Text
 
+    from merc.evaluation.label_history import sentences
     from merc.evaluation.metrics import further_metrics
-    from merc.evaluation.past_labels import sentences
 
     further = [(name, its) for numbers in found.values() for name, its in further_metrics(numbers).items()]
     names = [*found, *(f"  {name}" for name, its in further if _in_table(its))]

@@ -100,9 +100,9 @@ def command(
 def _pass(recipe: Recipe) -> tuple[int, bool]:
     """The most tokens of a training pass, and whether every stage computes activations again."""
     trainers = [stage.trainer.component for stage in recipe.stages if stage.trainer is not None]
-    tokens = [int(getattr(one, "batch_tokens", recipe.engine.batch_tokens)) for one in trainers]
+    tokens = [int(getattr(one, "batch_tokens", recipe.strategy.batch_tokens)) for one in trainers]
     again = [bool(getattr(one, "activation_checkpointing", False)) for one in trainers]
-    return max(tokens, default=recipe.engine.batch_tokens), bool(again) and all(again)
+    return max(tokens, default=recipe.strategy.batch_tokens), bool(again) and all(again)
 
 
 def _memory_table(memory: Mapping[tuple[str, int], MemoryUse], processes: int) -> Table:

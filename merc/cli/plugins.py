@@ -57,7 +57,7 @@ def new(
         str,
         typer.Option(
             help="encoder, connector, fuser, prompter, tuning, loss, decoder, trainer, corpus, backbone, annotator, "
-            "selector, metric, suite, command.",
+            "selector, metric, benchmark, command.",
             show_default=True,
         ),
     ] = "encoder",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from merc.cues import CueTable
     from merc.features import FeatureTable
     from merc.model.emotion_model import EmotionModel
-    from merc.run.inference import Asked, TrainedRun
+    from merc.session.inference import Asked, TrainedRun
 
-MAY_CHANGE = ("evaluate", "engine", "features")
+MAY_CHANGE = ("evaluate", "strategy", "features")
 _CHANGE = re.compile(r"[a-z_]+(\.[\w.-]+)*=")
 
 
@@ -34,7 +34,7 @@ def command(
         typer.Argument(
             metavar="INPUT... [key=value…]",
             help="Conversations (.jsonl), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, or - for standard "
-            "input; and values to change, in evaluate.*, engine.* and features.*",
+            "input; and values to change, in evaluate.*, strategy.* and features.*",
         ),
     ],
     text: Annotated[str | None, typer.Option(help="The words of the clip; '' where nothing is said.")] = None,
@@ -64,14 +64,14 @@ def command(
     from merc.cli.predict_input import read_inputs
     from merc.cli.progress import TerminalReporter
     from merc.files import fault_of_path
-    from merc.run.directory import NO_CORPUS
-    from merc.run.inference import check_changes, check_run, open_run
+    from merc.session.directory import NO_CORPUS
+    from merc.session.inference import check_changes, check_run, open_run
 
     changes = [one for one in inputs if _CHANGE.match(one) and fault_of_path(Path(one))]
     sources = [one for one in inputs if one not in changes]
     check_changes(changes, MAY_CHANGE)
     if any(re.match(r"evaluate\.parts(_seed)?=", change) for change in changes):
-        raise MercError("evaluate.parts is of evaluations: merc predict divides no recording; take it out")
+        raise MercError("evaluate.segments is of evaluations: merc predict divides no recording; take it out")
     if not sources:
         raise MercError("there is no input; give clips, folders, .jsonl files of conversations, or -")
     lines = LineOutput(results, output, resume)
@@ -100,8 +100,8 @@ class _Session:
 
     def answer(self, block: Sequence[Given]) -> None:
         """Write the lines of the conversations that are not written yet."""
-        from merc.run.data import FeatureCache
-        from merc.run.inference import ask, encode_for, load_model
+        from merc.session.data import FeatureCache
+        from merc.session.inference import ask, encode_for, load_model
 
         block = [one for one in block if not self._is_done(one.conversation)]
         todo = [one.conversation for one in block if not one.fault]
@@ -121,8 +121,8 @@ class _Session:
 
     def finish(self) -> None:
         """Say what got no answer. Raises MercError where nothing got one."""
-        from merc.run.demonstrating import check_length
-        from merc.run.inference import too_long
+        from merc.session.demonstrations import check_length
+        from merc.session.inference import too_long
 
         if self.unanswered and self.model is not None:
             sentence = too_long(self.unanswered, self.asked, self.model.context)
@@ -144,8 +144,8 @@ class _Session:
         return done is not None
 
     def _predict(self, block: Sequence[Given], asked: Asked, table: FeatureTable, cues: CueTable) -> None:
-        from merc.run.inference import predict
-        from merc.run.reporter import Silent
+        from merc.session.inference import predict
+        from merc.session.reporter import Silent
 
         assert self.model is not None
         groups = {group[0].conversation.id: group for group in asked.groups if group}
@@ -161,7 +161,7 @@ class _Session:
                 progress((number + 1) / len(block), f"{number + 1}/{len(block)}")
 
     def _add(self, group: list[Query], found: Sequence[Prediction], unanswered: dict[str, int]) -> None:
-        from merc.run.inference import as_record
+        from merc.session.inference import as_record
 
         self.asked += len(found)
         self.answered += len(found) - len(unanswered)
@@ -182,7 +182,7 @@ class _Session:
 
     def _annotated(self, conversations: list[Conversation]) -> tuple[list[Conversation], CueTable]:
         """The conversations with the cues that the run's prompts show: its own annotators are asked for them."""
-        from merc.run.annotating import annotate_input, note_cues
+        from merc.session.cues import annotate_input, note_cues
 
         asking = [("", self.run.prompter)]
         cues = annotate_input(self.run.recipe, asking, conversations, self.reporter, self.run.device)
@@ -195,7 +195,7 @@ class _Session:
     def _checked(self, one: Given, table: FeatureTable, alone: bool) -> Given:
         """A clip with a fault where nothing of it can be used. Raises MercError where it is the only input."""
         from merc.components import Encoder, Words
-        from merc.run.data import encoders_of
+        from merc.session.data import encoders_of
 
         if one.clip is None or one.fault:
             return one

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
-from merc.run.inference import TrainedRun
+from merc.session.inference import TrainedRun
 
 Say = Callable[[str], None]
 
@@ -57,7 +57,7 @@ def _once(blocks: Iterator[list[Given]]) -> Iterator[list[Given]]:
 
 
 def _read_files(paths: Sequence[Path], text: str | None, speaker: str | None, run: TrainedRun, say: Say) -> list[Given]:
-    from merc.run.given import clip_names, clips_in, is_clip, read_conversations
+    from merc.session.inputs import clip_names, clips_in, is_clip, read_conversations
 
     sources: list[Path] = []
     for path in paths:
@@ -91,8 +91,8 @@ def _read_files(paths: Sequence[Path], text: str | None, speaker: str | None, ru
 
 def _check_words(clips: Sequence[Path], text: str | None, speaker: str | None, run: TrainedRun, say: Say) -> None:
     """See that --text and --speaker fit the clips, and that the run can do without words where none are given."""
-    from merc.run.data import encoders_of
-    from merc.run.given import needs_words
+    from merc.session.data import encoders_of
+    from merc.session.inputs import needs_words
 
     if not clips:
         if text is not None or speaker is not None:
@@ -116,7 +116,7 @@ def _check_words(clips: Sequence[Path], text: str | None, speaker: str | None, r
 
 def _clip(path: Path, name: str, text: str | None, speaker: str | None, run: TrainedRun) -> Given:
     from merc.media import Decoding, probe_media
-    from merc.run.given import clip_conversation
+    from merc.session.inputs import clip_conversation
 
     talk = clip_conversation(path, name, text, speaker)
     try:
@@ -132,7 +132,7 @@ def _lines_of_standard_input(labels: LabelSpace, say: Say) -> Iterator[list[Give
     """Blocks of the conversations that have come, one at least."""
     from merc.builtin.jsonl_fields import read_object
     from merc.builtin.records import Reading
-    from merc.run.given import with_known_labels
+    from merc.session.inputs import with_known_labels
 
     lines: queue.Queue[tuple[int, bytes] | None] = queue.Queue()
 

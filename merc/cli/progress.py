@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from merc.consent import hide
 from merc.errors import shown
-from merc.run.reporter import Progress as Report
+from merc.session.reporter import Progress as Report
 
 _LINE_EVERY_SECONDS = 15.0
 

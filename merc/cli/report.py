@@ -47,9 +47,9 @@ def conversations_of(run: Path, overrides: list[str]) -> list[Conversation]:
     """The conversations of the corpus that a run's recipe names; MercError, with what to do, if they are not there."""
     from merc.components import Corpus
     from merc.recipe import load_recipe
-    from merc.recipe.parts import leaves
-    from merc.run.annotating import known_cues
-    from merc.run.directory import recipe_name
+    from merc.recipe.sections import leaves
+    from merc.session.cues import known_cues
+    from merc.session.directory import recipe_name
 
     if not (run / "recipe.yaml").is_file():
         raise MercError(f"{run}/recipe.yaml is not there, so the corpus is unknown; --no-texts does without it")

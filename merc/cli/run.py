@@ -34,8 +34,8 @@ def command(
 
     results = take_standard_output()
 
-    from merc.run.naming import default_folder
-    from merc.run.seeds import run_seeds, seed_recipes, write_over_seeds
+    from merc.session.naming import default_folder
+    from merc.session.seeds import run_seeds, seed_recipes, write_over_seeds
 
     # All that is wrong with the recipe is said before anything heavy is imported.
     found = seed_recipes(recipe, overrides or [], 1 if seeds is None else seeds)
@@ -44,7 +44,7 @@ def command(
     from merc.cli.launched import speaks
     from merc.cli.numbers import show_numbers, show_seeds
     from merc.cli.progress import TerminalReporter
-    from merc.run.pipeline import run_recipe
+    from merc.session.pipeline import run_recipe
     from merc.training.interrupt import Stopped
 
     target = run_dir or default_folder(first.name, overrides or [], seeds is not None)

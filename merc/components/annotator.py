@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from merc.components.base import Component
-from merc.components.encoder import AudioClip, CannotEncode, Frames, VideoClip, Waveform
+from merc.components.encoder import AudioClip, Frames, Missing, VideoClip, Waveform
 from merc.components.prompter import Query
 
 
@@ -24,8 +24,8 @@ class Observation:
     """
 
     query: Query
-    video: VideoClip | CannotEncode
-    audio: AudioClip | CannotEncode
+    video: VideoClip | Missing
+    audio: AudioClip | Missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class Annotator(Component):
     ...                 yield one.query.target.id, merc.Annotation(cues={"length": f"{count} words"})
     ...         return annotate
     >>> talk = merc.Conversation(id="c", utterances=(merc.Utterance(id="u", text="Oh, no."),))
-    >>> nothing = merc.CannotEncode("not asked for")
+    >>> nothing = merc.Missing("not asked for")
     >>> query = merc.Query(conversation=talk, index=0, labels=merc.LabelSpace(()))
     >>> [(u, a.cues) for u, a in Length().load("cpu")([merc.Observation(query=query, video=nothing, audio=nothing)])]
     [('u', {'length': '2 words'})]

@@ -16,20 +16,20 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatedCount:
+class ReportedCount:
     """How many there are of something beside how many a publication states.
 
-    >>> print(StatedCount(what="clips of the test split", found=2608, stated=2610, source="MMEVerse, Table 2"))
+    >>> print(ReportedCount(what="clips of the test split", found=2608, reported=2610, source="MMEVerse, Table 2"))
     clips of the test split: 2,608; MMEVerse, Table 2 states 2,610
     """
 
     what: str
     found: int
-    stated: int
+    reported: int
     source: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.found:,}; {self.source} states {self.stated:,}"
+        return f"{self.what}: {self.found:,}; {self.source} states {self.reported:,}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class CorpusData:
     labels: LabelSpace | None = None
     spaces: Mapping[str, LabelSpace] = field(default_factory=dict)
     notes: Sequence[str] = field(default_factory=tuple)
-    counts: Sequence[StatedCount] = field(default_factory=tuple)
+    counts: Sequence[ReportedCount] = field(default_factory=tuple)
 
     def split(self, name: str) -> list[Conversation]:
         """The conversations of one split, in order."""
@@ -74,8 +74,8 @@ class CorpusData:
         merc.errors.ManyErrors: 1 of 1 labels outside the label space (anger, joy); ...
           talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
         """
-        stated = (declared,) if declared else (*([self.labels] if self.labels else []), *self.spaces.values())
-        check_spelling(self.conversations, [label for one in stated for label in one.labels])
+        reported = (declared,) if declared else (*([self.labels] if self.labels else []), *self.spaces.values())
+        check_spelling(self.conversations, [label for one in reported for label in one.labels])
         spaces = {name: declared or space for name, space in self.spaces_of_all().items()}
         space = declared or LabelSpace.joined([*([self.labels] if self.labels else []), *spaces.values()])
         if not space.labels:

@@ -94,7 +94,7 @@ class FeatureSpec:
 
 
 @dataclass(frozen=True)
-class CannotEncode:
+class Missing:
     """Stands in an encoder's answer for a clip that gives no features; the reason is shown to the user."""
 
     reason: str
@@ -110,7 +110,7 @@ class FrozenNetwork:
 
 
 Features = npt.NDArray[np.float32]
-EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | CannotEncode"]]
+EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | Missing"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class Encoder(Component):
     ``identity`` gives. ``batch``, how many
     clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
 
-    ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``CannotEncode`` with
+    ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``Missing`` with
     the reason for a clip that has none (no face in the picture, say). A clip on
     which it raises an exception, or gives numbers that are not finite, is tried alone, and is missing with that as the
     reason; an encoder that fails on every clip stops the run. A MercError stops it at once.

@@ -19,7 +19,7 @@ class Prediction:
     ``None`` for an utterance without a label. ``missing`` gives the reason by stream for
     what the model did not see. ``probabilities`` are over the label space, absent for free generation. ``truths`` are
     what else is true of the utterance and a metric asked for (``Metric.truths``), by name, as plain JSON values.
-    ``past_labels`` says whose labels of the utterances before the model was told: ``gold`` (those of the corpus, which
+    ``label_history`` says whose labels of the utterances before the model was told: ``gold`` (the corpus's, which
     a user does not know) or ``predicted`` (its own); ``None`` where it was told none.
     """
 
@@ -32,7 +32,7 @@ class Prediction:
     text: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     truths: Mapping[str, Any] = field(default_factory=dict)
-    past_labels: str | None = None
+    label_history: str | None = None
 
     def true(self, name: str) -> Any:
         """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""

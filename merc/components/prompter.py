@@ -82,7 +82,7 @@ class Query:
     """What a prompt is to be made of: utterance ``index`` of ``conversation``, the labels, the demonstrations (each a
     query whose target is labelled), and, where a recipe asks for it, the labels of the utterances before.
 
-    ``past_labels`` has an entry for each utterance of the conversation: ``None`` from the target on, and for those
+    ``label_history`` has an entry for each utterance of the conversation: ``None`` from the target on, and for those
     before it that have no label.
     """
 
@@ -90,7 +90,7 @@ class Query:
     index: int
     labels: LabelSpace
     demonstrations: tuple[Query, ...] = ()
-    past_labels: tuple[str | None, ...] | None = None
+    label_history: tuple[str | None, ...] | None = None
 
     @property
     def target(self) -> Utterance:
@@ -127,7 +127,7 @@ class Prompter(Component):
     def prompt(self, query: Query) -> Prompt:
         """The prompt for one utterance. The same query always gives the same prompt."""
 
-    def teaches(self, query: Query) -> bool:
+    def has_target(self, query: Query) -> bool:
         """Whether there is something to learn from a query: by default, whether its target has a label. One that asks
         for a description says whether there is one."""
         return query.target.label is not None

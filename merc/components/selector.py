@@ -14,12 +14,12 @@ from merc.components.base import Component
 from merc.components.prompter import Query
 
 Vectors = npt.NDArray[np.float32]
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Similarity:
     """What utterances are compared by: the cosine of what encoders gave for them.
 
     ``embedder`` is a registered text encoder by name, with its own defaults; ``streams`` are encoders of the recipe by
@@ -63,12 +63,12 @@ class Pool:
     def __len__(self) -> int:
         return len(self.queries)
 
-    def vectors(self, places: Sequence[int] | Places) -> Vectors:
+    def vectors(self, places: Sequence[int] | Indices) -> Vectors:
         """The vectors ``[places, dim]``."""
         assert self._vectors is not None, "a selector that says no comparison() has no vectors"
         return self._vectors[np.asarray(places, np.int64)]
 
-    def nearest(self, vectors: Vectors, count: int) -> tuple[Vectors, Places]:
+    def nearest(self, vectors: Vectors, count: int) -> tuple[Vectors, Indices]:
         """The ``count`` most similar places for each of ``vectors`` ``[n, dim]``: similarities and places, both
         ``[n, min(count, size of the pool)]``, most similar first and, of equals, the first in the corpus."""
         assert self._vectors is not None, "a selector that says no comparison() has no vectors"
@@ -117,7 +117,7 @@ class Selector(Component):
         epoch to the next; evaluation uses the first, 0."""
         return 1
 
-    def comparison(self) -> Comparison | None:
+    def comparison(self) -> Similarity | None:
         """What it compares by, so that a recipe can be checked before it runs; ``None`` for nothing."""
         return None
 

@@ -14,11 +14,11 @@ from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
     from merc.model.emotion_model import EmotionModel
-    from merc.training.engine import Engine
+    from merc.training.strategy import Strategy
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Example:
     """A query that a model is to learn the answer of, and the prompter that asks it: a stage may have several."""
 
     query: Query
@@ -30,12 +30,12 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainJob:
+class TrainContext:
     """One stage, ready to train.
 
-    ``lessons`` gives what an epoch (from 0) learns from, grouped by what shares a prefix (the same question about the
+    ``examples`` gives what an epoch (from 0) learns from, grouped by what shares a prefix (the same question about the
     utterances of a conversation), before shuffling. ``evaluate`` gives the dev split's metrics for the model as it is,
-    or is ``None`` without a dev split. ``engine`` runs the steps (one process, or DeepSpeed). ``folder`` is the
+    or is ``None`` without a dev split. ``strategy`` runs the steps (one process, or DeepSpeed). ``folder`` is the
     stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
     records of steps behind the one that training goes on from, ``progress`` takes the share done (0 to 1) and a line
     for the user, and ``say`` a sentence for the user that the log keeps.
@@ -44,9 +44,9 @@ class TrainJob:
     stage: str
     model: EmotionModel
     labels: LabelSpace
-    lessons: Callable[[int], Sequence[Sequence[Lesson]]]
+    examples: Callable[[int], Sequence[Sequence[Example]]]
     evaluate: Callable[[], Mapping[str, Any]] | None
-    engine: Engine
+    strategy: Strategy
     folder: Path
     seed: int
     resume: bool
@@ -87,5 +87,5 @@ class Trainer(Component):
         return True
 
     @abstractmethod
-    def train(self, job: TrainJob) -> TrainReport:
+    def train(self, job: TrainContext) -> TrainReport:
         """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""

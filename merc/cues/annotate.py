@@ -22,7 +22,7 @@ from merc.features.hashes import Hashes
 from merc.media import DECODING, Decoding
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 _POLL_SECONDS = 0.2
 _NAMED = 5
@@ -41,7 +41,7 @@ class PassOptions:
 
 def annotate(
     store: CueStore,
-    annotators: Mapping[str, Part],
+    annotators: Mapping[str, ComponentRef],
     conversations: Sequence[Conversation],
     corpus: Sequence[Conversation] | None,
     hashes: Hashes,

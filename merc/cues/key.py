@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from merc.components.annotator import Annotator
-from merc.components.encoder import CannotEncode, Frames, Waveform
+from merc.components.encoder import Frames, Missing, Waveform
 from merc.components.prompter import Query
 from merc.errors import MercError
 from merc.media import MEDIA_VERSION, Want
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Teacher:
         return f"annotators.{self.name} ({self.part})"
 
 
-def teacher_of(name: str, part: Part) -> Teacher:
+def teacher_of(name: str, part: ComponentRef) -> Teacher:
     """The annotator of a part. Raises MercError for one whose answers could not be found again."""
     annotator = part.component
     where = f"annotators.{name}"
@@ -59,7 +59,7 @@ def teacher_of(name: str, part: Part) -> Teacher:
     return Teacher(name, part.name, annotator, tuple(annotator.fields()), samplings, digest)
 
 
-def key_of(teacher: Teacher, query: Query, media: Mapping[str, tuple[str, Want] | CannotEncode]) -> str:
+def key_of(teacher: Teacher, query: Query, media: Mapping[str, tuple[str, Want] | Missing]) -> str:
     """64 hexadecimal digits. ``media`` gives by modality the hash of the file and what is wanted of it, or the reason
     why there is none: an answer without it is another answer, and may repeat the reason."""
     said = query.target
@@ -73,8 +73,8 @@ def key_of(teacher: Teacher, query: Query, media: Mapping[str, tuple[str, Want] 
     return _digest(whole, f"{teacher}, utterance {said.id!r}: context(query)")
 
 
-def _place(found: tuple[str, Want] | CannotEncode) -> Any:
-    if isinstance(found, CannotEncode):
+def _place(found: tuple[str, Want] | Missing) -> Any:
+    if isinstance(found, Missing):
         return found.reason
     content, want = found
     # The sampling is the teacher's, and counts in its digest.

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from merc.components.annotator import Observation
-from merc.components.encoder import AudioClip, CannotEncode, VideoClip
+from merc.components.encoder import AudioClip, Missing, VideoClip
 from merc.cues.plan import Question
 from merc.media import Decoded, Decoders, Decoding, Want
 
@@ -75,6 +75,6 @@ def _shown(questions: Sequence[Question], decoding: Future[list[Clips]] | None) 
     clips: Sequence[Clips] = decoding.result() if decoding is not None else [{} for _ in questions]
     for question, decoded in zip(questions, clips, strict=True):
         clip = {modality: one.clip for modality, one in decoded.items()} | dict(question.lacking)
-        video, audio = (clip.get(modality, CannotEncode("not asked for")) for modality in ("video", "audio"))
-        assert isinstance(video, VideoClip | CannotEncode) and isinstance(audio, AudioClip | CannotEncode)
+        video, audio = (clip.get(modality, Missing("not asked for")) for modality in ("video", "audio"))
+        assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
         yield question, Observation(query=question.query, video=video, audio=audio), decoded

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merc.components.annotator import Annotation
-from merc.components.encoder import CannotEncode
+from merc.components.encoder import Missing
 from merc.components.prompter import Query
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.cues.key import Teacher, key_of, keys_among, teacher_of
@@ -19,7 +19,7 @@ from merc.media import Want
 from merc.media.decode import locate, want_of
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 Progress = Callable[[float, str], None]
 
@@ -32,7 +32,7 @@ class Question:
     key: str
     query: Query
     files: Mapping[str, tuple[Path, str, Want]]
-    lacking: Mapping[str, CannotEncode]
+    lacking: Mapping[str, Missing]
 
     @property
     def utterance(self) -> str:
@@ -77,7 +77,7 @@ def blind(conversation: Conversation) -> Conversation:
 
 def plans(
     store: CueStore,
-    annotators: Mapping[str, Part],
+    annotators: Mapping[str, ComponentRef],
     conversations: Sequence[Conversation],
     corpus: Sequence[Conversation] | None,
     hashes: Hashes,
@@ -104,7 +104,7 @@ def plans(
 
 def look(
     store: CueStore,
-    annotators: Mapping[str, Part],
+    annotators: Mapping[str, ComponentRef],
     conversations: Sequence[Conversation],
     corpus: Sequence[Conversation] | None,
     hashes: Hashes,
@@ -150,13 +150,13 @@ def _questions(
     for (talk, index, utterance), places in zip(said, located, strict=True):
         query = Query(conversation=talk, index=index, labels=LabelSpace(()))
         files: dict[str, tuple[Path, str, Want]] = {}
-        lacking: dict[str, CannotEncode] = {}
+        lacking: dict[str, Missing] = {}
         for modality, place in places.items():
             known = content[place] if isinstance(place, Path) else place
-            if isinstance(known, CannotEncode):
+            if isinstance(known, Missing):
                 # The reason is part of the key, and where the data lie is not.
                 reason = known.reason.replace(str(place), place.name) if isinstance(place, Path) else known.reason
-                lacking[modality] = CannotEncode(reason)
+                lacking[modality] = Missing(reason)
             else:
                 assert isinstance(place, Path)
                 files[modality] = (place, known, want_of(utterance, teacher.samplings[modality]))

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from merc.components import CannotEncode, Frames, Prediction, VideoClip
+from merc.components import Frames, Missing, Prediction, VideoClip
 from merc.conversation import Conversation, Utterance
 from merc.evaluation.comparison import Comparison, Key
 
@@ -105,7 +105,7 @@ def _film(utterance: Utterance) -> tuple[list[str], str]:
     from merc.media import decode
 
     clip = decode(utterance, {"video": _FRAMES}, seed=0)["video"]
-    if isinstance(clip, CannotEncode):
+    if isinstance(clip, Missing):
         return [], clip.reason
     assert isinstance(clip, VideoClip)
     return [_picture(frame) for frame in clip.frames], ""

@@ -13,8 +13,8 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
+from merc.evaluation.label_history import explained, in_words, told_labels
 from merc.evaluation.measures import FEWER_DRAWS, TITLES, Measure, find_measure
-from merc.evaluation.past_labels import explained, in_words, told_labels
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.significance import (
     RESAMPLES,

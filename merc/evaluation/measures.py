@@ -14,7 +14,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.evaluation.metrics import read_metrics
 from merc.evaluation.significance import Statistic, Values, Weights, counted
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from merc.recipe.metric_names import CLASSIFICATION
 from merc.registry import get_registry
 
@@ -39,7 +39,7 @@ class Measure:
 
     name: str
     metric: str
-    part: Part
+    part: ComponentRef
     number: str
 
     @property
@@ -133,7 +133,7 @@ def find_measure(name: str, runs: Sequence[Path]) -> Measure:
     if name in TITLES or name.startswith("per_class."):
         return Measure(name, "classification", _registered("classification", name), name)
     metric, _, number = name.partition(".")
-    found: dict[Path, Part] = {}
+    found: dict[Path, ComponentRef] = {}
     others: dict[str, None] = {}
     for run in runs:
         if (run / "recipe.yaml").is_file():
@@ -158,7 +158,7 @@ def find_measure(name: str, runs: Sequence[Path]) -> Measure:
     return Measure(name, metric, part, number)
 
 
-def _registered(metric: str, name: str, others: Sequence[str] = ()) -> Part:
+def _registered(metric: str, name: str, others: Sequence[str] = ()) -> ComponentRef:
     registry = get_registry()
     known = list(dict.fromkeys([*TITLES, *others, *registry.names("metric")]))
     try:
@@ -169,7 +169,7 @@ def _registered(metric: str, name: str, others: Sequence[str] = ()) -> Part:
         else:
             why = f"there is no metric {metric!r}.{did_you_mean(metric, known)} Known are: {', '.join(known)}"
         raise MercError(f"--metric {name}: {why}") from None
-    return Part(name=metric, params={}, component=component)
+    return ComponentRef(name=metric, params={}, component=component)
 
 
 def _classes(answers: Sequence[str | None], labels: LabelSpace) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

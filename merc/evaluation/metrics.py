@@ -11,26 +11,26 @@ from merc.components import Metric, Prediction
 from merc.consent import hide_in, require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.evaluation.past_labels import told_labels
+from merc.evaluation.label_history import told_labels
 from merc.evaluation.shapes import odd_number
 from merc.files import damaged, read_json, write_text
 from merc.recipe.metric_names import CLASSIFICATION
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 UNSPLIT = "unsplit"
 """Where the numbers of predictions stand that belong to no split."""
 
 
 def compute_metrics(
-    predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, Part]
+    predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, ComponentRef]
 ) -> dict[str, dict[str, Any]]:
     """The numbers of every split that the predictions name, in the order in which the splits appear.
 
     Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
     which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
-    split without any truth, the share of all), and ``past_labels`` (``gold`` or ``predicted``) where the model was
+    split without any truth, the share of all), and ``label_history`` (``gold`` or ``predicted``) where the model was
     told labels of earlier utterances. The numbers of merc's own ``classification`` stand beside these; those
     of every other metric stand under its name in the recipe. A split without any label has no number of a metric that
     compares with labels. A metric that compares with something else has an ``n`` and an ``unlabelled`` beside
@@ -45,7 +45,9 @@ def compute_metrics(
     return {split: _one_split(split, group, labels, metrics) for split, group in splits.items()}
 
 
-def check_metrics(conversations: Sequence[Conversation], labels: LabelSpace, metrics: Mapping[str, Part]) -> None:
+def check_metrics(
+    conversations: Sequence[Conversation], labels: LabelSpace, metrics: Mapping[str, ComponentRef]
+) -> None:
     """Let every metric see the truths of each split that it will be asked about, before hours go into predictions.
 
     Raises MercError with the metric's name in the recipe and what it says.
@@ -81,7 +83,7 @@ def _given(metric: Metric, predictions: Sequence[Prediction]) -> list[Prediction
     return [p for p in predictions if all(p.true(name) is not None for name in names)]
 
 
-def truths_of(metrics: Mapping[str, Part]) -> list[str]:
+def truths_of(metrics: Mapping[str, ComponentRef]) -> list[str]:
     """What the metrics compare with, other than the label: what predictions have to carry."""
     components = [part.component for part in metrics.values()]
     asked = [name for c in components if isinstance(c, Metric) for name in c.truths()]
@@ -130,7 +132,7 @@ def split_order(split: str | None) -> int:
 
 
 def _one_split(
-    split: str, predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, Part]
+    split: str, predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, ComponentRef]
 ) -> dict[str, Any]:
     counted = [p for p in predictions if p.truth is not None]
     judged = counted or predictions
@@ -140,7 +142,7 @@ def _one_split(
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
     if told := told_labels(predictions):
-        numbers["past_labels"] = told
+        numbers["label_history"] = told
     own = next((name for name in metrics if name in CLASSIFICATION), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
@@ -192,4 +194,6 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
         odd = odd_number(block, split) if isinstance(block, dict) else f"{split} is no JSON object of numbers"
         if odd:
             raise damaged(path, odd, remedy)
+        if "past_labels" in block:  # as an older merc called it
+            block["label_history"] = block.pop("past_labels")
     return found

@@ -26,7 +26,7 @@ def prediction_to_json(prediction: Prediction) -> str:
     row = {name: getattr(prediction, name) for name in _FIELDS}
     for name in ("probabilities", "missing", "truths"):
         row[name] = None if row[name] is None else dict(row[name])
-    for name in ("truths", "past_labels"):
+    for name in ("truths", "label_history"):
         if not row[name]:
             del row[name]
     try:
@@ -95,6 +95,8 @@ def _parse(line: str, where: str) -> Prediction:
         raise MercError(f"{where}: {error}") from None
     if not isinstance(row, dict):
         raise MercError(f"{where}: one JSON object a line was expected, not {type(row).__name__}")
+    if "past_labels" in row:  # as an older merc called it
+        row["label_history"] = row.pop("past_labels")
     for name in row:
         if name not in _FIELDS:
             raise MercError(
@@ -105,7 +107,7 @@ def _parse(line: str, where: str) -> Prediction:
         if name not in row:
             raise MercError(f"{where}: the field {name!r} is missing")
         _check(isinstance(row[name], str), where, name, "a string", row[name])
-    for name in ("split", "truth", "label", "text", "past_labels"):
+    for name in ("split", "truth", "label", "text", "label_history"):
         _check(values[name] is None or isinstance(values[name], str), where, name, "a string or null", values[name])
     chances = values["probabilities"]
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)

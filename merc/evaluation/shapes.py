@@ -11,7 +11,7 @@ _MOST = 2**53
 
 _COUNTS = ("n", "unlabelled")
 _SHARES = ("accuracy", "weighted_f1", "macro_f1", "uar", "unparsed_rate")
-_TEXTS = ("past_labels", "of")
+_TEXTS = ("label_history", "of")
 _LOG_TEXTS = ("event", "stage", "stream", "split", "text", "time")
 _LOG_COUNTS = ("step", "steps", "encoded", "tokens")
 _LOG_NUMBERS = ("loss", "lr", "grad_norm", "utterances_per_second", "epoch", "seconds")

@@ -9,8 +9,8 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.conversation import LabelSpace
+from merc.evaluation.label_history import explained, in_words
 from merc.evaluation.metrics import UNSPLIT, split_order
-from merc.evaluation.past_labels import explained, in_words
 from merc.evaluation.run_files import RunFiles
 from merc.evaluation.summary import (
     Baseline,
@@ -81,7 +81,7 @@ class SplitView:
     also: Sequence[Classified]
     others: Mapping[str, str]
     left_out: Sequence[str]
-    past_labels: tuple[str, str] | None
+    label_history: tuple[str, str] | None
     """Whose labels of earlier utterances the model was told, and what that means."""
 
 
@@ -145,7 +145,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         reliability=_reliability(trust) if trust else None,
         others={k: _plain(v) for k, v in numbers.items() if k not in shown},
         left_out=[label for label in per_class if label not in averaged],
-        past_labels=(in_words(told), explained(told)) if (told := numbers.get("past_labels")) else None,
+        label_history=(in_words(told), explained(told)) if (told := numbers.get("label_history")) else None,
     )
 
 

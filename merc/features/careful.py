@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from merc.components.encoder import CannotEncode, Clip, EncodeFunction, Features
+from merc.components.encoder import Clip, EncodeFunction, Features, Missing
 from merc.errors import MercError
 from merc.features.check import check
 from merc.features.plan import Stream
@@ -18,7 +18,7 @@ _TRIES = 16
 
 
 @dataclass(frozen=True)
-class Failed(CannotEncode):
+class Failed(Missing):
     """A clip that an encoder failed on. Unlike an encoder's own answer it is not kept: the fault may be mended."""
 
 
@@ -40,7 +40,7 @@ class CarefulFunction:
 
     def __call__(
         self, utterances: Sequence[str], clips: Sequence[Clip], files: Sequence[str]
-    ) -> list[Features | CannotEncode]:
+    ) -> list[Features | Missing]:
         """The answers for a batch. ``files`` are the names of the files that the clips are of, '' for texts.
 
         Raises MercError for an answer that breaks the contract, and what the encoder raises where that is no clip's
@@ -54,7 +54,7 @@ class CarefulFunction:
             raise
         except Exception:
             answers = [Failed("")] * len(clips)
-        checked: list[Features | CannotEncode] = []
+        checked: list[Features | Missing] = []
         for at, answer in enumerate(answers):
             # What is not finite may be so because of another clip of the batch.
             if isinstance(answer, Failed) or not _finite(answer):
@@ -80,7 +80,7 @@ class CarefulFunction:
         )
         raise error
 
-    def _one(self, utterance: str, clip: Clip, file: str) -> Features | CannotEncode:
+    def _one(self, utterance: str, clip: Clip, file: str) -> Features | Missing:
         try:
             (answer,) = check(self.stream, [utterance], self.function([clip]))
             if not _finite(answer):
@@ -122,8 +122,8 @@ class CarefulFunction:
 class _NotFinite(Exception):
     """Features that hold NaN or infinity."""
 
-    def __init__(self, stream: Stream, value: Features | CannotEncode) -> None:
-        assert not isinstance(value, CannotEncode)
+    def __init__(self, stream: Stream, value: Features | Missing) -> None:
+        assert not isinstance(value, Missing)
         count = int((~np.isfinite(value)).sum())
         verb = "is" if count == 1 else "are"
         super().__init__(
@@ -131,5 +131,5 @@ class _NotFinite(Exception):
         )
 
 
-def _finite(answer: Features | CannotEncode) -> bool:
-    return isinstance(answer, CannotEncode) or bool(np.isfinite(answer).all())
+def _finite(answer: Features | Missing) -> bool:
+    return isinstance(answer, Missing) or bool(np.isfinite(answer).all())

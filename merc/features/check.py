@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from merc.components.encoder import CannotEncode, Features
+from merc.components.encoder import Features, Missing
 from merc.errors import MercError
 
 if TYPE_CHECKING:
     from merc.features.plan import Stream
 
 
-def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Features | CannotEncode]:
+def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Features | Missing]:
     """The answer of an encoder to a batch; raises MercError, naming encoder and utterance, where it breaks the
     contract: one array ``[tokens, dim]`` float32 an utterance, as its spec says. Whether they are finite may depend on
     the clip, and is looked at elsewhere."""
@@ -25,18 +25,18 @@ def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Feat
     return [_one(f"{who}, utterance {u!r}", stream, value) for u, value in zip(utterances, given, strict=True)]
 
 
-def _one(where: str, stream: Stream, value: object) -> Features | CannotEncode:
+def _one(where: str, stream: Stream, value: object) -> Features | Missing:
     spec = stream.encoder.spec()
-    if isinstance(value, CannotEncode):
+    if isinstance(value, Missing):
         return value
     if not isinstance(value, np.ndarray):
-        raise MercError(f"{where}: it gave a {type(value).__name__}; a numpy array or CannotEncode is wanted")
+        raise MercError(f"{where}: it gave a {type(value).__name__}; a numpy array or Missing is wanted")
     if value.dtype != np.float32:
         raise MercError(f"{where}: its features are {value.dtype}; float32 is wanted")
     if value.ndim != 2 or value.shape[1] != spec.dim:
         raise MercError(f"{where}: its features are of shape {list(value.shape)}; [tokens, {spec.dim}] is wanted")
     if not len(value):
-        raise MercError(f"{where}: it gave no token; it should give CannotEncode with the reason instead")
+        raise MercError(f"{where}: it gave no token; it should give Missing with the reason instead")
     if spec.tokens is not None and len(value) > spec.tokens:
         raise MercError(f"{where}: it gave {len(value)} tokens; its spec says at most {spec.tokens}")
     return value

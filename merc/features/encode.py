@@ -9,20 +9,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from merc.components.encoder import CannotEncode, Clip, TextClip, VideoClip
+from merc.components.encoder import Clip, Missing, TextClip, VideoClip
 from merc.consent import require
 from merc.conversation import Conversation
 from merc.features.careful import CarefulFunction, Failed
 from merc.features.hashes import Hashes
 from merc.features.notes import notes_of
-from merc.features.plan import Job, Plan, Stream, Task, look, plan, streams_of, without
+from merc.features.plan import DecodeTask, FeatureRequest, Plan, Stream, look, plan, streams_of, without
 from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
 from merc.memory import enough_memory
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 Progress = Callable[[float, str], None]
 
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.2
 
 def encode(
     store: FeatureStore,
-    encoders: Mapping[str, Part],
+    encoders: Mapping[str, ComponentRef],
     conversations: Sequence[Conversation],
     seed: int,
     progress: Progress = lambda fraction, what: None,
@@ -78,8 +78,8 @@ class _Pass:
         self.store, self.streams, self.plan, self.seed = store, streams, made, seed
         self.device, self.progress = device, progress
         self.functions: dict[str, CarefulFunction] = {}
-        self.waiting: dict[str, list[tuple[Job, Decoded]]] = {name: [] for name in streams}
-        self.failed: dict[str, CannotEncode] = {}
+        self.waiting: dict[str, list[tuple[FeatureRequest, Decoded]]] = {name: [] for name in streams}
+        self.failed: dict[str, Missing] = {}
         self.encoded: Counter[str] = Counter()
         self.claimed: dict[str, set[str]] = {}
         self.total = len(made.jobs) - len(made.entries)
@@ -98,7 +98,7 @@ class _Pass:
         with ThreadPoolExecutor(decoding.workers, "merc-decode") as pool:
             try:
                 while tasks:
-                    left: list[Task] = []
+                    left: list[DecodeTask] = []
                     for task, decoded in self._decoded(pool, decoders, tasks, decoding.workers * 2, left):
                         for job, clip in zip(task.jobs, decoded, strict=True):
                             self._accept(job, clip)
@@ -114,10 +114,15 @@ class _Pass:
                 raise
 
     def _decoded(
-        self, pool: ThreadPoolExecutor, decoders: Decoders, tasks: Sequence[Task], ahead: int, left: list[Task]
-    ) -> Iterator[tuple[Task, list[Decoded]]]:
+        self,
+        pool: ThreadPoolExecutor,
+        decoders: Decoders,
+        tasks: Sequence[DecodeTask],
+        ahead: int,
+        left: list[DecodeTask],
+    ) -> Iterator[tuple[DecodeTask, list[Decoded]]]:
         """Tasks with their clips, in order, a few decoded ahead; those that another process has go to ``left``."""
-        running: deque[tuple[Task, Future[list[Decoded]]]] = deque()
+        running: deque[tuple[DecodeTask, Future[list[Decoded]]]] = deque()
         for task in tasks:
             todo = self._claim(task)
             if todo is None:
@@ -134,7 +139,7 @@ class _Pass:
             first, future = running.popleft()
             yield first, future.result()
 
-    def _claim(self, task: Task) -> Task | None:
+    def _claim(self, task: DecodeTask) -> DecodeTask | None:
         """What of a task is still to be done, claimed; ``None`` if another process is at it."""
         if not (todo := self._still(task)).jobs:
             return todo
@@ -146,14 +151,14 @@ class _Pass:
             self.store.claims.release(task.name)
         return todo
 
-    def _still(self, task: Task) -> Task:
+    def _still(self, task: DecodeTask) -> DecodeTask:
         there = [job.key for job in task.jobs if look(self.store, self.plan, job.key)]
         self.done += len(there)
         return without(task, self.plan.entries)
 
-    def _accept(self, job: Job, decoded: Decoded) -> None:
+    def _accept(self, job: FeatureRequest, decoded: Decoded) -> None:
         """Take a clip; encode when there are enough of them for a batch."""
-        if isinstance(decoded.clip, CannotEncode):
+        if isinstance(decoded.clip, Missing):
             # Not kept: what is wrong may be mended in another way than by changing the file.
             self.failed[job.key] = decoded.clip
             self._finish(job)
@@ -178,7 +183,7 @@ class _Pass:
             with self._enough_memory(name):
                 function = stream.encoder.load(self.device)
             self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
-        clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, CannotEncode)]
+        clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, Missing)]
         jobs = [job for job, _ in batch]
         files = [self.plan.files[self.plan.contents[job.key]].name if job.want is not None else "" for job in jobs]
         with self._enough_memory(name):
@@ -189,10 +194,10 @@ class _Pass:
                 continue
             frames = len(decoded.clip.frames) if isinstance(decoded.clip, VideoClip) else None
             remarks = decoded.remarks
-            if isinstance(value, CannotEncode):
+            if isinstance(value, Missing):
                 entry = Entry((), value.reason, frames, remarks)
             else:
-                assert not isinstance(decoded.clip, CannotEncode)
+                assert not isinstance(decoded.clip, Missing)
                 own = stream.encoder.remark(decoded.clip, value)
                 remarks = remarks if own is None else (*remarks, own)
                 entry = Entry(value.shape, None, frames, remarks)
@@ -203,7 +208,7 @@ class _Pass:
 
     def _enough_memory(self, name: str) -> AbstractContextManager[None]:
         where = f"encoders.{name} ({self.streams[name].part!r}) on {self.device}"
-        other = "" if self.device == "cpu" else ", or set engine.device=cpu"
+        other = "" if self.device == "cpu" else ", or set strategy.device=cpu"
         return enough_memory(where, f"choose smaller parameters of encoders.{name} (dtype, frames, model){other}")
 
     def _has_worked(self, name: str) -> bool:
@@ -215,7 +220,7 @@ class _Pass:
         for function in self.functions.values():
             function.finish()
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: FeatureRequest) -> None:
         self.done += 1
         self._report(f"{job.stream}: {job.utterance}")
         for name, keys in list(self.claimed.items()):
@@ -229,18 +234,18 @@ class _Pass:
 
     def table(self) -> FeatureTable:
         """Where everything is, and what is to be said of it."""
-        places: dict[tuple[str, str], tuple[str | CannotEncode, ...]] = {}
+        places: dict[tuple[str, str], tuple[str | Missing, ...]] = {}
         missing: dict[tuple[str, str], str] = {}
         for at, found in self.plan.places.items():
-            places[at] = tuple(place if isinstance(place, CannotEncode) else self._outcome(place) for place in found)
-            reasons = [place.reason for place in places[at] if isinstance(place, CannotEncode)]
+            places[at] = tuple(place if isinstance(place, Missing) else self._outcome(place) for place in found)
+            reasons = [place.reason for place in places[at] if isinstance(place, Missing)]
             if reasons:
                 missing[at] = reasons[0]
         notes = notes_of(self.streams, self.plan)
         return FeatureTable(self.store, places, missing, notes, {name: self.encoded[name] for name in self.streams})
 
-    def _outcome(self, key: str) -> str | CannotEncode:
+    def _outcome(self, key: str) -> str | Missing:
         if key in self.failed:
             return self.failed[key]
         cannot = self.plan.entries[key].cannot
-        return key if cannot is None else CannotEncode(cannot)
+        return key if cannot is None else Missing(cannot)

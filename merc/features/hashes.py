@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from merc.components.encoder import CannotEncode
+from merc.components.encoder import Missing
 from merc.files import HashMemory
 
 
@@ -18,10 +18,10 @@ class Hashes:
 
     def of(
         self, paths: Iterable[Path], workers: int, progress: Callable[[int, int], None]
-    ) -> dict[Path, str | CannotEncode]:
+    ) -> dict[Path, str | Missing]:
         """The SHA-256 of each file, or the reason why it cannot be read."""
         wanted = list(dict.fromkeys(paths))
-        found: dict[Path, str | CannotEncode] = {}
+        found: dict[Path, str | Missing] = {}
         with ThreadPoolExecutor(max(workers, 1), "merc-hash") as pool:
             for done, (path, value) in enumerate(zip(wanted, pool.map(self._one, wanted), strict=True)):
                 found[path] = value
@@ -36,10 +36,10 @@ class Hashes:
         """
         self._kept.write()
 
-    def _one(self, path: Path) -> str | CannotEncode:
+    def _one(self, path: Path) -> str | Missing:
         try:
             return self._kept.of(path)
         except FileNotFoundError:
-            return CannotEncode(f"{path} does not exist")
+            return Missing(f"{path} does not exist")
         except OSError as error:
-            return CannotEncode(f"{path} cannot be read: {error.strerror}")
+            return Missing(f"{path} cannot be read: {error.strerror}")

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc.components.encoder import CannotEncode, Encoder, Frames, TextClip, Waveform, Words
+from merc.components.encoder import Encoder, Frames, Missing, TextClip, Waveform, Words
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features.hashes import Hashes
@@ -18,7 +18,7 @@ from merc.media import Want
 from merc.media.decode import locate, want_of, words
 
 if TYPE_CHECKING:
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
 # The spans of one file that are decoded in one go; their clips are in memory together.
 _SPANS = 16
@@ -46,7 +46,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Job:
+class FeatureRequest:
     """One feature: its key, its stream, the utterance that is named when something is wrong with it, and what is
     encoded: a text, or something wanted of a file."""
 
@@ -58,29 +58,29 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Task:
+class DecodeTask:
     """Jobs that one decode of a file serves. ``name`` says which, to other processes too."""
 
     name: str
     path: Path
     content: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[FeatureRequest, ...]
 
 
 @dataclass(eq=False)
 class Plan:
     """Every wanted feature: where it belongs, the jobs by key, what of them is in the store, and what is not."""
 
-    places: dict[tuple[str, str], tuple[str | CannotEncode, ...]] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    places: dict[tuple[str, str], tuple[str | Missing, ...]] = field(default_factory=dict)
+    jobs: dict[str, FeatureRequest] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[DecodeTask]:
         """The files to decode, for the jobs that the store lacks."""
-        by_file: dict[str, dict[tuple[float, float], list[Job]]] = {}
+        by_file: dict[str, dict[tuple[float, float], list[FeatureRequest]]] = {}
         for job in self.jobs.values():
             if job.want is not None:
                 span = (job.want.start or 0.0, float("inf") if job.want.end is None else job.want.end)
@@ -91,14 +91,14 @@ class Plan:
             while chunk := list(islice(ordered, _SPANS)):
                 jobs = tuple(job for span in chunk for job in spans[span] if job.key not in self.entries)
                 if jobs:
-                    yield Task(f"{content}/{chunk[0]}", self.files[content], content, jobs)
+                    yield DecodeTask(f"{content}/{chunk[0]}", self.files[content], content, jobs)
 
-    def texts(self) -> list[Job]:
+    def texts(self) -> list[FeatureRequest]:
         """The texts that the store lacks."""
         return [job for job in self.jobs.values() if job.text is not None and job.key not in self.entries]
 
 
-def streams_of(encoders: Mapping[str, Part]) -> dict[str, Stream]:
+def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
     """The encoders of a recipe; raises MercError for a component of another kind."""
     found = {}
     for name, part in encoders.items():
@@ -109,14 +109,16 @@ def streams_of(encoders: Mapping[str, Part]) -> dict[str, Stream]:
     return found
 
 
-def known_missing(encoders: Mapping[str, Part], conversations: Iterable[Conversation]) -> dict[tuple[str, str], str]:
+def known_missing(
+    encoders: Mapping[str, ComponentRef], conversations: Iterable[Conversation]
+) -> dict[tuple[str, str], str]:
     """Which features there cannot be, by encoder and utterance, and why: what corpora say, so no medium is read."""
     utterances = [u for c in conversations for u in c.utterances]
     located = ((s.name, u.id, _located(s, u)) for s in streams_of(encoders).values() for u in utterances)
-    return {(name, said): found.reason for name, said, found in located if isinstance(found, CannotEncode)}
+    return {(name, said): found.reason for name, said, found in located if isinstance(found, Missing)}
 
 
-def _located(stream: Stream, utterance: Utterance) -> Path | TextClip | CannotEncode:
+def _located(stream: Stream, utterance: Utterance) -> Path | TextClip | Missing:
     """What of an utterance is encoded, or why there is nothing."""
     return words(utterance) if isinstance(stream.sampling, Words) else locate(utterance, stream.sampling)
 
@@ -143,9 +145,9 @@ def plan(
     for (name, at), found in located.items():
         utterance = utterances[at]
         known = content[found] if isinstance(found, Path) else found
-        keys: list[str | CannotEncode] = []
+        keys: list[str | Missing] = []
         for draw in range(streams[name].draws):
-            if isinstance(known, CannotEncode):
+            if isinstance(known, Missing):
                 keys.append(known)
             else:
                 file = found if isinstance(found, Path) else None
@@ -172,11 +174,11 @@ def _add(
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
     if key not in made.jobs:
         if file is not None and want is not None:
-            made.jobs[key] = Job(key, stream.name, utterance.id, want=want)
+            made.jobs[key] = FeatureRequest(key, stream.name, utterance.id, want=want)
             made.files.setdefault(source.content, file)
             made.contents[key] = source.content
         else:
-            made.jobs[key] = Job(key, stream.name, utterance.id, text=source.content)
+            made.jobs[key] = FeatureRequest(key, stream.name, utterance.id, text=source.content)
     return key
 
 
@@ -193,6 +195,6 @@ def look(store: FeatureStore, made: Plan, key: str) -> bool:
     return entry is not None
 
 
-def without(task: Task, keys: Mapping[str, Entry]) -> Task:
+def without(task: DecodeTask, keys: Mapping[str, Entry]) -> DecodeTask:
     """The same task less what is there by now."""
     return replace(task, jobs=tuple(job for job in task.jobs if job.key not in keys))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from merc.components.encoder import CannotEncode, Features
+from merc.components.encoder import Features, Missing
 from merc.errors import MercError
 from merc.features.claims import Claims
 from merc.files import whole_file
@@ -84,7 +84,7 @@ class FeatureStore:
             raise Damaged(f"{size} bytes instead of {expected}")
         return entry
 
-    def load(self, key: str) -> Features | CannotEncode:
+    def load(self, key: str) -> Features | Missing:
         """A kept feature, checked against the sum that was written with it. Raises MercError for a damaged one, after
         removing it."""
         path = self.path(key)
@@ -94,7 +94,7 @@ class FeatureStore:
             if len(data) != expected:
                 raise Damaged(f"{len(data)} bytes instead of {expected}")
             if entry.cannot is not None:
-                return CannotEncode(entry.cannot)
+                return Missing(entry.cannot)
             if _checksum(entry.shape, memoryview(data)[begin:]) != _parse(data)[0]["__metadata__"]["checksum"]:
                 raise Damaged("its numbers changed since they were written")
         except Damaged as error:
@@ -111,7 +111,7 @@ class FeatureStore:
         return np.frombuffer(data, "<f4", offset=begin).reshape(entry.shape).astype("float32", copy=True)
 
     def save(
-        self, key: str, value: Features | CannotEncode, frames: int | None = None, remarks: tuple[str, ...] = ()
+        self, key: str, value: Features | Missing, frames: int | None = None, remarks: tuple[str, ...] = ()
     ) -> None:
         """Keep a feature, or an encoder's reason why there is none. Raises MercError when the disk is full."""
         from safetensors.numpy import save
@@ -120,7 +120,7 @@ class FeatureStore:
         tensors: Mapping[str, Features] = {}
         if frames is not None:
             notes["frames"] = str(frames)
-        if isinstance(value, CannotEncode):
+        if isinstance(value, Missing):
             notes["cannot"] = value.reason
         else:
             whole = np.ascontiguousarray(value, "<f4")

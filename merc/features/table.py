@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from merc.components.encoder import CannotEncode, Features
+from merc.components.encoder import Features, Missing
 from merc.features.store import FeatureStore
 
 
@@ -18,12 +18,12 @@ class FeatureTable:
     """
 
     store: FeatureStore
-    places: Mapping[tuple[str, str], tuple[str | CannotEncode, ...]]
+    places: Mapping[tuple[str, str], tuple[str | Missing, ...]]
     missing: Mapping[tuple[str, str], str]
     notes: Sequence[str] = ()
     encoded: Mapping[str, int] = field(default_factory=dict)
 
-    def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | CannotEncode:
+    def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | Missing:
         """Features ``[tokens, dim]`` float32, or the reason why there are none.
 
         ``draw`` counts on for ever, an epoch say; the draws that are kept are taken in turn. Raises MercError when a
@@ -31,4 +31,4 @@ class FeatureTable:
         """
         draws = self.places[stream, utterance_id]
         place = draws[draw % len(draws)]
-        return place if isinstance(place, CannotEncode) else self.store.load(place)
+        return place if isinstance(place, Missing) else self.store.load(place)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from merc.components.encoder import AudioClip, CannotEncode, Clip, Frames, TextClip, VideoClip, Waveform
+from merc.components.encoder import AudioClip, Clip, Frames, Missing, TextClip, VideoClip, Waveform
 from merc.conversation import Region, Utterance
 from merc.media.audio import read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
@@ -34,13 +34,13 @@ class Want:
 class Decoded:
     """What a Want gave, and remarks on it, each a sentence without the file's name."""
 
-    clip: Clip | CannotEncode
+    clip: Clip | Missing
     remarks: tuple[str, ...] = ()
 
 
-def words(utterance: Utterance) -> TextClip | CannotEncode:
+def words(utterance: Utterance) -> TextClip | Missing:
     """The text of an utterance; blank text is missing."""
-    return TextClip(text=utterance.text) if utterance.text.strip() else CannotEncode("the utterance has no words")
+    return TextClip(text=utterance.text) if utterance.text.strip() else Missing("the utterance has no words")
 
 
 def want_of(utterance: Utterance, sampling: Frames | Waveform, draw: int = 0) -> Want:
@@ -49,14 +49,14 @@ def want_of(utterance: Utterance, sampling: Frames | Waveform, draw: int = 0) ->
     return Want(sampling, start, end, draw, utterance.region if isinstance(sampling, Frames) else None)
 
 
-def locate(utterance: Utterance, sampling: Frames | Waveform) -> Path | CannotEncode:
+def locate(utterance: Utterance, sampling: Frames | Waveform) -> Path | Missing:
     """The file that holds what is wanted, or why there is none."""
     modality = _modality(sampling)
     if modality in utterance.missing:
-        return CannotEncode(utterance.missing[modality])
+        return Missing(utterance.missing[modality])
     path = utterance.media(modality)
     if path is None:
-        return CannotEncode(f"the utterance has no {modality} file")
+        return Missing(f"the utterance has no {modality} file")
     return path
 
 
@@ -81,7 +81,7 @@ def decode_groups(
     todo = iter(groups(wants))
 
     def failed(places: list[int], error: Exception) -> list[Decoded]:
-        return [Decoded(CannotEncode(_reason(path, error, limits)))] * len(places)
+        return [Decoded(Missing(_reason(path, error, limits)))] * len(places)
 
     try:
         with opened(path) as media:
@@ -178,7 +178,7 @@ def _clip(
     view = (want.region, want.sampling.size)
     there = [int(index) for index in indices if (*view, int(index)) in pictures]
     if not there:
-        return Decoded(CannotEncode(f"{name}: none of its frames can be decoded"))
+        return Decoded(Missing(f"{name}: none of its frames can be decoded"))
     lost = len(indices) - len(there)
     frames = np.stack([pictures[(*view, index)] for index in there])
     remarks = (f"{lost} of {len(indices)} frames could not be decoded",) if lost else ()
@@ -198,7 +198,7 @@ def _sounds(media: Media, wants: Sequence[Want]) -> list[Decoded]:
         seconds = len(samples) / source
         if seconds < least:
             reason = f"{media.path.name}: {seconds:.2f} s of audio; at least {least:.2f} s are needed"
-            given.append(Decoded(CannotEncode(reason)))
+            given.append(Decoded(Missing(reason)))
             continue
         if rate not in clips:
             clips[rate] = resample(samples, source, rate)

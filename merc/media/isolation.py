@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from merc.components.encoder import CannotEncode
+from merc.components.encoder import Missing
 from merc.errors import MercError
 from merc.media.container import Unreadable
 from merc.media.decode import Decoded, Want, decode_here, groups
@@ -181,7 +181,7 @@ class Decoders:
             lost = next(group for group in groups(asked) if group[0] not in given)
             if deaths == _MOST_DEATHS or self._stopped:
                 lost = [at for at in range(len(asked)) if at not in given]
-            found.update({left[at]: Decoded(CannotEncode(fault)) for at in lost})
+            found.update({left[at]: Decoded(Missing(fault)) for at in lost})
             left = [place for place in left if place not in found]
         return [found[place] for place in range(len(wants))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from merc.components.encoder import CannotEncode, Clip, Frames, Waveform, Words
+from merc.components.encoder import Clip, Frames, Missing, Waveform, Words
 from merc.conversation import Utterance
 from merc.files import hash_file
 from merc.media.decode import Decoded, Want, locate, want_of, words
@@ -32,22 +32,22 @@ def probe_media(path: Path, limits: Limits | None = None) -> MediaInfo:
 
 def decode(
     utterance: Utterance, wants: Mapping[str, Frames | Waveform | Words], seed: int, draw: int = 0
-) -> dict[str, Clip | CannotEncode]:
+) -> dict[str, Clip | Missing]:
     """The clips of one utterance, by the names of ``wants``; a file that serves several is decoded once.
 
-    What cannot be had is a CannotEncode with the reason; nothing is raised for a bad file.
+    What cannot be had is a Missing with the reason; nothing is raised for a bad file.
 
     >>> decode(Utterance(id="u", text="Hi."), {"said": Words(), "seen": Frames(count=1)}, seed=0)
-    {'said': TextClip(text='Hi.'), 'seen': CannotEncode(reason='the utterance has no video file')}
+    {'said': TextClip(text='Hi.'), 'seen': Missing(reason='the utterance has no video file')}
     """
-    found: dict[str, Clip | CannotEncode] = {}
+    found: dict[str, Clip | Missing] = {}
     files: dict[Path, dict[str, Want]] = {}
     for name, sampling in wants.items():
         if isinstance(sampling, Words):
             found[name] = words(utterance)
             continue
         source = locate(utterance, sampling)
-        if isinstance(source, CannotEncode):
+        if isinstance(source, Missing):
             found[name] = source
         else:
             files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)

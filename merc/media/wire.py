@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from merc.components.encoder import AudioClip, CannotEncode, Frames, VideoClip, Waveform
+from merc.components.encoder import AudioClip, Frames, Missing, VideoClip, Waveform
 from merc.media.decode import Decoded, Want
 
 Message = dict[str, Any]
@@ -86,7 +86,7 @@ def pack(decoded: Sequence[Decoded]) -> tuple[Message, list[Array]]:
     rows: list[Message] = []
     for one in decoded:
         clip = one.clip
-        if isinstance(clip, CannotEncode):
+        if isinstance(clip, Missing):
             rows.append({"reason": clip.reason, "remarks": one.remarks})
             continue
         if id(clip) not in places:
@@ -106,7 +106,7 @@ def unpack(message: Message) -> list[Decoded]:
     arrays, clips, found = message["arrays"], {}, []
     for row in message["decoded"]:
         if "reason" in row:
-            found.append(Decoded(CannotEncode(row["reason"]), tuple(row["remarks"])))
+            found.append(Decoded(Missing(row["reason"]), tuple(row["remarks"])))
             continue
         at = row["clip"]
         if at not in clips:

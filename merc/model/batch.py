@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from merc.components import Query
-from merc.prompting import AnswerPath, EncodedPrompt, Normalize, Tree, grow, label_scores, pack_rows
+from merc.prompting import AnswerPath, EncodedPrompt, Normalize, Tree, build_tree, label_scores, pack_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class TreeBatch:
             (answer,) = prompt.answers
             return replace(prompt, answers=(replace(answer, said=tuple(tokens[index[id(prompt)]])),))
 
-        trees = [grow([reads(prompt) for prompt in tree.prompts]) for tree in self.trees]
+        trees = [build_tree([reads(prompt) for prompt in tree.prompts]) for tree in self.trees]
         return replace(make_batch(trees, self.plain), labels=self.labels).to(self.tokens.device)
 
     def mask(self, additive: torch.dtype | None = None) -> Tensor:

@@ -31,7 +31,7 @@ def pick_device(name: str) -> str:
     if int(number) >= torch.cuda.device_count():
         raise MercError(
             f"process {int(number) + 1} on this machine has no GPU: there are {torch.cuda.device_count()}; start as "
-            "many processes as there are GPUs, or set engine.device=cpu"
+            "many processes as there are GPUs, or set strategy.device=cpu"
         )
     return f"cuda:{number}"
 
@@ -39,15 +39,15 @@ def pick_device(name: str) -> str:
 def _check_device(name: str) -> None:
     """Raise MercError for a device that this machine does not have."""
     if name == "mps" and not torch.backends.mps.is_available():
-        raise MercError("engine.device=mps: torch finds no such device here; set engine.device=cpu, or auto")
+        raise MercError("strategy.device=mps: torch finds no such device here; set strategy.device=cpu, or auto")
     if not name.startswith("cuda"):
         return
     if not torch.cuda.is_available():
         why = "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no GPU and driver"
-        raise MercError(f"engine.device={name}: {why}; set engine.device=cpu, or auto for whatever there is")
+        raise MercError(f"strategy.device={name}: {why}; set strategy.device=cpu, or auto for whatever there is")
     count = torch.cuda.device_count()
     if int(name.partition(":")[2] or 0) >= count:
-        raise MercError(f"engine.device={name}: there are {count} GPUs, numbered from 0; set engine.device=cuda:0")
+        raise MercError(f"strategy.device={name}: there are {count} GPUs, numbered from 0; set strategy.device=cuda:0")
 
 
 def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
@@ -66,7 +66,7 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     tuned = tune(llm, backbone.tuning)
     model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)))
     model.media.to(device)
-    model.settle()
+    model.probe()
     return model
 
 
@@ -78,7 +78,7 @@ def _smaller(recipe: Recipe, device: str) -> str:
     if not isinstance(recipe.tuning, Frozen):
         ways.append("give a backbone.tuning that learns fewer weights, since these are held in float32")
     if device != "cpu":
-        ways.append("set engine.device=cpu")
+        ways.append("set strategy.device=cpu")
     return ", or ".join([*ways, "give a smaller backbone"])
 
 

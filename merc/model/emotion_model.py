@@ -16,16 +16,16 @@ from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.media_tokens import MediaTokens
 from merc.model.precision import autocast
-from merc.model.probe import Head, find_decoder, only_at, probe_head, probe_tree
+from merc.model.probe import Head, find_decoder, probe_head, probe_tree, restrict_to
 from merc.prompting import (
     CHAT_DATE,
     EncodedPrompt,
     Normalize,
     PromptEncoder,
     Tree,
-    grow,
-    grow_apart,
-    grow_within,
+    build_chains,
+    build_tree,
+    build_trees,
     micro_batches,
 )
 
@@ -139,7 +139,7 @@ class EmotionModel(nn.Module):
                 found.append(int(value))
         return min(found, default=None)
 
-    def settle(self) -> None:
+    def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
         self._head = probe_head(self.base)
         found = probe_tree(self.base)
@@ -161,8 +161,8 @@ class EmotionModel(nn.Module):
         for prompts in groups:
             # A tree mask stands in place of the window's, so a path must fit into the window.
             fits = [self.layout == "tree" and (window is None or p.depth <= window) for p in prompts]
-            apart.extend(grow_apart(p) for p, fit in zip(prompts, fits, strict=True) if not fit)
-            shared.extend(grow_within([p for p, fit in zip(prompts, fits, strict=True) if fit], budget, width))
+            apart.extend(build_chains(p) for p, fit in zip(prompts, fits, strict=True) if not fit)
+            shared.extend(build_trees([p for p, fit in zip(prompts, fits, strict=True) if fit], budget, width))
         plain = [(group, True) for group in _rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 
@@ -287,7 +287,7 @@ class EmotionModel(nn.Module):
         if self._head == "plain":
             states = decoder(**inputs).last_hidden_state
             return states.reshape(-1, states.shape[-1])[batch.read], None
-        with only_at(decoder, batch.read) as kept:
+        with restrict_to(decoder, batch.read) as kept:
             logits = self.base(**inputs).logits[0]
         return kept[0], logits
 
@@ -328,7 +328,7 @@ class EmotionModel(nn.Module):
     def _continue(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> Tensor:
         """New tokens ``[prompts, at most max_new_tokens]``."""
         longest = max(len(p.context) for p in prompts)
-        rows = [make_batch([grow([EncodedPrompt(p.target, p.context, ())])]).to(self.device) for p in prompts]
+        rows = [make_batch([build_tree([EncodedPrompt(p.target, p.context, ())])]).to(self.device) for p in prompts]
         mask = torch.stack([torch.arange(longest, device=self.device) >= longest - b.size for b in rows]).long()
         inputs: dict[str, Tensor] = {"attention_mask": mask}
         if any(b.slots for b in rows):

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from merc.components import CannotEncode, Connector, Features, FeatureSpec, Fuser, Stream
+from merc.components import Connector, Features, FeatureSpec, Fuser, Missing, Stream
 from merc.errors import MercError
 
-FeatureSource = Callable[[str, str, int], "Features | CannotEncode"]
+FeatureSource = Callable[[str, str, int], "Features | Missing"]
 """Features of a stream, an utterance and a draw."""
 
 
@@ -116,7 +116,7 @@ class MediaTokens(nn.Module):
         if self.source is None:
             raise RuntimeError("the model has no features: set media.source first")
         features = self.source(stream, utterance, draw)
-        return None if isinstance(features, CannotEncode) else features
+        return None if isinstance(features, Missing) else features
 
     def _count(self, stream: str, utterance: str, draw: int) -> int:
         features = self._features(stream, utterance, draw)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from merc.model.batch import make_batch
-from merc.prompting import AnswerPath, EncodedPrompt, Tree, grow, grow_apart
+from merc.prompting import AnswerPath, EncodedPrompt, Tree, build_chains, build_tree
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,7 +30,7 @@ def find_decoder(model: PreTrainedModel) -> nn.Module | None:
 
 
 @contextmanager
-def only_at(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
+def restrict_to(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
     """While this lasts, what the decoder gives is cut down to the flat ``places``, in one row, so that whatever the
     model does behind its last layer it does there only. The list holds the hidden states ``[places, hidden]``."""
     kept: list[Tensor] = []
@@ -66,7 +66,7 @@ def probe_head(model: PreTrainedModel) -> Head:
         if head is not None and states.shape[-1] == head.weight.shape[-1] and torch.equal(head(states), wanted):
             return "plain"
         places = torch.tensor([2, 0], device=model.device)
-        with only_at(decoder, places):
+        with restrict_to(decoder, places):
             found = model(input_ids=tokens, use_cache=False).logits
         same = found.shape[:-1] == (1, 2) and torch.allclose(
             found[0].float(), wanted[0, places].float(), rtol=1e-2, atol=1e-3
@@ -106,10 +106,10 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
     reason = ""
     kinds: tuple[Mask, Mask] = ("bool", "additive")
     with _evaluating(model):
-        apart = states([tree for prompt in branch for tree in grow_apart(prompt)], plain=True)
+        apart = states([tree for prompt in branch for tree in build_chains(prompt)], plain=True)
         for kind in kinds:  # attention that is written out in full adds a mask, and would add a bool one as 1
             try:
-                one, two = (states([grow([sibling, *branch])], False, kind) for sibling in siblings)
+                one, two = (states([build_tree([sibling, *branch])], False, kind) for sibling in siblings)
             except Exception as error:  # any failure of a model that was not made for such a mask means the same
                 reason = reason or f"{name} does not take a tree mask ({type(error).__name__})"
                 continue

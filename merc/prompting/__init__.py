@@ -3,11 +3,26 @@
 from merc.prompting.chat import CHAT_DATE
 from merc.prompting.encode import AnswerPath, EncodedPrompt, Item, PromptEncoder, SlotItem, is_label_prompt
 from merc.prompting.parse import Policy, parse_label
-from merc.prompting.tree import Tree, check_depth, grow, grow_apart, grow_within, micro_batches, pack_rows
+from merc.prompting.tree import Tree, build_chains, build_tree, build_trees, check_depth, micro_batches, pack_rows
 from merc.prompting.verbalizer import Normalize, label_scores
 
 __all__ = [
     "CHAT_DATE",
-    "AnswerPath", "EncodedPrompt", "Item", "Normalize", "Policy", "PromptEncoder", "SlotItem", "Tree", "check_depth",
-    "grow", "grow_apart", "grow_within", "is_label_prompt", "label_scores", "micro_batches", "pack_rows", "parse_label",
+    "AnswerPath",
+    "EncodedPrompt",
+    "Item",
+    "Normalize",
+    "Policy",
+    "PromptEncoder",
+    "SlotItem",
+    "Tree",
+    "build_chains",
+    "build_tree",
+    "build_trees",
+    "check_depth",
+    "is_label_prompt",
+    "label_scores",
+    "micro_batches",
+    "pack_rows",
+    "parse_label",
 ]  # fmt: skip

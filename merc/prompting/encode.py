@@ -12,7 +12,7 @@ from merc.components import Answer, Prompt, Query, Segment, Slot, Text, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
-from merc.prompting.pieces import Pieces
+from merc.prompting.pieces import PieceTokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -62,11 +62,11 @@ class EncodedPrompt:
         return len(self.context) + self.left_out + max((len(a.tokens) - 1 for a in self.answers), default=0)
 
 
-class _Written(str):
+class ControlText(str):
     """Text that merc or a chat template writes: control tokens in it are control tokens."""
 
 
-_Run = _Written | str | tuple[SlotItem, ...]
+_Run = ControlText | str | tuple[SlotItem, ...]
 
 
 class PromptEncoder:
@@ -80,7 +80,7 @@ class PromptEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, today: date = CHAT_DATE) -> None:
         self.tokenizer = tokenizer
-        self._pieces = Pieces(tokenizer)
+        self._pieces = PieceTokenizer(tokenizer)
         self._begin = self._begin_token()
         self._chat = ChatTemplate(tokenizer, self._begin, today)
 
@@ -114,7 +114,7 @@ class PromptEncoder:
                 found.append(run)
                 before = ""
             else:
-                written = isinstance(run, _Written)
+                written = isinstance(run, ControlText)
                 found.append(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
                 # A begin token alone is no text: what stands behind it stands at the start.
                 before = None if written and run == self._begin else run if written else ""
@@ -181,7 +181,7 @@ class PromptEncoder:
         behind it."""
         segments, prefix = prompt.segments[:-1], prompt.answer.prefix
         if not any(isinstance(s, Turn) for s in segments):
-            begin: list[_Run] = [_Written(self._begin)] if self._begin else []
+            begin: list[_Run] = [ControlText(self._begin)] if self._begin else []
             return begin + _present(segments, lengths), lambda text: prefix + text
         turns: list[tuple[str, list[_Run]]] = []
         for segment in segments:
@@ -201,8 +201,8 @@ class PromptEncoder:
         for number, (frame, (_, words)) in enumerate(zip(frames, turns, strict=True), start=1):
             last = number == len(turns)
             words = _trimmed(words, frame.cuts_left, frame.cuts_right and not last)
-            runs.extend([_Written(frame.before), *words])
-        cut = frames[-1].cuts_left and isinstance(runs[-1], _Written)
+            runs.extend([ControlText(frame.before), *words])
+        cut = frames[-1].cuts_left and isinstance(runs[-1], ControlText)
         runs, spaces = _joined(runs)
 
         def write(text: str) -> str:
@@ -252,19 +252,19 @@ def _joined(runs: Sequence[_Run]) -> tuple[list[_Run], str]:
     found: list[_Run] = []
     spaces = ""
     for run in runs:
-        if isinstance(run, _Written):
+        if isinstance(run, ControlText):
             text = spaces + run
-            if found and isinstance(found[-1], _Written):
+            if found and isinstance(found[-1], ControlText):
                 text = found.pop() + text  # type: ignore[operator]
             kept = text.rstrip(" ")
             spaces = text[len(kept) :]
             if kept:
-                found.append(_Written(kept))
+                found.append(ControlText(kept))
         elif isinstance(run, str):
             found.append(spaces + run)
             spaces = ""
         else:
-            found += [_Written(spaces), run] if spaces else [run]
+            found += [ControlText(spaces), run] if spaces else [run]
             spaces = ""
     return found, spaces
 

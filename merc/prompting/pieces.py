@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _ANCHORS = ("\n", "|", ":", "0")
 
 
-class Pieces:
+class PieceTokenizer:
     """One tokenizer, piece by piece.
 
     Tokenizers of the SentencePiece kind put a space before whatever they are given. A piece inside a prompt is

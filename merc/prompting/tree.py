@@ -128,12 +128,12 @@ class _Growing:
         )
 
 
-def grow(prompts: Iterable[EncodedPrompt]) -> Tree:
+def build_tree(prompts: Iterable[EncodedPrompt]) -> Tree:
     """The tree of prompts that share a beginning.
 
     >>> one = EncodedPrompt("a", (1, 2, 3), (AnswerPath((7,), gold=True),))
     >>> two = EncodedPrompt("b", (1, 2, 4), (AnswerPath((8, 9), gold=True),))
-    >>> tree = grow([one, two])
+    >>> tree = build_tree([one, two])
     >>> tree.items, tree.depth, tree.end
     ((1, 2, 3, 4, 8), (0, 1, 2, 2, 3), (5, 5, 3, 5, 5))
     >>> [nodes for _, _, nodes in tree.paths]
@@ -147,7 +147,7 @@ def grow(prompts: Iterable[EncodedPrompt]) -> Tree:
     return growing.finish()
 
 
-def grow_within(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -> list[Tree]:
+def build_trees(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -> list[Tree]:
     """Trees of at most ``budget`` nodes that hold all the prompts, in order. Nothing is cut and nothing is left out: a
     prompt that alone is longer is held all the same, and so are others with it that share nearly all of it, in a tree
     of an eighth more nodes than the longest prompt.
@@ -190,13 +190,13 @@ def _filled(prompts: Iterable[EncodedPrompt], budget: int) -> list[Tree]:
     return trees
 
 
-def grow_apart(prompt: EncodedPrompt) -> list[Tree]:
+def build_chains(prompt: EncodedPrompt) -> list[Tree]:
     """A tree without branches for every answer of a prompt: the plain layout, for backbones that take no tree mask.
 
     Each tree names the whole prompt as the one that it holds.
     """
     choices: list[tuple[AnswerPath, ...]] = [(answer,) for answer in prompt.answers] or [()]
-    alone = [grow([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
+    alone = [build_tree([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
     return [replace(tree, prompts=(prompt,)) for tree in alone]
 
 

@@ -8,11 +8,27 @@ from merc.recipe.find import locate, shipped_folder, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.needed import Use
 from merc.recipe.needs import Summary, summarize
-from merc.recipe.parts import leaves
-from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage, StageData, Task
+from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Stage, StageData, Strategy, Task
+from merc.recipe.sections import leaves
 
 __all__ = [
-    "Engine", "Evaluate", "Features", "Part", "Recipe", "Stage", "StageData", "Summary", "Task", "Use",
-    "copy_recipe", "dump_recipe", "leaves", "load_recipe", "locate", "shipped_folder", "shipped_recipes", "summarize",
+    "ComponentRef",
+    "Evaluate",
+    "Features",
+    "Recipe",
+    "Stage",
+    "StageData",
+    "Strategy",
+    "Summary",
+    "Task",
+    "Use",
+    "copy_recipe",
+    "dump_recipe",
+    "leaves",
+    "load_recipe",
+    "locate",
+    "shipped_folder",
+    "shipped_recipes",
+    "summarize",
     "write_recipe",
 ]  # fmt: skip

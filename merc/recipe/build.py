@@ -9,6 +9,7 @@ from typing import Any
 from merc.components import Prompter
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
+from merc.recipe.conversion import moved
 from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
@@ -16,16 +17,16 @@ from merc.recipe.fit import check_choices, check_fit
 from merc.recipe.metric_names import metric_name
 from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
-from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Engine, Evaluate, Features, Part, Recipe, Stage
+from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Stage, Strategy
+from merc.recipe.sections import Sections
 from merc.recipe.staging import NAME, Staging
 from merc.recipe.values import convert_node, record
 from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
-    "annotators", "init_from", "stages", "evaluate", "engine", "features",
+    "annotators", "init_from", "stages", "evaluate", "strategy", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -50,7 +51,7 @@ class Builder:
         """The recipe, or None when anything was wrong."""
         for key, node in self.root.value.items():
             if key not in SECTIONS:
-                close = did_you_mean(key, [*SECTIONS, "extends"]) or self.deeper(key)
+                close = moved("recipe", key) or did_you_mean(key, [*SECTIONS, "extends"]) or self.deeper(key)
                 self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
         given: dict[str, Any] = {
             "title": self.plain("title", str, ""),
@@ -69,7 +70,7 @@ class Builder:
         given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
         given["evaluate"] = self.evaluate(given["stages"])
         given["annotators"] = self.annotators()
-        given["engine"] = self.fixed("engine", Engine)
+        given["strategy"] = self.fixed("strategy", Strategy)
         given["features"] = self.features()
         prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
         check_fit(given, prompters, self.root, self.problems)
@@ -112,12 +113,12 @@ class Builder:
         """Report a stage that learns with labels of past utterances where nothing says whose the model is told when it
         is measured, on dev between epochs too. ``null`` says: nobody's."""
         node = self.root.get("evaluate")
-        said = node is not None and (node.broken or node.get("past_labels") is not None)
-        learns = [task.path for stage in stages for task in stage.tasks if task.data.past_labels]
+        said = node is not None and (node.broken or node.get("label_history") is not None)
+        learns = [task.path for stage in stages for task in stage.tasks if task.data.label_history]
         if learns and not said:
-            text = f"is missing: {learns[0]} learns with gold labels of past utterances (data.past_labels), so say "
+            text = f"is missing: {learns[0]} learns with gold labels of past utterances (data.label_history), so say "
             text += "what the model is told when it is measured: predicted (its own), gold (the corpus's, which a "
-            self.problems.add("evaluate.past_labels", node, f"{text}user's recordings do not have), or null (none)")
+            self.problems.add("evaluate.label_history", node, f"{text}user's recordings do not have), or null (none)")
 
     def deeper(self, key: str) -> str:
         """' Did you mean ...?' with the places below the sections where a key stands that was given at the top."""
@@ -179,7 +180,7 @@ class Builder:
             self.sections.sources[path] = self.sections.where(node.get(path.removeprefix("labels.")) or node)
         return space
 
-    def corpus(self) -> Part | None:
+    def corpus(self) -> ComponentRef | None:
         """The corpus, which every recipe has."""
         node = self.root.get("corpus")
         if node is None:
@@ -189,7 +190,7 @@ class Builder:
         part, self.recorded["corpus"] = self.sections.part("corpus", node, "corpus")
         return part
 
-    def backbone(self) -> Part | None:
+    def backbone(self) -> ComponentRef | None:
         """The backbone, with the tuning that stands inside it."""
         node = self.root.get("backbone")
         if node is None or node.value is None:
@@ -197,12 +198,12 @@ class Builder:
         part, self.recorded["backbone"] = self.sections.part("backbone", node, "backbone")
         return part
 
-    def named(self, section: str, kind: str) -> dict[str, Part]:
+    def named(self, section: str, kind: str) -> dict[str, ComponentRef]:
         """A section of components by the names that the author chose: encoders, connectors, fusers, annotators."""
         node = self.root.get(section)
         if node is None or node.value is None or not self.sections.is_mapping(node, section):
             return {}
-        parts: dict[str, Part] = {}
+        parts: dict[str, ComponentRef] = {}
         recorded: dict[str, Any] = {}
         for key, child in node.value.items():
             if not NAME.fullmatch(key) or "." in key:
@@ -216,7 +217,7 @@ class Builder:
         self.recorded[section] = recorded
         return parts
 
-    def annotators(self) -> dict[str, Part]:
+    def annotators(self) -> dict[str, ComponentRef]:
         """The annotators; none for a trained run whose prompts read no cues."""
         node = self.root.get("annotators")
         if self.use != "train" and node is not None and not any(_reads_cues(p) for _, _, p in self.staging.prompters):
@@ -247,7 +248,7 @@ class Builder:
         made: Evaluate | None = self.sections.make(Evaluate, {**values, "metrics": metrics}, node, "evaluate")
         return made
 
-    def metrics(self, node: Node) -> tuple[dict[str, Part], list[Any]]:
+    def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
         """The metrics: a list of names, or of sections with parameters."""
         path, given = "evaluate.metrics", node.get("metrics")
         if given is None:
@@ -302,7 +303,7 @@ class Builder:
         return made
 
 
-def _reads_cues(part: Part) -> bool:
+def _reads_cues(part: ComponentRef) -> bool:
     """Whether a prompter reads cues; one that fails to say so may."""
     assert isinstance(part.component, Prompter)
     try:

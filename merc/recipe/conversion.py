@@ -29,6 +29,14 @@ OLD_EVALUATE_KEYS = ("decode", "normalize", "parser", "max_new_tokens")
 _WRITING = {"parser": "exact", "max_new_tokens": "32"}
 """What the decoder ``generate`` goes by, and the defaults."""
 
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    "recipe": {"engine": "strategy"},
+    "trainer": {"conversations": "batch_conversations", "accumulate": "gradient_accumulation"},
+    "data": {"parts": "segments", "past_labels": "label_history"},
+    "evaluate": {"parts": "segments", "parts_seed": "segments_seed", "past_labels": "label_history"},
+}
+"""Keys that have another name now, by the kind of their section."""
+
 _RECORDED = re.compile(r"# The recipe .* with every value resolved, by merc ")
 
 
@@ -39,6 +47,8 @@ def moved(kind: str, key: str) -> str:
     >>> moved("trainer", "loss")
     ' It is part of losses now: losses: [{name: token-nll}] or [{name: label-ce}]; merc convert FILE rewrites a recipe.'
     """
+    if (name := RENAMED.get(kind, {}).get(key)) is not None:
+        return f" It is called {name} now; merc convert FILE rewrites a recipe."
     if kind == "evaluate" and key in OLD_EVALUATE_KEYS:
         return (
             " It is part of decoder now: decoder: {name: verbalizer, normalize: tokens} or decoder: {name: generate, "
@@ -75,9 +85,41 @@ def convert_text(text: str, shown: str) -> tuple[str, int]:
     root = read_yaml(text, shown)
     sections = [] if root is None else list(_sections(root, text, shown))
     edits = [edit for section, old, new in sections for edit in _section_edits(section, old, new, text)]
+    changed = {id(section) for section, _, _ in sections}
+    for section, key, name in [] if root is None else _renamed(root, shown):
+        edits.append(_Edit(key.start_mark.index, key.end_mark.index, name))
+        changed.add(id(section))
     for edit in sorted(edits, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
-    return text, len(sections)
+    return text, len(changed)
+
+
+def _renamed(root: yaml.Node, shown: str) -> Iterator[tuple[yaml.MappingNode, yaml.ScalarNode, str]]:
+    """The keys that have another name now, with their section and that name. Raises MercError where a section has both
+    names."""
+    for kind, section in _kinds(root):
+        names = RENAMED[kind]
+        if not isinstance(section, yaml.MappingNode):
+            continue
+        for key, _ in section.value:
+            if key.value in names:
+                _check_both(section, names[key.value], [key.value], shown)
+                yield section, key, names[key.value]
+
+
+def _kinds(root: yaml.Node) -> Iterator[tuple[str, yaml.Node | None]]:
+    """The sections in which keys have another name, with their kind."""
+    yield "recipe", root
+    yield "evaluate", _child(root, "evaluate")
+    stages = _child(root, "stages")
+    for stage in stages.value if isinstance(stages, yaml.SequenceNode) else ():
+        trainer = _child(stage, "trainer")
+        name = _child(trainer, "name")
+        if name is None or name.value in ("sft", "merc/sft"):
+            yield "trainer", trainer
+        tasks = _child(stage, "tasks")
+        for task in [stage, *(tasks.value if isinstance(tasks, yaml.SequenceNode) else ())]:
+            yield "data", _child(task, "data")
 
 
 def _sections(
@@ -153,7 +195,7 @@ def decoder_of(old: Mapping[str, Any], alone: bool = True) -> dict[str, Any]:
 
 
 def _changed(old: Mapping[str, str]) -> dict[str, str]:
-    """What old keys said of how a model writes; one whose labels are scored does so where a suite asks for a text."""
+    """What old keys said of how a model writes; one whose labels are scored does so for texts of a benchmark."""
     return {key: old[key] for key, default in _WRITING.items() if old.get(key, default) != default}
 
 

@@ -13,9 +13,9 @@ from merc.files import whole_file
 from merc.recipe.document import read_document, read_recipe_text
 from merc.recipe.find import SUFFIXES, Place, locate, shipped_recipes
 from merc.recipe.load import load_recipe
-from merc.recipe.parts import leaves
 from merc.recipe.references import home
 from merc.recipe.schema import Recipe
+from merc.recipe.sections import leaves
 from merc.recipe.yaml_text import read_yaml
 
 

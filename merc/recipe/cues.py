@@ -8,12 +8,15 @@ from typing import cast
 from merc.components import Annotator, Prompter
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Part
+from merc.recipe.schema import ComponentRef
 from merc.registry.isolation import described, isolated
 
 
 def check_cues(
-    annotators: Mapping[str, Part], prompters: Sequence[tuple[str, Node, Part]], root: Node, problems: Problems
+    annotators: Mapping[str, ComponentRef],
+    prompters: Sequence[tuple[str, Node, ComponentRef]],
+    root: Node,
+    problems: Problems,
 ) -> None:
     """Report components that cannot say their cue fields, and annotators that write the same one.
 
@@ -38,7 +41,7 @@ def check_cues(
 
 
 def _said(
-    part: Part, path: str, node: Node | None, kind: str, say: Callable[[], Sequence[str]], problems: Problems
+    part: ComponentRef, path: str, node: Node | None, kind: str, say: Callable[[], Sequence[str]], problems: Problems
 ) -> list[str]:
     try:
         return list(dict.fromkeys(isolated(say)))

@@ -9,13 +9,16 @@ from merc.components import Encoder, Selector
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Part
+from merc.recipe.schema import ComponentRef
 from merc.registry import get_registry
 from merc.registry.isolation import described, isolated
 
 
 def check_demonstrations(
-    selectors: Sequence[tuple[str, Node, Part]], encoders: Mapping[str, Part], root: Node, problems: Problems
+    selectors: Sequence[tuple[str, Node, ComponentRef]],
+    encoders: Mapping[str, ComponentRef],
+    root: Node,
+    problems: Problems,
 ) -> None:
     """Report selectors that cannot say what they compare by, and what they name that is not there."""
     section = root.get("encoders")

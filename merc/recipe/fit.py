@@ -11,11 +11,11 @@ from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Evaluate, Part
+from merc.recipe.schema import ComponentRef, Evaluate
 from merc.registry import get_registry
 from merc.registry.isolation import described, isolated
 
-Placed = tuple[str, Node, Part]
+Placed = tuple[str, Node, ComponentRef]
 """A dotted path, where it is written, and the component that stands there."""
 
 
@@ -105,7 +105,7 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
 
 
 def _check_inputs(
-    parts: Mapping[str, Part], encoders: list[str], fusers: list[str], root: Node, problems: Problems
+    parts: Mapping[str, ComponentRef], encoders: list[str], fusers: list[str], root: Node, problems: Problems
 ) -> None:
     for name, part in parts.items():
         path, node = join("fusers", name), _at(root, "fusers", name)
@@ -122,7 +122,7 @@ def _check_inputs(
             problems.add(path, node, "the recipe has no encoders, so there is nothing to fuse")
 
 
-def _gives_none(part: Part, encoders: list[str]) -> bool:
+def _gives_none(part: ComponentRef, encoders: list[str]) -> bool:
     """Whether a fuser gives no stream. The true shapes may need an encoder's files, so ones stand in: whether there
     is a stream does not depend on them."""
     fuser = cast(Fuser, part.component)
@@ -133,7 +133,7 @@ def _gives_none(part: Part, encoders: list[str]) -> bool:
         return False
 
 
-def _streams_of(part: Part, path: str, node: Node, problems: Problems) -> list[str]:
+def _streams_of(part: ComponentRef, path: str, node: Node, problems: Problems) -> list[str]:
     try:
         return list(dict.fromkeys(isolated(cast(Prompter, part.component).streams)))
     except Exception as error:
@@ -188,7 +188,7 @@ def names_part(pattern: str, part: str) -> bool:
 
 def is_frozen(given: Mapping[str, Any]) -> bool:
     """Whether nothing of the backbone learns; false where its section is wrong, which is reported already."""
-    backbone: Part | None = given["backbone"]
+    backbone: ComponentRef | None = given["backbone"]
     return backbone is not None and isinstance(cast(Backbone, backbone.component).tuning, Frozen)
 
 

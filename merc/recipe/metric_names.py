@@ -8,13 +8,13 @@ from typing import Any
 from merc.files import short_name
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Part
+from merc.recipe.schema import ComponentRef
 
 CLASSIFICATION = ("classification", "merc/classification")
 """The names of merc's own metric, whose numbers stand at the top of a split's and not under its name."""
 
 OWN_NUMBERS = (
-    "n", "unlabelled", "unparsed_rate", "past_labels", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
+    "n", "unlabelled", "unparsed_rate", "label_history", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
     "per_class", "confusion",
 )  # fmt: skip
 """What stands at the top of a split's numbers, so that no other metric can have such a name."""
@@ -22,7 +22,9 @@ OWN_NUMBERS = (
 _LONGEST = 48
 
 
-def metric_name(node: Node, part: Part, others: Mapping[str, Part], path: str, problems: Problems) -> str | None:
+def metric_name(
+    node: Node, part: ComponentRef, others: Mapping[str, ComponentRef], path: str, problems: Problems
+) -> str | None:
     """The name of a metric beside the ``others`` of its evaluation; ``None`` where what is wrong was reported.
 
     It is what ``as`` says, else the registered name. A metric that stands there already, with other parameters, is
@@ -46,7 +48,9 @@ def metric_name(node: Node, part: Part, others: Mapping[str, Part], path: str, p
     return name
 
 
-def _own_name(own: Node, part: Part, others: Mapping[str, Part], path: str, problems: Problems) -> str | None:
+def _own_name(
+    own: Node, part: ComponentRef, others: Mapping[str, ComponentRef], path: str, problems: Problems
+) -> str | None:
     """What ``as`` says, if it can be a name."""
     name = own.value
     if own.broken:

@@ -12,7 +12,7 @@ from merc.recipe.document import Node
 from merc.recipe.fit import is_frozen, names_part
 from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Evaluate, Part, Stage
+from merc.recipe.schema import ComponentRef, Evaluate, Stage
 from merc.registry import get_registry
 from merc.registry.isolation import isolated
 
@@ -24,12 +24,12 @@ class _Asking:
     """A prompter, what it gets, and a prompt that it made of a sample; ``prompt`` is None where it made none."""
 
     path: str
-    part: Part
+    part: ComponentRef
     query: Query
     prompt: Prompt | None
 
     @classmethod
-    def of(cls, path: str, part: Part, labels: LabelSpace | None) -> _Asking:
+    def of(cls, path: str, part: ComponentRef, labels: LabelSpace | None) -> _Asking:
         query = _sample(part, labels)
         return cls(path, part, query, _prompt(part, query))
 
@@ -58,7 +58,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
         _check_learning(stage_at, stage, given, root, problems)
         for task in stage.tasks:
             asking = _Asking.of(join(task.path, "prompter"), task.prompter, labels)
-            past = join(task.path, "data.past_labels") if task.data.past_labels else ""
+            past = join(task.path, "data.label_history") if task.data.label_history else ""
             _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
     if use == "train":
         _note_unshown(given, problems)
@@ -68,7 +68,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     if part is None:
         return
     asking = _Asking.of("evaluate.prompter", part, labels)
-    past = "evaluate.past_labels" if evaluate.past_labels else ""
+    past = "evaluate.label_history" if evaluate.label_history else ""
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_length(asking, evaluate, labels, root, problems)
@@ -102,7 +102,9 @@ def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: No
     )  # fmt: skip
 
 
-def _check_shown(asking: _Asking, selector: Part | None, shots: str, past: str, root: Node, problems: Problems) -> None:
+def _check_shown(
+    asking: _Asking, selector: ComponentRef | None, shots: str, past: str, root: Node, problems: Problems
+) -> None:
     """Report demonstrations and past labels that the prompter does not show."""
     name = asking.part.name
     if isinstance(selector and selector.component, Selector) and not asking.shows(demonstrations=(_shown(asking),)):
@@ -110,9 +112,9 @@ def _check_shown(asking: _Asking, selector: Part | None, shots: str, past: str, 
                      f"({shots}=null), or choose another prompter")  # fmt: skip
     labels = asking.query.labels.labels
     told = (*(labels[0] for _ in range(asking.query.index)), None)
-    if past and not asking.shows(past_labels=told):
+    if past and not asking.shows(label_history=told):
         problems.add(past, _node(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
-                     "past_labels would change nothing; take it out, or choose another prompter")  # fmt: skip
+                     "label_history would change nothing; take it out, or choose another prompter")  # fmt: skip
 
 
 def _check_decoding(
@@ -223,14 +225,14 @@ def _names(given: Mapping[str, Any]) -> list[str]:
     return [*given["encoders"], *given["fusers"]]
 
 
-def _streams(part: Part) -> list[str]:
+def _streams(part: ComponentRef) -> list[str]:
     try:
         return list(isolated(cast(Prompter, part.component).streams))
     except Exception:  # reported by check_fit
         return []
 
 
-def _compared(part: Part) -> Sequence[str]:
+def _compared(part: ComponentRef) -> Sequence[str]:
     try:
         comparison = isolated(cast(Selector, part.component).comparison)
     except Exception:  # reported by check_demonstrations
@@ -238,7 +240,7 @@ def _compared(part: Part) -> Sequence[str]:
     return comparison.streams if comparison is not None else ()
 
 
-def _sample(part: Part, labels: LabelSpace | None) -> Query:
+def _sample(part: ComponentRef, labels: LabelSpace | None) -> Query:
     """A query about the last of three utterances, which have all the cues that the prompter reads."""
     space = labels or LabelSpace(("joy", "anger"))
     try:
@@ -260,7 +262,7 @@ def _shown(asking: _Asking) -> Query:
     return replace(asking.query, conversation=replace(talk, id="shown", utterances=said))
 
 
-def _prompt(part: Part, query: Query) -> Prompt | None:
+def _prompt(part: ComponentRef, query: Query) -> Prompt | None:
     """The prompt of a sample; None where the prompter makes none of it, since it may want what a corpus has."""
     try:
         made = isolated(lambda: cast(Prompter, part.component).prompt(query))

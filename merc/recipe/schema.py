@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ComponentRef:
     """A component that a recipe names: its registered name, all its parameters as plain values (defaults included,
     ``${env:...}`` filled in), and the component made of them. ``from_environment`` says that it was given, or reads,
     something of the environment, which must not be written down."""
@@ -34,27 +34,27 @@ class StageData:
     """The conversations that a stage learns from: a split, of these ``datasets`` only (None: of all), and ``limit`` for
     the first so many of them only (for trials).
 
-    ``parts`` divides them into parts of so many utterances, the least and the most; ``targets: last`` learns the last
-    utterance of each conversation or part alone; ``past_labels`` tells the labels of the utterances before.
+    ``segments`` divides them into segments of so many utterances, the least and the most; ``targets: last`` learns the
+    last utterance of each conversation or segment alone; ``label_history`` tells the labels of the utterances before.
 
-    >>> StageData(parts=(5, 8))
+    >>> StageData(segments=(5, 8))
     Traceback (most recent call last):
-    ValueError: parts: [5, 8] cannot divide every conversation; the most is at least 9, twice the least less one
-    >>> StageData(parts=(26, 5))
+    ValueError: segments: [5, 8] cannot divide every conversation; the most is at least 9, twice the least less one
+    >>> StageData(segments=(26, 5))
     Traceback (most recent call last):
-    ValueError: parts: [26, 5]: the least comes first, then the most
+    ValueError: segments: [26, 5]: the least comes first, then the most
     """
 
     split: Literal["train", "dev"] = "train"
     datasets: tuple[str, ...] | None = None
     limit: int | None = None
-    parts: tuple[int, int] | None = None
+    segments: tuple[int, int] | None = None
     targets: Literal["all", "last"] = "all"
-    past_labels: bool = False
+    label_history: bool = False
 
     def __post_init__(self) -> None:
         _at_least(1, limit=self.limit)
-        _check_parts(self.parts)
+        _check_segments(self.segments)
         if self.datasets is not None and not self.datasets:
             raise ValueError("datasets names none; leave it out to learn from all")
 
@@ -73,9 +73,9 @@ class Task:
     other tasks; None is all its data once an epoch. ``path`` is where it stands in the recipe: ``stages.0``, or
     ``stages.0.tasks.1``."""
 
-    prompter: Part
+    prompter: ComponentRef
     data: StageData = field(default_factory=StageData)
-    demonstrations: Part | None = None
+    demonstrations: ComponentRef | None = None
     share: float | None = None
     path: str = field(default="", compare=False)
 
@@ -94,16 +94,16 @@ class Stage:
 
     id: str
     tasks: tuple[Task, ...]
-    trainer: Part
+    trainer: ComponentRef
     trainable: tuple[str, ...] | None = None
 
     @property
-    def prompter(self) -> Part:
+    def prompter(self) -> ComponentRef:
         """The first task's."""
         return self.tasks[0].prompter
 
     @property
-    def demonstrations(self) -> Part | None:
+    def demonstrations(self) -> ComponentRef | None:
         """The first task's."""
         return self.tasks[0].demonstrations
 
@@ -114,27 +114,27 @@ class Evaluate:
     recipe that does not speak of them takes the last stage's.
 
     ``limit`` keeps the first so many conversations of dev and of test, for a quick look; train stays whole. ``parts``
-    divides conversations into parts of so many utterances, the least and the most, at places drawn from ``parts_seed``
-    and not from the seed of the run: what is measured is the same for every seed. ``past_labels`` tells the model
-    labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
+    divides conversations into segments of so many utterances, the least and the most, at places drawn from
+    ``segments_seed`` and not from the seed of the run: what is measured is the same for every seed. ``label_history`` tells the
+    model labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
     ``predicted`` its own.
 
-    ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a suite
+    ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a benchmark
     that ask for a text, where ``decoder`` scores labels (None is ``generate``). ``states`` keeps the hidden states
     at which labels were scored, for the report's picture of them.
     """
 
     splits: tuple[Split, ...] = ("dev", "test")
-    prompter: Part | None = None
-    demonstrations: Part | None = None
+    prompter: ComponentRef | None = None
+    demonstrations: ComponentRef | None = None
     decoder: Decoder = field(default_factory=Verbalizer)
     text_decoder: Decoder | None = None
     states: bool = False
     limit: int | None = None
-    parts: tuple[int, int] | None = None
-    parts_seed: int = 0
-    past_labels: Literal["gold", "predicted"] | None = None
-    metrics: Mapping[str, Part] = field(default_factory=dict)
+    segments: tuple[int, int] | None = None
+    segments_seed: int = 0
+    label_history: Literal["gold", "predicted"] | None = None
+    metrics: Mapping[str, ComponentRef] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
@@ -144,8 +144,8 @@ class Evaluate:
             raise ValueError(
                 "limit is of dev and test, since train is learned from; leave train out of splits, or limit"
             )
-        _check_parts(self.parts)
-        _at_least(0, parts_seed=self.parts_seed)
+        _check_segments(self.segments)
+        _at_least(0, segments_seed=self.segments_seed)
         if self.states and "states" not in self.decoder.gives:
             raise ValueError(
                 f"states: true needs a decoder that gives states, such as {{name: verbalizer}}; "
@@ -159,7 +159,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
+class Strategy:
     """What the model computes on. ``zero`` is DeepSpeed's ZeRO stage; ``threads`` None is torch's own choice;
     ``batch_tokens`` is how many tokens inference takes at a time."""
 
@@ -202,27 +202,27 @@ class Recipe:
 
     ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
-    that no secret is recorded; in ``Part.params`` it is filled in. ``given`` is the file or name and the overrides
-    that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about settings that
-    have no effect.
+    that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``given`` is the file or name and the
+    overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about settings
+    that have no effect.
     """
 
     name: str
-    corpus: Part
+    corpus: ComponentRef
     title: str = ""
     description: str = ""
     seed: int = 0
     data_root: Path | None = None
     labels: LabelSpace | None = None
-    backbone: Part | None = None
-    encoders: Mapping[str, Part] = field(default_factory=dict)
-    connectors: Mapping[str, Part] = field(default_factory=dict)
-    fusers: Mapping[str, Part] = field(default_factory=dict)
-    annotators: Mapping[str, Part] = field(default_factory=dict)
+    backbone: ComponentRef | None = None
+    encoders: Mapping[str, ComponentRef] = field(default_factory=dict)
+    connectors: Mapping[str, ComponentRef] = field(default_factory=dict)
+    fusers: Mapping[str, ComponentRef] = field(default_factory=dict)
+    annotators: Mapping[str, ComponentRef] = field(default_factory=dict)
     init_from: Path | None = None
     stages: tuple[Stage, ...] = ()
     evaluate: Evaluate | None = None
-    engine: Engine = field(default_factory=Engine)
+    strategy: Strategy = field(default_factory=Strategy)
     features: Features = field(default_factory=Features)
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
@@ -248,16 +248,16 @@ class Recipe:
         return tuple(task for stage in self.stages for task in stage.tasks)
 
 
-def _check_parts(lengths: tuple[int, int] | None) -> None:
+def _check_segments(lengths: tuple[int, int] | None) -> None:
     if lengths is not None:
         least, most = lengths
-        _at_least(1, parts=least)
+        _at_least(1, segments=least)
         if most < least:
-            raise ValueError(f"parts: {list(lengths)}: the least comes first, then the most")
+            raise ValueError(f"segments: {list(lengths)}: the least comes first, then the most")
         if most < 2 * least - 1:
             raise ValueError(
-                f"parts: {list(lengths)} cannot divide every conversation; the most is at least {2 * least - 1}, twice "
-                "the least less one"
+                f"segments: {list(lengths)} cannot divide every conversation; the most is at least {2 * least - 1}, "
+                "twice the least less one"
             )
 
 

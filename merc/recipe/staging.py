@@ -8,9 +8,9 @@ from typing import Any
 from merc.errors import did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.fit import Placed
-from merc.recipe.parts import Sections
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import Part, Stage, StageData, Task
+from merc.recipe.schema import ComponentRef, Stage, StageData, Task
+from merc.recipe.sections import Sections
 from merc.recipe.values import convert_node, record
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -165,7 +165,7 @@ class Staging:
         made: Task | None = self.sections.make(Task, values, node, path)
         return made, recorded
 
-    def _place(self, placed: list[Placed], path: str, node: Node, part: Part) -> None:
+    def _place(self, placed: list[Placed], path: str, node: Node, part: ComponentRef) -> None:
         """Keep a component that is to be checked against the others."""
         if not self.sections.not_needed(path):
             placed.append((path, node, part))

@@ -99,8 +99,8 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
-def register_suites(register: Register) -> None:
-    """Register suites: the columns of a benchmark's table."""
+def register_benchmarks(register: Register) -> None:
+    """Register benchmarks: the columns of a benchmark's table."""
 
 
 @hookspec
@@ -122,7 +122,7 @@ KINDS: dict[str, str] = {
     "annotator": "register_annotators",
     "selector": "register_selectors",
     "metric": "register_metrics",
-    "suite": "register_suites",
+    "benchmark": "register_benchmarks",
     "command": "register_commands",
 }
 """Each kind of component, and the hook that registers it."""

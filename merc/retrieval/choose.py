@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from merc.components import Places, Pool, Query, SelectFunction, Selector, Vectors
+from merc.components import Indices, Pool, Query, SelectFunction, Selector, Vectors
 from merc.consent import require
 from merc.errors import MercError
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from merc.retrieval.embed import Embeddings, Progress
 from merc.retrieval.index import Index, Unusable
 
@@ -27,11 +27,11 @@ class IndexedPool(Pool):
         super().__init__(queries, seed)
         self.index = index
 
-    def vectors(self, places: Sequence[int] | Places) -> Vectors:
+    def vectors(self, places: Sequence[int] | Indices) -> Vectors:
         """The vectors ``[places, dim]``."""
         return self.index.vectors(places)
 
-    def nearest(self, vectors: Vectors, count: int) -> tuple[Vectors, Places]:
+    def nearest(self, vectors: Vectors, count: int) -> tuple[Vectors, Indices]:
         """The most similar places."""
         return self.index.search(vectors, count)
 
@@ -50,7 +50,7 @@ class Chooser:
     def __init__(
         self,
         where: str,
-        part: Part,
+        part: ComponentRef,
         pool: Sequence[Query],
         seed: int,
         embeddings: Embeddings | None = None,

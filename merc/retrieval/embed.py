@@ -9,17 +9,17 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from merc.components import CannotEncode, Comparison, Encoder, Query, Vectors
+from merc.components import Encoder, Missing, Query, Similarity, Vectors
 from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, encode
 from merc.features.hashes import Hashes
 from merc.features.plan import plan, streams_of
 from merc.media import DECODING, Decoding
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from merc.registry import get_registry
 
 Progress = Callable[[float, str], None]
-_Encoders = Mapping[str, Part]
+_Encoders = Mapping[str, ComponentRef]
 
 
 class Embeddings:
@@ -27,8 +27,8 @@ class Embeddings:
 
     def __init__(
         self,
-        comparison: Comparison,
-        encoders: Mapping[str, Part],
+        comparison: Similarity,
+        encoders: Mapping[str, ComponentRef],
         store: FeatureStore,
         seed: int,
         device: str = "cpu",
@@ -39,7 +39,7 @@ class Embeddings:
         self.words: _Encoders = {}
         if comparison.embedder is not None:
             encoder = get_registry().resolve("encoder", comparison.embedder)()
-            self.words = {"words": Part(name=comparison.embedder, params={}, component=encoder)}
+            self.words = {"words": ComponentRef(name=comparison.embedder, params={}, component=encoder)}
         self.media: _Encoders = {name: encoders[name] for name in comparison.streams}
         self.weights = _weights(comparison)
 
@@ -58,7 +58,7 @@ class Embeddings:
                 lambda share, what: None,
             )
             for (stream, utterance), places in made.places.items():
-                kept.append([stream, utterance, "" if isinstance(places[0], CannotEncode) else places[0]])
+                kept.append([stream, utterance, "" if isinstance(places[0], Missing) else places[0]])
         hashes.remember()
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
@@ -77,7 +77,7 @@ class Embeddings:
                 dim = self._dim(part)
                 for row, query in enumerate(queries):
                     value = table.get(name, query.target.id)
-                    if not isinstance(value, CannotEncode):
+                    if not isinstance(value, Missing):
                         mean = value.mean(axis=0, dtype=np.float64)
                         length = float(np.linalg.norm(mean))
                         if length > 0:
@@ -105,17 +105,17 @@ class Embeddings:
         return Conversation(id=query.conversation.id, utterances=(Utterance(id=query.target.id, text=text),))
 
     @staticmethod
-    def _dim(part: Part) -> int:
+    def _dim(part: ComponentRef) -> int:
         assert isinstance(part.component, Encoder)
         return part.component.spec().dim
 
 
-def _weights(comparison: Comparison) -> dict[str, float]:
+def _weights(comparison: Similarity) -> dict[str, float]:
     """The share of each part, the words' under ``words``.
 
-    >>> _weights(Comparison(embedder="minilm", streams=("face", "voice"), weight=0.6))
+    >>> _weights(Similarity(embedder="minilm", streams=("face", "voice"), weight=0.6))
     {'words': 0.6, 'face': 0.2, 'voice': 0.2}
-    >>> _weights(Comparison(embedder="minilm")), _weights(Comparison(streams=("face",)))
+    >>> _weights(Similarity(embedder="minilm")), _weights(Similarity(streams=("face",)))
     ({'words': 1.0}, {'face': 1.0})
     """
     words = (comparison.weight if comparison.streams else 1.0) if comparison.embedder is not None else 0.0

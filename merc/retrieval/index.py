@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from merc.components import IndexKind, Places, Vectors
+from merc.components import IndexKind, Indices, Vectors
 from merc.files import whole_file
 
 Kind = Literal["flat", "hnsw", "ivf"]
@@ -101,7 +101,7 @@ class Index:
             faiss.omp_set_num_threads(threads)
         return cls(made, ids, kind)._ready()
 
-    def search(self, vectors: Vectors, count: int) -> tuple[Vectors, Places]:
+    def search(self, vectors: Vectors, count: int) -> tuple[Vectors, Indices]:
         """Similarities and places ``[n, min(count, size)]``, most similar first and, of equals, the first place."""
         faiss = _faiss()
 
@@ -121,7 +121,7 @@ class Index:
         order = np.lexsort((places, -scores), axis=1)
         return np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
 
-    def vectors(self, places: Sequence[int] | Places) -> Vectors:
+    def vectors(self, places: Sequence[int] | Indices) -> Vectors:
         """The vectors ``[places, dim]``."""
         wanted = np.asarray(places, np.int64)
         if not len(wanted):
@@ -167,7 +167,7 @@ class Index:
             _faiss().deserialize_index(parts["index"]), json.loads(parts["ids"].tobytes()), notes["kind"]
         )._ready()
 
-    def _exact(self, vector: Vectors, count: int) -> tuple[Vectors, Places]:
+    def _exact(self, vector: Vectors, count: int) -> tuple[Vectors, Indices]:
         scores = self.vectors(range(len(self))) @ vector
         places = np.argsort(-scores, kind="stable")[:count]
         return scores[places], places

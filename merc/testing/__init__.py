@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from merc.testing.annotator import AnnotatorContract
     from merc.testing.backbone import BackboneContract
+    from merc.testing.benchmark import BenchmarkContract
     from merc.testing.command import CommandContract
     from merc.testing.connector import ConnectorContract
     from merc.testing.contract import ComponentContract
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
     from merc.testing.selector import SelectorContract
-    from merc.testing.suite import SuiteContract
     from merc.testing.trainer import TrainerContract
     from merc.testing.tuning import TuningContract
 
@@ -51,7 +51,7 @@ _HOME = {
     "MetricContract": "metric",
     "PrompterContract": "prompter",
     "SelectorContract": "selector",
-    "SuiteContract": "suite",
+    "BenchmarkContract": "benchmark",
     "TrainerContract": "trainer",
     "TuningContract": "tuning",
 }
@@ -59,6 +59,7 @@ _HOME = {
 __all__ = [
     "AnnotatorContract",
     "BackboneContract",
+    "BenchmarkContract",
     "CommandContract",
     "ComponentContract",
     "ConnectorContract",
@@ -70,7 +71,6 @@ __all__ = [
     "MetricContract",
     "PrompterContract",
     "SelectorContract",
-    "SuiteContract",
     "TrainerContract",
     "TuningContract",
 ]

@@ -12,8 +12,8 @@ from merc.components import (
     Annotation,
     Annotator,
     AudioClip,
-    CannotEncode,
     Frames,
+    Missing,
     Observation,
     Query,
     VideoClip,
@@ -40,9 +40,9 @@ class AnnotatorContract(ComponentContract):
         audios = samples.clips(wants_audio) if wants_audio else []
         shown = []
         for index in range(len(talk.utterances)):
-            video = videos[index % len(videos)] if videos else CannotEncode("not asked for")
-            audio = audios[index % len(audios)] if audios else CannotEncode("not asked for")
-            assert isinstance(video, VideoClip | CannotEncode) and isinstance(audio, AudioClip | CannotEncode)
+            video = videos[index % len(videos)] if videos else Missing("not asked for")
+            audio = audios[index % len(audios)] if audios else Missing("not asked for")
+            assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
             query = Query(conversation=talk, index=index, labels=LabelSpace(()))
             shown.append(Observation(query=query, video=video, audio=audio))
         return shown
@@ -75,7 +75,7 @@ class AnnotatorContract(ComponentContract):
 
     def test_media_that_are_missing_raise_nothing(self) -> None:
         """Without picture and sound it says what it can, or the reason; it invents nothing and does not stop."""
-        gone = CannotEncode("the file is missing")
+        gone = Missing("the file is missing")
         self._annotate([replace(one, video=gone, audio=gone) for one in self.observations()])
 
     def test_answers_do_not_depend_on_what_else_is_asked(self) -> None:

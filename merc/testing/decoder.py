@@ -36,7 +36,7 @@ class DecoderContract(ComponentContract):
 
         backbone = TinyBackbone(layers=2, width=16)
         model = EmotionModel(tune(backbone.load("cpu"), Frozen()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
-        model.settle()
+        model.probe()
         return model
 
     def _predicted(
@@ -44,7 +44,7 @@ class DecoderContract(ComponentContract):
     ) -> tuple[list[Prediction], StatesById]:
         """Predictions for these utterances of the sample, and their states."""
         from merc.recipe import Evaluate
-        from merc.run.predicting import Predictor
+        from merc.session.predicting import Predictor
 
         talk = samples.conversation()
         states: StatesById = {}

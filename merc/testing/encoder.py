@@ -10,12 +10,12 @@ import numpy as np
 
 from merc.components import (
     AudioClip,
-    CannotEncode,
     Clip,
     Encoder,
     Features,
     FeatureSpec,
     Frames,
+    Missing,
     VideoClip,
     Waveform,
     Words,
@@ -66,7 +66,7 @@ class EncoderContract(ComponentContract):
         require(kept[0] == kept[1], f"identity() of {self.title} gives {first} and then {second}")
 
     def test_features_have_the_declared_shape(self) -> None:
-        """An answer for each clip: float32 ``[tokens, dim]``, finite, or CannotEncode with its reason."""
+        """An answer for each clip: float32 ``[tokens, dim]``, finite, or Missing with its reason."""
         clips = self.clips()
         answers = self.component.load(self.device)(clips)
         require(
@@ -77,16 +77,16 @@ class EncoderContract(ComponentContract):
         for number, answer in enumerate(answers):
             self._check(number, answer, spec)
         require(
-            any(not isinstance(answer, CannotEncode) for answer in answers),
-            f"{self.title} gave CannotEncode for every clip, so nothing was checked; override clips() with media "
-            f"that it can encode. Its reasons: {[a.reason for a in answers if isinstance(a, CannotEncode)]}",
+            any(not isinstance(answer, Missing) for answer in answers),
+            f"{self.title} gave Missing for every clip, so nothing was checked; override clips() with media "
+            f"that it can encode. Its reasons: {[a.reason for a in answers if isinstance(a, Missing)]}",
         )
 
     def test_remarks_are_words_or_nothing(self) -> None:
         """``remark`` says something of a clip and its features, or gives None."""
         clips = self.clips()
         for number, (clip, answer) in enumerate(zip(clips, self.component.load(self.device)(clips), strict=True)):
-            if not isinstance(answer, CannotEncode):
+            if not isinstance(answer, Missing):
                 said = self.component.remark(clip, answer)
                 require(
                     said is None or (isinstance(said, str) and bool(said.strip())),
@@ -94,21 +94,21 @@ class EncoderContract(ComponentContract):
                 )
 
     def _check(self, number: int, answer: object, spec: FeatureSpec) -> None:
-        if isinstance(answer, CannotEncode):
-            require(answer.reason.strip(), f"CannotEncode for clip {number} says no reason")
+        if isinstance(answer, Missing):
+            require(answer.reason.strip(), f"Missing for clip {number} says no reason")
             return
         require(
             isinstance(answer, np.ndarray),
-            f"clip {number}: {self.title} gives {type(answer).__name__}; it must give a numpy array or CannotEncode",
+            f"clip {number}: {self.title} gives {type(answer).__name__}; it must give a numpy array or Missing",
         )
         assert isinstance(answer, np.ndarray)
         require(answer.dtype == np.float32, f"clip {number}: features are {answer.dtype}; they must be float32")
         shape = f"clip {number}: features have shape {list(answer.shape)}"
         require(answer.ndim == 2, f"{shape}; they must have two axes, [tokens, dim]")
         require(answer.shape[1] == spec.dim, f"{shape}; spec() says dim={spec.dim}")
-        require(len(answer) >= 1, f"{shape}; a clip without features is CannotEncode with the reason")
+        require(len(answer) >= 1, f"{shape}; a clip without features is Missing with the reason")
         require(spec.tokens is None or len(answer) <= spec.tokens, f"{shape}; spec() says at most {spec.tokens} tokens")
-        require(np.isfinite(answer).all(), f"clip {number}: features hold NaN or infinity; give CannotEncode instead")
+        require(np.isfinite(answer).all(), f"clip {number}: features hold NaN or infinity; give Missing instead")
 
     def test_same_clip_gives_same_features(self) -> None:
         """Loading again and encoding again gives the very same numbers."""
@@ -151,7 +151,7 @@ def _array(clip: Clip) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     return clip.samples if isinstance(clip, AudioClip) else np.array(clip.text)
 
 
-def _same(one: Features | CannotEncode, two: Features | CannotEncode, tolerance: float) -> bool:
-    if isinstance(one, CannotEncode) or isinstance(two, CannotEncode):
+def _same(one: Features | Missing, two: Features | Missing, tolerance: float) -> bool:
+    if isinstance(one, Missing) or isinstance(two, Missing):
         return one == two
     return one.shape == two.shape and bool(np.allclose(one, two, rtol=tolerance, atol=tolerance))

@@ -32,7 +32,7 @@ class LossContract(ComponentContract):
 
         backbone = TinyBackbone(layers=2, width=16)
         model = EmotionModel(tune(backbone.load("cpu"), Full()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
-        model.settle()
+        model.probe()
         return model
 
     def _values(self, utterances: int | None = None) -> tuple[EmotionModel, Tensor | None, list[Any]]:

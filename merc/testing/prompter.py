@@ -34,7 +34,7 @@ class PrompterContract(ComponentContract):
             Query(conversation=talk, index=i, labels=self.labels, demonstrations=self.demonstrations())
             for i in range(len(talk.utterances))
         ]
-        return [query for query in found if self.component.teaches(query)]
+        return [query for query in found if self.component.has_target(query)]
 
     def test_prompts_are_segments_that_end_with_an_answer(self) -> None:
         """A Prompt for the utterance that was asked about, of Text, Slot, Turn, and one Answer at its end."""
@@ -130,12 +130,12 @@ class PrompterContract(ComponentContract):
             if before != after:
                 raise AssertionError(
                     f"the label of an utterance stands in the prompt for {one.target.id!r}: {_first(before, after)}; "
-                    "past labels come from query.past_labels, which a recipe switches on"
+                    "past labels come from query.label_history, which a recipe switches on"
                 )
 
     def test_past_labels_end_before_the_target(self) -> None:
         """Where a recipe tells past labels, the prompt shows none of the target or of what follows: neither from
-        ``past_labels``, which holds none there when merc asks, nor from the conversation."""
+        ``label_history``, which holds none there when merc asks, nor from the conversation."""
         names = self.labels.labels
         for query in self.queries():
             told = tuple(names[i % len(names)] for i in range(query.index))
@@ -143,7 +143,7 @@ class PrompterContract(ComponentContract):
             hidden, leaking = (
                 replace(
                     query,
-                    past_labels=(*told, *(label,) * later),
+                    label_history=(*told, *(label,) * later),
                     conversation=_relabelled(query.conversation, query.index, gold),
                 )
                 for label, gold in ((None, names[0]), (names[-1], names[-1]))
@@ -152,7 +152,7 @@ class PrompterContract(ComponentContract):
             require(
                 before == after,
                 f"with past labels, the label of the target or of a later utterance stands in the prompt for "
-                f"{query.target.id!r}: {_first(before, after)}; show query.past_labels[i] where i < query.index",
+                f"{query.target.id!r}: {_first(before, after)}; show query.label_history[i] where i < query.index",
             )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from merc.components import Lesson, Query, Trainer, TrainJob, TrainReport, Tuning
+from merc.components import Example, Query, TrainContext, Trainer, TrainReport, Tuning
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 from merc.testing.examples.backbone import Example as TinyBackbone
@@ -75,29 +75,29 @@ class TrainerContract(ComponentContract):
         backbone = TinyBackbone(layers=2, width=16)
         tuned = tune(backbone.load("cpu"), _LastLayerFrozen())
         model = EmotionModel(tuned, backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
-        model.settle()
+        model.probe()
         return model
 
-    def lessons(self, epoch: int) -> Sequence[Sequence[Lesson]]:
+    def examples(self, epoch: int) -> Sequence[Sequence[Example]]:
         """Those of one conversation, three times."""
         talk, ask = samples.conversation(), PlainPrompter()
         asked = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
-        return [[Lesson(query, ask) for query in asked]] * 3
+        return [[Example(query, ask) for query in asked]] * 3
 
     def _train(
         self, folder: Path, resume: bool = False, stop_at: int | None = None
     ) -> tuple[EmotionModel, TrainReport | None, _Events]:
-        from merc.training.engine import TorchEngine
+        from merc.training.strategy import TorchStrategy
 
         events, model = _Events(stop_at), self.model()
         folder.mkdir(exist_ok=True)
-        job = TrainJob(
+        job = TrainContext(
             stage="check",
             model=model,
             labels=samples.LABELS,
-            lessons=self.lessons,
+            examples=self.examples,
             evaluate=lambda: {"weighted_f1": 0.5, "accuracy": 0.5, "macro_f1": 0.5, "uar": 0.5},
-            engine=TorchEngine(),
+            strategy=TorchStrategy(),
             folder=folder,
             seed=7,
             resume=resume,

@@ -1,1 +1,1 @@
-"""Losses, the loop, engines and checkpoints."""
+"""Losses, the loop, strategies and checkpoints."""

@@ -29,7 +29,7 @@ from merc.files import (
     whole_file,
     write_text,
 )
-from merc.training.engine import Engine
+from merc.training.strategy import Strategy
 
 KEPT = 2
 """How many checkpoints stay. While one is written there is one other, so that they never take more room than this."""
@@ -68,27 +68,27 @@ class Damaged(Exception):
     """A checkpoint that is not what was written; the message names the file."""
 
 
-def save_checkpoint(folder: Path, engine: Engine, progress: Progress) -> None:
+def save_checkpoint(folder: Path, strategy: Strategy, progress: Progress) -> None:
     """Write ``checkpoint-<step>``, and remove the checkpoints before the last one and the best states that none of
     those that stay knows. A folder of that name is always whole, after a power cut too."""
     target = folder / f"checkpoint-{progress.step:08d}"
     temporary = folder / f".{target.name}.tmp"
-    if engine.first:
+    if strategy.first:
         for old in [path for path in checkpoints(folder) if path != target][: -(KEPT - 1)]:
             remove_folder(old)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-    engine.barrier()
-    engine.save(temporary)
-    engine.barrier()
-    if engine.first:
+    strategy.barrier()
+    strategy.save(temporary)
+    strategy.barrier()
+    if strategy.first:
         write_text(temporary / "progress.json", json.dumps(asdict(progress)))
         write_text(temporary / _CHECKSUMS, json.dumps(checksums_of(temporary), indent=1))
         move_folder(temporary, target)
         wanted = {_best(folder, number) for number in map(_best_step, checkpoints(folder)) if number is not None}
         for state in set(folder.glob("best-*.safetensors")) - wanted:
             state.unlink()
-    engine.barrier()
+    strategy.barrier()
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -97,28 +97,28 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(
-    folder: Path, engine: Engine, say: Callable[[str], None] = lambda sentence: None
+    folder: Path, strategy: Strategy, say: Callable[[str], None] = lambda sentence: None
 ) -> Progress | None:
-    """Put the newest checkpoint that is whole into the engine and give its progress, or ``None`` if there is none.
+    """Put the newest checkpoint that is whole into the strategy and give its progress, or ``None`` if there is none.
 
     ``say`` is told of each that is damaged and passed over. Raises MercError where all of them are.
     """
     damaged: dict[Path, str] = {}
     for found in reversed(checkpoints(folder)):
         # All processes take the same one: the first looks.
-        problem = _damage(folder, found) if engine.first else ""
-        if engine.sums([float(bool(problem))])[0]:
+        problem = _damage(folder, found) if strategy.first else ""
+        if strategy.sums([float(bool(problem))])[0]:
             damaged[found] = problem
             continue
         try:
             progress = _progress_of(found)
-            engine.load(found)
+            strategy.load(found)
         except Damaged as error:
             damaged[found] = str(error)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             damaged[found] = f"{found} is damaged ({' '.join(str(error).split())[:200]})"
         else:
-            _pass_over(damaged, found, engine, say)
+            _pass_over(damaged, found, strategy, say)
             return progress
     if damaged:
         raise MercError(
@@ -128,10 +128,10 @@ def load_checkpoint(
     return None
 
 
-def _pass_over(damaged: Mapping[Path, str], taken: Path, engine: Engine, say: Callable[[str], None]) -> None:
+def _pass_over(damaged: Mapping[Path, str], taken: Path, strategy: Strategy, say: Callable[[str], None]) -> None:
     """Say which checkpoints are damaged, and remove them: the next ones are counted without them."""
     for path, problem in damaged.items():
-        if engine.first:
+        if strategy.first:
             say(f"{problem}; training goes on from {taken.name}, the checkpoint before it")
             remove_folder(path)
 

@@ -18,7 +18,7 @@ from merc.errors import MercError
 def check_installed() -> None:
     """Raise MercError if DeepSpeed is not installed."""
     if importlib.util.find_spec("deepspeed") is None:
-        raise MercError("engine deepspeed needs the package deepspeed; install it with: pip install merc[deepspeed]")
+        raise MercError("strategy deepspeed needs the package deepspeed; install it with: pip install merc[deepspeed]")
 
 
 def start_deepspeed(kind: str) -> Any:
@@ -40,7 +40,7 @@ def start_deepspeed(kind: str) -> Any:
         except (RuntimeError, OSError, ImportError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise MercError(
-                f"engine deepspeed could not start: {first}; see docs/training.md, or set engine.name=torch"
+                f"strategy deepspeed could not start: {first}; see docs/training.md, or set strategy.name=torch"
             ) from error
     # DeepSpeed calls them at every step; which of torch's names it uses is no matter of the user's.
     warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)

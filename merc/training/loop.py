@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from merc.components import Loss, TrainJob, TrainReport
+from merc.components import Loss, TrainContext, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
@@ -19,11 +19,11 @@ from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.loss_set import LossSet, wanted_answers
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
-from merc.training.steps import Plan, Turn
+from merc.training.steps import Plan, ScheduledStep
 from merc.training.update import Updater, parameter_groups
 
 
-def fit(job: TrainJob, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
+def fit(job: TrainContext, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
     """Train a stage to its end, from its checkpoint if the job says so.
 
     Raises MercError for settings and losses that do not fit the model, and for a loss that is not a number.
@@ -37,7 +37,7 @@ def fit(job: TrainJob, settings: Settings, losses: Sequence[Loss]) -> TrainRepor
     model.use_losses(built.functions, built.needs)
     try:
         with _activation_checkpointing(model, settings.activation_checkpointing):
-            job.engine.prepare(model, parameter_groups(model, settings, built.penalty), settings.precision)
+            job.strategy.prepare(model, parameter_groups(model, settings, built.penalty), settings.precision)
             report = _Loop(job, settings, plan, built).run()
     finally:
         model.use_losses({}, ())
@@ -46,7 +46,7 @@ def fit(job: TrainJob, settings: Settings, losses: Sequence[Loss]) -> TrainRepor
 
 
 class _Loop:
-    def __init__(self, job: TrainJob, settings: Settings, plan: Plan, losses: LossSet) -> None:
+    def __init__(self, job: TrainContext, settings: Settings, plan: Plan, losses: LossSet) -> None:
         self.job = job
         self.settings = settings
         self.since = time.monotonic()
@@ -72,7 +72,7 @@ class _Loop:
     def _resumed(self) -> Progress:
         if not self.job.resume:
             return Progress()
-        progress = load_checkpoint(self.job.folder, self.job.engine, self.job.say) or Progress()
+        progress = load_checkpoint(self.job.folder, self.job.strategy, self.job.say) or Progress()
         self.job.rewind(progress.step)
         return progress
 
@@ -88,7 +88,7 @@ class _Loop:
                 due = turn.ends_epoch or progress.step % self.settings.checkpoint_every == 0 or progress.stopped_early
                 if asked or (due and not last):
                     self._count_seconds()
-                    save_checkpoint(self.job.folder, self.job.engine, progress)
+                    save_checkpoint(self.job.folder, self.job.strategy, progress)
                 if asked:
                     raise Stopped(
                         f"stopped in stage {self.job.stage!r} at step {progress.step} of {self.total}; "
@@ -100,10 +100,10 @@ class _Loop:
 
     def _asked(self, stop: StopRequest) -> int:
         """The signal that asked any of the processes to stop, or 0: all stop behind the same step."""
-        counts = self.job.engine.sums([float(stop.asked == number) for number in SIGNALS])
+        counts = self.job.strategy.sums([float(stop.asked == number) for number in SIGNALS])
         return next((number for number, count in zip(SIGNALS, counts, strict=True) if count), 0)
 
-    def _take(self, turn: Turn) -> None:
+    def _take(self, turn: ScheduledStep) -> None:
         job, settings, progress = self.job, self.settings, self.progress
         began = time.monotonic()
         scale = lr_scale(progress.step, self.total, settings)
@@ -127,7 +127,7 @@ class _Loop:
         line = f"epoch {turn.epoch + 1}/{settings.epochs}  loss {taken.loss:.3f}  {speed:.1f} utterances/s"
         job.progress(progress.step / self.total, line)
 
-    def _wants_look(self, turn: Turn, last: bool) -> bool:
+    def _wants_look(self, turn: ScheduledStep, last: bool) -> bool:
         every = self.settings.evaluate_every
         if self.job.evaluate is None:
             return False
@@ -145,10 +145,10 @@ class _Loop:
         job.log({"event": "dev", "stage": job.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
         if progress.best is None or value > progress.best.value:
             progress.looks_without_better = 0
-            state = job.engine.state()
-            sha256 = save_best(job.folder, state, progress.step) if job.engine.first else ""
+            state = job.strategy.state()
+            sha256 = save_best(job.folder, state, progress.step) if job.strategy.first else ""
             progress.best = Best(name, value, progress.step, epoch, sha256)
-            job.engine.barrier()
+            job.strategy.barrier()
         else:
             progress.looks_without_better += 1
         return self.settings.patience is not None and progress.looks_without_better >= self.settings.patience
@@ -156,7 +156,7 @@ class _Loop:
     def _restore_best(self) -> None:
         best = self.progress.best
         if best is not None and best.step != self.progress.step:
-            self.job.engine.restore(load_best(self.job.folder, best.step))
+            self.job.strategy.restore(load_best(self.job.folder, best.step))
 
     def _count_seconds(self) -> None:
         now = time.monotonic()

@@ -82,9 +82,9 @@ def _set_variables() -> None:
         return
     if len(absent) < len(_VARIABLES) and os.environ.get("WORLD_SIZE", "1") != "1":
         raise MercError(
-            f"engine deepspeed: the environment has {', '.join(n for n in _VARIABLES if n in os.environ)} but not "
+            f"strategy deepspeed: the environment has {', '.join(n for n in _VARIABLES if n in os.environ)} but not "
             f"{', '.join(absent)}; start merc with a launcher that sets all of them, as in "
-            "torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed, or with none of them set"
+            "torchrun --nproc-per-node 2 -m merc run RECIPE strategy.name=deepspeed, or with none of them set"
         )
     alone = dict(zip(_VARIABLES, ("0", "1", "0", "127.0.0.1", "0"), strict=True))
     os.environ.update({name: alone[name] for name in absent})

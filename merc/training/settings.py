@@ -15,8 +15,9 @@ class Settings:
     decoupled from the loss. Gradients are clipped to the norm ``max_grad_norm``. ``activation_checkpointing`` computes
     activations again in the backward pass: less memory, more time.
 
-    How much is learned at once: ``conversations`` in one optimizer step, computed in as many forward passes of at most
-    ``batch_tokens`` places as they need; with ``conversations: null`` a step is ``accumulate`` forward passes, each
+    How much is learned at once: ``batch_conversations`` in one optimizer step, computed in as many forward passes of at
+    most ``batch_tokens`` places as they need; with ``batch_conversations: null`` a step is ``gradient_accumulation``
+    forward passes, each
     filled to ``batch_tokens``.
 
     ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
@@ -32,9 +33,9 @@ class Settings:
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = 0
     max_grad_norm: float | None = 1.0
-    conversations: int | None = 4
+    batch_conversations: int | None = 4
     batch_tokens: int = 4096
-    accumulate: int = 1
+    gradient_accumulation: int = 1
     precision: Literal["model", "float32", "bfloat16", "float16"] = "model"
     activation_checkpointing: bool = False
     select_by: str = "weighted_f1"
@@ -46,9 +47,9 @@ class Settings:
         counts = (
             "epochs",
             "batch_tokens",
-            "accumulate",
+            "gradient_accumulation",
             "checkpoint_every",
-            "conversations",
+            "batch_conversations",
             "evaluate_every",
             "patience",
         )
@@ -64,8 +65,8 @@ class Settings:
             raise ValueError(f"weight_decay is 0 or above, not {self.weight_decay}")
         if self.warmup_steps < 0:
             raise ValueError(f"warmup_steps counts from 0, not {self.warmup_steps}")
-        if self.conversations is not None and self.accumulate > 1:
+        if self.batch_conversations is not None and self.gradient_accumulation > 1:
             raise ValueError(
-                f"accumulate: {self.accumulate} needs conversations: null; with conversations: {self.conversations} a "
-                "step is as many passes as they need"
+                f"gradient_accumulation: {self.gradient_accumulation} needs batch_conversations: null; with "
+                f"batch_conversations: {self.batch_conversations} a step is as many passes as they need"
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from merc.components import LossContext, TrainJob
+from merc.components import LossContext, TrainContext
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import Tree, check_depth, is_label_prompt
@@ -26,7 +26,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Turn:
+class ScheduledStep:
     """A step in its place: ``epoch`` it belongs to (from 0), ``epochs`` done once it is taken, and whether it ends its
     epoch."""
 
@@ -40,7 +40,7 @@ class Plan:
     """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
     learn."""
 
-    def __init__(self, job: TrainJob, settings: Settings, answers: Answers) -> None:
+    def __init__(self, job: TrainContext, settings: Settings, answers: Answers) -> None:
         self.job, self.settings, self.answers = job, settings, answers
         self._first = encode_epoch(job, answers, 0)
         if not self._first:
@@ -49,11 +49,11 @@ class Plan:
     @cached_property
     def counts(self) -> list[int]:
         """How many steps each epoch has."""
-        size = self.settings.conversations
+        size = self.settings.batch_conversations
         if size is None:  # how conversations fill a budget of tokens depends on their order
             return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
         return [
-            math.ceil(sum(bool(lessons) for lessons in self.job.lessons(epoch)) / size)
+            math.ceil(sum(bool(examples) for examples in self.job.examples(epoch)) / size)
             for epoch in range(self.settings.epochs)
         ]
 
@@ -70,12 +70,12 @@ class Plan:
             step -= count
         return float(len(self.counts))
 
-    def turns(self, done: int) -> Iterator[Turn]:
+    def turns(self, done: int) -> Iterator[ScheduledStep]:
         """The steps behind the first ``done``, in order."""
         for epoch, count in enumerate(self.counts):
             if done < count:
                 for index, step in list(enumerate(self._steps(epoch)))[max(0, done) :]:
-                    yield Turn(step, epoch, epoch + (index + 1) / count, index + 1 == count)
+                    yield ScheduledStep(step, epoch, epoch + (index + 1) / count, index + 1 == count)
             done -= count
 
     def loss_context(self) -> LossContext:
@@ -99,24 +99,24 @@ Answers = Literal["gold", "labels"]
 """Which answers of a prompt that asks for a label are computed."""
 
 
-def encode_epoch(job: TrainJob, answers: Answers, epoch: int) -> list[Group]:
+def encode_epoch(job: TrainContext, answers: Answers, epoch: int) -> list[Group]:
     """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch."""
     groups = []
-    for lessons in job.lessons(epoch):
+    for examples in job.examples(epoch):
         group = []
-        for lesson in lessons:
-            prompt = lesson.prompt()
+        for example in examples:
+            prompt = example.prompt()
             encoded = job.model.prompts.encode(
                 prompt,
                 lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
-                lesson.query.labels,
-                lesson.query.target.label,
+                example.query.labels,
+                example.query.target.label,
                 answers if is_label_prompt(prompt) else "gold",
                 within=job.labels,
             )
-            group.append(replace(encoded, query=lesson.query))
+            group.append(replace(encoded, query=example.query))
         if group:
-            groups.append(Group(tuple(group), shots_of([lesson.query for lesson in lessons])))
+            groups.append(Group(tuple(group), shots_of([example.query for example in examples])))
     check_depth((p for g in groups for p in g.prompts), job.model.context)
     random.Random(f"{job.seed}/{job.stage}/{epoch}").shuffle(groups)
     return groups
@@ -129,8 +129,8 @@ def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings
     computes these once. What is left at the end, too few for a step of their own, goes together.
     """
     waiting: dict[tuple[str, ...], list[Group]] = {}
-    if settings.conversations is not None:
-        size, full = settings.conversations, []
+    if settings.batch_conversations is not None:
+        size, full = settings.batch_conversations, []
         for group in groups:
             same = waiting.setdefault(group.shots, [])
             same.append(group)
@@ -149,4 +149,7 @@ def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings
         same.append(group)
     for same in waiting.values():
         micro.extend(model.trees(joined(same), settings.batch_tokens))
-    return [Step(micro[i : i + settings.accumulate]) for i in range(0, len(micro), settings.accumulate)]
+    return [
+        Step(micro[i : i + settings.gradient_accumulation])
+        for i in range(0, len(micro), settings.gradient_accumulation)
+    ]

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from merc.components import TrainJob
+from merc.components import TrainContext
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
-from merc.training.engine import ParameterGroup
 from merc.training.loss_set import LossSet
 from merc.training.settings import Settings
 from merc.training.steps import Step
+from merc.training.strategy import ParameterGroup
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Taken:
 class Updater:
     """Takes optimizer steps of a stage."""
 
-    def __init__(self, job: TrainJob, settings: Settings, losses: LossSet) -> None:
+    def __init__(self, job: TrainContext, settings: Settings, losses: LossSet) -> None:
         self.job, self.settings, self.losses = job, settings, losses
 
     def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
@@ -43,22 +43,22 @@ class Updater:
         Raises MercError for a loss or gradient that is not finite, naming the loss and the utterances, in every process
         the same; no weight is changed then.
         """
-        job, engine, losses = self.job, self.job.engine, self.losses
+        job, strategy, losses = self.job, self.job.strategy, self.losses
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/{number}/{engine.rank}".encode()))
+        torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/{number}/{strategy.rank}".encode()))
         job.model.train()
         batches = [replace(make_batch(*some), labels=len(job.labels)) for some in step.micro]
         batches = losses.rewritten(job.model, batches, epoch)
         totals = losses.totals(batches)
-        mine = batches[engine.rank :: engine.world]
+        mine = batches[strategy.rank :: strategy.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
-        passes = math.ceil(len(batches) / engine.world)
+        passes = math.ceil(len(batches) / strategy.world)
         learned = [0.0] * len(totals)
         spoiled: list[Any] = []
         for index in range(passes):
             counts = index < len(mine)
             batch = mine[index] if counts else batches[0]
-            terms = losses.terms(engine.loss_values(batch, epoch), totals)
+            terms = losses.terms(strategy.loss_values(batch, epoch), totals)
             loss = sum(terms[1:], terms[0])
             if counts:
                 values = [float(term.detach()) for term in terms]
@@ -67,17 +67,17 @@ class Updater:
                     if not math.isfinite(value):
                         spoiled.append([name, value, _names([batch])])
             # Also for a loss that is no number: the other processes wait for this one's gradients.
-            engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
-        *learned, bad = engine.sums([*learned, float(len(spoiled))])
+            strategy.backward(loss * strategy.world if counts else loss * 0.0, last=index + 1 == passes)
+        *learned, bad = strategy.sums([*learned, float(len(spoiled))])
         if bad:
-            spoiled = engine.collect(spoiled)
+            spoiled = strategy.collect(spoiled)
             names = [name for _, _, of_batch in spoiled for name in of_batch]
             what = f"loss {spoiled[0][0]!r}"
-            raise MercError(_not_finite(job.stage, number + 1, what, spoiled[0][1], names, engine.scales_loss))
-        norm = engine.step(scale, self.settings.max_grad_norm)
-        if not math.isfinite(norm) and not engine.scales_loss:
+            raise MercError(_not_finite(job.stage, number + 1, what, spoiled[0][1], names, strategy.scales_loss))
+        norm = strategy.step(scale, self.settings.max_grad_norm)
+        if not math.isfinite(norm) and not strategy.scales_loss:
             what, names = "norm of the gradient", _names(batches)
-            raise MercError(_not_finite(job.stage, number + 1, what, norm, names, engine.scales_loss))
+            raise MercError(_not_finite(job.stage, number + 1, what, norm, names, strategy.scales_loss))
         prompts, tokens = sum(len(b.prompts) for b in batches), sum(b.size for b in batches)
         return Taken(sum(learned), dict(zip(losses.functions, learned, strict=True)), norm, prompts, tokens)
 

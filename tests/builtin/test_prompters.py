@@ -11,7 +11,7 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.components import Answer, Prompt, Query, Slot, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.prompting import EncodedPrompt, PromptEncoder, grow
+from merc.prompting import EncodedPrompt, PromptEncoder, build_tree
 from merc.testing import PrompterContract
 from tests.prompting.tokenizers import byte_level
 
@@ -101,10 +101,10 @@ def test_a_demonstration_without_a_label() -> None:
 
 
 def test_past_labels_stand_behind_the_words_where_a_recipe_gives_them() -> None:
-    found = text(ConversationPrompter().prompt(query(2, past_labels=("joy", None, None))))
+    found = text(ConversationPrompter().prompt(query(2, label_history=("joy", None, None))))
     assert found == HEAD + "Ann: We won! [joy]\nSpeaker: Again?\nAnn: Yes {labels}.\nAnn feels|"
     # Never the target's own.
-    assert "[" not in text(ConversationPrompter().prompt(query(0, past_labels=("joy", "anger", "joy"))))
+    assert "[" not in text(ConversationPrompter().prompt(query(0, label_history=("joy", "anger", "joy"))))
 
 
 def test_end_says_whether_an_end_token_is_learned() -> None:
@@ -140,7 +140,7 @@ def test_prompts_of_a_conversation_share_all_but_their_questions() -> None:
     longest = max(encoded, key=lambda p: p.depth)
     questions = sum(len(encoder.encode(question(i), lambda s, u: 0, answers="none").context) for i in range(3))
     answers = sum(len(p.answers[0].tokens) - 1 for p in encoded)
-    assert len(grow(encoded)) <= len(longest.context) + questions + answers
+    assert len(build_tree(encoded)) <= len(longest.context) + questions + answers
     assert isinstance(longest, EncodedPrompt)
 
 

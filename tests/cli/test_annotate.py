@@ -19,7 +19,7 @@ annotators:
   count: {name: counter}
 backbone: {name: hf, path: nowhere}
 evaluate: {splits: [test], prompter: {name: conversation, cues: [pitch]}}
-engine: {device: cpu}
+strategy: {device: cpu}
 features: {store: kept/features}
 """
 
@@ -60,7 +60,7 @@ def test_it_fills_the_store_beside_the_features(program: Forks, work: Path) -> N
 
 def test_a_recipe_that_only_annotates_asks_everybody_about_everything(program: Forks, work: Path) -> None:
     bare = "corpus: {name: jsonl, path: talk.jsonl}\nannotators: {ear: {name: ear}, count: {name: counter}}\n"
-    (work / "bare.yaml").write_text(bare + "engine: {device: cpu}\nfeatures: {store: kept/features}\n")
+    (work / "bare.yaml").write_text(bare + "strategy: {device: cpu}\nfeatures: {store: kept/features}\n")
     talks = read_lines((work / "talk.jsonl").read_text())
     for one in talks:
         for said in one["utterances"]:

@@ -16,7 +16,7 @@ from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
 from merc.evaluation.comparison import compare_runs
 from merc.evaluation.measures import TITLES
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
 
 LABELS = ("neutral", "joy", "anger", "fear")
@@ -33,7 +33,7 @@ def predictions(guesses: list[str | None]) -> list[Prediction]:
 def write(folder: Path, made: list[Prediction]) -> Path:
     folder.mkdir(parents=True)
     write_predictions(folder / "predictions.jsonl", made)
-    own = Part(name="classification", params={}, component=Classification())
+    own = ComponentRef(name="classification", params={}, component=Classification())
     write_metrics(folder / "metrics.json", compute_metrics(made, LabelSpace(LABELS), {"classification": own}))
     return folder
 
@@ -232,7 +232,7 @@ def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, p
 def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, good: Path) -> None:
     guesses: list[str | None] = ["neutral", "joy", "anger", "neutral", "joy"]
     told = [
-        write(tmp_path / name, [replace(p, past_labels=kind) for p in predictions(guesses)])
+        write(tmp_path / name, [replace(p, label_history=kind) for p in predictions(guesses)])
         for name, kind in (("test", "gold"), ("test-2", "predicted"))
     ]
     files = [tmp_path / "out" / f"table{suffix}" for suffix in (".txt", ".md", ".html")]
@@ -248,7 +248,7 @@ def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, go
     (plain,) = compare_runs([good, good], "test").entries[1:]
     assert plain.name == "good"
     both = seeds(tmp_path / "both", {0: guesses})
-    write(both / "seed-1", [replace(p, past_labels="gold") for p in predictions(guesses)])
+    write(both / "seed-1", [replace(p, label_history="gold") for p in predictions(guesses)])
     assert compare_runs([good, both], "test").entries[1].name == "both (gold past labels)"
 
 

@@ -63,7 +63,7 @@ corpus: {name: jsonl, path: talk.jsonl}
 encoders:
   seen: {name: brightness}
   heard: {name: loudness}
-engine: {device: cpu}
+strategy: {device: cpu}
 """
 
 

@@ -55,7 +55,7 @@ def test_a_split_and_another_way_of_decoding(program: Forks, own_run: Path, tmp_
 def test_the_demonstrations_are_kept_and_past_labels_said(program: Forks, words_run: Path, tmp_path: Path):
     run = shutil.copytree(words_run, tmp_path / "run")
     shown = "evaluate.demonstrations={name: random, k: 2}"
-    ended = program(tmp_path, "evaluate", str(run), "--split", "test", shown, "evaluate.past_labels=predicted")
+    ended = program(tmp_path, "evaluate", str(run), "--split", "test", shown, "evaluate.label_history=predicted")
     assert ended.code == 0, ended.err
     folder = run / "evaluations" / "test"
     (record,) = [r for r in read_lines((folder / "log.jsonl").read_text()) if r["event"] == "demonstrations"]

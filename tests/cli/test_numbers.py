@@ -12,21 +12,21 @@ from merc.cli.numbers import show_numbers, show_seeds
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics
-from merc.recipe import Part
-from merc.run.seeds import over_seeds
+from merc.recipe import ComponentRef
+from merc.session.seeds import over_seeds
 
 METRICS = {
-    "classification": Part(name="classification", params={}, component=Classification()),
-    "last-utterance": Part(name="last-utterance", params={}, component=LastUtterance()),
+    "classification": ComponentRef(name="classification", params={}, component=Classification()),
+    "last-utterance": ComponentRef(name="last-utterance", params={}, component=LastUtterance()),
 }
 SAID = [("joy", "joy", False), ("joy", "anger", False), ("anger", "joy", True), ("joy", "joy", True)]
 
 
-def numbers(past_labels: str | None = None, last: bool = True) -> dict[str, dict[str, Any]]:
+def numbers(label_history: str | None = None, last: bool = True) -> dict[str, dict[str, Any]]:
     """Of four utterances two are right; of the two that are the last ones, one."""
     predictions = [
         Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label=label,
-                   truths={"last": last and at_end}, past_labels=past_labels)
+                   truths={"last": last and at_end}, label_history=label_history)
         for i, (truth, label, at_end) in enumerate(SAID)
     ]  # fmt: skip
     return compute_metrics(predictions, LabelSpace(("joy", "anger")), METRICS)
@@ -86,7 +86,7 @@ def test_a_metric_of_others_with_numbers_of_the_table_has_a_row() -> None:
 def test_a_metric_twice_has_a_line_each_that_says_what_it_is_of() -> None:
     every, few = MicroF1(), MicroF1(exclude=("joy",))
     metrics = {
-        name: Part(name="micro-f1", params={}, component=one)
+        name: ComponentRef(name="micro-f1", params={}, component=one)
         for name, one in {"micro-f1": every, "micro-f1-exclude-joy": few}.items()
     }
     predictions = [

@@ -48,7 +48,9 @@ def test_conversations_beside_clips_and_changes(program: Forks, trained: Path, s
     for one in said["utterances"]:
         one |= {"video": str(senses / one["video"]), "start": 0.0, "end": 0.5}
     write_talk(clips / "new.jsonl", [said])
-    ended = program(clips, "predict", str(trained), "new.jsonl", "clips/a.mp4", "--text", "", "engine.batch_tokens=512")
+    ended = program(
+        clips, "predict", str(trained), "new.jsonl", "clips/a.mp4", "--text", "", "strategy.batch_tokens=512"
+    )
     assert ended.code == 0, ended.err
     rows = read_lines(ended.out)
     assert [row["conversation"] for row in rows] == ["test0", "test0", "a"]
@@ -63,7 +65,7 @@ def test_what_does_not_fit_together(program: Forks, trained: Path, senses: Path,
         (["clips/a.mp4", "clips/gone.mp4", "--text", ""], "clips/gone.mp4 does not exist"),
         ([file, file], "is that of two conversations of the input; give each its own"),
         (["-", "clips/a.mp4"], "- is standard input"),
-        (["engine.threads=1"], "there is no input"),
+        (["strategy.threads=1"], "there is no input"),
         ([file, "--resume"], "--resume goes on with a file"),
     ):
         assert says in mistake(program(clips, "predict", str(trained), *inputs)), inputs

@@ -63,7 +63,7 @@ def test_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("stages.0.trainer.epoch=2", "Did you mean 'epochs'?"),
         ("stages.0.trainer.epochs=0", "epochs counts from 1, not 0"),
-        ("stages.0.trainer.accumulate=2", "accumulate: 2 needs conversations: null"),
+        ("stages.0.trainer.gradient_accumulation=2", "gradient_accumulation: 2 needs batch_conversations: null"),
         ("corpus.path=gone.jsonl", "gone.jsonl"),
         ("backbone.path=/gone", "backbone.path: there is no folder /gone"),
     ],

@@ -14,7 +14,7 @@ from merc.components import Annotation, Annotator, AudioClip, Frames, Observatio
 from merc.conversation import Conversation, Utterance
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.features.hashes import Hashes
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +121,8 @@ class Among(Traced):
         return run
 
 
-def part(annotator: Annotator, name: str | None = None) -> Part:
-    return Part(name=name or type(annotator).__name__.lower(), params=asdict(annotator), component=annotator)
+def part(annotator: Annotator, name: str | None = None) -> ComponentRef:
+    return ComponentRef(name=name or type(annotator).__name__.lower(), params=asdict(annotator), component=annotator)
 
 
 def talk(*texts: str, name: str = "c", split: Any = "train", **more: Any) -> Conversation:

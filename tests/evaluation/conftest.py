@@ -12,7 +12,7 @@ from merc.builtin.metrics import Classification
 from merc.components import Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 LABELS = LabelSpace(("neutral", "joy", "anger"))
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -24,8 +24,8 @@ class Run(NamedTuple):
     labels: LabelSpace
 
 
-def classification() -> Part:
-    return Part(name="classification", params={}, component=Classification())
+def classification() -> ComponentRef:
+    return ComponentRef(name="classification", params={}, component=Classification())
 
 
 def talk(split: str, number: int) -> tuple[Conversation, list[Prediction]]:

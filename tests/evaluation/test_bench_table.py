@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merc.evaluation.bench_table import Cell, as_markdown, as_record, as_text, average
+from merc.evaluation.benchmark_table import Cell, as_markdown, as_record, as_text, average
 
 CELLS = [
     Cell(

@@ -15,10 +15,10 @@ from merc.components import Metric, Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.evaluation import check_metrics, compute_metrics, known_truths, read_metrics, truths_of, write_metrics
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 SPACE = LabelSpace(("joy", "anger"))
-OWN = {"classification": Part(name="classification", params={}, component=Classification())}
+OWN = {"classification": ComponentRef(name="classification", params={}, component=Classification())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,11 @@ class Near(Metric):
         return {"error": sum(abs(float(p.label or 0) - p.true("valence")) for p in predictions) / len(predictions)}
 
 
-NEAR = Part(name="near", params={}, component=Near())
+NEAR = ComponentRef(name="near", params={}, component=Near())
 
 
-def part(what: Any = None) -> Part:
-    return Part(name="gives", params={"what": what}, component=Gives(what=what))
+def part(what: Any = None) -> ComponentRef:
+    return ComponentRef(name="gives", params={"what": what}, component=Gives(what=what))
 
 
 def said(split: str | None, *pairs: tuple[str | None, str | None]) -> list[Prediction]:
@@ -132,7 +132,7 @@ def test_metrics_see_the_truths_before_anything_is_predicted() -> None:
         said = [Utterance(id=f"u{i}", text="Hi.", valence=v, extra={"votes": []}) for i, v in enumerate(valences)]
         return Conversation(id="c", split=split, utterances=tuple(said))
 
-    metrics = {**OWN, "strict": Part(name="strict", params={}, component=Strict())}
+    metrics = {**OWN, "strict": ComponentRef(name="strict", params={}, component=Strict())}
     check_metrics([talk("dev", 0.5, None), talk("test", None)], SPACE, metrics)
     with pytest.raises(MercError, match=r"evaluate\.metrics, strict: utterance 'u1': 2 is above 1"):
         check_metrics([talk("dev", 0.5), talk("test", 0.5, 2)], SPACE, metrics)
@@ -196,6 +196,6 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["gold", "predicted"])
 def test_numbers_say_whose_labels_of_earlier_utterances_the_model_was_told(kind: str) -> None:
     plain = [Prediction(id="u", conversation="c", split="test", truth="joy", label="joy")]
-    told = [replace(p, past_labels=kind) for p in plain]
-    assert compute_metrics(told, SPACE, OWN)["test"]["past_labels"] == kind
-    assert "past_labels" not in compute_metrics(plain, SPACE, OWN)["test"]
+    told = [replace(p, label_history=kind) for p in plain]
+    assert compute_metrics(told, SPACE, OWN)["test"]["label_history"] == kind
+    assert "label_history" not in compute_metrics(plain, SPACE, OWN)["test"]

@@ -62,12 +62,12 @@ def test_of_very_many_some_are_drawn() -> None:
 def test_the_report_draws_them_or_says_why_not(tmp_path: Path) -> None:
     from merc.builtin.metrics import Classification
     from merc.evaluation import compute_metrics, write_metrics
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
     said = made(6)
     labels = LabelSpace(("fear", "joy"))
     write_predictions(tmp_path / "predictions.jsonl", said)
-    own = Part(name="classification", params={}, component=Classification())
+    own = ComponentRef(name="classification", params={}, component=Classification())
     write_metrics(tmp_path / "metrics.json", compute_metrics(said, labels, {"classification": own}))
     draw = np.random.default_rng(0)
     write_states(tmp_path, said, {p.id: draw.normal(size=4).astype(np.float32) for p in said})

@@ -16,7 +16,7 @@ from merc.errors import MercError
 from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.browse import browse_data
 from merc.evaluation.summary import missing_in_log
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 from .conftest import EVIL, LABELS, Run, classification, make_run
 
@@ -238,7 +238,7 @@ def test_numbers_of_other_utterances_stand_in_a_table_that_says_which(tmp_path: 
     write_predictions(folder / "predictions.jsonl", predictions)
     parts = {
         "classification": classification(),
-        "last-utterance": Part(name="last-utterance", params={}, component=LastUtterance()),
+        "last-utterance": ComponentRef(name="last-utterance", params={}, component=LastUtterance()),
     }
     write_metrics(folder / "metrics.json", compute_metrics(predictions, LABELS, parts))
     text = words(write_report(folder, [], LABELS).read_text())

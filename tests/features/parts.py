@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from merc.components import CannotEncode, EncodeFunction, Encoder, FeatureSpec, Frames, Waveform, Words
+from merc.components import EncodeFunction, Encoder, FeatureSpec, Frames, Missing, Waveform, Words
 from merc.conversation import Conversation, Utterance
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Brightness(Traced):
 
     def one(self, clip):
         if self.reject:
-            return CannotEncode("no face in any of the frames")
+            return Missing("no face in any of the frames")
         return clip.frames.mean(axis=(1, 2), dtype="float64").astype("float32")
 
 
@@ -131,8 +131,8 @@ class Wrong(Traced):
         return encode
 
 
-def part(encoder: Encoder, name: str | None = None) -> Part:
-    return Part(name=name or type(encoder).__name__.lower(), params=asdict(encoder), component=encoder)
+def part(encoder: Encoder, name: str | None = None) -> ComponentRef:
+    return ComponentRef(name=name or type(encoder).__name__.lower(), params=asdict(encoder), component=encoder)
 
 
 def talk(*utterances: Utterance) -> list[Conversation]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from merc.components import CannotEncode, TextClip
+from merc.components import Missing, TextClip
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore, encode
@@ -218,7 +218,7 @@ def test_what_cannot_be_encoded_is_listed_with_its_reason(store, films, tmp_path
             ("said", "none"): "the utterance has no words",
         }
         assert table.missing["seen", "text"].startswith("text.mp4 cannot be read as video or audio")
-        assert table.get("heard", "deaf") == CannotEncode("deaf.mp4 has no audio track")
+        assert table.get("heard", "deaf") == Missing("deaf.mp4 has no audio track")
 
 
 def test_an_encoders_own_reason_is_kept_and_needs_no_weights_again(store, films, tmp_path):
@@ -227,7 +227,7 @@ def test_an_encoders_own_reason_is_kept_and_needs_no_weights_again(store, films,
     for loads in (1, 1):
         table = encode(store, parts, clips_talk(films[:1]), seed=0)
         assert table.missing == {("face", "u0"): "no face in any of the frames"}
-        assert table.get("face", "u0") == CannotEncode("no face in any of the frames")
+        assert table.get("face", "u0") == Missing("no face in any of the frames")
         assert table.encoded == {"face": 0}
         assert len(lines(trace, "load")) == loads
 
@@ -279,11 +279,11 @@ def test_a_torn_file_of_the_store_is_told_and_encoded_again(store, films):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("list", "it gave a list; a numpy array or CannotEncode is wanted"),
+        ("list", "it gave a list; a numpy array or Missing is wanted"),
         ("float64", "its features are float64; float32 is wanted"),
         ("dim", "its features are of shape [1, 5]; [tokens, 2] is wanted"),
         ("flat", "its features are of shape [2]; [tokens, 2] is wanted"),
-        ("empty", "it gave no token; it should give CannotEncode with the reason instead"),
+        ("empty", "it gave no token; it should give Missing with the reason instead"),
         ("long", "it gave 9 tokens; its spec says at most 3"),
         ("nan", "1 of the 2 numbers that encoder 'odd' makes of it is not finite"),
     ],
@@ -315,10 +315,10 @@ def test_two_utterances_of_one_id(store):
 
 def test_a_component_that_is_no_encoder(store):
     from merc.builtin.connectors import Linear
-    from merc.recipe import Part
+    from merc.recipe import ComponentRef
 
     with pytest.raises(MercError, match=r"encoders\.seen: 'linear' is a connector, not an encoder"):
-        encode(store, {"seen": Part(name="linear", params={}, component=Linear())}, talk(), seed=0)
+        encode(store, {"seen": ComponentRef(name="linear", params={}, component=Linear())}, talk(), seed=0)
 
 
 def test_progress_goes_from_nothing_to_all(store, films, tmp_path):

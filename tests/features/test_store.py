@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 
-from merc.components import CannotEncode
+from merc.components import Missing
 from merc.errors import MercError
 from merc.features import FeatureStore
 from merc.features.store import Damaged
@@ -48,7 +48,7 @@ def test_a_loaded_feature_may_be_changed_without_harm(store):
 
 
 def test_a_long_reason_is_kept(store):
-    store.save(KEY, CannotEncode("no face " * 5000))
+    store.save(KEY, Missing("no face " * 5000))
     assert store.look(KEY).cannot == store.load(KEY).reason == "no face " * 5000
 
 

@@ -50,7 +50,7 @@ class Letters(merc.Encoder):
         def count(clip):
             words = clip.text.lower().split()[:3]
             if "house" in words:
-                return merc.CannotEncode("a house has no letters")
+                return merc.Missing("a house has no letters")
             return np.array([[word.count(chr(97 + i)) for i in range(26)] for word in words], "float32")
         return lambda clips: [count(clip) for clip in clips]
 
@@ -108,14 +108,15 @@ fusers:
 stages:
   - id: align
     prompter: {name: describe}
-    trainer: {name: sft, lr: 5e-3, conversations: 3, checkpoint_every: 2}
+    trainer: {name: sft, lr: 5e-3, batch_conversations: 3, checkpoint_every: 2}
     trainable: [connectors.words]
   - id: merc
     prompter: {name: conversation, media: [words, both]}
     trainer:
-      {name: sft, epochs: 2, lr: 5e-3, conversations: 3, batch_tokens: 128, evaluate_every: 3, checkpoint_every: 2}
+      {name: sft, epochs: 2, lr: 5e-3, batch_conversations: 3, batch_tokens: 128, evaluate_every: 3,
+       checkpoint_every: 2}
 evaluate: {metrics: [classification]}
-engine: {device: cpu, threads: 1, batch_tokens: 256}
+strategy: {device: cpu, threads: 1, batch_tokens: 256}
 """
 
 TEXT = """\
@@ -125,9 +126,9 @@ labels: [joy, anger, sadness]
 stages:
   - id: merc
     prompter: {name: conversation}
-    trainer: {name: sft, epochs: 2, lr: 5e-3, conversations: 3, batch_tokens: 128}
+    trainer: {name: sft, epochs: 2, lr: 5e-3, batch_conversations: 3, batch_tokens: 128}
 evaluate: {metrics: [classification]}
-engine: {device: cpu, threads: 1, batch_tokens: 256}
+strategy: {device: cpu, threads: 1, batch_tokens: 256}
 """
 
 

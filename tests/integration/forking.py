@@ -101,7 +101,7 @@ def serve() -> None:
     import merc.cli.progress
     import merc.cli.run
     import merc.recipe
-    import merc.run.pipeline  # noqa: F401
+    import merc.session.pipeline  # noqa: F401
 
     torch.set_num_threads(1)
     for line in sys.stdin:

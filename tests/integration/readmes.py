@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merc.recipe import Recipe, load_recipe
-from merc.run.naming import default_folder
+from merc.session.naming import default_folder
 
 ROOT = Path(__file__).parents[2]
 READMES = [ROOT / "README.md", *sorted((ROOT / "recipes").glob("*/README.md"))]

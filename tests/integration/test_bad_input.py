@@ -84,7 +84,7 @@ CASES = {
         "sede (media.yaml:2): a recipe has no 'sede'. Did you mean 'seed'?",
         change=recipe("labels:", "sede: 1\nlabels:"),
     ),
-    "an unknown key on the command line": Case("engine.batch_token", ("engine.batch_token=4",)),
+    "an unknown key on the command line": Case("strategy.batch_token", ("strategy.batch_token=4",)),
     "a parameter that a component does not take": Case(
         "encoder 'brightness' takes no 'frame'. Did you mean 'frames'?", ("encoders.seen.frame=2",)
     ),
@@ -170,8 +170,8 @@ def test_a_gpu_that_is_not_there(program: Forks, work: Path):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    told = mistake(program(work, "run", "media.yaml", "engine.device=cuda", "--run-dir", "run"))
-    assert told.startswith("engine.device=cuda: ") and "set engine.device=cpu" in told
+    told = mistake(program(work, "run", "media.yaml", "strategy.device=cuda", "--run-dir", "run"))
+    assert told.startswith("strategy.device=cuda: ") and "set strategy.device=cpu" in told
     assert not (work / "run").exists()
 
 

@@ -23,10 +23,10 @@ annotators:
 stages:
   - id: merc
     prompter: {{name: conversation, cues: [pitch, face]}}
-    trainer: {{name: sft, lr: 5e-2, conversations: 2}}
+    trainer: {{name: sft, lr: 5e-2, batch_conversations: 2}}
     data: {{limit: 2}}
 evaluate: {{splits: [test], metrics: [classification]}}
-engine: {{device: cpu, threads: 1, batch_tokens: 512}}
+strategy: {{device: cpu, threads: 1, batch_tokens: 512}}
 features: {{store: kept/features}}
 """
 

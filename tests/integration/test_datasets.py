@@ -9,9 +9,9 @@ import pytest
 
 from merc.errors import MercError
 from merc.recipe import load_recipe
-from merc.run.evaluating import evaluate_again
-from merc.run.pipeline import run_recipe
-from merc.run.reporter import Silent
+from merc.session.evaluation import evaluate_again
+from merc.session.pipeline import run_recipe
+from merc.session.reporter import Silent
 from tests.senses import read_lines
 from tests.tiny_backbone import write_tiny_recipe
 

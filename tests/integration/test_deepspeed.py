@@ -44,7 +44,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def run(zero: int, *more: str, folder: str = "run") -> tuple[str, ...]:
-    return ("run", "media.yaml", "engine.name=deepspeed", f"engine.zero={zero}", "--run-dir", folder, *more)
+    return ("run", "media.yaml", "strategy.name=deepspeed", f"strategy.zero={zero}", "--run-dir", folder, *more)
 
 
 def rows(run_folder: Path) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ def rows(run_folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(merc: Forks, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two stages in one process of engine torch, without dropout."""
+    """The two stages in one process of strategy torch, without dropout."""
     folder = lay_out(parts, tmp_path_factory.mktemp("alone"))
     ended = merc(folder, "run", "media.yaml", *STILL, "--run-dir", "run")
     assert ended.code == 0, ended.err
@@ -134,9 +134,9 @@ def test_killed_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> No
     shares = {"optimizer-0000.safetensors", "optimizer-0001.safetensors"}
     others = {"deepspeed.json", "model.safetensors", "progress.json", "checksums.json"}
     assert {p.name for p in checkpoints[0].iterdir()} == shares | others
-    what_to_do = "torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed engine.zero=2 --resume"
+    what_to_do = "torchrun --nproc-per-node 2 -m merc run RECIPE strategy.name=deepspeed strategy.zero=2 --resume"
     for other in (run(2, "--resume"), ("run", "media.yaml", "--run-dir", "run", "--resume")):
-        ended = merc(work, *other)  # one process; then engine torch as well
+        ended = merc(work, *other)  # one process; then strategy torch as well
         assert ended.code == 2
         assert what_to_do in ended.err and "Traceback" not in ended.err
     code, _, err = finish(start(merc, work, *run(1, "--resume")))

@@ -24,9 +24,9 @@ stages:
   - id: merc
     prompter: {name: conversation, media: [voice], history: 1}
     demonstrations: {name: retrieved, k: 2, embedder: letters, streams: [voice], weight: 0.75}
-    trainer: {name: sft, lr: 5e-3, conversations: 4, batch_tokens: 1024}
+    trainer: {name: sft, lr: 5e-3, batch_conversations: 4, batch_tokens: 1024}
 evaluate: {metrics: [classification]}
-engine: {device: cpu, threads: 1, batch_tokens: 1024}
+strategy: {device: cpu, threads: 1, batch_tokens: 1024}
 """
 
 

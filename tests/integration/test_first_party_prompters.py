@@ -35,7 +35,7 @@ def test_each_learns_and_is_measured_with_demonstrations(tmp_path: Path) -> None
         "backbone": {"name": "hf", "path": "./backbone", "tuning": {"name": "lora", "r": 2}},
         "stages": stages,
         "evaluate": {"splits": ["test"], "limit": 1},
-        "engine": {"device": "cpu", "threads": 1},
+        "strategy": {"device": "cpu", "threads": 1},
     }
     (tmp_path / "shots.yaml").write_text(json.dumps(recipe))
     environment = {**os.environ, "MERC_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}

@@ -85,9 +85,9 @@ labels: [joy, anger, sadness]
 stages:
   - id: merc
     prompter: {name: conversation}
-    trainer: {name: sft, lr: 5e-3, conversations: 3, batch_tokens: 128}
+    trainer: {name: sft, lr: 5e-3, batch_conversations: 3, batch_tokens: 128}
 evaluate: {metrics: [classification], splits: [dev]}
-engine: {device: cpu, threads: 1, batch_tokens: 256}
+strategy: {device: cpu, threads: 1, batch_tokens: 256}
 """
 
 

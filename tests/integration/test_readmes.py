@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from merc.cli.main import app
 from merc.components import Annotator
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from merc.registry import get_registry
-from merc.run.directory import differences
+from merc.session.directory import differences
 from tests.integration.readmes import READMES, Command, commands, recipe_block
 from tests.registry.distributions import Distribution, install
 from tests.tiny_backbone import save_tiny_backbone
@@ -40,7 +40,7 @@ def test_every_command_is_right_and_every_row_has_a_folder() -> None:
                 continue
             counts[command.name] = counts.get(command.name, 0) + 1
             _check(command, made)
-    assert counts["run"] > 60 and {"evaluate", "compare", "bench", "annotate", "predict"} <= set(counts)
+    assert counts["run"] > 60 and {"evaluate", "compare", "benchmark", "annotate", "predict"} <= set(counts)
 
 
 def _check(command: Command, made: dict[Path, Command]) -> None:
@@ -55,7 +55,7 @@ def _check(command: Command, made: dict[Path, Command]) -> None:
     elif command.name == "compare":
         for folder in command.words[1:]:
             assert Path(folder) in made, command
-    elif command.name in ("evaluate", "predict", "bench"):
+    elif command.name in ("evaluate", "predict", "benchmark"):
         assert Path(command.words[1]) in made, command
         trained = made[Path(command.words[1])]
         changes = [change for change in command.overrides if not change.startswith("wheels=")]
@@ -129,7 +129,7 @@ def tiny(command: Command, corpus: Path, backbone: Path) -> list[str]:
     recipe = command.recipe()
     changes = [
         f"corpus={{name: jsonl, path: {corpus}}}", f"backbone={{name: hf, path: {backbone}}}",
-        f"labels=[{', '.join(WORDS)}]", "engine={name: torch, device: cpu, threads: 1}", "evaluate.limit=1",
+        f"labels=[{', '.join(WORDS)}]", "strategy={name: torch, device: cpu, threads: 1}", "evaluate.limit=1",
         *(f"encoders.{name}={{name: letters}}" for name in recipe.encoders),
         *(f"annotators.{name}={_teacher(part)}" for name, part in recipe.annotators.items()),
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def tiny(command: Command, corpus: Path, backbone: Path) -> list[str]:
     return changes
 
 
-def _teacher(part: Part) -> str:
+def _teacher(part: ComponentRef) -> str:
     """A teacher that writes what another one would, as its section; its template, which prompters refer to, stays."""
     assert isinstance(part.component, Annotator)
     teacher = {"name": "writes", "cues": list(part.component.fields()), "template": part.params.get("template") or {}}
@@ -174,7 +174,7 @@ def test_a_papers_commands_run_in_their_order(
     try:
         for command in commands(READMES[0].parent / f"recipes/{paper}/README.md"):
             # Benchmarks and imports want what only their users have; what they are given is checked above.
-            if len(command.words) < 2 or command.name in ("bench", "corpus", "encode"):
+            if len(command.words) < 2 or command.name in ("benchmark", "corpus", "encode"):
                 continue
             words, options = list(command.words), dict(command.options)
             if command.name == "run":

@@ -28,7 +28,7 @@ encoders:
   words: {name: minilm}
 connectors: {face: {name: mlp}, picture: {name: mlp}, voice: {name: mlp}, words: {name: mlp}}
 evaluate: {splits: [test], prompter: {name: conversation, media: [face, picture, voice, words]}}
-engine: {device: cpu, threads: 1}
+strategy: {device: cpu, threads: 1}
 """
 
 Merc = Callable[..., subprocess.CompletedProcess[str]]

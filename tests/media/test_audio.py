@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from merc.components import AudioClip, CannotEncode, Waveform
+from merc.components import AudioClip, Missing, Waveform
 from merc.media import Want, decode_file
 from tests.media.clips import cut, pitch_of, write_clip
 
@@ -21,7 +21,7 @@ def sound_of(path: Path, rate: int = 16_000, start: float | None = None, end: fl
 
 def reason_of(path: Path, start: float | None = None, end: float | None = None, **how: float) -> str:
     clip = decode_file(path, [Want(Waveform(**how), start, end)], seed=0)[0].clip
-    assert isinstance(clip, CannotEncode), clip
+    assert isinstance(clip, Missing), clip
     return clip.reason
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merc.components import AudioClip, CannotEncode, Frames, TextClip, VideoClip, Waveform, Words
+from merc.components import AudioClip, Frames, Missing, TextClip, VideoClip, Waveform, Words
 from merc.conversation import Utterance
 from merc.errors import MercError
 from merc.media import Want, decode, decode_file
@@ -19,7 +19,7 @@ BOTH = {"seen": Frames(count=4), "heard": Waveform()}
 
 def reasons(utterance: Utterance, wants=BOTH) -> list[str]:
     given = decode(utterance, wants, seed=0)
-    assert all(isinstance(clip, CannotEncode) for clip in given.values()), given
+    assert all(isinstance(clip, Missing) for clip in given.values()), given
     return [clip.reason for clip in given.values()]
 
 
@@ -45,7 +45,7 @@ def test_a_relative_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").rename(tmp_path / "talk:1.mp4")
     monkeypatch.chdir(tmp_path)
     given = decode(Utterance(id="u", text="", video=Path("talk:1.mp4")), BOTH, seed=0)
-    assert not any(isinstance(clip, CannotEncode) for clip in given.values()), given
+    assert not any(isinstance(clip, Missing) for clip in given.values()), given
 
 
 def test_what_the_corpus_misses(tmp_path):
@@ -94,7 +94,7 @@ def test_a_file_that_points_to_other_files_is_not_followed(tmp_path):
 def test_sound_without_a_picture(tmp_path):
     path = write_clip(tmp_path / "a.wav", video=None, audio="pcm_s16le", seconds=1.0)
     given = decode(Utterance(id="u", text="x", video=path), BOTH, seed=0)
-    assert given["seen"] == CannotEncode("a.wav has no video track")
+    assert given["seen"] == Missing("a.wav has no video track")
     assert isinstance(given["heard"], AudioClip)
 
 
@@ -111,7 +111,7 @@ def test_one_bad_span_does_not_harm_the_others(tmp_path):
     path = write_clip(tmp_path / "a.mp4")
     wants = [Want(Frames(count=2), 0.0, 1.0), Want(Frames(count=2), 9.0, 10.0), Want(Frames(count=2), 1.0, 2.0)]
     kinds = [type(decoded.clip) for decoded in decode_file(path, wants, seed=0)]
-    assert kinds == [VideoClip, CannotEncode, VideoClip]
+    assert kinds == [VideoClip, Missing, VideoClip]
 
 
 def test_a_random_draw_follows_the_seed_and_the_draw(tmp_path):

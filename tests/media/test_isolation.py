@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merc.components import AudioClip, CannotEncode, Frames, VideoClip, Waveform
+from merc.components import AudioClip, Frames, Missing, VideoClip, Waveform
 from merc.media import Decoders, Limits, MediaInfo, Want, decode_file, isolation, probe_media
 from merc.media.container import Unreadable
 from merc.media.decode import decode_here
@@ -61,7 +61,7 @@ def test_clips_are_those_of_this_process(clip: Path):
 
 def test_a_decoder_that_crashes_names_its_file_and_the_rest_goes_on(clip: Path, damaged: Path):
     seen, heard, later = (d.clip for d in decode_file(damaged, [*BOTH, Want(Frames(count=1), 0.0, 0.5)], seed=0))
-    assert isinstance(seen, CannotEncode) and seen.reason.startswith("damaged.mp4: its decoder crashed")
+    assert isinstance(seen, Missing) and seen.reason.startswith("damaged.mp4: its decoder crashed")
     assert isinstance(heard, AudioClip)
     assert later == seen
     assert isinstance(decode_file(clip, BOTH, seed=0)[0].clip, VideoClip)
@@ -70,7 +70,7 @@ def test_a_decoder_that_crashes_names_its_file_and_the_rest_goes_on(clip: Path, 
 def test_a_decoder_that_hangs_is_ended_after_its_time(clip: Path):
     given = decode_file(clip, BOTH, seed=0, limits=Limits(seconds=0.001))
     for decoded in given:
-        assert isinstance(decoded.clip, CannotEncode)
+        assert isinstance(decoded.clip, Missing)
         assert "a.mp4: its decoder took more than 0.001 s" in decoded.clip.reason
         assert "features.decode_seconds" in decoded.clip.reason
     assert isinstance(decode_file(clip, BOTH, seed=0)[0].clip, VideoClip)
@@ -79,13 +79,13 @@ def test_a_decoder_that_hangs_is_ended_after_its_time(clip: Path):
 def test_memory_is_limited(clip: Path):
     large = Want(Frames(count=40, size=(2_000, 2_000)))
     seen, heard = (d.clip for d in decode_file(clip, [large, BOTH[1]], seed=0, limits=Limits(gigabytes=0.3)))
-    assert isinstance(seen, CannotEncode) and isinstance(heard, AudioClip)
+    assert isinstance(seen, Missing) and isinstance(heard, AudioClip)
     assert seen.reason.startswith("a.mp4: ") and "features.decode_gigabytes" in seen.reason
 
 
 def test_large_pictures_are_refused_with_their_size(clip: Path):
     seen, heard = (d.clip for d in decode_file(clip, BOTH, seed=0, limits=Limits(megapixels=0.003)))
-    assert isinstance(seen, CannotEncode) and isinstance(heard, AudioClip)
+    assert isinstance(seen, Missing) and isinstance(heard, AudioClip)
     assert "a.mp4: its pictures are 64 x 48" in seen.reason and "features.decode_megapixels" in seen.reason
 
 

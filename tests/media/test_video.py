@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from merc.components import AudioClip, CannotEncode, Frames, VideoClip, Waveform
+from merc.components import AudioClip, Frames, Missing, VideoClip, Waveform
 from merc.media import Want, decode_file
 from merc.media.container import opened
 from merc.media.video import open_track
@@ -201,7 +201,7 @@ def test_a_video_that_is_cut_short_is_reported_and_its_whole_spans_are_not(tmp_p
     )  # fmt: skip
     path = cut(whole, tmp_path / f"cut_{name}", 0.6)
     all_of_it, span = (d.clip for d in decode_file(path, [Want(Frames(count=4)), Want(Frames(count=4), 0.5, 1.0)], 0))
-    assert isinstance(all_of_it, CannotEncode)
+    assert isinstance(all_of_it, Missing)
     assert all_of_it.reason.startswith(f"cut_{name} is cut short or damaged: ")
     assert isinstance(span, VideoClip) and len(span.frames) == 4
 
@@ -224,7 +224,7 @@ def test_a_video_that_is_damaged_in_the_middle_loses_no_more_than_is_damaged(tmp
 def test_a_span_outside_the_video_is_missing(tmp_path):
     path = write_clip(tmp_path / "a.mp4")
     clip = decode_file(path, [Want(Frames(count=4), 3.0, 4.0)], seed=0)[0].clip
-    assert clip == CannotEncode("a.mp4: no frame within 3.00-4.00 s; it has 2.00 s")
+    assert clip == Missing("a.mp4: no frame within 3.00-4.00 s; it has 2.00 s")
 
 
 def test_a_span_that_outlasts_the_video_gives_its_frames_and_says_so(tmp_path):
@@ -248,4 +248,4 @@ def test_a_cover_picture_is_no_video(tmp_path):
         frame.rate = 44_100
         out.mux(sound.encode(frame))
         out.mux(sound.encode())
-    assert decode_file(path, [Want(Frames(count=1))], seed=0)[0].clip == CannotEncode("a.mp3 has no video track")
+    assert decode_file(path, [Want(Frames(count=1))], seed=0)[0].clip == Missing("a.mp3 has no video track")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merc.model.batch import TreeBatch, make_batch
-from merc.prompting import EncodedPrompt, Item, grow, grow_apart, pack_rows
+from merc.prompting import EncodedPrompt, Item, build_chains, build_tree, pack_rows
 from tests.prompting.strategies import talks
 
 Talk = list[EncodedPrompt]
@@ -38,7 +38,7 @@ def seen(batch: TreeBatch, flat: int) -> tuple[Item, ...]:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(talks(most=3), min_size=1, max_size=4))
 def test_every_step_sees_its_prompt_and_the_answer_so_far(conversations: list[Talk]) -> None:
-    trees = [grow(prompts) for prompts in conversations]
+    trees = [build_tree(prompts) for prompts in conversations]
     batch = make_batch(trees)
     assert batch.size == sum(map(len, trees))
     paths = [(tree.prompts[i], answer) for row in pack_rows(trees) for tree in row for i, answer, _ in tree.paths]
@@ -57,9 +57,11 @@ def test_every_step_sees_its_prompt_and_the_answer_so_far(conversations: list[Ta
 
 def test_padding_sees_itself_alone() -> None:
     """A place that saw nothing would give NaN, which spreads through the gradient of what is shared."""
-    batch = make_batch([grow([EncodedPrompt("a", (1, 2, 3, 4), ())]), grow([EncodedPrompt("b", (5,), ())])], plain=True)
+    batch = make_batch(
+        [build_tree([EncodedPrompt("a", (1, 2, 3, 4), ())]), build_tree([EncodedPrompt("b", (5,), ())])], plain=True
+    )
     assert batch.mask().tolist() == [[True] * 4, [True, False, False, False]]
-    long, short = (grow([EncodedPrompt(n, tuple(range(1, k)), ())]) for n, k in (("a", 40), ("b", 30)))
+    long, short = (build_tree([EncodedPrompt(n, tuple(range(1, k)), ())]) for n, k in (("a", 40), ("b", 30)))
     batch = make_batch([long, short, short, short])
     mask = batch.mask()
     assert mask.any(-1).all()
@@ -72,7 +74,7 @@ def test_padding_sees_itself_alone() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_additive_masks_are_the_same_in_numbers(dtype: torch.dtype) -> None:
-    batch = make_batch([grow([EncodedPrompt("a", (1, 2, 3), ()), EncodedPrompt("b", (1, 4), ())])])
+    batch = make_batch([build_tree([EncodedPrompt("a", (1, 2, 3), ()), EncodedPrompt("b", (1, 4), ())])])
     added = batch.mask(dtype)
     assert added.dtype == dtype
     assert torch.equal(added == 0, batch.mask())
@@ -84,7 +86,7 @@ def test_additive_masks_are_the_same_in_numbers(dtype: torch.dtype) -> None:
 def test_plain_rows_count_a_prompt_once(prompts: Talk) -> None:
     """Also when its target and words are those of another prompt."""
     twice = [*prompts, *prompts]
-    batch = make_batch([t for p in twice for t in grow_apart(p)], plain=True)
+    batch = make_batch([t for p in twice for t in build_chains(p)], plain=True)
     assert sorted(p.target for p in batch.prompts) == sorted(p.target for p in twice)
     for index, prompt in enumerate(batch.prompts):
         mine = batch.path_prompt == index
@@ -94,7 +96,7 @@ def test_plain_rows_count_a_prompt_once(prompts: Talk) -> None:
 
 
 def test_to_moves_every_tensor() -> None:
-    batch = make_batch([grow([EncodedPrompt("a", (1, ("face", "u0", 0), 3), ())])]).to("meta")
+    batch = make_batch([build_tree([EncodedPrompt("a", (1, ("face", "u0", 0), 3), ())])]).to("meta")
     tensors = {n: v for n, v in vars(batch).items() if isinstance(v, torch.Tensor)}
     assert len(tensors) == 14
     assert {v.device.type for v in tensors.values()} == {"meta"}

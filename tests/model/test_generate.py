@@ -31,7 +31,7 @@ class Numbers:
 
 def model_of(name: str) -> EmotionModel:
     model = EmotionModel(tune(build(MODELS[name]), Frozen()), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
-    model.settle()
+    model.probe()
     return model.eval()
 
 
@@ -89,7 +89,7 @@ def test_a_backbone_that_cannot_continue_media_says_so_and_still_continues_words
         **BASE, attn_layer_indices=[1], mamba_n_heads=8, mamba_d_head=8, mamba_d_state=8, mamba_n_groups=1
     )
     model = EmotionModel(tune(build(lambda: config), Frozen()), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
-    model.settle()
+    model.probe()
     words, media = text_talks()[0], two_talks()[0]
     assert model.generate(words, NEW) == [alone(model, p) for p in words]
     with pytest.raises(MercError) as caught:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat, NoFusion
-from merc.components import CannotEncode, Connector, FeatureSpec, Stream
+from merc.components import Connector, FeatureSpec, Missing, Stream
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.media_tokens import MediaTokens
@@ -77,7 +77,7 @@ def test_the_draw_reaches_the_features() -> None:
 
 def test_a_stream_that_lacks_a_connector_is_named() -> None:
     media = MediaTokens(SPECS, {"voice": Linear()}, {"both": Concat()}, 8)
-    media.source = lambda s, u, d: CannotEncode("no face")
+    media.source = lambda s, u, d: Missing("no face")
     for stream in ("face", "both", "gaze"):
         with pytest.raises(MercError) as caught:
             media.length(stream, "u0")
@@ -197,6 +197,6 @@ def test_slots_enter_at_their_places() -> None:
 
 
 def make_batch_of(context: tuple[Any, ...]) -> Any:
-    from merc.prompting import grow
+    from merc.prompting import build_tree
 
-    return make_batch([grow([EncodedPrompt("u", context, ())])])
+    return make_batch([build_tree([EncodedPrompt("u", context, ())])])

@@ -10,8 +10,8 @@ import torch
 from merc.model.build import build_meta, build_model
 from merc.model.memory_use import memory_use
 from merc.recipe import load_recipe
-from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
+from merc.training.strategy import TorchStrategy
 from merc.training.update import parameter_groups
 from tests.tiny_backbone import save_tiny_backbone
 
@@ -33,14 +33,14 @@ def test_it_is_what_a_small_model_takes(tmp_path: Path, dtype: str, tuning: str)
     (tmp_path / "tiny.yaml").write_text(RECIPE.format(folder=folder, dtype=dtype, tuning=tuning))
     recipe = load_recipe(str(tmp_path / "tiny.yaml"))
     model = build_model(recipe, "cpu", 0)
-    engine = TorchEngine()
-    engine.prepare(model, parameter_groups(model, Settings()), "model")
-    for group in engine.groups:
+    strategy = TorchStrategy()
+    strategy.prepare(model, parameter_groups(model, Settings()), "model")
+    for group in strategy.groups:
         for parameter in group["params"]:
             parameter.grad = torch.ones_like(parameter)
     gradients = _bytes(p.grad for p in model.parameters() if p.grad is not None)
-    engine.step(1.0, None)
-    state = [value for values in engine.optimizer.state.values() for value in values.values()]
+    strategy.step(1.0, None)
+    state = [value for values in strategy.optimizer.state.values() for value in values.values()]
     use = memory_use(build_meta(recipe), dtype)
     assert use.weights == _bytes(model.parameters())
     assert use.gradients == gradients

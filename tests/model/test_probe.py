@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from merc.model.probe import find_decoder, only_at, probe_head, probe_tree
+from merc.model.probe import find_decoder, probe_head, probe_tree, restrict_to
 from tests.model.architectures import ADDITIVE, ALL, OWN_HEAD, SEPARATE, TREE, WINDOWED, build
 from tests.model.tiny import tiny_llama
 
@@ -109,7 +109,7 @@ def test_only_at_cuts_what_stands_behind_the_decoder() -> None:
     tokens = torch.tensor([[1, 2, 3], [4, 5, 6]])
     with torch.no_grad():
         whole = model(input_ids=tokens, use_cache=False).logits.reshape(6, -1)
-        with only_at(find_decoder(model), torch.tensor([4, 0])) as kept:  # type: ignore[arg-type]
+        with restrict_to(find_decoder(model), torch.tensor([4, 0])) as kept:  # type: ignore[arg-type]
             cut = model(input_ids=tokens, use_cache=False).logits
     assert cut.shape == (1, 2, 64) and kept[0].shape == (2, 32)
     torch.testing.assert_close(cut[0], whole[[4, 0]])

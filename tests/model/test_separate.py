@@ -11,7 +11,7 @@ from merc.components import Frozen
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.tuning import tune
-from merc.prompting import grow_within, label_scores
+from merc.prompting import build_trees, label_scores
 from merc.training.losses import class_weights
 from tests.losses import built, values_of
 from tests.model.alone import key, log_probability_alone, together
@@ -61,7 +61,7 @@ def test_prompts_deeper_than_the_window_are_computed_alone(name: str) -> None:
     assert_exact(model, groups)
     # In a tree they would not be the same, so the test above sees the window.
     with torch.no_grad():
-        batch = make_batch(grow_within(groups[0], 1000))
+        batch = make_batch(build_trees(groups[0], 1000))
         wrong = model.log_probabilities(batch)
         right = torch.stack([log_probability_alone(model, p, a) for p in batch.prompts for a in p.answers])
     assert (wrong - right).abs().max() > 1e-2

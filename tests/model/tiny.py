@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.fusers import Concat
-from merc.components import CannotEncode, FeatureSpec, Frozen
+from merc.components import FeatureSpec, Frozen, Missing
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
@@ -48,7 +48,7 @@ def tiny_model(llm: torch.nn.Module | None = None) -> EmotionModel:
             table[stream, utterance] = torch.randn(count, dim, generator=generator).numpy()
     media.source = lambda stream, utterance, draw: table[stream, utterance]
     model = EmotionModel(tune(llm, Frozen()), None, media)
-    model.settle()
+    model.probe()
     return model
 
 
@@ -62,7 +62,7 @@ def tiny_media(hidden: int = 32) -> MediaTokens:
             parameter.add_(torch.randn_like(parameter) * 0.1)
     rng = np.random.default_rng(2)
     table = {key: rng.standard_normal((n, SPECS[key[0]].dim)).astype("float32") for key, n in FEATURES.items()}
-    media.source = lambda stream, utterance, draw: table.get((stream, utterance), CannotEncode("not there"))
+    media.source = lambda stream, utterance, draw: table.get((stream, utterance), Missing("not there"))
     media.fit(["u0", "u1", "u2"])
     return media
 
@@ -80,5 +80,5 @@ def tuned_model(
                 parameter.normal_(std=0.1)
     model = EmotionModel(tuned, None, tiny_media())
     model.eval()
-    model.settle()
+    model.probe()
     return model

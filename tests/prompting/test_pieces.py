@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from merc.components import Answer, Prompt, Slot, Text
 from merc.prompting import PromptEncoder
-from merc.prompting.pieces import Pieces
+from merc.prompting.pieces import PieceTokenizer
 from tests.prompting.tokenizers import CHATML, byte_level, llama_like, unigram
 
 TOKENIZERS = {
@@ -111,7 +111,7 @@ def test_control_tokens_that_are_not_special_stay_text_too() -> None:
     tokenizer.add_tokens([AddedToken("<turn>", special=False, normalized=False)])
     mark = tokenizer.convert_tokens_to_ids("<turn>")
     assert mark in tokenizer("say <turn> now", split_special_tokens=True)["input_ids"]
-    pieces = Pieces(tokenizer)
+    pieces = PieceTokenizer(tokenizer)
     ids = pieces.words("say <turn> now <turn><turn>")
     assert mark not in ids
     assert tokenizer.decode(ids) == "say <turn> now <turn><turn>"
@@ -124,5 +124,5 @@ def test_an_anchor_that_melts_with_the_text_gives_way_to_the_next() -> None:
 
     tokenizer = llama_like.__wrapped__()
     tokenizer.add_tokens([AddedToken("\n\n", special=False, normalized=False)])
-    ids = Pieces(tokenizer).words("\nHow")
+    ids = PieceTokenizer(tokenizer).words("\nHow")
     assert tokenizer.decode([*tokenizer("joy", add_special_tokens=False)["input_ids"], *ids]) == "joy\nHow"

@@ -15,10 +15,10 @@ from merc.prompting import (
     EncodedPrompt,
     Item,
     Tree,
+    build_chains,
+    build_tree,
+    build_trees,
     check_depth,
-    grow,
-    grow_apart,
-    grow_within,
     micro_batches,
     pack_rows,
 )
@@ -51,7 +51,7 @@ def wanted(prompts: list[EncodedPrompt]) -> Counter[tuple[str, tuple[Item, ...],
 @settings(max_examples=80, deadline=None)
 @given(talks())
 def test_a_tree_holds_every_answer_of_every_prompt(prompts: list[EncodedPrompt]) -> None:
-    tree = grow(prompts)
+    tree = build_tree(prompts)
     assert tree.prompts == tuple(prompts)
     assert held([tree]) == wanted(prompts)
     # A prefix is there once: nothing is computed twice.
@@ -61,7 +61,7 @@ def test_a_tree_holds_every_answer_of_every_prompt(prompts: list[EncodedPrompt])
 @settings(max_examples=80, deadline=None)
 @given(talks(most=8), st.integers(1, 40))
 def test_trees_within_a_budget_drop_and_cut_nothing(prompts: list[EncodedPrompt], budget: int) -> None:
-    trees = grow_within(prompts, budget)
+    trees = build_trees(prompts, budget)
     assert held(trees) == wanted(prompts)
     assert [p for tree in trees for p in tree.prompts] == prompts
     longest = max(prompt.depth for prompt in prompts)
@@ -69,7 +69,7 @@ def test_trees_within_a_budget_drop_and_cut_nothing(prompts: list[EncodedPrompt]
     for tree, after in zip(trees, [*trees[1:], None], strict=True):
         assert len(tree) <= room or len(tree.prompts) == 1
         if after is not None:  # a tree ends only where the next prompt has no room
-            assert len(grow([*tree.prompts, after.prompts[0]])) > room
+            assert len(build_tree([*tree.prompts, after.prompts[0]])) > room
 
 
 def branches(shared: int, own: int, count: int) -> list[EncodedPrompt]:
@@ -87,37 +87,37 @@ def cost(trees: list[Tree]) -> float:
 @given(st.integers(1, 600), st.integers(1, 400), st.integers(1, 12))
 def test_a_tree_is_split_only_where_that_is_cheaper(shared: int, own: int, count: int) -> None:
     prompts = branches(shared, own, count)
-    trees = grow_within(prompts, 10_000)
+    trees = build_trees(prompts, 10_000)
     assert held(trees) == wanted(prompts)
     assert [p for tree in trees for p in tree.prompts] == prompts
-    assert len(trees) == 1 or cost(trees) < cost([grow(prompts)])
+    assert len(trees) == 1 or cost(trees) < cost([build_tree(prompts)])
 
 
 def test_what_shares_little_is_split_and_what_shares_much_is_not() -> None:
-    assert len(grow_within(branches(100, 300, 10), 10_000)) > 1
-    assert len(grow_within(branches(1000, 20, 10), 10_000)) == 1
+    assert len(build_trees(branches(100, 300, 10), 10_000)) > 1
+    assert len(build_trees(branches(1000, 20, 10), 10_000)) == 1
     # To a wide model a token by itself costs more, and what it sees less.
-    assert len(grow_within(branches(100, 300, 10), 10_000, width=8192)) == 1
+    assert len(build_trees(branches(100, 300, 10), 10_000, width=8192)) == 1
 
 
 def test_prompts_stay_together_that_share_a_block_longer_than_the_budget() -> None:
-    (tree,) = grow_within(branches(5000, 20, 4), 4096)
+    (tree,) = build_trees(branches(5000, 20, 4), 4096)
     assert len(tree) == 5080
     # An eighth of the longest prompt is all that comes on top: the sixth of these has no room.
-    assert [len(tree.prompts) for tree in grow_within(branches(5000, 125, 8), 4096)] == [6, 2]
+    assert [len(tree.prompts) for tree in build_trees(branches(5000, 125, 8), 4096)] == [6, 2]
 
 
 def test_a_prompt_that_no_split_makes_smaller_does_not_keep_others_together() -> None:
     # The first two caps split nothing, for the long prompt stands alone: the short ones are cheaper apart.
     long, short = branches(1, 3000, 1), branches(1, 300, 6)
     apart = [replace(p, context=(1000 + i, *p.context[1:])) for i, p in enumerate(short)]
-    assert [len(tree.prompts) for tree in grow_within([*long, *apart], 3200)] == [1, 1, 1, 1, 1, 1, 1]
+    assert [len(tree.prompts) for tree in build_trees([*long, *apart], 3200)] == [1, 1, 1, 1, 1, 1, 1]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(talks(most=3), min_size=1, max_size=8), st.integers(1, 120))
 def test_micro_batches_hold_every_tree_within_the_budget(conversations: list[list[EncodedPrompt]], budget: int) -> None:
-    trees = [grow(prompts) for prompts in conversations]
+    trees = [build_tree(prompts) for prompts in conversations]
     groups = list(micro_batches(trees, budget))
     assert Counter(id(t) for g in groups for t in g) == Counter(map(id, trees))
     for group in groups:
@@ -130,7 +130,7 @@ def test_micro_batches_hold_every_tree_within_the_budget(conversations: list[lis
 @settings(max_examples=40, deadline=None)
 @given(talks(most=2))
 def test_apart_every_answer_has_a_row_without_branches(prompts: list[EncodedPrompt]) -> None:
-    trees = [t for p in prompts for t in grow_apart(p)]
+    trees = [t for p in prompts for t in build_chains(p)]
     assert held(trees) == wanted(prompts)
     for tree in trees:
         assert tree.depth == tuple(range(len(tree)))
@@ -138,12 +138,12 @@ def test_apart_every_answer_has_a_row_without_branches(prompts: list[EncodedProm
 
 
 def test_a_prompt_without_answers_reads_its_last_node() -> None:
-    tree = grow([EncodedPrompt("u", (1, 2, 3), ())])
+    tree = build_tree([EncodedPrompt("u", (1, 2, 3), ())])
     assert tree.paths == ((0, AnswerPath(()), (2,)),)
-    assert [t.paths for t in grow_apart(EncodedPrompt("u", (1, 2, 3), ()))] == [tree.paths]
+    assert [t.paths for t in build_chains(EncodedPrompt("u", (1, 2, 3), ()))] == [tree.paths]
 
 
-@pytest.mark.parametrize("make", [lambda p: grow(p), lambda p: grow_within(p, 10)])
+@pytest.mark.parametrize("make", [lambda p: build_tree(p), lambda p: build_trees(p, 10)])
 def test_an_empty_prompt_is_an_error(make: object) -> None:
     with pytest.raises(MercError, match="the prompt for 'u7' is empty: there is nothing to ask the model"):
         make([EncodedPrompt("u7", (), (AnswerPath((1,)),))])  # type: ignore[operator]

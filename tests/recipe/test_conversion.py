@@ -64,7 +64,7 @@ def test_keys_in_one_line(old: str, new: str) -> None:
          "splits: [test], decoder: {name: generate, parser: strict}, limit: 3"),
         ("normalize: tokens", "decoder: {name: verbalizer, normalize: tokens}"),
         ("decode: generate, normalize: tokens", "decoder: {name: generate}"),
-        # A model whose labels are scored writes where a suite asks for a text.
+        # A model whose labels are scored writes where a benchmark asks for a text.
         ("decode: verbalizer, parser: exact, max_new_tokens: 5",
          "decoder: {name: verbalizer}, text_decoder: {name: generate, max_new_tokens: 5}"),
         ("max_new_tokens: 5", "decoder: {name: verbalizer}, text_decoder: {name: generate, max_new_tokens: 5}"),

@@ -25,11 +25,11 @@ def errors_of(*overrides: str, recipe: str = "small.yaml") -> list[str]:
 
 WRONG = [
     ("corpsu=1", f"corpsu (command line): a recipe has no 'corpsu'. Did you mean 'corpus'? Its sections are: {SECTIONS}, "
-     "evaluate, engine, features"),
+     "evaluate, strategy, features"),
     ("epochs=3", f"epochs (command line): a recipe has no 'epochs'. Did you mean stages.1.trainer.epochs? Its sections are: "
-     f"{SECTIONS}, evaluate, engine, features"),
+     f"{SECTIONS}, evaluate, strategy, features"),
     ("trainer.epochs=3", "trainer (command line): a recipe has no 'trainer'. Did you mean stages.0.trainer or "
-     f"stages.1.trainer? Its sections are: {SECTIONS}, evaluate, engine, features"),
+     f"stages.1.trainer? Its sections are: {SECTIONS}, evaluate, strategy, features"),
     ("encoders.video.frame=3", "encoders.video.frame (command line): encoder 'toy-video' takes no 'frame'. "
      "Did you mean 'frames'? It takes: frames, size, sampling_rate"),
     ("encoders.video.frames=three", "encoders.video.frames (command line): wants a whole number; given 'three' (text)"),
@@ -176,13 +176,13 @@ WRONG = [
      "classification, last-utterance, micro-f1, toy-metric"),
     ("evaluate.metrics=[3]", "evaluate.metrics.0 (command line): wants a section with 'name' and parameters; given 3"),
     ("evaluate=yes", "evaluate (command line): wants a section of keys and values; given True"),
-    ("engine.zero=4", "engine.zero (command line): wants 0, 1, 2 or 3; given 4 (a whole number)"),
-    ("engine.zero=true", "engine.zero (command line): wants 0, 1, 2 or 3; given true (not in quotes, so no text)"),
-    ("engine.device=gpu", "engine (command line): device is auto, cpu, cuda, cuda:0 (or another number) or mps, not "
+    ("strategy.zero=4", "strategy.zero (command line): wants 0, 1, 2 or 3; given 4 (a whole number)"),
+    ("strategy.zero=true", "strategy.zero (command line): wants 0, 1, 2 or 3; given true (not in quotes, so no text)"),
+    ("strategy.device=gpu", "strategy (command line): device is auto, cpu, cuda, cuda:0 (or another number) or mps, not "
      "'gpu'"),
-    ("engine.name=deepspede", "engine.name (command line): wants 'torch' or 'deepspeed'; given 'deepspede' (text). Did "
+    ("strategy.name=deepspede", "strategy.name (command line): wants 'torch' or 'deepspeed'; given 'deepspede' (text). Did "
      "you mean 'deepspeed'?"),
-    ("engine.threads=0", "engine (command line): threads counts from 1, not 0"),
+    ("strategy.threads=0", "strategy (command line): threads counts from 1, not 0"),
     ("features.workers=-1", "features (command line): workers counts from 0, not -1"),
     ("features.store=3", "features.store (command line): wants text; given 3 (a whole number); put it in quotes"),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert (merc.trainable, merc.tasks[0].data.limit, merc.trainer.params["schedule"]) == (None, 10, "linear")
     assert recipe.evaluate is not None and recipe.evaluate.splits == ("test",) and recipe.evaluate.prompter is None
     assert recipe.evaluate.metrics["toy-metric"].params == {"top": 2, "reads": []}
-    assert (recipe.engine.name, recipe.features.store) == ("torch", None)
+    assert (recipe.strategy.name, recipe.features.store) == ("torch", None)
 
 
 def test_least_recipe_has_defaults(here: Path) -> None:
@@ -58,7 +58,7 @@ def test_sources_say_where_each_value_came_from(here: Path) -> None:
     assert recipe.sources["stages.1.trainer.epochs"] == "command line"
     assert recipe.sources["encoders.video.size"] == "command line"
     assert recipe.sources["stages.1.trainer.lr"] == "default of trainer 'toy-trainer'"
-    assert recipe.sources["engine.device"] == "default of engine"
+    assert recipe.sources["strategy.device"] == "default of strategy"
 
 
 def test_a_list_with_a_changed_item_says_so(here: Path) -> None:

@@ -66,8 +66,8 @@ def test_null_takes_out_entries_of_named_sections(here: Path) -> None:
 
 
 def test_sections_that_the_file_has_not_can_be_set(here: Path) -> None:
-    recipe = load_recipe("small.yaml", ["features.workers=0", "stages.0.data.limit=3", "engine.batch_tokens=9"])
-    assert (recipe.features.workers, recipe.stages[0].tasks[0].data.limit, recipe.engine.batch_tokens) == (0, 3, 9)
+    recipe = load_recipe("small.yaml", ["features.workers=0", "stages.0.data.limit=3", "strategy.batch_tokens=9"])
+    assert (recipe.features.workers, recipe.stages[0].tasks[0].data.limit, recipe.strategy.batch_tokens) == (0, 3, 9)
 
 
 def test_a_component_may_be_added_whole(here: Path) -> None:

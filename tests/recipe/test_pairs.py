@@ -64,11 +64,12 @@ def notes(*changes: str, use: str = "train") -> tuple[str, ...]:
          "evaluate.metrics.1", ["'toy-metric' needs probabilities, which decoder 'generate' does not give"]),
         (["evaluate.metrics=[classification, {name: toy-metric, reads: [text, probabilities]}]"],
          "evaluate.metrics.1", ["'toy-metric' needs text, which decoder 'verbalizer' does not give", "generate"]),
-        (["evaluate.past_labels=gold", "evaluate.prompter={name: toy-plain}"],
-         "evaluate.past_labels", ["'toy-plain' shows no labels of earlier"]),
-        (["evaluate.past_labels=predicted", "stages.0.prompter.history=0"], "evaluate.past_labels", ["no labels of"]),
-        (["stages.0.data.past_labels=true", "evaluate.past_labels=null", "stages.0.prompter={name: toy-plain}"],
-         "stages.0.data.past_labels", ["no labels of earlier"]),
+        (["evaluate.label_history=gold", "evaluate.prompter={name: toy-plain}"],
+         "evaluate.label_history", ["'toy-plain' shows no labels of earlier"]),
+        (["evaluate.label_history=predicted", "stages.0.prompter.history=0"],
+         "evaluate.label_history", ["no labels of"]),
+        (["stages.0.data.label_history=true", "evaluate.label_history=null", "stages.0.prompter={name: toy-plain}"],
+         "stages.0.data.label_history", ["no labels of earlier"]),
         (["evaluate.prompter={name: toy-plain}", "evaluate.demonstrations={name: random}"],
          "evaluate.demonstrations", ["shows no demonstrations", "evaluate.demonstrations=null"]),
         ([FROZEN, "stages.0.prompter.media=[]"], "stages.0.trainable",
@@ -96,12 +97,16 @@ def test_what_cannot_work_is_an_error(changes: list[str], path: str, holds: list
         # A model as it comes may know by itself where to stop.
         [WRITES, "stages=[]", "evaluate.prompter={name: conversation, end: false}"],
         ["evaluate.decoder={name: generate, max_new_tokens: 3}", "labels={joy: full of joy, anger: anger}"],
-        ["evaluate.past_labels=predicted", "evaluate.demonstrations={name: random}"],
+        ["evaluate.label_history=predicted", "evaluate.demonstrations={name: random}"],
         [WRITES, "evaluate.metrics=[classification, {name: toy-metric, reads: [text]}]"],
         [FROZEN],
         ["stages.0.prompter.media=[]"],
         # A prompter that makes nothing of a made-up conversation is left to the run.
-        ["evaluate.prompter={name: toy-prompt}", "evaluate.past_labels=gold", "evaluate.demonstrations={name: random}"],
+        [
+            "evaluate.prompter={name: toy-prompt}",
+            "evaluate.label_history=gold",
+            "evaluate.demonstrations={name: random}",
+        ],
     ],
 )
 def test_what_can_work_is_none(changes: list[str]) -> None:

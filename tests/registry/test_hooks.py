@@ -99,7 +99,7 @@ def test_register_backbones(made: Resolve) -> None:
 def test_register_annotators(made: Resolve) -> None:
     query = merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)
     sound = merc.AudioClip(samples=np.linspace(0, 1, 100, dtype="float32"), rate=16_000)
-    shown = merc.Observation(query=query, video=merc.CannotEncode("none"), audio=sound)
+    shown = merc.Observation(query=query, video=merc.Missing("none"), audio=sound)
     answered = dict(made("annotator").load("cpu")([shown]))
     assert answered == {query.target.id: merc.Annotation(cues={"prosody": "loud, swelling"})}
 
@@ -118,9 +118,9 @@ def test_register_metrics(made: Resolve) -> None:
 
 
 def test_register_suites(made: Resolve) -> None:
-    suite = made("suite", number="accuracy")
-    assert [(c.title, c.truth, c.number) for c in suite.columns()][1] == ("MELD-s", "sentiment", "accuracy")
-    assert suite.averages()["Emotion"] == ("MELD", "IEMOCAP")
+    benchmark = made("benchmark", number="accuracy")
+    assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")
+    assert benchmark.averages()["Emotion"] == ("MELD", "IEMOCAP")
 
 
 def test_register_commands(registry: Callable[[str], Registry]) -> None:

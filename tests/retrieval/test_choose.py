@@ -12,11 +12,11 @@ import pytest
 
 import merc
 from merc.builtin.selectors import Fixed, Random, Retrieved
-from merc.components import Comparison, Query, Selector
+from merc.components import Query, Selector, Similarity
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from merc.registry import get_registry
 from merc.retrieval import Chooser, Embeddings
 from tests.registry.distributions import Distribution, install
@@ -52,7 +52,7 @@ class Letters(merc.Encoder):
     def load(self, device):
         def count(clip):
             found = [clip.text.lower().count(chr(97 + i)) for i in range(26)]
-            return np.array([found], "float32") if any(found) else merc.CannotEncode("no letters")
+            return np.array([found], "float32") if any(found) else merc.Missing("no letters")
         return lambda clips: [count(clip) for clip in clips]
 """
 
@@ -77,14 +77,14 @@ def asked(*talks: Conversation) -> list[Query]:
     return [Query(conversation=c, index=i, labels=LABELS) for c in talks for i in range(len(c.utterances))]
 
 
-def part(selector: Selector, name: str = "tried") -> Part:
-    return Part(name=name, params={}, component=selector)
+def part(selector: Selector, name: str = "tried") -> ComponentRef:
+    return ComponentRef(name=name, params={}, component=selector)
 
 
 @pytest.fixture
 def embeddings(tmp_path: Path) -> Callable[..., Embeddings]:
-    def make(comparison: Comparison | None = None, **encoders: Part) -> Embeddings:
-        chosen = comparison or Comparison(embedder="letters", history=0)
+    def make(comparison: Similarity | None = None, **encoders: ComponentRef) -> Embeddings:
+        chosen = comparison or Similarity(embedder="letters", history=0)
         return Embeddings(chosen, encoders, FeatureStore(tmp_path / "features"), seed=0)
 
     return make
@@ -97,38 +97,38 @@ def test_a_vector_is_what_the_encoder_gave_at_length_one(embeddings):
 
 def test_history_is_read_with_the_words(embeddings):
     queries = asked(talk("a", "x", "y", "z"))
-    found = embeddings(Comparison(embedder="letters", history=1)).vectors(queries)
+    found = embeddings(Similarity(embedder="letters", history=1)).vectors(queries)
     wanted = embeddings().vectors(asked(talk("b", "Ann: x", "Ann: x\nAnn: y", "Ann: y\nAnn: z")))
     assert np.allclose(found, wanted)
 
 
 def test_conversations_are_compared_as_far_as_the_target(embeddings, tmp_path):
-    found = embeddings(Comparison(embedder="letters")).vectors(asked(talk("a", "x", "y", "z")))
+    found = embeddings(Similarity(embedder="letters")).vectors(asked(talk("a", "x", "y", "z")))
     wanted = embeddings().vectors(asked(talk("b", "Ann: x", "Ann: x\nAnn: y", "Ann: x\nAnn: y\nAnn: z")))
     assert np.allclose(found, wanted)
     # The last words are the same everywhere; what was said before is what tells them apart.
     talks = [talk("a", "aaaa aaaa", "so"), talk("b", "bbbb bbbb", "so"), talk("c", "cccc cccc", "so")]
-    made = embeddings(Comparison(embedder="letters"))
+    made = embeddings(Similarity(embedder="letters"))
     pool = [query for query in asked(*talks) if query.index == 1]
     chooses = Chooser("here", part(Retrieved(embedder="letters", k=1)), pool, 0, made)
     assert names(chooses.choose(asked(talk("n", "bbb bbb", "so"))[1:])) == [["b1"]]
 
 
 def test_the_inner_product_is_the_weighted_mean_of_cosines(embeddings):
-    stream = Part(name="letters", params={}, component=get_registry().resolve("encoder", "letters")(first="b"))
+    stream = ComponentRef(name="letters", params={}, component=get_registry().resolve("encoder", "letters")(first="b"))
     queries = asked(talk("a", "abc", "aab", "zzz c"))
     words = embeddings().vectors(queries)
     for weight in (0.0, 0.3, 1.0):
-        both = embeddings(Comparison(embedder="letters", streams=("face",), weight=weight, history=0), face=stream)
+        both = embeddings(Similarity(embedder="letters", streams=("face",), weight=weight, history=0), face=stream)
         # Here both encoders count letters, so every weight gives the same.
         assert np.allclose(both.vectors(queries) @ both.vectors(queries).T, words @ words.T, atol=1e-6)
-    alone = embeddings(Comparison(streams=("face",)), face=stream).vectors(queries)
+    alone = embeddings(Similarity(streams=("face",)), face=stream).vectors(queries)
     assert np.allclose(alone @ alone.T, words @ words.T, atol=1e-6)
 
 
 def test_what_is_missing_of_one_part_leaves_the_other(embeddings):
-    sound = Part(name="loud", params={}, component=_Loud())
-    both = embeddings(Comparison(embedder="letters", streams=("voice",), weight=0.75, history=0), voice=sound)
+    sound = ComponentRef(name="loud", params={}, component=_Loud())
+    both = embeddings(Similarity(embedder="letters", streams=("voice",), weight=0.75, history=0), voice=sound)
     (vector,) = both.vectors(asked(talk("a", "abba")))
     assert vector.shape == (29,) and vector @ vector == pytest.approx(0.75) and not vector[26:].any()
 
@@ -155,11 +155,11 @@ def test_data_say_all_that_vectors_depend_on(embeddings):
         embeddings().data(asked(talk("a", "abc", "e"))),
         embeddings().data(asked(talk("b", "abc", "d"))),
         embeddings().data(first[:1]),
-        embeddings(Comparison(embedder="letters", history=1)).data(first),
-        embeddings(Comparison(embedder="letters")).data(first),
+        embeddings(Similarity(embedder="letters", history=1)).data(first),
+        embeddings(Similarity(embedder="letters")).data(first),
     ]
     assert len({base, *others}) == 6
-    assert embeddings(Comparison(embedder="letters", index="hnsw", history=0)).data(first) == base
+    assert embeddings(Similarity(embedder="letters", index="hnsw", history=0)).data(first) == base
 
 
 TALKS = [talk("a", "aaa", "aab"), talk("b", "bbb"), talk("c", "ccc", "ccd"), talk("d", "!!!")]
@@ -298,7 +298,7 @@ def test_real_sentences_find_their_like(tmp_path, monkeypatch):
         talk("c", "The funeral is on Monday."),
     ]
     chooses = part(Retrieved(embedder="minilm", k=1))
-    made = Embeddings(Comparison(embedder="minilm", history=0), {}, FeatureStore(tmp_path), seed=0)
+    made = Embeddings(Similarity(embedder="minilm", history=0), {}, FeatureStore(tmp_path), seed=0)
     found = Chooser("here", chooses, asked(*talks), 0, made).choose(
         asked(talk("n", "She buried her father last week.", "Don't touch my bicycle!", "My test went so well!"))
     )

@@ -9,7 +9,7 @@ import pytest
 import merc
 from merc.cues import CueStore, PassOptions, annotate
 from merc.features.hashes import Hashes
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
 from tests.robustness.test_hostile_servers import CUES, NESTED, Hostile, at_once, completion, http, with_consent
 
@@ -80,7 +80,7 @@ def test_a_pass_goes_on_after_any_answer(tmp_path: Path, answer: str) -> None:
     teacher = OpenAICompatible(
         base_url=server.url, model="m", frames=2, retries=0, timeout=20.0, attempts=2, concurrency=1
     )
-    part = Part(name="openai-compatible", params={}, component=teacher)
+    part = ComponentRef(name="openai-compatible", params={}, component=teacher)
 
     def fill(**more):
         return annotate(

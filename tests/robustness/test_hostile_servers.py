@@ -107,7 +107,7 @@ def ask(url: str, **params: object) -> merc.Annotation:
     said = merc.Utterance(id="u", text="Well.", speaker="Ann")
     query = merc.Query(conversation=merc.Conversation(id="c", utterances=(said,)), index=0, labels=merc.LabelSpace(()))
     frames = merc.VideoClip(frames=np.full((2, 24, 32, 3), 90, np.uint8), times=np.array([0.0, 0.5]))
-    shown = merc.Observation(query=query, video=frames, audio=merc.CannotEncode("not asked for"))
+    shown = merc.Observation(query=query, video=frames, audio=merc.Missing("not asked for"))
     params = {"retries": 0, "timeout": 0.5, "deadline": 1.0, "attempts": 2, **params}
     teacher = OpenAICompatible(base_url=url, model="m", **params)
     ((_, found),) = teacher.load("cpu")([shown])

@@ -23,7 +23,7 @@ stages:
   - {id: first, prompter: {name: conversation}, trainer: TRAINER}
   - {id: second, prompter: {name: conversation, history: 1}, trainer: TRAINER}
 """
-TRAINER = "{name: sft, lr: 5e-3, conversations: 4, batch_tokens: 128, checkpoint_every: 1, evaluate_every: 2}"
+TRAINER = "{name: sft, lr: 5e-3, batch_conversations: 4, batch_tokens: 128, checkpoint_every: 1, evaluate_every: 2}"
 
 
 @pytest.fixture(scope="module")

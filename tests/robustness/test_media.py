@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from merc import MercError
-from merc.components import CannotEncode
+from merc.components import Missing
 from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, FeatureTable, encode
 from merc.media import Decoding, Limits, probe_media
@@ -162,7 +162,7 @@ def check(table: FeatureTable, path: Path, outcomes: Counter[str]) -> None:
     """Features, or a reason that names the file in one line."""
     for stream in ("seen", "heard"):
         found = table.get(stream, path.stem)
-        if isinstance(found, CannotEncode):
+        if isinstance(found, Missing):
             assert path.name in found.reason, (path, found.reason)
             assert "\n" not in found.reason and len(found.reason) < 400, found.reason
             outcomes["crashed" if "crashed" in found.reason else "a reason"] += 1

@@ -32,7 +32,7 @@ def runs(program: Forks, senses: Path, trained: Path, tmp_path_factory: pytest.T
         for utterance in (u for one in talks for u in one["utterances"]):
             utterance |= {"mood": utterance["label"], "video": str(senses / utterance["video"])}
         write_talk(sets / f"{name}.jsonl", talks)
-    bench = ("bench", str(finished), "--suite", "talks", "--data", str(sets), "--reuse")
+    bench = ("benchmark", str(finished), "--benchmark", "talks", "--data", str(sets), "--reuse")
 
     def kill(pid: int) -> None:
         ends = time.monotonic() + 60
@@ -69,7 +69,7 @@ def test_damaged_runs(
         "report": ("report", "run"),
         "init_from": ("run", recipe, "init_from=run", "stages.0.trainer.epochs=1", "--run-dir", "other"),
         "go on": ("run", recipe, *LONG, "--run-dir", "run", "--resume"),
-        "bench": ("bench", "run", "--suite", "talks", "--data", str(runs["sets"]), "--reuse"),
+        "benchmark": ("benchmark", "run", "--benchmark", "talks", "--data", str(runs["sets"]), "--reuse"),
     }
     faults = []
     for number in range(rounds(8, 300)):

@@ -88,7 +88,7 @@ class TestClassification(merc.testing.MetricContract):
 
 @pytest.mark.slow
 class TestSft(merc.testing.TrainerContract):
-    component = SupervisedFineTuning(epochs=2, conversations=1)
+    component = SupervisedFineTuning(epochs=2, batch_conversations=1)
     name = "merc/sft"
 
 

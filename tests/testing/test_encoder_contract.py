@@ -34,7 +34,7 @@ FEATURES = "test_features_have_the_declared_shape"
     ("encode", "message"),
     [
         (lambda f, c: f(c)[:-1], "3 clips went into Broken and 2 answers came out; it must be one a clip"),
-        (lambda f, c: [None for _ in c], "clip 0: Broken gives NoneType; it must give a numpy array or CannotEncode"),
+        (lambda f, c: [None for _ in c], "clip 0: Broken gives NoneType; it must give a numpy array or Missing"),
         (lambda f, c: [x.astype("float64") for x in f(c)], "clip 0: features are float64; they must be float32"),
         (
             lambda f, c: [x[:, 0] for x in f(c)],
@@ -43,10 +43,10 @@ FEATURES = "test_features_have_the_declared_shape"
         (lambda f, c: [np.hstack([x, x]) for x in f(c)], "clip 0: features have shape [2, 2]; spec() says dim=1"),
         (
             lambda f, c: [x[:0] for x in f(c)],
-            "clip 0: features have shape [0, 1]; a clip without features is CannotEncode with the reason",
+            "clip 0: features have shape [0, 1]; a clip without features is Missing with the reason",
         ),
-        (lambda f, c: [x * np.nan for x in f(c)], "clip 0: features hold NaN or infinity; give CannotEncode instead"),
-        (lambda f, c: [merc.CannotEncode(" ") for x in f(c)], "CannotEncode for clip 0 says no reason"),
+        (lambda f, c: [x * np.nan for x in f(c)], "clip 0: features hold NaN or infinity; give Missing instead"),
+        (lambda f, c: [merc.Missing(" ") for x in f(c)], "Missing for clip 0 says no reason"),
     ],
 )
 def test_features_that_are_wrong(encode: Callable[[Any, Any], Any], message: str) -> None:
@@ -54,9 +54,9 @@ def test_features_that_are_wrong(encode: Callable[[Any, Any], Any], message: str
 
 
 def test_encoder_that_encodes_nothing() -> None:
-    broken = broken_encoder(lambda f, clips: [merc.CannotEncode("no face") for _ in clips])
+    broken = broken_encoder(lambda f, clips: [merc.Missing("no face") for _ in clips])
     message = said(merc.testing.EncoderContract, broken, FEATURES)
-    assert message.startswith("Broken gave CannotEncode for every clip, so nothing was checked; override clips()")
+    assert message.startswith("Broken gave Missing for every clip, so nothing was checked; override clips()")
     assert "no face" in message
 
 

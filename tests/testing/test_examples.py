@@ -10,6 +10,7 @@ import merc.testing
 from merc.testing.examples import (
     annotator,
     backbone,
+    benchmark,
     command,
     connector,
     corpus,
@@ -20,7 +21,6 @@ from merc.testing.examples import (
     metric,
     prompter,
     selector,
-    suite,
     trainer,
     tuning,
 )
@@ -85,8 +85,8 @@ class TestSelector(merc.testing.SelectorContract):
     component = selector.Example(k=2)
 
 
-class TestSuite(merc.testing.SuiteContract):
-    component = suite.Example()
+class TestSuite(merc.testing.BenchmarkContract):
+    component = benchmark.Example()
 
 
 class TestMetric(merc.testing.MetricContract):

@@ -28,12 +28,12 @@ COUNT = itertools.count()
 
 
 def past(query: merc.Query, end: int | None) -> str:
-    return " ".join(map(str, (query.past_labels or ())[:end]))
+    return " ".join(map(str, (query.label_history or ())[:end]))
 
 
 def gold(query: merc.Query) -> str:
     """Reads the labels from the conversation, where a recipe tells any."""
-    return str(query.target.label) if query.past_labels is not None else "-"
+    return str(query.target.label) if query.label_history is not None else "-"
 
 
 def test_past_labels_before_the_target_may_be_shown() -> None:
@@ -82,7 +82,7 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             lambda query, own: replace(own, segments=(merc.Text(f"({query.target.label})"), *own.segments)),
             "test_labels_are_not_given_away",
             "the label of an utterance stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
-            "Text(text='(anger)'); past labels come from query.past_labels, which a recipe switches on",
+            "Text(text='(anger)'); past labels come from query.label_history, which a recipe switches on",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(query.target.cues.get("face", "-")), *own.segments)),
@@ -94,20 +94,20 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             lambda query, own: replace(own, segments=(merc.Text(f"[{past(query, query.index + 1)}]"), *own.segments)),
             "test_past_labels_end_before_the_target",
             "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
-            "Text(text='[None]') against Text(text='[anger]'); show query.past_labels[i] where i < query.index",
+            "Text(text='[None]') against Text(text='[anger]'); show query.label_history[i] where i < query.index",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(past(query, None)), *own.segments)),
             "test_past_labels_end_before_the_target",
             "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
-            "Text(text='None None None None') against Text(text='anger anger anger anger'); show query.past_labels[i] "
-            "where i < query.index",
+            "Text(text='None None None None') against Text(text='anger anger anger anger'); show "
+            "query.label_history[i] where i < query.index",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(gold(query)), *own.segments)),
             "test_past_labels_end_before_the_target",
             "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
-            "Text(text='neutral') against Text(text='anger'); show query.past_labels[i] where i < query.index",
+            "Text(text='neutral') against Text(text='anger'); show query.label_history[i] where i < query.index",
         ),
         (
             lambda query, own: replace(
@@ -116,7 +116,7 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             "test_labels_are_not_given_away",
             "the label of an utterance stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not neutral,', "
             "end=True) against Answer(text=None, prefix=' not anger,', end=True); past labels come from "
-            "query.past_labels, which a recipe switches on",
+            "query.label_history, which a recipe switches on",
         ),
     ],
 )

@@ -18,16 +18,16 @@ from merc.builtin.jsonl import JsonlCorpus
 from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import LoRA
-from merc.components import FeatureSpec, Lesson, Loss, Prompter, Query, TrainJob, TrainReport, Tuning
+from merc.components import Example, FeatureSpec, Loss, Prompter, Query, TrainContext, TrainReport, Tuning
 from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
-from merc.run.data import labelled, queries
-from merc.training.engine import Engine, ParameterGroup, TorchEngine
+from merc.session.data import labelled, queries
 from merc.training.loop import fit
 from merc.training.settings import Settings
+from merc.training.strategy import ParameterGroup, Strategy, TorchStrategy
 
 LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy"), "anger": ("anger", "hate so much")})
 
@@ -53,7 +53,7 @@ def model_of(
         (2, 6), dtype="float32"
     )
     model = EmotionModel(tuned, AutoTokenizer.from_pretrained(backbone), tokens)
-    model.settle()
+    model.probe()
     return model
 
 
@@ -82,22 +82,22 @@ def job_of(
     labels: LabelSpace = LABELS,
     prompter: Prompter | None = None,
     evaluate: Callable[[], Mapping[str, Any]] | None = None,
-    engine: Engine | None = None,
+    strategy: Strategy | None = None,
     seed: int = 0,
     resume: bool = False,
     seen: Seen | None = None,
-) -> tuple[TrainJob, Seen]:
+) -> tuple[TrainContext, Seen]:
     seen = seen or Seen()
     folder.mkdir(parents=True, exist_ok=True)
     asks = prompter or ConversationPrompter()
-    groups = [[Lesson(query, asks) for query in group] for group in queries(talks, labels, labelled)]
-    job = TrainJob(
+    groups = [[Example(query, asks) for query in group] for group in queries(talks, labels, labelled)]
+    job = TrainContext(
         stage="merc",
         model=model,
         labels=labels,
-        lessons=lambda epoch: groups,
+        examples=lambda epoch: groups,
         evaluate=evaluate,
-        engine=engine or TorchEngine(),
+        strategy=strategy or TorchStrategy(),
         folder=folder,
         seed=seed,
         resume=resume,
@@ -145,8 +145,8 @@ def cut_off(
     return seen
 
 
-class Gradients(TorchEngine):
-    """The engine, which keeps the gradients that each step ends with and changes no weight."""
+class Gradients(TorchStrategy):
+    """The strategy, which keeps the gradients that each step ends with and changes no weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,9 +180,9 @@ def gradients(
     model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, **more: Any
 ) -> tuple[list[dict[str, Tensor]], Seen, int]:
     """The gradients of each step at the weights as they are, what was logged, and the number of forward passes."""
-    engine = Gradients()
-    _, seen = trained(model, talks, folder, settings, engine=engine, **more)
-    return engine.taken, seen, engine.passes
+    strategy = Gradients()
+    _, seen = trained(model, talks, folder, settings, strategy=strategy, **more)
+    return strategy.taken, seen, strategy.passes
 
 
 def encoded(model: EmotionModel, talk: Conversation, index: int, answers: str = "gold") -> EncodedPrompt:

@@ -1,4 +1,4 @@
-"""A program for ``torchrun``: trains tiny models with an engine and writes down what came of it.
+"""A program for ``torchrun``: trains tiny models with a strategy and writes down what came of it.
 
 Its passes differ in media (faces, voices, none), so that processes which share a step use different connectors.
 """
@@ -27,11 +27,11 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import select_trainable, tune
 from merc.prompting import AnswerPath, EncodedPrompt
-from merc.recipe import Engine as EngineChoice
-from merc.training.engine import Engine
-from merc.training.engines import make_engine
+from merc.recipe import Strategy as EngineChoice
 from merc.training.loop import fit
 from merc.training.settings import Settings
+from merc.training.strategies import make_strategy
+from merc.training.strategy import Strategy
 from merc.training.update import parameter_groups
 from tests.losses import use_loss
 from tests.training import jobs
@@ -43,7 +43,7 @@ class Case:
     """One training. ``parts`` are what learns, as in a stage's ``trainable``; several: one stage behind the other."""
 
     name: str
-    engine: str = "deepspeed"
+    strategy: str = "deepspeed"
     zero: int = 1
     tuning: str = "lora"
     dtype: str = "float32"
@@ -70,7 +70,7 @@ def model_of(case: Case) -> EmotionModel:
     table = {(s, u): torch.randn(3, dim).numpy() for s, dim in (("face", 6), ("voice", 4)) for u in ("u0", "u1", "v0")}
     media.source = lambda stream, utterance, draw: table[stream, utterance]
     model = EmotionModel(tuned, None, media)
-    model.settle()
+    model.probe()
     return model
 
 
@@ -88,130 +88,130 @@ def batches_of(model: EmotionModel) -> list[TreeBatch]:
     return batches
 
 
-def train(case: Case, engine: Engine, model: EmotionModel, steps: int, first: int = 0) -> list[dict[str, float]]:
+def train(case: Case, strategy: Strategy, model: EmotionModel, steps: int, first: int = 0) -> list[dict[str, float]]:
     """Steps of three or four passes each, as the training loop shares them out."""
     all_batches = batches_of(model)
     model.train()
     rows = []
     for step in range(first, first + steps):
         batches = all_batches[:3] if step % 2 else all_batches[3:]
-        mine = batches[engine.rank :: engine.world]
-        passes = math.ceil(len(batches) / engine.world)
+        mine = batches[strategy.rank :: strategy.world]
+        passes = math.ceil(len(batches) / strategy.world)
         total = 0.0
         for index in range(passes):
             counts = index < len(mine)
             batch = mine[index] if counts else batches[0]
-            loss = engine.loss_values(batch, 0).sum() / 8
+            loss = strategy.loss_values(batch, 0).sum() / 8
             total += float(loss.detach()) if counts else 0.0
-            engine.backward(loss * engine.world if counts else loss * 0.0, last=index + 1 == passes)
-        norm = engine.step(1 / (step + 1), case.max_norm)
-        rows.append({"loss": engine.sums([total])[0], "norm": norm})
+            strategy.backward(loss * strategy.world if counts else loss * 0.0, last=index + 1 == passes)
+        norm = strategy.step(1 / (step + 1), case.max_norm)
+        rows.append({"loss": strategy.sums([total])[0], "norm": norm})
     return rows
 
 
-def scores(engine: Engine, model: EmotionModel) -> list[list[float]]:
+def scores(strategy: Strategy, model: EmotionModel) -> list[list[float]]:
     """What an evaluation of the prepared model gives, the passes shared out."""
     model.eval()
     found: list[Any] = []
     batches = batches_of(model)
     with torch.no_grad():
-        for index in range(math.ceil(len(batches) / engine.world)):
-            at = index * engine.world + engine.rank
+        for index in range(math.ceil(len(batches) / strategy.world)):
+            at = index * strategy.world + strategy.rank
             values = model.log_probabilities(batches[at if at < len(batches) else 0])
             if at < len(batches):
                 found.append([at, values.tolist()])
-    return [values for _, values in sorted(engine.collect(found))]
+    return [values for _, values in sorted(strategy.collect(found))]
 
 
-def prepare(case: Case, engine: Engine, model: EmotionModel, part: str) -> None:
+def prepare(case: Case, strategy: Strategy, model: EmotionModel, part: str) -> None:
     select_trainable(model, (part,))
     settings = Settings(lr=0.05, connector_lr=0.01, weight_decay=0.1)
     use_loss(model, TokenNLL(), labels=2)
-    engine.prepare(model, parameter_groups(model, settings, case.l2), case.precision)
+    strategy.prepare(model, parameter_groups(model, settings, case.l2), case.precision)
 
 
-def run(case: Case, engine: Engine, out: Path) -> None:
+def run(case: Case, strategy: Strategy, out: Path) -> None:
     model = model_of(case)
     if case.checkpointing:
         model.base.gradient_checkpointing_enable({"use_reentrant": False})
     rows = []
     for part in case.parts:
-        prepare(case, engine, model, part)
-        rows += train(case, engine, model, 4)
-    state, found = engine.state(), scores(engine, model)
-    if engine.first:
+        prepare(case, strategy, model, part)
+        rows += train(case, strategy, model, 4)
+    state, found = strategy.state(), scores(strategy, model)
+    if strategy.first:
         folder = out / case.name
         folder.mkdir(parents=True, exist_ok=True)
         save_file(state, folder / "state.safetensors")
         (folder / "found.json").write_text(json.dumps({"rows": rows, "scores": found}))
 
 
-def resume(case: Case, engine: Engine, out: Path) -> None:
+def resume(case: Case, strategy: Strategy, out: Path) -> None:
     """Four steps; then two, a checkpoint, two that are forgotten, and the checkpoint's two in a new model."""
     model = model_of(case)
-    prepare(case, engine, model, "*")
-    train(case, engine, model, 2)
+    prepare(case, strategy, model, "*")
+    train(case, strategy, model, 2)
     folder = out / case.name / "checkpoint"
-    if engine.first:
+    if strategy.first:
         folder.mkdir(parents=True)
-    engine.barrier()
-    scale = getattr(engine, "scale", None)
+    strategy.barrier()
+    scale = getattr(strategy, "scale", None)
     if scale:
         scale.update(finite=False)
     before_scale = vars(scale).copy() if scale else None
-    engine.save(folder)
-    engine.barrier()
-    rows = train(case, engine, model, 2, first=2)
-    before = engine.state()
+    strategy.save(folder)
+    strategy.barrier()
+    rows = train(case, strategy, model, 2, first=2)
+    before = strategy.state()
     model = model_of(case)
-    prepare(case, engine, model, "*")
-    train(case, engine, model, 1)
-    engine.load(folder)
-    after_scale = vars(engine.scale).copy() if scale else None  # type: ignore[attr-defined]
-    again = train(case, engine, model, 2, first=2)
-    after = engine.state()
-    if engine.first:
+    prepare(case, strategy, model, "*")
+    train(case, strategy, model, 1)
+    strategy.load(folder)
+    after_scale = vars(strategy.scale).copy() if scale else None  # type: ignore[attr-defined]
+    again = train(case, strategy, model, 2, first=2)
+    after = strategy.state()
+    if strategy.first:
         same = before_scale == after_scale and all(torch.equal(before[name], after[name]) for name in before)
         (out / case.name / "resumed.json").write_text(
             json.dumps({"rows": rows, "again": again, "same": same and before.keys() == after.keys()})
         )
 
 
-def spoil(case: Case, engine: Engine, out: Path) -> None:
+def spoil(case: Case, strategy: Strategy, out: Path) -> None:
     """A step whose gradient is no number in the last process alone, between two that are sound."""
     model = model_of(case)
-    prepare(case, engine, model, "*")
-    train(case, engine, model, 1)
-    before = engine.state()
-    factor = math.nan if engine.rank + 1 == engine.world else 1.0
-    engine.backward(engine.loss_values(batches_of(model)[0], 0).sum() * factor, last=True)
-    norm = engine.step(1.0, case.max_norm)
-    after = engine.state()
-    then = train(case, engine, model, 1, first=1)
-    finite = engine.collect([math.isfinite(norm)])
-    if engine.first:
+    prepare(case, strategy, model, "*")
+    train(case, strategy, model, 1)
+    before = strategy.state()
+    factor = math.nan if strategy.rank + 1 == strategy.world else 1.0
+    strategy.backward(strategy.loss_values(batches_of(model)[0], 0).sum() * factor, last=True)
+    norm = strategy.step(1.0, case.max_norm)
+    after = strategy.state()
+    then = train(case, strategy, model, 1, first=1)
+    finite = strategy.collect([math.isfinite(norm)])
+    if strategy.first:
         same = before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
-        scale = getattr(engine, "scale", None)
+        scale = getattr(strategy, "scale", None)
         found = {"finite": finite, "same": same, "then": then, "scale": scale.value if scale else None}
         (out / case.name / "spoiled.json").write_text(json.dumps(found))
 
 
-def fail(case: Case, engine: Engine, out: Path) -> None:
+def fail(case: Case, strategy: Strategy, out: Path) -> None:
     """A stage in which the last process alone meets features that are no numbers: what each process says."""
     model = jobs.model_of(out / "backbone", media=True)
-    value = np.nan if engine.rank + 1 == engine.world else 0.5
+    value = np.nan if strategy.rank + 1 == strategy.world else 0.5
     model.media.source = lambda stream, utterance, draw: np.full((2, 6), value, "float32")
     job, seen = jobs.job_of(
         model, jobs.conversations(out / "talk.jsonl"), out / "job",
-        prompter=ConversationPrompter(media=("face",)), engine=engine,
+        prompter=ConversationPrompter(media=("face",)), strategy=strategy,
     )  # fmt: skip
     said = ""
     try:
         fit(job, Settings(batch_tokens=256), (TokenNLL(),))
     except MercError as error:
         said = str(error)
-    all_said = engine.collect([said])
-    if engine.first:
+    all_said = strategy.collect([said])
+    if strategy.first:
         (out / case.name / "said.json").write_text(json.dumps({"said": all_said, "steps": len(seen.log)}))
 
 
@@ -225,8 +225,8 @@ def main() -> None:
         for fields in given:
             case = Case(**{**fields, "parts": tuple(fields["parts"])})
             print(f"{what.__name__} {case.name}", flush=True)
-            choice = EngineChoice(name=case.engine, device="cpu", zero=case.zero)  # type: ignore[arg-type]
-            what(case, make_engine(choice), out)
+            choice = EngineChoice(name=case.strategy, device="cpu", zero=case.zero)  # type: ignore[arg-type]
+            what(case, make_strategy(choice), out)
 
 
 def arguments(out: Path, work: dict[str, list[Case]]) -> list[str]:

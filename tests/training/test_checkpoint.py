@@ -12,12 +12,12 @@ from torch import Tensor
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.training.checkpoint import Progress, checkpoints, load_best, load_checkpoint, remove_checkpoints
-from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
+from merc.training.strategy import TorchStrategy
 from merc.training.update import parameter_groups
 from tests.training.jobs import cut_off, model_of, same_state, state_of, trained
 
-SETTINGS = Settings(epochs=2, lr=5e-3, conversations=3, checkpoint_every=1)
+SETTINGS = Settings(epochs=2, lr=5e-3, batch_conversations=3, checkpoint_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +73,10 @@ DAMAGES = {
 
 
 def loaded(backbone: Path, folder: Path) -> tuple[Progress | None, list[str]]:
-    """What a new engine goes on from, and what was said of it."""
-    engine, model, said = TorchEngine(), model_of(backbone), []
-    engine.prepare(model, parameter_groups(model, SETTINGS), "model")
-    return load_checkpoint(folder, engine, said.append), said
+    """What a new strategy goes on from, and what was said of it."""
+    strategy, model, said = TorchStrategy(), model_of(backbone), []
+    strategy.prepare(model, parameter_groups(model, SETTINGS), "model")
+    return load_checkpoint(folder, strategy, said.append), said
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -183,21 +183,21 @@ def test_half_a_checkpoint_counts_for_nothing(
 
 
 def test_nothing_to_go_on_from(backbone: Path, tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path, TorchEngine()) is None
+    assert load_checkpoint(tmp_path, TorchStrategy()) is None
 
 
-def test_a_checkpoint_of_another_engine(backbone: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_strategy(backbone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint-00000002"
     folder.mkdir()
     (folder / "progress.json").write_text('{"step": 2}')
     (folder / "deepspeed.json").write_text('{"zero": 2, "world": 2}')
-    model, engine = model_of(backbone), TorchEngine()
-    engine.prepare(model, parameter_groups(model, SETTINGS), "model")
+    model, strategy = model_of(backbone), TorchStrategy()
+    strategy.prepare(model, parameter_groups(model, SETTINGS), "model")
     with pytest.raises(MercError) as error:
-        load_checkpoint(tmp_path, engine)
+        load_checkpoint(tmp_path, strategy)
     assert str(error.value) == (
-        f"{folder} was written by engine deepspeed with ZeRO 2 in 2 processes, which alone can go on from it. "
-        "Resume with: torchrun --nproc-per-node 2 -m merc run RECIPE engine.name=deepspeed engine.zero=2 --resume "
+        f"{folder} was written by strategy deepspeed with ZeRO 2 in 2 processes, which alone can go on from it. "
+        "Resume with: torchrun --nproc-per-node 2 -m merc run RECIPE strategy.name=deepspeed strategy.zero=2 --resume "
         "(RECIPE and what else was said as before), or start again in a new run directory (--run-dir)"
     )
 

@@ -1,4 +1,4 @@
-"""The engine deepspeed learns what the engine torch learns, in one process and in two."""
+"""The strategy deepspeed learns what the strategy torch learns, in one process and in two."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 
 from merc.errors import MercError
 from merc.model.state import trained_state
-from merc.recipe import Engine as EngineChoice
-from merc.training.engine import TorchEngine
-from merc.training.engines import make_engine
+from merc.recipe import Strategy as EngineChoice
 from merc.training.processes import Processes
+from merc.training.strategies import make_strategy
+from merc.training.strategy import TorchStrategy
 from tests.training import share_steps
 from tests.training.share_steps import Case, arguments, model_of, prepare, train
 
@@ -43,12 +43,12 @@ IN_ONE = {"run": [Case(f"alone{zero}", zero=zero) for zero in (0, 1, 2, 3)]}
 
 @pytest.fixture(scope="module")
 def torch_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the engine torch makes of each kind."""
+    """What the strategy torch makes of each kind."""
     folder = tmp_path_factory.mktemp("torch")
     for kind, fields in KINDS.items():
-        share_steps.run(Case(kind, engine="torch", **fields), TorchEngine(), folder)
+        share_steps.run(Case(kind, strategy="torch", **fields), TorchStrategy(), folder)
     for case in (WIDE, HALF[0]):
-        share_steps.run(replace(case, engine="torch"), TorchEngine(), folder)
+        share_steps.run(replace(case, strategy="torch"), TorchStrategy(), folder)
     return folder
 
 
@@ -166,9 +166,9 @@ def test_nothing_is_compiled(tmp_path: Path) -> None:
     pytest.importorskip("deepspeed")
     environment = {**os.environ, "PATH": str(tmp_path), "TORCH_EXTENSIONS_DIR": str(tmp_path / "extensions")}
     program = (
-        "from merc.training.deepspeed_engine import DeepSpeedEngine\n"
+        "from merc.training.deepspeed_strategy import DeepSpeedStrategy\n"
         "from merc.training.deepspeed_start import start_deepspeed\n"
-        "DeepSpeedEngine(1, 'cpu')\n"
+        "DeepSpeedStrategy(1, 'cpu')\n"
         "start_deepspeed('cpu')\n"
     )
     done = subprocess.run(
@@ -179,15 +179,15 @@ def test_nothing_is_compiled(tmp_path: Path) -> None:
 
 
 def test_every_connector_gets_a_gradient() -> None:
-    case = Case("torch", engine="torch")
-    model, engine = model_of(case), TorchEngine()
-    prepare(case, engine, model, "connectors.voice")
+    case = Case("torch", strategy="torch")
+    model, strategy = model_of(case), TorchStrategy()
+    prepare(case, strategy, model, "connectors.voice")
     before = trained_state(model)
     for batch in share_steps.batches_of(model)[2:3]:  # no media in it
-        engine.backward(-engine.loss_values(batch, 0).sum(), last=True)
+        strategy.backward(-strategy.loss_values(batch, 0).sum(), last=True)
     assert all(p.grad is not None and not p.grad.any() for p in model.media.connectors["voice"].parameters())
-    engine.step(1.0, None)
-    train(case, engine, model, 2)
+    strategy.step(1.0, None)
+    train(case, strategy, model, 2)
     after = trained_state(model)
     changed = {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"voice"}
@@ -196,15 +196,15 @@ def test_every_connector_gets_a_gradient() -> None:
 def test_the_penalty_is_the_gradient_of_its_square() -> None:
     found = []
     for l2 in (0.0, 0.01):
-        case = Case("torch", engine="torch", l2=l2, max_norm=None)
-        model, engine = model_of(case), TorchEngine()
-        prepare(case, engine, model, "*")
-        learning = [p for g in engine.groups for p in g["params"]]
+        case = Case("torch", strategy="torch", l2=l2, max_norm=None)
+        model, strategy = model_of(case), TorchStrategy()
+        prepare(case, strategy, model, "*")
+        learning = [p for g in strategy.groups for p in g["params"]]
         squares = float(sum(p.square().sum() for p in learning))
         for batch in share_steps.batches_of(model)[:3]:
-            engine.backward(engine.loss_values(batch, 0).sum(), last=True)
+            strategy.backward(strategy.loss_values(batch, 0).sum(), last=True)
         gradients = [p.grad.clone() for p in learning]
-        found.append((engine.step(0.0, None), gradients, [p.detach().clone() for p in learning], squares))
+        found.append((strategy.step(0.0, None), gradients, [p.detach().clone() for p in learning], squares))
     (_, plain, weights, squares), (norm, _, _, _) = found
     assert squares > 0
     wanted = torch.stack([(g + 0.02 * w).square().sum() for g, w in zip(plain, weights, strict=True)]).sum().sqrt()
@@ -214,7 +214,7 @@ def test_the_penalty_is_the_gradient_of_its_square() -> None:
 def test_deepspeed_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepspeed", None)
     with pytest.raises(MercError, match=r"install it with: pip install merc\[deepspeed\]"):
-        make_engine(EngineChoice(name="deepspeed", device="cpu"))
+        make_strategy(EngineChoice(name="deepspeed", device="cpu"))
 
 
 def test_half_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,5 +227,5 @@ def test_half_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_torch_under_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(MercError, match="engine torch runs in one process, and 2 were started"):
-        make_engine(EngineChoice(name="torch"))
+    with pytest.raises(MercError, match="strategy torch runs in one process, and 2 were started"):
+        make_strategy(EngineChoice(name="torch"))

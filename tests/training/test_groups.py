@@ -9,13 +9,13 @@ import pytest
 
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Random
-from merc.components import Lesson, Pool, Query
+from merc.components import Example, Pool, Query
 from merc.conversation import Conversation
 from merc.model.emotion_model import EmotionModel
-from merc.prompting import EncodedPrompt, grow
+from merc.prompting import EncodedPrompt, build_tree
 from merc.recipe import Evaluate
-from merc.run.data import queries
-from merc.run.predicting import Predictor
+from merc.session.data import queries
+from merc.session.predicting import Predictor
 from merc.training.groups import Group, joined, shots_of
 from merc.training.settings import Settings
 from merc.training.steps import Plan
@@ -60,9 +60,9 @@ def test_ten_prompts_of_seven_shots_are_each_computed_once(model, talks):
     groups = [g for d, some in every.items() for g in some if shots_of(g) == usual[d]]
     assert len(groups) > 4 * SETS and len(set(usual.values())) == SETS
     alike = [Group(encoded(model, g), shots_of(g)) for g in groups]
-    trees = [grow(prompts) for prompts in joined(alike)]
+    trees = [build_tree(prompts) for prompts in joined(alike)]
     assert len(trees) == SETS
-    own = sum(len(grow(group.prompts)) for group in alike)
+    own = sum(len(build_tree(group.prompts)) for group in alike)
     bare = {g[0].conversation.id: [Query(**{**vars(q), "demonstrations": ()}) for q in g] for g in groups}
     for tree, shots in zip(trees, dict.fromkeys(map(shots_of, groups)), strict=True):
         mine = [g for g in groups if shots_of(g) == shots]
@@ -70,7 +70,7 @@ def test_ten_prompts_of_seven_shots_are_each_computed_once(model, talks):
         prefix = len(whole.context) - len(alone.context)
         assert prefix > 100
         head = _common([encoded(model, bare[g[0].conversation.id])[0].context for g in mine])
-        least = sum(len(grow(encoded(model, bare[g[0].conversation.id]))) for g in mine)
+        least = sum(len(build_tree(encoded(model, bare[g[0].conversation.id]))) for g in mine)
         # The head stands once, before the shots; what else conversations share by chance counts for nothing.
         assert len(tree) <= prefix + least - (len(mine) - 1) * head
         assert len(tree) > prefix + head
@@ -103,13 +103,13 @@ def job(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int)
     made, _ = job_of(model, talks, folder)
     fields = dict(vars(made))
     asks = ConversationPrompter()
-    fields["lessons"] = lambda epoch: [
-        [Lesson(query, asks) for query in every[(n + epoch) % sets][n]] for n in range(len(every[0]))
+    fields["examples"] = lambda epoch: [
+        [Example(query, asks) for query in every[(n + epoch) % sets][n]] for n in range(len(every[0]))
     ]
     return type(made)(**fields)
 
 
-@pytest.mark.parametrize("conversations", [1, 2, 3, None])
+@pytest.mark.parametrize("batch_conversations", [1, 2, 3, None])
 @pytest.mark.parametrize("sets", [1, 3])
 def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path, conversations, sets):
     made = job(model, talks, tmp_path, sets)
@@ -121,7 +121,9 @@ def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path
         mine = [turn for turn in turns if turn.epoch == epoch]
         targets = Counter(p.target for t in mine for trees, _ in t.step.micro for tree in trees for p in tree.prompts)
         assert targets == Counter(u.id for c in talks for u in c.utterances)
-    shots = {(g[0].query.conversation.id, e): shots_of([q.query for q in g]) for e in range(3) for g in made.lessons(e)}
+    shots = {
+        (g[0].query.conversation.id, e): shots_of([q.query for q in g]) for e in range(3) for g in made.examples(e)
+    }
     if conversations is not None and sets == 3:
         full = [
             turn

@@ -38,7 +38,7 @@ class Looks:
 
 
 def test_one_seed_one_result(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    settings = Settings(epochs=2, lr=5e-3, conversations=3)
+    settings = Settings(epochs=2, lr=5e-3, batch_conversations=3)
     runs = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         model = model_of(backbone, LORA)
@@ -50,7 +50,7 @@ def test_one_seed_one_result(backbone: Path, talks: list[Conversation], tmp_path
 
 
 def test_it_learns_and_says_what_it_does(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    report, seen = trained(model_of(backbone), talks, tmp_path, Settings(epochs=6, lr=5e-2, conversations=3))
+    report, seen = trained(model_of(backbone), talks, tmp_path, Settings(epochs=6, lr=5e-2, batch_conversations=3))
     assert seen.losses[-1] < 0.9 * seen.losses[0]
     steps = seen.events("step")
     assert [record["step"] for record in steps] == list(range(1, 25))
@@ -63,7 +63,7 @@ def test_it_learns_and_says_what_it_does(backbone: Path, talks: list[Conversatio
 def test_the_best_state_on_dev_is_kept(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
     looks = Looks(model, 0.1, 0.5, 0.5, 0.2)
-    settings = Settings(epochs=4, lr=5e-3, conversations=6)
+    settings = Settings(epochs=4, lr=5e-3, batch_conversations=6)
     report, seen = trained(model, talks, tmp_path, settings, evaluate=looks)
     assert report.best == {"metric": "weighted_f1", "value": 0.5, "step": 4, "epoch": 2.0}
     assert same_state(state_of(model), looks.states[1]) and not same_state(looks.states[1], looks.states[3])
@@ -73,7 +73,7 @@ def test_the_best_state_on_dev_is_kept(backbone: Path, talks: list[Conversation]
 
 
 def test_without_looks_the_last_state_is_kept(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    settings = Settings(epochs=2, lr=5e-3, conversations=6)
+    settings = Settings(epochs=2, lr=5e-3, batch_conversations=6)
     one, two = model_of(backbone), model_of(backbone)
     trained(one, talks, tmp_path / "one", settings)
     looks = Looks(two, 0.1, 0.2)
@@ -86,7 +86,7 @@ def test_when_it_looks(
     every: int | None, steps: list[int], backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
     model = model_of(backbone)
-    settings = Settings(epochs=2, conversations=3, evaluate_every=every)
+    settings = Settings(epochs=2, batch_conversations=3, evaluate_every=every)
     _, seen = trained(model, talks, tmp_path, settings, evaluate=Looks(model, *[0.5] * 9))
     assert [record["step"] for record in seen.events("dev")] == steps
 
@@ -94,7 +94,7 @@ def test_when_it_looks(
 def test_early_stopping(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
     looks = Looks(model, 0.1, 0.5, 0.4, 0.5, 0.9)
-    settings = Settings(epochs=9, lr=5e-3, conversations=12, patience=2)
+    settings = Settings(epochs=9, lr=5e-3, batch_conversations=12, patience=2)
     report, _ = trained(model, talks, tmp_path, settings, evaluate=looks)
     assert (report.stopped_early, report.steps, report.epochs) == (True, 4, 4.0)
     assert report.best is not None and report.best["step"] == 2
@@ -104,7 +104,7 @@ def test_early_stopping(backbone: Path, talks: list[Conversation], tmp_path: Pat
 def test_going_on_behind_early_stopping_trains_no_more(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
-    settings = Settings(epochs=9, lr=5e-3, conversations=12, patience=1)
+    settings = Settings(epochs=9, lr=5e-3, batch_conversations=12, patience=1)
     model = model_of(backbone)
     first, _ = trained(model, talks, tmp_path, settings, evaluate=Looks(model, 0.5, 0.4))
     again = model_of(backbone)
@@ -117,7 +117,7 @@ def test_going_on_behind_early_stopping_trains_no_more(
 def test_looks_before_a_sudden_end_count_for_early_stopping(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
-    settings = Settings(epochs=9, lr=5e-3, conversations=12, patience=2)
+    settings = Settings(epochs=9, lr=5e-3, batch_conversations=12, patience=2)
     model = model_of(backbone)
     looks = Looks(model, 0.5, 0.4)
     cut_off(model, talks, tmp_path, settings, 3, evaluate=looks)
@@ -140,7 +140,7 @@ def test_a_metric_that_dev_does_not_have(name: str, backbone: Path, talks: list[
 @pytest.mark.parametrize("after", [1, 2, 3, 5, 7])
 def test_cut_off_and_going_on(after: int, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     """Ended suddenly behind any step, with dropout, looks and a schedule: the same numbers in the end."""
-    settings = Settings(epochs=2, lr=5e-3, conversations=3, warmup_steps=2, evaluate_every=3, checkpoint_every=2)
+    settings = Settings(epochs=2, lr=5e-3, batch_conversations=3, warmup_steps=2, evaluate_every=3, checkpoint_every=2)
     values = {3: 0.5, 6: 0.7, 8: 0.6}
 
     def looks(seen: Seen) -> Callable[[], Mapping[str, Any]]:
@@ -165,7 +165,7 @@ def test_a_best_state_behind_the_last_checkpoint_is_not_taken_for_another(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
     """Cut off behind a look that was the best, and on going on is not: the state of the earlier one is still there."""
-    settings = Settings(epochs=1, lr=5e-3, conversations=2, evaluate_every=2, checkpoint_every=100)
+    settings = Settings(epochs=1, lr=5e-3, batch_conversations=2, evaluate_every=2, checkpoint_every=100)
     model = model_of(backbone)
     first = Looks(model, 0.5, 0.9)
 
@@ -187,7 +187,7 @@ def test_a_best_state_behind_the_last_checkpoint_is_not_taken_for_another(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
-    settings = Settings(epochs=2, lr=5e-3, conversations=3)
+    settings = Settings(epochs=2, lr=5e-3, batch_conversations=3)
     whole = model_of(backbone)
     trained(whole, talks, tmp_path / "whole", settings)
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
@@ -211,7 +211,7 @@ def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], t
 def test_asked_to_stop_behind_the_last_step(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
     looks = Looks(model, 0.5, 0.4)
-    settings = Settings(epochs=2, lr=5e-3, conversations=12)
+    settings = Settings(epochs=2, lr=5e-3, batch_conversations=12)
 
     def log(record: Mapping[str, Any]) -> None:
         if record["event"] == "dev" and record["step"] == 2:

@@ -145,7 +145,7 @@ def test_a_step_is_the_formula(
     formula, losses = CASES[name]
     model, talks = model_of(backbone), talks[:4]
     model.layout = layout  # type: ignore[assignment]
-    settings = Settings(conversations=4, max_grad_norm=None)
+    settings = Settings(batch_conversations=4, max_grad_norm=None)
     taken, seen, _ = gradients(model, talks, tmp_path, settings, losses=losses)
     (found,) = taken
     loss = formula(model, talks)
@@ -176,7 +176,7 @@ def test_one_pass_or_many_is_one_step(shared: Loss, backbone: Path, talks: list[
     model = model_of(backbone)
     found = {}
     for budget in (100_000, 150, 1):
-        settings = Settings(conversations=4, batch_tokens=budget, max_grad_norm=None)
+        settings = Settings(batch_conversations=4, batch_tokens=budget, max_grad_norm=None)
         losses = (shared, L2(weight=0.01))
         found[budget] = gradients(model, talks[:4], tmp_path / str(budget), settings, losses=losses)
     one, several, each = found.values()
@@ -201,7 +201,7 @@ def test_texts_of_their_own_stand_beside_labels(backbone: Path, talks: list[Conv
 
     model, talk = model_of(backbone), talks[0]
     assert len(talk.utterances) >= 2
-    settings = Settings(conversations=1)
+    settings = Settings(batch_conversations=1)
     _, seen, _ = gradients(model, [talk], tmp_path, settings, losses=(LabelCE(),), prompter=Mixed())
     prompt = model.prompts.encode(
         Mixed().prompt(Query(conversation=talk, index=1, labels=LABELS)), lambda stream, utterance: 0
@@ -225,7 +225,7 @@ def test_sets_of_different_labels_are_learned_among_their_own(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
     """Two sets in one stage: a softmax over each one's own labels, never over those of the other."""
-    from merc.components import Lesson
+    from merc.components import Example
 
     glad = LabelSpace(("fear", "joy", "sadness"), {"joy": ("glad", "joy")})
     joined = LabelSpace.joined([LABELS, glad])
@@ -248,14 +248,14 @@ def test_sets_of_different_labels_are_learned_among_their_own(
     gradient = {n: p.grad.detach().clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
 
-    job, seen = job_of(model, [talk], tmp_path, labels=joined, engine=(engine := Gradients()))
-    groups = [[Lesson(Query(conversation=talk, index=asked, labels=space), asks)] for space in (LABELS, glad)]
-    settings = Settings(conversations=2, max_grad_norm=None)
-    fit(replace(job, lessons=lambda epoch: groups), settings, (LabelCE(),))
+    job, seen = job_of(model, [talk], tmp_path, labels=joined, strategy=(strategy := Gradients()))
+    groups = [[Example(Query(conversation=talk, index=asked, labels=space), asks)] for space in (LABELS, glad)]
+    settings = Settings(batch_conversations=2, max_grad_norm=None)
+    fit(replace(job, examples=lambda epoch: groups), settings, (LabelCE(),))
     assert seen.losses == [pytest.approx(float(plain.detach()), rel=1e-5)]
-    assert gradient and set(gradient) <= set(engine.taken[0])
+    assert gradient and set(gradient) <= set(strategy.taken[0])
     for name, wanted in gradient.items():
-        torch.testing.assert_close(engine.taken[0][name], wanted, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(strategy.taken[0][name], wanted, rtol=1e-4, atol=1e-6, msg=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +276,7 @@ class Focal(Loss):
 
 def test_a_loss_of_a_plugin(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model, talks = model_of(backbone), talks[:4]
-    settings = Settings(conversations=4, max_grad_norm=None)
+    settings = Settings(batch_conversations=4, max_grad_norm=None)
     taken, seen, _ = gradients(model, talks, tmp_path, settings, losses=(Focal(),))
     each = []
     for label, found in _each(model, talks):
@@ -293,7 +293,7 @@ def test_a_loss_of_a_plugin(backbone: Path, talks: list[Conversation], tmp_path:
 
 def test_each_loss_is_logged_by_its_name(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     losses = (TokenNLL(weight=0.5), LabelCE(), TokenNLL(average="tokens"))
-    _, seen = trained(model_of(backbone), talks[:4], tmp_path, Settings(conversations=4), losses=losses)
+    _, seen = trained(model_of(backbone), talks[:4], tmp_path, Settings(batch_conversations=4), losses=losses)
     (step,) = seen.events("step")
     assert list(step["losses"]) == ["token-nll", "label-ce", "token-nll-2"]
     assert step["loss"] == pytest.approx(sum(step["losses"].values()))
@@ -364,7 +364,7 @@ class Learned(Loss):
 def test_a_loss_with_parameters_resumes_to_the_same_numbers(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
-    settings, losses = Settings(epochs=2, lr=5e-3, conversations=3, checkpoint_every=1), (Learned(),)
+    settings, losses = Settings(epochs=2, lr=5e-3, batch_conversations=3, checkpoint_every=1), (Learned(),)
     whole, stopped = model_of(backbone), model_of(backbone)
     _, seen = trained(whole, talks, tmp_path / "whole", settings, losses=losses)
     assert seen.losses[-1] < seen.losses[0]

@@ -11,12 +11,12 @@ import torch
 from merc.builtin.prompters import ConversationPrompter
 from merc.conversation import Conversation
 from merc.errors import MercError
-from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
+from merc.training.strategy import TorchStrategy
 from tests.training.jobs import Seen, cut_off, gradients, model_of, same_state, state_of, trained
 from tests.tunings import tuning_of
 
-PLAIN = {"conversations": 4, "max_grad_norm": None}
+PLAIN = {"batch_conversations": 4, "max_grad_norm": None}
 
 
 def _compare(one, two, tolerance, least=11):
@@ -47,12 +47,12 @@ def test_float16_scales_its_loss(backbone: Path, talks: list[Conversation], tmp_
     first = next(p for p in model.parameters() if p.requires_grad)
     first.register_hook(lambda gradient: torch.full_like(gradient, torch.inf) if not seen.log else gradient)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
-    seen, engine = Seen(), TorchEngine()
+    seen, strategy = Seen(), TorchStrategy()
     settings = Settings(epochs=4, lr=5e-3, precision="float16")
-    trained(model, talks, tmp_path, settings, seen=seen, engine=engine)
+    trained(model, talks, tmp_path, settings, seen=seen, strategy=strategy)
     finite = [math.isfinite(record["grad_norm"]) for record in seen.events("step")]
     assert not finite[0] and all(finite[-3:])
-    assert engine.scaler.get_scale() == 65536.0 / 2 ** finite.count(False)
+    assert strategy.scaler.get_scale() == 65536.0 / 2 ** finite.count(False)
     assert all(torch.isfinite(p).all() for p in model.parameters())
     assert any(not p.equal(before[n]) for n, p in model.named_parameters())
     assert seen.losses[-1] < seen.losses[0]

@@ -9,8 +9,8 @@ from merc.training.settings import Settings
     ("given", "said"),
     [
         ({"epochs": 0}, "epochs counts from 1, not 0"),
-        ({"accumulate": 0}, "accumulate counts from 1, not 0"),
-        ({"conversations": -1}, "conversations counts from 1, not -1"),
+        ({"gradient_accumulation": 0}, "gradient_accumulation counts from 1, not 0"),
+        ({"batch_conversations": -1}, "conversations counts from 1, not -1"),
         ({"patience": 0}, "patience counts from 1, not 0"),
         ({"evaluate_every": 0}, "evaluate_every counts from 1, not 0"),
         ({"lr": 0.0}, "lr is above 0, not 0.0"),
@@ -19,8 +19,9 @@ from merc.training.settings import Settings
         ({"weight_decay": -0.1}, "weight_decay is 0 or above, not -0.1"),
         ({"max_grad_norm": 0.0}, "max_grad_norm is above 0, not 0.0"),
         (
-            {"accumulate": 2},
-            "accumulate: 2 needs conversations: null; with conversations: 4 a step is as many passes as they need",
+            {"gradient_accumulation": 2},
+            "gradient_accumulation: 2 needs batch_conversations: null; with batch_conversations: 4 a step is as many "
+            "passes as they need",
         ),
     ],
 )

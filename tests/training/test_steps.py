@@ -13,7 +13,7 @@ from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.settings import Settings
-from merc.training.steps import Plan, Turn
+from merc.training.steps import Plan, ScheduledStep
 from tests.training.jobs import job_of, model_of, trained, without_labels
 
 
@@ -22,7 +22,7 @@ def model(backbone: Path) -> EmotionModel:
     return model_of(backbone)
 
 
-def _targets(turn: Turn) -> list[str]:
+def _targets(turn: ScheduledStep) -> list[str]:
     return [p.target for trees, _ in turn.step.micro for tree in trees for p in tree.prompts]
 
 
@@ -35,12 +35,19 @@ def _order(model: EmotionModel, talks: list[Conversation], folder: Path, chosen:
 @given(
     conversations=st.one_of(st.none(), st.integers(1, 14)),
     budget=st.sampled_from([1, 60, 130, 300, 4096]),
-    accumulate=st.integers(1, 3),
+    gradient_accumulation=st.integers(1, 3),
     epochs=st.integers(1, 3),
 )
-def test_every_utterance_is_learned_once_an_epoch(model, talks, tmp_path, conversations, budget, accumulate, epochs):
-    accumulate = accumulate if conversations is None else 1
-    chosen = Settings(epochs=epochs, conversations=conversations, batch_tokens=budget, accumulate=accumulate)
+def test_every_utterance_is_learned_once_an_epoch(
+    model, talks, tmp_path, conversations, budget, gradient_accumulation, epochs
+):
+    gradient_accumulation = gradient_accumulation if conversations is None else 1
+    chosen = Settings(
+        epochs=epochs,
+        batch_conversations=conversations,
+        batch_tokens=budget,
+        gradient_accumulation=gradient_accumulation,
+    )
     job, _ = job_of(model, talks, tmp_path)
     plan = Plan(job, chosen, "gold")
     turns = list(plan.turns(0))
@@ -54,14 +61,14 @@ def test_every_utterance_is_learned_once_an_epoch(model, talks, tmp_path, conver
     for number, turn in enumerate(turns, start=1):
         assert plan.epochs(number) == pytest.approx(turn.epochs)
         if conversations is None:
-            assert 1 <= len(turn.step.micro) <= accumulate
+            assert 1 <= len(turn.step.micro) <= gradient_accumulation
         else:
             assert len({target.rpartition("_")[0] for target in _targets(turn)}) <= conversations
         for trees, _ in turn.step.micro:
             assert len(trees) == 1 or sum(len(tree) for tree in trees) <= budget
 
 
-@pytest.mark.parametrize("conversations", [3, None])
+@pytest.mark.parametrize("batch_conversations", [3, None])
 def test_going_on_in_the_middle_is_the_rest(model, talks, tmp_path, conversations):
     job, _ = job_of(model, talks, tmp_path)
     plan = Plan(job, Settings(epochs=2, conversations=conversations, batch_tokens=200), "gold")
@@ -72,23 +79,25 @@ def test_going_on_in_the_middle_is_the_rest(model, talks, tmp_path, conversation
 
 
 def test_the_order_depends_on_the_seed_the_stage_and_the_epoch(model, talks, backbone, tmp_path):
-    chosen = Settings(epochs=2, conversations=1)
+    chosen = Settings(epochs=2, batch_conversations=1)
     order = _order(model, talks, tmp_path, chosen)
     half = len(order) // 2
     assert order[:half] != order[half:] and sorted(order[:half]) == sorted(order[half:])
-    assert _order(model_of(backbone, seed=9), talks, tmp_path, Settings(epochs=2, conversations=1, lr=1.0)) == order
+    assert (
+        _order(model_of(backbone, seed=9), talks, tmp_path, Settings(epochs=2, batch_conversations=1, lr=1.0)) == order
+    )
     assert _order(model, talks, tmp_path, chosen, seed=1) != order
 
 
 def test_filled_to_a_budget(model, talks, tmp_path):
-    """With ``conversations: null`` a pass holds as many conversations as fit, in their order."""
+    """With ``batch_conversations: null`` a pass holds as many conversations as fit, in their order."""
     few, many = (
         Plan(job_of(model, talks, tmp_path)[0], Settings(conversations=None, batch_tokens=budget), "gold").counts
         for budget in (150, 600)
     )
     assert few[0] > many[0] > 1
     job, _ = job_of(model, talks, tmp_path)
-    halved = Plan(job, Settings(conversations=None, batch_tokens=150, accumulate=2), "gold").counts
+    halved = Plan(job, Settings(conversations=None, batch_tokens=150, gradient_accumulation=2), "gold").counts
     assert halved[0] == -(-few[0] // 2)
 
 
@@ -99,7 +108,7 @@ def test_nothing_to_learn(model, talks, tmp_path):
 
 
 def test_utterances_without_a_label_are_context_only(model, talks, tmp_path):
-    chosen = Settings(conversations=2)
+    chosen = Settings(batch_conversations=2)
     some = [without_labels(talks[0]), *talks[1:3]]
     learned = set(_order(model, some, tmp_path, chosen))
     assert learned == {u.id for talk in talks[1:3] for u in talk.utterances}

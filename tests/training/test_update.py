@@ -13,8 +13,8 @@ from merc.components import Frozen
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.tuning import select_trainable
-from merc.training.engine import TorchEngine
 from merc.training.settings import Settings
+from merc.training.strategy import TorchStrategy
 from tests.training.jobs import gradients, model_of, same_state, state_of, trained
 
 MEDIA = ConversationPrompter(media=("face",))
@@ -24,7 +24,7 @@ def test_three_steps_are_those_of_adamw(backbone: Path, talks: list[Conversation
     """Weights after steps taken by the loop equal those of torch's AdamW, told the same gradients, with a learning rate
     for each group, a linear schedule, decay and clipping."""
     settings = Settings(
-        conversations=4, lr=3e-3, connector_lr=7e-3, weight_decay=0.1, schedule="linear", max_grad_norm=0.5
+        batch_conversations=4, lr=3e-3, connector_lr=7e-3, weight_decay=0.1, schedule="linear", max_grad_norm=0.5
     )
     theirs = model_of(backbone, media=True)
     backbone_parameters = [p for n, p in theirs.named_parameters() if "lora_" in n]
@@ -33,7 +33,7 @@ def test_three_steps_are_those_of_adamw(backbone: Path, talks: list[Conversation
         [{"params": backbone_parameters, "lr": 3e-3}, {"params": media_parameters, "lr": 7e-3}], weight_decay=0.1
     )
     named = dict(theirs.named_parameters())
-    unclipped = Settings(conversations=4, max_grad_norm=None)
+    unclipped = Settings(batch_conversations=4, max_grad_norm=None)
     norms = []
     for step in range(3):
         taken, _, _ = gradients(theirs, talks, tmp_path / f"gradients{step}", unclipped, prompter=MEDIA)
@@ -88,7 +88,7 @@ def test_a_loss_that_is_no_number(backbone: Path, talks: list[Conversation], tmp
     model = model_of(backbone)
     kept = {}
 
-    class Keeping(TorchEngine):
+    class Keeping(TorchStrategy):
         def backward(self, loss: torch.Tensor, last: bool) -> None:
             kept.update(state_of(model))
             super().backward(loss, last)
@@ -99,7 +99,9 @@ def test_a_loss_that_is_no_number(backbone: Path, talks: list[Conversation], tmp
             return norm
 
     with pytest.raises(MercError) as error:
-        trained(model, talks, tmp_path, Settings(lr=1e30, conversations=2, checkpoint_every=1), engine=Keeping())
+        trained(
+            model, talks, tmp_path, Settings(lr=1e30, batch_conversations=2, checkpoint_every=1), strategy=Keeping()
+        )
     said = str(error.value)
     assert said.startswith("stages.merc: the loss 'token-nll' is nan at step 2. In the batch were the utterances train")
     assert said.endswith("or look at these utterances' features; the last checkpoint is kept")

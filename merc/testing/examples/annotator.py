@@ -34,8 +34,8 @@ class Example(merc.Annotator):
 
         return annotate
 
-    def _describe(self, sound: merc.AudioClip | merc.CannotEncode) -> merc.Annotation:
-        if isinstance(sound, merc.CannotEncode):
+    def _describe(self, sound: merc.AudioClip | merc.Missing) -> merc.Annotation:
+        if isinstance(sound, merc.Missing):
             return merc.Annotation(reason=sound.reason)
         first, second = (float(np.sqrt(np.mean(np.square(half)))) for half in np.array_split(sound.samples, 2))
         level = "loud" if max(first, second) > self.loud else "quiet"

@@ -41,6 +41,6 @@ class Example(merc.Encoder):
     def _loudness(self, clip: merc.AudioClip) -> Any:
         size = max(1, round(self.window * clip.rate))
         if not np.any(clip.samples):
-            return merc.CannotEncode("the sound is silent throughout")
+            return merc.Missing("the sound is silent throughout")
         parts = [clip.samples[i : i + size] for i in range(0, len(clip.samples), size)]
         return np.array([[np.sqrt(np.mean(np.square(part)))] for part in parts], dtype=np.float32)

@@ -22,7 +22,7 @@ class Example(merc.Trainer):
     epochs: int = 1
     batch_tokens: int = 4096
 
-    def train(self, job: merc.TrainJob) -> merc.TrainReport:
+    def train(self, job: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""
         import torch
 
@@ -31,26 +31,26 @@ class Example(merc.Trainer):
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=self.lr)
         job.rewind(0)
 
-        def encode(lesson: merc.Lesson, epoch: int) -> Any:
+        def encode(example: merc.Example, epoch: int) -> Any:
             """The tokens of a prompt and its right answer. A slot has as many as its stream gives."""
 
             def length(stream: str, utterance: str) -> int:
                 return model.media.length(stream, utterance, epoch)
 
-            query = lesson.query
-            return model.prompts.encode(lesson.prompt(), length, query.labels, query.target.label, within=job.labels)
+            query = example.query
+            return model.prompts.encode(example.prompt(), length, query.labels, query.target.label, within=job.labels)
 
         model.train()
         for epoch in range(self.epochs):
-            talks = job.lessons(epoch)
-            for done, lessons in enumerate(talks, start=1):
+            talks = job.examples(epoch)
+            for done, examples in enumerate(talks, start=1):
                 total = 0.0
-                for batch in model.batches([encode(lesson, epoch) for lesson in lessons], self.batch_tokens):
-                    loss = -model.log_probabilities(batch.to(model.device), epoch).sum() / len(lessons)
+                for batch in model.batches([encode(example, epoch) for example in examples], self.batch_tokens):
+                    loss = -model.log_probabilities(batch.to(model.device), epoch).sum() / len(examples)
                     if not torch.isfinite(loss):
                         raise merc.MercError(
                             f"stages.{job.stage}: the loss is {float(loss)} at step {step + 1}, in conversation "
-                            f"{lessons[0].query.conversation.id!r}; a smaller lr may help"
+                            f"{examples[0].query.conversation.id!r}; a smaller lr may help"
                         )
                     loss.backward()  # type: ignore[no-untyped-call]
                     total += float(loss.detach())

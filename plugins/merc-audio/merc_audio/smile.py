@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from merc import AudioClip, CannotEncode, Encoder, FeatureSpec, Waveform
+from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform
 from merc_audio.windows import windows
 
 if TYPE_CHECKING:
@@ -76,16 +76,16 @@ class OpenSmile(Encoder):
         def describe(samples: npt.NDArray[np.float32]) -> Features:
             return np.asarray(smile(np.minimum(samples, _LOUDEST), RATE), np.float32).reshape(-1)
 
-        def encode(clips: Sequence[AudioClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
             places = [windows(len(c.samples), size, least) if c.seconds >= LEAST else [] for c in clips]
             running = [
                 [pool.submit(describe, clip.samples[begin:end]) for begin, end in of_clip]
                 for clip, of_clip in zip(clips, places, strict=True)
             ]
-            out: list[Features | CannotEncode] = []
+            out: list[Features | Missing] = []
             for clip, of_clip, futures in zip(clips, places, running, strict=True):
                 if not of_clip:
-                    out.append(CannotEncode(f"{clip.seconds:.2f} s of sound; openSMILE needs {LEAST} s"))
+                    out.append(Missing(f"{clip.seconds:.2f} s of sound; openSMILE needs {LEAST} s"))
                     continue
                 tokens = np.stack([future.result() for future in futures])
                 fault = _fault(tokens, of_clip, names)
@@ -95,14 +95,14 @@ class OpenSmile(Encoder):
         return encode
 
 
-def _fault(tokens: Features, places: Sequence[tuple[int, int]], names: Sequence[str]) -> CannotEncode | None:
+def _fault(tokens: Features, places: Sequence[tuple[int, int]], names: Sequence[str]) -> Missing | None:
     """What is wrong with the tokens of a clip, if anything: openSMILE says nothing where it could not count."""
     bad = ~np.isfinite(tokens)
     if not bad.any():
         return None
     token = int(bad.any(axis=1).argmax())
     begin, end = (place / RATE for place in places[token])
-    return CannotEncode(
+    return Missing(
         f"openSMILE gives no number for {int(bad[token].sum())} of {len(names)} features from {begin:.1f} to "
         f"{end:.1f} s, the first of them {names[int(bad[token].argmax())]}"
     )

@@ -13,12 +13,12 @@ import numpy as np
 
 from merc import (
     AudioClip,
-    CannotEncode,
     Encoder,
     FeatureSpec,
     FolderOrName,
     FrozenNetwork,
     MercError,
+    Missing,
     Pretrained,
     Waveform,
 )
@@ -79,12 +79,12 @@ class SpeechTransformer(Encoder):
         states = self._states(device)
 
         @torch.inference_mode()
-        def encode(clips: Sequence[AudioClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
             found = states([clip for clip in clips if clip.seconds >= LEAST])
-            out: list[Features | CannotEncode] = []
+            out: list[Features | Missing] = []
             for clip in clips:
                 if clip.seconds < LEAST:
-                    out.append(CannotEncode(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
+                    out.append(Missing(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
                     continue
                 of_clip = fit(found.pop(0).float(), self.tokens, self.pad)
                 out.append(np.ascontiguousarray(of_clip.cpu().numpy()))

@@ -9,9 +9,9 @@ import pytest
 from merc_audio.smile import LEAST, SIZES, OpenSmile
 
 import merc.testing
-from merc import AudioClip, CannotEncode, Conversation, MercError, Utterance
+from merc import AudioClip, Conversation, MercError, Missing, Utterance
 from merc.features import FeatureStore, encode
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from tests.media.clips import write_clip
 
 opensmile = pytest.importorskip("opensmile", reason="opensmile is not installed")
@@ -105,7 +105,7 @@ def test_the_loudest_sound_is_not_turned_upside_down():
 def test_sound_that_is_too_short_has_a_reason(seconds):
     encode_clips = OpenSmile(features="IS10").load("cpu")
     short, fine = encode_clips([sound(seconds), sound(LEAST)])
-    assert short == CannotEncode(f"{seconds:.2f} s of sound; openSMILE needs 0.1 s")
+    assert short == Missing(f"{seconds:.2f} s of sound; openSMILE needs 0.1 s")
     assert np.isfinite(fine).all()
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_number_does_not_pass():
     tokens = np.ones((3, 4), np.float32)
     assert _fault(tokens, [(0, 32_000), (32_000, 64_000), (64_000, 72_000)], ["a", "b", "c", "d"]) is None
     tokens[1, 2], tokens[2, 0] = np.nan, np.inf
-    assert _fault(tokens, [(0, 32_000), (32_000, 64_000), (64_000, 72_000)], ["a", "b", "c", "d"]) == CannotEncode(
+    assert _fault(tokens, [(0, 32_000), (32_000, 64_000), (64_000, 72_000)], ["a", "b", "c", "d"]) == Missing(
         "openSMILE gives no number for 1 of 4 features from 2.0 to 4.0 s, the first of them c"
     )
 
@@ -135,7 +135,7 @@ def test_files_go_through_the_pass(tmp_path):
     click = write_clip(tmp_path / "click.wav", video=None, audio="pcm_s16le", seconds=0.02)
     deaf = write_clip(tmp_path / "deaf.mp4", audio=None)
     said = tuple(Utterance(id=path.stem, text="x", video=path) for path in (film, click, deaf))
-    part = Part(name="opensmile", params={}, component=OpenSmile())
+    part = ComponentRef(name="opensmile", params={}, component=OpenSmile())
     table = encode(FeatureStore(tmp_path / "store"), {"audio": part}, [Conversation(id="c", utterances=said)], seed=0)
     assert table.get("audio", "film").shape == (2, 6373)
     assert table.missing == {

@@ -15,9 +15,9 @@ from merc_audio.speech import fit
 from merc_audio.whisper import Whisper
 
 import merc.testing
-from merc import AudioClip, CannotEncode, Conversation, MercError, Utterance
+from merc import AudioClip, Conversation, MercError, Missing, Utterance
 from merc.features import FeatureStore, encode
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from tests.media.clips import write_clip
 
 CLASSES = {"whisper": Whisper, "hubert": Hubert}
@@ -162,7 +162,7 @@ def test_clips_of_many_lengths_keep_their_places(name, models):
 
     encode_clips = CLASSES[name](path=str(models[name]), tokens=5).load("cpu")
     got = encode_clips(clips())
-    assert got[2] == CannotEncode(f"0.02 s of sound; {name} needs 0.1 s")
+    assert got[2] == Missing(f"0.02 s of sound; {name} needs 0.1 s")
     for place in (0, 1, 3, 4):
         assert got[place].shape == (5, 8) and got[place].dtype == np.float32
         np.testing.assert_allclose(got[place], encode_clips([clips()[place]])[0], atol=1e-4)
@@ -187,7 +187,9 @@ def test_files_of_8_khz_and_of_six_channels(models, tmp_path):
         write_clip(tmp_path / "deaf.mp4", audio=None),
     ]
     said = tuple(Utterance(id=file.stem, text="x", video=file) for file in files)
-    parts = {name: Part(name=name, params={}, component=cls(path=str(models[name]))) for name, cls in CLASSES.items()}
+    parts = {
+        name: ComponentRef(name=name, params={}, component=cls(path=str(models[name]))) for name, cls in CLASSES.items()
+    }
     table = encode(FeatureStore(tmp_path / "store"), parts, [Conversation(id="c", utterances=said)], seed=0)
     for name in CLASSES:
         for stem in ("telephone", "cinema"):
@@ -200,7 +202,9 @@ def test_the_real_clips(clips_folder, models, tmp_path):
     films = sorted(clips_folder.glob("*.mp4"))
     assert len(films) == 9
     talks = [Conversation(id="c", utterances=tuple(Utterance(id=f.stem, text="x", video=f) for f in films))]
-    parts = {name: Part(name=name, params={}, component=cls(path=str(models[name]))) for name, cls in CLASSES.items()}
+    parts = {
+        name: ComponentRef(name=name, params={}, component=cls(path=str(models[name]))) for name, cls in CLASSES.items()
+    }
     table = encode(FeatureStore(tmp_path), parts, talks, seed=0)
     assert not table.missing
     for name in CLASSES:

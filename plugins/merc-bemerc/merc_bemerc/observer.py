@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from merc import Annotation, Annotator, CannotEncode, Frames, Observation
+from merc import Annotation, Annotator, Frames, Missing, Observation
 
 if TYPE_CHECKING:
     from merc import AnnotateFunction
-    from merc_bemerc.watching import Sight
+    from merc_bemerc.face_tracking import FaceTrack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ class Observer(Annotator):
         """Read the cascade and the network. Raises MercError when the package with the weights is not installed."""
         from merc_embedded.reading import FaceReader
 
-        from merc_bemerc.telling import tell
-        from merc_bemerc.watching import Watcher
+        from merc_bemerc.face_tracking import Watcher
+        from merc_bemerc.verbalize import tell
 
         reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
         watcher = Watcher(reader=reader, subtitles=self.subtitles)
 
         def describe(seen: Observation) -> Annotation:
-            if isinstance(seen.video, CannotEncode):
+            if isinstance(seen.video, Missing):
                 return Annotation(reason=seen.video.reason)
             sight = watcher.watch(seen.video)
             if sight.blank:
@@ -85,7 +85,7 @@ class Observer(Annotator):
         return annotate
 
 
-def _record(sight: Sight) -> dict[str, Any]:
+def _record(sight: FaceTrack) -> dict[str, Any]:
     """The numbers that the sentences rest on."""
 
     def rounded(values: Iterable[float | None]) -> list[float | None]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
+from merc import Annotation, Annotator, Frames, Missing, Observation, Query, VideoClip
 from merc_bemerc.answers import Fault, accepted, ask_again, read, refused, schema_of
 from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, pictures, said_before, teacher_prompt, wording
 from merc_bemerc.server import ANSWER_BYTES, Passing, Server, TooLong
@@ -153,7 +153,7 @@ class OpenAICompatible(Annotator):
                         more = one is not None
                         if one is None:
                             break
-                        if isinstance(one.video, CannotEncode):
+                        if isinstance(one.video, Missing):
                             yield one.query.target.id, Annotation(reason=one.video.reason)
                         else:
                             asked[pool.submit(self._describe, server, one.query, one.video)] = one.query.target.id

@@ -115,7 +115,7 @@ class BehaviourPrompter(Structured):
         """``fields``: what is learned."""
         return self.fields
 
-    def teaches(self, query: Query) -> bool:
+    def has_target(self, query: Query) -> bool:
         """Whether any of the ``fields`` was written for the target."""
         return any(name in query.target.cues for name in self.fields)
 

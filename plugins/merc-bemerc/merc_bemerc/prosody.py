@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from merc import Annotation, Annotator, CannotEncode, Observation, Query, Waveform
+from merc import Annotation, Annotator, Missing, Observation, Query, Waveform
 from merc_bemerc.levels import MEASURES, Levels, Measured, describe
 from merc_bemerc.speakers import UNNAMED, is_unnamed
 from merc_bemerc.table import read_table
@@ -89,7 +89,7 @@ class Prosody(Annotator):
     def context(self, query: Query) -> Any:
         """What the table says of the target, and whether the target is one that others are compared with."""
         row = None if self.table is None else self._row(query)
-        said = row.reason if isinstance(row, CannotEncode) else row
+        said = row.reason if isinstance(row, Missing) else row
         return [said, self._counts(query)]
 
     def load(self, device: str) -> AnnotateFunction:
@@ -99,10 +99,10 @@ class Prosody(Annotator):
 
             measure = measurer()
 
-        def measured(one: Observation) -> Measured | CannotEncode:
+        def measured(one: Observation) -> Measured | Missing:
             if self.table is not None:
                 return self._row(one.query)
-            return one.audio if isinstance(one.audio, CannotEncode) else measure(one.audio)
+            return one.audio if isinstance(one.audio, Missing) else measure(one.audio)
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             taken: list[tuple[str, str | None, Measured]] = []
@@ -111,7 +111,7 @@ class Prosody(Annotator):
             for one in observations:
                 target = one.query.target
                 found = measured(one)
-                if isinstance(found, CannotEncode):
+                if isinstance(found, Missing):
                     yield target.id, Annotation(reason=found.reason)
                     continue
                 who = target.speaker
@@ -149,14 +149,14 @@ class Prosody(Annotator):
     def _source(self) -> str:
         return "sound" if self.table is None else "table"
 
-    def _row(self, query: Query) -> Measured | CannotEncode:
+    def _row(self, query: Query) -> Measured | Missing:
         split = query.conversation.split
         path = self.table.get(split or "") if isinstance(self.table, dict) else self.table
         if path is None:
-            return CannotEncode(f"there is no table for the split {split!r}")
+            return Missing(f"there is no table for the split {split!r}")
         rows = read_table(Path(path).expanduser(), self.key, self.columns)
         name = query.target.id
         row = rows.get(name, rows.get(name.removeprefix(f"{split}_")))
         if row is None:
-            return CannotEncode(f"the table {Path(path).name} has no row {name!r}")
-        return row or CannotEncode(f"the table {Path(path).name} has no value for {name!r}")
+            return Missing(f"the table {Path(path).name} has no row {name!r}")
+        return row or Missing(f"the table {Path(path).name} has no value for {name!r}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from merc import Annotation, Annotator, CannotEncode, Frames, Observation, Query, VideoClip
+from merc import Annotation, Annotator, Frames, Missing, Observation, Query, VideoClip
 from merc_bemerc.answers import Fault, accepted, ask_again, read, refused
 from merc_bemerc.behaviour import (
     BEHAVIOUR,
@@ -98,7 +98,7 @@ class Qwen2VL(Annotator):
             while taken := list(islice(source, self.batch)):
                 shown = []
                 for one in taken:
-                    if isinstance(one.video, CannotEncode):
+                    if isinstance(one.video, Missing):
                         yield one.query.target.id, Annotation(reason=one.video.reason)
                     else:
                         shown.append(_Asked(one.query.target.id, one.video, self._prompt(one.query, one.video)))

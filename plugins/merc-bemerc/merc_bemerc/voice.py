@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from merc import AudioClip, CannotEncode
+from merc import AudioClip, Missing
 from merc_bemerc.levels import Measured
 
 _SILENT = 1e-4
 _PITCH = "F0semitoneFrom27.5Hz_sma3nz"
 
 
-def measurer() -> Callable[[AudioClip], Measured | CannotEncode]:
+def measurer() -> Callable[[AudioClip], Measured | Missing]:
     """The function that measures a clip.
 
     ``loudness`` is eGeMAPS' mean loudness (a model of the ear, in sone-like units), ``loudness_variation`` its
@@ -28,9 +28,9 @@ def measurer() -> Callable[[AudioClip], Measured | CannotEncode]:
         feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=opensmile.FeatureLevel.Functionals
     )
 
-    def measure(clip: AudioClip) -> Measured | CannotEncode:
+    def measure(clip: AudioClip) -> Measured | Missing:
         if np.abs(clip.samples).max(initial=0.0) < _SILENT:
-            return CannotEncode("the sound is silent throughout")
+            return Missing("the sound is silent throughout")
         row = smile.process_signal(clip.samples, clip.rate).iloc[0]
         found = {
             "loudness": row["loudness_sma3_amean"],
@@ -43,6 +43,6 @@ def measurer() -> Callable[[AudioClip], Measured | CannotEncode]:
         if row["VoicedSegmentsPerSec"] * clip.seconds > 2.5 and row["MeanVoicedSegmentLengthSec"] > 0:
             found["rate_variation"] = row["StddevVoicedSegmentLengthSec"] / row["MeanVoicedSegmentLengthSec"]
         known = {name: float(value) for name, value in found.items() if np.isfinite(value)}
-        return known or CannotEncode(f"nothing can be measured in {clip.seconds:.2f} s of sound")
+        return known or Missing(f"nothing can be measured in {clip.seconds:.2f} s of sound")
 
     return measure

@@ -25,7 +25,7 @@ def observe(talk) -> Callable[..., merc.Observation]:
     """Make an observation of utterance ``index``, of frames or sound."""
 
     def make(index=0, *, frames=None, sound=None, conversation=talk) -> merc.Observation:
-        gone = merc.CannotEncode("the file is missing")
+        gone = merc.Missing("the file is missing")
         query = merc.Query(conversation=conversation, index=index, labels=merc.LabelSpace(()))
         video = gone if frames is None else clip(frames)
         return merc.Observation(query=query, video=video, audio=gone if sound is None else sound)

@@ -106,10 +106,10 @@ def test_the_answer_is_the_description_in_the_chosen_fields():
 
 
 def test_an_utterance_without_a_description_teaches_nothing():
-    assert [BehaviourPrompter(fields=("body",)).teaches(query(i)) for i in range(3)] == [False, True, False]
+    assert [BehaviourPrompter(fields=("body",)).has_target(query(i)) for i in range(3)] == [False, True, False]
     with pytest.raises(MercError, match="utterance 'u2' has none of the cues face, body, posture to learn"):
         BehaviourPrompter().prompt(query(2))
-    assert [EmotionPrompter().teaches(query(i)) for i in range(3)] == [True, True, False]
+    assert [EmotionPrompter().has_target(query(i)) for i in range(3)] == [True, True, False]
 
 
 def test_cues_stand_beside_the_words_by_the_recipes_list():

@@ -12,7 +12,7 @@ import merc
 import merc.testing
 
 RATE = 16_000
-GONE = merc.CannotEncode("not asked for")
+GONE = merc.Missing("not asked for")
 
 
 def tone(pitch=150.0, loud=0.3, seconds=1.5, beats=3.0, wobble=0.0, seed=0) -> merc.AudioClip:
@@ -33,7 +33,7 @@ def observations(said, split="train") -> list[merc.Observation]:
     shown = []
     for index, (_, _, sound) in enumerate(said):
         query = merc.Query(conversation=talk, index=index, labels=merc.LabelSpace(()))
-        shown.append(merc.Observation(query=query, video=GONE, audio=sound or merc.CannotEncode("no sound")))
+        shown.append(merc.Observation(query=query, video=GONE, audio=sound or merc.Missing("no sound")))
     return shown
 
 
@@ -66,7 +66,7 @@ def test_a_whisper_has_no_pitch(measure):
 
 def test_silence_is_not_measured(measure):
     silent = merc.AudioClip(samples=np.zeros(RATE, np.float32), rate=RATE)
-    assert measure(silent) == merc.CannotEncode("the sound is silent throughout")
+    assert measure(silent) == merc.Missing("the sound is silent throughout")
 
 
 # from the sound, relative to the speaker

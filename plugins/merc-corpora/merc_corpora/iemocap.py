@@ -105,27 +105,27 @@ class IemocapCorpus(merc.Corpus):
         if self.undecided == "drawn":
             return []
         notes = []
-        for which, stated in STATED.items():
+        for which, reported in STATED.items():
             some = [talk for talk in talks if which == "all" or talk.split == which]
             found = (sum(u.label is not None for talk in some for u in talk.utterances), len(some))
-            if found != stated:
+            if found != reported:
                 notes.append(
                     f"{which}: {found[0]:,} utterances of the six classes in {found[1]} dialogues; the literature "
-                    f"states {stated[0]:,} in {stated[1]}"
+                    f"states {reported[0]:,} in {reported[1]}"
                 )
         return notes
 
 
-def _stated(talks: Sequence[merc.Conversation]) -> list[merc.StatedCount]:
+def _stated(talks: Sequence[merc.Conversation]) -> list[merc.ReportedCount]:
     """What the paper of MMEVerse states: all utterances, and in session 5 those of the published labels that its four
     classes are made of, whatever labels are read."""
     said = [u for talk in talks for u in talk.utterances]
     four = {code for code, label in EMOTIONS.items() if label in ("neutral", "angry", "happy", "excited", "sad")}
     test = [u for talk in talks if talk.split == "test" for u in talk.utterances if u.extra.get("emotion") in four]
     return [
-        merc.StatedCount(what="utterances", found=len(said), stated=10039, source="MMEVerse, Table 1"),
-        merc.StatedCount(
-            what="utterances of session 5 in four classes, with excited", found=len(test), stated=1241,
+        merc.ReportedCount(what="utterances", found=len(said), reported=10039, source="MMEVerse, Table 1"),
+        merc.ReportedCount(
+            what="utterances of session 5 in four classes, with excited", found=len(test), reported=1241,
             source="MMEVerse, Table 2",
         ),
     ]  # fmt: skip

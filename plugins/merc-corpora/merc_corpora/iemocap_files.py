@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import merc
-from merc_corpora.mending import decode, mend
+from merc_corpora.repairs import decode, mend
 
 EMOTIONS = {
     "neu": "neutral", "hap": "happy", "sad": "sad", "ang": "angry", "exc": "excited", "fru": "frustrated",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import merc
 from merc_corpora.meld_clips import CLIPS, Clips
 from merc_corpora.meld_table import OLD, Row, check_labels, number, rows, seconds
-from merc_corpora.mending import mend
+from merc_corpora.repairs import mend
 
 LABELS = merc.LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
 TABLES = {"train": "train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
@@ -63,17 +63,19 @@ class MeldCorpus(merc.Corpus):
         )
 
 
-def _counts(talks: list[merc.Conversation]) -> list[merc.StatedCount]:
+def _counts(talks: list[merc.Conversation]) -> list[merc.ReportedCount]:
     """The paper of MMEVerse states 13,798 where the published tables hold 13,708; its two others are theirs."""
     sizes = {split: sum(len(talk.utterances) for talk in talks if talk.split == split) for split in TABLES}
     every, looked_at = "utterances of all splits", "utterances of the dev and test splits"
     return [
-        merc.StatedCount(what=every, found=sum(sizes.values()), stated=13708, source="MELD (Poria et al., 2019)"),
-        merc.StatedCount(what=every, found=sum(sizes.values()), stated=13798, source="MMEVerse, Table 1"),
-        merc.StatedCount(
-            what="utterances of the test split", found=sizes["test"], stated=2610, source="MMEVerse, Table 2"
+        merc.ReportedCount(what=every, found=sum(sizes.values()), reported=13708, source="MELD (Poria et al., 2019)"),
+        merc.ReportedCount(what=every, found=sum(sizes.values()), reported=13798, source="MMEVerse, Table 1"),
+        merc.ReportedCount(
+            what="utterances of the test split", found=sizes["test"], reported=2610, source="MMEVerse, Table 2"
         ),
-        merc.StatedCount(what=looked_at, found=sizes["dev"] + sizes["test"], stated=3719, source="MMEVerse, Table 2"),
+        merc.ReportedCount(
+            what=looked_at, found=sizes["dev"] + sizes["test"], reported=3719, source="MMEVerse, Table 2"
+        ),
     ]
 
 

@@ -65,21 +65,21 @@ class Clips:
             )
         return notes
 
-    def _contradiction(self, path: Path, stated: float | None, row: float | None) -> str:
+    def _contradiction(self, path: Path, reported: float | None, row: float | None) -> str:
         """What contradicts the row, where the clip is to be left out for it; else empty."""
-        if stated is None or row is None:
+        if reported is None or row is None:
             return ""
         self.compared += 1
-        if not _far(stated, row):
+        if not _far(reported, row):
             return ""
         # The index alone was read, which is cheap; a clip that is named was opened.
         try:
-            stated = merc.probe_media(path).seconds
+            reported = merc.probe_media(path).seconds
         except merc.MercError:
-            stated = None
-        if stated is None or not _far(stated, row):
+            reported = None
+        if reported is None or not _far(reported, row):
             return ""
-        told = f"{stated:.1f} s, its row {row:.1f} s"
+        told = f"{reported:.1f} s, its row {row:.1f} s"
         self.differing.append(f"{path.stem} ({told})")
         return f"lasts {told}" if self.leave_out else ""
 

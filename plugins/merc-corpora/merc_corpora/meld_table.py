@@ -10,7 +10,7 @@ from pathlib import Path
 
 import merc
 from merc_corpora.importers.tables import check_cell, split_by
-from merc_corpora.mending import decode, mend
+from merc_corpora.repairs import decode, mend
 
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
 OLD = ("Old_Dialogue_ID", "Old_Utterance_ID")

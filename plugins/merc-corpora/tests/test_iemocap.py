@@ -202,7 +202,7 @@ def test_the_dataset_is_named_and_its_counts_are_held_against_mmeverses(release:
     write_dialogue(release, name, [turn(f"{name}_F{i:03d}", i, code, votes=()) for i, code in enumerate(codes)])
     data = load(release)
     assert {talk.dataset for talk in data.conversations} == {"iemocap"}
-    assert [(count.what, count.found, count.stated) for count in data.counts] == [
+    assert [(count.what, count.found, count.reported) for count in data.counts] == [
         ("utterances", 26, 10039), ("utterances of session 5 in four classes, with excited", 7, 1241),
     ]  # fmt: skip
 

@@ -64,7 +64,7 @@ def test_utterances_stand_in_order_and_gaps_do_not_matter(tmp_path: Path) -> Non
 def test_the_dataset_is_named_and_its_counts_are_held_against_what_is_stated(tmp_path: Path) -> None:
     data = load(tables(tmp_path, HEAD + row(0, 0) + row(0, 1) + row(3, 0)))
     assert {c.dataset for c in data.conversations} == {"meld"}
-    assert [(c.what, c.found, c.stated) for c in data.counts] == [
+    assert [(c.what, c.found, c.reported) for c in data.counts] == [
         ("utterances of all splits", 5, 13708), ("utterances of all splits", 5, 13798),
         ("utterances of the test split", 1, 2610), ("utterances of the dev and test splits", 2, 3719),
     ]  # fmt: skip
@@ -242,7 +242,7 @@ def test_the_published_tables(real_data: Callable[[str], Path]) -> None:
     # the paper counts 1,039 train dialogues; the published table has no dialogue 60
     assert counts == {"train": (9989, 1038), "dev": (1109, 114), "test": (2610, 280)}
     assert "train_dia60" not in {c.id for c in data.conversations}
-    assert [str(count) for count in data.counts if count.found != count.stated] == [
+    assert [str(count) for count in data.counts if count.found != count.reported] == [
         "utterances of all splits: 13,708; MMEVerse, Table 1 states 13,798"
     ]
     assert data.label_space() == LABELS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, Frames, VideoClip
+from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class EfficientNetLite0(Encoder):
         net = efficientnet.build(torch.load(WEIGHTS.path(), map_location="cpu", weights_only=True)).to(device)
 
         @torch.inference_mode()
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             frames = [torch.from_numpy(_scaled(clip.frames, self.size)) for clip in clips]
             parts = torch.cat(frames).split(FORWARD) if frames else ()
             maps = (net((part.to(device).permute(0, 3, 1, 2).float() - 127) / 128) for part in parts)
@@ -77,8 +77,7 @@ class EfficientNetLite0(Encoder):
             counts = [len(of_clip) * self.pool**2 for of_clip in frames]
             split = torch.cat(features).cpu().split(counts) if features else ()
             return [
-                np.ascontiguousarray(tokens.numpy()) if len(tokens) else CannotEncode("it has no frames")
-                for tokens in split
+                np.ascontiguousarray(tokens.numpy()) if len(tokens) else Missing("it has no frames") for tokens in split
             ]
 
         return encode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, Frames, VideoClip
+from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
 from merc_embedded.reading import FaceReader
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class FaceEmotion(Encoder):
         """Read the cascade and the network."""
         reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
 
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             read = iter(reader.read((frame for clip in clips for frame in clip.frames), most=1))
-            answers: list[Features | CannotEncode] = []
+            answers: list[Features | Missing] = []
             for clip in clips:
                 faces = [face for _ in clip.frames for face in next(read)]
                 tokens = [np.concatenate([face.features, face.probabilities]) for face in faces]
@@ -66,6 +66,6 @@ class FaceEmotion(Encoder):
         return encode
 
 
-def _no_face(clip: VideoClip) -> CannotEncode:
+def _no_face(clip: VideoClip) -> Missing:
     count = len(clip.frames)
-    return CannotEncode(f"no face found in any of its {count} frames" if count != 1 else "no face found in its frame")
+    return Missing(f"no face found in any of its {count} frames" if count != 1 else "no face found in its frame")

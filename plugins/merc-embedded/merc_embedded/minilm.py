@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import CannotEncode, Encoder, FeatureSpec, TextClip, Words, quiet
+from merc import Encoder, FeatureSpec, Missing, TextClip, Words, quiet
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class MiniLM(Encoder):
         start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
 
         @torch.inference_mode()
-        def encode(clips: Sequence[TextClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[TextClip]) -> list[Features | Missing]:
             pieces, owner = [], []
             for number, clip in enumerate(clips):
                 ids = tokenizer(clip.text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
@@ -73,7 +73,7 @@ class MiniLM(Encoder):
             # the length is set to 1 below, so the sum over word pieces serves as well as their mean
             vectors = F.normalize(sums, dim=1)
             has = set(owner)
-            nothing = CannotEncode("there are no words in it")
+            nothing = Missing("there are no words in it")
             return [vectors[n : n + 1].numpy().copy() if n in has else nothing for n in range(len(clips))]
 
         return encode

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from merc import AudioClip, CannotEncode, Encoder, FeatureSpec, Waveform
+from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
@@ -94,14 +94,14 @@ class WhisperTiny(Encoder):
             return [row[:count] for row, count in zip(states, counts, strict=True)]
 
         @torch.inference_mode()
-        def encode(clips: Sequence[AudioClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
             cut = [[clip.samples[i : i + size] for i in range(0, len(clip.samples), size)] for clip in clips]
             windows = [window for of_clip in cut for window in of_clip]
             states = iter([row for i in range(0, len(windows), FORWARD) for row in hear(windows[i : i + FORWARD])])
-            out: list[Features | CannotEncode] = []
+            out: list[Features | Missing] = []
             for of_clip in cut:
                 if not of_clip:
-                    out.append(CannotEncode("there is no sound in it"))
+                    out.append(Missing("there is no sound in it"))
                     continue
                 kept = torch.cat([next(states) for _ in of_clip])
                 if self.tokens is not None and len(kept) > self.tokens:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from merc_embedded.efficientnet import WEIGHTS, EfficientNetLite0
 
-from merc import CannotEncode, VideoClip
+from merc import Missing, VideoClip
 
 pytestmark = pytest.mark.skipif(find_spec(WEIGHTS.package) is None, reason=f"{WEIGHTS.distribution} is not installed")
 
@@ -79,7 +79,7 @@ def test_a_batch_gives_what_each_clip_gives_alone():
     got = encode(batch)
     assert [getattr(tokens, "shape", tokens) for tokens in got] == [
         (2, 1280),
-        CannotEncode("it has no frames"),
+        Missing("it has no frames"),
         (1, 1280),
         (17, 1280),
     ]

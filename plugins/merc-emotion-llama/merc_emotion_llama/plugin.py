@@ -25,9 +25,9 @@ def register_metrics(register):
 
 
 @merc.hookimpl
-def register_suites(register):
-    register("mmeverse", "merc_emotion_llama.suites:Mmeverse")
-    register("mer-unibench", "merc_emotion_llama.suites:MerUniBench")
+def register_benchmarks(register):
+    register("mmeverse", "merc_emotion_llama.benchmarks:Mmeverse")
+    register("mer-unibench", "merc_emotion_llama.benchmarks:MerUniBench")
 
 
 @merc.hookimpl

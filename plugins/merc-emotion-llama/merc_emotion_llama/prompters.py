@@ -97,7 +97,7 @@ class EmotionLlama(Prompter):
         """``description``, where it is asked for: it is learned, and never shown."""
         return (self.description,) if self.task in ("reason", "think") else ()
 
-    def teaches(self, query: Query) -> bool:
+    def has_target(self, query: Query) -> bool:
         """Whether the target has the label, the labels or the description that its answer is made of."""
         described = self.task not in ("reason", "think") or self._description(query.target) is not None
         return described and (self.task == "reason" or bool(self._true(query.target)))
@@ -119,7 +119,7 @@ class EmotionLlama(Prompter):
         label list lacks."""
         segments: list[Segment] = []
         for shown in query.demonstrations:
-            if not self.teaches(shown):
+            if not self.has_target(shown):
                 raise MercError(f"demonstration {shown.target.id!r} has no answer to [{self.task}] to show")
             segments += [*self._asked(shown), *self._turn("assistant"), Text(self._shown(shown))]
             segments += [] if self.chat else [Text("\n\n")]
@@ -168,7 +168,7 @@ class EmotionLlama(Prompter):
         if self._is_label:
             return Answer(end=self.end)
         # At inference there is nothing to learn, and the text is not looked at.
-        return Answer(text=self._text(query) if self.teaches(query) else "", end=self.end)
+        return Answer(text=self._text(query) if self.has_target(query) else "", end=self.end)
 
     @property
     def _is_label(self) -> bool:

@@ -1,4 +1,4 @@
-"""``merc bench``, from two published sets, imported, to the table of the paper."""
+"""``merc benchmark``, from two published sets, imported, to the table of the paper."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory, wheels_folder: Path) -> Path
         "labels": ["joy", "anger"],
         "backbone": {"name": "hf", "path": "./backbone"},
         "evaluate": {"splits": ["test"], "prompter": {"name": "emotion-llama", "media": []}},
-        "engine": {"device": "cpu", "threads": 1},
+        "strategy": {"device": "cpu", "threads": 1},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     for arguments in (
         ["corpus", "import", "mer2023", "mer", "sets/mer2023.jsonl", "--no-look"],
         ["corpus", "import", "cmu-mosi", "mosi", "sets/cmu-mosi.parquet", "--no-look"],
         ["run", "recipe.yaml", "--run-dir", "run"],
-        ["bench", "run", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}"],
+        ["benchmark", "run", "--benchmark", "mmeverse", "--data", "sets", f"wheels={wheels_folder}"],
     ):
         done = merc(folder, *arguments)
         assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, wheels_folder: Path) -> Path
 
 
 def test_the_table_has_18_columns_of_which_two_are_there(bench: Path):
-    folder = bench / "run" / "bench" / "mmeverse"
+    folder = bench / "run" / "benchmark" / "mmeverse"
     lines = (folder / "table.md").read_text().splitlines()
     head, _, values, samples, *_ = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert head[1:] == [
@@ -86,7 +86,7 @@ def test_the_table_has_18_columns_of_which_two_are_there(bench: Path):
 
 
 def test_each_set_is_asked_in_its_own_way(bench: Path):
-    folder = bench / "run" / "bench" / "mmeverse"
+    folder = bench / "run" / "benchmark" / "mmeverse"
     columns = json.loads((folder / "table.json").read_text())["columns"]
     assert columns["MER23"]["labels"] == ["neutral", "angry", "happy", "sad", "worried", "surprise"]
     assert columns["MOSI"]["labels"] == ["negative", "neutral", "positive"]
@@ -99,14 +99,14 @@ def test_each_set_is_asked_in_its_own_way(bench: Path):
     assert all(set(row["probabilities"]) == {"negative", "neutral", "positive"} for row in rows)
     how = json.loads((folder / "MOSI" / "how.json").read_text())
     assert how["prompter"][1]["task"] == "sentiment"
-    assert "2 samples; 411 are stated" in " ".join((bench / "said.txt").read_text().split())
+    assert "2 samples; 411 are reported" in " ".join((bench / "said.txt").read_text().split())
 
 
 def test_the_wheels_are_asked_for_before_anything_is_predicted(bench: Path):
-    done = merc(bench, "bench", "run", "--suite", "mer-unibench", "--data", "sets")
+    done = merc(bench, "benchmark", "run", "--benchmark", "mer-unibench", "--data", "sets")
     assert done.returncode == 2
     assert "MER23 (sets/mer2023.jsonl)" in done.stderr and "wheels" in done.stderr
-    assert not (bench / "run" / "bench" / "mer-unibench").exists()
+    assert not (bench / "run" / "benchmark" / "mer-unibench").exists()
 
 
 def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench: Path, wheels_folder: Path):
@@ -116,19 +116,19 @@ def test_a_run_whose_labels_are_scored_writes_where_a_set_asks_for_a_text(bench:
         json.dumps({"id": "c", "split": "test", "utterances": [said]}) + "\n"
     )
     shutil.copytree(bench / "run", bench / "other")
-    shutil.rmtree(bench / "other" / "bench")
+    shutil.rmtree(bench / "other" / "benchmark")
     given = [
-        "--suite",
+        "--benchmark",
         "mer-unibench",
         "--data",
         "open",
         f"wheels={wheels_folder}",
         "evaluate.text_decoder={name: generate, max_new_tokens: 5}",
     ]
-    done = merc(bench, "bench", "other", *given)
+    done = merc(bench, "benchmark", "other", *given)
     assert done.returncode == 0, done.stderr
     assert "OV-MERD+: asked for a text, so the model writes, up to 5 tokens" in " ".join(done.stderr.split())
-    folder = bench / "other" / "bench" / "mer-unibench"
+    folder = bench / "other" / "benchmark" / "mer-unibench"
     assert json.loads((folder / "OV-MERD" / "how.json").read_text())["decoder"]["name"] == "generate"
     (row,) = [json.loads(line) for line in (folder / "OV-MERD" / "predictions.jsonl").read_text().splitlines()]
     assert isinstance(row["text"], str) and not row.get("probabilities")
@@ -146,12 +146,12 @@ def test_reasoning_is_benched_on_sets_without_descriptions(bench: Path, wheels_f
     (bench / f"{task}.yaml").write_text(yaml.safe_dump(recipe))
     for arguments in (
         ["run", f"{task}.yaml", "--run-dir", f"run-{task}"],
-        ["bench", f"run-{task}", "--suite", "mmeverse", "--data", "sets", f"wheels={wheels_folder}",
+        ["benchmark", f"run-{task}", "--benchmark", "mmeverse", "--data", "sets", f"wheels={wheels_folder}",
          f"recognise={task}"],
     ):  # fmt: skip
         done = merc(bench, *arguments)
         assert done.returncode == 0, done.stderr
-    how = json.loads((bench / f"run-{task}" / "bench" / "mmeverse" / "MER23" / "how.json").read_text())
+    how = json.loads((bench / f"run-{task}" / "benchmark" / "mmeverse" / "MER23" / "how.json").read_text())
     assert how["prompter"][1]["task"] == task
 
 
@@ -168,18 +168,18 @@ def test_every_measure_of_clips_with_labels_valence_and_open_labels(bench: Path,
     for name in ("mer2024", "ov-merd-plus", "ch-sims", "dfew", "caer", "mafw"):
         rows = [{"labels": [*labels]}, *talks] if name == "mafw" else talks
         (bench / "clips" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    shutil.copytree(bench / "run", bench / "real", ignore=shutil.ignore_patterns("bench"))
+    shutil.copytree(bench / "run", bench / "real", ignore=shutil.ignore_patterns("benchmark"))
     given = [
-        "--suite",
+        "--benchmark",
         "mmeverse",
         "--data",
         "clips",
         f"wheels={real_wheels}",
         "evaluate.text_decoder={name: generate, max_new_tokens: 4}",
     ]
-    done = merc(bench, "bench", "real", *given)
+    done = merc(bench, "benchmark", "real", *given)
     assert done.returncode == 0, done.stderr
-    columns = json.loads((bench / "real" / "bench" / "mmeverse" / "table.json").read_text())["columns"]
+    columns = json.loads((bench / "real" / "benchmark" / "mmeverse" / "table.json").read_text())["columns"]
     there = {title: column["samples"] for title, column in columns.items() if "absent" not in column}
     every, open_ = len(talks), sum(bool(talk["utterances"][0]["open_labels"]) for talk in talks)
     clear = sum(talk["utterances"][0]["label"] != "neutral" for talk in talks)

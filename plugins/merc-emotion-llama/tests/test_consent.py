@@ -67,7 +67,7 @@ def merc(tmp_path: Path, server: Listening) -> Callable[..., subprocess.Complete
         "  prompter: {name: conversation}\n"
         f"  metrics: [{{name: emer-overlap, base_url: 'http://127.0.0.1:{server.server_address[1]}/v1',\n"
         "    key: MY_SECRET, model: '${env:MY_JUDGE}'}]\n"
-        "engine: {device: cpu, threads: 1}\n"
+        "strategy: {device: cpu, threads: 1}\n"
     )
     variables = {
         **os.environ, "MY_SECRET": SECRET, "MY_FOLDER": FOLDER, "MY_JUDGE": JUDGE, "OPENAI_ORG_ID": "an-organisation",
@@ -125,7 +125,7 @@ def test_a_wrong_type_says_nothing_of_the_value(
     tmp_path: Path, merc: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     for override in ("corpus.path={a: [1, {b: '${env:MY_SECRET}'}]}", "backbone.dtype=${env:MY_SECRET}",
-                     "evaluate.metrics=[{name: '${env:MY_SECRET}'}]", "engine.device=${env:MY_SECRET}",
+                     "evaluate.metrics=[{name: '${env:MY_SECRET}'}]", "strategy.device=${env:MY_SECRET}",
                      "labels=['${env:MY_SECRET}', a]", "title=${env:MY_SECRET}", "${env:MY_SECRET}=1"):  # fmt: skip
         ended = merc("validate", "r.yaml", override, "--allow-env", "MY_SECRET", "--allow-env", "MY_FOLDER",
                      "--allow-env", "MY_JUDGE")  # fmt: skip

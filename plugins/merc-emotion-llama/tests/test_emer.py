@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         ],
         "evaluate": {"splits": ["test"], "decoder": {"name": "generate", "max_new_tokens": 6}},
-        "engine": {"device": "cpu", "threads": 1},
+        "strategy": {"device": "cpu", "threads": 1},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     done = merc(folder, "run", "recipe.yaml", "--run-dir", "run")

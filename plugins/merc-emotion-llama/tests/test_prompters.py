@@ -129,15 +129,15 @@ def test_answers():
 )
 def test_what_lacks_its_answer_teaches_nothing_and_can_be_asked(task, lacks):
     prompter = EmotionLlama(task=task)
-    assert prompter.teaches(ask())
+    assert prompter.has_target(ask())
     query = ask(replace(SAID, **lacks))
-    assert not prompter.teaches(query)
+    assert not prompter.has_target(query)
     assert prompter.prompt(query).segments[:-1] == prompter.prompt(ask()).segments[:-1]
     assert prompter.prompt(query).answer.text == (None if task == "emotion" else "")
 
 
 def test_a_description_needs_no_label():
-    assert EmotionLlama(task="reason").teaches(ask(replace(SAID, label=None)))
+    assert EmotionLlama(task="reason").has_target(ask(replace(SAID, label=None)))
 
 
 def test_the_label_list_is_that_of_the_query():

@@ -109,7 +109,7 @@ def test_a_training_set_is_asked_for_what_its_clips_have(row: str) -> None:
     query = Query(
         conversation=Conversation(id="a", utterances=(known[dataset],)), index=0, labels=LabelSpace(("doubt", "happy"))
     )
-    assert task.prompter.component.teaches(query)  # type: ignore[attr-defined]
+    assert task.prompter.component.has_target(query)  # type: ignore[attr-defined]
     segments = task.prompter.component.prompt(query).segments  # type: ignore[attr-defined]
     asked, answer = "".join(one.text for one in segments if isinstance(one, Text)), segments[-1]
     if dataset == "merr":

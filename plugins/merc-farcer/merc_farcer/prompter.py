@@ -82,6 +82,6 @@ class FarcerPrompter(Prompter):
                 segments.append(Slot(stream, utterance.id))
                 words = ""
             words += f" {' '.join(utterance.text.split())}".rstrip()
-            past = query.past_labels[index] if query.past_labels and index < query.index else None
+            past = query.label_history[index] if query.label_history and index < query.index else None
             words += f" ({query.labels.words_of(past)[0]})\n" if past else "\n"
         return [*segments, Text(f"{words}LABEL:")]

@@ -118,8 +118,8 @@ def test_the_bare_language_model_sees_no_picture():
 
 def test_past_labels_stand_behind_past_utterances_alone():
     past = ("joy", None, "anger", "joy")
-    shown = query(1, OTHER, past_labels=("anger", "joy"))
-    text = words(FarcerPrompter().prompt(query(2, past_labels=past, demonstrations=(shown,))))
+    shown = query(1, OTHER, label_history=("anger", "joy"))
+    text = words(FarcerPrompter().prompt(query(2, label_history=past, demonstrations=(shown,))))
     assert "Emma:<image v0> See? I don't want it. (angry)\nRoss:<image v1> Come on!\nLABEL:" in text
     assert text.endswith(
         "Mark:<image u0> Why do all your coffee mugs have numbers? (joy)\n"

@@ -43,7 +43,7 @@ STATED = {
 }
 SEVEN_SHOTS = {"name": "random", "k": 7, "sets": 10}  # in ten prompts
 TRAINER = {  # III-C and III-D, eq. 7
-    "name": "sft", "schedule": "cosine", "conversations": 1, "accumulate": 1,
+    "name": "sft", "schedule": "cosine", "batch_conversations": 1, "gradient_accumulation": 1,
     "losses": [
         {"name": "farcer-nll", "weight": 1.0, "token_weights": "balanced", "answers_read": "free-running",
          "average": "tokens"},
@@ -77,13 +77,13 @@ def test_what_the_paper_states(name: str) -> None:
     (task,) = stage.tasks
     shown = {"name": "farcer", "media": ["image"], "history": None}
     assert has(task.prompter, shown) and task.demonstrations and has(task.demonstrations, SEVEN_SHOTS)
-    assert (task.data.targets, task.data.parts, task.data.limit) == ("last", (5, 21), None)
+    assert (task.data.targets, task.data.segments, task.data.limit) == ("last", (5, 21), None)
     assert stage.trainable is None and has(stage.trainer, {**TRAINER, "epochs": epochs, "lr": lr})
     # A frozen model of 8B keeps 4.85 GB of activations for each thousand tokens without.
     assert stage.trainer.params["activation_checkpointing"] is True
     how = recipe.evaluate
     assert (
-        how.parts == EVALUATE_PARTS[corpus]
+        how.segments == EVALUATE_PARTS[corpus]
         and get_registry().name_of(how.decoder) == "generate"
         and how.prompter is None
     )
@@ -99,7 +99,7 @@ def test_the_bare_model_is_asked_like_farcer_but_for_the_pictures(corpus: str) -
     assert bare.corpus == base.corpus and bare.backbone == base.backbone
     shown = base.stages[0].tasks[0].prompter.params
     assert bare.evaluate.prompter.params == {**shown, "media": []}
-    for name in ("decoder", "parts", "demonstrations", "metrics"):
+    for name in ("decoder", "segments", "demonstrations", "metrics"):
         assert getattr(bare.evaluate, name) == getattr(base.evaluate, name), name
 
 

@@ -94,7 +94,7 @@ def run(folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         f"corpus={{name: jsonl, path: {folder / 'talk.jsonl'}}}", f"backbone.path={folder / 'backbone'}",
         "backbone.dtype=float32", f"encoders.image.path={folder / 'vit'}", "encoders.image.size=16",
         "stages.0.demonstrations.k=2", "stages.0.trainer.epochs=2", "stages.0.trainer.lr=0.05",
-        "evaluate.demonstrations.k=2", "evaluate.decoder={name: verbalizer}", "engine={device: cpu, threads: 1}",
+        "evaluate.demonstrations.k=2", "evaluate.decoder={name: verbalizer}", "strategy={device: cpu, threads: 1}",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERC_CACHE", str(folder / "cache"))

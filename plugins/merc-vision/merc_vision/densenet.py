@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, Encoder, FeatureSpec, Frames, MercError, VideoClip
+from merc import Encoder, FeatureSpec, Frames, MercError, Missing, VideoClip
 from merc_vision.weights import Published, read_tensors
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class DenseNet(Encoder):
         dtype = getattr(torch, self.dtype)
 
         @torch.inference_mode()
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             found = []
             for some in _groups([clip.frames for clip in clips], FORWARD.get(kind, 64)):
                 pictures = torch.from_numpy(some).to(device).permute(0, 3, 1, 2)
@@ -93,7 +93,7 @@ class DenseNet(Encoder):
             whole = np.concatenate(found) if found else np.zeros((0, 1024), np.float32)
             ends = np.cumsum([len(clip.frames) for clip in clips])[:-1]
             parts = np.split(whole, ends) if clips else []
-            return [np.ascontiguousarray(part) if len(part) else CannotEncode("it has no frames") for part in parts]
+            return [np.ascontiguousarray(part) if len(part) else Missing("it has no frames") for part in parts]
 
         return encode
 

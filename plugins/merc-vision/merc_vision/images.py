@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoClip
 from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class ImageTransformer(FamilyEncoder):
         network = shared(self.family, self.path, self.revision, self.dtype, device)
         asker = object()
 
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             there = [clip for clip in clips if len(clip.frames)]
             states = iter(network.states(there, asker, keep=self.view != "temporal"))
-            return [view(next(states)) if len(clip.frames) else CannotEncode("it has no frames") for clip in clips]
+            return [view(next(states)) if len(clip.frames) else Missing("it has no frames") for clip in clips]
 
         def view(states: Features) -> Features:
             if self.view == "cls":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoClip
 from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class VideoMae(FamilyEncoder):
 
         network = shared(self.family, self.path, self.revision, self.dtype, device)
 
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
-            return [one(clip.frames) if len(clip.frames) else CannotEncode("it has no frames") for clip in clips]
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
+            return [one(clip.frames) if len(clip.frames) else Missing("it has no frames") for clip in clips]
 
         def one(frames: np.ndarray) -> Features:
             shown = frames[np.arange(known.frames) * len(frames) // known.frames]

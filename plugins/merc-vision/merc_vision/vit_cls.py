@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from merc import CannotEncode, FeatureSpec, FolderOrName, Frames, MercError, VideoClip
+from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoClip
 from merc_vision.families import FamilyEncoder, counts_from_one, shape
 
 if TYPE_CHECKING:
@@ -89,13 +89,11 @@ class ViTCls(FamilyEncoder):
         asker = object()
         choose = self._chooser() if self.frame == "sharpest-face" else None
 
-        def encode(clips: Sequence[VideoClip]) -> list[Features | CannotEncode]:
+        def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             given = [None if not len(clip.frames) else clip if choose is None else choose(clip) for clip in clips]
             states = iter(network.states([clip for clip in given if clip is not None], asker, keep=choose is None))
             return [
-                CannotEncode("it has no frames")
-                if shown is None
-                else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
+                Missing("it has no frames") if shown is None else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
                 for shown in given
             ]
 

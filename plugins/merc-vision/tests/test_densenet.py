@@ -12,9 +12,9 @@ from merc_vision.densenet_net import build
 from merc_vision.weights import Published
 
 import merc.testing
-from merc import CannotEncode, Conversation, MercError, Utterance, VideoClip
+from merc import Conversation, MercError, Missing, Utterance, VideoClip
 from merc.features import FeatureStore, encode
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from tests.media.clips import write_clip
 
 
@@ -62,7 +62,7 @@ def test_a_batch_gives_what_each_clip_gives_alone(weights):
     got = encode_clips(batch)
     assert [getattr(tokens, "shape", tokens) for tokens in got] == [
         (5, 1024),
-        CannotEncode("it has no frames"),
+        Missing("it has no frames"),
         (1, 1024),
         (13, 1024),
     ]
@@ -89,7 +89,7 @@ def test_real_films_give_a_token_a_drawn_frame(weights, tmp_path):
     def table(seed: int, **params):
         encoder = DenseNet(weights=weights, size=64, frames=16, **params)
         store = FeatureStore(tmp_path / f"store{seed}")
-        return encode(store, {"video": Part(name="densenet", params={}, component=encoder)}, talks, seed=seed)
+        return encode(store, {"video": ComponentRef(name="densenet", params={}, component=encoder)}, talks, seed=seed)
 
     once = table(0, draws=3)
     drawn = [once.get("video", "u1", draw) for draw in range(4)]

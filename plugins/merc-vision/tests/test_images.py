@@ -14,9 +14,9 @@ from merc_vision.images import Clip, Eva, Mae
 from merc_vision.views import neighbours, pooled
 
 import merc.testing
-from merc import CannotEncode, Conversation, MercError, Utterance, VideoClip
+from merc import Conversation, MercError, Missing, Utterance, VideoClip
 from merc.features import FeatureStore, encode
-from merc.recipe import Part, load_recipe
+from merc.recipe import ComponentRef, load_recipe
 from tests.media.clips import write_clip
 
 CLASSES = {"clip": Clip, "mae": Mae, "eva": Eva}
@@ -131,7 +131,7 @@ def test_fresh_clips_of_many_lengths_keep_their_places(models):
 
     encode_clips = Clip(path=str(models["clip"]), view="temporal", size=32, frames=9).load("cpu")
     got = encode_clips(clips())
-    assert [getattr(one, "shape", one) for one in got] == [(20, 8), CannotEncode("it has no frames"), (4, 8), (36, 8)]
+    assert [getattr(one, "shape", one) for one in got] == [(20, 8), Missing("it has no frames"), (4, 8), (36, 8)]
     for place in (0, 2, 3):
         np.testing.assert_allclose(got[place], encode_clips([clips()[place]])[0], atol=1e-5)
     assert encode_clips([]) == []
@@ -243,7 +243,8 @@ def test_streams_of_one_backbone_share_weights_and_the_middle_frame(models, tmp_
         "video": {"view": "temporal", "size": 16, "frames": 4},
     }
     parts = {
-        n: Part(name="eva", params={}, component=Eva(path=str(models["eva"]), batch=2, **v)) for n, v in views.items()
+        n: ComponentRef(name="eva", params={}, component=Eva(path=str(models["eva"]), batch=2, **v))
+        for n, v in views.items()
     }
     table = encode(FeatureStore(tmp_path / "store"), parts, talks, seed=0)
     assert [table.get(name, "u1").shape for name in views] == [(16, 32), (1, 8), (16, 8)]

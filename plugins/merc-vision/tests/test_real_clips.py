@@ -8,7 +8,7 @@ from merc_vision.vit_cls import ViTCls
 
 from merc import Conversation, Utterance
 from merc.features import FeatureStore, encode
-from merc.recipe import Part
+from merc.recipe import ComponentRef
 
 
 @pytest.mark.data
@@ -26,7 +26,7 @@ def test_every_encoder_sees_every_clip(clips_folder, models, tmp_path):
         "mae": Mae(path=path["mae"], size=16),
         "videomae": VideoMae(path=path["videomae"], size=16, frames=4),
     }
-    parts = {name: Part(name=name, params={}, component=encoder) for name, encoder in encoders.items()}
+    parts = {name: ComponentRef(name=name, params={}, component=encoder) for name, encoder in encoders.items()}
     table = encode(FeatureStore(tmp_path), parts, talks, seed=0)
     assert not table.missing
     shapes = {

@@ -10,7 +10,7 @@ from merc_vision import vit_cls
 from merc_vision.vit_cls import ViTCls
 
 import merc.testing
-from merc import CannotEncode, MercError, VideoClip
+from merc import MercError, Missing, VideoClip
 
 
 class TestContract(merc.testing.EncoderContract):
@@ -33,7 +33,7 @@ def test_the_token_is_index_one_of_the_last_hidden_state(size, models):
     clips = [noise(1, size, seed) for seed in range(3)]
     encoder = ViTCls(path=str(models["vit-cls"]), size=size)
     got = encoder.load("cpu")([*clips, noise(0, size)])
-    assert got[3] == CannotEncode("it has no frames")
+    assert got[3] == Missing("it has no frames")
     for tokens, clip in zip(got[:3], clips, strict=True):
         pictures = torch.from_numpy((clip.frames / 255.0 - 0.5) / 0.5).permute(0, 3, 1, 2).float()
         with torch.inference_mode():
@@ -125,7 +125,7 @@ def test_without_a_face_the_middle_candidate_is_taken_and_said_so(models):
     small = VideoClip(frames=scaled(walls[2])[None], times=np.array([2.0]))
     (alone,) = ViTCls(path=str(models["vit-cls"]), size=16).load("cpu")([small])
     np.testing.assert_allclose(got, alone, atol=1e-5)
-    assert none == CannotEncode("it has no frames")
+    assert none == Missing("it has no frames")
     assert "no face" in encoder.remark(faceless, got) and "middle" in encoder.remark(faceless, got)
     assert encoder.remark(VideoClip(frames=faceless.frames, times=faceless.times), got) is None
     assert ViTCls(path=str(models["vit-cls"])).remark(faceless, got) is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import merc
-from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Stated
+from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import folder_of, read_csv, whole
 
 LABELS = (
@@ -72,5 +72,5 @@ class BoldCorpus(merc.Corpus):
         twice = sum(count - 1 for count in names.values())
         if twice:
             notes.append(f"{twice} clips show a person who is annotated in them before; their ids end in _2 and so on")
-        stated = [Stated("clips", 10072, TABLE_1), Stated("clips of the dev split", 1116, TABLE_2, ("dev",))]
-        return clips.data(LABELS, stated, notes)
+        reported = [Reported("clips", 10072, TABLE_1), Reported("clips of the dev split", 1116, TABLE_2, ("dev",))]
+        return clips.data(LABELS, reported, notes)

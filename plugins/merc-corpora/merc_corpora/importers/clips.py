@@ -1,4 +1,4 @@
-"""Clips put together: their files found, what they lack counted, their number held against what is stated."""
+"""Clips put together: their files found, what they lack counted, their number held against what is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN, _AGAIN = 10, 3
 
 
 @dataclass(frozen=True)
-class Stated:
+class Reported:
     """How many clips of some splits (all without ``splits``) a publication states; ``having`` chooses among them."""
 
     what: str
@@ -76,7 +76,7 @@ class Clips:
         )
 
     def data(
-        self, labels: Sequence[str] | None, stated: Iterable[Stated] = (), notes: Iterable[str] = ()
+        self, labels: Sequence[str] | None, reported: Iterable[Reported] = (), notes: Iterable[str] = ()
     ) -> merc.CorpusData:
         """What was put together, with the notes and counts."""
         told = list(notes)
@@ -93,13 +93,13 @@ class Clips:
             if names:
                 told.append(f"{what}: {len(names)} of {len(self.places)} ({first(names)})")
         space = merc.LabelSpace(tuple(labels)) if labels is not None else None
-        counts = [self._counted(one) for one in stated]
+        counts = [self._counted(one) for one in reported]
         return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(told), counts=tuple(counts))
 
-    def _counted(self, one: Stated) -> merc.StatedCount:
+    def _counted(self, one: Reported) -> merc.ReportedCount:
         some = [talk for talk in self.talks if not one.splits or talk.split in one.splits]
         found = sum(one.having(said) for talk in some for said in talk.utterances)
-        return merc.StatedCount(what=one.what, found=found, stated=one.count, source=one.source)
+        return merc.ReportedCount(what=one.what, found=found, reported=one.count, source=one.source)
 
     @cached_property
     def files(self) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import Clips, Stated
+from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.mer import words_of
 from merc_corpora.importers.tables import Row, folder_of, listed, read_csv, read_text
 
@@ -59,7 +59,7 @@ class MerrCorpus(merc.Corpus):
                 name, "train", [f"{folder}/{name}" for folder in _FOLDERS], row.where, text,
                 cues={"multimodal": told.get(name, "")}, label=row.one_of("label", known),
             )  # fmt: skip
-        count = Stated("clips", MERR_COUNTS[self.grain], "MERR (Cheng et al., 2024)")
+        count = Reported("clips", MERR_COUNTS[self.grain], "MERR (Cheng et al., 2024)")
         return clips.data(MERR_LABELS, [count], _undescribed(silent, clips))
 
 
@@ -101,7 +101,7 @@ class MerCaptionPlusCorpus(merc.Corpus):
                 name, "train", f"video/{name}", row.where, text, cues={"multimodal": told.get(name, "")},
                 open_labels=labels,
             )  # fmt: skip
-        count = Stated("clips", 31327, "MER-Caption+ (Lian et al., 2025)")
+        count = Reported("clips", 31327, "MER-Caption+ (Lian et al., 2025)")
         return clips.data(None, [count], _undescribed(silent, clips))
 
 

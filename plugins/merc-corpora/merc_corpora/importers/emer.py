@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import Clips, Stated
+from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.mer import words_of
 from merc_corpora.importers.tables import Row, folder_of, read_csv
 
@@ -52,7 +52,7 @@ class EmerCorpus(merc.Corpus):
             name, said = row.needed("name"), words.get(row["name"])
             text = said.get(self.language) if said is not None else ""
             self._add(clips, row, name, text, row.needed(self.language), row.get(self._other))
-        return clips.data(None, [Stated("clips", 332, SOURCE)])
+        return clips.data(None, [Reported("clips", 332, SOURCE)])
 
     def _first(self, root: Path) -> merc.CorpusData:
         tables = dict(zip(("english", "chinese"), FIRST, strict=True))
@@ -66,7 +66,7 @@ class EmerCorpus(merc.Corpus):
             name = row.needed("names")
             open_labels = (row["emotions"],) if row["emotions"] else ()
             self._add(clips, row, name, row["subtitles"], row.needed("reasons"), others.get(name, ""), open_labels)
-        return clips.data(None, [Stated("clips", 100, SOURCE)])
+        return clips.data(None, [Reported("clips", 100, SOURCE)])
 
     @property
     def _other(self) -> str:

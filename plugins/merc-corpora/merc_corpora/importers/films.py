@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import SPLITS, SUFFIXES, TABLE_1, TABLE_2, Clips, Stated
+from merc_corpora.importers.clips import SPLITS, SUFFIXES, TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import folder_of, read_csv
 
 CAER_LABELS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -42,11 +42,11 @@ class CaerCorpus(merc.Corpus):
                     if path.suffix.lower() in SUFFIXES and path.name[0] != ".":
                         name, place = f"{split}_{folder.name}_{path.stem}", f"{split}/{folder.name}/{path.stem}"
                         clips.add(name, SPLITS[split], place, str(path), label=folder.name.lower())
-        stated = [
-            Stated("clips", 13175, TABLE_1),
-            Stated("clips of the dev and test splits", 3953, TABLE_2, ("dev", "test")),
+        reported = [
+            Reported("clips", 13175, TABLE_1),
+            Reported("clips of the dev and test splits", 3953, TABLE_2, ("dev", "test")),
         ]
-        return clips.data(CAER_LABELS, stated)
+        return clips.data(CAER_LABELS, reported)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,5 +77,5 @@ class DfewCorpus(merc.Corpus):
             for row in read_csv(root / table, ("video_name", "label")):
                 name = row.numeral("video_name").lstrip("0") or "0"
                 clips.add(name.zfill(5), split, [name, name.zfill(5)], row.where, label=row.one_of("label", numbers))
-        test = [Stated("clips of the test split", 2341, TABLE_2, ("test",))] if self.fold == 1 else []
-        return clips.data(DFEW_LABELS, [Stated("clips", 11697, TABLE_1), *test])
+        test = [Reported("clips of the test split", 2341, TABLE_2, ("test",))] if self.fold == 1 else []
+        return clips.data(DFEW_LABELS, [Reported("clips", 11697, TABLE_1), *test])

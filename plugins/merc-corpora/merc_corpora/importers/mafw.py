@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Stated, first
+from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported, first
 from merc_corpora.importers.tables import folder_of, read_text
 
 LABELS = (
@@ -69,16 +69,16 @@ class MafwCorpus(merc.Corpus):
         if moved:
             told_of = "clips that the compound lists put into another split than the single ones"
             notes.append(f"{told_of}: {len(moved)} ({first(moved)})")
-        stated = [Stated("clips", 10045, TABLE_1)]
+        reported = [Reported("clips", 10045, TABLE_1)]
         if self.fold == 1:
-            stated += [
-                Stated("test clips of the single list", 1839, TABLE_2, ("test",), lambda said: _name(said) in single),
-                Stated(
+            reported += [
+                Reported("test clips of the single list", 1839, TABLE_2, ("test",), lambda said: _name(said) in single),
+                Reported(
                     "test clips of the single list that have several labels", 580, TABLE_2, ("test",),
                     lambda said: _name(said) in single and "labels" in said.extra,
                 ),
             ]  # fmt: skip
-        return clips.data(LABELS, stated, notes)
+        return clips.data(LABELS, reported, notes)
 
     def _listed(
         self, root: Path, kind: str, captions: str, again: list[str] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Stated
+from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import Row, folder_of, listed, read_csv
 
 LABELS = ("neutral", "angry", "happy", "sad", "worried", "surprise")
@@ -63,8 +63,8 @@ class Mer2023Corpus(merc.Corpus):
                     name, split, f"{folder}/{name}", row.where, text, extra={**extra, "part": folder},
                     label=row.needed("discrete"), valence=row.number("valence"),
                 )  # fmt: skip
-        stated = [Stated("clips", 3784, TABLE_1), Stated("clips of MER-MULTI", 411, TABLE_2, ("test",))]
-        return clips.data(LABELS, stated if self.test == "test1" else ())
+        reported = [Reported("clips", 3784, TABLE_1), Reported("clips of MER-MULTI", 411, TABLE_2, ("test",))]
+        return clips.data(LABELS, reported if self.test == "test1" else ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Mer2024Corpus(merc.Corpus):
         notes = (
             [] if self.answers else ["no test split: the labels of MER-SEMI are read from a table that answers names"]
         )
-        return clips.data(LABELS, [Stated("clips of MER-SEMI", 1169, TABLE_2, ("test",))], notes)
+        return clips.data(LABELS, [Reported("clips of MER-SEMI", 1169, TABLE_2, ("test",))], notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,4 +128,4 @@ class OvMerdPlusCorpus(merc.Corpus):
             text, extra = _said(words, name, "english")
             labels = listed(row["openset"])
             clips.add(name, "test", f"video/{name}", row.where, text, extra=extra, open_labels=labels)
-        return clips.data(None, [Stated("clips", 532, TABLE_2)])
+        return clips.data(None, [Reported("clips", 532, TABLE_2)])

@@ -171,7 +171,7 @@ class _Reading:
                 notes.append(f"clips that are in {table.name} and not in {self.tables[0].name}: {more}")
         if self.strangers:
             notes.append(f"rows that are of another set: {self.strangers}")
-        return clips.data(set_.labels, set_.stated, notes)
+        return clips.data(set_.labels, set_.reported, notes)
 
     def _add(self, clips: Clips, set_: Columns, name: str, row: Row) -> None:
         spelled = {one.lower(): one for one in set_.labels}

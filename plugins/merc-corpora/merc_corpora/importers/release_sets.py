@@ -1,4 +1,4 @@
-"""The sets of MMEVerse's release: the columns of their tables, their labels and the counts that are stated."""
+"""The sets of MMEVerse's release: the columns of their tables, their labels and the counts that are reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import merc
 from merc_corpora.importers import bold, films, mafw, mer
-from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Stated
+from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Reported
 
 MELD = ("neutral", "surprise", "fear", "sad", "joy", "disgust", "anger")
 IEMOCAP = ("neutral", "frustration", "anger", "excited", "happiness", "surprise", "sadness", "fear", "disgust", "other")
@@ -44,23 +44,25 @@ class Columns:
     chinese: str | None = None
     files: tuple[str, ...] = ()
     digits: int = 0
-    stated: tuple[Stated, ...] = ()
+    reported: tuple[Reported, ...] = ()
 
 
-def _all(count: int) -> Stated:
-    return Stated("clips", count, TABLE_1)
+def _all(count: int) -> Reported:
+    return Reported("clips", count, TABLE_1)
 
 
-def _in(count: int, *splits: str) -> Stated:
-    return Stated(f"clips of the {' and '.join(splits)} split{'s' * (len(splits) > 1)}", count, TABLE_2, splits)
+def _in(count: int, *splits: str) -> Reported:
+    return Reported(f"clips of the {' and '.join(splits)} split{'s' * (len(splits) > 1)}", count, TABLE_2, splits)
 
 
-def _of_part(*parts: str) -> Stated:
+def _of_part(*parts: str) -> Reported:
     def having(said: merc.Utterance) -> bool:
         return said.extra.get("part") in parts
 
     whole = len(parts) > 1
-    return Stated(f"clips of {' and '.join(parts)}", 3784 if whole else 411, TABLE_1 if whole else TABLE_2, (), having)
+    return Reported(
+        f"clips of {' and '.join(parts)}", 3784 if whole else 411, TABLE_1 if whole else TABLE_2, (), having
+    )
 
 
 def _of_four_classes(said: merc.Utterance) -> bool:
@@ -72,38 +74,40 @@ SETS: dict[str, Columns] = {
     "mer2023": Columns(
         ("MER2023", "MER2024"), mer.LABELS, "emotion_label", "english", "MER2023_mode", shared=True,
         chinese="chinese",
-        stated=(_of_part("train", "test1"), _of_part("test1")),
+        reported=(_of_part("train", "test1"), _of_part("test1")),
     ),
     "mer2024": Columns(
         ("MER2024",), mer.LABELS, "emotion_label", "english", "MER2024_mode", shared=True,
-        chinese="chinese", stated=(_in(1169, "test"),)
+        chinese="chinese", reported=(_in(1169, "test"),)
     ),
     "meld": Columns(
         ("MELD",), MELD, "Emotion", "text", more={"sentiment": "Sentiment"},
-        stated=(_all(13798), _in(2610, "test"), _in(3719, *_TESTED)),
+        reported=(_all(13798), _in(2610, "test"), _in(3719, *_TESTED)),
     ),
     "iemocap": Columns(
         ("IEMOCAP",), IEMOCAP, "official_label", "text", "session", SESSIONS,
-        stated=(
+        reported=(
             _all(10039),
-            Stated("clips of the test split in four classes, with excited", 1241, TABLE_2, ("test",), _of_four_classes),
+            Reported(
+                "clips of the test split in four classes, with excited", 1241, TABLE_2, ("test",), _of_four_classes
+            ),
         ),
     ),
     "caer": Columns(
-        ("CAER",), films.CAER_LABELS, "emotion_label", "text_whisper", stated=(_all(13175), _in(3953, *_TESTED))
+        ("CAER",), films.CAER_LABELS, "emotion_label", "text_whisper", reported=(_all(13175), _in(3953, *_TESTED))
     ),
     "e3": Columns(
         ("E3",), E3, "emotion", "conversation", more={"person": "person", "sentiment": "sentiment"},
-        stated=(_all(16320), _in(3288, *_TESTED)),
+        reported=(_all(16320), _in(3288, *_TESTED)),
     ),
     "dfew": Columns(
-        ("DFEW",), films.DFEW_LABELS, "label", "sentence", digits=5, stated=(_all(11697), _in(2341, *_TESTED))
+        ("DFEW",), films.DFEW_LABELS, "label", "sentence", digits=5, reported=(_all(11697), _in(2341, *_TESTED))
     ),
     "mafw": Columns(
         ("MAFW",), mafw.LABELS, "single_label", "text_whisper", several="multi_label", digits=5,
-        stated=(
+        reported=(
             _all(10045), _in(1839, "test"),
-            Stated(
+            Reported(
                 "clips of the test split with several labels", 580, TABLE_2, ("test",),
                 lambda said: "labels" in said.extra,
             ),
@@ -111,21 +115,22 @@ SETS: dict[str, Columns] = {
     ),
     "mc-eiu": Columns(
         ("MC-EIU",), MC_EIU, "emotion", "Subtitle", more={"intention": "intent"},
-        stated=(_all(10830), _in(3249, *_TESTED)),
+        reported=(_all(10830), _in(3249, *_TESTED)),
     ),
     "cmu-mosi": Columns(
-        ("CMU-MOSI",), POLARITY, "sentiment_label", "text", files=("CMU-MOSEI",), stated=(_all(2199), _in(686, "test"))
+        ("CMU-MOSI",), POLARITY, "sentiment_label", "text", files=("CMU-MOSEI",),
+        reported=(_all(2199), _in(686, "test")),
     ),
     "cmu-mosei": Columns(
-        ("CMU-MOSEI",), POLARITY, "sentiment_label", "text", stated=(_all(22856), _in(4659, "test"))
+        ("CMU-MOSEI",), POLARITY, "sentiment_label", "text", reported=(_all(22856), _in(4659, "test"))
     ),
     "ch-sims": Columns(
-        ("SIMS", "CH-SIMS"), POLARITY, "val_label", "english", None, chinese="chinese", stated=(_in(457, "test"),)
+        ("SIMS", "CH-SIMS"), POLARITY, "val_label", "english", None, chinese="chinese", reported=(_in(457, "test"),)
     ),
     "ch-sims-v2": Columns(
-        ("CH-SIMS_v2_s", "CH-SIMS-v2"), POLARITY, "annotation", "text", stated=(_all(4403), _in(1034, "test"))
+        ("CH-SIMS_v2_s", "CH-SIMS-v2"), POLARITY, "annotation", "text", reported=(_all(4403), _in(1034, "test"))
     ),
     "bold": Columns(
-        ("BOLD",), bold.LABELS, None, "text_whisper", several="Emotion_label", stated=(_all(10072), _in(1116, "dev"))
+        ("BOLD",), bold.LABELS, None, "text_whisper", several="Emotion_label", reported=(_all(10072), _in(1116, "dev"))
     ),
 }  # fmt: skip

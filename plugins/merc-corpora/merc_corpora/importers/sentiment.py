@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import merc
-from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Clips, Stated
+from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import folder_of, read_csv
 
 LABELS = ("negative", "neutral", "positive")
@@ -29,7 +29,7 @@ class _Table(merc.Corpus):
     name: ClassVar[str]
     table: ClassVar[str] = "label.csv"
     scores: ClassVar[float]
-    stated: ClassVar[tuple[Stated, ...]]
+    reported: ClassVar[tuple[Reported, ...]]
 
     def load(self) -> merc.CorpusData:
         """Read the table. Raises MercError where it is not there or not as it should be, naming the line."""
@@ -53,7 +53,7 @@ class _Table(merc.Corpus):
                 row.where, row["text"], label=said, valence=score,
                 extra={"sentiment": said, **{one: row.number(one) for one in ("label_T", "label_A", "label_V")}},
             )  # fmt: skip
-        return clips.data(LABELS, self.stated)
+        return clips.data(LABELS, self.reported)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class CmuMosiCorpus(_Table):
 
     name = "cmu-mosi"
     scores = 3.0
-    stated = (Stated("clips", 2199, TABLE_1), Stated("clips of the test split", 686, TABLE_2, ("test",)))
+    reported = (Reported("clips", 2199, TABLE_1), Reported("clips of the test split", 686, TABLE_2, ("test",)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class CmuMoseiCorpus(_Table):
 
     name = "cmu-mosei"
     scores = 3.0
-    stated = (Stated("clips", 22856, TABLE_1), Stated("clips of the test split", 4659, TABLE_2, ("test",)))
+    reported = (Reported("clips", 22856, TABLE_1), Reported("clips of the test split", 4659, TABLE_2, ("test",)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +91,9 @@ class ChSimsCorpus(_Table):
 
     name = "ch-sims"
     scores = 1.0
-    stated = (
-        Stated("clips", 2281, "CH-SIMS (Yu et al., 2020)"),
-        Stated("clips of the test split", 457, TABLE_2, ("test",)),
+    reported = (
+        Reported("clips", 2281, "CH-SIMS (Yu et al., 2020)"),
+        Reported("clips of the test split", 457, TABLE_2, ("test",)),
     )
 
 
@@ -109,4 +109,4 @@ class ChSimsV2Corpus(_Table):
     name = "ch-sims-v2"
     table = "meta.csv"
     scores = 1.0
-    stated = (Stated("clips", 4403, TABLE_1), Stated("clips of the test split", 1034, TABLE_2, ("test",)))
+    reported = (Reported("clips", 4403, TABLE_1), Reported("clips of the test split", 1034, TABLE_2, ("test",)))

@@ -31,7 +31,7 @@ class Layout:
         return self.write(dict.fromkeys(names, ""))
 
     def read(self, corpus: type[Corpus], **parameters: Any) -> SimpleNamespace:
-        """What a corpus gives: the data, the utterances and splits by published name, and counts as (found, stated)."""
+        """What a corpus gives: the data, the utterances and splits by published name, counts as (found, reported)."""
         data: CorpusData = corpus(root=self.root, **parameters).load()
         if data.labels is not None or data.spaces:
             data.label_space()
@@ -41,7 +41,7 @@ class Layout:
             dataset, _, name = one.id.partition("/")
             assert (talk.id, talk.dataset) == (one.id, dataset) and name not in said
             said[name], splits[name] = one, talk.split
-        counts = {count.what: (count.found, count.stated) for count in data.counts}
+        counts = {count.what: (count.found, count.reported) for count in data.counts}
         return SimpleNamespace(data=data, said=said, splits=splits, counts=counts, notes=data.notes)
 
     def fault(self, corpus: type[Corpus], **parameters: Any) -> str:

@@ -20,17 +20,17 @@ def test_cmu_mosi(layout):
     assert read.counts == {"clips": (3, 2199), "clips of the test split": (1, 686)}
 
 
-@pytest.mark.parametrize(("corpus", "table", "stated"), [
+@pytest.mark.parametrize(("corpus", "table", "reported"), [
     (ChSimsCorpus, "label.csv", {"clips": (1, 2281), "clips of the test split": (1, 457)}),
     (ChSimsV2Corpus, "meta.csv", {"clips": (1, 4403), "clips of the test split": (1, 1034)}),
 ])  # fmt: skip
-def test_ch_sims_has_scores_by_modality_and_clips_with_zeros(layout, corpus, table, stated):
+def test_ch_sims_has_scores_by_modality_and_clips_with_zeros(layout, corpus, table, reported):
     layout.write({table: HEAD + "video_0001,0001,我不想嫁给李茶,-1.0,-0.4,-0.6,0.2,Negative,test\n"})
     read = layout.clips("Raw/video_0001/0001.mp4").read(corpus)
     (one,) = read.said.values()
     assert one.id.endswith("/video_0001_0001") and one.video is not None and one.valence == -1.0
     assert one.extra == {"sentiment": "negative", "label_T": -0.4, "label_A": -0.6, "label_V": 0.2}
-    assert read.counts == stated and read.notes == ()
+    assert read.counts == reported and read.notes == ()
 
 
 def test_numbers_that_lost_their_zeros_are_found(layout):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from merc_corpora.importers.clips import Clips, Stated
+from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.tables import Row, read_csv, read_text
 
 from merc import MercError
@@ -84,7 +84,7 @@ def test_a_clip_stands_once_and_counts_are_kept(tmp_path: Path) -> None:
     for number in range(12):
         clips.add(f"c{number}", "test" if number else "train", f"c{number}", f"line {number}")
     clips.add("c3", "test", "c3", "line 99")
-    data = clips.data(("joy",), [Stated("all", 12, "a paper"), Stated("some", 9, "a paper", ("test",))])
-    assert [(count.what, count.found, count.stated) for count in data.counts] == [("all", 12, 12), ("some", 11, 9)]
+    data = clips.data(("joy",), [Reported("all", 12, "a paper"), Reported("some", 9, "a paper", ("test",))])
+    assert [(count.what, count.found, count.reported) for count in data.counts] == [("all", 12, 12), ("some", 11, 9)]
     assert "rows that repeat a clip, left out: 1 of 13 (c3 in line 99; the first in line 3)" in data.notes
     assert "clips without a subtitle: 12 of 12 (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2 more)" in data.notes

@@ -1,0 +1,49 @@
+"""In words, whose labels of earlier utterances a model was told: numbers with gold ones are no user's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from merc.components import Prediction
+
+_MEANS = {
+    "gold": "The model was told the corpus's labels of earlier utterances, which a user's recordings do not have.",
+    "predicted": "The model was told its own predictions of earlier utterances.",
+}
+
+
+def told_labels(predictions: Iterable[Prediction]) -> str | None:
+    """``gold``, ``predicted``, or both with an "and"; ``None`` where the model was told no labels."""
+    return " and ".join(sorted({p.label_history for p in predictions if p.label_history})) or None
+
+
+def in_words(told: str) -> str:
+    """What stands beside a name or a number.
+
+    >>> in_words("gold")
+    'gold past labels'
+    """
+    return f"{told} past labels"
+
+
+def explained(told: str) -> str:
+    """What it means, for the head of a page or a table.
+
+    >>> explained("predicted")
+    'The model was told its own predictions of earlier utterances.'
+    """
+    return " ".join(_MEANS.get(one, "") for one in told.split(" and "))
+
+
+def sentences(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each kind of past labels in the numbers of several splits, which names these.
+
+    >>> sentences({"dev": {"label_history": "predicted"}, "test": {"label_history": "predicted"}})
+    ['Predicted past labels (dev, test). The model was told its own predictions of earlier utterances.']
+    """
+    splits: dict[str, list[str]] = {}
+    for split, numbers in metrics.items():
+        if told := numbers.get("label_history"):
+            splits.setdefault(str(told), []).append(split)
+    return [f"{in_words(told).capitalize()} ({', '.join(names)}). {explained(told)}" for told, names in splits.items()]

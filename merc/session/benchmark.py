@@ -1,0 +1,301 @@
+"""A trained run on the sets of a benchmark: each asked in its own way, with its own labels and metric, in one table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from merc.components import Benchmark, BenchmarkTask, Decoder, Metric, Prediction
+from merc.consent import require
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.errors import MercError, did_you_mean
+from merc.evaluation import read_predictions, write_predictions
+from merc.evaluation.benchmark_table import Cell, as_markdown, as_record, as_text, average
+from merc.evaluation.label_history import explained, in_words
+from merc.evaluation.metrics import known_truths
+from merc.files import read_json, write_text
+from merc.model.emotion_model import EmotionModel
+from merc.prompting import is_label_prompt
+from merc.recipe import ComponentRef
+from merc.recipe.conversion import decoder_of
+from merc.recipe.single import load_part
+from merc.recipe.values import plain
+from merc.session.backbone import recorded_date
+from merc.session.benchmark_sets import Sets, SetView, has
+from merc.session.cues import read_cues
+from merc.session.data import encoders_of, queries
+from merc.session.inference import Asked, TrainedRun, ask, check_run, encode_for, load_model, predict
+from merc.session.provenance import provenance
+from merc.session.reporter import Reporter
+from merc.session.segmentation import measured
+
+_LISTED, _REASONS = 50, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A column whose set is there: the run as it is asked, the conversations, the utterances that count, the metric."""
+
+    column: BenchmarkTask
+    file: Path
+    run: TrainedRun
+    conversations: Sequence[Conversation]
+    targets: Mapping[str, Utterance]
+    metric: ComponentRef
+    notes: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What predictions depend on, beside the model and the set."""
+        how, prompter = self.run.how, self.run.how.prompter
+        assert prompter is not None
+        names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
+        asked = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
+        shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
+        made: dict[str, Any] = {
+            **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
+        }  # fmt: skip
+        return dict(json.loads(json.dumps(made, default=str)))
+
+
+def bench(run: TrainedRun, benchmark: ComponentRef, root: Path, reuse: bool, reporter: Reporter) -> tuple[Path, str]:
+    """Measure a run on every set of a benchmark that lies below ``root``; gives the folder and the table as text.
+
+    Tables and predictions go to ``bench/SUITE`` in the run's directory. With ``reuse``, predictions that lie there are
+    not made again. Raises MercError where no set is there, and, before the model is loaded, for sets, truths and
+    metrics that do not serve; and for predictions that lack utterances, with their ids.
+    """
+    assert isinstance(benchmark.component, Benchmark)
+    columns = list(benchmark.component.columns())
+    folder = run.directory.path / "benchmark" / _plain(benchmark.name)
+    if folder.exists() and not reuse:
+        raise MercError(
+            f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"
+        )
+    sets = Sets(root, benchmark.component)
+    found: dict[str, Measured] = {}
+    absent: dict[str, str] = {}
+    with reporter.task("sets") as progress:
+        for index, column in enumerate(columns):
+            one = _prepared(run, column, sets)
+            if one is None:
+                absent[column.title] = f"no {column.corpus}.jsonl or .parquet"
+            else:
+                found[column.title] = one
+            progress((index + 1) / len(columns), column.title)
+    if not found:
+        wanted = ", ".join(dict.fromkeys(column.corpus for column in columns))
+        together = "".join(f", or {name} with several of them" for name in benchmark.component.collections())
+        raise MercError(
+            f"no set of {benchmark.name} is in {root}; each is a file that merc corpus import makes: {wanted}{together}"
+        )
+    for stray in sets.strays():
+        reporter.say(stray)
+    model: EmotionModel | None = None
+    cells: list[Cell] = []
+    for column in columns:
+        if (one := found.get(column.title)) is None:
+            cells.append(Cell(title=column.title, absent=absent[column.title]))
+            continue
+        for note in one.notes:
+            reporter.say(f"{column.title}: {note}")
+        place = folder / _plain(column.title)
+        predictions = _kept(place, one) if reuse else None
+        if predictions is None:
+            predictions, model = _predicted(one, model, reporter)
+            place.mkdir(parents=True, exist_ok=True)
+            write_text(place / "how.json", json.dumps(one.how, indent=1, ensure_ascii=False))
+            write_predictions(place / "predictions.jsonl", predictions)
+        cells.append(_measured(one, predictions, place / "predictions.jsonl"))
+    averages = [average(title, cells, over) for title, over in benchmark.component.averages().items()]
+    text = as_text(cells, averages)
+    made = {"benchmark": benchmark.name, "parameters": json.loads(json.dumps(benchmark.params, default=str))}
+    record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
+    every = [talk for one in found.values() for talk in one.conversations]
+    record["provenance"] = provenance(run.recipe, every, chat_date=recorded_date(run.directory.provenance))
+    write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / "table.md", as_markdown(cells, averages))
+    write_text(folder / "table.txt", text)
+    return folder, text
+
+
+def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Prediction], where: str) -> None:
+    """Raise MercError, listing the ids, for utterances without a prediction and predictions without an utterance."""
+    said = {prediction.id for prediction in predictions}
+    faults = []
+    for ids, what in (
+        ([name for name in targets if name not in said], "have no prediction"),
+        ([p.id for p in predictions if p.id not in targets], "are predicted and not in the set"),
+    ):
+        if ids:
+            more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+            faults.append(f"{len(ids)} utterances {what}: {', '.join(ids[:_LISTED])}{more}")
+    if faults:
+        raise MercError(f"{where}: {'; '.join(faults)}. Take the file away to predict the set anew")
+
+
+def _prepared(run: TrainedRun, column: BenchmarkTask, sets: Sets) -> Measured | None:
+    """A column ready to be asked; ``None`` where its set is not there. Raises MercError that names the column."""
+    found = sets.view(column)
+    if found is None:
+        return None
+    try:
+        return _view(run, column, found)
+    except MercError as error:
+        raise MercError(f"{column.title} ({found.file}): {error}") from None
+
+
+def _view(run: TrainedRun, column: BenchmarkTask, found: SetView) -> Measured:
+    chosen, labels = found.conversations, found.labels
+    params = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
+    metric = load_part("metric", column.metric, {}, params)
+    assert isinstance(metric.component, Metric)
+    names = tuple(dict.fromkeys([*metric.component.truths(), *column.needs]))
+    targets = {said.id: said for talk in chosen for said in talk.utterances if has(said, names)}
+    if not targets:
+        raise MercError(f"no utterance of {' and '.join(column.splits)} has {' and '.join(names)} to compare with")
+    outside = [u for u in targets.values() if u.label is not None and u.label not in labels.labels]
+    if outside:
+        raise MercError(
+            f"{len(outside)} of {len(targets)} utterances have labels outside {', '.join(labels.labels)}; the first: "
+            f"{outside[0].id!r}, {outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
+        )
+    require(metric.component, f"metric {metric.name!r}")
+    truths = [_unsaid(said, talk, names) for talk in chosen for said in talk.utterances if said.id in targets]
+    metric.component.check(truths, labels)
+    run, written = _asked(run, column, labels, metric, chosen, targets)
+    notes = [*found.notes, *written]
+    if column.reported is not None and column.reported != len(targets):
+        notes.append(f"{len(targets):,} samples; {column.reported:,} are reported")
+    return Measured(
+        column=column, file=found.file, run=run, conversations=chosen, targets=targets, metric=metric,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Prediction:
+    others = [name for name in names if name != "label"]
+    truths = known_truths(said, others)
+    return Prediction(id=said.id, conversation=talk.id, split=talk.split, truth=said.label, truths=truths)
+
+
+def _asked(
+    run: TrainedRun,
+    column: BenchmarkTask,
+    labels: LabelSpace,
+    metric: ComponentRef,
+    talks: Sequence[Conversation],
+    targets: Mapping[str, Utterance],
+) -> tuple[TrainedRun, list[str]]:
+    """The run with the labels of a set, and its prompter as the column has it; a note where that asks for a text, which
+    a model whose labels are scored has to write."""
+    prompter = run.prompter
+    part = run.how.prompter if run.how.prompter is not None else run.recipe.stages[-1].prompter
+    sets = {name: value for name, value in column.prompter.items() if name in {f.name for f in fields(prompter)}}
+    try:
+        component = replace(prompter, **sets)
+    except (ValueError, TypeError) as error:
+        raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
+    asks = ComponentRef(name=part.name, params={**part.params, **sets}, component=component)
+    how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
+    notes = [f"{in_words(how.label_history)}: {explained(how.label_history)}"] if how.label_history else []
+    if how.decoder.answers == "labels":
+        first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
+        if not is_label_prompt(component.prompt(first)):
+            writes = how.text_decoder or load_part("decoder", "generate", {}).component
+            assert isinstance(writes, Decoder)
+            how = replace(how, decoder=writes)
+            notes.append(f"asked for a text, so the model writes, up to {writes.new_tokens()} tokens")
+    return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how)), notes
+
+
+def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:
+    run, title = one.run, one.column.title
+    if model is None:
+        check_run(run, reporter.say)
+    cues = read_cues(
+        run.recipe, [("evaluate.prompter", run.prompter)], lambda fields: one.conversations, one.conversations, reporter
+    )
+    asked = ask(run, measured(cues.beside(one.conversations), run.how), reporter, reporter.say)
+    groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]
+    asked = Asked([group for group in groups if group], asked.shown)
+    table = encode_for(run, one.conversations, reporter, asked.shown)
+    fresh = load_model(run, table, reporter, reporter.say) if model is None else model
+    if model is not None:
+        from merc.session.data import FeatureCache
+
+        model.media.source = FeatureCache(table)
+    return predict(run, fresh, table, asked, reporter, title, cues), fresh
+
+
+def _kept(place: Path, one: Measured) -> list[Prediction] | None:
+    """The predictions that an earlier bench made, with the truths of now; ``None`` where there are none."""
+    file, how = place / "predictions.jsonl", place / "how.json"
+    if not file.is_file():
+        return None
+    then = read_json(how, f"take {place} away to predict the set anew") if how.exists() else {}
+    if "decode" in then:  # of a merc before decoders were components
+        then["decoder"] = decoder_of(then)
+    changed = [name for name, value in one.how.items() if then.get(name) != value]
+    if changed:
+        raise MercError(
+            f"{file} was made with another {', '.join(changed)}; take {place} away, or bench without what was changed"
+        )
+    predictions = read_predictions(file)
+    check_complete(one.targets, predictions, str(file))
+    assert isinstance(one.metric.component, Metric)
+    names = [name for name in one.metric.component.truths() if name != "label"]
+    return [
+        replace(p, truth=one.targets[p.id].label, truths=known_truths(one.targets[p.id], names)) for p in predictions
+    ]
+
+
+def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> Cell:
+    column, metric = one.column, one.metric.component
+    assert isinstance(metric, Metric)
+    check_complete(one.targets, predictions, f"{column.title} ({file})")
+    numbers = metric.compute(predictions, one.run.labels)
+    for name in (column.number, *column.beside):
+        if name not in numbers:
+            raise MercError(
+                f"{column.title}: metric {column.metric!r} gives no {name!r}; it gives {', '.join(numbers)}"
+            )
+    value = numbers[column.number]
+    unparsed = sum(p.label is None for p in predictions) / len(predictions)
+    record: dict[str, Any] = {
+        "file": str(one.file), "splits": list(column.splits), "asked": len(predictions), "reported": column.reported,
+        "labels": list(one.run.labels.labels), "unparsed_rate": unparsed, "metric": column.metric,
+        "parameters": json.loads(json.dumps(one.metric.params, default=str)), "number": column.number,
+        "numbers": numbers, "notes": list(one.notes), "missing": _missing(one, predictions),
+    }  # fmt: skip
+    beside = {column.rows.get(name, name): numbers[name] for name in column.beside}
+    samples = numbers.get("samples", len(predictions))
+    without = {stream: (found["without"], found["of"]) for stream, found in record["missing"].items()}
+    absent = "" if value is not None else f"{column.number} is null: no sample could be counted"
+    return Cell(
+        title=column.title, value=value, absent=absent, samples=samples, beside=beside, without=without, record=record
+    )
+
+
+def _missing(one: Measured, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+    """By encoder whose features the prompts show, and by whatever else was missing: how many of the clips were asked
+    about without it, and the reasons of the first few by utterance."""
+    names = [
+        *encoders_of(one.run.recipe, one.run.prompter.streams()),
+        *(name for p in predictions for name in p.missing),
+    ]
+    found = {}
+    for name in dict.fromkeys(names):
+        reasons = {p.id: p.missing[name] for p in predictions if name in p.missing}
+        first = dict(list(reasons.items())[:_REASONS])
+        found[name] = {"without": len(reasons), "of": len(predictions), "first": first}
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name as a folder's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "column"

@@ -1,0 +1,224 @@
+"""A recipe's conversations, ready: checked, labelled, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from merc.components import Corpus, CorpusData, Features, Fuser, Missing, Query
+from merc.consent import require
+from merc.conversation import Conversation, LabelSpace
+from merc.cues import CueTable
+from merc.errors import MercError
+from merc.features import FeatureTable
+from merc.recipe import ComponentRef, Recipe
+from merc.session.repeats import repeats
+
+Spaces = Mapping[str | None, LabelSpace]
+"""The label spaces of datasets that have one of their own, by ``Conversation.dataset``."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Conversations by split, the label space, sentences for the user about them, and the seed of what is drawn from
+    them. ``spaces`` are the label spaces of datasets that have one of their own; ``labels`` holds the labels of all."""
+
+    conversations: tuple[Conversation, ...]
+    labels: LabelSpace
+    notes: tuple[str, ...] = ()
+    by_split: Mapping[str, tuple[Conversation, ...]] = field(default_factory=dict)
+    seed: int = 0
+    spaces: Spaces = field(default_factory=dict)
+
+    def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
+        """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
+        asks for it."""
+        found = self.by_split.get(name, ())
+        if not found:
+            there = ", ".join(f"{n} ({len(c)})" for n, c in self.by_split.items()) or "none"
+            asked = f"; {named_by} asks for it, and can be set to others" if named_by else ""
+            raise MercError(
+                f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}{asked}"
+            )
+        return found
+
+    def with_cues(self, table: CueTable) -> Data:
+        """The same with annotators' cues beside the utterances."""
+        conversations = table.beside(self.conversations)
+        return replace(self, conversations=tuple(conversations), by_split=_by_split(conversations))
+
+
+def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
+    """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
+
+    Where the corpus has datasets with a label space each, and the recipe declares none for all of them, every dataset
+    keeps its own. ``evaluate.limit`` leaves the first conversations of dev and of test. Raises MercError for an empty
+    corpus, an id that occurs twice, and labels outside the label space.
+    """
+    found, conversations, notes = load_conversations(recipe)
+    if recipe.evaluate is not None and recipe.evaluate.limit is not None:
+        conversations = _limited(conversations, recipe.evaluate.limit, notes)
+    labels = found.label_space(labels or recipe.labels)
+    spaces = {} if recipe.labels or not found.spaces else _within(found.spaces_of_all(), labels)
+    unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
+    if unlabelled:
+        total = sum(len(c.utterances) for c in conversations)
+        have = f"{unlabelled} of {total} utterances {'has' if unlabelled == 1 else 'have'}"
+        notes.append(f"{have} no label: read as context and predicted, never learned")
+    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
+
+
+def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]) -> list[Conversation]:
+    """The first ``limit`` conversations of dev and of test, and all the others; a note says what is left out."""
+    kept = []
+    counts: Counter[str | None] = Counter()
+    for conversation in conversations:
+        counts[conversation.split] += 1
+        if conversation.split == "train" or counts[conversation.split] <= limit:
+            kept.append(conversation)
+    for split in ("dev", "test"):
+        if counts[split] > limit:
+            notes.append(f"evaluate.limit: of {split} the first {limit} of {counts[split]} conversations, no others")
+    return kept
+
+
+def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
+    """Label spaces without the labels that a run does not know; one of which nothing is left stands for all labels."""
+    found = {}
+    for name, space in spaces.items():
+        known = tuple(label for label in space.labels if label in labels.labels)
+        if known:
+            found[name] = LabelSpace(known, {label: words for label, words in space.words.items() if label in known})
+    return found
+
+
+def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
+    """What the recipe's corpus gave, its conversations each with a split, and notes. Labels are not looked at.
+
+    Raises MercError for an empty corpus and an id that occurs twice.
+    """
+    corpus = recipe.corpus.component
+    assert isinstance(corpus, Corpus)
+    require(corpus, f"corpus {recipe.corpus.name!r}")
+    found = corpus.load()
+    notes = list(found.notes)
+    conversations = [c for c in found.conversations if c.utterances]
+    if silent := len(found.conversations) - len(conversations):
+        have = f"{silent} of {len(found.conversations)} conversations {'has' if silent == 1 else 'have'}"
+        notes.append(f"{have} no utterance: left out")
+    if not conversations:
+        raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
+    check_ids(conversations)
+    unsplit = [c for c in conversations if c.split is None]
+    if unsplit:
+        state = f"{len(unsplit)} of {len(conversations)} conversations {'states' if len(unsplit) == 1 else 'state'}"
+        notes.append(f"{state} no split: counted as test")
+        conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
+    return found, conversations, [*notes, *repeats(conversations)]
+
+
+def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversation, ...]]:
+    return {
+        name: tuple(c for c in conversations if c.split == name)
+        for name in ("train", "dev", "test")
+        if any(c.split == name for c in conversations)
+    }
+
+
+def check_ids(conversations: Sequence[Conversation]) -> None:
+    """Raise MercError for conversation or utterance ids that stand more than once, with where each was read."""
+    for what, ids in (
+        ("conversation", [(c.id, c.utterances[0].origin) for c in conversations]),
+        ("utterance", [(u.id, u.origin) for c in conversations for u in c.utterances]),
+    ):
+        counts = Counter(name for name, _ in ids)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            shown = []
+            for name in twice[:5]:
+                places = [origin for other, origin in ids if other == name and origin]
+                shown.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
+            more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+            raise MercError(
+                f"every {what} of a corpus needs an id of its own; {len(twice)} of {len(counts)} ids occur more than "
+                f"once: {', '.join(shown)}{more}"
+            )
+
+
+def labelled(query: Query) -> bool:
+    """Whether the target of a query has a label."""
+    return query.target.label is not None
+
+
+def queries(
+    conversations: Sequence[Conversation],
+    labels: LabelSpace,
+    only: Callable[[Query], bool] = lambda query: True,
+    spaces: Spaces | None = None,
+) -> list[list[Query]]:
+    """A query for each utterance, or those that ``only`` is true for, grouped by conversation. Its labels are those of
+    the conversation's dataset in ``spaces``, else ``labels``."""
+    groups = []
+    for talk in conversations:
+        own = (spaces or {}).get(talk.dataset, labels)
+        every = [Query(conversation=talk, index=i, labels=own) for i in range(len(talk.utterances))]
+        groups.append([query for query in every if only(query)])
+    return [g for g in groups if g]
+
+
+def used_streams(recipe: Recipe) -> tuple[set[str], set[str]]:
+    """The streams that prompts of any stage or of the evaluation may show, and the encoders that these need."""
+    prompters = [task.prompter for task in recipe.tasks]
+    if recipe.evaluate and recipe.evaluate.prompter:
+        prompters.append(recipe.evaluate.prompter)
+    shown = {stream for p in prompters for stream in p.component.streams()}  # type: ignore[attr-defined]
+    return shown, set(encoders_of(recipe, shown))
+
+
+def encoders_of(recipe: Recipe, streams: Iterable[str]) -> dict[str, ComponentRef]:
+    """The encoders that streams come from, in the recipe's order."""
+    needed = {encoder for stream in streams for encoder in inputs_of(recipe, stream)}
+    return {name: part for name, part in recipe.encoders.items() if name in needed}
+
+
+def inputs_of(recipe: Recipe, stream: str) -> tuple[str, ...]:
+    """The encoders behind a stream: itself, or a fuser's inputs."""
+    part = recipe.fusers.get(stream)
+    if part is None:
+        return (stream,)
+    assert isinstance(part.component, Fuser)
+    return tuple(part.component.inputs) or tuple(recipe.encoders)
+
+
+class FeatureCache:
+    """What gives the model its features: the table's, kept in memory up to a number of bytes."""
+
+    def __init__(self, table: FeatureTable, limit: int = 2 << 30) -> None:
+        self.table = table
+        self.limit = limit
+        self.held = 0
+        self.kept: dict[tuple[str, str, int], Features | Missing] = {}
+
+    def __call__(self, stream: str, utterance: str, draw: int) -> Features | Missing:
+        """Features of a stream, an utterance and a draw; draws are taken in turn."""
+        key = (stream, utterance, draw % len(self.table.places[stream, utterance]))
+        found = self.kept.get(key)
+        if found is None:
+            found = self.table.get(*key)
+            size = 0 if isinstance(found, Missing) else found.nbytes
+            if self.held + size <= self.limit:
+                self.held += size
+                self.kept[key] = found
+        return found
+
+
+def missing_streams(recipe: Recipe, table: FeatureTable, utterance: str, shown: set[str]) -> dict[str, str]:
+    """Why the model does not see an utterance's streams, by encoder."""
+    reasons = {}
+    for stream in sorted(shown):
+        for encoder in inputs_of(recipe, stream):
+            reason = table.missing.get((encoder, utterance))
+            if reason is not None:
+                reasons[encoder] = reason
+    return reasons

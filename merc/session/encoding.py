@@ -1,0 +1,60 @@
+"""The features of conversations for a recipe's prompts, and what is said and recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merc.components.reasons import say_missing
+from merc.conversation import Conversation
+from merc.features import FeatureStore, FeatureTable, encode
+from merc.files import cache_folder
+from merc.media import Decoding
+from merc.recipe import Recipe
+from merc.session.data import encoders_of
+from merc.session.reporter import Reporter
+
+
+def encode_streams(
+    recipe: Recipe, streams: Collection[str], conversations: Sequence[Conversation], reporter: Reporter, device: str
+) -> FeatureTable:
+    """The features that prompts with these streams need, from the recipe's store or encoded now.
+
+    Raises MercError for a store that cannot be made and for a full disk.
+    """
+    store = FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
+    with reporter.task("features") as progress:
+        return encode(
+            store,
+            encoders_of(recipe, streams),
+            conversations,
+            recipe.features.seed,
+            progress,
+            device,
+            Decoding.of(recipe),
+        )
+
+
+def note_features(
+    recipe: Recipe,
+    streams: Collection[str],
+    table: FeatureTable,
+    say: Callable[[str], None],
+    log: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Say and record what was encoded and what is missing."""
+    needed = encoders_of(recipe, streams)
+    unused = [name for name in recipe.encoders if name not in needed]
+    if unused:
+        say(f"no prompt shows {', '.join(unused)}: not encoded")
+    for name in needed:
+        missing = [{"utterance": u, "reason": r} for (s, u), r in table.missing.items() if s == name]
+        # What has features now, whether this pass computed them or the store had them.
+        encoded = sum(stream == name for stream, _ in table.places) - len(missing)
+        log({"event": "encode", "stream": name, "encoded": encoded, "missing": missing})
+        if missing:
+            pairs = [(one["utterance"], one["reason"]) for one in missing]
+            say(say_missing(name, encoded + len(missing), pairs))
+    for note in table.notes:
+        say(note)

@@ -1,0 +1,179 @@
+"""A trained run evaluated again, beside its own numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merc.components import Prediction
+from merc.conversation import Conversation
+from merc.cues import CueTable
+from merc.errors import MercError
+from merc.evaluation import (
+    check_metrics,
+    compute_metrics,
+    read_predictions,
+    write_metrics,
+    write_predictions,
+    write_report,
+)
+from merc.evaluation.projection import StatesById, write_states
+from merc.files import write_text
+from merc.recipe import write_recipe
+from merc.session.backbone import recorded_date
+from merc.session.cues import cue_record, note_cues, read_cues
+from merc.session.data import Data, load_data
+from merc.session.demonstrations import last_demonstrations, record_of
+from merc.session.directory import RunDirectory
+from merc.session.encoding import note_features
+from merc.session.inference import TrainedRun, ask, check_run, encode_for, load_model, open_run, predict
+from merc.session.media_hash import media_hashes
+from merc.session.pipeline import metrics_of
+from merc.session.provenance import provenance
+from merc.session.reporter import Reporter
+from merc.session.segmentation import measured
+
+
+def evaluate_again(
+    path: Path, overrides: Sequence[str], name: str | None, reporter: Reporter
+) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """Evaluate a trained run with changes to its recipe; gives the folder below ``evaluations/`` and the metrics.
+
+    The folder is there whole or not at all, and no other evaluation is touched. Where something fails behind the
+    predictions (a metric that asks a server, a full disk), these are kept in a hidden folder, and the same command goes
+    on from them. Raises MercError for a name that is taken, a split without conversations, and labels that the run was
+    not trained with.
+    """
+    started = time.monotonic()
+    run = open_run(path, overrides, "evaluate")
+    place = run.directory.path / "evaluations"
+    target = _target(place, name, run.how.splits)
+    with reporter.task("conversations") as progress:
+        data = load_data(run.recipe, run.labels)
+        progress(1.0, f"{len(data.conversations)}")
+    plain = [c for split in run.how.splits for c in data.split(split)]
+    check_metrics(plain, data.labels, metrics_of(run.recipe))
+    asking = [("evaluate.prompter", run.prompter)]
+    cues = read_cues(run.recipe, asking, lambda fields: plain, data.conversations, reporter)
+    data = data.with_cues(cues)
+    media = media_hashes(run.recipe, run.prompter.streams(), plain, reporter)
+    today = recorded_date(run.directory.provenance)
+    made = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
+    place.mkdir(exist_ok=True)
+    kept = place / f".kept-{_key(run, made)}"
+    # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
+    making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))
+    folder = RunDirectory(making / target.name)
+    try:
+        predictions = _take(kept, folder, reporter)
+        if predictions is None:
+            predictions = _predict(run, data, plain, cues, folder, reporter)
+        metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
+        write_metrics(folder.metrics, metrics)
+        seconds = round(time.monotonic() - started, 1)
+        record = {"evaluates": str(path.absolute()), **made, "seconds": seconds}
+        write_text(folder.provenance, json.dumps(record, indent=1))
+        with reporter.task("report"):
+            write_report(folder.path, data.conversations, data.labels)
+        if target.exists():
+            raise MercError(f"{target} was made by somebody else meanwhile; give another --name")
+        folder.path.rename(target)
+    except MercError as error:
+        if not folder.predictions.exists():
+            raise
+        shutil.rmtree(kept, ignore_errors=True)
+        folder.path.rename(kept)
+        raise MercError(f"{error}\nThe predictions are kept: the same command goes on from them") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty, as it should be
+            place.rmdir()
+    return target, metrics
+
+
+def _key(run: TrainedRun, made: Mapping[str, Any]) -> str:
+    """What predictions depend on: the recipe as it is changed, but for how fast it is done, and the data."""
+    recipe = {name: value for name, value in run.recipe.resolved.items() if name not in ("strategy", "features")}
+    parts = [recipe, *(made.get(name) for name in ("data", "media", "cues", "backbone", "chat_date"))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _take(kept: Path, folder: RunDirectory, reporter: Reporter) -> list[Prediction] | None:
+    """The predictions of the same evaluation that failed behind them, with all that was written by then."""
+    if not kept.is_dir():
+        return None
+    kept.rename(folder.path)
+    try:
+        predictions = read_predictions(folder.predictions)
+    except MercError as error:
+        reporter.say(f"{error}: predicted anew")
+        shutil.rmtree(folder.path)
+        return None
+    reporter.say("predicted before: the predictions are read, not made again")
+    return predictions
+
+
+def _predict(
+    run: TrainedRun,
+    data: Data,
+    plain: Sequence[Conversation],
+    cues: CueTable,
+    folder: RunDirectory,
+    reporter: Reporter,
+) -> list[Prediction]:
+    """Predict the splits, and write the predictions before anything is made of them that may fail. ``plain`` are their
+    conversations without the annotators' cues."""
+    asking = [("evaluate.prompter", run.prompter)]
+    chosen = [c for split in run.how.splits for c in data.split(split)]
+    folder.path.mkdir()
+    write_recipe(folder.recipe_file, run.recipe)
+
+    def say(sentence: str) -> None:
+        reporter.say(sentence)
+        folder.note(sentence)
+
+    check_run(run, say)
+    for note in (*run.recipe.notes, *data.notes):
+        say(note)
+    note_cues(run.recipe, asking, cues, lambda fields: plain, say, folder.log)
+    asked = ask(run, measured(chosen, run.how), reporter, say, data.spaces)
+    if (selector := last_demonstrations(run.recipe)) is not None:
+        folder.log(record_of("evaluate", selector, asked.groups))
+    table = encode_for(run, chosen, reporter, asked.shown)
+    note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
+    model = load_model(run, table, reporter, say)
+    states: StatesById | None = {} if run.how.states else None
+    predictions = [
+        prediction
+        for split in run.how.splits
+        for prediction in predict(run, model, table, asked.of(split), reporter, f"predict {split}", cues, states, say)
+    ]
+    if states is not None:
+        write_states(folder.path, predictions, states)
+    write_predictions(folder.predictions, predictions)
+    return predictions
+
+
+def _target(place: Path, name: str | None, splits: Sequence[str]) -> Path:
+    """The folder of a new evaluation."""
+    if name is None:
+        base = "-".join(splits)
+        names = (base if number == 1 else f"{base}-{number}" for number in range(1, 10_000))
+        return next(place / name for name in names if not (place / name).exists())
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        given = repr(name) if len(name) <= 100 else f"{len(name)} of them"
+        raise MercError(
+            "--name becomes a folder's name, so it has letters, digits, '-', '_' and '.' only, at most 100; given "
+            f"{given}"
+        )
+    if (place / name).exists():
+        raise MercError(f"{place / name} is there already; give another --name")
+    return place / name

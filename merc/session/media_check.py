@@ -1,0 +1,138 @@
+"""Whether what a run trains has any media to learn from, looked at before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from merc.components import Prompter, Query, Slot
+from merc.components.reasons import count_reasons
+from merc.errors import MercError
+from merc.features import known_missing
+from merc.model.build import build_meta
+from merc.recipe import Recipe, Stage, Task
+from merc.session.data import encoders_of, inputs_of, used_streams
+
+Asked = Sequence[tuple[str, Prompter, list[list[Query]]]]
+"""What of the recipe asks, the prompter, and the queries."""
+
+Missing = Mapping[tuple[str, str], str]
+"""Why there are no features, by encoder and utterance."""
+
+Parts = Mapping[str, Sequence[str]]
+"""The names of the parameters that may learn, by part of the model."""
+
+
+@dataclass
+class _Shown:
+    """What the prompts of a stage show: the utterances by stream, all of them where some encoder has features of none
+    that is shown, and the encoders of each stream that have some."""
+
+    utterances: dict[str, dict[str, None]] = field(default_factory=dict)
+    there: set[tuple[str, str]] = field(default_factory=set)
+
+
+def check_files(recipe: Recipe, asked: Asked) -> None:
+    """``check_media`` by what is known before anything is decoded or loaded: what is shown, and files that are not
+    there. It keeps hours of encoding from ending in an error that was certain before."""
+    talks = {
+        id(query.conversation): query.conversation for _, _, groups in asked for group in groups for query in group
+    }
+    missing = known_missing(encoders_of(recipe, used_streams(recipe)[0]), talks.values())
+    learned = {stream for task in recipe.tasks for stream in _streams(task)}
+    shown = {stream for _, prompter, _ in asked for stream in prompter.streams()}
+    groups = {where: some for where, _, some in asked}
+    there = {one for stage in recipe.stages for one in _shown(recipe, stage, groups, missing).there}
+    if shown <= learned and all((stream, one) in there for stream in learned for one in inputs_of(recipe, stream)):
+        return  # most runs; only the others need to know what parts the model has
+    check_media(recipe, build_meta(recipe).parts(), asked, missing)
+
+
+def check_media(recipe: Recipe, parts: Parts, asked: Asked, missing: Missing, begun: Collection[str] = ()) -> None:
+    """Raise MercError for a stream that no utterance of training has, for a connector that only the evaluation would
+    use, and for a stage in which nothing that learns has any input. ``parts`` are ``EmotionModel.parts``, and ``begun``
+    those that another run trained, which need nothing more."""
+    groups = {where: some for where, _, some in asked}
+    stages = [_shown(recipe, stage, groups, missing) for stage in recipe.stages]
+    for stage, shown in zip(recipe.stages, stages, strict=True):
+        _check_stage(recipe, parts, stage, shown, missing)
+    users = {stream: where for where, prompter, _ in reversed(asked) for stream in prompter.streams()}
+    for stream, where in users.items() if stages else ():
+        if f"connectors.{stream}" in begun or not parts.get(f"connectors.{stream}"):
+            continue
+        shows = [task.path for task in recipe.tasks if stream in _streams(task)]
+        if not shows:
+            raise MercError(
+                f"{where}: it shows {stream!r}, which no stage's prompts show, so that connectors.{stream} would never "
+                f"be trained; show {stream!r} in a stage's prompts, or take it out"
+            )
+        for encoder in inputs_of(recipe, stream):
+            if not any((stream, encoder) in shown.there for shown in stages):
+                said = [one for shown in stages for one in shown.utterances.get(stream, ())]
+                raise MercError(
+                    f"{_none_of(missing, encoder, said)}; mend the media or how they are named, or take {stream!r} out "
+                    f"of the prompts of {', '.join(shows)}"
+                )
+
+
+def _none_of(missing: Missing, encoder: str, utterances: Iterable[str]) -> str:
+    """That no utterance has features, with the commonest reason, its share and an utterance of which it is true."""
+    reasons = {said: missing[encoder, said] for said in utterances if (encoder, said) in missing}
+    if not reasons:
+        return f"{encoder}: the prompts that are learned from show it of no utterance"
+    commonest = count_reasons(reasons.items())[0]
+    said = commonest.names[0]
+    return (
+        f"{encoder}: none of the {len(reasons)} utterances that are learned from has features; the commonest reason "
+        f"({len(commonest.names)} of {len(reasons)}), of {said}: {reasons[said]}"
+    )
+
+
+def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, missing: Missing) -> None:
+    """Raise MercError for a stage of which everything that learns stands on media that are not there."""
+    wanted = stage.trainable or ("*",)
+    learns = [
+        part
+        for part, names in parts.items()
+        if names and any(fnmatchcase(one, pattern) for one in (part, *names) for pattern in wanted)
+    ]
+    if not learns or "backbone" in learns:
+        return  # it has words at least; where nothing learns at all, the trainer says so
+    streams = [part.partition(".")[2] for part in learns]
+    if any(stream in streams for stream, _ in shown.there):
+        return
+    stream = next((one for one in streams if one in shown.utterances), "")
+    why = (
+        "; ".join(_none_of(missing, encoder, shown.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
+        if stream
+        else "its prompts show none of their streams"
+    )
+    raise MercError(
+        f"stage {stage.id}: nothing that learns ({', '.join(learns)}) has any input, so it would learn nothing; {why}"
+    )
+
+
+def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], missing: Missing) -> _Shown:
+    """What a stage's prompts show, read until every encoder of every stream was found to have features."""
+    found = _Shown()
+    open_ = {(stream, one) for task in stage.tasks for stream in _streams(task) for one in inputs_of(recipe, stream)}
+    for task in stage.tasks:
+        prompter = task.prompter.component
+        assert isinstance(prompter, Prompter)
+        for query in (query for group in groups.get(f"{task.path}.prompter", ()) for query in group):
+            if not open_:
+                return found
+            for segment in prompter.prompt(query).segments:
+                if isinstance(segment, Slot):
+                    found.utterances.setdefault(segment.stream, {})[segment.utterance] = None
+                    for encoder in inputs_of(recipe, segment.stream):
+                        if (encoder, segment.utterance) not in missing:
+                            found.there.add((segment.stream, encoder))
+                            open_.discard((segment.stream, encoder))
+    return found
+
+
+def _streams(task: Task) -> tuple[str, ...]:
+    assert isinstance(task.prompter.component, Prompter)
+    return task.prompter.component.streams()

@@ -1,0 +1,34 @@
+"""Where a run goes by default: a folder for each recipe and each change to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from merc.files import short_name
+from merc.session.directory import NOT_THE_WORK
+
+_LONGEST = 120
+_ELSEWHERE = (*NOT_THE_WORK, "data_root")
+
+
+def default_folder(recipe: str, overrides: Sequence[str], seeds: bool = False) -> Path:
+    """``runs/<recipe>``, and the values that were changed on the command line, each after a ``+``; ``+seeds`` where it
+    holds several seeds.
+
+    What makes no other run (a device, the store of features) and where the data lie are left out, the order of the
+    changes does not count, and of several for one key the last one does. A long name is cut and ends with a hash.
+
+    >>> default_folder("farcer/meld-text", ["data_root=/data", "evaluate.demonstrations.k=3"]).as_posix()
+    'runs/farcer/meld-text+evaluate.demonstrations.k=3'
+    >>> default_folder("mine", ["strategy.device=cuda"]).as_posix()
+    'runs/mine'
+    """
+    values = dict(change.partition("=")[::2] for change in overrides)
+    changed = [
+        f"{key}={short_name(value, len(value))}"
+        for key, value in sorted(values.items())
+        if key.split(".")[0] not in _ELSEWHERE
+    ]
+    changed += ["seeds"] if seeds else []
+    return Path("runs", recipe).with_name(short_name("+".join([Path(recipe).name, *changed]), _LONGEST))

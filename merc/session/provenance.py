@@ -1,0 +1,186 @@
+"""What a run was made of: versions, code, data, seed, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import merc
+from merc.consent import hide
+from merc.conversation import SPLITS, Conversation
+from merc.errors import MercError
+from merc.files import damaged, read_json, write_text
+from merc.prompting import CHAT_DATE
+from merc.recipe import Recipe
+from merc.registry import get_registry
+from merc.session.backbone import backbone_record
+
+_PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
+_MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
+
+
+def provenance(
+    recipe: Recipe,
+    conversations: Sequence[Conversation],
+    cues: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+    media: Mapping[str, Any] | None = None,
+    chat_date: date = CHAT_DATE,
+) -> dict[str, Any]:
+    """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
+    ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
+    theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
+    today."""
+    return {
+        "merc": merc.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "plugins": [
+            {"name": p.name, "distribution": p.distribution, "version": p.version}
+            for p in get_registry().plugins()
+            if not p.error
+        ],
+        "git": _git(Path(merc.__file__).parent),
+        "seed": recipe.seed,
+        "recipe": recipe.name,
+        "backbone": backbone_record(recipe),
+        "chat_date": chat_date.isoformat(),
+        "data": data_hashes(conversations),
+        **({"media": dict(media)} if media else {}),
+        **({"cues": dict(cues)} if cues else {}),
+        **({"init_from": dict(start)} if start else {}),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": _command(),
+        "resumed": [],
+    }
+
+
+def record_provenance(
+    path: Path,
+    recipe: Recipe,
+    conversations: Sequence[Conversation],
+    cues: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+    media: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
+
+    Raises MercError if the data, their media, the cues or the weights to start from are not those that the run began
+    with, and for a file that is damaged.
+    """
+    now = provenance(recipe, conversations, cues, start, media)
+    if path.exists():
+        before = _read(path)
+        changed = _changed(before, now, "data")
+        if changed:
+            raise MercError(
+                f"the data of {path.parent} have changed since the run began: split {', '.join(changed)} has other "
+                "conversations, texts or labels; give another --run-dir to start anew, or bring the data back"
+            )
+        # A run that an older merc began has no hash of its media.
+        changed = _changed(before, now, "media") if "media" in before else []
+        if changed:
+            raise MercError(
+                f"the media of {path.parent} have changed since the run began: split {', '.join(changed)} has files of "
+                "other content, spans or regions; give another --run-dir to start anew, or bring the files back"
+            )
+        if _block(before, "cues").get("sha256") != now.get("cues", {}).get("sha256"):
+            raise MercError(
+                f"the cues of {path.parent} have changed since the run began: an annotator was asked again meanwhile; "
+                "give another --run-dir to start anew with the cues of now"
+            )
+        if start and _block(before, "init_from").get("sha256") != start["sha256"]:
+            raise MercError(
+                f"the weights that {path.parent} started from have changed since it began: {start['run']} was trained "
+                "again; give another --run-dir to start anew with the weights of now"
+            )
+        about = {key: now[key] for key in ("started", "command")}
+        about |= {key: now[key] for key in _MAY_CHANGE if now[key] != before.get(key)}
+        if not _block(before, "backbone").get("weights"):  # a run of an earlier merc
+            about["backbone"] = now["backbone"]
+        resumed = before.get("resumed")
+        now = {**before, "resumed": [*(resumed if isinstance(resumed, list) else []), about]}
+    write_text(path, json.dumps(now, indent=1))
+
+
+def record_seconds(path: Path, seconds: float) -> None:
+    """Add how long the process worked that finished the run."""
+    write_text(path, json.dumps({**_read(path), "seconds": round(seconds, 1)}, indent=1))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the run began with. Raises MercError for a file that cannot say."""
+    remedy = (
+        "bring it back, or take it away: --resume then goes on without comparing the data of now with those that the "
+        "run began with"
+    )
+    found = read_json(path, remedy)
+    for key in ("data", "media", "cues", "init_from", "backbone"):
+        if not isinstance(found.get(key) or {}, dict):
+            raise damaged(path, f"{key!r} is no JSON object", remedy)
+    if not found.get("data"):
+        raise damaged(path, "it has no 'data'", remedy)
+    return found
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> list[str]:
+    """The splits whose hashes differ."""
+    then, those = _block(before, key), _block(now, key)
+    return [split for split in {**then, **those} if then.get(split) != those.get(split)]
+
+
+def _block(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = found.get(key) or {}
+    return block
+
+
+def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """By split: conversations, utterances, and a hash of their ids, texts and labels in order."""
+    found: dict[str, Any] = {}
+    for split in (*SPLITS, None):
+        chosen = [c for c in conversations if c.split == split]
+        if chosen:
+            content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
+            digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+            count = sum(len(c.utterances) for c in chosen)
+            found[split or "none"] = {"conversations": len(chosen), "utterances": count, "sha256": digest}
+    return found
+
+
+def _command() -> str:
+    return hide(" ".join(["merc", *sys.argv[1:]]))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """The commit of merc's checkout and whether it had changes; ``None`` for an installed merc, also one that lies
+    inside somebody's own checkout."""
+    try:
+        ask = ["git", "-C", str(folder)]
+        subprocess.run(
+            [*ask, "ls-files", "--error-unmatch", "__init__.py"], capture_output=True, timeout=10, check=True
+        )
+        top = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changes = subprocess.run(
+            [*ask, "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": top.stdout.strip(), "changed": bool(changes.stdout.strip())}

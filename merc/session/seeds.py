@@ -1,0 +1,100 @@
+"""One recipe with several seeds, and what its numbers are over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merc.errors import MercError
+from merc.evaluation.metrics import further_metrics
+from merc.evaluation.significance import mean_and_deviation
+from merc.files import check_name, write_text
+from merc.recipe import Recipe, load_recipe
+
+NUMBERS = ("accuracy", "weighted_f1", "macro_f1", "uar", "unparsed_rate")
+
+Metrics = Mapping[str, Mapping[str, Any]]
+
+
+def seed_recipes(recipe: str, overrides: Sequence[str], count: int) -> dict[int, Recipe]:
+    """The recipe with ``count`` seeds from its own one on, by seed.
+
+    Raises MercError for a count below 1 and for whatever is wrong with the recipe.
+    """
+    if count < 1:
+        raise MercError(f"--seeds counts runs from 1, not {count}")
+    first = load_recipe(recipe, overrides)
+    return {
+        seed: first if seed == first.seed else load_recipe(recipe, [*overrides, f"seed={seed}"])
+        for seed in range(first.seed, first.seed + count)
+    }
+
+
+def run_seeds(
+    recipes: Mapping[int, Recipe], path: Path, one: Callable[[Recipe, Path, bool], Metrics]
+) -> dict[int, Metrics]:
+    """Run each seed into ``seed-<n>`` of a folder through ``one(recipe, folder, resume)``; gives the metrics by seed.
+
+    A seed that is finished is left as it is, and one that is not goes on: what was begun by the same recipe is never
+    begun again. Raises MercError for a folder that holds a single run, or the seeds of another recipe.
+    """
+    check_name(path)
+    if (path / "recipe.yaml").exists():
+        raise MercError(f"{path} holds a single run; give another --run-dir for several seeds")
+    found = {}
+    for seed, recipe in recipes.items():
+        folder = path / f"seed-{seed}"
+        found[seed] = one(recipe, folder, (folder / "recipe.yaml").exists())
+    return found
+
+
+def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
+    """By split and number: the mean, the sample standard deviation (null for one seed) and the values by seed.
+
+    The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
+    ``label_history`` is as in ``metrics.json``.
+
+    >>> over_seeds({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
+    0.6
+    """
+    every = list(metrics.values())
+    splits = [split for split in (every[0] if every else {}) if all(split in m for m in every)]
+    found: dict[str, dict[str, Any]] = {}
+    for split in splits:
+        blocks = {seed: m[split] for seed, m in metrics.items()}
+        numbers = _means(blocks, NUMBERS)
+        for name in further_metrics(every[0][split]):
+            if all(name in block for block in blocks.values()):
+                its = {seed: block[name] for seed, block in blocks.items()}
+                fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
+                numbers[name] = _said(its, "of") | _means(its, dict.fromkeys(fractions))
+        if numbers:
+            found[split] = _said(blocks, "label_history") | numbers
+    return found
+
+
+def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    """Over seeds, the numbers that every seed has."""
+    found = {}
+    for name in names:
+        if all(isinstance(block.get(name), int | float) for block in blocks.values()):
+            values = [float(block[name]) for block in blocks.values()]
+            mean, deviation = mean_and_deviation(values)
+            by_seed = {str(seed): value for seed, value in zip(blocks, values, strict=True)}
+            found[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
+    return found
+
+
+def _said(blocks: Mapping[int, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """A text that stands beside numbers, where there is one; seeds of one recipe say the same."""
+    said = dict.fromkeys(str(block[name]) for block in blocks.values() if name in block)
+    return {name: " and ".join(said)} if said else {}
+
+
+def write_over_seeds(path: Path, metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
+    """Write ``seeds.json`` into the folder of the seeds, and give what it holds."""
+    found = over_seeds(metrics)
+    write_text(path / "seeds.json", json.dumps({"seeds": list(metrics), **found}, indent=1) + "\n")
+    return found

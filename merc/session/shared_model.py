@@ -1,0 +1,170 @@
+"""A model as decoders ask it: prompts put together, and the work shared among the processes of a run."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+
+from merc.components import Prompt, Prompter, Query, Scores
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.model.batch import make_batch
+from merc.model.emotion_model import EmotionModel
+from merc.model.precision import autocast
+from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
+from merc.session.reporter import Progress
+from merc.training.groups import Group, joined, shots_of
+from merc.training.strategy import Strategy
+
+
+@dataclass(kw_only=True)
+class SharedModel:
+    """What a decoder is given (``merc.Model``). ``answers`` says what hangs after the prompts of queries, and
+    ``batch_tokens`` how many tokens are computed at a time; ``keeps_states`` is whether scores come with states.
+
+    Without an ``strategy`` this process does all of the work.
+    """
+
+    model: EmotionModel
+    prompter: Prompter
+    labels: LabelSpace
+    answers: Literal["labels", "none"] = "labels"
+    batch_tokens: int = 4096
+    strategy: Strategy | None = None
+    precision: str = "model"
+    keeps_states: bool = False
+    progress: Progress = lambda share, text: None
+    encoded: Mapping[int, EncodedPrompt] = field(default_factory=dict)
+    """The prompts of queries that are encoded already, by the identity (``id``) of the query."""
+
+    def prompt(self, query: Query) -> Prompt:
+        """The prompt that asks a query."""
+        return self.prompter.prompt(query)
+
+    def encode(self, query: Query, prompt: Prompt | None = None) -> EncodedPrompt:
+        """A query's prompt, or another one for it, as tokens, with the answers that hang after it. Raises MercError
+        where labels are to be scored and the prompt asks for a text."""
+        prompt = prompt or self.prompter.prompt(query)
+        if self.answers == "labels" and not is_label_prompt(prompt):
+            raise MercError(
+                "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
+                "set evaluate.decoder={name: generate}, or evaluate.prompter to one that asks for the label"
+            )
+        return self.model.prompts.encode(
+            prompt, self.model.media.length, query.labels, None, self.answers, self.labels, self.model.context
+        )
+
+    # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
+    @torch.no_grad()
+    def score(
+        self,
+        queries: Sequence[Query],
+        normalize: Literal["none", "tokens"] = "none",
+        prompts: Sequence[Prompt] | None = None,
+    ) -> Scores:
+        """Scores of the labels, in every process those of all queries."""
+        groups, place = self._groups(queries, prompts)
+        micro = self.model.trees(groups, self.batch_tokens)
+
+        def compute(trees: Any) -> list[Any]:
+            batch = make_batch(*trees).to(self.model.device)
+            with autocast(self.model.device.type, self.precision):
+                scores, states = self.model.score_with_states(batch, len(self.labels), normalize)
+            kept: Any = states.float().cpu().numpy() if self.keeps_states else [None] * len(scores)
+            if self.keeps_states and self.strategy and self.strategy.world > 1:
+                kept = kept.tolist()  # as it can be sent
+            places = [place[id(prompt)] for prompt in batch.prompts]
+            return list(zip(places, scores.double().tolist(), kept, strict=True))
+
+        found = {at: (row, state) for at, row, state in self._shared(micro, compute, self.strategy, len(micro))}
+        rows = [found[at] for at in range(len(queries))]
+        values = torch.tensor([row for row, _ in rows], dtype=torch.float64).view(len(rows), len(self.labels))
+        _check_finite([query.target.id for query in queries], values, self._computed_in)
+        if not self.keeps_states or not rows:
+            return Scores(values)
+        import numpy as np
+
+        return Scores(values, np.asarray([state for _, state in rows], np.float32))
+
+    @torch.no_grad()
+    def generate(
+        self, queries: Sequence[Query], max_new_tokens: int, prompts: Sequence[Prompt] | None = None
+    ) -> list[str]:
+        """What the model writes, in every process all of it."""
+        groups, place = self._groups(queries, prompts)
+        # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
+        shared = self.strategy if self.strategy and not self.strategy.lockstep else None
+        by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
+        size = max(1, self.batch_tokens // max(1, len(by_length[0].context) + max_new_tokens)) if by_length else 1
+        chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
+
+        def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, str]]:
+            with autocast(self.model.device.type, self.precision):
+                texts = self.model.generate(chunk, max_new_tokens)
+            return [(place[id(prompt)], text) for prompt, text in zip(chunk, texts, strict=True)]
+
+        found = dict(self._shared(chunks, compute, shared, len(by_length)))
+        return [found[at] for at in range(len(queries))]
+
+    def _groups(
+        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None
+    ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
+        """The prompts in groups that share a beginning, and which query each is of, by its identity."""
+        if prompts is None:
+            made = [self._encoded(query) for query in queries]
+        else:
+            made = [self.encode(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
+        check_depth(made, self.model.context)
+        pairs = zip(queries, made, strict=True)
+        by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
+        groups = [Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk]
+        return joined(groups), {id(prompt): at for at, prompt in enumerate(made)}
+
+    def _encoded(self, query: Query) -> EncodedPrompt:
+        """An encoded prompt of a query, an object of its own each time, since prompts go by their identity."""
+        known = self.encoded.get(id(query))
+        return self.encode(query) if known is None else replace(known)
+
+    def _shared(
+        self, work: Sequence[Any], compute: Callable[[Any], list[Any]], strategy: Strategy | None, total: int
+    ) -> list[Any]:
+        """What ``compute`` gives of every piece of work, each done in one process of the strategy.
+
+        Every process computes as many pieces as the others, since ZeRO-3 gathers weights in all of them at once.
+        """
+        rank, world = (strategy.rank, strategy.world) if strategy else (0, 1)
+        turns = math.ceil(len(work) / world)
+        found: list[Any] = []
+        for turn in range(turns):
+            at = turn * world + rank
+            made = compute(work[at if at < len(work) else 0])
+            found.extend(made if at < len(work) else [])
+            done = min(total, (turn + 1) * world) if total == len(work) else len(found)
+            self.progress((turn + 1) / turns, f"{done}/{total}")
+        return strategy.collect(found) if strategy else found
+
+    @property
+    def _computed_in(self) -> str:
+        """The type of numbers that scores are computed in."""
+        return str(self.model.base.dtype).rpartition(".")[2] if self.precision == "model" else self.precision
+
+
+def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str) -> None:
+    """Raise MercError for scores ``[queries, labels]`` that give no probabilities."""
+    numbers = torch.softmax(values, dim=-1).isfinite().all(dim=-1).tolist()
+    wrong = [target for target, fine in zip(targets, numbers, strict=True) if not fine]
+    if not wrong:
+        return
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    why = "look at the features of these utterances, and lower trainer.lr if the model was trained"
+    if computed_in == "float16":
+        why = "float16 overflows: compute in bfloat16 or float32 (backbone.dtype, or the trainer's precision)"
+    raise MercError(
+        f"the scores of {len(wrong)} of {len(targets)} utterances are no numbers, computed in {computed_in}: "
+        f"{', '.join(wrong[:3])}{more}; {why}"
+    )

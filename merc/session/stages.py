@@ -1,0 +1,193 @@
+"""The stages of a run, in order: each is trained, or read back if it was trained before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from merc.components import Frozen, Prediction, Prompter, Query, TrainContext, Trainer, TrainReport
+from merc.consent import require
+from merc.evaluation import compute_metrics
+from merc.files import write_text
+from merc.memory import enough_memory
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_stage, save_stage
+from merc.model.tuning import select_trainable
+from merc.prompting import is_label_prompt
+from merc.recipe import ComponentRef, Recipe, Stage
+from merc.session.data import Data, used_streams
+from merc.session.demonstrations import Demonstrations
+from merc.session.directory import RunDirectory
+from merc.session.examples import epoch_amounts, examples, task_queries
+from merc.session.reporter import Progress, Reporter
+from merc.session.segmentation import chosen_conversations
+from merc.training.checkpoint import remove_checkpoints
+from merc.training.strategy import Strategy
+
+Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
+"""Predictions of the model as it is, for a split, with a prompter and what chooses its demonstrations."""
+
+
+class Stages:
+    """What trains a recipe's stages. ``say`` tells the user a sentence and keeps it in the log; ``begun`` are the parts
+    of the model that another run trained."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        directory: RunDirectory,
+        strategy: Strategy,
+        reporter: Reporter,
+        say: Callable[[str], None],
+        resume: bool,
+        demonstrations: Demonstrations | None = None,
+        begun: Collection[str] = (),
+    ) -> None:
+        self.recipe, self.directory, self.strategy = recipe, directory, strategy
+        self.demonstrations, self.begun = demonstrations, begun
+        self.reporter, self.say, self.resume = reporter, say, resume
+
+    def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict) -> None:
+        """Bring the model to the end of the last stage."""
+        for number, stage in enumerate(self.recipe.stages):
+            if self.directory.is_done(stage.id):
+                load_stage(model, self.directory.stage(stage.id))
+                self.reporter.say(f"stage {stage.id}: done before")
+            else:
+                if number == 0:
+                    splits = dict.fromkeys(task.data.split for task in stage.tasks)
+                    ids = [u.id for name in splits for c in data.split(name) for u in c.utterances]
+                    # Streams that no prompt shows are not encoded, so there is nothing to fit their connectors to.
+                    idle = {f"connectors.{s}" for s in self.recipe.connectors if s not in used_streams(self.recipe)[0]}
+                    model.media.fit(ids, but={*self.begun, *idle})
+                self._train(stage, model, data, metrics, predict)
+            if self.strategy.first:
+                remove_checkpoints(self.directory.stage(stage.id))
+            self.strategy.barrier()
+
+    def _train(
+        self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
+    ) -> None:
+        select_trainable(model, stage.trainable)
+        assert isinstance(stage.trainer.component, Trainer)
+        with self.reporter.task(f"stage {stage.id}") as progress:
+            job = self._job(stage, model, data, metrics, predict, progress)
+            require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
+            with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
+                report = stage.trainer.component.train(job)
+        with self.strategy.gathered():
+            if self.strategy.first:
+                self._keep(stage, model, report)
+        best = report.best
+        if best:
+            at = f"at epoch {best['epoch']:g}"
+            self.reporter.say(f"stage {stage.id}: best dev {best['metric']} {best['value']:.4f} {at}")
+
+    def _keep(self, stage: Stage, model: EmotionModel, report: TrainReport) -> None:
+        """Save what was learned; ``done.json`` comes last and says that all else is there."""
+        folder = self.directory.stage(stage.id)
+        checksums = save_stage(model, folder)
+        self.directory.log({"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps})
+        done = {**asdict(report), "files": checksums}
+        write_text(folder / "done.json", json.dumps(done, indent=1))
+
+    def _job(
+        self,
+        stage: Stage,
+        model: EmotionModel,
+        data: Data,
+        metrics: Mapping[str, ComponentRef],
+        predict: Predict,
+        progress: Progress,
+    ) -> TrainContext:
+        prompter = stage.prompter.component
+        assert isinstance(prompter, Prompter)
+        every = [task_queries(task, data, self.demonstrations) for task in stage.tasks]
+        for note in [self._why_left_out(stage, data, every), _shares(stage, every)]:
+            if note:
+                self.say(f"stage {stage.id}: {note}")
+
+        def evaluate() -> Mapping[str, Any]:
+            found = predict("dev", prompter, stage.demonstrations)
+            return compute_metrics(found, data.labels, metrics)["dev"]
+
+        reason = self._why_no_look(stage, prompter, every[0], data)
+        if reason:
+            self.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
+        folder, first = self.directory.stage(stage.id), self.strategy.first
+        if first:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.strategy.barrier()
+        return TrainContext(
+            stage=stage.id,
+            model=model,
+            labels=data.labels,
+            examples=lambda epoch: examples(stage, data, self.demonstrations, epoch),
+            evaluate=None if reason else evaluate,
+            strategy=self.strategy,
+            folder=folder,
+            seed=self.recipe.seed,
+            resume=self.resume,
+            log=self.directory.log if first else lambda record: None,
+            rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
+            progress=progress,
+            say=lambda sentence: self.say(f"stage {stage.id}: {sentence}"),
+        )
+
+    @staticmethod
+    def _why_left_out(stage: Stage, data: Data, every: Sequence[list[list[Query]]]) -> str:
+        """How many labelled utterances of its data a stage does not learn from; of those without a label the data
+        tell themselves."""
+        learned = {query.target.id for groups in every for group in groups for query in group}
+        left = []
+        for task in stage.tasks:
+            first = -1 if task.data.targets == "last" else 0
+            talks = chosen_conversations(task.data, data)
+            asked = [u for c in talks for u in c.utterances[first:] if u.id not in learned]
+            learned |= {u.id for u in asked}
+            left += [u for u in asked if u.label is not None]
+        if not left:
+            return ""
+        have = "utterance has" if len(left) == 1 else "utterances have"
+        return f"{len(left)} labelled {have} nothing that its prompts could teach: left out ({left[0].id}, ...)"
+
+    @staticmethod
+    def _why_no_look(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
+        """Why a stage cannot be judged on dev by the labels that it predicts; empty if it can."""
+        if "dev" not in data.by_split:
+            return "the corpus has no dev split"
+        if not any(u.label is not None for c in data.split("dev") for u in c.utterances):
+            return "the dev split has no labels"
+        if groups and not is_label_prompt(prompter.prompt(groups[0][0])):
+            return "its prompts ask for texts, not for labels"
+        if any(task.data.split == "dev" for task in stage.tasks):
+            return "it learns from the dev split"
+        return ""
+
+
+def _smaller_steps(stage: Stage, recipe: Recipe) -> str:
+    """What to change where a training step does not fit into memory."""
+    trainer = stage.trainer.component
+    ways = []
+    if (tokens := getattr(trainer, "batch_tokens", None)) is not None:
+        ways.append(f"lower trainer.batch_tokens (now {tokens})")
+    if getattr(trainer, "activation_checkpointing", None) is False:
+        ways.append("set trainer.activation_checkpointing=true")
+    if not isinstance(recipe.tuning, Frozen):
+        ways.append("give a backbone.tuning that learns fewer weights")
+    if recipe.backbone is not None and getattr(recipe.backbone.component, "dtype", None) == "float32":
+        ways.append("set backbone.dtype=bfloat16")
+    return ", or ".join([*ways, "give a smaller backbone"])
+
+
+def _shares(stage: Stage, every: Sequence[list[list[Query]]]) -> str:
+    """How much of each task an epoch has, where tasks have shares."""
+    if len(stage.tasks) == 1:
+        return ""
+    parts = [
+        f"{amount} of {task.path} (it has {len(groups)})"
+        for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True)
+    ]
+    return f"an epoch has, in conversations, {', '.join(parts)}"
