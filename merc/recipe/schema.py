@@ -113,10 +113,10 @@ class Evaluate:
     """How the trained model is measured. ``prompter`` None is the last stage's; ``demonstrations`` None is none, and a
     recipe that does not speak of them takes the last stage's.
 
-    ``limit`` keeps the first so many conversations of dev and of test, for a quick look; train stays whole. ``parts``
+    ``limit`` keeps the first so many conversations of dev and of test, to look quickly; train stays whole. ``segments``
     divides conversations into segments of so many utterances, the least and the most, at places drawn from
-    ``segments_seed`` and not from the seed of the run: what is measured is the same for every seed. ``label_history`` tells the
-    model labels of the utterances before: ``gold`` those of the corpus, which a user's recordings do not have, and
+    ``segments_seed`` and not from the seed of the run: what is measured is the same for every seed. ``label_history``
+    tells the model labels of the utterances before: ``gold`` the corpus's, which a recording does not have, and
     ``predicted`` its own.
 
     ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a benchmark
@@ -203,8 +203,8 @@ class Recipe:
     ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
     that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``given`` is the file or name and the
-    overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about settings
-    that have no effect.
+    overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about
+    settings that have no effect.
     """
 
     name: str
