@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -24,7 +23,6 @@ from merc.prompting import (
     PromptEncoder,
     Tree,
     build_chains,
-    build_tree,
     build_trees,
     micro_batches,
 )
@@ -42,7 +40,8 @@ class EmotionModel(nn.Module):
     ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``added`` are the names of
     the parameters that the tuning brought beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a
     backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``; the results are the
-    same. ``today`` is the date that a chat template is given, set before the first prompt.
+    same. ``today`` is the date that a chat template is given, set before the first prompt. ``rows_disturb`` is whether
+    prompts must be continued one by one, where that is known (``merc.model.generation``).
 
     While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what they read of a pass, and
     ``precision`` is what it computes in.
@@ -64,7 +63,7 @@ class EmotionModel(nn.Module):
         self.note = ""
         self._head: Head = "whole"
         self._additive = False
-        self._one_by_one: bool | None = None
+        self.rows_disturb: bool | None = None
 
     @property
     def base(self) -> PreTrainedModel:
@@ -290,77 +289,6 @@ class EmotionModel(nn.Module):
         with restrict_to(decoder, batch.read) as kept:
             logits = self.base(**inputs).logits[0]
         return kept[0], logits
-
-    @torch.no_grad()
-    def generate(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int = 0) -> list[str]:
-        """Greedy continuations of prompts, without the end token.
-
-        Rows are padded on the left; a backbone that computes prompts on their own may not know padding from words, and
-        gets rows of one length, or one row where rows disturb each other. Raises MercError for one that cannot go on
-        from media tokens.
-        """
-        groups: dict[int, list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            groups.setdefault(len(prompt.context) if self.layout == "separate" else 0, []).append(index)
-        found = [""] * len(prompts)
-        for indices in groups.values():
-            texts = self._rows([prompts[i] for i in indices], max_new_tokens, draw)
-            for index, text in zip(indices, texts, strict=True):
-                found[index] = text
-        return found
-
-    def _rows(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> list[str]:
-        """Texts for prompts that may stand in one batch. Recurrent backbones exist whose rows disturb each other while
-        they write (RWKV's do): the first such batch is held against one of its rows alone."""
-        if len(prompts) > 1 and self.layout == "separate" and self._one_by_one is None:
-            together = self._rows_together(prompts, max_new_tokens, draw)
-            self._one_by_one = self._rows_together(prompts[-1:], max_new_tokens, draw) != together[-1:]
-            if not self._one_by_one:
-                return together
-        if self._one_by_one:
-            return [text for p in prompts for text in self._rows_together([p], max_new_tokens, draw)]
-        return self._rows_together(prompts, max_new_tokens, draw)
-
-    def _rows_together(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> list[str]:
-        out = self._continue(prompts, max_new_tokens, draw)
-        return [str(self.tokenizer.decode(ids, skip_special_tokens=True)) for ids in out]
-
-    def _continue(self, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> Tensor:
-        """New tokens ``[prompts, at most max_new_tokens]``."""
-        longest = max(len(p.context) for p in prompts)
-        rows = [make_batch([build_tree([EncodedPrompt(p.target, p.context, ())])]).to(self.device) for p in prompts]
-        mask = torch.stack([torch.arange(longest, device=self.device) >= longest - b.size for b in rows]).long()
-        inputs: dict[str, Tensor] = {"attention_mask": mask}
-        if any(b.slots for b in rows):
-            words = [self.embed(b, draw)[0] for b in rows]
-            inputs["inputs_embeds"] = torch.stack([nn.functional.pad(w, (0, 0, longest - len(w), 0)) for w in words])
-            if "inputs_embeds" not in inspect.signature(self.base.prepare_inputs_for_generation).parameters:
-                raise MercError(
-                    f"{type(self.base).__name__} cannot write text after media tokens: its part of transformers "
-                    "generates from words only; use evaluate.decoder={name: verbalizer}, a prompter without media, or "
-                    "another backbone"
-                )
-        else:
-            padded = [nn.functional.pad(b.tokens[0], (longest - b.size, 0)) for b in rows]
-            inputs["input_ids"] = torch.stack(padded)
-        ends = self._ends()
-        out: Tensor = self.base.generate(
-            **inputs,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,
-            use_cache=True,
-            eos_token_id=ends or None,
-            pad_token_id=ends[0] if ends else 0,
-        )
-        return out[:, longest:] if "input_ids" in inputs else out
-
-    def _ends(self) -> list[int]:
-        """The tokens at which an answer ends: the tokenizer's, which answers are taught with, and the backbone's."""
-        own = self.base.generation_config.eos_token_id
-        ends = [self.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
-        return list(dict.fromkeys(int(e) for e in ends if e is not None))
 
 
 class _MediaMeans:

@@ -15,6 +15,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.generation import generate
 from merc.model.precision import autocast
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.session.reporter import Progress
@@ -105,7 +106,7 @@ class SharedModel:
 
         def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, str]]:
             with autocast(self.model.device.type, self.precision):
-                texts = self.model.generate(chunk, max_new_tokens)
+                texts = generate(self.model, chunk, max_new_tokens)
             return [(place[id(prompt)], text) for prompt, text in zip(chunk, texts, strict=True)]
 
         found = dict(self._shared(chunks, compute, shared, len(by_length)))

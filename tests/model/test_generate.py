@@ -8,6 +8,7 @@ import torch
 from merc.components import Frozen
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
+from merc.model.generation import generate
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
 from tests.model.alone import media_tokens
@@ -63,7 +64,7 @@ def test_words_are_continued_as_transformers_continues_them_alone(name: str) -> 
     model = model_of(name)
     prompts = [p for talk in text_talks() for p in talk]
     assert len({len(p.context) for p in prompts}) > 3
-    found = model.generate(prompts, NEW)
+    found = generate(model, prompts, NEW)
     for prompt, text in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt.context])
         out = model.base.generate(
@@ -76,7 +77,7 @@ def test_words_are_continued_as_transformers_continues_them_alone(name: str) -> 
 def test_media_are_continued_as_token_by_token_alone(name: str) -> None:
     model = model_of(name)
     prompts = [p for talk in two_talks() for p in talk] + text_talks()[0]
-    assert model.generate(prompts, NEW) == [alone(model, p) for p in prompts]
+    assert generate(model, prompts, NEW) == [alone(model, p) for p in prompts]
 
 
 def test_a_backbone_that_cannot_continue_media_says_so_and_still_continues_words() -> None:
@@ -91,9 +92,9 @@ def test_a_backbone_that_cannot_continue_media_says_so_and_still_continues_words
     model = EmotionModel(tune(build(lambda: config), Frozen()), Numbers(), tiny_media(HIDDEN))  # type: ignore[arg-type]
     model.probe()
     words, media = text_talks()[0], two_talks()[0]
-    assert model.generate(words, NEW) == [alone(model, p) for p in words]
+    assert generate(model, words, NEW) == [alone(model, p) for p in words]
     with pytest.raises(MercError) as caught:
-        model.generate(media, NEW)
+        generate(model, media, NEW)
     assert str(caught.value) == (
         "BambaForCausalLM cannot write text after media tokens: its part of transformers generates from words only; "
         "use evaluate.decoder={name: verbalizer}, a prompter without media, or another backbone"
@@ -109,11 +110,11 @@ def test_the_answer_ends_at_the_tokenizers_end_and_at_the_backbones() -> None:
     tokenizer = Numbers()
     tokenizer.eos_token_id = int(stop)
     model._tokenizer = tokenizer  # type: ignore[assignment]
-    assert model.generate([prompt], 8) == [" ".join(plain[:first])]
+    assert generate(model, [prompt], 8) == [" ".join(plain[:first])]
     model._tokenizer = Numbers()  # type: ignore[assignment]
     model.base.generation_config.eos_token_id = [63, int(stop)]
-    assert model.generate([prompt], 8)[0].split()[: first + 1] == plain[: first + 1]
-    assert len(model.generate([prompt], 8)[0].split()) == first + 1
+    assert generate(model, [prompt], 8)[0].split()[: first + 1] == plain[: first + 1]
+    assert len(generate(model, [prompt], 8)[0].split()) == first + 1
 
 
 def test_a_penalty_of_the_backbones_own_does_not_change_the_answer() -> None:
@@ -123,4 +124,4 @@ def test_a_penalty_of_the_backbones_own_does_not_change_the_answer() -> None:
     wanted = [alone(model, p) for p in prompts]
     config = model.base.generation_config
     config.repetition_penalty, config.do_sample, config.temperature, config.top_k = 5.0, True, 0.7, 3
-    assert model.generate(prompts, NEW) == wanted
+    assert generate(model, prompts, NEW) == wanted

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
-from tests.run.test_predicting import LABELS, TALK, groups, model, predictor
 
 from merc.builtin.decoders import Generate
 from merc.builtin.prompters import ConversationPrompter
@@ -18,6 +17,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import Evaluate
 from merc.session.predicting import Predictor
 from merc.training.strategy import TorchStrategy
+from tests.session.test_predicting import LABELS, TALK, groups, model, predictor
 
 __all__ = ["model"]
 
