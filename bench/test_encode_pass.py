@@ -58,8 +58,8 @@ def film(path: Path, size: tuple[int, int], seed: int, grain: float) -> Path:
     """Five seconds of H.264 with AAC: a drawn face that moves before soft texture, and noise to hear."""
     av = pytest.importorskip("av")
     cv2 = pytest.importorskip("cv2")
-    face = pytest.importorskip("merc_corpora.skits.face")
-    from merc_corpora.skits.expression import Expression
+    face = pytest.importorskip("merc_skits.face")
+    from merc_skits.expression import Expression
 
     rng = np.random.default_rng(seed)
     looks = face.Looks.draw(random.Random(seed), woman=bool(seed % 2))

@@ -156,6 +156,9 @@ class Registry:
             plugins = {plugin.name: plugin for plugin in reversed(self._plugins)}
             if prefix not in plugins:
                 return f"unknown plugin {prefix!r} in {kind} {name!r}.{did_you_mean(prefix, plugins)}"
+            if owners := self._claims(kind).get(bare):
+                which = " or ".join(repr(f"{plugin.name}/{bare}") for plugin, _ in owners)
+                return f"plugin {plugins[prefix].label} brings no {kind} {bare!r}; write {which}"
             known = sorted(r.name for r in plugins[prefix].components if r.kind == kind)
             if not known:
                 return f"plugin {plugins[prefix].label} brings no {kind}."

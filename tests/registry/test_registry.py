@@ -179,6 +179,8 @@ def test_plugin_prefix_that_is_wrong(registry: Discover) -> None:
         "unknown encoder 'needy/whispr'. Did you mean 'needy/whisper'? The encoders are: needy/plain, needy/whisper"
     )
     assert said(found, "fuser", "sound/x").splitlines()[0] == "plugin 'sound' (merc-sound 0.1) brings no fuser."
+    moved = said(found, "encoder", "sound/whisper").splitlines()[0]
+    assert moved == "plugin 'sound' (merc-sound 0.1) brings no encoder 'whisper'; write 'needy/whisper'"
 
 
 def test_two_distributions_with_one_plugin_name(registry: Discover) -> None:

@@ -26,4 +26,3 @@ def register_corpora(register):
     register("e3", "merc_corpora.importers.release:E3Corpus")
     register("mc-eiu", "merc_corpora.importers.release:McEiuCorpus")
     register("mmeverse", "merc_corpora.importers.release:MmeverseCorpus")
-    register("skits", "merc_corpora.skits:SkitsCorpus", needs=("espeakng_loader",), extra="merc-corpora")

@@ -22,6 +22,7 @@ def validate(folder: Path, recipe: dict) -> subprocess.CompletedProcess[str]:
 def test_recipes_of_the_readme_are_valid(tmp_path: Path, number: int) -> None:
     pytest.importorskip("merc_embedded")
     pytest.importorskip("merc_corpora")
+    pytest.importorskip("merc_skits")
     done = validate(tmp_path, BLOCKS[number])
     assert done.returncode == 0, done.stderr + done.stdout
 

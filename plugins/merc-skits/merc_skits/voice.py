@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from merc_corpora.skits.espeak import Manner, speak
-from merc_corpora.skits.expression import Emotion
+from merc_skits.espeak import Manner, speak
+from merc_skits.expression import Emotion
 
 Samples = npt.NDArray[np.float32]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from merc_corpora.skits import SkitsCorpus
-from merc_corpora.skits.expression import EMOTIONS
-from merc_corpora.skits.script import Line, Scene, write_script
+from merc_skits import SkitsCorpus
+from merc_skits.expression import EMOTIONS
+from merc_skits.script import Line, Scene, write_script
 from scipy.stats import chi2
 
 from merc import CorpusData, MercError
@@ -222,7 +222,7 @@ def test_parameters_that_make_no_sense(parameters: dict, message: str) -> None:
 
 def start(folder: Path) -> subprocess.Popen[str]:
     code = (
-        "from merc_corpora.skits import SkitsCorpus; import sys;"
+        "from merc_skits import SkitsCorpus; import sys;"
         f"SkitsCorpus(conversations={SMALL}, utterances=3, folder=sys.argv[1]).load()"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.PIPE, text=True)
@@ -266,7 +266,7 @@ def test_a_fault_of_the_maker_is_told_with_the_clip(tmp_path: Path) -> None:
 
 def test_the_module_is_light() -> None:
     code = (
-        "import merc_corpora.skits, merc_corpora.meld, sys;"
+        "import merc_skits, sys;"
         "print([m for m in ('torch', 'av', 'PIL', 'rich', 'espeakng_loader') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

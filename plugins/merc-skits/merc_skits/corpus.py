@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import merc
-from merc_corpora.skits.expression import EMOTIONS
-from merc_corpora.skits.making import clip_path, extra_of, make
-from merc_corpora.skits.script import VERSION, Scene, write_script
-from merc_corpora.skits.sentences import SPLITS
+from merc_skits.expression import EMOTIONS
+from merc_skits.making import clip_path, extra_of, make
+from merc_skits.script import VERSION, Scene, write_script
+from merc_skits.sentences import SPLITS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from merc_corpora.skits.expression import Acting
-from merc_corpora.skits.face import SIZE, Face, Looks
-from merc_corpora.skits.script import Line, Speaker
-from merc_corpora.skits.voice import Samples, Voice, envelope, say
+from merc_skits.expression import Acting
+from merc_skits.face import SIZE, Face, Looks
+from merc_skits.script import Line, Speaker
+from merc_skits.voice import Samples, Voice, envelope, say
 
 FRAMES_A_SECOND = 10
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from merc_corpora.skits.expression import Expression
+from merc_skits.expression import Expression
 
 SIZE = 256
 _DRAWN = 2 * SIZE

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import merc
-from merc_corpora.skits.clip import make_clip
-from merc_corpora.skits.script import Line, Speaker
+from merc_skits.clip import make_clip
+from merc_skits.script import Line, Speaker
 
 
 def main() -> None:

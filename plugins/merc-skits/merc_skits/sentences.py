@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Literal, get_args
 
-from merc_corpora.skits.expression import Emotion
+from merc_skits.expression import Emotion
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 import merc
-from merc_corpora.skits.script import Line, Scene
+from merc_skits.script import Line, Scene
 
 RECORD = "skits.json"
 LIST = "conversations.jsonl"
@@ -167,7 +167,7 @@ class _Worker:
     def __init__(self) -> None:
         self.complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "merc_corpora.skits.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "merc_skits.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.complaints, text=True, encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
 

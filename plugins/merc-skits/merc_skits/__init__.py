@@ -1,5 +1,5 @@
 """A corpus that makes itself: drawn faces and synthetic speech, deterministic from a seed."""
 
-from merc_corpora.skits.corpus import SkitsCorpus
+from merc_skits.corpus import SkitsCorpus
 
 __all__ = ["SkitsCorpus"]

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from merc_corpora.skits import sentences
-from merc_corpora.skits.expression import EMOTIONS, Emotion
-from merc_corpora.skits.sentences import SPLITS, Split
+from merc_skits import sentences
+from merc_skits.expression import EMOTIONS, Emotion
+from merc_skits.sentences import SPLITS, Split
 
 VERSION = 1
 """Raised when the same parameters make another corpus."""

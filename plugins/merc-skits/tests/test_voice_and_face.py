@@ -2,10 +2,10 @@ import random
 
 import numpy as np
 import pytest
-from merc_corpora.skits.espeak import Manner, speak
-from merc_corpora.skits.expression import EMOTIONS, Acting, Emotion
-from merc_corpora.skits.face import Face, Looks
-from merc_corpora.skits.voice import MEN, WOMEN, Voice, say
+from merc_skits.espeak import Manner, speak
+from merc_skits.expression import EMOTIONS, Acting, Emotion
+from merc_skits.face import Face, Looks
+from merc_skits.voice import MEN, WOMEN, Voice, say
 
 TEXT = "My cousin moved the chairs into the hall."
 

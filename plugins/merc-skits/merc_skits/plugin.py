@@ -1,0 +1,10 @@
+"""What this plugin registers; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import merc
+
+
+@merc.hookimpl
+def register_corpora(register):
+    register("skits", "merc_skits:SkitsCorpus", needs=("espeakng_loader",), extra="merc-skits")
