@@ -208,4 +208,4 @@ def component_source(cls: str, kind: str) -> str:
     text = (files("merc.testing.examples") / f"{kind}.py").read_text(encoding="utf-8")
     # Seen from the new plugin, merc is one more library among the others.
     text = re.sub(r"import (numpy as np|typer)\n\nimport merc\n", r"import merc\nimport \1\n", text)
-    return re.sub(r"  # type: ignore\S*", "", re.sub(r"\bExample\b", cls, text))
+    return re.sub(r"  # type: ignore\S*", "", re.sub(r"(?<!merc\.)\bExample\b", cls, text))
