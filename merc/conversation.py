@@ -24,7 +24,8 @@ class Utterance:
     a corpus may come with a sound file an utterance, and a film a conversation. ``region`` is the part of the picture
     that shows the speaker: left, top, right and bottom as fractions of it. ``cues`` are texts
     that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
-    corpus should have is not there, by modality ("video", "audio"). ``extra`` keeps what else a corpus knows.
+    corpus should have is not there, by modality ("video", "audio"). ``values`` are what is true of it beside its label,
+    by name: numbers (arousal, intensity), or several labels at once. ``extra`` keeps what else a corpus knows.
     ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
 
     >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", speaker="Mark").label
@@ -42,6 +43,7 @@ class Utterance:
     region: Region | None = None
     valence: float | None = None
     open_labels: tuple[str, ...] = ()
+    values: Mapping[str, float | tuple[str, ...]] = field(default_factory=dict)
     cues: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -73,6 +75,18 @@ class Utterance:
         """
         holder = "audio" if modality == "audio" and self.audio is not None else "video"
         return (None, None) if holder in self.cut else (self.start, self.end)
+
+    def true(self, name: str) -> Any:
+        """What is true of it under a name: of ``values``, its ``valence``, its ``open_labels`` where it has some, or of
+        ``extra``; ``None`` where nothing is.
+
+        >>> said = Utterance(id="u", text="Oh!", values={"arousal": 0.5}, extra={"labels": ["surprise"]})
+        >>> said.true("arousal"), said.true("labels"), said.true("open_labels")
+        (0.5, ['surprise'], None)
+        """
+        own = {"valence": self.valence, "open_labels": self.open_labels or None}
+        known = own.get(name)
+        return self.values.get(name, self.extra.get(name)) if known is None else known
 
     def with_cues(self, cues: Mapping[str, str]) -> Utterance:
         """The same utterance with more cues; new ones replace old ones of the same name."""

@@ -28,7 +28,8 @@ class JsonlCorpus(Corpus):
         {"id": "d0", "split": "train", "utterances": [
             {"id": "d0_u0", "speaker": "Mark", "text": "Why?", "label": "surprise",
              "video": "clips/d0_u0.mp4", "audio": null, "start": null, "end": null,
-             "valence": -0.5, "open_labels": ["puzzled"], "cues": {"face": "..."}}]}
+             "valence": -0.5, "open_labels": ["puzzled"], "values": {"arousal": 0.25, "tags": ["surprise", "fear"]},
+             "cues": {"face": "..."}}]}
 
     (shown broken into lines; in the file it is one). ``null`` means the same as leaving a field out. An utterance
     without an id gets one from its conversation's, ``d0_u0``. Ids may begin anew in each split: then all get their
@@ -37,11 +38,12 @@ class JsonlCorpus(Corpus):
     needs ``start``, ``start`` alone means up to the file's end. ``"cut": ["audio"]`` says that the audio file holds the
     utterance alone, so that ``start`` and ``end`` are the video's. ``"region": [0, 0, 0.5, 1]`` is the part of the
     picture that shows the speaker: left, top, right and bottom, as fractions of it. ``missing`` maps "video" or "audio"
-    to the reason why it is not there. ``labels`` (a list, for sets with several at once), ``sentiment`` and
-    ``intention`` are true of an utterance beside its ``label``; they come into ``extra``, where metrics find them by
-    these names. Descriptions of a clip are ``cues``. A field that merc does not know is kept in ``extra`` and counted
-    in a note, unless it looks like a misspelled one. A media file that is not there is no error: the utterance's
-    ``missing`` says so, and a note counts.
+    to the reason why it is not there. ``values`` are numbers, and several labels at once, that are true of an
+    utterance, by name: what heads learn and metrics compare with; an empty list says that no label is. ``labels`` (a
+    list, for sets with several at once), ``sentiment`` and ``intention`` are true of an utterance beside its ``label``;
+    they come into ``extra``, where metrics find them by these names. Descriptions of a clip are ``cues``. A field that
+    merc does not know is kept in ``extra`` and counted in a note, unless it looks like a misspelled one. A media file
+    that is not there is no error: the utterance's ``missing`` says so, and a note counts.
 
     A conversation's ``dataset`` is the published set that it comes from. A line ``{"dataset": "meld", "labels":
     ["joy", ...]}`` declares the label space of a set, one without ``dataset`` that of conversations that name none

@@ -12,8 +12,11 @@ from merc.conversation import NO_REGION, Region
 CONVERSATION = ("id", "split", "dataset", "utterances")
 UTTERANCE = (
     "id", "speaker", "text", "label", "labels", "sentiment", "intention", "video", "audio", "start", "end", "cut",
-    "region", "valence", "open_labels", "cues", "missing",
+    "region", "valence", "open_labels", "values", "cues", "missing",
 )  # fmt: skip
+
+_OWN_FIELDS = frozenset({*UTTERANCE, "last"} - {"valence", "values"})
+"""What no value may be called: what a metric finds by these names is another thing."""
 
 _NAMES = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
@@ -151,6 +154,28 @@ class Fields:
             return {}
         return {key: text for key, text in value.items() if text is not None}
 
+    def values(self, name: str) -> dict[str, float | tuple[str, ...]]:
+        """An object of numbers, and of lists of texts; those that are null are left out."""
+        given = self.record.get(name, {})
+        if not isinstance(given, dict):
+            self._wrong(name, "an object of numbers and of lists of texts", given)
+            return {}
+        found: dict[str, float | tuple[str, ...]] = {}
+        for key, value in given.items():
+            if key in _OWN_FIELDS:
+                self.faults.append(f"{name!r} has {key!r}, which is no value but a field of its own; write it there")
+            elif not key.strip() or control_in(key):
+                self.faults.append(f"{name!r} has a name that is empty or holds a control character: {key!r}")
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                found[key] = float(value)
+            elif isinstance(value, list) and all(isinstance(word, str) for word in value):
+                found[key] = tuple(word.strip() for word in value)
+            elif value is not None:
+                self.faults.append(f"{name}.{key} must be a number or a list of texts, not {_shown(value)}")
+        if "valence" in found and self.record.get("valence") is not None:
+            self.faults.append(f"'valence' stands beside {name}.valence; keep one of them")
+        return found
+
     def objects(self, name: str) -> list[dict[str, Any]]:
         """A list of at least one object."""
         value = self.record.get(name)
@@ -178,12 +203,16 @@ class Fields:
         return extra
 
     def _wrong(self, name: str, wanted: str, value: Any) -> None:
-        try:
-            shown = json.dumps(value, ensure_ascii=False)
-        except RecursionError:
-            shown = kind_of(value)
-        shown = shown if len(shown) <= 40 else shown[:37] + "..."
-        self.faults.append(f"{name!r} must be {wanted}, not {shown}")
+        self.faults.append(f"{name!r} must be {wanted}, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """A value as the file has it, cut to what a sentence takes."""
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        shown = kind_of(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
 
 
 def _edits(one: str, other: str) -> int:

@@ -43,6 +43,7 @@ _TEXTS = (
 _NUMBERS = ("start", "end", "valence")
 _LISTS = ("labels", "open_labels", "cut")
 _MAPS = ("cues", "missing")
+_JSON = ("values",)
 _OWN = ("extra", "conversation_extra")
 _SPACES = "merc.labels"
 _ROWS = 4096
@@ -57,9 +58,9 @@ class ParquetCorpus(Corpus):
 
     ``path`` is as of ``jsonl``, and so are the columns, whose names are an utterance's fields. ``conversation`` names
     the conversation of a row (without it every row is one), ``split`` its split, ``dataset`` its set. ``cues`` and
-    ``missing`` are maps of texts; ``extra`` and ``conversation_extra`` hold JSON objects, as texts, of what else is
-    known. A column that merc does not know is kept in ``extra`` and counted in a note, unless it looks like a
-    misspelled one. Only ``text`` and one of ``id`` and ``conversation`` are required. The schema's metadata
+    ``missing`` are maps of texts; ``values``, and ``extra`` and ``conversation_extra`` of what else is known, hold JSON
+    objects as texts. A column that merc does not know is kept in ``extra`` and counted in a note, unless it looks like
+    a misspelled one. Only ``text`` and one of ``id`` and ``conversation`` are required. The schema's metadata
     ``merc.labels`` is a JSON list of the label spaces that lines of ``jsonl`` declare.
 
     All faults come in one MercError, each with its file and row; the first row is row 1.
@@ -104,7 +105,7 @@ def write_parquet(
 
     home = path.resolve().parent
     texts = pa.map_(pa.string(), pa.string())
-    columns = [pa.field(name, pa.string()) for name in (*_TEXTS, *_OWN)]
+    columns = [pa.field(name, pa.string()) for name in (*_TEXTS, *_JSON, *_OWN)]
     columns += [pa.field(name, pa.float64()) for name in _NUMBERS]
     columns += [pa.field(name, pa.list_(pa.string())) for name in _LISTS]
     columns += [pa.field("region", pa.list_(pa.float64())), *(pa.field(name, texts) for name in _MAPS)]
@@ -129,7 +130,8 @@ def _rows_of(conversation: Conversation, home: Path) -> Iterator[dict[str, Any]]
             record["extra"] = _json(rest)
         maps = {name: list(record[name].items()) for name in _MAPS if name in record}
         whose = {"conversation": conversation.id, "split": conversation.split, "dataset": conversation.dataset}
-        yield {**whose, **record, **maps, **first}
+        objects = {name: _json(record[name]) for name in _JSON if name in record}
+        yield {**whose, **record, **maps, **objects, **first}
         first = {}
 
 
@@ -266,7 +268,8 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
         twice = next((key for key in inside if kept.get(key) is not None), None)
         if twice is not None:
             raise Problem(f"{twice!r} stands in a column of its own and in 'extra'")
-        said.append({**kept, **inside})
+        objects = {name: _opened(row, name) for name in _JSON if kept.get(name) is not None}
+        said.append({**kept, **objects, **inside})
     own = {
         "id": first.get("id") if name is None else name,
         "split": first.get("split"),

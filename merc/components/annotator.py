@@ -18,7 +18,7 @@ from merc.components.prompter import Query
 class Observation:
     """What an annotator is shown of one utterance: the query, and the media that it asked for where they exist.
 
-    An annotator is shown what was said and by whom, never what is to be recognised: labels, valences and open labels
+    An annotator is shown what was said and by whom, never what is to be recognised: labels, values and open labels
     are taken out of the query's conversation, its label space is empty, and neither cues nor what a corpus keeps in
     ``extra`` (a sentiment, say) is there.
     """

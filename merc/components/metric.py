@@ -67,7 +67,8 @@ class Metric(Component):
 
     def truths(self) -> Sequence[str]:
         """What it compares with, one name or several: ``label``, ``open_labels`` (a list of strings), ``valence`` (a
-        number), ``last`` (whether the utterance is the last of its dialogue), or a key of the utterances' ``extra``.
+        number), ``last`` (whether the utterance is the last of its dialogue), or a key of the utterances' ``values`` or
+        ``extra``.
         ``Prediction.true`` gives each."""
         return ("label",)
 

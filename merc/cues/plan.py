@@ -70,7 +70,7 @@ def blind(conversation: Conversation) -> Conversation:
     """A conversation as annotators see it: who said what, and nothing of what is to be recognised."""
 
     def one(said: Utterance) -> Utterance:
-        return replace(said, label=None, valence=None, open_labels=(), cues={}, extra={})
+        return replace(said, label=None, valence=None, open_labels=(), values={}, cues={}, extra={})
 
     return replace(conversation, utterances=tuple(one(u) for u in conversation.utterances), extra={})
 

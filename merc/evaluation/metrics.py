@@ -91,9 +91,8 @@ def truths_of(metrics: Mapping[str, ComponentRef]) -> list[str]:
 
 
 def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False) -> dict[str, Any]:
-    """What an utterance knows of these names, as plain JSON values: ``open_labels`` where it has some, ``valence``,
-    ``last`` (whether it is the last of its conversation, or of the part that is asked about), keys of its ``extra``, or
-    its cues.
+    """What an utterance knows of these names, as plain JSON values: what ``Utterance.true`` gives, ``last`` (whether it
+    is the last of its conversation, or of the part that is asked about), or its cues.
 
     >>> said = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
     >>> known_truths(said, ["open_labels", "valence", "sentiment"])
@@ -101,14 +100,14 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
 
     Raises MercError for a value that JSON cannot hold.
     """
-    own = {"open_labels": utterance.open_labels or None, "valence": utterance.valence, "last": last}
-    known = {**utterance.cues, **utterance.extra, **own}
     found = {}
     for name in names:
-        if known.get(name) is None:
+        value = last if name == "last" else utterance.true(name)
+        value = utterance.cues.get(name) if value is None else value
+        if value is None:
             continue
         try:
-            found[name] = json.loads(json.dumps(known[name], allow_nan=False))
+            found[name] = json.loads(json.dumps(value, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise MercError(
                 f"utterance {utterance.id!r}: {name!r}, which a metric compares with, is no plain JSON value: {error}"

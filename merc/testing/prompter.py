@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
-from merc.conversation import Conversation, LabelSpace
+from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 
@@ -119,17 +119,24 @@ class PrompterContract(ComponentContract):
             )
 
     def test_labels_are_not_given_away(self) -> None:
-        """No label of the conversation reaches the prompt, save as its answer."""
+        """No label of the conversation reaches the prompt, save as its answer, and no value either."""
         talk = self.conversation()
         first, second = (
-            replace(talk, utterances=tuple(replace(u, label=label) for u in talk.utterances))
-            for label in (self.labels.labels[0], self.labels.labels[-1])
+            replace(
+                talk,
+                utterances=tuple(
+                    replace(u, label=label, valence=number, values={**dict.fromkeys(_VALUES, number), **_lists(u)})
+                    for u in talk.utterances
+                ),
+            )
+            for label, number in ((self.labels.labels[0], 0.25), (self.labels.labels[-1], 0.75))
         )
         for one, two in zip(self.queries(first), self.queries(second), strict=True):
             before, after = (_asked(self.component.prompt(query)) for query in (one, two))
             if before != after:
                 raise AssertionError(
-                    f"the label of an utterance stands in the prompt for {one.target.id!r}: {_first(before, after)}; "
+                    f"the label of an utterance, or a value, stands in the prompt for {one.target.id!r}: "
+                    f"{_first(before, after)}; "
                     "past labels come from query.label_history, which a recipe switches on"
                 )
 
@@ -159,6 +166,15 @@ class PrompterContract(ComponentContract):
 def _asked(prompt: Prompt) -> tuple[Segment, ...]:
     """What a model sees of a prompt before it answers: the segments, without the answer's own text."""
     return (*prompt.segments[:-1], replace(prompt.answer, text=None))
+
+
+_VALUES = ("valence", "arousal", "dominance", "intensity")
+"""Values that utterances are given, to see that no prompt shows them."""
+
+
+def _lists(said: Utterance) -> dict[str, tuple[str, ...]]:
+    """The values of an utterance that are several labels at once, which answers may be made of."""
+    return {name: value for name, value in said.values.items() if isinstance(value, tuple)}
 
 
 def _relabelled(talk: Conversation, first: int, label: str) -> Conversation:

@@ -50,14 +50,15 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     record = {
         "id": "d0_x", "speaker": "Mark", "text": "Why?", "label": "surprise", "video": "clips/a.mp4", "audio": "a.wav",
         "start": 1, "end": 2.5, "cut": ["audio"], "region": [0, 0, 0.5, 1], "valence": -0.5,
-        "open_labels": ["puzzled"], "cues": {"face": "frowns", "body": None},
+        "open_labels": ["puzzled"], "values": {"arousal": 1, "tags": ["fear "], "heart_rate": None},
+        "cues": {"face": "frowns", "body": None},
         "text_zh": "为什么?",
     }  # fmt: skip
     (said,) = load(lines(tmp_path, talk("d0", record, split="train"))).conversations[0].utterances
     assert said == Utterance(
         id="d0_x", speaker="Mark", text="Why?", label="surprise", video=tmp_path / "clips" / "a.mp4",
         audio=tmp_path / "a.wav", start=1.0, end=2.5, cut=("audio",), region=(0.0, 0.0, 0.5, 1.0), valence=-0.5,
-        open_labels=("puzzled",), cues={"face": "frowns"},
+        open_labels=("puzzled",), values={"arousal": 1.0, "tags": ("fear",)}, cues={"face": "frowns"},
         extra={"text_zh": "为什么?"},
     )  # fmt: skip
     assert said.origin == f"{tmp_path / 'talk.jsonl'}, line 1"
@@ -77,6 +78,7 @@ def test_null_is_as_good_as_absent(tmp_path: Path) -> None:
             "region",
             "valence",
             "open_labels",
+            "values",
             "cues",
             "missing",
             "mine",
@@ -169,6 +171,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a", {"text": "Hi.", "label": " "}), "'label' is empty; leave it out where there is none"),
     (talk("a", {"text": "Hi.", "start": 2, "end": 2}), "'end' (2) must be greater than 'start' (2)"),
     (talk("a", {"text": "Hi.", "open_labels": "joy"}), "'open_labels' must be a list of texts, not \"joy\""),
+    (talk("a", {"text": "Hi.", "values": 0.5}), "'values' must be an object of numbers and of lists of text"),
+    (talk("a", {"text": "Hi.", "values": {"arousal": "high"}}), "values.arousal must be a number or a list of texts"),
+    (talk("a", {"text": "Hi.", "values": {"arousal": True}}), "values.arousal must be a number or a list of texts"),
+    (talk("a", {"text": "Hi.", "values": {"tags": [1]}}), "values.tags must be a number or a list of texts, not [1]"),
+    (talk("a", {"text": "Hi.", "values": {"label": 1}}), "'values' has 'label', which is no value but a field of its"),
+    (talk("a", {"text": "Hi.", "values": {" ": 1}}), "'values' has a name that is empty or holds a control character"),
+    (talk("a", {"text": "Hi.", "valence": 0, "values": {"valence": 1}}), "'valence' stands beside values.valence"),
     (talk("a", {"text": "Hi.", "cues": ["x"]}), "'cues' must be an object of texts, not [\"x\"]"),
     (talk("a", {"text": "Hi.", "missing": {"face": "x"}}), "'missing' has the key 'face'; its keys are 'video' and"),
     (talk("a", {"text": "Hi.", "id": "u"}, {"text": "Yo.", "id": "u"}), "the utterance id 'u' is taken already ("),
@@ -345,6 +354,7 @@ def test_the_label_space_is_the_recipes_or_the_train_splits(tmp_path: Path) -> N
 
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12).map(str.strip).filter(bool)
+names = words.filter(lambda name: name not in (*jsonl_fields.UTTERANCE, "last"))
 seconds = st.floats(0, 1e6)
 share, later = st.floats(0, 0.5), st.floats(0.5, 1, exclude_min=True)
 extras = st.fixed_dictionaries(
@@ -355,6 +365,7 @@ made = st.builds(
     speaker=st.none() | words, label=st.none() | words, valence=st.none() | st.floats(-5, 5),
     start=st.none() | seconds, cut=st.sampled_from([(), ("audio",), ("video", "audio")]),
     region=st.none() | st.tuples(share, share, later, later), open_labels=st.lists(words, max_size=2).map(tuple),
+    values=st.dictionaries(names, st.floats(-5, 5) | st.lists(words, max_size=3).map(tuple), max_size=3),
     cues=st.dictionaries(words, words, max_size=2), extra=extras,
     missing=st.dictionaries(st.sampled_from(["video", "audio"]), words, max_size=2),
     video=st.none() | st.just("here.mp4"), audio=st.none() | st.just("here.wav"),

@@ -53,7 +53,7 @@ def test_columns_are_fields_with_types_that_any_reader_knows(tmp_path: Path) -> 
     more = {"labels": ["anger", "disgust"], "sentiment": "negative", "intention": "wishing", "season": 3}
     said = Utterance(
         id="u", text="No!", label="anger", valence=-1.5, video=tmp_path / "u.mp4", cues={"audio_tone": "loud"},
-        open_labels=("furious",), extra=more,
+        open_labels=("furious",), values={"arousal": 0.5, "tags": ("fear",)}, extra=more,
     )  # fmt: skip
     write_parquet(tmp_path / "t.parquet", [Conversation(id="c", split="test", utterances=(said,))])
     (row,) = pq.read_table(tmp_path / "t.parquet").to_pylist(maps_as_pydicts="strict")
@@ -61,8 +61,29 @@ def test_columns_are_fields_with_types_that_any_reader_knows(tmp_path: Path) -> 
         "conversation": "c", "split": "test", "id": "u", "text": "No!", "label": "anger",
         "labels": ["anger", "disgust"],
         "sentiment": "negative", "intention": "wishing", "video": "u.mp4", "valence": -1.5, "open_labels": ["furious"],
+        "values": '{"arousal": 0.5, "tags": ["fear"]}',
         "cues": {"audio_tone": "loud"}, "extra": '{"season": 3}',
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [
+    ['{"arousal": 1, "tags": ["joy"]}', None],
+    [{"arousal": 1, "tags": ["joy"]}, {"arousal": None, "tags": None}],
+])  # fmt: skip
+def test_values_may_be_json_or_a_struct(tmp_path: Path, column: list) -> None:
+    said = load(table(tmp_path, *({"id": f"u{i}", "text": "Hi.", "values": one} for i, one in enumerate(column))))
+    first, second = (c.utterances[0] for c in said.conversations)
+    assert first.values == {"arousal": 1.0, "tags": ("joy",)} and second.values == {}
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    ('{"arousal": 1e999}', "'values': not JSON: 1e999 is no number there"),
+    ("[1]", "'values' must hold a JSON object, not '[1]'"),
+    ('{"arousal": "x"}', 'values.arousal must be a number or a list of texts, not "x"'),
+])  # fmt: skip
+def test_values_that_are_none_name_file_and_row(tmp_path: Path, value: str, message: str) -> None:
+    path = table(tmp_path, {"id": "a", "text": "Hi.", "values": None}, {"id": "b", "text": "Yo.", "values": value})
+    assert f"{path}, row 2: " in fault(path) and message in fault(path)
 
 
 def test_a_table_of_others_needs_only_an_id_and_a_text(tmp_path: Path) -> None:

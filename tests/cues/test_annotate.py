@@ -134,13 +134,15 @@ def test_annotators_see_nothing_of_what_is_to_be_recognised(tmp_path: Path) -> N
             seen.append(shown)
             return super().one(shown)
 
-    secret = {"label": "joy", "valence": 0.5, "open_labels": ("glad",), "cues": {"face": "a smile"}, "extra": {"s": 1}}
+    secret = {"label": "joy", "valence": 0.5, "open_labels": ("glad",), "values": {"arousal": 1.0}}
+    secret |= {"cues": {"face": "a smile"}, "extra": {"s": 1}}
     said = replace(talk("Yes.", "No way.", **secret), extra={"mood": "joy"})
     fill(tmp_path, Curious(), [said])
     for shown in seen:
         assert shown.query.labels == LabelSpace(()) and shown.query.conversation.extra == {}
         for one in shown.query.conversation.utterances:
-            assert (one.label, one.valence, one.open_labels, one.cues, one.extra) == (None, None, (), {}, {})
+            assert (one.label, one.valence, one.open_labels, one.values) == (None, None, (), {})
+            assert (one.cues, one.extra) == ({}, {})
             assert one.speaker == "Ann" and one.id
 
 

@@ -81,8 +81,14 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
         (
             lambda query, own: replace(own, segments=(merc.Text(f"({query.target.label})"), *own.segments)),
             "test_labels_are_not_given_away",
-            "the label of an utterance stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
+            "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
             "Text(text='(anger)'); past labels come from query.label_history, which a recipe switches on",
+        ),
+        (
+            lambda query, own: replace(own, segments=(merc.Text(f"({query.target.true('arousal')})"), *own.segments)),
+            "test_labels_are_not_given_away",
+            "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Text(text='(0.25)') against "
+            "Text(text='(0.75)'); past labels come from query.label_history, which a recipe switches on",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(query.target.cues.get("face", "-")), *own.segments)),
@@ -114,8 +120,8 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
                 own, segments=(*own.segments[:-1], merc.Answer(prefix=f" not {query.target.label},"))
             ),
             "test_labels_are_not_given_away",
-            "the label of an utterance stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not neutral,', "
-            "end=True) against Answer(text=None, prefix=' not anger,', end=True); past labels come from "
+            "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not "
+            "neutral,', end=True) against Answer(text=None, prefix=' not anger,', end=True); past labels come from "
             "query.label_history, which a recipe switches on",
         ),
     ],
