@@ -4,7 +4,7 @@ This module is what plugins import. It stays light: neither torch nor a plugin i
 
 >>> import merc
 >>> merc.PLUGIN_API
-1
+2
 """
 
 from __future__ import annotations
@@ -14,8 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-PLUGIN_API = 1
-"""The version of the contract between merc and its plugins. A plugin may state the one it was written for."""
+PLUGIN_API = 2
+"""The version of the contract between merc and its plugins. A plugin states the one it was written for, as its module's
+``MERC_PLUGIN_API``."""
+
+_RENAMED = {
+    "CannotEncode": "Missing",
+    "Column": "BenchmarkTask",
+    "Comparison": "Similarity",
+    "Lesson": "Example",
+    "StatedCount": "ReportedCount",
+    "Suite": "Benchmark",
+    "TrainJob": "TrainContext",
+}
 
 if TYPE_CHECKING:
     from merc.components import (
@@ -188,7 +199,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(importlib.import_module(_HOME.get(name, "merc.components")), name)
-    raise AttributeError(f"module 'merc' has no attribute {name!r}")
+    renamed = f"; it is called {_RENAMED[name]} since plugin API 2" if name in _RENAMED else ""
+    raise AttributeError(f"module 'merc' has no attribute {name!r}{renamed}")
 
 
 def __dir__() -> list[str]:

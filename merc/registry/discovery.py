@@ -197,9 +197,12 @@ def _api_fault(module: ModuleType, status: PluginStatus) -> str | None:
     if type(stated) is not int:
         return f"MERC_PLUGIN_API is {shown(stated)}; it must be a whole number (this merc has {PLUGIN_API})"
     upgrade = "merc" if stated > PLUGIN_API else status.distribution
+    changes = (
+        f", or change it as docs/plugins.md says (From API {stated} to {PLUGIN_API})" if 0 < stated < PLUGIN_API else ""
+    )
     return (
         f"it was written for plugin API {stated} and this merc has {PLUGIN_API}; "
-        f"upgrade with: pip install --upgrade {upgrade}"
+        f"upgrade with: pip install --upgrade {upgrade}{changes}"
     )
 
 

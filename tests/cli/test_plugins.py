@@ -28,7 +28,7 @@ def test_errors_stand_below_the_table_whole(merc: Run) -> None:
     shown = merc("importfails,raises,misspelled,future,needy,sound,noise", "plugins")
     assert shown.returncode == 0
     assert shown.stdout.splitlines()[-8:] == [
-        "plugin 'future' (merc-future 0.1): it was written for plugin API 99 and this merc has 1; upgrade with: "
+        "plugin 'future' (merc-future 0.1): it was written for plugin API 99 and this merc has 2; upgrade with: "
         "pip install --upgrade merc",
         "plugin 'importfails' (merc-importfails 0.1): ModuleNotFoundError: No module named "
         "'a_module_that_is_not_there' (merc_importfails.plugin, line 1)",
@@ -47,7 +47,7 @@ def test_errors_stand_below_the_table_whole(merc: Run) -> None:
 def test_json_has_everything(merc: Run) -> None:
     shown = merc("needy,raises,sound,noise", "plugins", "--json")
     told = json.loads(shown.stdout)
-    assert told["api"] == 1
+    assert told["api"] == 2
     plugins = {(p["name"], p["distribution"]): p for p in told["plugins"]}
     assert plugins["needy", "merc-needy"] == {
         "name": "needy",
@@ -81,7 +81,7 @@ def test_json_has_everything(merc: Run) -> None:
 
 def test_json_stays_json_when_a_plugin_prints(merc: Run) -> None:
     shown = merc("prints", "plugins", "--json")
-    assert json.loads(shown.stdout)["api"] == 1
+    assert json.loads(shown.stdout)["api"] == 2
     assert shown.stderr == "hello from a plugin\n"
 
 

@@ -135,9 +135,9 @@ PLUGINS = [
     Distribution("nohooks", "x = 1\n"),
     Distribution("arguments", "import merc\n\n@merc.hookimpl\ndef register_encoders(register, config):\n    pass\n"),
     Distribution("future", "MERC_PLUGIN_API = 99\n" + HOOK + "pass\n"),
-    Distribution("past", "MERC_PLUGIN_API = 0\n" + HOOK + "pass\n"),
+    Distribution("past", "MERC_PLUGIN_API = 1\n" + HOOK + "pass\n"),
     Distribution("oddapi", "MERC_PLUGIN_API = '1'\n" + HOOK + "pass\n"),
-    Distribution("rightapi", "MERC_PLUGIN_API = 1\n" + HOOK + "pass\n"),
+    Distribution("rightapi", "MERC_PLUGIN_API = 2\n" + HOOK + "pass\n"),
     Distribution(
         "needy",
         HOOK + 'register("whisper", "merc_needy.a:A", needs=["not_there", "json"], '

@@ -117,7 +117,7 @@ def test_register_metrics(made: Resolve) -> None:
     assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}
 
 
-def test_register_suites(made: Resolve) -> None:
+def test_register_benchmarks(made: Resolve) -> None:
     benchmark = made("benchmark", number="accuracy")
     assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")
     assert benchmark.averages()["Emotion"] == ("MELD", "IEMOCAP")

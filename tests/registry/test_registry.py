@@ -78,14 +78,15 @@ def test_every_hook_is_called(registry: Discover) -> None:
         (
             "future",
             "failed",
-            "it was written for plugin API 99 and this merc has 1; upgrade with: pip install --upgrade merc",
+            "it was written for plugin API 99 and this merc has 2; upgrade with: pip install --upgrade merc",
         ),
         (
             "past",
             "failed",
-            "it was written for plugin API 0 and this merc has 1; upgrade with: pip install --upgrade merc-past",
+            "it was written for plugin API 1 and this merc has 2; upgrade with: pip install --upgrade merc-past, or "
+            "change it as docs/plugins.md says (From API 1 to 2)",
         ),
-        ("oddapi", "failed", "MERC_PLUGIN_API is '1'; it must be a whole number (this merc has 1)"),
+        ("oddapi", "failed", "MERC_PLUGIN_API is '1'; it must be a whole number (this merc has 2)"),
         (
             "badname",
             "faulty",

@@ -182,7 +182,7 @@ def faults() -> list[PluginFault]:
         "noyield": "import merc\n\n@merc.hookimpl(hookwrapper=True)\ndef register_encoders(register):\n    pass\n",
         "decorated": "import merc\nclass C:\n    def __call__(self, register): exit(0)\n    __name__ = 'x'\n"
                      "register_encoders = merc.hookimpl(C())\n",
-        "api": "class I(int):\n    def __eq__(self, other): exit(0)\n    __hash__ = None\nMERC_PLUGIN_API = I(1)\n"
+        "api": "class I(int):\n    def __eq__(self, other): exit(0)\n    __hash__ = None\nMERC_PLUGIN_API = I(2)\n"
                + HOOK + "pass\n",
         "returns": "import merc\n\n@merc.hookimpl\ndef register_encoders(register):\n    exit(0)\n",
     }.items():  # fmt: skip

@@ -6,7 +6,7 @@ from merc_embedded.weights import EXTRA
 
 import merc
 
-PLUGIN_API = 1
+MERC_PLUGIN_API = 2
 
 
 @merc.hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 import merc
 from merc_embedded.weights import EXTRA
 
-PLUGIN_API = 1
+MERC_PLUGIN_API = 2
 
 
 @merc.hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import merc
 
-PLUGIN_API = 1
+MERC_PLUGIN_API = 2
 
 
 @merc.hookimpl

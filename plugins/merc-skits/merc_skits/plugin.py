@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import merc
 
+MERC_PLUGIN_API = 2
+
 
 @merc.hookimpl
 def register_corpora(register):
