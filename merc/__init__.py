@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         Turn,
         VideoClip,
         Waveform,
+        WeightedAnswer,
         Words,
         likeliest,
     )
@@ -180,6 +181,7 @@ __all__ = [
     "Utterance",
     "VideoClip",
     "Waveform",
+    "WeightedAnswer",
     "Words",
     "allow",
     "cache_folder",

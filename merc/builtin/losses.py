@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from merc.components import Loss, LossContext
 
@@ -28,7 +28,7 @@ class TokenNLL(_Weighted):
     """The negative log-likelihood of the right answer's tokens, summed over the answer, each predicted after the right
     ones before it."""
 
-    answers: ClassVar[Literal["gold", "labels"]] = "gold"
+    answers = "gold"
 
     def build(self, context: LossContext) -> nn.Module:
         """The loss as a module."""
@@ -42,7 +42,7 @@ class LabelCE(_Weighted):
     """The cross-entropy of the right label among all labels of its prompt, each scored as it is when predicting. An
     answer that is a text of its own has no labels to compare: its tokens' negative log-likelihood stands in place."""
 
-    answers: ClassVar[Literal["gold", "labels"]] = "labels"
+    answers = "labels"
 
     def build(self, context: LossContext) -> nn.Module:
         """The loss as a module."""

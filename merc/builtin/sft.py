@@ -33,8 +33,8 @@ class SupervisedFineTuning(Settings, Trainer):
         return self.select_by
 
     def teaches_writing(self) -> bool:
-        """Whether some loss learns the right answer's words, and not the choice among labels alone."""
-        return any(loss.answers == "gold" and loss.weight and loss.needs for loss in self.losses)
+        """Whether some loss learns the words of answers, and not the choice among labels alone."""
+        return any(loss.answers != "labels" and loss.weight and loss.needs for loss in self.losses)
 
     def train(self, job: TrainContext) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""

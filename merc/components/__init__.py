@@ -28,7 +28,7 @@ from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Model, Outputs, Scores, Speaks
 from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
-from merc.components.trainer import Example, TrainContext, Trainer, TrainReport
+from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.tuning import Frozen, Tuning
 
 __all__ = [
@@ -92,6 +92,7 @@ __all__ = [
     "Verbalizer",
     "VideoClip",
     "Waveform",
+    "WeightedAnswer",
     "Words",
     "likeliest",
 ]  # fmt: skip

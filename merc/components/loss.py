@@ -33,7 +33,14 @@ class Loss(Component):
     """A loss of the prompts in a batch. ``weight`` multiplies it where a trainer has several.
 
     ``needs`` names what of ``Outputs`` it reads; nothing else is computed. ``answers`` says which answers of a prompt
-    that asks for a label are computed: ``gold`` the right one, ``labels`` every word of every label.
+    are computed:
+
+    - ``gold``: the right one;
+    - ``labels``: every word of every label, where the prompt asks for a label, else the right one;
+    - ``pairs``: the right one, and the rejected ones (``Answer.rejected``);
+    - ``own``: those that an example brings (``Example.answers``), with ``Batch.path_weight``.
+
+    A loss beside others may find their answers in the batch too.
 
     The focal loss of Lin et al. (2017), on the labels:
 
@@ -60,7 +67,7 @@ class Loss(Component):
 
     kind: ClassVar[str] = "loss"
     needs: ClassVar[frozenset[str]] = frozenset({"path_log_probs"})
-    answers: ClassVar[Literal["gold", "labels"]] = "gold"
+    answers: ClassVar[Literal["gold", "labels", "pairs", "own"]] = "gold"
     weight: float = 1.0
 
     def __post_init__(self) -> None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Batch(Protocol):
     """Prompts that one forward pass computes, and the answers that follow them.
 
-    An answer is a path: the right answer, or one word of one label. Every path has tokens, each of which is a step.
-    ``paths`` and ``steps`` below are their numbers, ``prompts`` that of the prompts.
+    An answer is a path: the right answer, one word of one label, a rejected answer, or an answer that an example brings
+    (``Example.answers``). Every path has tokens, each of which is a step. ``paths`` and ``steps`` below are their
+    numbers, ``prompts`` that of the prompts.
     """
 
     @property
@@ -39,6 +40,22 @@ class Batch(Protocol):
     @property
     def path_length(self) -> Tensor:
         """``[paths]``: its number of tokens."""
+
+    @property
+    def path_gold(self) -> Tensor:
+        """``[paths]`` bool: whether it is a right answer: the text to learn, or a word of the right label."""
+
+    @property
+    def path_rejected(self) -> Tensor:
+        """``[paths]`` bool: whether it is a rejected answer (``Answer.rejected``)."""
+
+    @property
+    def path_own(self) -> Tensor:
+        """``[paths]`` bool: whether it is an answer that an example brings (``Example.answers``)."""
+
+    @property
+    def path_weight(self) -> Tensor:
+        """``[paths]`` float32: the weight that an example gives to its own answer; 1 for all others."""
 
     @property
     def step_path(self) -> Tensor:

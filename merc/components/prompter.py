@@ -47,11 +47,15 @@ class Answer:
     learn (a description, say). ``prefix`` stands between the prompt and the answer's first word, and is tokenized
     with that word. ``end`` puts the tokenizer's end token behind the answer, so that a model learns where to stop and
     a label that begins another ("sad", "sadness") has no head start.
+
+    ``rejected`` are answers that the right one is preferred to, for a loss that compares (``Loss.answers = "pairs"``):
+    texts, or labels where the answer is a label. Nothing else reads them.
     """
 
     text: str | None = None
     prefix: str = " "
     end: bool = True
+    rejected: tuple[str, ...] = ()
 
 
 Segment = Text | Slot | Turn | Answer

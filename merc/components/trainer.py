@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,11 +19,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class WeightedAnswer:
+    """An answer that an example brings itself, as tokens (``Generation.tokens``, say), and what it counts."""
+
+    tokens: tuple[int, ...]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.tokens or not isfinite(self.weight):
+            raise ValueError(f"an answer has a token at least, and a finite weight: {self}")
+
+
+@dataclass(frozen=True)
 class Example:
-    """A query that a model is to learn the answer of, and the prompter that asks it: a stage may have several."""
+    """A query that a model is to learn the answer of, and the prompter that asks it: a stage may have several.
+
+    ``answers`` are answers of its own, for a loss that learns from these (``Loss.answers = "own"``): those that a
+    trainer let the model write, say. They are computed over one prompt.
+    """
 
     query: Query
     prompter: Prompter
+    answers: tuple[WeightedAnswer, ...] = ()
 
     def prompt(self) -> Prompt:
         """The prompt, whose answer is what to learn."""

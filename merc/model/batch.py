@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from merc.components import Query
+from merc.errors import MercError
 from merc.prompting import AnswerPath, EncodedPrompt, Normalize, Tree, build_tree, label_scores, pack_rows
 
 
@@ -22,8 +23,9 @@ class TreeBatch:
     each has; ``slot_at`` are flat indices into rows times length, and ``slot_from`` indices into the media tokens in
     the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
-    ``path_prompt``, ``path_label``, ``path_gold``, ``path_length``, and ``path_first``, the place among those read that
-    predicts its first token. ``trees`` are those that it was made of, and ``labels`` is the size of the label space.
+    ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
+    ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
+    and ``labels`` is the size of the label space.
     """
 
     tokens: Tensor
@@ -38,6 +40,8 @@ class TreeBatch:
     path_prompt: Tensor
     path_label: Tensor
     path_gold: Tensor
+    path_rejected: Tensor
+    path_weight: Tensor
     path_length: Tensor
     path_first: Tensor
     slots: tuple[tuple[str, str, int], ...]
@@ -57,10 +61,20 @@ class TreeBatch:
         """Whom each prompt asks about."""
         return [prompt.query for prompt in self.prompts if prompt.query is not None]
 
+    @property
+    def path_own(self) -> Tensor:
+        """Whether each path is an answer that an example brings ``[paths]``."""
+        return ~(self.path_gold | self.path_rejected) & (self.path_label < 0)
+
     @cached_property
     def right(self) -> Tensor:
         """The path of each prompt's right answer ``[prompts]``; of a label with several words the first."""
         gold = self.path_gold.nonzero().flatten()
+        if not len(gold):
+            raise MercError(
+                "a loss asks for the right answers, and the examples bring only answers of their own; use a loss whose "
+                "answers are 'own', or add one whose answers are 'gold'"
+            )
         first = torch.full((len(self.prompts),), len(self.path_gold), device=gold.device)
         return first.scatter_reduce(0, self.path_prompt[gold], gold, "amin")
 
@@ -121,7 +135,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     order: list[EncodedPrompt] = []
     copies: dict[tuple[int, AnswerPath], int] = {}
     known: dict[tuple[int, int], int] = {}
-    paths: list[tuple[int, int, bool, int, int]] = []
+    paths: list[tuple[int, AnswerPath, int]] = []
     for r, row in enumerate(rows):
         row_tokens: list[int] = []
         row_positions: list[int] = []
@@ -151,7 +165,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
             for prompt_index, answer, nodes in tree.paths:
                 path = len(paths)
                 first_place = reads.setdefault(r * length + start + nodes[0], len(reads))
-                paths.append((local[prompt_index], answer.label, answer.gold, len(answer.tokens), first_place))
+                paths.append((local[prompt_index], answer, first_place))
                 for node, token in zip(nodes, answer.tokens or (-1,), strict=True):
                     place = reads.setdefault(r * length + start + node, len(reads))
                     if token >= 0:
@@ -180,10 +194,12 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         step_token=column([s[1] for s in steps]),
         step_path=column([s[2] for s in steps]),
         path_prompt=column([p[0] for p in paths]),
-        path_label=column([p[1] for p in paths]),
-        path_gold=column([p[2] for p in paths]).bool(),
-        path_length=column([p[3] for p in paths]),
-        path_first=column([p[4] for p in paths]),
+        path_label=column([answer.label for _, answer, _ in paths]),
+        path_gold=column([answer.gold for _, answer, _ in paths]).bool(),
+        path_rejected=column([answer.rejected for _, answer, _ in paths]).bool(),
+        path_weight=torch.tensor([answer.weight for _, answer, _ in paths]),
+        path_length=column([len(answer.tokens) for _, answer, _ in paths]),
+        path_first=column([first_place for _, _, first_place in paths]),
         slots=tuple((stream, utterance, count) for (stream, utterance), count in slots.items()),
         prompts=tuple(order),
         size=sum(len(t) for t in trees),

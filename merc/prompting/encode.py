@@ -28,7 +28,8 @@ SlotLength = Callable[[str, str], int]
 @dataclass(frozen=True)
 class AnswerPath:
     """One answer as tokens. ``label`` is a place in the label space, ``word`` one among the label's words, both -1 for
-    a free text; ``gold`` is true for what the target is labelled with. ``said`` is what the model reads of the answer
+    a free text; ``gold`` is true for what the target is labelled with, ``rejected`` for what it is preferred to, and
+    ``weight`` is that of an answer which an example brings. ``said`` is what the model reads of the answer
     before each further token of it, where that is not the answer itself but what a model said in its place: one token
     fewer."""
 
@@ -37,6 +38,8 @@ class AnswerPath:
     word: int = -1
     gold: bool = False
     said: tuple[int, ...] | None = None
+    rejected: bool = False
+    weight: float = 1.0
 
     @property
     def read(self) -> tuple[int, ...]:
@@ -95,14 +98,15 @@ class PromptEncoder:
         lengths: SlotLength,
         labels: LabelSpace | None = None,
         gold: str | None = None,
-        answers: Literal["gold", "labels", "none"] = "gold",
+        answers: Literal["gold", "labels", "rejected", "none"] = "gold",
         within: LabelSpace | None = None,
         longest: int | None = None,
     ) -> EncodedPrompt:
         """The items of a prompt.
 
         ``answers``: ``gold`` hangs the one right answer behind it (the prompt's own text, or the first word of the
-        label ``gold``), ``labels`` every word of every label, ``none`` nothing. ``within`` is the label space whose
+        label ``gold``), ``labels`` every word of every label, ``rejected`` what the right one is preferred to, ``none``
+        nothing. ``within`` is the label space whose
         places ``AnswerPath.label`` counts, where prompts of several label spaces meet; by default ``labels``. A context
         of more items than ``longest`` is only counted: many prompts may share a text of a million letters.
         """
@@ -138,7 +142,7 @@ class PromptEncoder:
         prompt: Prompt,
         labels: LabelSpace | None,
         gold: str | None,
-        which: Literal["gold", "labels", "none"],
+        which: Literal["gold", "labels", "rejected", "none"],
         words: Callable[[str], tuple[int, ...]],
         within: LabelSpace | None,
     ) -> tuple[AnswerPath, ...]:
@@ -156,6 +160,11 @@ class PromptEncoder:
 
         if which == "none":
             return ()
+        if which == "rejected":
+            texts = answer.rejected
+            if answer.text is None and labels is not None:
+                texts = tuple(labels.words_of(labels.labels[labels.index(label)])[0] for label in texts)
+            return tuple(AnswerPath(tokens(text), rejected=True) for text in texts)
         if answer.text is not None:
             if which == "labels":
                 raise MercError(

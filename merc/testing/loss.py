@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc.components import Loss, LossContext, Query
+from merc.components import Example, Loss, LossContext, Prompt, Query, WeightedAnswer
 from merc.components.model import NEEDS
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from merc.model.emotion_model import EmotionModel
+
+
+class _Rejecting(PlainPrompter):
+    """Prompts with a rejected answer: the label before the right one."""
+
+    def prompt(self, query: Query) -> Prompt:
+        prompt, labels = super().prompt(query), query.labels.labels
+        wrong = labels[labels.index(query.target.label or labels[0]) - 1]
+        return replace(prompt, segments=(*prompt.segments[:-1], replace(prompt.answer, rejected=(wrong,))))
 
 
 class LossContract(ComponentContract):
@@ -39,15 +48,13 @@ class LossContract(ComponentContract):
         """The model, the values of its prompts, and the prompts' ids; None for a loss without a pass."""
         import torch
 
-        model, talk, ask = self._model(), samples.conversation(), PlainPrompter()
+        from merc.training.steps import encode_example
+
+        model, talk = self._model(), samples.conversation()
+        own = (WeightedAnswer((5, 6), 0.5), WeightedAnswer((7,), -1.0))
         queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
         encoded = [
-            replace(
-                model.prompts.encode(
-                    ask.prompt(q), lambda stream, utterance: 0, q.labels, q.target.label, self.component.answers
-                ),
-                query=q,
-            )
+            encode_example(model, Example(q, _Rejecting(), own), {self.component.answers}, samples.LABELS)
             for q in queries[:utterances]
         ]
         counts = {label: sum(q.target.label == label for q in queries) for label in samples.LABELS.labels}

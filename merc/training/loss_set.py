@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor, nn
 
@@ -16,9 +15,9 @@ from merc.model.emotion_model import EmotionModel
 from merc.registry import get_registry
 
 
-def wanted_answers(losses: Sequence[Loss]) -> Literal["gold", "labels"]:
-    """Which answers of a prompt that asks for a label are computed."""
-    return "labels" if any(loss.answers == "labels" for loss in losses) else "gold"
+def wanted_answers(losses: Sequence[Loss]) -> frozenset[str]:
+    """Which answers of a prompt are computed (``Loss.answers``); those of a penalty alone do not count."""
+    return frozenset(loss.answers for loss in losses if loss.needs)
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,8 @@ class LossSet:
         rewriting = [name for name, function in functions.items() if hasattr(function, "rewrite")]
         if len(rewriting) > 1:
             raise MercError(f"losses: {' and '.join(rewriting)} both change what is read of the answers; keep one")
-        if rewriting and wanted_answers(losses) == "labels":
-            raise MercError(
-                f"losses: {rewriting[0]} changes the one right answer, and another loss compares all labels"
-            )
+        if rewriting and wanted_answers(losses) != {"gold"}:
+            raise MercError(f"losses: {rewriting[0]} changes the one right answer, and another loss compares several")
         return cls(named, functions)
 
     @property

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from merc.components import LossContext, TrainContext
+from merc.components import Example, LossContext, TrainContext
+from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.prompting import Tree, check_depth, is_label_prompt
+from merc.prompting import AnswerPath, EncodedPrompt, Tree, check_depth, is_label_prompt
 from merc.training.groups import Group, joined, shots_of
 from merc.training.settings import Settings
 
@@ -40,11 +41,13 @@ class Plan:
     """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
     learn."""
 
-    def __init__(self, job: TrainContext, settings: Settings, answers: Answers) -> None:
+    def __init__(self, job: TrainContext, settings: Settings, answers: Collection[str]) -> None:
         self.job, self.settings, self.answers = job, settings, answers
         self._first = encode_epoch(job, answers, 0)
         if not self._first:
             raise MercError(f"stages.{job.stage}: there is nothing to learn: no utterance of its data has a label")
+        if "pairs" in answers:
+            _check_pairs(job, self._first)
 
     @cached_property
     def counts(self) -> list[int]:
@@ -80,8 +83,8 @@ class Plan:
 
     def loss_context(self) -> LossContext:
         """What a loss may know of the stage: its labels, and the answers of the first epoch."""
-        gold = [next(a for a in p.answers if a.gold) for group in self._first for p in group.prompts]
-        known = [answer for answer in gold if answer.label >= 0]
+        gold = [[a for a in p.answers if a.gold][:1] for group in self._first for p in group.prompts]
+        known = [answer for answers in gold for answer in answers if answer.label >= 0]
         model, labels = self.job.model, self.job.labels
         return LossContext(
             labels=labels,
@@ -95,31 +98,73 @@ class Plan:
         return epoch_steps(self.job.model, groups, self.settings)
 
 
-Answers = Literal["gold", "labels"]
-"""Which answers of a prompt that asks for a label are computed."""
+def encode_epoch(job: TrainContext, answers: Collection[str], epoch: int) -> list[Group]:
+    """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch.
 
-
-def encode_epoch(job: TrainContext, answers: Answers, epoch: int) -> list[Group]:
-    """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch."""
+    ``answers`` are those that its losses read (``Loss.answers``).
+    """
     groups = []
     for examples in job.examples(epoch):
-        group = []
-        for example in examples:
-            prompt = example.prompt()
-            encoded = job.model.prompts.encode(
-                prompt,
-                lambda stream, utterance: job.model.media.length(stream, utterance, epoch),
-                example.query.labels,
-                example.query.target.label,
-                answers if is_label_prompt(prompt) else "gold",
-                within=job.labels,
-            )
-            group.append(replace(encoded, query=example.query))
+        group = [encode_example(job.model, example, answers, job.labels, epoch) for example in examples]
         if group:
             groups.append(Group(tuple(group), shots_of([example.query for example in examples])))
     check_depth((p for g in groups for p in g.prompts), job.model.context)
     random.Random(f"{job.seed}/{job.stage}/{epoch}").shuffle(groups)
     return groups
+
+
+def encode_example(
+    model: EmotionModel, example: Example, answers: Collection[str], labels: LabelSpace, draw: int = 0
+) -> EncodedPrompt:
+    """An example as tokens, with the ``answers`` that losses read (``Loss.answers``), labels by their places in
+    ``labels``."""
+    prompt, query = example.prompt(), example.query
+
+    def encode(which: Literal["gold", "labels", "rejected", "none"]) -> EncodedPrompt:
+        return model.prompts.encode(
+            prompt,
+            lambda stream, utterance: model.media.length(stream, utterance, draw),
+            query.labels,
+            query.target.label,
+            which,
+            within=labels,
+        )
+
+    if set(answers) == {"own"}:
+        encoded = encode("none")
+    else:
+        encoded = encode("labels" if "labels" in answers and is_label_prompt(prompt) else "gold")
+    paths = encoded.answers
+    if "pairs" in answers and prompt.answer.rejected:
+        rejected = encode("rejected").answers
+        right = {answer.tokens for answer in paths if answer.gold}
+        if same := [text for text, path in zip(prompt.answer.rejected, rejected, strict=True) if path.tokens in right]:
+            raise MercError(
+                f"the prompt for {prompt.target!r} rejects {same[0]!r}, which is its right answer; take it out of "
+                "Answer.rejected"
+            )
+        paths += rejected
+    if "own" in answers:
+        if not example.answers:
+            raise MercError(
+                f"the example for {prompt.target!r} brings no answers of its own, which a loss of this stage reads; "
+                "give Example.answers, or leave the example out"
+            )
+        paths += tuple(AnswerPath(one.tokens, weight=one.weight) for one in example.answers)
+    return replace(encoded, answers=paths, query=query)
+
+
+def _check_pairs(job: TrainContext, groups: Sequence[Group]) -> None:
+    """See that there are rejected answers for a loss that compares them; the user is told where some have none."""
+    prompts = [prompt for group in groups for prompt in group.prompts]
+    without = [prompt.target for prompt in prompts if not any(answer.rejected for answer in prompt.answers)]
+    if len(without) == len(prompts):
+        raise MercError(
+            f"stages.{job.stage}: a loss compares right with rejected answers, and no prompt of the stage has a "
+            "rejected one; use a prompter that gives Answer.rejected, or another loss"
+        )
+    if without:
+        job.say(f"{len(without)} of {len(prompts)} prompts have no rejected answer to compare ({without[0]}, ...)")
 
 
 def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings) -> list[Step]:

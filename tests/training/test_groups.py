@@ -109,12 +109,12 @@ def job(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int)
     return type(made)(**fields)
 
 
-@pytest.mark.parametrize("batch_conversations", [1, 2, 3, None])
+@pytest.mark.parametrize("conversations", [1, 2, 3, None])
 @pytest.mark.parametrize("sets", [1, 3])
 def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path, conversations, sets):
     made = job(model, talks, tmp_path, sets)
-    chosen = Settings(epochs=3, conversations=conversations, batch_tokens=4096)
-    plan = Plan(made, chosen, "gold")
+    chosen = Settings(epochs=3, batch_conversations=conversations, batch_tokens=4096)
+    plan = Plan(made, chosen, {"gold"})
     turns = list(plan.turns(0))
     assert len(turns) == plan.total
     for epoch in range(3):
@@ -136,7 +136,7 @@ def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path
     # The same number of steps as without demonstrations.
     if conversations is not None:
         plain, _ = job_of(model, talks, tmp_path)
-        assert plan.counts == Plan(plain, chosen, "gold").counts
+        assert plan.counts == Plan(plain, chosen, {"gold"}).counts
 
 
 def _targets(turn) -> list[str]:

@@ -28,7 +28,7 @@ def _targets(turn: ScheduledStep) -> list[str]:
 
 def _order(model: EmotionModel, talks: list[Conversation], folder: Path, chosen: Settings, seed: int = 0) -> list[str]:
     job, _ = job_of(model, talks, folder, seed=seed)
-    return [target for turn in Plan(job, chosen, "gold").turns(0) for target in sorted(_targets(turn))]
+    return [target for turn in Plan(job, chosen, {"gold"}).turns(0) for target in sorted(_targets(turn))]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -49,7 +49,7 @@ def test_every_utterance_is_learned_once_an_epoch(
         gradient_accumulation=gradient_accumulation,
     )
     job, _ = job_of(model, talks, tmp_path)
-    plan = Plan(job, chosen, "gold")
+    plan = Plan(job, chosen, {"gold"})
     turns = list(plan.turns(0))
     assert len(turns) == plan.total == sum(plan.counts)
     everything = Counter(u.id for talk in talks for u in talk.utterances)
@@ -68,10 +68,10 @@ def test_every_utterance_is_learned_once_an_epoch(
             assert len(trees) == 1 or sum(len(tree) for tree in trees) <= budget
 
 
-@pytest.mark.parametrize("batch_conversations", [3, None])
+@pytest.mark.parametrize("conversations", [3, None])
 def test_going_on_in_the_middle_is_the_rest(model, talks, tmp_path, conversations):
     job, _ = job_of(model, talks, tmp_path)
-    plan = Plan(job, Settings(epochs=2, conversations=conversations, batch_tokens=200), "gold")
+    plan = Plan(job, Settings(epochs=2, batch_conversations=conversations, batch_tokens=200), {"gold"})
     turns = list(plan.turns(0))
     assert len(turns) > 5
     for done in (0, 1, plan.counts[0], plan.counts[0] + 1, len(turns)):
@@ -92,12 +92,14 @@ def test_the_order_depends_on_the_seed_the_stage_and_the_epoch(model, talks, bac
 def test_filled_to_a_budget(model, talks, tmp_path):
     """With ``batch_conversations: null`` a pass holds as many conversations as fit, in their order."""
     few, many = (
-        Plan(job_of(model, talks, tmp_path)[0], Settings(conversations=None, batch_tokens=budget), "gold").counts
+        Plan(
+            job_of(model, talks, tmp_path)[0], Settings(batch_conversations=None, batch_tokens=budget), {"gold"}
+        ).counts
         for budget in (150, 600)
     )
     assert few[0] > many[0] > 1
     job, _ = job_of(model, talks, tmp_path)
-    halved = Plan(job, Settings(conversations=None, batch_tokens=150, gradient_accumulation=2), "gold").counts
+    halved = Plan(job, Settings(batch_conversations=None, batch_tokens=150, gradient_accumulation=2), {"gold"}).counts
     assert halved[0] == -(-few[0] // 2)
 
 

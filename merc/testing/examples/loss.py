@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import merc
 
@@ -13,7 +13,7 @@ class Example(merc.Loss):
     """The focal loss: -(1 - p)^``gamma`` · log p of the right label's probability p, so that what the model knows well
     counts less. ``weight`` is its share among several losses."""
 
-    answers: ClassVar[Literal["gold", "labels"]] = "labels"
+    answers = "labels"
     gamma: float = 2.0
 
     def build(self, context: merc.LossContext) -> Any:
