@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from merc.components.base import Component
 from merc.components.encoder import FeatureSpec
@@ -21,9 +21,16 @@ class Fuser(Component):
 
     ``build`` gives a ``torch.nn.Module`` whose ``forward(streams: dict[str, Stream])`` returns a Stream. Each row is
     one utterance; a row whose mask is all false lacks that modality, and must not change the others' result.
+
+    A fuser whose ``context`` is ``"past"`` looks at what was said before: ``forward(streams, speakers)`` gets one
+    conversation at a time, row i of each stream being utterance i from the first on. ``speakers`` ``[utterances]``
+    numbers who says them, from 0 in the order in which they first speak, -1 where nobody knows. It gives a row for
+    each, and row i depends on rows 0 to i alone: so an utterance has the same tokens in every prompt that shows it,
+    whatever of the conversation the prompt shows. A segment is a conversation of its own.
     """
 
     kind: ClassVar[str] = "fuser"
+    context: ClassVar[Literal["utterance", "past"]] = "utterance"
     inputs: tuple[str, ...] = ()
 
     @abstractmethod
@@ -36,4 +43,5 @@ class Fuser(Component):
 
     @abstractmethod
     def tokens(self, counts: Mapping[str, int]) -> int:
-        """How many tokens come out of streams of these lengths (0 for a missing one; at least one is not)."""
+        """How many tokens come out of an utterance's streams of these lengths (0 for a missing one; at least one is
+        not)."""

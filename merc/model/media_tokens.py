@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from merc.components import Connector, Features, FeatureSpec, Fuser, Missing, Stream
 from merc.errors import MercError
+from merc.model.past import InPast, speaker_numbers, utterance_id
 
 FeatureSource = Callable[[str, str, int], "Features | Missing"]
 """Features of a stream, an utterance and a draw."""
@@ -19,7 +20,8 @@ class MediaTokens(nn.Module):
     """The connectors and fusers of a recipe as one module.
 
     ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
-    feeds a fuser) cannot stand in a prompt.
+    feeds a fuser) cannot stand in a prompt. ``past`` are the streams that also come from what was said before; their
+    slots name an utterance with its past (``InPast``).
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class MediaTokens(nn.Module):
         self.specs = dict(specs)
         self.connector_parts = dict(connectors)
         self.fuser_parts = dict(fusers)
+        self.past = frozenset(name for name, fuser in fusers.items() if fuser.context == "past")
         self.inputs = {name: tuple(f.inputs) or tuple(specs) for name, f in fusers.items()}
         self.fusers = nn.ModuleDict()
         shapes: dict[str, FeatureSpec] = dict(specs)
@@ -91,15 +94,16 @@ class MediaTokens(nn.Module):
     @torch.no_grad()
     def fit(self, utterances: Iterable[str], but: Collection[str] = ()) -> list[str]:
         """Show each connector that has a ``fit`` the train split's features (those of a fuser as it is before
-        training), but for those that are named (``connectors.face``); gives the names of those that were shown."""
-        ids = list(utterances)
+        training), but for those that are named (``connectors.face``); gives the names of those that were shown. For
+        a fuser that looks at the past, utterances are given with it."""
+        shown = list(utterances)
         fitted = []
         training = self.training
         self.eval()
         for name, module in self.connectors.items():
             fit = getattr(module, "fit", None)
             if callable(fit) and f"connectors.{name}" not in but:
-                given = (self._given(name, [u], 0) for u in ids)
+                given = (self._given(name, [u], 0) for u in shown)
                 fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
                 fitted.append(f"connectors.{name}")
         self.train(training)
@@ -107,15 +111,37 @@ class MediaTokens(nn.Module):
 
     def _given(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
         """What the stream's connector gets."""
+        if stream in self.past:
+            return self._with_past(stream, utterances, draw)
         if stream in self.fuser_parts:
             fused: Stream = self.fusers[stream]({s: self._stream(s, utterances, draw) for s in self.inputs[stream]})
             return fused
         return self._stream(stream, utterances, draw)
 
+    def _with_past(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
+        """What a fuser gives of utterances from all that was said up to each of them. A conversation is computed once,
+        to the last of its utterances that is wanted."""
+        rows: dict[str, tuple[Tensor, Tensor]] = {}
+        talks: dict[str, list[InPast]] = {}
+        for utterance in utterances:
+            if not isinstance(utterance, InPast):
+                raise RuntimeError(f"the past of {utterance!r} is not known, and {stream!r} comes from it")
+            talks.setdefault(utterance.start, []).append(utterance)
+        for wanted in talks.values():
+            last = max(wanted, key=lambda one: one.index)
+            said = [utterance.id for utterance in last.conversation.utterances[: last.index + 1]]
+            streams = {s: self._stream(s, said, draw) for s in self.inputs[stream]}
+            speakers = torch.tensor(speaker_numbers(last.conversation, len(said)))
+            fused = self.fusers[stream](streams, speakers.to(streams[self.inputs[stream][0]].values.device))
+            rows.update({one: (fused.values[one.index], fused.mask[one.index]) for one in wanted})
+        values, masks = ([rows[utterance][part] for utterance in utterances] for part in (0, 1))
+        pad = nn.utils.rnn.pad_sequence
+        return Stream(pad(values, batch_first=True), pad(masks, batch_first=True))
+
     def _features(self, stream: str, utterance: str, draw: int) -> Features | None:
         if self.source is None:
             raise RuntimeError("the model has no features: set media.source first")
-        features = self.source(stream, utterance, draw)
+        features = self.source(stream, utterance_id(utterance), draw)
         return None if isinstance(features, Missing) else features
 
     def _count(self, stream: str, utterance: str, draw: int) -> int:
