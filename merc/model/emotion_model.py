@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from merc.components import Prompt, Query
 from merc.components.model import Outputs
+from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.media_tokens import MediaTokens
+from merc.model.past import utterance_id, with_past
 from merc.model.precision import autocast
 from merc.model.probe import Head, find_decoder, probe_head, probe_tree, restrict_to
 from merc.prompting import (
@@ -146,6 +149,25 @@ class EmotionModel(nn.Module):
             self._additive = found == "additive"
         else:
             self.layout, self.note = "separate", f"every prompt is computed on its own: {found}"
+
+    def encode(
+        self,
+        prompt: Prompt,
+        query: Query,
+        answers: Literal["gold", "labels", "rejected", "none"] = "gold",
+        within: LabelSpace | None = None,
+        longest: int | None = None,
+        draw: int = 0,
+    ) -> EncodedPrompt:
+        """A prompt that asks a query as tokens, with the answers that may follow it (``PromptEncoder.encode``). Slots
+        are as long as the features of ``draw`` make them."""
+
+        def length(stream: str, utterance: str) -> int:
+            return self.media.length(stream, utterance, draw)
+
+        gold = query.target.label
+        made = self.prompts.encode(prompt, length, query.labels, gold, answers, within, longest)
+        return replace(with_past(made, query, self.media.past), query=query)
 
     def batches(self, prompts: Sequence[EncodedPrompt], budget: int) -> list[TreeBatch]:
         """Prompts that share a beginning, as batches of trees of at most ``budget`` nodes each."""
@@ -305,7 +327,7 @@ class _MediaMeans:
         each = torch.split(tokens, [count for _, _, count in self.slots])
         for (stream, utterance, _), own in zip(self.slots, each, strict=True):
             rows.setdefault(stream, []).append(own.mean(0))
-            self.ids.setdefault(stream, []).append(utterance)
+            self.ids.setdefault(stream, []).append(utterance_id(utterance))
         self.means = {stream: torch.stack(means) for stream, means in rows.items()}
 
 

@@ -128,12 +128,12 @@ class MediaTokens(nn.Module):
                 raise RuntimeError(f"the past of {utterance!r} is not known, and {stream!r} comes from it")
             talks.setdefault(utterance.start, []).append(utterance)
         for wanted in talks.values():
-            last = max(wanted, key=lambda one: one.index)
-            said = [utterance.id for utterance in last.conversation.utterances[: last.index + 1]]
+            last = max(wanted, key=lambda one: one.place)
+            said = [utterance.id for utterance in last.conversation.utterances[: last.place + 1]]
             streams = {s: self._stream(s, said, draw) for s in self.inputs[stream]}
             speakers = torch.tensor(speaker_numbers(last.conversation, len(said)))
             fused = self.fusers[stream](streams, speakers.to(streams[self.inputs[stream][0]].values.device))
-            rows.update({one: (fused.values[one.index], fused.mask[one.index]) for one in wanted})
+            rows.update({one: (fused.values[one.place], fused.mask[one.place]) for one in wanted})
         values, masks = ([rows[utterance][part] for utterance in utterances] for part in (0, 1))
         pad = nn.utils.rnn.pad_sequence
         return Stream(pad(values, batch_first=True), pad(masks, batch_first=True))

@@ -21,14 +21,14 @@ class InPast(str):
     """
 
     conversation: Conversation
-    index: int
+    place: int
 
     @classmethod
     def of(cls, conversation: Conversation, index: int) -> InPast:
         """Utterance ``index`` of a conversation."""
         utterances = conversation.utterances
         made = cls(f"{utterances[index].id}{_FROM}{utterances[0].id}")
-        made.conversation, made.index = conversation, index
+        made.conversation, made.place = conversation, index
         return made
 
     @property
@@ -73,8 +73,8 @@ def with_past(prompt: EncodedPrompt, query: Query, streams: Collection[str]) -> 
             return item
         if item[1] not in places:
             raise MercError(
-                f"the prompt for {prompt.target!r} has a slot of {item[0]!r} for the utterance {item[1]!r}, which is in "
-                "none of the conversations that are shown, so its past is not known; correct the prompter"
+                f"the prompt for {prompt.target!r} has a slot of {item[0]!r} for the utterance {item[1]!r}, which no "
+                "conversation of its query has, so its past is not known; correct the prompter"
             )
         return (item[0], places[item[1]], item[2])
 

@@ -176,9 +176,7 @@ def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequ
     def encode(query: Query) -> EncodedPrompt:
         prompt = prompter.prompt(query)
         answers: Literal["labels", "gold"] = "labels" if is_label_prompt(prompt) else "gold"
-        return model.prompts.encode(
-            prompt, model.media.length, query.labels, query.target.label, answers, longest=model.context
-        )
+        return model.encode(prompt, query, answers, longest=model.context)
 
     check_depth((p for group in groups for p in encode_group(group, encode, model.context)), model.context)
 

@@ -56,9 +56,7 @@ class SharedModel:
                 "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
                 "set evaluate.decoder={name: generate}, or evaluate.prompter to one that asks for the label"
             )
-        return self.model.prompts.encode(
-            prompt, self.model.media.length, query.labels, None, self.answers, self.labels, self.model.context
-        )
+        return self.model.encode(prompt, query, self.answers, self.labels, self.model.context)
 
     # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
     @torch.no_grad()

@@ -13,6 +13,7 @@ from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.memory import enough_memory
 from merc.model.emotion_model import EmotionModel
+from merc.model.past import InPast
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
@@ -58,10 +59,11 @@ class Stages:
             else:
                 if number == 0:
                     splits = dict.fromkeys(task.data.split for task in stage.tasks)
-                    ids = [u.id for name in splits for c in data.split(name) for u in c.utterances]
+                    talks = [c for name in splits for c in data.split(name)]
+                    utterances = [InPast.of(c, index) for c in talks for index in range(len(c.utterances))]
                     # Streams that no prompt shows are not encoded, so there is nothing to fit their connectors to.
                     idle = {f"connectors.{s}" for s in self.recipe.connectors if s not in used_streams(self.recipe)[0]}
-                    model.media.fit(ids, but={*self.begun, *idle})
+                    model.media.fit(utterances, but={*self.begun, *idle})
                 self._train(stage, model, data, metrics, predict)
             if self.strategy.first:
                 remove_checkpoints(self.directory.stage(stage.id))

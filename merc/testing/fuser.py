@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 class FuserContract(ComponentContract):
     """What a fuser must keep. ``inputs`` are the shapes of the streams that go in, ``counts`` the tokens of each row
-    by stream: among the rows one that lacks a stream, and one that lacks all."""
+    by stream: among the rows one that lacks a stream, and one that lacks all. For a fuser that looks at the past the
+    rows are utterances of one conversation, and ``speakers`` says who speaks."""
 
     kind = "fuser"
     component: ClassVar[Fuser]
     inputs: ClassVar[Mapping[str, FeatureSpec]] = {"video": FeatureSpec(dim=6), "audio": FeatureSpec(dim=4)}
     counts: ClassVar[Mapping[str, Sequence[int]]] = {"video": (4, 2, 0, 3, 0), "audio": (5, 0, 2, 1, 0)}
+    speakers: ClassVar[Sequence[int]] = (0, 1, 0, -1, 1)
     tolerance: ClassVar[float] = 1e-4
 
     def module(self) -> nn.Module:
@@ -36,6 +38,14 @@ class FuserContract(ComponentContract):
             name: streams.stream(self.counts[name], spec.dim, seed, padding, rubbish)
             for seed, (name, spec) in enumerate(self.inputs.items())
         }
+
+    def _run(self, module: nn.Module, batch: Mapping[str, Stream]) -> Stream:
+        import torch
+
+        if self.component.context != "past":
+            return module(batch)  # type: ignore[no-any-return]
+        rows = len(next(iter(batch.values())).mask)
+        return module(batch, torch.tensor(self.speakers[:rows]))  # type: ignore[no-any-return]
 
     def _present(self) -> list[int]:
         rows = range(len(next(iter(self.counts.values()))))
@@ -51,7 +61,7 @@ class FuserContract(ComponentContract):
 
     def test_stream_has_the_declared_shape(self) -> None:
         """A Stream comes out, ``[batch, tokens, dim]``, with as many tokens as ``tokens`` says."""
-        out = self.module()(self._batch())
+        out = self._run(self.module(), self._batch())
         spec = self.component.spec(self.inputs)
         assert spec is not None
         rows = len(next(iter(self.counts.values())))
@@ -70,20 +80,39 @@ class FuserContract(ComponentContract):
         """A module of the same seed gives the very same numbers."""
         import torch
 
-        one, two = (self.module()(self._batch()).values for _ in range(2))
+        one, two = (self._run(self.module(), self._batch()).values for _ in range(2))
         require(torch.equal(one, two), f"{self.title} gives other numbers the second time, with the same seed")
 
     def test_a_row_that_lacks_a_stream_changes_no_other(self) -> None:
         """A row alone gives what it gives in the batch."""
         import torch
 
+        if self.component.context == "past":
+            pytest.skip(f"{self.title} looks at what was said before")
         module, batch = self.module(), self._batch()
-        together = module(batch)
+        together = self._run(module, batch)
         for row in self._present():
-            alone = streams.real(module({name: streams.row(one, row) for name, one in batch.items()}), 0)
+            alone = streams.real(self._run(module, {name: streams.row(one, row) for name, one in batch.items()}), 0)
             require(
                 torch.allclose(alone, streams.real(together, row), rtol=self.tolerance, atol=self.tolerance),
                 f"row {row} alone gives other features than in the batch: rows leak into each other",
+            )
+
+    def test_an_utterance_does_not_depend_on_later_ones(self) -> None:
+        """A fuser that looks at the past gives an utterance the same, whatever is said later."""
+        import torch
+
+        if self.component.context != "past":
+            pytest.skip(f"{self.title} looks at one utterance")
+        module, batch = self.module(), self._batch()
+        together = self._run(module, batch)
+        for row in self._present():
+            before = {n: Stream(one.values[: row + 1], one.mask[: row + 1]) for n, one in batch.items()}
+            alone = streams.real(self._run(module, before), row)
+            require(
+                torch.allclose(alone, streams.real(together, row), rtol=self.tolerance, atol=self.tolerance),
+                f"utterance {row} of the conversation gets other features where later ones follow: {self.title} looks "
+                "ahead; a row may depend on itself and those before it alone (a causal mask)",
             )
 
     def test_masked_tokens_change_nothing(self) -> None:
@@ -91,7 +120,7 @@ class FuserContract(ComponentContract):
         import torch
 
         module = self.module()
-        plain, padded = module(self._batch()), module(self._batch(padding=3, rubbish=50.0))
+        plain, padded = (self._run(module, one) for one in (self._batch(), self._batch(padding=3, rubbish=50.0)))
         for row in self._present():
             one, two = streams.real(plain, row), streams.real(padded, row)
             same = one.shape == two.shape and torch.allclose(one, two, rtol=self.tolerance, atol=self.tolerance)
@@ -100,7 +129,7 @@ class FuserContract(ComponentContract):
     def test_every_parameter_learns(self) -> None:
         """Gradients reach all parameters, and are numbers though rows lack streams."""
         module = self.module()
-        streams.check_gradients(self.title, module, module(self._batch()))
+        streams.check_gradients(self.title, module, self._run(module, self._batch()))
 
     def test_builds_on_the_meta_device(self) -> None:
         """``merc params`` counts parameters without weights."""

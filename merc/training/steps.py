@@ -121,14 +121,7 @@ def encode_example(
     prompt, query = example.prompt(), example.query
 
     def encode(which: Literal["gold", "labels", "rejected", "none"]) -> EncodedPrompt:
-        return model.prompts.encode(
-            prompt,
-            lambda stream, utterance: model.media.length(stream, utterance, draw),
-            query.labels,
-            query.target.label,
-            which,
-            within=labels,
-        )
+        return model.encode(prompt, query, which, within=labels, draw=draw)
 
     if set(answers) == {"own"}:
         encoded = encode("none")

@@ -26,10 +26,10 @@ FEATURES = {
 """How many tokens of features each utterance has; u2 has no voice, u3 no face, u4 nothing."""
 
 
-def tiny_llama(dtype: torch.dtype = torch.float32, **more: int) -> LlamaForCausalLM:
+def tiny_llama(dtype: torch.dtype = torch.float32, vocab_size: int = 64, **more: int) -> LlamaForCausalLM:
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+        vocab_size=vocab_size, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=128, tie_word_embeddings=True, initializer_range=0.2, **more,
     )  # fmt: skip
     return LlamaForCausalLM(config).to(dtype).eval()

@@ -12,6 +12,7 @@ import merc
 import merc.testing
 from merc.testing.examples import connector, fuser
 from tests.testing.broken import frozen, said
+from tests.toys.listener import Listener
 
 
 def broken_connector(change: Callable[[Any, Any], Any]) -> Any:
@@ -198,3 +199,26 @@ def test_fuser_with_an_idle_parameter() -> None:
 
     message = said(merc.testing.FuserContract, Broken(), "test_every_parameter_learns")
     assert message == "parameter 'idle.weight' of Broken gets no gradient: nothing uses it"
+
+
+@pytest.mark.parametrize("ahead", ["reads the next one", "is divided by how many there are"])
+def test_fuser_that_looks_ahead(ahead: str) -> None:
+    @frozen
+    class Broken(Listener):
+        def build(self, inputs: Any) -> Any:
+            import torch
+
+            module = super().build(inputs)
+            forward = module.forward
+
+            def changed(streams: Any, speakers: Any) -> Any:
+                values, mask = forward(streams, speakers)
+                if ahead == "reads the next one":
+                    return merc.Stream(values + torch.cat([values[1:], values[-1:]]), mask)
+                return merc.Stream(values / len(values), mask)
+
+            module.forward = changed
+            return module
+
+    message = said(merc.testing.FuserContract, Broken(), "test_an_utterance_does_not_depend_on_later_ones")
+    assert "utterance 0 of the conversation" in message and "Broken looks ahead" in message and "causal" in message

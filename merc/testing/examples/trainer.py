@@ -32,13 +32,8 @@ class Example(merc.Trainer):
         job.rewind(0)
 
         def encode(example: merc.Example, epoch: int) -> Any:
-            """The tokens of a prompt and its right answer. A slot has as many as its stream gives."""
-
-            def length(stream: str, utterance: str) -> int:
-                return model.media.length(stream, utterance, epoch)
-
-            query = example.query
-            return model.prompts.encode(example.prompt(), length, query.labels, query.target.label, within=job.labels)
+            """The tokens of a prompt and its right answer."""
+            return model.encode(example.prompt(), example.query, within=job.labels, draw=epoch)
 
         model.train()
         for epoch in range(self.epochs):
