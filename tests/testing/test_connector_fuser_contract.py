@@ -163,7 +163,7 @@ def broken_fuser(change: Callable[[Any, Any], Any]) -> Any:
         ),
         (
             lambda given, own: merc.Stream(own.values + own.values.mean(), own.mask),
-            "test_a_row_that_lacks_a_stream_changes_no_other",
+            "test_a_row_depends_on_nothing_that_it_may_not_see",
             "row 0 alone gives other features than in the batch: rows leak into each other",
         ),
         (
@@ -220,5 +220,5 @@ def test_fuser_that_looks_ahead(ahead: str) -> None:
             module.forward = changed
             return module
 
-    message = said(merc.testing.FuserContract, Broken(), "test_an_utterance_does_not_depend_on_later_ones")
+    message = said(merc.testing.FuserContract, Broken(), "test_a_row_depends_on_nothing_that_it_may_not_see")
     assert "utterance 0 of the conversation" in message and "Broken looks ahead" in message and "causal" in message
