@@ -1,4 +1,4 @@
-"""Connectors: one fully connected layer, and a small network."""
+"""Connectors: features as they are, one fully connected layer, and a small network."""
 
 from __future__ import annotations
 
@@ -7,9 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from merc.components import Connector, FeatureSpec
+from merc.errors import MercError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(Connector):
+    """Features that are tokens of the LLM's width already, as those of a multimodal model's own tower, as they are.
+    Nothing of it learns."""
+
+    def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
+        """A module that gives what it gets. Raises MercError for features of another width."""
+        from torch import nn
+
+        if spec.dim != hidden:
+            raise MercError(
+                f"connector identity: the features have {spec.dim} numbers a token and the LLM's width is {hidden}; "
+                "give the encoder that belongs to the backbone, or the connector linear"
+            )
+        return nn.Identity()
 
 
 @dataclass(frozen=True, kw_only=True)

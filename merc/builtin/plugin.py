@@ -8,6 +8,7 @@ from merc.registry.hooks import Register, RegisterCommand, hookimpl
 
 @hookimpl
 def register_connectors(register: Register) -> None:
+    register("identity", "merc.builtin.connectors:Identity")
     register("linear", "merc.builtin.connectors:Linear")
     register("mlp", "merc.builtin.connectors:Mlp")
 

@@ -1,7 +1,7 @@
 """The contracts, a file a kind. A plugin implements these and nothing else."""
 
 from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
-from merc.components.backbone import Backbone
+from merc.components.backbone import Backbone, MediaRun, SlotTokens
 from merc.components.base import Component, FolderOrName
 from merc.components.benchmark import Benchmark, BenchmarkTask
 from merc.components.connector import Connector, Stream
@@ -26,7 +26,7 @@ from merc.components.fuser import Fuser
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Model, Outputs, Scores, Speaks
-from merc.components.prompter import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.components.prompter import Answer, Control, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.tuning import Frozen, Tuning
@@ -44,6 +44,7 @@ __all__ = [
     "Clip",
     "Component",
     "Connector",
+    "Control",
     "Corpus",
     "CorpusData",
     "Decoded",
@@ -62,6 +63,7 @@ __all__ = [
     "Indices",
     "Loss",
     "LossContext",
+    "MediaRun",
     "Metric",
     "Missing",
     "Model",
@@ -79,6 +81,7 @@ __all__ = [
     "Selector",
     "Similarity",
     "Slot",
+    "SlotTokens",
     "Speaks",
     "Stream",
     "Text",

@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merc.components.base import Component
+from merc.components.prompter import Control, Text
 from merc.components.tuning import Frozen, Tuning
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from merc.components.encoder import Encoder
+
 DType = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SlotTokens:
+    """A slot of a prompt, whose media a backbone lays out."""
+
+    stream: str
+    """The name that its encoder or fuser has in the recipe."""
+    count: int
+    """How many tokens of the LLM's width it has, 1 at least."""
+    encoder: Encoder | None = None
+    """The encoder that its tokens come from; None for those of a fuser."""
+    where: NDArray[Any] | None = None
+    """``[count, axes]`` float32: where each token lies, on the axes that its encoder's ``FeatureSpec`` names. None
+    where it names none, or a connector gives other tokens than it gets."""
+    number: int = 1
+    """Which of the prompt's slots of its modality it is, counted from 1."""
+
+
+@dataclass(frozen=True)
+class MediaRun:
+    """The next ``count`` tokens of a slot, side by side.
+
+    ``positions`` ``[count, axes]`` are whole numbers: where each token lies, counted from where the run begins.
+    ``advance`` is how far from there what follows lies, on every axis. Without them, tokens lie one after the other, as
+    words do.
+    """
+
+    count: int
+    positions: tuple[tuple[int, ...], ...] | None = None
+    advance: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +56,15 @@ class Backbone(Component):
     """A causal language model of transformers, and its tokenizer. ``dtype`` is how its weights are held in memory.
 
     ``tuning`` is how it learns; merc applies it to what ``load`` gives, so a backbone only loads.
+
+    A multimodal backbone computes over media as its model was trained to. Its vision or audio tower is an encoder of
+    the same plugin, whose features are computed once and kept, under the connector ``identity``; ``load`` leaves the
+    tower out. ``slot`` gives the control tokens around a slot's media and their positions, and ``axes`` is how many
+    axes positions have: ``position_ids`` are ``[axes, rows, length]`` where there are several.
     """
 
     kind: ClassVar[str] = "backbone"
+    axes: ClassVar[int] = 1
     dtype: DType = "float32"
     tuning: Tuning = field(default_factory=Frozen)
 
@@ -38,6 +79,28 @@ class Backbone(Component):
     @abstractmethod
     def load(self, device: str) -> PreTrainedModel:
         """The model with its weights, in ``dtype``, on the device."""
+
+    def shape(self) -> PreTrainedModel:
+        """The model without its weights, as ``load`` gives it: it is called where torch's default device is ``meta``.
+
+        Here a causal language model of ``config``; a backbone of another class builds that."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM.from_config(self.config(), dtype=getattr(torch, self.dtype))
+
+    def slot(self, slot: SlotTokens) -> Sequence[Control | Text | MediaRun]:
+        """How a slot's media stand in a prompt: their tokens in order, in one MediaRun or several, with control tokens
+        and words around and between them. The same for the same slot each time. Here: the tokens, and nothing else.
+
+        A Qwen2-VL, whose words go on after a picture of t x h x w tokens max(h, w) further:
+
+        >>> times, rows, columns = 1, 2, 2
+        >>> grid = [(t, h, w) for t in range(times) for h in range(rows) for w in range(columns)]
+        >>> MediaRun(len(grid), tuple(grid), max(rows, columns))
+        MediaRun(count=4, positions=((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)), advance=2)
+        """
+        return (MediaRun(slot.count),)
 
     def check(self) -> None:
         """See, before hours of encoding, that ``load`` will find what it needs. Raises MercError where it will not.

@@ -87,10 +87,21 @@ Clip = VideoClip | AudioClip | TextClip
 @dataclass(frozen=True)
 class FeatureSpec:
     """What a stream of features looks like: ``dim`` numbers a token, and at most ``tokens`` of them (``None``: as many
-    as the clip gives)."""
+    as the clip gives).
+
+    ``axes`` names what an encoder says of where a token lies, for a backbone whose positions depend on it
+    (``("seconds", "row", "column")``): these numbers stand after the others in each token, so that features are
+    ``[tokens, dim + axes]``, and connectors never see them.
+    """
 
     dim: int
     tokens: int | None = None
+    axes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """How many numbers a token has with those of where it lies."""
+        return self.dim + len(self.axes)
 
 
 @dataclass(frozen=True)

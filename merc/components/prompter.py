@@ -32,6 +32,18 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Control tokens of the backbone's tokenizer, such as ``<|vision_start|>``, one after the other and nothing else.
+
+    In a Text the same letters stay words, so that nothing that a corpus holds can become a control token. A prompter
+    with a Control fits the backbones that have it; what a backbone wants around its media it says itself
+    (``Backbone.slot``), so that every prompter works with it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Turn:
     """What follows is said by this role. A prompt that begins with a Turn goes through the tokenizer's own chat
     template (a tokenizer without one gets a plain rendering, and the log says so)."""
@@ -58,7 +70,7 @@ class Answer:
     rejected: tuple[str, ...] = ()
 
 
-Segment = Text | Slot | Turn | Answer
+Segment = Text | Slot | Control | Turn | Answer
 
 
 @dataclass(frozen=True)

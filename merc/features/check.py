@@ -33,8 +33,8 @@ def _one(where: str, stream: Stream, value: object) -> Features | Missing:
         raise MercError(f"{where}: it gave a {type(value).__name__}; a numpy array or Missing is wanted")
     if value.dtype != np.float32:
         raise MercError(f"{where}: its features are {value.dtype}; float32 is wanted")
-    if value.ndim != 2 or value.shape[1] != spec.dim:
-        raise MercError(f"{where}: its features are of shape {list(value.shape)}; [tokens, {spec.dim}] is wanted")
+    if value.ndim != 2 or value.shape[1] != spec.width:
+        raise MercError(f"{where}: its features are of shape {list(value.shape)}; [tokens, {spec.width}] is wanted")
     if not len(value):
         raise MercError(f"{where}: it gave no token; it should give Missing with the reason instead")
     if spec.tokens is not None and len(value) > spec.tokens:

@@ -19,9 +19,10 @@ class TreeBatch:
     """Rows of trees, padded to one length.
 
     ``tokens``, ``positions``, ``end`` are ``[rows, length]``: the token (0 at slots and padding), the depth in its
-    tree, and where its subtree ends in the row. ``slots`` names the media that the batch needs, with how many tokens
-    each has; ``slot_at`` are flat indices into rows times length, and ``slot_from`` indices into the media tokens in
-    the order of ``slots``. ``read`` are the flat places whose logits are needed; step t of all answers reads place
+    tree, and where its subtree ends in the row; positions are ``[axes, rows, length]`` where the backbone has several
+    axes and there are media. ``slots`` names the media that the batch needs, with how many tokens each has; ``slot_at``
+    are flat indices into rows times length, and ``slot_from`` indices into the media tokens in the order of ``slots``.
+    ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
     ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
@@ -127,7 +128,9 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     trees of one prompt's answers are counted as the one prompt that they are."""
     rows = [[t] for t in trees] if plain else pack_rows(trees)
     length = max(sum(len(t) for t in row) for row in rows)
-    tokens, positions, ends = [], [], []
+    axes = max((len(tree.positions[0]) for tree in trees if tree.positions), default=1)
+    tokens, ends = [], []
+    positions: list[list[list[int]]] = [[] for _ in range(axes)]
     slots: dict[tuple[str, str], int] = {}
     slot_at: list[tuple[int, tuple[str, str], int]] = []
     reads: dict[int, int] = {}
@@ -138,7 +141,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     paths: list[tuple[int, AnswerPath, int]] = []
     for r, row in enumerate(rows):
         row_tokens: list[int] = []
-        row_positions: list[int] = []
+        row_positions: list[list[int]] = [[] for _ in range(axes)]
         row_end: list[int] = []
         for tree in row:
             start = len(row_tokens)
@@ -150,7 +153,8 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
                     slots[key] = max(slots.get(key, 0), item[2] + 1)
                     slot_at.append((r * length + start + i, key, item[2]))
                     row_tokens.append(0)
-            row_positions.extend(tree.depth)
+            for axis, row_axis in enumerate(row_positions):
+                row_axis.extend([where[axis] for where in tree.positions] if tree.positions else tree.depth)
             row_end.extend(start + e for e in tree.end)
             local: list[int] = []
             for prompt in tree.prompts:
@@ -173,7 +177,8 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         pad = length - len(row_tokens)
         row_end.extend(range(len(row_tokens) + 1, length + 1) if not plain else [0] * pad)
         tokens.append(row_tokens + [0] * pad)
-        positions.append(row_positions + [0] * pad)
+        for axis, row_axis in enumerate(row_positions):
+            positions[axis].append(row_axis + [0] * pad)
         ends.append(row_end)
     offset, first = 0, {}
     for key, count in slots.items():
@@ -185,7 +190,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
 
     return TreeBatch(
         tokens=torch.tensor(tokens),
-        positions=torch.tensor(positions),
+        positions=torch.tensor(positions if axes > 1 else positions[0]),
         end=torch.tensor(ends),
         slot_at=column([place for place, _, _ in slot_at]),
         slot_from=column([first[key] + i for _, key, i in slot_at]),

@@ -16,8 +16,6 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.recipe import Recipe
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
 
 def pick_device(name: str) -> str:
     """``auto`` is the GPU when there is one. Each of a launcher's processes has the GPU of its number on the machine;
@@ -65,6 +63,7 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     torch.manual_seed(seed)
     tuned = tune(llm, backbone.tuning)
     model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)))
+    model.backbone = backbone
     model.media.to(device)
     model.probe()
     return model
@@ -102,14 +101,11 @@ def _hide_bars() -> None:
 
 def build_meta(recipe: Recipe) -> EmotionModel:
     """The recipe's model on torch's meta device: shapes without weights or memory. It cannot compute."""
-    from transformers import AutoModelForCausalLM
-
     backbone = _backbone(recipe)
-    config = backbone.config()
     with torch.device("meta"):
-        llm = AutoModelForCausalLM.from_config(config, dtype=DTYPES[backbone.dtype])
+        llm = backbone.shape()
         tuned = tune(llm, backbone.tuning)
-        media = _media(recipe, _width(config))
+        media = _media(recipe, _width(llm.config))
     return EmotionModel(tuned, None, media)
 
 
@@ -125,7 +121,8 @@ def _width(config: object) -> int:
 
 
 def _media(recipe: Recipe, hidden: int) -> MediaTokens:
-    specs = {n: p.component.spec() for n, p in recipe.encoders.items() if isinstance(p.component, Encoder)}
+    encoders = {n: p.component for n, p in recipe.encoders.items() if isinstance(p.component, Encoder)}
+    specs = {name: encoder.spec() for name, encoder in encoders.items()}
     connectors = {n: p.component for n, p in recipe.connectors.items() if isinstance(p.component, Connector)}
     fusers = {n: p.component for n, p in recipe.fusers.items() if isinstance(p.component, Fuser)}
-    return MediaTokens(specs, connectors, fusers, hidden)
+    return MediaTokens(specs, connectors, fusers, hidden, encoders)

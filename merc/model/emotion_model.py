@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from merc.components import Prompt, Query
+from merc.components import Backbone, Prompt, Query, SlotTokens
 from merc.components.model import Outputs
 from merc.conversation import LabelSpace
 from merc.errors import MercError
@@ -43,8 +43,9 @@ class EmotionModel(nn.Module):
     ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``added`` are the names of
     the parameters that the tuning brought beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a
     backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``; the results are the
-    same. ``today`` is the date that a chat template is given, set before the first prompt. ``rows_disturb`` is whether
-    prompts must be continued one by one, where that is known (``merc.model.generation``).
+    same. ``today`` is the date that a chat template is given, and ``backbone`` says how media stand in a prompt; both
+    are set before the first prompt. ``rows_disturb`` is whether prompts must be continued one by one, where that is
+    known (``merc.model.generation``).
 
     While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what they read of a pass, and
     ``precision`` is what it computes in.
@@ -62,6 +63,7 @@ class EmotionModel(nn.Module):
         self._learns = frozenset(f"llm.{name}" for name in backbone.learns)
         self._tokenizer = tokenizer
         self.today = CHAT_DATE
+        self.backbone: Backbone | None = None
         self.layout = "tree"
         self.note = ""
         self._head: Head = "whole"
@@ -115,7 +117,7 @@ class EmotionModel(nn.Module):
     @cached_property
     def prompts(self) -> PromptEncoder:
         """What turns prompts into tokens."""
-        return PromptEncoder(self.tokenizer, self.today)
+        return PromptEncoder(self.tokenizer, self.today, self.backbone)
 
     @property
     def device(self) -> torch.device:
@@ -162,11 +164,11 @@ class EmotionModel(nn.Module):
         """A prompt that asks a query as tokens, with the answers that may follow it (``PromptEncoder.encode``). Slots
         are as long as the features of ``draw`` make them."""
 
-        def length(stream: str, utterance: str) -> int:
-            return self.media.length(stream, utterance, draw)
+        def slot(stream: str, utterance: str) -> SlotTokens:
+            return self.media.slot(stream, utterance, draw)
 
         gold = query.target.label
-        made = self.prompts.encode(prompt, length, query.labels, gold, answers, within, longest)
+        made = self.prompts.encode(prompt, slot, query.labels, gold, answers, within, longest)
         return replace(with_past(made, query, self.media.past), query=query)
 
     def batches(self, prompts: Sequence[EncodedPrompt], budget: int) -> list[TreeBatch]:
@@ -299,6 +301,7 @@ class EmotionModel(nn.Module):
             inputs["attention_mask"] = batch.mask().long()
         else:
             inputs["attention_mask"] = batch.mask(embedded.dtype if self._additive else None)
+        if not batch.plain or any(tree.positions for tree in batch.trees):
             inputs["position_ids"] = batch.positions
         decoder = find_decoder(self.base)
         if decoder is None or self._head == "whole":

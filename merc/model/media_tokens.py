@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from merc.components import Connector, Features, FeatureSpec, Fuser, Missing, Stream
+from merc.components import Connector, Encoder, Features, FeatureSpec, Fuser, Missing, SlotTokens, Stream
 from merc.errors import MercError
 from merc.model.past import InPast, speaker_numbers, utterance_id
 
@@ -21,7 +21,7 @@ class MediaTokens(nn.Module):
 
     ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
     feeds a fuser) cannot stand in a prompt. ``past`` are the streams that also come from what was said before; their
-    slots name an utterance with its past (``InPast``).
+    slots name an utterance with its past (``InPast``). ``encoders`` are those whose features they are.
     """
 
     def __init__(
@@ -30,8 +30,10 @@ class MediaTokens(nn.Module):
         connectors: Mapping[str, Connector],
         fusers: Mapping[str, Fuser],
         hidden: int,
+        encoders: Mapping[str, Encoder] | None = None,
     ) -> None:
         super().__init__()
+        self.encoder_parts = dict(encoders or {})
         self.specs = dict(specs)
         self.connector_parts = dict(connectors)
         self.fuser_parts = dict(fusers)
@@ -73,6 +75,17 @@ class MediaTokens(nn.Module):
         else:
             count = self._count(stream, utterance, draw)
         return self.connector_parts[stream].tokens(count) if count else 0
+
+    def slot(self, stream: str, utterance: str, draw: int = 0) -> SlotTokens:
+        """What a backbone is told of a slot: its length, its encoder, and where its tokens lie. Raises MercError for a
+        stream without a connector."""
+        count = self.length(stream, utterance, draw)
+        where = None
+        if count and stream in self.specs and self.specs[stream].axes:
+            features = self._features(stream, utterance, draw)
+            if features is not None and len(features) == count:
+                where = features[:, self.specs[stream].dim :]
+        return SlotTokens(stream=stream, count=count, encoder=self.encoder_parts.get(stream), where=where)
 
     def forward(self, slots: Sequence[tuple[str, str, int]], draw: int = 0) -> Tensor:
         """Tokens ``[sum of counts, hidden]`` of slots (stream, utterance, count), in their order."""
@@ -151,11 +164,12 @@ class MediaTokens(nn.Module):
     def _stream(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
         rows = [self._features(stream, u, draw) for u in utterances]
         longest = max([len(r) for r in rows if r is not None] + [1])
-        values = np.zeros((len(rows), longest, self.specs[stream].dim), dtype=np.float32)
+        dim = self.specs[stream].dim
+        values = np.zeros((len(rows), longest, dim), dtype=np.float32)
         mask = np.zeros((len(rows), longest), dtype=bool)
         for i, row in enumerate(rows):
             if row is not None:
-                values[i, : len(row)] = row
+                values[i, : len(row)] = row[:, :dim]
                 mask[i, : len(row)] = True
         device = next(self.parameters(), torch.empty(0)).device
         return Stream(torch.from_numpy(values).to(device), torch.from_numpy(mask).to(device))

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from merc.components import Answer, Prompt, Query, Segment, Slot, Text, Turn
+from merc.components import Answer, Backbone, Prompt, Query, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
 from merc.prompting.pieces import PieceTokenizer
+from merc.prompting.runs import ControlText, MediaItems, Presenter, Run, SlotItem, SlotLength, joined, trimmed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SlotItem = tuple[str, str, int]
-"""One token of a slot: the stream, the utterance, and which of the utterance's tokens it is."""
-
 Item = int | SlotItem
-SlotLength = Callable[[str, str], int]
-"""How many tokens a stream gives for an utterance; 0 when it is missing."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,17 @@ class AnswerPath:
 class EncodedPrompt:
     """A prompt as items: everything before the answer, and the answers that may follow it. ``left_out`` is the length
     of a context that was only counted, since it is longer than a model takes; ``context`` is empty then. ``query`` is
-    what it asks, where whoever encoded it keeps that."""
+    what it asks, where whoever encoded it keeps that.
+
+    ``positions`` are those of each item, on every axis that the backbone's positions have, and, last, where the answer
+    begins. Without any, an item's position is its place.
+    """
 
     target: str
     context: tuple[Item, ...]
     answers: tuple[AnswerPath, ...]
     left_out: int = 0
+    positions: tuple[tuple[int, ...], ...] = ()
     query: Query | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -65,25 +67,22 @@ class EncodedPrompt:
         return len(self.context) + self.left_out + max((len(a.tokens) - 1 for a in self.answers), default=0)
 
 
-class ControlText(str):
-    """Text that merc or a chat template writes: control tokens in it are control tokens."""
-
-
-_Run = ControlText | str | tuple[SlotItem, ...]
-
-
 class PromptEncoder:
     """Turns prompts into items with one tokenizer.
 
     Each Text is tokenized on its own, as what stands inside a text. A prompt with turns is rendered by the tokenizer's
     own chat template, to the tokens that the template gives for the same words; a tokenizer that has none gets
     "Role: words" lines, and ``notes`` says so. A template that writes the date is given ``today``. Words of a corpus
-    never become control tokens.
+    never become control tokens. ``backbone`` says what stands around a slot's media, and where they lie.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, today: date = CHAT_DATE) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, today: date = CHAT_DATE, backbone: Backbone | None = None
+    ) -> None:
         self.tokenizer = tokenizer
         self._pieces = PieceTokenizer(tokenizer)
+        self._presenter = Presenter(self._pieces, backbone)
+        self._axes = 1 if backbone is None else backbone.axes
         self._begin = self._begin_token()
         self._chat = ChatTemplate(tokenizer, self._begin, today)
 
@@ -114,8 +113,8 @@ class PromptEncoder:
         found: list[tuple[Item, ...]] = []
         before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
         for run in runs:
-            if isinstance(run, tuple):
-                found.append(run)
+            if isinstance(run, MediaItems):
+                found.append(run.items)
                 before = ""
             else:
                 written = isinstance(run, ControlText)
@@ -130,7 +129,8 @@ class PromptEncoder:
         length = sum(map(len, found))
         if longest is not None and length > longest:
             return EncodedPrompt(prompt.target, (), paths, length)
-        return EncodedPrompt(prompt.target, tuple(itertools.chain.from_iterable(found)), paths)
+        positions = _positions(runs, list(map(len, found)), self._axes)
+        return EncodedPrompt(prompt.target, tuple(itertools.chain.from_iterable(found)), paths, positions=positions)
 
     def end_tokens(self) -> tuple[int, ...]:
         """What stands behind a finished answer; empty for a tokenizer without an end token."""
@@ -185,34 +185,35 @@ class PromptEncoder:
             for j, word in enumerate(labels.words_of(label))
         )
 
-    def _runs(self, prompt: Prompt, lengths: SlotLength) -> tuple[list[_Run], Callable[[str], str]]:
+    def _runs(self, prompt: Prompt, lengths: SlotLength) -> tuple[list[Run], Callable[[str], str]]:
         """The prompt without its answer as texts and slots, chat turns rendered, and how an answer's words are written
         behind it."""
         segments, prefix = prompt.segments[:-1], prompt.answer.prefix
+        numbers: Counter[str] = Counter()
         if not any(isinstance(s, Turn) for s in segments):
-            begin: list[_Run] = [ControlText(self._begin)] if self._begin else []
-            return begin + _present(segments, lengths), lambda text: prefix + text
-        turns: list[tuple[str, list[_Run]]] = []
+            begin: list[Run] = [ControlText(self._begin)] if self._begin else []
+            return begin + self._presenter.present(segments, lengths, numbers), lambda text: prefix + text
+        turns: list[tuple[str, list[Run]]] = []
         for segment in segments:
             if isinstance(segment, Turn):
                 turns.append((segment.role, []))
             elif not turns:
                 raise MercError("a prompt with turns begins with one; this one has words before its first Turn")
             else:
-                turns[-1][1].extend(_present([segment], lengths))
+                turns[-1][1].extend(self._presenter.present([segment], lengths, numbers))
         if turns[-1][0] != "assistant":
             turns.append(("assistant", []))
         fold, frames = self._chat.frames(tuple(role for role, _ in turns))
         if fold:
-            (_, system), (role, words), *others = turns
-            turns = [(role, [*system, "\n\n", *words] if system else words), *others]
-        runs: list[_Run] = []
+            (_, system), (role, first), *others = turns
+            turns = [(role, [*system, "\n\n", *first] if system else first), *others]
+        runs: list[Run] = []
         for number, (frame, (_, words)) in enumerate(zip(frames, turns, strict=True), start=1):
             last = number == len(turns)
-            words = _trimmed(words, frame.cuts_left, frame.cuts_right and not last)
+            words = trimmed(words, frame.cuts_left, frame.cuts_right and not last)
             runs.extend([ControlText(frame.before), *words])
-        cut = frames[-1].cuts_left and isinstance(runs[-1], ControlText)
-        runs, spaces = _joined(runs)
+        cut = frames[-1].cuts_left and not words
+        runs, spaces = joined(runs)
 
         def write(text: str) -> str:
             said = (prefix + text).lstrip() if cut else prefix + text
@@ -227,55 +228,21 @@ class PromptEncoder:
         return str(self.tokenizer.bos_token) if begin is not None and with_start and with_start[0] == begin else ""
 
 
-def _present(segments: Sequence[Segment], lengths: SlotLength) -> list[_Run]:
-    """Texts, and the slots whose utterance has the modality, with the words that stand only with them."""
-    found: list[_Run] = []
-    for segment in segments:
-        if isinstance(segment, Slot):
-            count = lengths(segment.stream, segment.utterance)
-            if count:
-                slot = tuple((segment.stream, segment.utterance, i) for i in range(count))
-                found += [segment.before, slot, segment.after]
-        elif isinstance(segment, Text):
-            found.append(segment.text)
-    return [run for run in found if run]
-
-
-def _trimmed(runs: Sequence[_Run], left: bool, right: bool) -> list[_Run]:
-    """Runs without the white space at their ends."""
-    found = list(runs)
-    for wanted, end in ((left, 0), (right, -1)):
-        while wanted and found and isinstance(found[end], str):
-            text = str(found[end])
-            text = text.lstrip() if end == 0 else text.rstrip()
-            if text:
-                found[end] = text
-                break
-            found.pop(end)
-    return found
-
-
-def _joined(runs: Sequence[_Run]) -> tuple[list[_Run], str]:
-    """Runs in which frames that meet are one, and spaces at the end of a frame go with the words behind it, as a
-    tokenizer has it; those at the very end, apart, go with the answer unless it begins with one of its own."""
-    found: list[_Run] = []
-    spaces = ""
-    for run in runs:
-        if isinstance(run, ControlText):
-            text = spaces + run
-            if found and isinstance(found[-1], ControlText):
-                text = found.pop() + text  # type: ignore[operator]
-            kept = text.rstrip(" ")
-            spaces = text[len(kept) :]
-            if kept:
-                found.append(ControlText(kept))
-        elif isinstance(run, str):
-            found.append(spaces + run)
-            spaces = ""
+def _positions(runs: Sequence[Run], counts: Sequence[int], axes: int) -> tuple[tuple[int, ...], ...]:
+    """The position of each item and of what follows, from the number of items of each run; none where every item's is
+    its place."""
+    if not any(isinstance(run, MediaItems) and run.positions is not None for run in runs):
+        return ()
+    positions: list[tuple[int, ...]] = []
+    begin = 0
+    for run, count in zip(runs, counts, strict=True):
+        if isinstance(run, MediaItems) and run.positions is not None:
+            positions.extend(tuple(begin + offset for offset in offsets) for offsets in run.positions)
+            begin += run.advance
         else:
-            found += [ControlText(spaces), run] if spaces else [run]
-            spaces = ""
-    return found, spaces
+            positions.extend((begin + i,) * axes for i in range(count))
+            begin += count
+    return (*positions, (begin,) * axes)
 
 
 def is_label_prompt(prompt: Prompt) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from merc.errors import MercError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _ANCHORS = ("\n", "|", ":", "0")
+_SHOWN = 20
 
 
 class PieceTokenizer:
@@ -26,11 +29,13 @@ class PieceTokenizer:
         self._known: dict[tuple[str, bool, bool], tuple[int, ...]] = {}
         self._anchors = self._find_anchors()
         special = [str(s) for s in tokenizer.all_special_tokens]
-        self._special = tuple(special)
         # Control tokens that the tokenizer does not hold for special: added tokens that its chat template writes.
         template = str(getattr(tokenizer, "chat_template", None) or "")
         added = tokenizer.get_added_vocab()
         self._controls = tuple(t for t in added if t.strip() and len(t) > 1 and t not in special and t in template)
+        added_special = [str(t.content) for t in tokenizer.added_tokens_decoder.values() if t.special]
+        # The longest first: one may begin with another.
+        self._known_controls = sorted({*special, *added_special, *self._controls}, key=len, reverse=True)
         # Older tokenizers of the kind put their space behind every control token too, newer ones at the start alone.
         self._space_behind_control = bool(
             self._anchors and special and self._raw(special[0] + "a", True)[1:] == self._raw("a", True)
@@ -44,6 +49,22 @@ class PieceTokenizer:
     def frame(self, text: str, start: bool = False) -> tuple[int, ...]:
         """The tokens of what a chat template wrote: control tokens in it are control tokens."""
         return self._tokens(text, True, not start)
+
+    def check_control(self, text: str) -> None:
+        """Raise MercError for a text that is anything but control tokens of the tokenizer: those that it holds for
+        special, and those that its chat template writes. No words of a corpus become one of these."""
+        rest = text
+        while rest:
+            token = next((t for t in self._known_controls if rest.startswith(t)), None)
+            if token is None:
+                break
+            rest = rest.removeprefix(token)
+        if rest or not text:
+            some = ", ".join(sorted(self._known_controls)[:_SHOWN])
+            raise MercError(
+                f"Control({text!r}): {rest!r} begins with no control token of the backbone's tokenizer; it has: "
+                f"{some or 'none'}. Write words in a Text, or use a backbone whose tokenizer has the token"
+            )
 
     def _tokens(self, text: str, control: bool, inside: bool) -> tuple[int, ...]:
         if not text:
@@ -82,7 +103,7 @@ class PieceTokenizer:
         return tuple(found)
 
     def _ends_in_control(self, text: str) -> bool:
-        return any(text.endswith(token) for token in (*self._special, *self._controls))
+        return any(text.endswith(token) for token in self._known_controls)
 
     def _cut_controls(self, text: str) -> list[str]:
         """The text, cut within every control token that it spells, so that none is recognised."""

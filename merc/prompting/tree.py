@@ -1,9 +1,9 @@
 """The prompt tree: prompts that begin alike are computed once.
 
 The prompts of a conversation share their head and their history. Merged into a prefix tree of tokens and slots, every
-node is computed once, attends to its ancestors only and has its depth as its position, so each prompt's logits are
-those of the prompt computed alone. The idea is known for agent traces (Tree Training, arXiv 2511.00413; One-Pass to
-Reason, arXiv 2504.18246); here it serves conversations, and the labels to be scored hang on the same tree.
+node is computed once, attends to its ancestors only and has the position that it has in its prompt, so each prompt's
+logits are those of the prompt computed alone. The idea is known for agent traces (Tree Training, arXiv 2511.00413;
+One-Pass to Reason, arXiv 2504.18246); here it serves conversations, and the labels to be scored hang on the same tree.
 
 Nodes are kept in depth-first order, where the ancestors of node i are exactly the nodes j <= i whose subtree ends
 behind i. One number a node, ``end``, therefore says who may see whom.
@@ -28,7 +28,8 @@ class Tree:
     """Nodes in depth-first order: the item, the depth and the end of the subtree of each.
 
     ``prompts`` are those that the tree holds; ``paths`` the answers: for each, the prompt (index into ``prompts``),
-    the answer, and the nodes whose logits predict its tokens, in order.
+    the answer, and the nodes whose logits predict its tokens, in order. ``positions`` are those of each node on every
+    axis; where there are none, a node's position is its depth.
     """
 
     items: tuple[Item, ...]
@@ -36,6 +37,7 @@ class Tree:
     end: tuple[int, ...]
     prompts: tuple[EncodedPrompt, ...]
     paths: tuple[tuple[int, AnswerPath, tuple[int, ...]], ...]
+    positions: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -50,6 +52,7 @@ class _Growing:
         self.children: dict[tuple[int, Item], int] = {}
         self.prompts: list[EncodedPrompt] = []
         self.paths: list[tuple[int, AnswerPath, list[int]]] = []
+        self.positions: dict[int, tuple[int, ...]] = {}
 
     def new_nodes(self, prompt: EncodedPrompt) -> int:
         """How many nodes adding this prompt would add."""
@@ -77,15 +80,19 @@ class _Growing:
 
     def add(self, prompt: EncodedPrompt) -> None:
         at = -1
-        for item in prompt.context:
+        for number, item in enumerate(prompt.context):
             at = self._step(at, item)
+            if prompt.positions:
+                self.positions[at] = prompt.positions[number]
         index = len(self.prompts)
         self.prompts.append(prompt)
         for answer in prompt.answers:
             node, nodes = at, [at]
-            for token in answer.read:
+            for number, token in enumerate(answer.read):
                 node = self._step(node, token)
                 nodes.append(node)
+                if prompt.positions:
+                    self.positions[node] = tuple(begin + number for begin in prompt.positions[-1])
             self.paths.append((index, answer, nodes))
         if not prompt.answers:
             self.paths.append((index, AnswerPath(()), [at]))
@@ -119,12 +126,20 @@ class _Growing:
             order.append(node)
             stack.append((~node, 0))
             stack.extend((child, level + 1) for child in reversed(kids[node]))
+        positions: tuple[tuple[int, ...], ...] = ()
+        if self.positions:
+            axes = len(next(iter(self.positions.values())))
+            # A node that no prompt gives a position stands before all media, or in a prompt without any.
+            positions = tuple(
+                self.positions.get(node, (level,) * axes) for node, level in zip(order, depth, strict=True)
+            )
         return Tree(
             tuple(self.items[node] for node in order),
             tuple(depth),
             tuple(end),
             tuple(self.prompts),
             tuple((prompt, answer, tuple(place[n] for n in nodes)) for prompt, answer, nodes in self.paths),
+            positions,
         )
 
 
@@ -196,7 +211,7 @@ def build_chains(prompt: EncodedPrompt) -> list[Tree]:
     Each tree names the whole prompt as the one that it holds.
     """
     choices: list[tuple[AnswerPath, ...]] = [(answer,) for answer in prompt.answers] or [()]
-    alone = [build_tree([EncodedPrompt(prompt.target, prompt.context, answers)]) for answers in choices]
+    alone = [build_tree([replace(prompt, answers=answers)]) for answers in choices]
     return [replace(tree, prompts=(prompt,)) for tree in alone]
 
 

@@ -78,7 +78,7 @@ class Embeddings:
                 for row, query in enumerate(queries):
                     value = table.get(name, query.target.id)
                     if not isinstance(value, Missing):
-                        mean = value.mean(axis=0, dtype=np.float64)
+                        mean = value[:, :dim].mean(axis=0, dtype=np.float64)
                         length = float(np.linalg.norm(mean))
                         if length > 0:
                             found[row, at : at + dim] = mean / length * self.weights[name] ** 0.5

@@ -161,7 +161,7 @@ def check_length(where: str, model: EmotionModel, prompter: Prompter, groups: Se
                 continue
             known.add((one.conversation.id, one.target.id))
             lengths = [
-                len(model.prompts.encode(prompter.prompt(q), model.media.length, q.labels, answers="none").context)
+                len(model.prompts.encode(prompter.prompt(q), model.media.slot, q.labels, answers="none").context)
                 for q in (replace(query, demonstrations=(one,)), replace(query, demonstrations=()))
             ]
             if lengths[0] - lengths[1] > model.context:

@@ -159,7 +159,7 @@ def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: I
     prompt = prompter.prompt(query)
     if not is_label_prompt(prompt):
         return
-    answers = model.prompts.encode(prompt, model.media.length, query.labels, None, "labels").answers
+    answers = model.prompts.encode(prompt, model.media.slot, query.labels, None, "labels").answers
     longest = max(answers, key=lambda answer: len(answer.tokens))
     needed = len(longest.tokens) - int(prompt.answer.end)
     if needed > room:

@@ -105,7 +105,8 @@ class EncoderContract(ComponentContract):
         require(answer.dtype == np.float32, f"clip {number}: features are {answer.dtype}; they must be float32")
         shape = f"clip {number}: features have shape {list(answer.shape)}"
         require(answer.ndim == 2, f"{shape}; they must have two axes, [tokens, dim]")
-        require(answer.shape[1] == spec.dim, f"{shape}; spec() says dim={spec.dim}")
+        axes = f" and {len(spec.axes)} axes" if spec.axes else ""
+        require(answer.shape[1] == spec.width, f"{shape}; spec() says dim={spec.dim}{axes}")
         require(len(answer) >= 1, f"{shape}; a clip without features is Missing with the reason")
         require(spec.tokens is None or len(answer) <= spec.tokens, f"{shape}; spec() says at most {spec.tokens} tokens")
         require(np.isfinite(answer).all(), f"clip {number}: features hold NaN or infinity; give Missing instead")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.components import Prompt, Prompter, Query, Segment, Slot, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
@@ -37,7 +37,7 @@ class PrompterContract(ComponentContract):
         return [query for query in found if self.component.has_target(query)]
 
     def test_prompts_are_segments_that_end_with_an_answer(self) -> None:
-        """A Prompt for the utterance that was asked about, of Text, Slot, Turn, and one Answer at its end."""
+        """A Prompt for the utterance that was asked about, of Text, Slot, Control, Turn, and one Answer at its end."""
         for query in self.queries():
             prompt = self.component.prompt(query)
             require(isinstance(prompt, Prompt), f"prompt() gives {type(prompt).__name__}; it must give merc.Prompt")
@@ -48,8 +48,8 @@ class PrompterContract(ComponentContract):
             )
             for segment in prompt.segments:
                 require(
-                    isinstance(segment, Text | Slot | Turn | Answer),
-                    f"a segment is {segment!r}; it must be merc.Text, merc.Slot, merc.Turn or merc.Answer",
+                    isinstance(segment, Segment),
+                    f"a segment is {segment!r}; it must be merc.Text, Slot, Control, Turn or Answer",
                 )
             require(
                 any(isinstance(s, Text) and s.text.strip() for s in prompt.segments), "the prompt has no word in it"

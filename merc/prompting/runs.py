@@ -1,0 +1,141 @@
+"""What a prompt is made of before it is tokens: words, what merc or a chat template writes, and media."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from merc.components import Backbone, Control, MediaRun, Segment, Slot, SlotTokens, Text
+from merc.errors import MercError
+from merc.prompting.pieces import PieceTokenizer
+
+SlotItem = tuple[str, str, int]
+"""One token of a slot: the stream, the utterance, and which of the utterance's tokens it is."""
+
+SlotLength = Callable[[str, str], int | SlotTokens]
+"""How many tokens a stream gives for an utterance, or what else is known of them; 0 when it is missing."""
+
+
+class ControlText(str):
+    """Text that merc or a chat template writes: control tokens in it are control tokens."""
+
+
+@dataclass(frozen=True)
+class MediaItems:
+    """Tokens of a slot, side by side. ``positions`` are counted from where they begin, and what follows lies
+    ``advance`` further; without positions they lie one after the other, as words do."""
+
+    items: tuple[SlotItem, ...]
+    positions: tuple[tuple[int, ...], ...] | None = None
+    advance: int = 0
+
+
+Run = ControlText | str | MediaItems
+
+
+class Presenter:
+    """Turns segments into runs, with what a backbone puts around its media."""
+
+    def __init__(self, pieces: PieceTokenizer, backbone: Backbone | None) -> None:
+        self._pieces, self._backbone = pieces, backbone
+
+    def present(self, segments: Iterable[Segment], lengths: SlotLength, numbers: Counter[str]) -> list[Run]:
+        """Texts, control tokens, and the slots whose utterance has the modality, with the words that stand only with
+        them. ``numbers`` counts the slots of a prompt by modality."""
+        runs: list[Run] = []
+        for segment in segments:
+            if isinstance(segment, Slot):
+                length = lengths(segment.stream, segment.utterance)
+                slot = SlotTokens(stream=segment.stream, count=length) if isinstance(length, int) else length
+                if slot.count:
+                    modality = slot.encoder.modality if slot.encoder is not None else ""
+                    numbers[modality] += 1
+                    laid_out = self._lay_out(replace(slot, number=numbers[modality]), segment.utterance)
+                    runs += [segment.before, *laid_out, segment.after]
+            elif isinstance(segment, Text):
+                runs.append(segment.text)
+            elif isinstance(segment, Control):
+                runs.append(self._control(segment))
+        return [run for run in runs if run]
+
+    def _lay_out(self, slot: SlotTokens, utterance: str) -> list[Run]:
+        """A slot as its backbone has it."""
+        backbone = self._backbone
+        pieces: Sequence[Control | Text | MediaRun] = (
+            (MediaRun(slot.count),) if backbone is None else backbone.slot(slot)
+        )
+        runs: list[Run] = []
+        first = 0
+        for piece in pieces:
+            if isinstance(piece, MediaRun):
+                items = tuple((slot.stream, utterance, first + i) for i in range(piece.count))
+                runs.append(MediaItems(items, *_positions(piece, backbone)))
+                first += piece.count
+            else:
+                runs.append(self._control(piece) if isinstance(piece, Control) else piece.text)
+        if first != slot.count:
+            raise MercError(
+                f"backbone: slot() of {type(backbone).__name__} lays out {first} tokens of the stream {slot.stream!r}, "
+                f"which has {slot.count} for utterance {utterance!r}; its MediaRuns must hold each token once"
+            )
+        return runs
+
+    def _control(self, control: Control) -> ControlText:
+        self._pieces.check_control(control.text)
+        return ControlText(control.text)
+
+
+def _positions(piece: MediaRun, backbone: Backbone | None) -> tuple[tuple[tuple[int, ...], ...] | None, int]:
+    """A run's positions and how far what follows lies. Raises MercError for positions that do not fit."""
+    positions, advance = piece.positions, piece.advance
+    if positions is None and advance is None:
+        return None, piece.count
+    axes = 1 if backbone is None else backbone.axes
+    if positions is None or advance is None or len(positions) != piece.count or {*map(len, positions)} - {axes}:
+        shown = "None" if positions is None else f"{len(positions)} x {sorted({*map(len, positions)})}"
+        raise MercError(
+            f"backbone: slot() of {type(backbone).__name__} gives a MediaRun of {piece.count} tokens with positions "
+            f"{shown} and advance {advance}; give positions [{piece.count}, {axes}] and an advance, or neither"
+        )
+    return positions, advance
+
+
+def trimmed(runs: Sequence[Run], left: bool, right: bool) -> list[Run]:
+    """Runs without the white space at their ends."""
+    kept = list(runs)
+    for wanted, end in ((left, 0), (right, -1)):
+        while wanted and kept:
+            run = kept[end]
+            if not isinstance(run, str) or isinstance(run, ControlText):
+                break
+            text = run.lstrip() if end == 0 else run.rstrip()
+            if text:
+                kept[end] = text
+                break
+            kept.pop(end)
+    return kept
+
+
+def joined(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """Runs in which frames that meet are one, and spaces at the end of a frame go with the words after it, as a
+    tokenizer has it; those at the very end, apart, go with the answer unless it begins with one of its own."""
+    kept: list[Run] = []
+    spaces = ""
+    for run in runs:
+        if isinstance(run, ControlText):
+            text = spaces + run
+            if kept and isinstance(before := kept[-1], ControlText):
+                kept.pop()
+                text = before + text
+            bare = text.rstrip(" ")
+            spaces = text[len(bare) :]
+            if bare:
+                kept.append(ControlText(bare))
+        elif isinstance(run, str):
+            kept.append(spaces + run)
+            spaces = ""
+        else:
+            kept += [ControlText(spaces), run] if spaces else [run]
+            spaces = ""
+    return kept, spaces
