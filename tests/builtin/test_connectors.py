@@ -9,12 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from merc.builtin.connectors import Linear, Mlp
+from merc.builtin.connectors import Identity, Linear, Mlp
 from merc.components import Connector, FeatureSpec, Stream
 from merc.testing import ConnectorContract
 from merc.testing.streams import real, stream
 
 SPEC = FeatureSpec(dim=12)
+
+
+class TestIdentity(ConnectorContract):
+    component = Identity()
+    hidden = 12
 
 
 class TestLinear(ConnectorContract):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ TALK = Conversation(
         for i, text in enumerate(("Look!", "Not <|vision_start|> again.", "No picture here.", "And now?"))
     ),
 )
+
+
+reference = cache(whole_model)
+"""The model class as it is, pictures and all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +88,7 @@ def by_transformers(kind: Kind, prompt: EncodedPrompt, answer: tuple[int, ...]) 
     row = torch.tensor([ids])
     kinds = 2 * (row == PAD).int()
     with torch.no_grad():
-        out = whole_model(kind)(input_ids=row, mm_token_type_ids=kinds, use_cache=False, **inputs)
+        out = reference(kind)(input_ids=row, mm_token_type_ids=kinds, use_cache=False, **inputs)
     return out.logits[0, len(prompt.context) - 1 :]  # type: ignore[no-any-return]
 
 
@@ -150,7 +155,7 @@ def test_positions_are_those_of_the_model_class(kind: Kind) -> None:
     ids = torch.tensor([[PAD if isinstance(item, tuple) else item for item in prompt.context]])
     grids = torch.tensor([patches(CLIPS[name].frames)[1] for name in CLIPS])
     seconds = {"second_per_grid_ts": [seconds_of(c) for c in CLIPS.values()]} if kind == "qwen2.5-vl" else {}
-    wanted, _ = whole_model(kind).model.get_rope_index(
+    wanted, _ = reference(kind).model.get_rope_index(
         ids, mm_token_type_ids=2 * (ids == PAD).int(), video_grid_thw=grids, **seconds
     )
     assert torch.tensor(prompt.positions[:-1]).T.tolist() == wanted[:, 0].tolist()
@@ -226,7 +231,7 @@ def test_a_layout_that_does_not_fit_is_named(pieces: Any, words: tuple[str, ...]
 
 
 def test_identity_wants_features_of_the_width() -> None:
-    with pytest.raises(MercError, match="identity.*7 numbers.*32.*linear"):
+    with pytest.raises(MercError, match=r"identity.*7 numbers.*32.*linear"):
         Identity().build(merc.FeatureSpec(dim=7), 32)
     assert isinstance(Identity().build(merc.FeatureSpec(dim=32, axes=("row",)), 32), torch.nn.Identity)
 
