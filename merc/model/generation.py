@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ def _rows_together(model: EmotionModel, prompts: Sequence[EncodedPrompt], max_ne
 def _continue(model: EmotionModel, prompts: Sequence[EncodedPrompt], max_new_tokens: int, draw: int) -> Tensor:
     """New tokens ``[prompts, at most max_new_tokens]``."""
     longest = max(len(p.context) for p in prompts)
-    rows = [make_batch([build_tree([EncodedPrompt(p.target, p.context, ())])]).to(model.device) for p in prompts]
+    rows = [make_batch([build_tree([replace(p, answers=())])]).to(model.device) for p in prompts]
     mask = torch.stack([torch.arange(longest, device=model.device) >= longest - b.size for b in rows]).long()
     inputs: dict[str, Tensor] = {"attention_mask": mask}
     if any(b.slots for b in rows):
@@ -69,6 +70,10 @@ def _continue(model: EmotionModel, prompts: Sequence[EncodedPrompt], max_new_tok
     else:
         padded = [nn.functional.pad(b.tokens[0], (longest - b.size, 0)) for b in rows]
         inputs["input_ids"] = torch.stack(padded)
+    axes = max(b.positions.shape[0] if b.positions.ndim == 3 else 1 for b in rows)
+    if axes > 1:
+        padded = [nn.functional.pad(b.positions, (longest - b.size, 0)).expand(axes, 1, longest) for b in rows]
+        inputs["position_ids"] = torch.cat(padded, dim=1)
     ends = _ends(model)
     out: Tensor = model.base.generate(
         **inputs,

@@ -20,6 +20,7 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.generation import generate
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
@@ -160,6 +161,26 @@ def test_positions_are_those_of_the_model_class(kind: Kind) -> None:
     )
     assert torch.tensor(prompt.positions[:-1]).T.tolist() == wanted[:, 0].tolist()
     assert prompt.positions[-1] == tuple(p + 1 for p in prompt.positions[-2])
+
+
+def written(kind: Kind, prompt: EncodedPrompt, new: int) -> str:
+    """The likeliest tokens one after another, each by a forward pass of the model class from pixels."""
+    tokens: list[int] = []
+    for _ in range(new):
+        tokens.append(int(by_transformers(kind, prompt, (*tokens, 0))[-1].argmax()))
+        if tokens[-1] == tokenizer().eos_token_id:
+            break
+    return str(tokenizer().decode(tokens, skip_special_tokens=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_writes_what_transformers_writes(kind: Kind) -> None:
+    """Rows with and without videos, of several lengths, side by side. An answer starts after words, so that its tokens
+    lie one after the other on every axis."""
+    model = model_of(kind)
+    prompts = [*encoded(model, Chat(), "none"), encoded(model, ConversationPrompter(), "none")[2]]
+    assert [bool(prompt.positions) for prompt in prompts] == [True] * 4 + [False]
+    assert generate(model, prompts, 5) == [written(kind, prompt, 5) for prompt in prompts]
 
 
 def test_another_encoder_beside_the_tower_lies_as_words_do() -> None:
