@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 import merc
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerFast
 
 Kind = Literal["qwen2-vl", "qwen2.5-vl"]
 KINDS: tuple[Kind, ...] = ("qwen2-vl", "qwen2.5-vl")
@@ -31,6 +31,9 @@ CHAT = (
 @cache
 def tokenizer() -> PreTrainedTokenizerFast:
     """A token a byte, and the control tokens of Qwen2-VL."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     alphabet = [*CONTROLS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     made = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -69,6 +72,7 @@ def config(kind: Kind) -> Any:
 
 def whole_model(kind: Kind, seed: int = 0) -> Any:
     """The model class as transformers has it, its tower included."""
+    import torch
     import transformers
 
     names = {"qwen2-vl": "Qwen2VLForConditionalGeneration", "qwen2.5-vl": "Qwen2_5_VLForConditionalGeneration"}
@@ -78,13 +82,16 @@ def whole_model(kind: Kind, seed: int = 0) -> Any:
 
 
 def without_tower(model: Any) -> Any:
+    import torch
+
     model.model.visual = torch.nn.Identity()
     return model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Native(merc.Backbone):
-    """The language model of a small random Qwen2-VL or Qwen2.5-VL."""
+    """The language model of a small random ``model``, ``qwen2-vl`` or ``qwen2.5-vl``, its weights drawn from
+    ``seed``."""
 
     model: Kind = "qwen2-vl"
     seed: int = 0
@@ -97,6 +104,8 @@ class Native(merc.Backbone):
         return tokenizer()
 
     def load(self, device: str) -> Any:
+        import torch
+
         return without_tower(whole_model(self.model, self.seed)).to(device=device, dtype=getattr(torch, self.dtype))
 
     def shape(self) -> Any:
@@ -118,7 +127,8 @@ class Native(merc.Backbone):
 
 @dataclass(frozen=True, kw_only=True)
 class Tower(merc.Encoder):
-    """The vision tower of the same model: a token ``[32]`` a square of 8 pixels and two frames, and where it lies."""
+    """The vision tower of the same ``model`` and ``seed``: of ``frames`` frames a token ``[32]`` a square of 8 pixels
+    and two frames, and where it lies."""
 
     modality = "video"
     model: Kind = "qwen2-vl"
@@ -132,6 +142,8 @@ class Tower(merc.Encoder):
         return merc.FeatureSpec(dim=HIDDEN, axes=("seconds", "row", "column"))
 
     def load(self, device: str) -> Any:
+        import torch
+
         model = whole_model(self.model, self.seed).to(device)
 
         @torch.inference_mode()
@@ -142,6 +154,8 @@ class Tower(merc.Encoder):
 
     @staticmethod
     def _encode(model: Any, clip: merc.VideoClip) -> Any:
+        import torch
+
         values, grid = patches(clip.frames)
         tokens = model.get_video_features(values, video_grid_thw=torch.tensor([grid])).pooler_output[0]
         times, rows, columns = grid[0], grid[1] // MERGE, grid[2] // MERGE
@@ -156,10 +170,14 @@ def seconds_of(clip: merc.VideoClip) -> float:
 
 
 def patches(frames: np.ndarray) -> tuple[Tensor, list[int]]:
-    """The patches of a video as Qwen2-VL's processor orders them, and their grid: time, rows, columns."""
+    """The patches of a video as Qwen2-VL's processor orders them, and their grid: time, rows, columns. A frame that
+    lacks its pair is shown twice."""
+    import torch
+
     side = PATCH * MERGE
     height, width = (size // side * side for size in frames.shape[1:3])
-    video = torch.from_numpy(frames[: len(frames) // SPAN * SPAN, :height, :width].astype("float32") / 127.5 - 1)
+    paired = np.concatenate([frames, frames[-1:]]) if len(frames) % SPAN else frames
+    video = torch.from_numpy(paired[:, :height, :width].astype("float32") / 127.5 - 1)
     grid = [len(video) // SPAN, height // PATCH, width // PATCH]
     parts = video.permute(0, 3, 1, 2).reshape(
         grid[0], SPAN, 3, grid[1] // MERGE, MERGE, PATCH, grid[2] // MERGE, MERGE, PATCH

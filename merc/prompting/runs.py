@@ -51,7 +51,7 @@ class Presenter:
                 if slot.count:
                     modality = slot.encoder.modality if slot.encoder is not None else ""
                     numbers[modality] += 1
-                    laid_out = self._lay_out(replace(slot, number=numbers[modality]), segment.utterance)
+                    laid_out = self.lay_out(replace(slot, number=numbers[modality]), segment.utterance)
                     runs += [segment.before, *laid_out, segment.after]
             elif isinstance(segment, Text):
                 runs.append(segment.text)
@@ -59,7 +59,7 @@ class Presenter:
                 runs.append(self._control(segment))
         return [run for run in runs if run]
 
-    def _lay_out(self, slot: SlotTokens, utterance: str) -> list[Run]:
+    def lay_out(self, slot: SlotTokens, utterance: str) -> list[Run]:
         """A slot as its backbone has it."""
         backbone = self._backbone
         pieces: Sequence[Control | Text | MediaRun] = (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc.components import Backbone
+from merc.components import Backbone, SlotTokens
+from merc.errors import MercError
 from merc.testing.contract import ComponentContract, require
 
 if TYPE_CHECKING:
@@ -15,10 +17,13 @@ TEXT = "Ann: Why do all your coffee mugs have numbers on the bottom?"
 
 
 class BackboneContract(ComponentContract):
-    """What a backbone must keep. The model is loaded on the CPU, several times: give small parameters if you can."""
+    """What a backbone must keep. The model is loaded on the CPU, several times: give small parameters if you can.
+
+    A multimodal backbone overrides ``slots`` with those that its own tower gives, positions included."""
 
     kind = "backbone"
     component: ClassVar[Backbone]
+    slots: ClassVar[Sequence[SlotTokens]] = (SlotTokens(stream="face", count=1), SlotTokens(stream="face", count=5))
 
     def _logits(self, model: Any) -> Tensor:
         import torch
@@ -38,12 +43,11 @@ class BackboneContract(ComponentContract):
         require(max(ids) < size, f"the tokenizer gives token {max(ids)} and the model has {size} embeddings")
 
     def test_config_describes_the_model(self) -> None:
-        """Built from ``config`` on the meta device, the model has the parameters that ``load`` gives."""
+        """What ``shape`` gives on the meta device, from ``config``, has the parameters that ``load`` gives."""
         import torch
-        from transformers import AutoModelForCausalLM
 
         with torch.device("meta"):
-            shape = AutoModelForCausalLM.from_config(self.component.config())
+            shape = self.component.shape()
         said = {name: tuple(p.shape) for name, p in shape.named_parameters()}
         held = {name: tuple(p.shape) for name, p in self.component.load("cpu").named_parameters()}
         different = sorted(name for name in said.keys() | held.keys() if said.get(name) != held.get(name))
@@ -73,6 +77,19 @@ class BackboneContract(ComponentContract):
         model = self.component.load("cpu")
         wrapped = isinstance(model, PeftModel) or any(isinstance(m, BaseTunerLayer) for m in model.modules())
         require(not wrapped, f"load() of {self.title} gives a model that PEFT has wrapped; merge_and_unload() it")
+
+    def test_slots_are_laid_out_whole(self) -> None:
+        """``slot`` holds each token of a slot once, in MediaRuns whose positions fit, between known control tokens."""
+        from merc.prompting.pieces import PieceTokenizer
+        from merc.prompting.runs import Presenter
+
+        presenter = Presenter(PieceTokenizer(self.component.tokenizer()), self.component)
+        for slot in self.slots:
+            try:
+                first, second = (presenter.lay_out(slot, "u0") for _ in range(2))
+            except MercError as error:
+                require(False, str(error))
+            require(first == second, f"slot() of {self.title} lays the same slot out otherwise the second time")
 
     def test_check_finds_what_load_loads(self) -> None:
         """``check`` is content with a backbone that loads."""

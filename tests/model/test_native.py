@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import merc
+import merc.testing
 from merc.builtin.connectors import Identity, Linear
 from merc.builtin.prompters import ConversationPrompter
 from merc.components import Frozen
@@ -249,6 +250,21 @@ def test_a_layout_that_does_not_fit_is_named(pieces: Any, words: tuple[str, ...]
     with pytest.raises(MercError) as error:
         _laid_out(pieces)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def _of_tower(kind: Kind) -> list[merc.SlotTokens]:
+    model = model_of(kind)
+    return [model.media.slot("video", name) for name in CLIPS]
+
+
+class TestNative(merc.testing.BackboneContract):
+    component = Native(model="qwen2.5-vl")
+    slots = _of_tower("qwen2.5-vl")
+
+
+class TestTower(merc.testing.EncoderContract):
+    component = Tower(model="qwen2-vl")
+    tolerance = 1e-3
 
 
 def test_identity_wants_features_of_the_width() -> None:

@@ -56,6 +56,30 @@ def test_backbone_that_is_random_or_training() -> None:
     )
 
 
+def test_backbone_that_loses_media() -> None:
+    @frozen
+    class Broken(backbone.Example):
+        def slot(self, slot: merc.SlotTokens) -> Any:
+            return (merc.MediaRun(1),) if next(counter) else super().slot(slot)
+
+    counter = itertools.count()
+    contract = merc.testing.BackboneContract
+    assert "lays the same slot out otherwise" in said(contract, _uneven(), "test_slots_are_laid_out_whole")
+    assert "lays out 1 tokens of the stream 'face', which has 5" in said(
+        contract, Broken(), "test_slots_are_laid_out_whole"
+    )
+
+
+def _uneven() -> Any:
+    @frozen
+    class Broken(backbone.Example):
+        def slot(self, slot: merc.SlotTokens) -> Any:
+            return (merc.Text("a" * next(counter)), merc.MediaRun(slot.count))
+
+    counter = itertools.count()
+    return Broken()
+
+
 def broken_trainer(before: Callable[[Any], None], report: Callable[[Any], Any] = lambda report: report) -> Any:
     @frozen
     class Broken(trainer.Example):
