@@ -72,9 +72,7 @@ def model_of(kind: Kind, **more: Any) -> EmotionModel:
 
 def encoded(model: EmotionModel, prompter: merc.Prompter, answers: Any = "labels") -> list[EncodedPrompt]:
     queries = [merc.Query(conversation=TALK, index=i, labels=LABELS) for i in range(4)]
-    return [
-        model.prompts.encode(prompter.prompt(q), model.media.slot, LABELS, q.target.label, answers) for q in queries
-    ]
+    return [model.encode(prompter.prompt(query), query, answers) for query in queries]
 
 
 def by_transformers(kind: Kind, prompt: EncodedPrompt, answer: tuple[int, ...]) -> Tensor:
