@@ -27,8 +27,8 @@ class Made(merc.Benchmark):
         return dict(self.means)
 
 
-def check(benchmark: Made, name: str) -> None:
-    contract = type("Contract", (BenchmarkContract,), {"component": benchmark})()
+def check(made: Made, name: str) -> None:
+    contract = type("Contract", (BenchmarkContract,), {"component": made})()
     getattr(contract, f"test_{name}")()
 
 
@@ -37,7 +37,7 @@ METRICS, AVERAGES = "metrics_take_their_parameters", "averages_are_over_columns"
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "name", "said"),
+    ("made", "name", "said"),
     [
         (Made(given=()), COLUMNS, "Made has no column"),
         (Made(given=("A",)), COLUMNS, "a column is 'A'; it must be merc.BenchmarkTask"),  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ METRICS, AVERAGES = "metrics_take_their_parameters", "averages_are_over_columns"
         (Made(means=(("A", ("A",)),)), AVERAGES, "the average 'A' has the title of a column"),
     ],
 )
-def test_what_breaks_the_contract_is_said(benchmark: Made, name: str, said: str) -> None:
+def test_what_breaks_the_contract_is_said(made: Made, name: str, said: str) -> None:
     check(Made(means=(("M", ("A",)),)), name)
     with pytest.raises(AssertionError, match=f"(?s){said}"):
-        check(benchmark, name)
+        check(made, name)
