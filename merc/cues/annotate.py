@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -13,19 +12,16 @@ from merc.components.encoder import Frames, VideoClip
 from merc.consent import require
 from merc.conversation import Conversation
 from merc.cues.admit import admit
-from merc.cues.observe import Clips, observe
-from merc.cues.plan import Plan, Progress, Question, plans, table_of
+from merc.cues.observe import Clips, decode, groups, observation_of
+from merc.cues.plan import Plan, Question, plans, table_of
 from merc.cues.store import CueStore
 from merc.cues.table import CueTable
 from merc.errors import MercError
-from merc.features.hashes import Hashes
-from merc.media import DECODING, Decoding
+from merc.media import DECODING, Decoders, Decoding
+from merc.passes import ContentPass, Hashes, Progress, first_of
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
-
-_POLL_SECONDS = 0.2
-_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +66,8 @@ def annotate(
     done = 0
     try:
         for plan in made:
-            work = _Pass(store, plan, options, lambda at, text: progress(min(1.0, at / max(total, 1)), text), done)
-            work.run()
+            work = _AskPass(store, plan, options, lambda at, what: progress(min(1.0, at / max(total, 1)), what), done)
+            work.ask()
             asked[plan.teacher.name] = work.asked
             notes += work.notes()
             done = work.done
@@ -91,60 +87,126 @@ def _open(plan: Plan) -> list[Question]:
     return list(lacking.values())
 
 
-class _Pass:
+class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
     """One teacher, asked."""
 
     def __init__(self, store: CueStore, plan: Plan, options: PassOptions, progress: Progress, done: int) -> None:
         self.store, self.plan, self.teacher, self.file = store, plan, plan.teacher, plan.file
-        self.device, self.decoding, self.progress, self.done = options.device, options.decoding, progress, done
+        self.device, self.done = options.device, done
+        super().__init__(
+            store.claims, options.decoding, lambda what: progress(self.done, f"{self.teacher.name}: {what}")
+        )
+        self.together = self.teacher.annotator.needs_all
         self.asked = 0
-        self.remarks: dict[str, list[str]] = {}
+        self.unreached = 0
+        """Questions that the teacher was not shown, and that nobody else has answered."""
         self.stopped = 0
+        """The same when the teacher ended before it was through."""
+        self.waiting: dict[str, Question] = {}
+        """What the teacher was shown and has not answered, by utterance."""
+        self.claimed: set[str] = set()
+        self.remarks: dict[str, list[str]] = {}
 
-    def run(self) -> None:
+    def ask(self) -> None:
         """Ask until nothing is left, or the teacher ends before that."""
-        todo = _open(self.plan)
-        if not todo:
+        questions = _open(self.plan)
+        if not questions:
             return
         self.store.make()
-        self.progress(self.done, f"{self.teacher.name}: loading")
-        function = self.teacher.annotator.load(self.device)
-        while todo:
-            asking = _Asking(self, todo)
-            self._ask(function, asking)
-            self.stopped = len(todo) - asking.seen
-            if self.stopped:
-                return
-            if asking.left and not asking.taken:
-                # Not while a teacher holds back what it has taken, or two processes could wait for each other.
-                self.progress(self.done, f"{self.teacher.name}: waiting for another process that asks the same")
-                time.sleep(_POLL_SECONDS)
-            todo = asking.left
+        self.report("loading")
+        self.function: AnnotateFunction = self.teacher.annotator.load(self.device)
+        self.unreached = len(questions)
+        self.run(questions)
 
-    def _ask(self, function: AnnotateFunction, asking: _Asking) -> None:
-        with closing(asking.observations()) as observations:
-            answers = function(observations)
+    def tasks(self, items: Sequence[Question]) -> Iterator[list[Question]]:
+        """The questions that are still open, in groups that lie in the same files."""
+        if self.together and not self._claim_all(items):
+            return
+        for group in groups(items):
+            if questions := [question for question in group if self.together or self._claim(question)]:
+                yield questions
+
+    def decode(self, decoders: Decoders, task: list[Question]) -> list[Clips]:
+        """The clips of a group."""
+        return decode(decoders, task)
+
+    def work(self, decoded: Iterator[tuple[list[Question], list[Clips]]]) -> bool:
+        """Let the teacher take what it wants of the questions, and keep its answers."""
+        with closing(self._observations(decoded)) as observations:
+            answers = self.function(observations)
             try:
                 for given in answers:
-                    self._accept(asking, given)
+                    self._accept(given)
             except MercError:
                 raise
             except Exception as error:
-                error.add_note(f"while {self.teacher} annotated {_some(list(asking.waiting)) or 'its first utterance'}")
+                error.add_note(f"while {self.teacher} annotated {self._waiting() or 'its first utterance'}")
                 raise
             finally:
                 if isinstance(answers, Generator):  # so that it lets go of its server and its threads now
                     answers.close()
-                asking.release()
-        if asking.waiting:
-            raise MercError(f"{self.teacher} took {_some(list(asking.waiting))} and gave no answer")
+                for name in self.claimed:
+                    self.claims.release(name)
+                self.claimed = set()
+        if self.waiting:
+            raise MercError(f"{self.teacher} took {self._waiting()} and gave no answer")
+        self.stopped = self.unreached - len(self.left)
+        return not self.stopped
 
-    def _accept(self, asking: _Asking, given: object) -> None:
+    def waiting_for(self, item: Question) -> str:
+        """What is shown while another process asks all that is left."""
+        return "waiting for another process that asks the same"
+
+    def _observations(self, decoded: Iterator[tuple[list[Question], list[Clips]]]) -> Generator[Observation]:
+        """What the teacher is given."""
+        for questions, every in decoded:
+            for question, clips in zip(questions, every, strict=True):
+                self._remark(question, clips)
+                self.waiting[question.utterance] = question
+                self.unreached -= 1
+                yield observation_of(question, clips)
+
+    def _claim(self, question: Question) -> bool:
+        def is_answered() -> bool:
+            self.file.refresh()
+            return self.plan.answered(question.key)
+
+        claimed = self.claim(question.key, is_answered)
+        if claimed:
+            self.claimed.add(question.key)
+        elif claimed is False:
+            self.left.append(question)
+        else:
+            self.done += 1
+            self.unreached -= 1
+        return bool(claimed)
+
+    def _claim_all(self, questions: Sequence[Question]) -> bool:
+        """Claim the whole set, for a teacher that needs all."""
+
+        def is_answered() -> bool:
+            self.file.refresh()
+            return not _open(self.plan)
+
+        name = f"all/{self.teacher.digest}/{questions[0].key}"
+        claimed = self.claim(name, is_answered)
+        if claimed:
+            self.claimed.add(name)
+        elif claimed is False:
+            self.left += questions
+        else:
+            self.unreached = 0
+        return bool(claimed)
+
+    def _waiting(self) -> str:
+        return first_of([*map(repr, self.waiting)])
+
+    def _accept(self, given: object) -> None:
         """Check and keep one answer."""
         if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation)):
             raise MercError(f"{self.teacher} gave {given!r:.200}; (utterance id, merc.Annotation) is wanted")
         name, answer = given
-        question = asking.waiting.pop(name, None)
+        question = self.waiting.pop(name, None)
         if question is None:
             raise MercError(f"{self.teacher} answered for {name!r}, which it had not taken or has answered before")
         self._check(name, answer)
@@ -157,9 +219,11 @@ class _Pass:
             limits = {limit: getattr(self.teacher.annotator, limit) for limit in answer.reached}
             self.file.add(question.key, name, kept, limits)
             self.asked += 1
-        self.store.claims.release(asking.claim_of(question))
+        if question.key in self.claimed:
+            self.claimed.remove(question.key)
+            self.claims.release(question.key)
         self.done += 1
-        self.progress(self.done, f"{self.teacher.name}: {name}")
+        self.report(name)
 
     def _check(self, name: str, answer: Annotation) -> None:
         for field, text in answer.cues.items():
@@ -178,103 +242,26 @@ class _Pass:
                     f"({', '.join(parameters) or 'it has none'})"
                 )
 
-    def remark(self, question: Question, clips: Clips) -> None:
+    def _remark(self, question: Question, clips: Clips) -> None:
         """Remember what is to be said of the clips of an utterance."""
         for modality, decoded in clips.items():
-            said = list(decoded.remarks)
+            remarks = list(decoded.remarks)
             sampling = self.teacher.samplings[modality]
             if isinstance(sampling, Frames) and isinstance(decoded.clip, VideoClip):
                 count = len(decoded.clip.frames)
                 if count < sampling.count:
-                    said.append(f"fewer than {sampling.count} frames")
-            for one in said:
-                self.remarks.setdefault(one, []).append(question.utterance)
+                    remarks.append(f"fewer than {sampling.count} frames")
+            for remark in remarks:
+                self.remarks.setdefault(remark, []).append(question.utterance)
 
     def notes(self) -> list[str]:
         """Sentences about this pass."""
         name = f"annotators.{self.teacher.name}"
-        notes = [f"{name}: {_some(utterances)}: {remark}" for remark, utterances in sorted(self.remarks.items())]
+        notes = [
+            f"{name}: {first_of([*map(repr, utterances)])}: {remark}"
+            for remark, utterances in sorted(self.remarks.items())
+        ]
         if self.stopped:
             were = "utterance was" if self.stopped == 1 else "utterances were"
             notes.append(f"{name} ended before it was through: {self.stopped} {were} not asked about")
         return notes
-
-
-class _Asking:
-    """The questions of one call of a teacher's function: what it has taken, what it owes an answer for, and what is
-    left because another process is at it."""
-
-    def __init__(self, work: _Pass, questions: Sequence[Question]) -> None:
-        self.work, self.questions = work, questions
-        self.together = work.teacher.annotator.needs_all
-        self.waiting: dict[str, Question] = {}
-        self.claimed: dict[str, Question] = {}
-        self.left: list[Question] = []
-        self.taken = self.seen = 0
-
-    def observations(self) -> Generator[Observation]:
-        """What the teacher is given."""
-        if self.together and not self._whole():
-            self.left, self.seen = list(self.questions), len(self.questions)
-            return
-        with closing(observe(self.questions, self._claim, self.work.decoding)) as shown:
-            for question, observation, clips in shown:
-                self.work.remark(question, clips)
-                self.waiting[question.utterance] = question
-                self.taken += 1
-                self.seen += 1
-                yield observation
-
-    def claim_of(self, question: Question) -> str:
-        """The name of the claim on a question, to other processes too."""
-        self.claimed.pop(question.key, None)
-        return question.key
-
-    def release(self) -> None:
-        """Give back the claims on what was not answered."""
-        for key in list(self.claimed):
-            self.work.store.claims.release(key)
-        self.claimed = {}
-        if self.together:
-            self.work.store.claims.release(self._set())
-
-    def _claim(self, question: Question) -> bool:
-        if self.together:
-            return True
-        self.work.file.refresh()
-        if self._answered(question):
-            return False
-        if not self.work.store.claims.take(question.key):
-            self.left.append(question)
-            self.seen += 1
-            return False
-        self.work.file.refresh()  # it may have been answered just before the claim was granted
-        if self._answered(question):
-            self.work.store.claims.release(question.key)
-            return False
-        self.claimed[question.key] = question
-        return True
-
-    def _answered(self, question: Question) -> bool:
-        if not self.work.plan.answered(question.key):
-            return False
-        self.work.done += 1
-        self.seen += 1
-        return True
-
-    def _whole(self) -> bool:
-        """Claim the whole set; False if another process is at it."""
-        if not self.work.store.claims.take(self._set()):
-            return False
-        self.work.file.refresh()
-        if not _open(self.work.plan):
-            self.questions, self.seen = (), len(self.questions)
-        return True
-
-    def _set(self) -> str:
-        return f"all/{self.work.teacher.digest}/{self.questions[0].key if self.questions else ''}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(repr, names[:_NAMED])) + more

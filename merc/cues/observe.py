@@ -1,16 +1,14 @@
-"""Observations, decoded as they are taken, a few ahead."""
+"""Observations of utterances: what is decoded together, and what a teacher is shown of it."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from merc.components.annotator import Observation
 from merc.components.encoder import AudioClip, Missing, VideoClip
 from merc.cues.plan import Question
-from merc.media import Decoded, Decoders, Decoding, Want
+from merc.media import Decoded, Decoders, Want
 
 # The utterances of one file that are decoded in one go; their clips are in memory together.
 _TOGETHER = 4
@@ -18,30 +16,10 @@ _TOGETHER = 4
 _SEED = 0
 
 Clips = Mapping[str, Decoded]
-Shown = tuple[Question, Observation, Clips]
+"""What was decoded of an utterance, by modality."""
 
 
-def observe(questions: Sequence[Question], claim: Callable[[Question], bool], decoding: Decoding) -> Generator[Shown]:
-    """Observations of these questions in order, of those that ``claim`` grants as their turn comes. At most twice as
-    many files as there are workers are decoded before they are asked for."""
-    decoders = Decoders(decoding.limits)
-    with ThreadPoolExecutor(decoding.workers, "merc-decode") as pool:
-        running: deque[tuple[list[Question], Future[list[Clips]] | None]] = deque()
-        try:
-            for group in _groups(questions):
-                todo = [question for question in group if claim(question)]
-                if todo:
-                    running.append((todo, pool.submit(_decode, decoders, todo) if todo[0].files else None))
-                while len(running) > 2 * decoding.workers:
-                    yield from _shown(*running.popleft())
-            while running:
-                yield from _shown(*running.popleft())
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            decoders.stop()
-
-
-def _groups(questions: Sequence[Question]) -> Iterator[list[Question]]:
+def groups(questions: Sequence[Question]) -> Iterator[list[Question]]:
     """Neighbours that lie in the same files."""
     group: list[Question] = []
     for question in questions:
@@ -57,24 +35,23 @@ def _paths(question: Question) -> dict[str, Path]:
     return {modality: path for modality, (path, _, _) in question.files.items()}
 
 
-def _decode(decoders: Decoders, questions: Sequence[Question]) -> list[Clips]:
+def decode(decoders: Decoders, questions: Sequence[Question]) -> list[Clips]:
     """The clips of each question by modality; a file is opened once."""
-    found: list[dict[str, Decoded]] = [{} for _ in questions]
+    clips: list[dict[str, Decoded]] = [{} for _ in questions]
     files: dict[tuple[Path, str], list[tuple[int, str, Want]]] = {}
     for at, question in enumerate(questions):
         for modality, (path, content, want) in question.files.items():
             files.setdefault((path, content), []).append((at, modality, want))
-    for (path, content), asked in files.items():
-        given = decoders.decode(path, [want for _, _, want in asked], _SEED, content)
-        for (at, modality, _), decoded in zip(asked, given, strict=True):
-            found[at][modality] = decoded
-    return list(found)
+    for (path, content), wanted in files.items():
+        given = decoders.decode(path, [want for _, _, want in wanted], _SEED, content)
+        for (at, modality, _), decoded in zip(wanted, given, strict=True):
+            clips[at][modality] = decoded
+    return list(clips)
 
 
-def _shown(questions: Sequence[Question], decoding: Future[list[Clips]] | None) -> Iterator[Shown]:
-    clips: Sequence[Clips] = decoding.result() if decoding is not None else [{} for _ in questions]
-    for question, decoded in zip(questions, clips, strict=True):
-        clip = {modality: one.clip for modality, one in decoded.items()} | dict(question.lacking)
-        video, audio = (clip.get(modality, Missing("not asked for")) for modality in ("video", "audio"))
-        assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
-        yield question, Observation(query=question.query, video=video, audio=audio), decoded
+def observation_of(question: Question, clips: Clips) -> Observation:
+    """What a teacher is shown of an utterance."""
+    clip = {modality: one.clip for modality, one in clips.items()} | dict(question.lacking)
+    video, audio = (clip.get(modality, Missing("not asked for")) for modality in ("video", "audio"))
+    assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
+    return Observation(query=question.query, video=video, audio=audio)

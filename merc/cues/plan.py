@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,12 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.cues.key import Teacher, key_of, keys_among, teacher_of
 from merc.cues.store import CueFile, CueStore
 from merc.cues.table import CueTable
-from merc.features.hashes import Hashes
 from merc.media import Want
 from merc.media.decode import locate, want_of
+from merc.passes import Hashes, Progress, first_of
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +59,16 @@ class Plan:
     def ask_refused_again(self) -> None:
         """Count every final answer without cues as one that is to be asked for once more."""
         for question in self.wanted:
-            found = self.file.get(question.key)
-            if found is not None and found.reason is not None and not found.retry:
-                self.again[question.key] = found
+            answer = self.file.get(question.key)
+            if answer is not None and answer.reason is not None and not answer.retry:
+                self.again[question.key] = answer
 
 
 def blind(conversation: Conversation) -> Conversation:
     """A conversation as annotators see it: who said what, and nothing of what is to be recognised."""
 
-    def one(said: Utterance) -> Utterance:
-        return replace(said, label=None, valence=None, open_labels=(), values={}, cues={}, extra={})
+    def one(utterance: Utterance) -> Utterance:
+        return replace(utterance, label=None, valence=None, open_labels=(), values={}, cues={}, extra={})
 
     return replace(conversation, utterances=tuple(one(u) for u in conversation.utterances), extra={})
 
@@ -98,7 +96,7 @@ def plans(
             plan.questions = [replace(q, key=key) for q, key in zip(plan.questions, keys, strict=True)]
         plan.wanted = [q for q in plan.questions if q.utterance in wanted]
         made.append(plan)
-    hashes.remember()
+    hashes.write()
     return made
 
 
@@ -120,39 +118,40 @@ def table_of(made: Sequence[Plan], asked: Mapping[str, int], notes: Sequence[str
     """What is known once the files were read."""
     answers: dict[tuple[str, str], Annotation] = {}
     unasked: dict[str, list[str]] = {}
-    said = list(notes)
+    notes = list(notes)
     for plan in made:
         name = plan.teacher.name
         for question in plan.wanted:
-            found = plan.file.get(question.key)
-            if found is None:
+            answer = plan.file.get(question.key)
+            if answer is None:
                 unasked.setdefault(name, []).append(question.utterance)
             else:
-                may_change = found.reason is not None and not plan.answered(question.key)
-                answers[name, question.utterance] = replace(found, retry=True) if may_change else found
+                may_change = answer.reason is not None and not plan.answered(question.key)
+                answers[name, question.utterance] = replace(answer, retry=True) if may_change else answer
         if damaged := plan.file.damaged:
-            lines = ", ".join(map(str, damaged[:5])) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
-            said.append(
-                f"{plan.file.path}: line {lines} is no answer and was left out; what it answered counts as not asked"
+            notes.append(
+                f"{plan.file.path}: line {first_of([*map(str, damaged)])} is no answer and was left out; what it "
+                "answered counts as not asked"
             )
-    return CueTable(answers, unasked, asked, said)
+    return CueTable(answers, unasked, asked, notes)
 
 
 def _questions(
     teacher: Teacher, conversations: Sequence[Conversation], hashes: Hashes, workers: int, progress: Progress
 ) -> list[Question]:
     shown = [blind(conversation) for conversation in conversations]
-    said = [(talk, index, u) for talk in shown for index, u in enumerate(talk.utterances)]
-    located = [{m: locate(u, sampling) for m, sampling in teacher.samplings.items()} for _, _, u in said]
-    paths = [path for places in located for path in places.values() if isinstance(path, Path)]
-    content = hashes.of(paths, workers, lambda done, all_: progress(0.0, f"reading file {done + 1} of {all_}"))
+    utterances = [(talk, index, u) for talk in shown for index, u in enumerate(talk.utterances)]
+    located = [{m: locate(u, sampling) for m, sampling in teacher.samplings.items()} for _, _, u in utterances]
+    contents = hashes.of_all(
+        (place for places in located for place in places.values()), workers, lambda _, what: progress(0.0, what)
+    )
     made = []
-    for (talk, index, utterance), places in zip(said, located, strict=True):
+    for (talk, index, utterance), places in zip(utterances, located, strict=True):
         query = Query(conversation=talk, index=index, labels=LabelSpace(()))
         files: dict[str, tuple[Path, str, Want]] = {}
         lacking: dict[str, Missing] = {}
         for modality, place in places.items():
-            known = content[place] if isinstance(place, Path) else place
+            known = contents[place] if isinstance(place, Path) else place
             if isinstance(known, Missing):
                 # The reason is part of the key, and where the data lie is not.
                 reason = known.reason.replace(str(place), place.name) if isinstance(place, Path) else known.reason

@@ -13,8 +13,8 @@ from typing import Any
 from merc.components.annotator import Annotation
 from merc.cues.key import Teacher
 from merc.errors import MercError
-from merc.features.claims import Claims
 from merc.files import is_disk_full
+from merc.passes import Store
 
 try:
     import fcntl
@@ -22,12 +22,13 @@ except ImportError:  # no such locks on Windows: there, one process at a time fi
     fcntl = None  # type: ignore[assignment]
 
 
-class CueStore:
+class CueStore(Store):
     """A folder of answers. It is made when the first one is kept."""
 
+    what = "cue store"
+
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.claims = Claims(root / "claims.lock")
+        super().__init__(root)
         self._files: dict[Path, CueFile] = {}
 
     def of(self, teacher: Teacher) -> CueFile:
@@ -36,13 +37,6 @@ class CueStore:
         if path not in self._files:
             self._files[path] = CueFile(path, teacher.part, teacher.annotator.version)
         return self._files[path]
-
-    def make(self) -> None:
-        """Make the folder. Raises MercError where that cannot be."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MercError(f"the cue store {self.root} cannot be made: {error.strerror}; set features.store") from None
 
 
 class CueFile:
@@ -159,7 +153,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _append(file: int, data: bytes) -> None:
-    """Append behind the last whole line; on a failure, cut off what was written."""
+    """Append after the last whole line; on a failure, cut off what was written."""
     whole = _end_of_lines(file)
     if whole != os.fstat(file).st_size:
         os.ftruncate(file, whole)

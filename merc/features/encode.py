@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -13,20 +11,16 @@ from merc.components.encoder import Clip, Missing, TextClip, VideoClip
 from merc.consent import require
 from merc.conversation import Conversation
 from merc.features.careful import CarefulFunction, Failed
-from merc.features.hashes import Hashes
 from merc.features.notes import notes_of
 from merc.features.plan import DecodeTask, FeatureRequest, Plan, Stream, look, plan, streams_of, without
 from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
 from merc.memory import enough_memory
+from merc.passes import ContentPass, Hashes, Progress
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
-
-Progress = Callable[[float, str], None]
-
-_POLL_SECONDS = 0.2
 
 
 def encode(
@@ -51,11 +45,11 @@ def encode(
     streams = streams_of(encoders)
     hashes = Hashes(store.root / "hashes.json")
     made = plan(store, streams, conversations, seed, hashes, decoding.workers, progress)
-    hashes.remember()
-    work = _Pass(store, streams, made, seed, device, progress)
+    hashes.write()
+    work = _EncodePass(store, streams, made, seed, device, decoding, progress)
     try:
         work.texts()
-        work.files(decoding)
+        work.run(list(made.tasks()))
         work.finish()
     finally:
         store.claims.close()
@@ -63,7 +57,7 @@ def encode(
     return work.table()
 
 
-class _Pass:
+class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
     """The state of one pass."""
 
     def __init__(
@@ -73,8 +67,10 @@ class _Pass:
         made: Plan,
         seed: int,
         device: str,
+        decoding: Decoding,
         progress: Progress,
     ) -> None:
+        super().__init__(store.claims, decoding, self._report)
         self.store, self.streams, self.plan, self.seed = store, streams, made, seed
         self.device, self.progress = device, progress
         self.functions: dict[str, CarefulFunction] = {}
@@ -91,69 +87,42 @@ class _Pass:
             self._accept(job, Decoded(TextClip(text=job.text or "")))
         self._flush()
 
-    def files(self, decoding: Decoding) -> None:
-        """Decode in decoder processes, for each of which a thread waits, and encode here, in the order of the tasks."""
-        tasks = list(self.plan.tasks())
-        decoders = Decoders(decoding.limits)
-        with ThreadPoolExecutor(decoding.workers, "merc-decode") as pool:
-            try:
-                while tasks:
-                    left: list[DecodeTask] = []
-                    for task, decoded in self._decoded(pool, decoders, tasks, decoding.workers * 2, left):
-                        for job, clip in zip(task.jobs, decoded, strict=True):
-                            self._accept(job, clip)
-                    # Nothing may be held back while waiting for others, or two processes could wait for each other.
-                    self._flush()
-                    if len(left) == len(tasks):
-                        self._report(f"waiting for another process that encodes {left[0].path.name}")
-                        time.sleep(_POLL_SECONDS)
-                    tasks = left
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                decoders.stop()
-                raise
+    def tasks(self, items: Sequence[DecodeTask]) -> Iterator[DecodeTask]:
+        """The files to decode, with what of each is still to be done."""
+        for item in items:
+            task = item
 
-    def _decoded(
-        self,
-        pool: ThreadPoolExecutor,
-        decoders: Decoders,
-        tasks: Sequence[DecodeTask],
-        ahead: int,
-        left: list[DecodeTask],
-    ) -> Iterator[tuple[DecodeTask, list[Decoded]]]:
-        """Tasks with their clips, in order, a few decoded ahead; those that another process has go to ``left``."""
-        running: deque[tuple[DecodeTask, Future[list[Decoded]]]] = deque()
-        for task in tasks:
-            todo = self._claim(task)
-            if todo is None:
-                left.append(task)
-                continue
-            if not todo.jobs:
-                continue
-            wants = [job.want for job in todo.jobs if job.want is not None]
-            running.append((todo, pool.submit(decoders.decode, todo.path, wants, self.seed, todo.content)))
-            if len(running) > ahead:
-                first, future = running.popleft()
-                yield first, future.result()
-        while running:
-            first, future = running.popleft()
-            yield first, future.result()
+            def is_done() -> bool:
+                nonlocal task
+                task = self._lacking(task)
+                return not task.jobs
 
-    def _claim(self, task: DecodeTask) -> DecodeTask | None:
-        """What of a task is still to be done, claimed; ``None`` if another process is at it."""
-        if not (todo := self._still(task)).jobs:
-            return todo
-        if not self.store.claims.take(task.name):
-            return None
-        if (todo := self._still(todo)).jobs:  # it may have been finished just before the claim was granted
-            self.claimed[task.name] = {job.key for job in todo.jobs}
-        else:
-            self.store.claims.release(task.name)
-        return todo
+            if (claimed := self.claim(item.name, is_done)) is False:
+                self.left.append(task)
+            elif claimed:
+                self.claimed[item.name] = {job.key for job in task.jobs}
+                yield task
 
-    def _still(self, task: DecodeTask) -> DecodeTask:
-        there = [job.key for job in task.jobs if look(self.store, self.plan, job.key)]
-        self.done += len(there)
+    def decode(self, decoders: Decoders, task: DecodeTask) -> list[Decoded]:
+        """The clips of a file."""
+        wants = [job.want for job in task.jobs if job.want is not None]
+        return decoders.decode(task.path, wants, self.seed, task.content)
+
+    def work(self, decoded: Iterator[tuple[DecodeTask, list[Decoded]]]) -> bool:
+        """Encode here, in the order of the tasks."""
+        for task, clips in decoded:
+            for job, clip in zip(task.jobs, clips, strict=True):
+                self._accept(job, clip)
+        self._flush()
+        return True
+
+    def waiting_for(self, item: DecodeTask) -> str:
+        """What is shown while another process encodes all that is left."""
+        return f"waiting for another process that encodes {item.path.name}"
+
+    def _lacking(self, task: DecodeTask) -> DecodeTask:
+        """What of a task the store lacks now."""
+        self.done += sum(look(self.store, self.plan, job.key) for job in task.jobs)
         return without(task, self.plan.entries)
 
     def _accept(self, job: FeatureRequest, decoded: Decoded) -> None:
@@ -178,7 +147,7 @@ class _Pass:
             return
         self.waiting[name] = []
         if name not in self.functions:
-            self._report(f"loading {stream.part}")
+            self.report(f"loading {stream.part}")
             require(stream.encoder, str(stream.part))
             with self._enough_memory(name):
                 function = stream.encoder.load(self.device)
@@ -222,11 +191,11 @@ class _Pass:
 
     def _finish(self, job: FeatureRequest) -> None:
         self.done += 1
-        self._report(f"{job.stream}: {job.utterance}")
+        self.report(f"{job.stream}: {job.utterance}")
         for name, keys in list(self.claimed.items()):
             keys.discard(job.key)
             if not keys:
-                self.store.claims.release(name)
+                self.claims.release(name)
                 del self.claimed[name]
 
     def _report(self, what: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from merc.conversation import Region
 from merc.errors import MercError
 from merc.files import hash_file
 from merc.media import MEDIA_VERSION
+from merc.passes import class_of, digest
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,13 @@ class Source:
 
 def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
     """All of an encoder that its numbers depend on, as plain values. Raises MercError for a file that is not there."""
-    kind = type(encoder)
     # Where the weights lie does not matter, what they are does. How many clips go together does not.
     parameters = {key: _content(value, key) for key, value in asdict(encoder).items() if key != "batch"}
     sampling = encoder.sampling()
     identity = dict(encoder.identity())
     return {
         "encoder": name.rpartition("/")[2],
-        "class": f"{kind.__module__}:{kind.__qualname__}",
+        "class": class_of(encoder),
         "version": encoder.version,
         "parameters": parameters,
         **({"identity": identity} if identity else {}),
@@ -70,11 +68,4 @@ def key_of(source: Source, recipe: Mapping[str, Any], encoder: Encoder, seed: in
         ],
         "random": [seed, draw] if random else None,
     }
-    try:
-        text = json.dumps(whole, sort_keys=True, ensure_ascii=False, allow_nan=True)
-    except TypeError as error:
-        raise MercError(
-            f"encoder {recipe['encoder']!r}: its parameters must be plain values to be kept by in the feature store "
-            f"({error})"
-        ) from None
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest(whole, f"encoder {recipe['encoder']!r}: its parameters")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from merc.features.plan import Plan, Stream
-
-_NAMED = 5
+from merc.passes import first_of
 
 
 def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
@@ -14,7 +13,7 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
     notes = []
     if plan.damaged:
         files, were = _count(len(plan.damaged), "feature file was", "feature files were")
-        notes.append(f"{files} {were} damaged and encoded again: {_some(plan.damaged)}")
+        notes.append(f"{files} {were} damaged and encoded again: {first_of(plan.damaged)}")
     for name, stream in streams.items():
         short: list[str] = []
         remarks: dict[str, list[str]] = {}
@@ -30,11 +29,13 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
         if short and stream.least is not None:
             clips, have = _count(total, "clip has", "clips have")
             frames = "frame" if stream.least == 1 else "frames"
-            notes.append(f"{name}: {len(short)} of {clips} {have} fewer than {stream.least} {frames}: {_some(short)}")
+            notes.append(
+                f"{name}: {len(short)} of {clips} {have} fewer than {stream.least} {frames}: {first_of(short)}"
+            )
         for remark, utterances in sorted(remarks.items()):
             notes.append(
                 f"{name}: {len(utterances)} of {_count(total, 'clip is', 'clips are')[0]}: {remark} "
-                f"({_some(utterances)})"
+                f"({first_of(utterances)})"
             )
     return notes
 
@@ -42,8 +43,3 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
 def _count(number: int, one: str, many: str) -> tuple[str, str]:
     noun, verb = (one if number == 1 else many).rsplit(" ", 1)
     return f"{number} {noun}", verb
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from merc.components.encoder import Encoder, Frames, Missing, TextClip, Waveform, Words
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
-from merc.features.hashes import Hashes
 from merc.features.key import Source, key_of, recipe_of
 from merc.features.store import Damaged, Entry, FeatureStore
 from merc.media import Want
 from merc.media.decode import locate, want_of, words
+from merc.passes import Hashes, Progress
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
@@ -100,13 +100,13 @@ class Plan:
 
 def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
     """The encoders of a recipe; raises MercError for a component of another kind."""
-    found = {}
+    streams = {}
     for name, part in encoders.items():
         encoder = part.component
         if not isinstance(encoder, Encoder):
             raise MercError(f"encoders.{name}: {part.name!r} is a {type(encoder).kind}, not an encoder")
-        found[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe_of(part.name, encoder))
-    return found
+        streams[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe_of(part.name, encoder))
+    return streams
 
 
 def known_missing(
@@ -115,7 +115,7 @@ def known_missing(
     """Which features there cannot be, by encoder and utterance, and why: what corpora say, so no medium is read."""
     utterances = [u for c in conversations for u in c.utterances]
     located = ((s.name, u.id, _located(s, u)) for s in streams_of(encoders).values() for u in utterances)
-    return {(name, said): found.reason for name, said, found in located if isinstance(found, Missing)}
+    return {(name, id_): place.reason for name, id_, place in located if isinstance(place, Missing)}
 
 
 def _located(stream: Stream, utterance: Utterance) -> Path | TextClip | Missing:
@@ -130,7 +130,7 @@ def plan(
     seed: int,
     hashes: Hashes,
     workers: int,
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> Plan:
     """Find out what is wanted, what is there and what is not. Reads no media but to hash them."""
     made = Plan()
@@ -140,17 +140,16 @@ def plan(
         for stream in streams.values()
         for at, utterance in enumerate(utterances)
     }
-    paths = [found for found in located.values() if isinstance(found, Path)]
-    content = hashes.of(paths, workers, lambda done, all_: progress(0.0, f"reading file {done + 1} of {all_}"))
-    for (name, at), found in located.items():
+    contents = hashes.of_all(located.values(), workers, lambda _, what: progress(0.0, what))
+    for (name, at), place in located.items():
         utterance = utterances[at]
-        known = content[found] if isinstance(found, Path) else found
+        known = contents[place] if isinstance(place, Path) else place
         keys: list[str | Missing] = []
         for draw in range(streams[name].draws):
             if isinstance(known, Missing):
                 keys.append(known)
             else:
-                file = found if isinstance(found, Path) else None
+                file = place if isinstance(place, Path) else None
                 keys.append(_add(made, streams[name], utterance, known, file, seed, draw))
         if made.places.setdefault((name, utterance.id), tuple(keys)) != tuple(keys):
             raise MercError(

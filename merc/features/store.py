@@ -16,8 +16,8 @@ import numpy as np
 
 from merc.components.encoder import Features, Missing
 from merc.errors import MercError
-from merc.features.claims import Claims
 from merc.files import whole_file
+from merc.passes import Store
 
 _STALE_SECONDS = 3600
 
@@ -40,7 +40,7 @@ class Entry:
     remarks: tuple[str, ...] = ()
 
 
-class FeatureStore:
+class FeatureStore(Store):
     """A folder of features, which several processes may fill and read at once.
 
     A feature is a safetensors file that is written whole or not at all, float32 ``[tokens, dim]``.
@@ -54,13 +54,11 @@ class FeatureStore:
     ((2, 3), np.float32(6.0))
     """
 
+    what = "feature store"
+
     def __init__(self, root: Path) -> None:
-        self.root = root
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MercError(f"the feature store {root} cannot be made: {error.strerror}; set features.store") from None
-        self.claims = Claims(root / "claims.lock")
+        super().__init__(root)
+        self.make()
         self._swept: set[Path] = set()
 
     def path(self, key: str) -> Path:

@@ -12,9 +12,9 @@ import numpy as np
 from merc.components import Encoder, Missing, Query, Similarity, Vectors
 from merc.conversation import Conversation, Utterance
 from merc.features import FeatureStore, encode
-from merc.features.hashes import Hashes
 from merc.features.plan import plan, streams_of
 from merc.media import DECODING, Decoding
+from merc.passes import Hashes
 from merc.recipe import ComponentRef
 from merc.registry import get_registry
 
@@ -59,7 +59,7 @@ class Embeddings:
             )
             for (stream, utterance), places in made.places.items():
                 kept.append([stream, utterance, "" if isinstance(places[0], Missing) else places[0]])
-        hashes.remember()
+        hashes.write()
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
     def vectors(self, queries: Sequence[Query], progress: Progress = lambda share, what: None) -> Vectors:

@@ -14,9 +14,9 @@ from merc.components import Annotator, Prompter, Query
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
-from merc.features.hashes import Hashes
 from merc.files import cache_folder
 from merc.media import Decoding
+from merc.passes import Hashes
 from merc.recipe import ComponentRef, Recipe, Stage
 from merc.session.reporter import Reporter, within
 

@@ -44,15 +44,13 @@ def media_hashes(
     hashes = hashes_of(recipe)
     paths = dict.fromkeys(path for those in used.values() for _, path, _ in those)
     with reporter.task("media files") as progress:
-        content = hashes.of(
-            paths, max(1, recipe.features.workers), lambda done, all_: progress(done / max(1, all_), f"{done}/{all_}")
-        )
-        hashes.remember()
+        contents = hashes.of_all(paths, recipe.features.workers, progress)
+        hashes.write()
         progress(1.0, f"{len(paths)}")
 
     def known(path: Path) -> str | None:
-        found = content[path]
-        return None if isinstance(found, Missing) else found
+        content = contents[path]
+        return None if isinstance(content, Missing) else content
 
     record = {}
     for name_of_split, those in used.items():

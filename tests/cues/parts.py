@@ -13,7 +13,7 @@ import numpy as np
 from merc.components import Annotation, Annotator, AudioClip, Frames, Observation, VideoClip, Waveform
 from merc.conversation import Conversation, Utterance
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
-from merc.features.hashes import Hashes
+from merc.passes import Hashes
 from merc.recipe import ComponentRef
 
 

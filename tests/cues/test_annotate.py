@@ -291,13 +291,13 @@ def test_an_annotator_that_fails_keeps_what_it_had_answered(tmp_path: Path) -> N
     [
         (
             {"identity": lambda self: {"model": object}},
-            "annotators.it: identity() of annotator 'words' must give plain values, since answers are kept by it "
-            "(Object of type type is not JSON serializable)",
+            "annotators.it: what identity() of annotator 'words' gives must be plain values, since results are kept by "
+            "them (Object of type type is not JSON serializable)",
         ),
         (
             {"context": lambda self, query: {1, 2}},
-            "annotators.it (words), utterance 'c_u0': context(query) must give plain values, since answers are kept by "
-            "it (Object of type set is not JSON serializable)",
+            "annotators.it (words), utterance 'c_u0': what context(query) gives must be plain values, since results "
+            "are kept by them (Object of type set is not JSON serializable)",
         ),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 import merc
 from merc.cues import CueStore, PassOptions, annotate
-from merc.features.hashes import Hashes
+from merc.passes import Hashes
 from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
 from tests.robustness.test_hostile_servers import CUES, NESTED, Hostile, at_once, completion, http, with_consent

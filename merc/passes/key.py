@@ -1,0 +1,28 @@
+"""Keys of content: the hash of all that a result depends on, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from merc.errors import MercError
+
+
+def digest(whole: Mapping[str, Any], what: str) -> str:
+    """64 hexadecimal digits. Raises MercError, beginning with ``what``, for what is no plain value.
+
+    >>> digest({"text": "Oh, no."}, "it")[:8]
+    'ef9f01b6'
+    """
+    try:
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise MercError(f"{what} must be plain values, since results are kept by them ({error})") from None
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def class_of(component: object) -> str:
+    """The class of a component, as it stands in a key."""
+    return f"{type(component).__module__}:{type(component).__qualname__}"
