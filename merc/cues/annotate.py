@@ -96,7 +96,6 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
         super().__init__(
             store.claims, options.decoding, lambda what: progress(self.done, f"{self.teacher.name}: {what}")
         )
-        self.together = self.teacher.annotator.needs_all
         self.asked = 0
         self.unreached = 0
         """Questions that the teacher was not shown, and that nobody else has answered."""
@@ -120,10 +119,11 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
 
     def tasks(self, items: Sequence[Question]) -> Iterator[list[Question]]:
         """The questions that are still open, in groups that lie in the same files."""
-        if self.together and not self._claim_all(items):
+        together = self.teacher.annotator.needs_all
+        if together and not self._claim(f"all/{self.teacher.digest}/{items[0].key}", items, self.plan.wanted):
             return
         for group in groups(items):
-            if questions := [question for question in group if self.together or self._claim(question)]:
+            if questions := [one for one in group if together or self._claim(one.key, [one], [one])]:
                 yield questions
 
     def decode(self, decoders: Decoders, task: list[Question]) -> list[Clips]:
@@ -153,10 +153,6 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
         self.stopped = self.unreached - len(self.left)
         return not self.stopped
 
-    def waiting_for(self, item: Question) -> str:
-        """What is shown while another process asks all that is left."""
-        return "waiting for another process that asks the same"
-
     def _observations(self, decoded: Iterator[tuple[list[Question], list[Clips]]]) -> Generator[Observation]:
         """What the teacher is given."""
         for questions, every in decoded:
@@ -166,36 +162,21 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
                 self.unreached -= 1
                 yield observation_of(question, clips)
 
-    def _claim(self, question: Question) -> bool:
-        def is_answered() -> bool:
-            self.file.refresh()
-            return self.plan.answered(question.key)
-
-        claimed = self.claim(question.key, is_answered)
-        if claimed:
-            self.claimed.add(question.key)
-        elif claimed is False:
-            self.left.append(question)
-        else:
-            self.done += 1
-            self.unreached -= 1
-        return bool(claimed)
-
-    def _claim_all(self, questions: Sequence[Question]) -> bool:
-        """Claim the whole set, for a teacher that needs all."""
+    def _claim(self, name: str, questions: Sequence[Question], wanted: Sequence[Question]) -> bool:
+        """Claim questions that are asked for the sake of those that are wanted."""
 
         def is_answered() -> bool:
             self.file.refresh()
-            return not _open(self.plan)
+            return all(self.plan.answered(question.key) for question in wanted)
 
-        name = f"all/{self.teacher.digest}/{questions[0].key}"
         claimed = self.claim(name, is_answered)
         if claimed:
             self.claimed.add(name)
         elif claimed is False:
             self.left += questions
         else:
-            self.unreached = 0
+            self.done += len(questions)
+            self.unreached -= len(questions)
         return bool(claimed)
 
     def _waiting(self) -> str:

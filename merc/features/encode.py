@@ -84,7 +84,7 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
     def texts(self) -> None:
         """Encode texts, which need no decoding."""
         for job in self.plan.texts():
-            self._accept(job, Decoded(TextClip(text=job.text or "")))
+            self._accept(job, Decoded(TextClip(text=job.content)))
         self._flush()
 
     def tasks(self, items: Sequence[DecodeTask]) -> Iterator[DecodeTask]:
@@ -115,10 +115,6 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
                 self._accept(job, clip)
         self._flush()
         return True
-
-    def waiting_for(self, item: DecodeTask) -> str:
-        """What is shown while another process encodes all that is left."""
-        return f"waiting for another process that encodes {item.path.name}"
 
     def _lacking(self, task: DecodeTask) -> DecodeTask:
         """What of a task the store lacks now."""
@@ -154,7 +150,7 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
             self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, Missing)]
         jobs = [job for job, _ in batch]
-        files = [self.plan.files[self.plan.contents[job.key]].name if job.want is not None else "" for job in jobs]
+        files = ["" if job.path is None else job.path.name for job in jobs]
         with self._enough_memory(name):
             answers = self.functions[name]([job.utterance for job in jobs], clips, files)
         for (job, decoded), value in zip(batch, answers, strict=True):

@@ -48,13 +48,14 @@ class Stream:
 @dataclass(frozen=True)
 class FeatureRequest:
     """One feature: its key, its stream, the utterance that is named when something is wrong with it, and what is
-    encoded: a text, or something wanted of a file."""
+    encoded: ``content`` is a text, or the hash of the file ``path`` of which something is wanted."""
 
     key: str
     stream: str
     utterance: str
-    text: str | None = None
+    content: str
     want: Want | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ class Plan:
 
     places: dict[tuple[str, str], tuple[str | Missing, ...]] = field(default_factory=dict)
     jobs: dict[str, FeatureRequest] = field(default_factory=dict)
-    files: dict[str, Path] = field(default_factory=dict)
-    contents: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
@@ -84,18 +83,18 @@ class Plan:
         for job in self.jobs.values():
             if job.want is not None:
                 span = (job.want.start or 0.0, float("inf") if job.want.end is None else job.want.end)
-                by_file.setdefault(self.contents[job.key], {}).setdefault(span, []).append(job)
+                by_file.setdefault(job.content, {}).setdefault(span, []).append(job)
         for content, spans in by_file.items():
             # Cut by all spans of the file, those that are done included, so that every process cuts alike.
             ordered = iter(sorted(spans))
             while chunk := list(islice(ordered, _SPANS)):
                 jobs = tuple(job for span in chunk for job in spans[span] if job.key not in self.entries)
-                if jobs:
-                    yield DecodeTask(f"{content}/{chunk[0]}", self.files[content], content, jobs)
+                if jobs and jobs[0].path is not None:
+                    yield DecodeTask(f"{content}/{chunk[0]}", jobs[0].path, content, jobs)
 
     def texts(self) -> list[FeatureRequest]:
         """The texts that the store lacks."""
-        return [job for job in self.jobs.values() if job.text is not None and job.key not in self.entries]
+        return [job for job in self.jobs.values() if job.want is None and job.key not in self.entries]
 
 
 def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
@@ -166,18 +165,10 @@ def _add(
 ) -> str:
     """Add one feature to the plan, and give its key."""
     want = None if isinstance(stream.sampling, Words) else want_of(utterance, stream.sampling, draw)
-    if isinstance(known, TextClip) or want is None:
-        source = Source(known.text if isinstance(known, TextClip) else known)
-    else:
-        source = Source(known, want.start, want.end, want.region)
+    content = known.text if isinstance(known, TextClip) else known
+    source = Source(content) if want is None else Source(content, want.start, want.end, want.region)
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
-    if key not in made.jobs:
-        if file is not None and want is not None:
-            made.jobs[key] = FeatureRequest(key, stream.name, utterance.id, want=want)
-            made.files.setdefault(source.content, file)
-            made.contents[key] = source.content
-        else:
-            made.jobs[key] = FeatureRequest(key, stream.name, utterance.id, text=source.content)
+    made.jobs.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))
     return key
 
 

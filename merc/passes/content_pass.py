@@ -47,10 +47,6 @@ class ContentPass(ABC, Generic[Item, Task, Clips]):
         """Do the tasks and keep their results; whether the pass goes on. Nothing may be held back after it, or two
         processes could wait for each other."""
 
-    @abstractmethod
-    def waiting_for(self, item: Item) -> str:
-        """What the user reads while another process has all that is left."""
-
     def run(self, items: Sequence[Item]) -> None:
         """Do all that the store lacks of the items."""
         while items:
@@ -59,7 +55,7 @@ class ContentPass(ABC, Generic[Item, Task, Clips]):
                 if not self.work(decoded):
                     return
             if len(self.left) == len(items):
-                self.report(self.waiting_for(self.left[0]))
+                self.report(f"waiting for another process that is at the same ({len(items)} left)")
                 time.sleep(_POLL_SECONDS)
             items = self.left
 
