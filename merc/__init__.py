@@ -12,11 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-PLUGIN_API = 2
-"""The version of the contract between merc and its plugins. A plugin states the one it was written for, as its module's
-``MERC_PLUGIN_API``."""
+from merc.version import PLUGIN_API, __version__
 
 _RENAMED = {
     "CannotEncode": "Missing",
@@ -29,6 +25,7 @@ _RENAMED = {
 }
 
 if TYPE_CHECKING:
+    import merc.training as training
     from merc.components import (
         AnnotateFunction,
         Annotation,
@@ -189,6 +186,7 @@ __all__ = [
     "Waveform",
     "WeightedAnswer",
     "Words",
+    "__version__",
     "allow",
     "cache_folder",
     "hash_file",
@@ -199,12 +197,15 @@ __all__ = [
     "quiet",
     "read_variable",
     "require_server",
+    "training",
     "user_path",
     "whole_file",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "training":
+        return importlib.import_module("merc.training")
     if name in __all__:
         return getattr(importlib.import_module(_HOME.get(name, "merc.components")), name)
     renamed = f"; it is called {_RENAMED[name]} since plugin API 2" if name in _RENAMED else ""

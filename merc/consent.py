@@ -15,22 +15,29 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from merc.errors import MercError
-
-if TYPE_CHECKING:
-    from merc.components.base import Component
 
 VARIABLE = "MERC_ALLOW"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 # A shorter value may be a word, or part of one, so it is only hidden where it stands by itself.
 _LONG = 8
+
+
+class _Component(Protocol):
+    """What this module knows of components, which stand above it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def servers(self) -> Sequence[str]: ...
+
+    def variables(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def config_file() -> Path | None:
         return None
 
 
-def require(component: Component, who: str) -> None:
+def require(component: _Component, who: str) -> None:
     """See that the user allows every server and variable that a component, and those within it, say they need, and say
     the addresses.
 
@@ -160,7 +167,7 @@ def hide_in(data: Any) -> Any:
     return [hide_in(value) for value in data] if isinstance(data, list | tuple) else data
 
 
-def _with_inner(component: Component) -> Iterator[Component]:
+def _with_inner(component: _Component) -> Iterator[_Component]:
     """A component, and the components that its parameters hold."""
     yield component
     for field in fields(component):

@@ -28,16 +28,12 @@ class SupervisedFineTuning(Settings, Trainer):
         if not any(loss.weight for loss in self.losses):
             raise ValueError("losses: all weights are 0, so nothing is learned; give one of them a weight above 0")
 
-    def chooses_by(self) -> str:
-        """``select_by``."""
-        return self.select_by
-
     def teaches_writing(self) -> bool:
         """Whether some loss learns the words of answers, and not the choice among labels alone."""
         return any(loss.answers != "labels" and loss.weight and loss.needs for loss in self.losses)
 
-    def train(self, job: TrainContext) -> TrainReport:
+    def train(self, context: TrainContext) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
-        from merc.training.loop import fit
+        from merc.training import fit
 
-        return fit(job, self, self.losses)
+        return fit(context, self, self.losses)

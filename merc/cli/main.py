@@ -20,7 +20,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from merc import __version__
 from merc.builtin.commands import COMMANDS
 from merc.cli import consent
 from merc.cli.launched import speaks, stand_back
@@ -29,6 +28,7 @@ from merc.cli.results import escaped_output
 from merc.consent import hide
 from merc.errors import MercError, shown
 from merc.files import is_disk_full
+from merc.version import __version__
 
 
 class Commands(TyperGroup):

@@ -146,7 +146,7 @@ def _claimed(kind: str, name: str, owners: list[PluginStatus]) -> str:
 
 
 def _as_json(registry: Registry) -> dict[str, Any]:
-    from merc import PLUGIN_API
+    from merc.version import PLUGIN_API
 
     return {
         "api": PLUGIN_API,

@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from merc.components.base import Component
+from merc.components.model import Model
 from merc.components.prompter import Prompt, Prompter, Query
 from merc.conversation import LabelSpace
-
-if TYPE_CHECKING:
-    from merc.model.emotion_model import EmotionModel
-    from merc.training.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -51,20 +48,20 @@ class Example:
 class TrainContext:
     """One stage, ready to train.
 
-    ``examples`` gives what an epoch (from 0) learns from, grouped by what shares a prefix (the same question about the
-    utterances of a conversation), before shuffling. ``evaluate`` gives the dev split's metrics for the model as it is,
-    or is ``None`` without a dev split. ``strategy`` runs the steps (one process, or DeepSpeed). ``folder`` is the
-    stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
-    records of steps behind the one that training goes on from, ``progress`` takes the share done (0 to 1) and a line
+    ``model`` can be asked as a decoder asks it, with the stage's prompter; ``merc.training.fit`` trains it, on whatever
+    the recipe's strategy computes (one process, or DeepSpeed). ``examples`` gives what an epoch (from 0) learns from,
+    grouped by what shares a prefix (the same question about the utterances of a conversation), before shuffling.
+    ``evaluate`` gives the dev split's metrics for the model as it is, or is ``None`` without a dev split. ``folder`` is
+    the stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
+    records of steps after the one that training goes on from, ``progress`` takes the share done (0 to 1) and a line
     for the user, and ``say`` a sentence for the user that the log keeps.
     """
 
     stage: str
-    model: EmotionModel
+    model: Model
     labels: LabelSpace
     examples: Callable[[int], Sequence[Sequence[Example]]]
     evaluate: Callable[[], Mapping[str, Any]] | None
-    strategy: Strategy
     folder: Path
     seed: int
     resume: bool
@@ -89,8 +86,25 @@ class TrainReport:
 class Trainer(Component):
     """Trains the trainable parts of a model in place, and leaves the best state in them.
 
-    A trainer writes checkpoints so that ``job.resume`` goes on to the same final numbers, takes every random choice
-    from ``job.seed``, and never sees the test split.
+    It trains by ``merc.training.fit``, which has the strategies, precision, checkpoints, exact resume, the choice on
+    dev, early stopping and the log. Every random choice comes from ``context.seed``, and it never sees the test split.
+
+    A trainer that learns short conversations first, with all the parameters of ``sft``:
+
+    >>> from dataclasses import dataclass, replace
+    >>> import merc
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class ShortFirst(merc.training.Settings, Trainer):
+    ...     losses: tuple[merc.Loss, ...] = ()
+    ...
+    ...     def train(self, context):
+    ...         def examples(epoch):
+    ...             groups = context.examples(epoch)
+    ...             return groups if epoch else [group for group in groups if len(group) < 5]
+    ...
+    ...         return merc.training.fit(replace(context, examples=examples), self, self.losses)
+    >>> ShortFirst(epochs=3).chooses_by()
+    'weighted_f1'
     """
 
     kind: ClassVar[str] = "trainer"
@@ -105,5 +119,5 @@ class Trainer(Component):
         return True
 
     @abstractmethod
-    def train(self, job: TrainContext) -> TrainReport:
+    def train(self, context: TrainContext) -> TrainReport:
         """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""

@@ -189,10 +189,6 @@ class EmotionModel(nn.Module):
         plain = [(group, True) for group in _rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 
-    def hidden(self, batch: TreeBatch, draw: int = 0) -> Tensor:
-        """Hidden states ``[read, hidden]`` at the places that the batch reads."""
-        return self._states(batch, draw)[0]
-
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
         return _over_paths(batch, _token_log_probs(batch, self.logits(batch, draw)))

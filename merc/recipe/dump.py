@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import merc
 from merc.files import write_text
 from merc.recipe.schema import Recipe
 from merc.recipe.yaml_text import write_yaml
+from merc.version import __version__
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -17,5 +17,5 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
     """Write the resolved recipe to a file, whole or not at all."""
-    head = f"# The recipe {recipe.name!r} with every value resolved, by merc {merc.__version__}.\n"
+    head = f"# The recipe {recipe.name!r} with every value resolved, by merc {__version__}.\n"
     write_text(path, head + dump_recipe(recipe))

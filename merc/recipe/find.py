@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import merc
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import brief, short
 from merc.recipe.references import home
@@ -33,7 +32,7 @@ class Place:
 
 def shipped_folder() -> Path | None:
     """The folder of the recipes that come with merc: inside the installed package, or ``recipes/`` of a checkout."""
-    package = Path(merc.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     checkout = package.parent
     if (package / "shipped_recipes").is_dir():
         return package / "shipped_recipes"

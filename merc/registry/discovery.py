@@ -23,6 +23,7 @@ from merc.registry import hooks
 from merc.registry.installed import BUILTIN, Installed, installed
 from merc.registry.isolation import Fault, described, isolated, shown
 from merc.registry.status import PluginStatus, Registration
+from merc.version import PLUGIN_API
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -189,8 +190,6 @@ class _CommandCollector(_Collector):
 
 def _api_fault(module: ModuleType, status: PluginStatus) -> str | None:
     """What is wrong with the API version that a plugin says it was written for, if it says one."""
-    from merc import PLUGIN_API
-
     stated = getattr(module, "MERC_PLUGIN_API", PLUGIN_API)
     if type(stated) is int and stated == PLUGIN_API:
         return None

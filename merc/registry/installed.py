@@ -11,6 +11,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 from merc.registry.isolation import described, isolated
+from merc.version import __version__
 
 GROUP = "merc"
 BUILTIN = "merc"
@@ -45,8 +46,6 @@ def installed() -> list[Installed]:
 
 
 def _itself() -> Installed:
-    from merc import __version__
-
     return Installed(BUILTIN, _BUILTIN_MODULE, "merc", __version__)
 
 

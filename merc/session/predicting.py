@@ -50,12 +50,10 @@ class Predictor:
         budget: int,
         missing: Missing = lambda utterance: {},
         strategy: Strategy | None = None,
-        precision: str = "model",
         states: StatesById | None = None,
     ) -> None:
         self.model, self.prompter, self.labels, self.how, self.budget = model, prompter, labels, how, budget
-        self.missing, self.strategy, self.precision = missing, strategy, precision
-        self.states = states
+        self.missing, self.strategy, self.states = missing, strategy, states
 
     def predict(
         self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
@@ -105,7 +103,7 @@ class Predictor:
         """The model as the decoder asks it."""
         return SharedModel(
             model=self.model, prompter=self.prompter, labels=self.labels, answers=self.how.decoder.answers,
-            batch_tokens=self.budget, strategy=self.strategy, precision=self.precision,
+            batch_tokens=self.budget, strategy=self.strategy,
             keeps_states=self.states is not None, progress=progress,
         )  # fmt: skip
 

@@ -14,7 +14,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import merc
 from merc.consent import hide
 from merc.conversation import SPLITS, Conversation
 from merc.errors import MercError
@@ -23,6 +22,7 @@ from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
 from merc.registry import get_registry
 from merc.session.backbone import backbone_record
+from merc.version import __version__
 
 _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
 _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
@@ -41,7 +41,7 @@ def provenance(
     theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
     today."""
     return {
-        "merc": merc.__version__,
+        "merc": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
@@ -51,7 +51,7 @@ def provenance(
             for p in get_registry().plugins()
             if not p.error
         ],
-        "git": _git(Path(merc.__file__).parent),
+        "git": _git(Path(__file__).parents[1]),
         "seed": recipe.seed,
         "recipe": recipe.name,
         "backbone": backbone_record(recipe),

@@ -16,7 +16,6 @@ from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import generate
-from merc.model.precision import autocast
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.session.reporter import Progress
 from merc.training.groups import Group, joined, shots_of
@@ -37,7 +36,6 @@ class SharedModel:
     answers: Literal["labels", "none"] = "labels"
     batch_tokens: int = 4096
     strategy: Strategy | None = None
-    precision: str = "model"
     keeps_states: bool = False
     progress: Progress = lambda share, text: None
     encoded: Mapping[int, EncodedPrompt] = field(default_factory=dict)
@@ -47,16 +45,19 @@ class SharedModel:
         """The prompt that asks a query."""
         return self.prompter.prompt(query)
 
-    def encode(self, query: Query, prompt: Prompt | None = None) -> EncodedPrompt:
+    def encode(
+        self, query: Query, prompt: Prompt | None = None, answers: Literal["labels", "none"] | None = None
+    ) -> EncodedPrompt:
         """A query's prompt, or another one for it, as tokens, with the answers that hang after it. Raises MercError
         where labels are to be scored and the prompt asks for a text."""
         prompt = prompt or self.prompter.prompt(query)
-        if self.answers == "labels" and not is_label_prompt(prompt):
+        answers = answers or self.answers
+        if answers == "labels" and not is_label_prompt(prompt):
             raise MercError(
                 "evaluate: the prompter asks for a text, not for a label, so labels can't be scored; "
                 "set evaluate.decoder={name: generate}, or evaluate.prompter to one that asks for the label"
             )
-        return self.model.encode(prompt, query, self.answers, self.labels, self.model.context)
+        return self.model.encode(prompt, query, answers, self.labels, self.model.context)
 
     # Not in inference mode: weights that ZeRO-3 fetched in it could not be trained with afterwards.
     @torch.no_grad()
@@ -67,13 +68,12 @@ class SharedModel:
         prompts: Sequence[Prompt] | None = None,
     ) -> Scores:
         """Scores of the labels, in every process those of all queries."""
-        groups, place = self._groups(queries, prompts)
+        groups, place = self._groups(queries, prompts, "labels")
         micro = self.model.trees(groups, self.batch_tokens)
 
         def compute(trees: Any) -> list[Any]:
             batch = make_batch(*trees).to(self.model.device)
-            with autocast(self.model.device.type, self.precision):
-                scores, states = self.model.score_with_states(batch, len(self.labels), normalize)
+            scores, states = self.model.score_with_states(batch, len(self.labels), normalize)
             kept: Any = states.float().cpu().numpy() if self.keeps_states else [None] * len(scores)
             if self.keeps_states and self.strategy and self.strategy.world > 1:
                 kept = kept.tolist()  # as it can be sent
@@ -95,7 +95,7 @@ class SharedModel:
         self, queries: Sequence[Query], max_new_tokens: int, prompts: Sequence[Prompt] | None = None
     ) -> list[str]:
         """What the model writes, in every process all of it."""
-        groups, place = self._groups(queries, prompts)
+        groups, place = self._groups(queries, prompts, "none")
         # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
         shared = self.strategy if self.strategy and not self.strategy.lockstep else None
         by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
@@ -103,31 +103,30 @@ class SharedModel:
         chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
 
         def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, str]]:
-            with autocast(self.model.device.type, self.precision):
-                texts = generate(self.model, chunk, max_new_tokens)
+            texts = generate(self.model, chunk, max_new_tokens)
             return [(place[id(prompt)], text) for prompt, text in zip(chunk, texts, strict=True)]
 
         found = dict(self._shared(chunks, compute, shared, len(by_length)))
         return [found[at] for at in range(len(queries))]
 
     def _groups(
-        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None
+        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
     ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
         """The prompts in groups that share a beginning, and which query each is of, by its identity."""
         if prompts is None:
-            made = [self._encoded(query) for query in queries]
+            made = [self._encoded(query, answers) for query in queries]
         else:
-            made = [self.encode(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
+            made = [self.encode(query, prompt, answers) for query, prompt in zip(queries, prompts, strict=True)]
         check_depth(made, self.model.context)
         pairs = zip(queries, made, strict=True)
         by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
         groups = [Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk]
         return joined(groups), {id(prompt): at for at, prompt in enumerate(made)}
 
-    def _encoded(self, query: Query) -> EncodedPrompt:
+    def _encoded(self, query: Query, answers: Literal["labels", "none"]) -> EncodedPrompt:
         """An encoded prompt of a query, an object of its own each time, since prompts go by their identity."""
         known = self.encoded.get(id(query))
-        return self.encode(query) if known is None else replace(known)
+        return self.encode(query, None, answers) if known is None else replace(known)
 
     def _shared(
         self, work: Sequence[Any], compute: Callable[[Any], list[Any]], strategy: Strategy | None, total: int
@@ -150,7 +149,7 @@ class SharedModel:
     @property
     def _computed_in(self) -> str:
         """The type of numbers that scores are computed in."""
-        return str(self.model.base.dtype).rpartition(".")[2] if self.precision == "model" else self.precision
+        return str(self.model.base.dtype).rpartition(".")[2]
 
 
 def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from merc.components import Frozen, Prediction, Prompter, Query, TrainContext, Trainer, TrainReport
+from merc.components import Frozen, Prediction, Prompter, Query, Trainer, TrainReport
 from merc.consent import require
 from merc.evaluation import compute_metrics
 from merc.files import write_text
@@ -24,7 +24,9 @@ from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_amounts, examples, task_queries
 from merc.session.reporter import Progress, Reporter
 from merc.session.segmentation import chosen_conversations
+from merc.session.shared_model import SharedModel
 from merc.training.checkpoint import remove_checkpoints
+from merc.training.context import StageContext
 from merc.training.strategy import Strategy
 
 Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
@@ -75,10 +77,10 @@ class Stages:
         select_trainable(model, stage.trainable)
         assert isinstance(stage.trainer.component, Trainer)
         with self.reporter.task(f"stage {stage.id}") as progress:
-            job = self._job(stage, model, data, metrics, predict, progress)
+            context = self._context(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
             with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
-                report = stage.trainer.component.train(job)
+                report = stage.trainer.component.train(context)
         with self.strategy.gathered():
             if self.strategy.first:
                 self._keep(stage, model, report)
@@ -95,7 +97,7 @@ class Stages:
         done = {**asdict(report), "files": checksums}
         write_text(folder / "done.json", json.dumps(done, indent=1))
 
-    def _job(
+    def _context(
         self,
         stage: Stage,
         model: EmotionModel,
@@ -103,7 +105,7 @@ class Stages:
         metrics: Mapping[str, ComponentRef],
         predict: Predict,
         progress: Progress,
-    ) -> TrainContext:
+    ) -> StageContext:
         prompter = stage.prompter.component
         assert isinstance(prompter, Prompter)
         every = [task_queries(task, data, self.demonstrations) for task in stage.tasks]
@@ -112,19 +114,26 @@ class Stages:
                 self.say(f"stage {stage.id}: {note}")
 
         def evaluate() -> Mapping[str, Any]:
-            found = predict("dev", prompter, stage.demonstrations)
-            return compute_metrics(found, data.labels, metrics)["dev"]
+            predictions = predict("dev", prompter, stage.demonstrations)
+            return compute_metrics(predictions, data.labels, metrics)["dev"]
 
-        reason = self._why_no_look(stage, prompter, every[0], data)
+        reason = self._why_no_evaluation(stage, prompter, every[0], data)
         if reason:
             self.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
         folder, first = self.directory.stage(stage.id), self.strategy.first
         if first:
             folder.mkdir(parents=True, exist_ok=True)
         self.strategy.barrier()
-        return TrainContext(
+        return StageContext(
             stage=stage.id,
-            model=model,
+            model=SharedModel(
+                model=model,
+                prompter=prompter,
+                labels=data.labels,
+                batch_tokens=self.recipe.strategy.batch_tokens,
+                strategy=self.strategy,
+            ),
+            network=model,
             labels=data.labels,
             examples=lambda epoch: examples(stage, data, self.demonstrations, epoch),
             evaluate=None if reason else evaluate,
@@ -156,7 +165,7 @@ class Stages:
         return f"{len(left)} labelled {have} nothing that its prompts could teach: left out ({left[0].id}, ...)"
 
     @staticmethod
-    def _why_no_look(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
+    def _why_no_evaluation(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
         """Why a stage cannot be judged on dev by the labels that it predicts; empty if it can."""
         if "dev" not in data.by_split:
             return "the corpus has no dev split"

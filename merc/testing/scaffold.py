@@ -142,7 +142,7 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
     >>> sorted(plugin_files("loudness", "encoder"))[:4]
     ['.gitignore', 'README.md', 'merc_loudness/__init__.py', 'merc_loudness/encoder.py']
     """
-    from merc import PLUGIN_API
+    from merc.version import PLUGIN_API
 
     cls, usage = class_name(name), _USAGE.get(kind)
     package = f"merc_{name.replace('-', '_')}"

@@ -1,1 +1,24 @@
-"""Losses, the loop, strategies and checkpoints."""
+"""Training: losses, the loop, strategies and checkpoints.
+
+``fit`` and ``Settings`` are for everybody's trainers; a plugin reaches them as ``merc.training.fit`` and
+``merc.training.Settings``. Nothing else here is promised to stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from merc.training.settings import Settings
+
+if TYPE_CHECKING:
+    from merc.training.loop import fit
+
+__all__ = ["Settings", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "fit":  # its module imports torch
+        from merc.training.loop import fit
+
+        return fit
+    raise AttributeError(f"module 'merc.training' has no attribute {name!r}")

@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,8 +39,8 @@ _CHECKSUMS = "checksums.json"
 
 @dataclass(frozen=True)
 class Best:
-    """The best look at dev so far: the metric that chooses and its value, where it was, and the hash of the file that
-    holds the state."""
+    """The best evaluation on dev so far: the metric that chooses and its value, where it was, and the hash of the file
+    that holds the state."""
 
     metric: str
     value: float
@@ -53,13 +53,15 @@ class Best:
 class Progress:
     """How far a stage has come; a checkpoint keeps it.
 
-    ``best`` is the best look at dev so far, ``looks_without_better`` how many came after it, ``seconds`` the time spent
-    in all processes that worked on the stage.
+    ``best`` is the best evaluation on dev so far, ``evaluations_without_better`` how many came after it,
+    ``seconds`` the time spent in all processes that worked on the stage.
     """
 
     step: int = 0
     best: Best | None = None
-    looks_without_better: int = 0
+    evaluations_without_better: Annotated[
+        int, Field(validation_alias=AliasChoices("evaluations_without_better", "looks_without_better"))
+    ] = 0  # checkpoints of an older merc have the second name
     seconds: float = 0.0
     stopped_early: bool = False
 

@@ -28,10 +28,10 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """A context in which SIGTERM and SIGINT set ``asked`` instead of ending the process; a second one ends it."""
+    """A context in which SIGTERM and SIGINT set ``signal`` instead of ending the process; a second one ends it."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.signal = 0
         self._since = 0.0
         self._before: dict[int, Any] = {}
 
@@ -45,12 +45,12 @@ class StopRequest:
         _put_back(self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.signal:
             if "LOCAL_RANK" in os.environ and time.monotonic() - self._since < _SAME_WISH_SECONDS:
                 return
             _put_back(self._before)
             signal.raise_signal(number)
-        self.asked = number
+        self.signal = number
         self._since = time.monotonic()
 
 

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, looks at the dev split, checkpoints, the best state at the end."""
+"""The training loop: epochs of steps, evaluations on dev, checkpoints, the best state at the end."""
 
 from __future__ import annotations
 
@@ -14,46 +14,58 @@ import torch
 from merc.components import Loss, TrainContext, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
+from merc.registry import get_registry
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
+from merc.training.context import StageContext, stage_of
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.loss_set import LossSet, wanted_answers
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
-from merc.training.steps import Plan, ScheduledStep
+from merc.training.steps import ScheduledStep, StepSchedule
 from merc.training.update import Updater, parameter_groups
 
 
-def fit(job: TrainContext, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
-    """Train a stage to its end, from its checkpoint if the job says so.
+def fit(context: TrainContext, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
+    """Train a stage to its end, from its checkpoint if the context says so.
+
+    ``losses`` are made smaller, each times its weight; with none it is ``token-nll``.
 
     Raises MercError for settings and losses that do not fit the model, and for a loss that is not a number.
     """
-    model = job.model
-    _check_precision(model, settings, job.stage)
-    plan = Plan(job, settings, wanted_answers(losses))
+    stage = stage_of(context)
+    losses = losses or _default_losses()
+    network = stage.network
+    _check_precision(network, settings, stage.stage)
+    schedule = StepSchedule(stage, settings, wanted_answers(losses))
     # New parameters of losses come from the stage's seed alone.
-    torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/losses".encode()))
-    built = LossSet.build(losses, plan.loss_context())
-    model.use_losses(built.functions, built.needs)
+    torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
+    built = LossSet.build(losses, schedule.loss_context())
+    network.use_losses(built.functions, built.needs)
     try:
-        with _activation_checkpointing(model, settings.activation_checkpointing):
-            job.strategy.prepare(model, parameter_groups(model, settings, built.penalty), settings.precision)
-            report = _Loop(job, settings, plan, built).run()
+        with _activation_checkpointing(network, settings.activation_checkpointing):
+            stage.strategy.prepare(network, parameter_groups(network, settings, built.penalty), settings.precision)
+            report = _Loop(stage, settings, schedule, built).run()
     finally:
-        model.use_losses({}, ())
-    model.eval()
+        network.use_losses({}, ())
+    network.eval()
     return report
 
 
+def _default_losses() -> tuple[Loss, ...]:
+    loss = get_registry().resolve("loss", "token-nll")()
+    assert isinstance(loss, Loss)
+    return (loss,)
+
+
 class _Loop:
-    def __init__(self, job: TrainContext, settings: Settings, plan: Plan, losses: LossSet) -> None:
-        self.job = job
+    def __init__(self, context: StageContext, settings: Settings, schedule: StepSchedule, losses: LossSet) -> None:
+        self.context = context
         self.settings = settings
         self.since = time.monotonic()
         self.progress = self._resumed()
-        self.plan = plan
-        self.total = plan.total
-        self.updater = Updater(job, settings, losses)
+        self.schedule = schedule
+        self.total = schedule.total
+        self.updater = Updater(context, settings, losses)
 
     def run(self) -> TrainReport:
         progress = self.progress
@@ -63,100 +75,101 @@ class _Loop:
         self._count_seconds()
         return TrainReport(
             steps=progress.step,
-            epochs=self.plan.epochs(progress.step),
+            epochs=self.schedule.epochs(progress.step),
             seconds=progress.seconds,
             best=_report(progress.best),
             stopped_early=progress.stopped_early,
         )
 
     def _resumed(self) -> Progress:
-        if not self.job.resume:
+        context = self.context
+        if not context.resume:
             return Progress()
-        progress = load_checkpoint(self.job.folder, self.job.strategy, self.job.say) or Progress()
-        self.job.rewind(progress.step)
+        progress = load_checkpoint(context.folder, context.strategy, context.say) or Progress()
+        context.rewind(progress.step)
         return progress
 
     def _train(self) -> None:
-        progress = self.progress
-        with StopRequest() as stop:
-            for turn in self.plan.turns(progress.step):
-                self._take(turn)
+        context, progress = self.context, self.progress
+        with StopRequest() as request:
+            for scheduled in self.schedule.after(progress.step):
+                self._take(scheduled)
                 last = progress.step == self.total
-                if self._wants_look(turn, last):
-                    progress.stopped_early = self._look(turn.epochs)
-                asked = self._asked(stop)
-                due = turn.ends_epoch or progress.step % self.settings.checkpoint_every == 0 or progress.stopped_early
-                if asked or (due and not last):
+                if self._evaluation_due(scheduled, last):
+                    progress.stopped_early = self._evaluate(scheduled.epochs)
+                stop = self._stop_signal(request)
+                due = progress.step % self.settings.checkpoint_every == 0 or scheduled.ends_epoch
+                if stop or ((due or progress.stopped_early) and not last):
                     self._count_seconds()
-                    save_checkpoint(self.job.folder, self.job.strategy, progress)
-                if asked:
+                    save_checkpoint(context.folder, context.strategy, progress)
+                if stop:
                     raise Stopped(
-                        f"stopped in stage {self.job.stage!r} at step {progress.step} of {self.total}; "
-                        "--resume goes on",
-                        asked,
+                        f"stopped in stage {context.stage!r} at step {progress.step} of {self.total}; --resume goes on",
+                        stop,
                     )
                 if progress.stopped_early:
                     break
 
-    def _asked(self, stop: StopRequest) -> int:
-        """The signal that asked any of the processes to stop, or 0: all stop behind the same step."""
-        counts = self.job.strategy.sums([float(stop.asked == number) for number in SIGNALS])
+    def _stop_signal(self, request: StopRequest) -> int:
+        """The signal that asked any of the processes to stop, or 0: all stop after the same step."""
+        counts = self.context.strategy.sums([float(request.signal == number) for number in SIGNALS])
         return next((number for number, count in zip(SIGNALS, counts, strict=True) if count), 0)
 
-    def _take(self, turn: ScheduledStep) -> None:
-        job, settings, progress = self.job, self.settings, self.progress
-        began = time.monotonic()
+    def _take(self, scheduled: ScheduledStep) -> None:
+        context, settings, progress = self.context, self.settings, self.progress
+        started = time.monotonic()
         scale = lr_scale(progress.step, self.total, settings)
-        taken = self.updater.take(turn.step, progress.step, turn.epoch, scale)
+        result = self.updater.take(scheduled.step, progress.step, scheduled.epoch, scale)
         progress.step += 1
-        speed = taken.prompts / (time.monotonic() - began)
-        job.log(
+        speed = result.prompts / (time.monotonic() - started)
+        context.log(
             {
                 "event": "step",
-                "stage": job.stage,
+                "stage": context.stage,
                 "step": progress.step,
-                "epoch": round(turn.epochs, 4),
-                "loss": taken.loss,
-                "losses": taken.losses,
+                "epoch": round(scheduled.epochs, 4),
+                "loss": result.loss,
+                "losses": result.losses,
                 "lr": settings.lr * scale,
-                "grad_norm": taken.norm,
+                "grad_norm": result.norm,
                 "utterances_per_second": speed,
-                "tokens": taken.tokens,
+                "tokens": result.tokens,
             }
         )
-        line = f"epoch {turn.epoch + 1}/{settings.epochs}  loss {taken.loss:.3f}  {speed:.1f} utterances/s"
-        job.progress(progress.step / self.total, line)
+        line = f"epoch {scheduled.epoch + 1}/{settings.epochs}  loss {result.loss:.3f}  {speed:.1f} utterances/s"
+        context.progress(progress.step / self.total, line)
 
-    def _wants_look(self, turn: ScheduledStep, last: bool) -> bool:
+    def _evaluation_due(self, scheduled: ScheduledStep, last: bool) -> bool:
         every = self.settings.evaluate_every
-        if self.job.evaluate is None:
+        if self.context.evaluate is None:
             return False
-        return turn.ends_epoch if every is None else last or self.progress.step % every == 0
+        return scheduled.ends_epoch if every is None else last or self.progress.step % every == 0
 
-    def _look(self, epochs: float) -> bool:
+    def _evaluate(self, epochs: float) -> bool:
         """Evaluate on dev, keep the state if it is the best so far; true when training should stop early."""
-        job, progress, name = self.job, self.progress, self.settings.select_by
-        assert job.evaluate is not None
-        job.model.eval()
-        metrics = job.evaluate()
-        value = _metric(metrics, name, job.stage)
+        context, progress, name = self.context, self.progress, self.settings.select_by
+        assert context.evaluate is not None
+        context.network.eval()
+        metrics = context.evaluate()
+        value = _metric(metrics, name, context.stage)
         plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
         epoch = round(epochs, 4)
-        job.log({"event": "dev", "stage": job.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
+        context.log({"event": "dev", "stage": context.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
         if progress.best is None or value > progress.best.value:
-            progress.looks_without_better = 0
-            state = job.strategy.state()
-            sha256 = save_best(job.folder, state, progress.step) if job.strategy.first else ""
+            progress.evaluations_without_better = 0
+            state = context.strategy.state()
+            sha256 = save_best(context.folder, state, progress.step) if context.strategy.first else ""
             progress.best = Best(name, value, progress.step, epoch, sha256)
-            job.strategy.barrier()
+            context.strategy.barrier()
         else:
-            progress.looks_without_better += 1
-        return self.settings.patience is not None and progress.looks_without_better >= self.settings.patience
+            progress.evaluations_without_better += 1
+        patience = self.settings.patience
+        return patience is not None and progress.evaluations_without_better >= patience
 
     def _restore_best(self) -> None:
         best = self.progress.best
         if best is not None and best.step != self.progress.step:
-            self.job.strategy.restore(load_best(self.job.folder, best.step))
+            self.context.strategy.restore(load_best(self.context.folder, best.step))
 
     def _count_seconds(self) -> None:
         now = time.monotonic()
@@ -165,7 +178,7 @@ class _Loop:
 
 
 def _report(best: Best | None) -> dict[str, Any] | None:
-    """What the stage's report keeps of its best look at dev."""
+    """What the stage's report keeps of its best evaluation on dev."""
     return None if best is None else {name: value for name, value in asdict(best).items() if name != "sha256"}
 
 
@@ -181,9 +194,9 @@ def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:
     )
 
 
-def _check_precision(model: EmotionModel, settings: Settings, stage: str) -> None:
-    if settings.precision == "float32" and model.base.dtype != torch.float32:
-        held = str(model.base.dtype).removeprefix("torch.")
+def _check_precision(network: EmotionModel, settings: Settings, stage: str) -> None:
+    if settings.precision == "float32" and network.base.dtype != torch.float32:
+        held = str(network.base.dtype).removeprefix("torch.")
         raise MercError(
             f"stages.{stage}.trainer.precision: float32 can't be computed with a backbone held in {held}; "
             "set backbone.dtype=float32, or precision=model to compute in the backbone's"
@@ -191,15 +204,15 @@ def _check_precision(model: EmotionModel, settings: Settings, stage: str) -> Non
 
 
 @contextmanager
-def _activation_checkpointing(model: EmotionModel, wanted: bool) -> Iterator[None]:
+def _activation_checkpointing(network: EmotionModel, wanted: bool) -> Iterator[None]:
     """Compute activations again in the backward pass in place of keeping them, while the block lasts."""
     if not wanted:
         yield
         return
     # Later versions of transformers 5 give it another name, and warn about the old one.
-    name = "activation" if hasattr(model.base, "activation_checkpointing_enable") else "gradient"
-    getattr(model.base, f"{name}_checkpointing_enable")({"use_reentrant": False})
+    name = "activation" if hasattr(network.base, "activation_checkpointing_enable") else "gradient"
+    getattr(network.base, f"{name}_checkpointing_enable")({"use_reentrant": False})
     try:
         yield
     finally:
-        getattr(model.base, f"{name}_checkpointing_disable")()
+        getattr(network.base, f"{name}_checkpointing_disable")()

@@ -22,8 +22,9 @@ class Settings:
 
     ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
     metric whose best state is kept (never a test metric; ``mine.kappa`` for the number ``kappa`` of a metric ``mine``),
-    looked at every ``evaluate_every`` steps, or after each epoch if ``null``; ``patience`` stops after so many looks
-    without a better one. A checkpoint to resume from is written every ``checkpoint_every`` steps and after each epoch.
+    evaluated every ``evaluate_every`` steps, or after each epoch if ``null``; ``patience`` stops after so many
+    evaluations without a better one. A checkpoint to resume from is written every ``checkpoint_every`` steps and after
+    each epoch.
     """
 
     epochs: int = 1
@@ -42,6 +43,10 @@ class Settings:
     evaluate_every: int | None = None
     patience: int | None = None
     checkpoint_every: int = 200
+
+    def chooses_by(self) -> str:
+        """The dev metric whose best state is kept."""
+        return self.select_by
 
     def __post_init__(self) -> None:
         counts = (

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from merc.components import Example, LossContext, TrainContext
+from merc.components import Example, LossContext
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import AnswerPath, EncodedPrompt, Tree, check_depth, is_label_prompt
+from merc.training.context import StageContext
 from merc.training.groups import Group, joined, shots_of
 from merc.training.settings import Settings
 
@@ -37,17 +38,17 @@ class ScheduledStep:
     ends_epoch: bool
 
 
-class Plan:
+class StepSchedule:
     """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
     learn."""
 
-    def __init__(self, job: TrainContext, settings: Settings, answers: Collection[str]) -> None:
-        self.job, self.settings, self.answers = job, settings, answers
-        self._first = encode_epoch(job, answers, 0)
+    def __init__(self, context: StageContext, settings: Settings, answers: Collection[str]) -> None:
+        self.context, self.settings, self.answers = context, settings, answers
+        self._first = encode_epoch(context, answers, 0)
         if not self._first:
-            raise MercError(f"stages.{job.stage}: there is nothing to learn: no utterance of its data has a label")
+            raise MercError(f"stages.{context.stage}: there is nothing to learn: no utterance of its data has a label")
         if "pairs" in answers:
-            _check_pairs(job, self._first)
+            _check_pairs(context, self._first)
 
     @cached_property
     def counts(self) -> list[int]:
@@ -56,7 +57,7 @@ class Plan:
         if size is None:  # how conversations fill a budget of tokens depends on their order
             return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
         return [
-            math.ceil(sum(bool(examples) for examples in self.job.examples(epoch)) / size)
+            math.ceil(sum(bool(examples) for examples in self.context.examples(epoch)) / size)
             for epoch in range(self.settings.epochs)
         ]
 
@@ -66,15 +67,15 @@ class Plan:
         return sum(self.counts)
 
     def epochs(self, step: int) -> float:
-        """How many epochs are done behind a number of steps."""
+        """How many epochs are done after a number of steps."""
         for epoch, count in enumerate(self.counts):
             if step <= count:
                 return epoch + step / count
             step -= count
         return float(len(self.counts))
 
-    def turns(self, done: int) -> Iterator[ScheduledStep]:
-        """The steps behind the first ``done``, in order."""
+    def after(self, done: int) -> Iterator[ScheduledStep]:
+        """The steps after the first ``done``, in order."""
         for epoch, count in enumerate(self.counts):
             if done < count:
                 for index, step in list(enumerate(self._steps(epoch)))[max(0, done) :]:
@@ -85,7 +86,7 @@ class Plan:
         """What a loss may know of the stage: its labels, and the answers of the first epoch."""
         gold = [[a for a in p.answers if a.gold][:1] for group in self._first for p in group.prompts]
         known = [answer for answers in gold for answer in answers if answer.label >= 0]
-        model, labels = self.job.model, self.job.labels
+        model, labels = self.context.network, self.context.labels
         return LossContext(
             labels=labels,
             width=model.base.get_input_embeddings().embedding_dim,
@@ -94,22 +95,22 @@ class Plan:
         )
 
     def _steps(self, epoch: int) -> list[Step]:
-        groups = self._first if epoch == 0 else encode_epoch(self.job, self.answers, epoch)
-        return epoch_steps(self.job.model, groups, self.settings)
+        groups = self._first if epoch == 0 else encode_epoch(self.context, self.answers, epoch)
+        return epoch_steps(self.context.network, groups, self.settings)
 
 
-def encode_epoch(job: TrainContext, answers: Collection[str], epoch: int) -> list[Group]:
+def encode_epoch(context: StageContext, answers: Collection[str], epoch: int) -> list[Group]:
     """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch.
 
     ``answers`` are those that its losses read (``Loss.answers``).
     """
     groups = []
-    for examples in job.examples(epoch):
-        group = [encode_example(job.model, example, answers, job.labels, epoch) for example in examples]
+    for examples in context.examples(epoch):
+        group = [encode_example(context.network, example, answers, context.labels, epoch) for example in examples]
         if group:
             groups.append(Group(tuple(group), shots_of([example.query for example in examples])))
-    check_depth((p for g in groups for p in g.prompts), job.model.context)
-    random.Random(f"{job.seed}/{job.stage}/{epoch}").shuffle(groups)
+    check_depth((p for g in groups for p in g.prompts), context.network.context)
+    random.Random(f"{context.seed}/{context.stage}/{epoch}").shuffle(groups)
     return groups
 
 
@@ -147,17 +148,17 @@ def encode_example(
     return replace(encoded, answers=paths, query=query)
 
 
-def _check_pairs(job: TrainContext, groups: Sequence[Group]) -> None:
+def _check_pairs(context: StageContext, groups: Sequence[Group]) -> None:
     """See that there are rejected answers for a loss that compares them; the user is told where some have none."""
     prompts = [prompt for group in groups for prompt in group.prompts]
     without = [prompt.target for prompt in prompts if not any(answer.rejected for answer in prompt.answers)]
     if len(without) == len(prompts):
         raise MercError(
-            f"stages.{job.stage}: a loss compares right with rejected answers, and no prompt of the stage has a "
+            f"stages.{context.stage}: a loss compares right with rejected answers, and no prompt of the stage has a "
             "rejected one; use a prompter that gives Answer.rejected, or another loss"
         )
     if without:
-        job.say(f"{len(without)} of {len(prompts)} prompts have no rejected answer to compare ({without[0]}, ...)")
+        context.say(f"{len(without)} of {len(prompts)} prompts have no rejected answer to compare ({without[0]}, ...)")
 
 
 def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings) -> list[Step]:

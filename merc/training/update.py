@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from merc.components import TrainContext
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
+from merc.training.context import StageContext
 from merc.training.loss_set import LossSet
 from merc.training.settings import Settings
 from merc.training.steps import Step
@@ -20,7 +20,7 @@ from merc.training.strategy import ParameterGroup
 
 
 @dataclass(frozen=True)
-class Taken:
+class StepResult:
     """What a step was: the loss (without penalties) and what each loss adds to it, the norm of the gradient before
     clipping, how many prompts and how many nodes were computed."""
 
@@ -34,21 +34,21 @@ class Taken:
 class Updater:
     """Takes optimizer steps of a stage."""
 
-    def __init__(self, job: TrainContext, settings: Settings, losses: LossSet) -> None:
-        self.job, self.settings, self.losses = job, settings, losses
+    def __init__(self, context: StageContext, settings: Settings, losses: LossSet) -> None:
+        self.context, self.settings, self.losses = context, settings, losses
 
-    def take(self, step: Step, number: int, epoch: int, scale: float) -> Taken:
-        """Take step ``number`` (from 0) with the learning rates times ``scale``.
+    def take(self, step: Step, number: int, epoch: int, lr_scale: float) -> StepResult:
+        """Take step ``number`` (from 0) with the learning rates times ``lr_scale``.
 
         Raises MercError for a loss or gradient that is not finite, naming the loss and the utterances, in every process
         the same; no weight is changed then.
         """
-        job, strategy, losses = self.job, self.job.strategy, self.losses
+        context, strategy, losses = self.context, self.context.strategy, self.losses
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(zlib.crc32(f"{job.seed}/{job.stage}/{number}/{strategy.rank}".encode()))
-        job.model.train()
-        batches = [replace(make_batch(*some), labels=len(job.labels)) for some in step.micro]
-        batches = losses.rewritten(job.model, batches, epoch)
+        torch.manual_seed(zlib.crc32(f"{context.seed}/{context.stage}/{number}/{strategy.rank}".encode()))
+        context.network.train()
+        batches = [replace(make_batch(*some), labels=len(context.labels)) for some in step.micro]
+        batches = losses.rewritten(context.network, batches, epoch)
         totals = losses.totals(batches)
         mine = batches[strategy.rank :: strategy.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
@@ -63,23 +63,32 @@ class Updater:
             if counts:
                 values = [float(term.detach()) for term in terms]
                 learned = [before + value for before, value in zip(learned, values, strict=True)]
-                for name, value in zip(losses.functions, values, strict=True):
-                    if not math.isfinite(value):
-                        spoiled.append([name, value, _names([batch])])
+                wrong = [(n, v) for n, v in zip(losses.functions, values, strict=True) if not math.isfinite(v)]
+                spoiled += [[name, value, _names([batch])] for name, value in wrong]
             # Also for a loss that is no number: the other processes wait for this one's gradients.
             strategy.backward(loss * strategy.world if counts else loss * 0.0, last=index + 1 == passes)
         *learned, bad = strategy.sums([*learned, float(len(spoiled))])
         if bad:
-            spoiled = strategy.collect(spoiled)
-            names = [name for _, _, of_batch in spoiled for name in of_batch]
-            what = f"loss {spoiled[0][0]!r}"
-            raise MercError(_not_finite(job.stage, number + 1, what, spoiled[0][1], names, strategy.scales_loss))
-        norm = strategy.step(scale, self.settings.max_grad_norm)
+            raise MercError(self._spoiled(number, strategy.collect(spoiled)))
+        norm = strategy.step(lr_scale, self.settings.max_grad_norm)
         if not math.isfinite(norm) and not strategy.scales_loss:
-            what, names = "norm of the gradient", _names(batches)
-            raise MercError(_not_finite(job.stage, number + 1, what, norm, names, strategy.scales_loss))
+            raise MercError(self._not_finite(number, "norm of the gradient", norm, _names(batches)))
         prompts, tokens = sum(len(b.prompts) for b in batches), sum(b.size for b in batches)
-        return Taken(sum(learned), dict(zip(losses.functions, learned, strict=True)), norm, prompts, tokens)
+        return StepResult(sum(learned), dict(zip(losses.functions, learned, strict=True)), norm, prompts, tokens)
+
+    def _spoiled(self, number: int, spoiled: Sequence[Any]) -> str:
+        """What is said of losses that are no numbers, each with the utterances of its pass."""
+        name, value, _ = spoiled[0]
+        return self._not_finite(number, f"loss {name!r}", value, [one for _, _, names in spoiled for one in names])
+
+    def _not_finite(self, number: int, what: str, value: float, names: Sequence[str]) -> str:
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        wider = "use bfloat16 or float32 in place of float16, " if self.context.strategy.scales_loss else ""
+        return (
+            f"stages.{self.context.stage}: the {what} is {value} at step {number + 1}. In the batch were the "
+            f"utterances {shown}. Lower trainer.lr, set trainer.max_grad_norm, {wider}or look at these utterances' "
+            "features; the last checkpoint is kept"
+        )
 
 
 def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[ParameterGroup]:
@@ -104,13 +113,3 @@ def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[Pa
 
 def _names(batches: Sequence[TreeBatch]) -> list[str]:
     return [p.target for batch in batches for p in batch.prompts]
-
-
-def _not_finite(stage: str, step: int, what: str, value: float, names: Sequence[str], in_float16: bool) -> str:
-    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    wider = "use bfloat16 or float32 in place of float16, " if in_float16 else ""
-    return (
-        f"stages.{stage}: the {what} is {value} at step {step}. In the batch were the utterances {shown}. "
-        f"Lower trainer.lr, set trainer.max_grad_norm, {wider}or look at these utterances' features; the last "
-        "checkpoint is kept"
-    )

@@ -73,8 +73,8 @@ class GreedyBackbone(HuggingFace):
 class GreedyTrainer(SupervisedFineTuning):
     how: str = "cuda"
 
-    def train(self, job):
-        super().train(job)
+    def train(self, context):
+        super().train(context)
         run_out(self.how)
 """
 

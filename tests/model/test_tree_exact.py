@@ -189,7 +189,7 @@ def test_logits_and_hidden_states_at_the_places_that_are_read(name: str) -> None
     ((trees, plain),) = model.trees(two_talks()[:1], 10_000)
     batch = make_batch(trees, plain)
     with torch.no_grad():
-        logits, hidden = model.logits(batch), model.hidden(batch)
+        logits, (hidden, _) = model.logits(batch), model._states(batch, 0)
         assert len(logits) == len(hidden) == len(batch.read) < batch.size
         for number, (index, answer, _) in enumerate(trees[0].paths):
             mine = logits[batch.step_read[batch.step_path == number]]

@@ -83,44 +83,44 @@ def _uneven() -> Any:
 def broken_trainer(before: Callable[[Any], None], report: Callable[[Any], Any] = lambda report: report) -> Any:
     @frozen
     class Broken(trainer.Example):
-        def train(self, job: Any) -> Any:
-            before(job)
-            return report(super().train(job))
+        def train(self, context: Any) -> Any:
+            before(context)
+            return report(super().train(context))
 
     return Broken()
 
 
-def _unfreeze(job: Any) -> None:
-    job.model.requires_grad_(True)
+def _unfreeze(context: Any) -> None:
+    context.network.requires_grad_(True)
 
 
-def _spoil(job: Any) -> None:
+def _spoil(context: Any) -> None:
     import torch
 
     with torch.no_grad():
-        next(p for p in job.model.parameters() if not p.requires_grad).add_(1.0)
+        next(p for p in context.network.parameters() if not p.requires_grad).add_(1.0)
 
 
 @pytest.mark.parametrize(
     ("component", "check", "message"),
     [
         (
-            broken_trainer(lambda job: None, lambda report: None),
+            broken_trainer(lambda context: None, lambda report: None),
             "test_reports_what_it_did",
             "train() gives NoneType; it must give merc.TrainReport",
         ),
         (
-            broken_trainer(lambda job: job.log({"loss": 1.0})),
+            broken_trainer(lambda context: context.log({"loss": 1.0})),
             "test_reports_what_it_did",
             "the record {'loss': 1.0} has no 'event'",
         ),
         (
-            broken_trainer(lambda job: job.progress(2.0, "x")),
+            broken_trainer(lambda context: context.progress(2.0, "x")),
             "test_reports_what_it_did",
             "progress is the share done, from 0 to 1 and never less than before, not [2.0,",
         ),
         (
-            broken_trainer(lambda job: job.log({"event": json})),
+            broken_trainer(lambda context: context.log({"event": json})),
             "test_reports_what_it_did",
             "log.jsonl cannot hold {'event': <module 'json'",
         ),
@@ -135,8 +135,8 @@ def test_trainer_that_breaks_its_contract(component: Any, check: str, message: s
 def test_trainer_that_ignores_the_seed(tmp_path: Path) -> None:
     @frozen
     class Broken(trainer.Example):
-        def train(self, job: Any) -> Any:
-            return replace(trainer.Example(), lr=0.01 * next(counter)).train(job)
+        def train(self, context: Any) -> Any:
+            return replace(trainer.Example(), lr=0.01 * next(counter)).train(context)
 
     counter = itertools.count(1)
     message = said(merc.testing.TrainerContract, Broken(), "test_same_seed_gives_same_numbers", tmp_path)
@@ -146,23 +146,69 @@ def test_trainer_that_ignores_the_seed(tmp_path: Path) -> None:
 def test_trainer_that_does_not_resume(tmp_path: Path) -> None:
     @frozen
     class Broken(trainer.Example):
-        def train(self, job: Any) -> Any:
-            if job.resume:
+        def train(self, context: Any) -> Any:
+            if context.resume:
                 return merc.TrainReport(steps=0, epochs=0, seconds=0)
-            return super().train(job)
+            return super().train(context)
 
-    message = said(merc.testing.TrainerContract, Broken(), "test_resume_reaches_the_same_numbers", tmp_path)
-    assert message.startswith("stopped in the middle and resumed, parameter 'llm.")
+    message = said(merc.testing.TrainerContract, Broken(), "test_resume_reaches_the_same_numbers", tmp_path, True)
+    assert message.startswith("Broken did not train by the recipe's strategy")
+
+
+def test_trainer_that_resumes_to_other_numbers(tmp_path: Path) -> None:
+    @frozen
+    class Broken(trainer.Example):
+        def train(self, context: Any) -> Any:
+            return replace(trainer.Example(), lr=1e-3 if context.resume else 1e-4).train(context)
+
+    message = said(merc.testing.TrainerContract, Broken(), "test_resume_reaches_the_same_numbers", tmp_path, True)
+    assert message.startswith("ended in the middle and resumed, parameter 'llm.")
 
 
 def test_trainer_that_swallows_an_interrupt(tmp_path: Path) -> None:
     @frozen
     class Broken(trainer.Example):
-        def train(self, job: Any) -> Any:
+        def train(self, context: Any) -> Any:
             try:
-                return super().train(job)
+                return super().train(context)
             except BaseException:
                 return merc.TrainReport(steps=0, epochs=0, seconds=0)
 
-    message = said(merc.testing.TrainerContract, Broken(), "test_resume_reaches_the_same_numbers", tmp_path)
+    message = said(merc.testing.TrainerContract, Broken(), "test_resume_reaches_the_same_numbers", tmp_path, True)
     assert message == "Broken went on after an interrupt; let it through"
+
+
+def test_trainer_that_does_not_use_the_strategy(tmp_path: Path) -> None:
+    @frozen
+    class Broken(merc.Trainer):
+        def train(self, context: Any) -> Any:
+            import torch
+
+            optimizer = torch.optim.SGD([p for p in context.network.parameters() if p.requires_grad], lr=0.1)
+            optimizer.step()
+            return merc.TrainReport(steps=1, epochs=1, seconds=0)
+
+    message = said(merc.testing.TrainerContract, Broken(), "test_trains_by_the_strategy", tmp_path)
+    assert "did not train by the recipe's strategy" in message and "merc.training.fit" in message
+
+
+def test_trainer_that_changes_weights_beside_the_strategy(tmp_path: Path) -> None:
+    def nudge(context: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            next(p for p in context.network.parameters() if p.requires_grad).add_(1.0)
+
+    @frozen
+    class Broken(trainer.Example):
+        def train(self, context: Any) -> Any:
+            return super().train(replace(context, evaluate=lambda: nudge(context) or {"weighted_f1": 0.5}))
+
+    message = said(merc.testing.TrainerContract, replace(Broken(), epochs=2), "test_trains_by_the_strategy", tmp_path)
+    assert "changed outside of the strategy" in message and "parameter 'llm." in message
+
+
+def test_trainer_that_miscounts_its_steps(tmp_path: Path) -> None:
+    broken = broken_trainer(lambda context: None, lambda report: replace(report, steps=report.steps + 1))
+    message = said(merc.testing.TrainerContract, broken, "test_trains_by_the_strategy", tmp_path)
+    assert "reports 3 steps, and the strategy took 2" in message

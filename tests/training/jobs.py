@@ -18,13 +18,15 @@ from merc.builtin.jsonl import JsonlCorpus
 from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import LoRA
-from merc.components import Example, FeatureSpec, Loss, Prompter, Query, TrainContext, TrainReport, Tuning
+from merc.components import Example, FeatureSpec, Loss, Prompter, Query, TrainReport, Tuning
 from merc.conversation import Conversation, LabelSpace
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
 from merc.session.data import labelled, queries
+from merc.session.shared_model import SharedModel
+from merc.training.context import StageContext
 from merc.training.loop import fit
 from merc.training.settings import Settings
 from merc.training.strategy import ParameterGroup, Strategy, TorchStrategy
@@ -74,7 +76,7 @@ class Seen:
         return [record["loss"] for record in self.events("step")]
 
 
-def job_of(
+def context_of(
     model: EmotionModel,
     talks: Sequence[Conversation],
     folder: Path,
@@ -86,18 +88,19 @@ def job_of(
     seed: int = 0,
     resume: bool = False,
     seen: Seen | None = None,
-) -> tuple[TrainContext, Seen]:
-    seen = seen or Seen()
+) -> tuple[StageContext, Seen]:
+    seen, strategy = seen or Seen(), strategy or TorchStrategy()
     folder.mkdir(parents=True, exist_ok=True)
     asks = prompter or ConversationPrompter()
     groups = [[Example(query, asks) for query in group] for group in queries(talks, labels, labelled)]
-    job = TrainContext(
+    context = StageContext(
         stage="merc",
-        model=model,
+        model=SharedModel(model=model, prompter=asks, labels=labels, strategy=strategy),
+        network=model,
         labels=labels,
         examples=lambda epoch: groups,
         evaluate=evaluate,
-        strategy=strategy or TorchStrategy(),
+        strategy=strategy,
         folder=folder,
         seed=seed,
         resume=resume,
@@ -106,7 +109,7 @@ def job_of(
         progress=lambda share, line: seen.shares.append(share),
         say=seen.said.append,
     )
-    return job, seen
+    return context, seen
 
 
 def trained(
@@ -117,8 +120,8 @@ def trained(
     losses: Sequence[Loss] = (TokenNLL(),),
     **more: Any,
 ) -> tuple[TrainReport, Seen]:
-    job, seen = job_of(model, talks, folder, **more)
-    return fit(job, settings, losses), seen
+    context, seen = context_of(model, talks, folder, **more)
+    return fit(context, settings, losses), seen
 
 
 class CutOff(BaseException):
@@ -129,7 +132,7 @@ def cut_off(
     model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, after: int, **more: Any
 ) -> Seen:
     """Train until a number of steps are logged by this call, and end there as a sudden end does."""
-    job, seen = job_of(model, talks, folder, **more)
+    context, seen = context_of(model, talks, folder, **more)
     steps = 0
 
     def log(record: Mapping[str, Any]) -> None:
@@ -140,7 +143,7 @@ def cut_off(
             raise CutOff
 
     with contextlib.suppress(CutOff):
-        fit(replace(job, log=log), settings, (TokenNLL(),))
+        fit(replace(context, log=log), settings, (TokenNLL(),))
     assert steps == after
     return seen
 

@@ -201,13 +201,13 @@ def fail(case: Case, strategy: Strategy, out: Path) -> None:
     model = jobs.model_of(out / "backbone", media=True)
     value = np.nan if strategy.rank + 1 == strategy.world else 0.5
     model.media.source = lambda stream, utterance, draw: np.full((2, 6), value, "float32")
-    job, seen = jobs.job_of(
+    context, seen = jobs.context_of(
         model, jobs.conversations(out / "talk.jsonl"), out / "job",
         prompter=ConversationPrompter(media=("face",)), strategy=strategy,
     )  # fmt: skip
     said = ""
     try:
-        fit(job, Settings(batch_tokens=256), (TokenNLL(),))
+        fit(context, Settings(batch_tokens=256), (TokenNLL(),))
     except MercError as error:
         said = str(error)
     all_said = strategy.collect([said])

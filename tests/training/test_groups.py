@@ -18,8 +18,8 @@ from merc.session.data import queries
 from merc.session.predicting import Predictor
 from merc.training.groups import Group, joined, shots_of
 from merc.training.settings import Settings
-from merc.training.steps import Plan
-from tests.training.jobs import LABELS, job_of, model_of
+from merc.training.steps import StepSchedule
+from tests.training.jobs import LABELS, context_of, model_of
 
 SETS = 10
 SHOTS = 7
@@ -97,10 +97,10 @@ def test_without_demonstrations_or_with_different_ones_conversations_stay_apart(
     assert shots_of(mixed) == () and shots_of([]) == () and len(shots_of(first)) == SHOTS
 
 
-def job(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int):
-    """A job whose conversations take fixed draws in turn."""
+def drawing(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int):
+    """A context whose conversations take fixed draws in turn."""
     every = shown(talks, sets, k=2)
-    made, _ = job_of(model, talks, folder)
+    made, _ = context_of(model, talks, folder)
     fields = dict(vars(made))
     asks = ConversationPrompter()
     fields["examples"] = lambda epoch: [
@@ -112,13 +112,13 @@ def job(model: EmotionModel, talks: list[Conversation], folder: Path, sets: int)
 @pytest.mark.parametrize("conversations", [1, 2, 3, None])
 @pytest.mark.parametrize("sets", [1, 3])
 def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path, conversations, sets):
-    made = job(model, talks, tmp_path, sets)
+    made = drawing(model, talks, tmp_path, sets)
     chosen = Settings(epochs=3, batch_conversations=conversations, batch_tokens=4096)
-    plan = Plan(made, chosen, {"gold"})
-    turns = list(plan.turns(0))
-    assert len(turns) == plan.total
+    schedule = StepSchedule(made, chosen, {"gold"})
+    every = list(schedule.after(0))
+    assert len(every) == schedule.total
     for epoch in range(3):
-        mine = [turn for turn in turns if turn.epoch == epoch]
+        mine = [scheduled for scheduled in every if scheduled.epoch == epoch]
         targets = Counter(p.target for t in mine for trees, _ in t.step.micro for tree in trees for p in tree.prompts)
         assert targets == Counter(u.id for c in talks for u in c.utterances)
     shots = {
@@ -126,21 +126,21 @@ def test_a_step_shows_one_set_where_conversations_fill_it(model, talks, tmp_path
     }
     if conversations is not None and sets == 3:
         full = [
-            turn
-            for turn in turns
-            if len({shots[t.rpartition("_")[0], turn.epoch] for t in _targets(turn)}) == 1
-            and len({t.rpartition("_")[0] for t in _targets(turn)}) == conversations
+            scheduled
+            for scheduled in every
+            if len({shots[t.rpartition("_")[0], scheduled.epoch] for t in _targets(scheduled)}) == 1
+            and len({t.rpartition("_")[0] for t in _targets(scheduled)}) == conversations
         ]
         counts = [Counter(shots[c.id, e] for c in talks) for e in range(3)]
         assert len(full) >= sum(n // conversations for count in counts for n in count.values())
     # The same number of steps as without demonstrations.
     if conversations is not None:
-        plain, _ = job_of(model, talks, tmp_path)
-        assert plan.counts == Plan(plain, chosen, {"gold"}).counts
+        plain, _ = context_of(model, talks, tmp_path)
+        assert schedule.counts == StepSchedule(plain, chosen, {"gold"}).counts
 
 
-def _targets(turn) -> list[str]:
-    return [p.target for trees, _ in turn.step.micro for tree in trees for p in tree.prompts]
+def _targets(scheduled) -> list[str]:
+    return [p.target for trees, _ in scheduled.step.micro for tree in trees for p in tree.prompts]
 
 
 def test_scores_are_those_of_each_prompt_alone(model, talks):

@@ -24,7 +24,7 @@ def test_stops_at_once(number: int) -> None:
 def test_a_second_wish_ends_it_as_the_outer_block_says() -> None:
     with pytest.raises(Stopped, match=r"^enough$"), stops_at_once("enough"), StopRequest() as stop:
         signal.raise_signal(signal.SIGTERM)
-        assert stop.asked == signal.SIGTERM
+        assert stop.signal == signal.SIGTERM
         signal.raise_signal(signal.SIGTERM)
         pytest.fail("went on")
 
@@ -46,7 +46,7 @@ def test_in_another_thread_signals_are_left_alone() -> None:
 
     def work() -> None:
         with stops_at_once("enough"), StopRequest() as stop:
-            seen.append((stop.asked, signal.getsignal(signal.SIGTERM)))
+            seen.append((stop.signal, signal.getsignal(signal.SIGTERM)))
 
     thread = threading.Thread(target=work)
     thread.start()

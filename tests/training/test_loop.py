@@ -19,7 +19,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.training.interrupt import Stopped
 from merc.training.loop import fit
 from merc.training.settings import Settings
-from tests.training.jobs import Seen, cut_off, job_of, model_of, same_state, state_of, trained
+from tests.training.jobs import Seen, context_of, cut_off, model_of, same_state, state_of, trained
 
 LORA = LoRA(r=4, alpha=8, dropout=0.2)
 
@@ -173,9 +173,9 @@ def test_a_best_state_behind_the_last_checkpoint_is_not_taken_for_another(
         if record["event"] == "step" and record["step"] == 3:
             signal.raise_signal(signal.SIGTERM)
 
-    job, _ = job_of(model, talks, tmp_path, evaluate=first)
+    context, _ = context_of(model, talks, tmp_path, evaluate=first)
     with pytest.raises(Stopped):
-        fit(replace(job, log=stop_behind_the_first), settings, (TokenNLL(),))
+        fit(replace(context, log=stop_behind_the_first), settings, (TokenNLL(),))
     model = model_of(backbone)
     cut_off(model, talks, tmp_path, settings, 2, evaluate=Looks(model, 0.9), resume=True)
     assert {path.name for path in tmp_path.glob("best-*")} == {"best-00000002.safetensors", "best-00000004.safetensors"}
@@ -196,9 +196,9 @@ def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], t
         if record["step"] == 3:
             signal.raise_signal(number)
 
-    job, _ = job_of(model_of(backbone), talks, tmp_path / "cut")
+    context, _ = context_of(model_of(backbone), talks, tmp_path / "cut")
     with pytest.raises(Stopped) as stopped:
-        fit(replace(job, log=log), settings, (TokenNLL(),))
+        fit(replace(context, log=log), settings, (TokenNLL(),))
     assert str(stopped.value) == "stopped in stage 'merc' at step 3 of 8; --resume goes on"
     assert stopped.value.signal == number
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -217,9 +217,9 @@ def test_asked_to_stop_behind_the_last_step(backbone: Path, talks: list[Conversa
         if record["event"] == "dev" and record["step"] == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    job, _ = job_of(model, talks, tmp_path, evaluate=looks)
+    context, _ = context_of(model, talks, tmp_path, evaluate=looks)
     with pytest.raises(Stopped, match="at step 2 of 2"):
-        fit(replace(job, log=log), settings, (TokenNLL(),))
+        fit(replace(context, log=log), settings, (TokenNLL(),))
     resumed = model_of(backbone)
     report, seen = trained(resumed, talks, tmp_path, settings, evaluate=Looks(resumed), resume=True)
     assert seen.log == [] and report.steps == 2
@@ -231,15 +231,15 @@ def test_asked_twice_it_stops_at_once(backbone: Path, talks: list[Conversation],
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    job, _ = job_of(model_of(backbone), talks, tmp_path)
+    context, _ = context_of(model_of(backbone), talks, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        fit(replace(job, log=log), Settings(), (TokenNLL(),))
+        fit(replace(context, log=log), Settings(), (TokenNLL(),))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_budget_that_fills_differently_each_epoch(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     """The schedule ends with the last step, and dev is looked at there, though epochs differ in their steps."""
-    settings = Settings(epochs=6, conversations=None, batch_tokens=230, evaluate_every=1000, schedule="linear")
+    settings = Settings(epochs=6, batch_conversations=None, batch_tokens=230, evaluate_every=1000, schedule="linear")
     model = model_of(backbone)
     report, seen = trained(model, talks, tmp_path, settings, evaluate=Looks(model, 0.5))
     ends = [sum(record["epoch"] <= epoch for record in seen.events("step")) for epoch in range(7)]

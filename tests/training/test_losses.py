@@ -26,9 +26,9 @@ from merc.training.settings import Settings
 from tests.training.jobs import (
     LABELS,
     Gradients,
+    context_of,
     encoded,
     gradients,
-    job_of,
     model_of,
     plain_log_probabilities,
     same_state,
@@ -248,10 +248,10 @@ def test_sets_of_different_labels_are_learned_among_their_own(
     gradient = {n: p.grad.detach().clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
 
-    job, seen = job_of(model, [talk], tmp_path, labels=joined, strategy=(strategy := Gradients()))
+    context, seen = context_of(model, [talk], tmp_path, labels=joined, strategy=(strategy := Gradients()))
     groups = [[Example(Query(conversation=talk, index=asked, labels=space), asks)] for space in (LABELS, glad)]
     settings = Settings(batch_conversations=2, max_grad_norm=None)
-    fit(replace(job, examples=lambda epoch: groups), settings, (LabelCE(),))
+    fit(replace(context, examples=lambda epoch: groups), settings, (LabelCE(),))
     assert seen.losses == [pytest.approx(float(plain.detach()), rel=1e-5)]
     assert gradient and set(gradient) <= set(strategy.taken[0])
     for name, wanted in gradient.items():
@@ -372,7 +372,7 @@ def test_a_loss_with_parameters_resumes_to_the_same_numbers(
     class Enough(BaseException):
         pass
 
-    job, _ = job_of(stopped, talks, tmp_path / "cut")
+    context, _ = context_of(stopped, talks, tmp_path / "cut")
     steps: list[Any] = []
 
     def log(record: Any) -> None:
@@ -381,7 +381,7 @@ def test_a_loss_with_parameters_resumes_to_the_same_numbers(
             raise Enough
 
     with pytest.raises(Enough):
-        fit(replace(job, log=log), settings, losses)
+        fit(replace(context, log=log), settings, losses)
     resumed = model_of(backbone)
     trained(resumed, talks, tmp_path / "cut", settings, losses=losses, resume=True)
     assert same_state(state_of(whole), state_of(resumed))

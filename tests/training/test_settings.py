@@ -10,7 +10,7 @@ from merc.training.settings import Settings
     [
         ({"epochs": 0}, "epochs counts from 1, not 0"),
         ({"gradient_accumulation": 0}, "gradient_accumulation counts from 1, not 0"),
-        ({"batch_conversations": -1}, "conversations counts from 1, not -1"),
+        ({"batch_conversations": -1}, "batch_conversations counts from 1, not -1"),
         ({"patience": 0}, "patience counts from 1, not 0"),
         ({"evaluate_every": 0}, "evaluate_every counts from 1, not 0"),
         ({"lr": 0.0}, "lr is above 0, not 0.0"),

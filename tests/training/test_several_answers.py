@@ -20,7 +20,7 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
-from tests.training.jobs import LABELS, Gradients, job_of, model_of, plain_log_probabilities
+from tests.training.jobs import LABELS, Gradients, context_of, model_of, plain_log_probabilities
 
 SETTINGS = Settings(batch_conversations=2, max_grad_norm=None)
 
@@ -73,8 +73,8 @@ def step(
     model: EmotionModel, groups: Sequence[Sequence[Example]], losses: Sequence[Loss], folder: Path
 ) -> tuple[float, dict[str, Tensor], list[str]]:
     """The loss of a step, its gradients, and what the user was told."""
-    job, seen = job_of(model, [], folder, strategy=(strategy := Gradients()))
-    fit(replace(job, examples=lambda epoch: groups), SETTINGS, losses)
+    context, seen = context_of(model, [], folder, strategy=(strategy := Gradients()))
+    fit(replace(context, examples=lambda epoch: groups), SETTINGS, losses)
     return seen.losses[0], strategy.taken[0], seen.said
 
 

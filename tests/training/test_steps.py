@@ -13,8 +13,8 @@ from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.settings import Settings
-from merc.training.steps import Plan, ScheduledStep
-from tests.training.jobs import job_of, model_of, trained, without_labels
+from merc.training.steps import ScheduledStep, StepSchedule
+from tests.training.jobs import context_of, model_of, trained, without_labels
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +22,14 @@ def model(backbone: Path) -> EmotionModel:
     return model_of(backbone)
 
 
-def _targets(turn: ScheduledStep) -> list[str]:
-    return [p.target for trees, _ in turn.step.micro for tree in trees for p in tree.prompts]
+def _targets(scheduled: ScheduledStep) -> list[str]:
+    return [p.target for trees, _ in scheduled.step.micro for tree in trees for p in tree.prompts]
 
 
 def _order(model: EmotionModel, talks: list[Conversation], folder: Path, chosen: Settings, seed: int = 0) -> list[str]:
-    job, _ = job_of(model, talks, folder, seed=seed)
-    return [target for turn in Plan(job, chosen, {"gold"}).turns(0) for target in sorted(_targets(turn))]
+    context, _ = context_of(model, talks, folder, seed=seed)
+    steps = StepSchedule(context, chosen, {"gold"}).after(0)
+    return [target for scheduled in steps for target in sorted(_targets(scheduled))]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -48,34 +49,34 @@ def test_every_utterance_is_learned_once_an_epoch(
         batch_tokens=budget,
         gradient_accumulation=gradient_accumulation,
     )
-    job, _ = job_of(model, talks, tmp_path)
-    plan = Plan(job, chosen, {"gold"})
-    turns = list(plan.turns(0))
-    assert len(turns) == plan.total == sum(plan.counts)
+    context, _ = context_of(model, talks, tmp_path)
+    schedule = StepSchedule(context, chosen, {"gold"})
+    every = list(schedule.after(0))
+    assert len(every) == schedule.total == sum(schedule.counts)
     everything = Counter(u.id for talk in talks for u in talk.utterances)
     for epoch in range(epochs):
-        mine = [turn for turn in turns if turn.epoch == epoch]
-        assert Counter(target for turn in mine for target in _targets(turn)) == everything
-        assert [turn.ends_epoch for turn in mine] == [False] * (len(mine) - 1) + [True]
+        mine = [scheduled for scheduled in every if scheduled.epoch == epoch]
+        assert Counter(target for scheduled in mine for target in _targets(scheduled)) == everything
+        assert [scheduled.ends_epoch for scheduled in mine] == [False] * (len(mine) - 1) + [True]
         assert mine[-1].epochs == epoch + 1
-    for number, turn in enumerate(turns, start=1):
-        assert plan.epochs(number) == pytest.approx(turn.epochs)
+    for number, scheduled in enumerate(every, start=1):
+        assert schedule.epochs(number) == pytest.approx(scheduled.epochs)
         if conversations is None:
-            assert 1 <= len(turn.step.micro) <= gradient_accumulation
+            assert 1 <= len(scheduled.step.micro) <= gradient_accumulation
         else:
-            assert len({target.rpartition("_")[0] for target in _targets(turn)}) <= conversations
-        for trees, _ in turn.step.micro:
+            assert len({target.rpartition("_")[0] for target in _targets(scheduled)}) <= conversations
+        for trees, _ in scheduled.step.micro:
             assert len(trees) == 1 or sum(len(tree) for tree in trees) <= budget
 
 
 @pytest.mark.parametrize("conversations", [3, None])
 def test_going_on_in_the_middle_is_the_rest(model, talks, tmp_path, conversations):
-    job, _ = job_of(model, talks, tmp_path)
-    plan = Plan(job, Settings(epochs=2, batch_conversations=conversations, batch_tokens=200), {"gold"})
-    turns = list(plan.turns(0))
-    assert len(turns) > 5
-    for done in (0, 1, plan.counts[0], plan.counts[0] + 1, len(turns)):
-        assert list(plan.turns(done)) == turns[done:]
+    context, _ = context_of(model, talks, tmp_path)
+    schedule = StepSchedule(context, Settings(epochs=2, batch_conversations=conversations, batch_tokens=200), {"gold"})
+    every = list(schedule.after(0))
+    assert len(every) > 5
+    for done in (0, 1, schedule.counts[0], schedule.counts[0] + 1, len(every)):
+        assert list(schedule.after(done)) == every[done:]
 
 
 def test_the_order_depends_on_the_seed_the_stage_and_the_epoch(model, talks, backbone, tmp_path):
@@ -91,15 +92,14 @@ def test_the_order_depends_on_the_seed_the_stage_and_the_epoch(model, talks, bac
 
 def test_filled_to_a_budget(model, talks, tmp_path):
     """With ``batch_conversations: null`` a pass holds as many conversations as fit, in their order."""
+    context, _ = context_of(model, talks, tmp_path)
     few, many = (
-        Plan(
-            job_of(model, talks, tmp_path)[0], Settings(batch_conversations=None, batch_tokens=budget), {"gold"}
-        ).counts
+        StepSchedule(context, Settings(batch_conversations=None, batch_tokens=budget), {"gold"}).counts
         for budget in (150, 600)
     )
     assert few[0] > many[0] > 1
-    job, _ = job_of(model, talks, tmp_path)
-    halved = Plan(job, Settings(batch_conversations=None, batch_tokens=150, gradient_accumulation=2), {"gold"}).counts
+    accumulated = Settings(batch_conversations=None, batch_tokens=150, gradient_accumulation=2)
+    halved = StepSchedule(context, accumulated, {"gold"}).counts
     assert halved[0] == -(-few[0] // 2)
 
 

@@ -130,4 +130,4 @@ def test_many_utterances_are_named_in_part(backbone: Path, talks: list[Conversat
     model = model_of(backbone)
     next(p for p in model.parameters() if p.requires_grad).register_hook(lambda gradient: gradient * torch.nan)
     with pytest.raises(MercError, match=f" and {count - 20} more. Lower"):
-        trained(model, talks, tmp_path, Settings(conversations=None, batch_tokens=100_000))
+        trained(model, talks, tmp_path, Settings(batch_conversations=None, batch_tokens=100_000))

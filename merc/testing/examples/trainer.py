@@ -1,58 +1,37 @@
-"""Example, a trainer: replace its loop with yours."""
+"""Example, a trainer: say what an epoch learns from, and leave the rest to ``merc.training.fit``."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import merc
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example(merc.Trainer):
-    """Plain gradient descent on the right answers: a step of size ``lr`` a conversation, for ``epochs`` epochs. A
-    conversation is computed in passes of at most ``batch_tokens`` tokens.
+class Example(merc.training.Settings, merc.Trainer):
+    """A curriculum: the first epoch learns from the shortest ``share`` of the conversations, every later one from all.
 
-    It keeps no checkpoint: a stage that is resumed starts again, from the same parameters and seed, and so reaches the
-    same numbers. It is for one process.
+    ``losses`` are made smaller; with none it is ``token-nll``. The other parameters are those of ``sft``: ``epochs``,
+    ``lr``, ``batch_conversations``, ``precision``, ``select_by``, ``patience`` and so on.
     """
 
-    lr: float = 0.01
-    epochs: int = 1
-    batch_tokens: int = 4096
+    share: float = 0.5
+    losses: tuple[merc.Loss, ...] = ()
 
-    def train(self, job: merc.TrainContext) -> merc.TrainReport:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is above 0 and at most 1, not {self.share:g}")
+
+    def train(self, context: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""
-        import torch
 
-        torch.manual_seed(job.seed)
-        model, started, step = job.model, time.monotonic(), 0
-        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=self.lr)
-        job.rewind(0)
+        def examples(epoch: int) -> Sequence[Sequence[merc.Example]]:
+            groups = context.examples(epoch)
+            if epoch > 0:
+                return groups
+            shortest = sorted(groups, key=len)
+            return shortest[: max(1, round(self.share * len(groups)))]
 
-        def encode(example: merc.Example, epoch: int) -> Any:
-            """The tokens of a prompt and its right answer."""
-            return model.encode(example.prompt(), example.query, within=job.labels, draw=epoch)
-
-        model.train()
-        for epoch in range(self.epochs):
-            talks = job.examples(epoch)
-            for done, examples in enumerate(talks, start=1):
-                total = 0.0
-                for batch in model.batches([encode(example, epoch) for example in examples], self.batch_tokens):
-                    loss = -model.log_probabilities(batch.to(model.device), epoch).sum() / len(examples)
-                    if not torch.isfinite(loss):
-                        raise merc.MercError(
-                            f"stages.{job.stage}: the loss is {float(loss)} at step {step + 1}, in conversation "
-                            f"{examples[0].query.conversation.id!r}; a smaller lr may help"
-                        )
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    total += float(loss.detach())
-                optimizer.step()
-                optimizer.zero_grad()
-                step += 1
-                job.log({"event": "step", "stage": job.stage, "step": step, "epoch": epoch, "loss": total})
-                job.progress((epoch + done / len(talks)) / self.epochs, f"loss {total:.3f}")
-        model.eval()
-        return merc.TrainReport(steps=step, epochs=self.epochs, seconds=time.monotonic() - started)
+        return merc.training.fit(replace(context, examples=examples), self, self.losses)

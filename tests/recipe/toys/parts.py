@@ -149,7 +149,7 @@ class ToyTrainer(Trainer):
     schedule: Literal["cosine", "linear"] = "cosine"
     early: bool = False
 
-    def train(self, job):
+    def train(self, context):
         raise NotImplementedError
 
 

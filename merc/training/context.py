@@ -1,0 +1,28 @@
+"""A stage as ``fit`` has it: what a trainer may rely on, and the network and strategy behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from merc.components import TrainContext
+from merc.errors import MercError
+from merc.model.emotion_model import EmotionModel
+from merc.training.strategy import Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageContext(TrainContext):
+    """``network`` is the model that learns, ``strategy`` runs its passes and steps (one process, or DeepSpeed)."""
+
+    network: EmotionModel
+    strategy: Strategy
+
+
+def stage_of(context: TrainContext) -> StageContext:
+    """The context with what is behind it. Raises MercError for one that merc has not made."""
+    if isinstance(context, StageContext):
+        return context
+    raise MercError(
+        f"merc.training.fit was given {type(context).__name__}; give it the context that train() is called with, or "
+        "dataclasses.replace(context, ...) to change what it has"
+    )
