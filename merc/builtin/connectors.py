@@ -1,4 +1,4 @@
-"""Connectors: features as they are, one fully connected layer, and a small network."""
+"""Connectors: features as they are, one fully connected layer, a small network, and a soft prompt."""
 
 from __future__ import annotations
 
@@ -97,6 +97,45 @@ class Mlp(Connector):
     def tokens(self, count: int) -> int:
         """As many as go in, or one."""
         return 1 if self.pool == "mean" else count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soft(Connector):
+    """``length`` vectors that learn, at the beginning of every prompt: prompt tuning. It belongs to no encoder, so its
+    name in the recipe is free. ``deviation`` is that of the normal distribution that they are drawn from.
+    """
+
+    inputs = "none"
+    length: int = 20
+    deviation: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ValueError(f"length counts from 1, not {self.length}")
+        if self.deviation < 0:
+            raise ValueError(f"deviation is 0 or more, not {self.deviation}")
+
+    def tokens(self, count: int) -> int:
+        """As many as there are vectors."""
+        return self.length
+
+    def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
+        """The vectors, ``[length, hidden]``."""
+        import torch
+        from torch import nn
+
+        from merc.components import Stream
+
+        class Vectors(nn.Module):
+            def __init__(self, length: int, deviation: float) -> None:
+                super().__init__()
+                self.vectors = nn.Parameter(torch.randn(length, hidden) * deviation)
+
+            def forward(self, stream: Stream) -> Stream:
+                values = self.vectors.expand(len(stream.values), -1, -1)
+                return Stream(values, torch.ones(values.shape[:2], dtype=torch.bool, device=values.device))
+
+        return Vectors(self.length, self.deviation)
 
 
 def _check_scale(scale: float) -> None:

@@ -10,6 +10,7 @@ from merc.registry.hooks import Register, RegisterCommand, hookimpl
 def register_connectors(register: Register) -> None:
     register("identity", "merc.builtin.connectors:Identity")
     register("linear", "merc.builtin.connectors:Linear")
+    register("soft", "merc.builtin.connectors:Soft")
     register("mlp", "merc.builtin.connectors:Mlp")
 
 

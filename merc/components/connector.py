@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from merc.components.base import Component
 from merc.components.encoder import FeatureSpec
@@ -30,6 +30,11 @@ class Connector(Component):
     ``fit(features: Iterable[Tensor])`` is shown the train split's features ``[tokens, dim]`` once, before the first
     stage; what it keeps in buffers is saved with the run.
 
+    A connector whose ``inputs`` is ``"none"`` takes no features: soft prompts, say. Its name in the recipe is a stream
+    of no utterance, without an encoder, and its ``tokens(0)`` tokens stand at the beginning of every prompt, after the
+    tokenizer's begin token, unless the prompter places them by ``Slot(name)``. Its module is built with
+    ``FeatureSpec(dim=0)`` and gets a Stream of one row, ``[1, 0, 0]``.
+
     The smallest complete connector:
 
     >>> @dataclass(frozen=True, kw_only=True)
@@ -48,11 +53,12 @@ class Connector(Component):
     """
 
     kind: ClassVar[str] = "connector"
+    inputs: ClassVar[Literal["features", "none"]] = "features"
 
     @abstractmethod
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
         """The module; it may be built on torch's meta device, so it must not read its own weights."""
 
     def tokens(self, count: int) -> int:
-        """How many tokens come out when ``count`` (at least 1) go in."""
+        """How many tokens come out when ``count`` go in: at least 1, or 0 into one that takes no features."""
         return count

@@ -23,10 +23,11 @@ class Text:
 @dataclass(frozen=True)
 class Slot:
     """The place of one utterance's tokens of a stream (an encoder's or fuser's name in the recipe). A slot whose
-    utterance lacks the modality is left out; ``before`` and ``after`` are words that stand only with it."""
+    utterance lacks the modality is left out; ``before`` and ``after`` are words that stand only with it. The slot of a
+    connector that takes no input names no utterance."""
 
     stream: str
-    utterance: str
+    utterance: str = ""
     before: str = ""
     after: str = ""
 

@@ -11,7 +11,7 @@ from merc.consent import require
 from merc.errors import MercError
 from merc.memory import enough_memory
 from merc.model.backbone import load_network
-from merc.model.emotion_model import EmotionModel
+from merc.model.emotion_model import EmotionModel, context_of
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.recipe import Recipe
@@ -83,9 +83,11 @@ def _smaller(recipe: Recipe, device: str) -> str:
 
 def check_backbone(recipe: Recipe) -> None:
     """See that the recipe's backbone can be loaded: its configuration, tokenizer and weights are there. Raises
-    MercError where they are not. No weights are read; those of a hub model are fetched."""
+    MercError where they are not, and where soft prompts fill its context. No weights are read; those of a hub model are
+    fetched."""
     _hide_bars()
     _backbone(recipe).check()
+    _check_opening(recipe)
 
 
 def _hide_bars() -> None:
@@ -101,12 +103,26 @@ def _hide_bars() -> None:
 
 def build_meta(recipe: Recipe) -> EmotionModel:
     """The recipe's model on torch's meta device: shapes without weights or memory. It cannot compute."""
+    _check_opening(recipe)
     backbone = _backbone(recipe)
     with torch.device("meta"):
         llm = backbone.shape()
         tuned = tune(llm, backbone.tuning)
-        media = _media(recipe, _width(llm.config))
-    return EmotionModel(tuned, None, media)
+        return EmotionModel(tuned, None, _media(recipe, _width(llm.config)))
+
+
+def _check_opening(recipe: Recipe) -> None:
+    """Raise MercError where what stands at the beginning of every prompt leaves no room in the model's context."""
+    parts = {name: ref.component for name, ref in recipe.connectors.items() if isinstance(ref.component, Connector)}
+    lengths = {name: part.tokens(0) for name, part in parts.items() if part.inputs == "none"}
+    context = context_of(_backbone(recipe).config()) if lengths else None
+    if context is not None and sum(lengths.values()) >= context:
+        stream = max(lengths, key=lambda name: lengths[name])
+        others = f" (of {sum(lengths.values())} of all connectors without input)" if len(lengths) > 1 else ""
+        raise MercError(
+            f"connectors.{stream}: its {lengths[stream]} tokens{others} stand at the beginning of every prompt, and "
+            f"the backbone's context of {context} tokens has no room for more; give it fewer"
+        )
 
 
 def _backbone(recipe: Recipe) -> Backbone:

@@ -31,7 +31,7 @@ from merc.prompting import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from merc.model.tuning import TunedBackbone
 
@@ -117,7 +117,7 @@ class EmotionModel(nn.Module):
     @cached_property
     def prompts(self) -> PromptEncoder:
         """What turns prompts into tokens."""
-        return PromptEncoder(self.tokenizer, self.today, self.backbone)
+        return PromptEncoder(self.tokenizer, self.today, self.backbone, self.media.opening)
 
     @property
     def device(self) -> torch.device:
@@ -127,8 +127,7 @@ class EmotionModel(nn.Module):
     @property
     def context(self) -> int | None:
         """The longest path of tokens that the backbone was made for, if its configuration says."""
-        value = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
-        return int(value) if value else None
+        return context_of(self.base.config)
 
     @property
     def window(self) -> int | None:
@@ -325,9 +324,17 @@ class _MediaMeans:
         rows: dict[str, list[Tensor]] = {}
         each = torch.split(tokens, [count for _, _, count in self.slots])
         for (stream, utterance, _), own in zip(self.slots, each, strict=True):
+            if not utterance:
+                continue  # a soft prompt
             rows.setdefault(stream, []).append(own.mean(0))
             self.ids.setdefault(stream, []).append(utterance_id(utterance))
         self.means = {stream: torch.stack(means) for stream, means in rows.items()}
+
+
+def context_of(config: PretrainedConfig) -> int | None:
+    """The longest path of tokens that a backbone of this configuration was made for, if it says."""
+    value = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(value) if value else None
 
 
 def _token_log_probs(batch: TreeBatch, logits: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ class MediaTokens(nn.Module):
 
     ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
     feeds a fuser) cannot stand in a prompt. ``past`` are the streams that also come from what was said before; their
-    slots name an utterance with its past (``InPast``). ``encoders`` are those whose features they are.
+    slots name an utterance with its past (``InPast``). ``opening`` are the streams without input, of no utterance
+    (``""``), and how many tokens each has. ``encoders`` are those whose features they are.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class MediaTokens(nn.Module):
         self.connector_parts = dict(connectors)
         self.fuser_parts = dict(fusers)
         self.past = frozenset(name for name, fuser in fusers.items() if fuser.context == "past")
+        self.opening = {name: c.tokens(0) for name, c in connectors.items() if c.inputs == "none"}
         self.inputs = {name: tuple(f.inputs) or tuple(specs) for name, f in fusers.items()}
         self.fusers = nn.ModuleDict()
         shapes: dict[str, FeatureSpec] = dict(specs)
@@ -50,6 +52,7 @@ class MediaTokens(nn.Module):
             if shape is not None:
                 shapes[name] = shape
                 self.fusers[name] = fuser.build(given)
+        shapes.update(dict.fromkeys(self.opening, FeatureSpec(dim=0)))
         self.shapes = shapes
         self.connectors = nn.ModuleDict({s: c.build(shapes[s], hidden) for s, c in connectors.items() if s in shapes})
         self.source: FeatureSource | None = None
@@ -69,6 +72,11 @@ class MediaTokens(nn.Module):
             raise MercError(
                 f"a prompt has a slot for {stream!r}, which has no connector; add connectors.{stream} to the recipe"
             )
+        if (stream in self.opening) == bool(utterance):
+            what = f"takes no input, and its slot names {utterance!r}" if utterance else "has no utterance in its slot"
+            raise MercError(f"connectors.{stream} {what}; correct the prompter, or leave {stream!r} out of its streams")
+        if stream in self.opening:
+            return self.opening[stream]
         if stream in self.fuser_parts:
             counts = {s: self._count(s, utterance, draw) for s in self.inputs[stream]}
             count = self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
@@ -115,7 +123,7 @@ class MediaTokens(nn.Module):
         self.eval()
         for name, module in self.connectors.items():
             fit = getattr(module, "fit", None)
-            if callable(fit) and f"connectors.{name}" not in but:
+            if callable(fit) and f"connectors.{name}" not in but and name not in self.opening:
                 given = (self._given(name, [u], 0) for u in shown)
                 fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
                 fitted.append(f"connectors.{name}")
@@ -124,6 +132,10 @@ class MediaTokens(nn.Module):
 
     def _given(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
         """What the stream's connector gets."""
+        if stream in self.opening:
+            like = next(self.parameters(), torch.empty(0))
+            nothing = torch.zeros(len(utterances), 0, 0, device=like.device)
+            return Stream(nothing, nothing.any(-1))
         if stream in self.past:
             return self._with_past(stream, utterances, draw)
         if stream in self.fuser_parts:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from merc.components import Answer, Backbone, Prompt, Query, Turn
+from merc.components import Answer, Backbone, Prompt, Query, Slot, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
@@ -73,13 +73,20 @@ class PromptEncoder:
     Each Text is tokenized on its own, as what stands inside a text. A prompt with turns is rendered by the tokenizer's
     own chat template, to the tokens that the template gives for the same words; a tokenizer that has none gets
     "Role: words" lines, and ``notes`` says so. A template that writes the date is given ``today``. Words of a corpus
-    never become control tokens. ``backbone`` says what stands around a slot's media, and where they lie.
+    never become control tokens. ``backbone`` says what stands around a slot's media, and where they lie. ``opening``
+    are the streams of no utterance, with their numbers of tokens, that stand at the beginning of every prompt, after
+    the tokenizer's begin token, unless a slot of the prompt places them.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, today: date = CHAT_DATE, backbone: Backbone | None = None
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        today: date = CHAT_DATE,
+        backbone: Backbone | None = None,
+        opening: Mapping[str, int] | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        self._opening = dict(opening or {})
         self._pieces = PieceTokenizer(tokenizer)
         self._presenter = Presenter(self._pieces, backbone)
         self._axes = 1 if backbone is None else backbone.axes
@@ -110,6 +117,7 @@ class PromptEncoder:
         of more items than ``longest`` is only counted: many prompts may share a text of a million letters.
         """
         runs, write = self._runs(prompt, lengths)
+        opening = self._unplaced(prompt)
         found: list[tuple[Item, ...]] = []
         before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
         for run in runs:
@@ -126,11 +134,19 @@ class PromptEncoder:
             return self._pieces.words(write(text), before)
 
         paths = self._answers(prompt, labels, gold, answers, words, within or labels)
-        length = sum(map(len, found))
+        length = sum(map(len, found)) + len(opening)
         if longest is not None and length > longest:
             return EncodedPrompt(prompt.target, (), paths, length)
         positions = _positions(runs, list(map(len, found)), self._axes)
-        return EncodedPrompt(prompt.target, tuple(itertools.chain.from_iterable(found)), paths, positions=positions)
+        items = tuple(itertools.chain.from_iterable(found))
+        begins = bool(opening and self._begin and items[:1] == (self.tokenizer.bos_token_id,))
+        items, positions = _opened(items, positions, opening, int(begins))
+        return EncodedPrompt(prompt.target, items, paths, positions=positions)
+
+    def _unplaced(self, prompt: Prompt) -> list[SlotItem]:
+        """The tokens that stand at the beginning, of streams that no slot of the prompt places."""
+        placed = {segment.stream for segment in prompt.segments if isinstance(segment, Slot)} if self._opening else ()
+        return [(name, "", i) for name, count in self._opening.items() if name not in placed for i in range(count)]
 
     def end_tokens(self) -> tuple[int, ...]:
         """What stands behind a finished answer; empty for a tokenizer without an end token."""
@@ -243,6 +259,21 @@ def _positions(runs: Sequence[Run], counts: Sequence[int], axes: int) -> tuple[t
             positions.extend((begin + i,) * axes for i in range(count))
             begin += count
     return (*positions, (begin,) * axes)
+
+
+def _opened(
+    items: tuple[Item, ...], positions: tuple[tuple[int, ...], ...], opening: Sequence[SlotItem], first: int
+) -> tuple[tuple[Item, ...], tuple[tuple[int, ...], ...]]:
+    """Items and their positions with an opening put before item ``first``, which moves what follows.
+
+    >>> _opened((7, 8), ((0, 0), (1, 1), (5, 5)), [("prompt", "", 0)], 1)
+    ((7, ('prompt', '', 0), 8), ((0, 0), (1, 1), (2, 2), (6, 6)))
+    """
+    if positions and opening:
+        placed = tuple((first + i,) * len(positions[0]) for i in range(len(opening)))
+        moved = (tuple(at + len(opening) for at in own) for own in positions[first:])
+        positions = (*positions[:first], *placed, *moved)
+    return (*items[:first], *opening, *items[first:]), positions
 
 
 def is_label_prompt(prompt: Prompt) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from merc.components import Backbone, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
-from merc.errors import did_you_mean
+from merc.components import Backbone, Connector, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
+from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
@@ -29,9 +29,16 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node,
                          "both give a stream of that name, so call one of them differently")  # fmt: skip
     _check_inputs(given["fusers"], encoders, fusers, root, problems)
     silent = {name for name, part in given["fusers"].items() if _gives_none(part, encoders)}
-    streams = [*encoders, *(name for name in fusers if name not in silent)]
+    free = [*input_free(given), *(name for name in connectors if _is_broken_and_free(name, given, root))]
+    streams = [*encoders, *(name for name in fusers if name not in silent), *free]
     for name in connectors:
-        if name not in streams:
+        if name in free and name in (*encoders, *fusers):
+            problems.add(
+                join("connectors", name), _at(root, "connectors", name),
+                f"this connector takes no input, and {name!r} is the name of "
+                f"{'an encoder' if name in encoders else 'a fuser'}; give it a name of its own",
+            )  # fmt: skip
+        elif name not in streams:
             why = (
                 f"the fuser {name!r} gives no stream"
                 if name in silent
@@ -130,6 +137,24 @@ def _gives_none(part: ComponentRef, encoders: list[str]) -> bool:
         ones = {name: FeatureSpec(dim=1, tokens=1) for name in fuser.inputs or encoders}
         return isolated(lambda: fuser.spec(ones)) is None
     except Exception:
+        return False
+
+
+def input_free(given: Mapping[str, Any]) -> list[str]:
+    """The connectors that take no input: each is a stream of its own, at the beginning of every prompt."""
+    parts: Mapping[str, ComponentRef] = given["connectors"]
+    return [name for name, part in parts.items() if cast(Connector, part.component).inputs == "none"]
+
+
+def _is_broken_and_free(connector: str, given: Mapping[str, Any], root: Node) -> bool:
+    """Whether a connector whose own parameters are wrong, which is reported already, is of a class without input."""
+    node = _at(root, "connectors", connector)
+    name = node.get("name") if node is not None else None
+    if connector in given["connectors"] or name is None or not isinstance(name.value, str):
+        return False
+    try:
+        return cast(type[Connector], get_registry().resolve("connector", name.value)).inputs == "none"
+    except MercError:
         return False
 
 

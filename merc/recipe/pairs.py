@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from merc.components import Fuser, Metric, Prompt, Prompter, Query, Selector, Trainer
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
-from merc.recipe.fit import is_frozen, names_part
+from merc.recipe.fit import input_free, is_frozen, names_part
 from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import ComponentRef, Evaluate, Stage
@@ -82,7 +82,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
 def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: Node, problems: Problems) -> None:
     """Report a stage in which nothing that its prompts reach can learn, and note what is named for nothing."""
     path = f"stages.{index}.trainable"
-    streams = {stream for task in stage.tasks for stream in _streams(task.prompter)}
+    streams = {stream for task in stage.tasks for stream in _streams(task.prompter)} | set(input_free(given))
     reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in given[kind] if name in streams]
     reached += [] if is_frozen(given) else ["backbone"]
     wanted = stage.trainable

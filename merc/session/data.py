@@ -183,10 +183,10 @@ def encoders_of(recipe: Recipe, streams: Iterable[str]) -> dict[str, ComponentRe
 
 
 def inputs_of(recipe: Recipe, stream: str) -> tuple[str, ...]:
-    """The encoders behind a stream: itself, or a fuser's inputs."""
+    """The encoders that a stream comes from: itself, a fuser's inputs, or none for a stream without input."""
     part = recipe.fusers.get(stream)
     if part is None:
-        return (stream,)
+        return (stream,) if stream in recipe.encoders else ()
     assert isinstance(part.component, Fuser)
     return tuple(part.component.inputs) or tuple(recipe.encoders)
 

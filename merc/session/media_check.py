@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from merc.components import Prompter, Query, Slot
+from merc.components import Connector, Prompter, Query, Slot
 from merc.components.reasons import count_reasons
 from merc.errors import MercError
 from merc.features import known_missing
@@ -59,7 +59,7 @@ def check_media(recipe: Recipe, parts: Parts, asked: Asked, missing: Missing, be
         _check_stage(recipe, parts, stage, shown, missing)
     users = {stream: where for where, prompter, _ in reversed(asked) for stream in prompter.streams()}
     for stream, where in users.items() if stages else ():
-        if f"connectors.{stream}" in begun or not parts.get(f"connectors.{stream}"):
+        if f"connectors.{stream}" in begun or not parts.get(f"connectors.{stream}") or _takes_none(recipe, stream):
             continue
         shows = [task.path for task in recipe.tasks if stream in _streams(task)]
         if not shows:
@@ -100,7 +100,7 @@ def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, miss
     if not learns or "backbone" in learns:
         return  # it has words at least; where nothing learns at all, the trainer says so
     streams = [part.partition(".")[2] for part in learns]
-    if any(stream in streams for stream, _ in shown.there):
+    if any(_takes_none(recipe, stream) for stream in streams) or any(stream in streams for stream, _ in shown.there):
         return
     stream = next((one for one in streams if one in shown.utterances), "")
     why = (
@@ -131,6 +131,12 @@ def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]]
                             found.there.add((segment.stream, encoder))
                             open_.discard((segment.stream, encoder))
     return found
+
+
+def _takes_none(recipe: Recipe, stream: str) -> bool:
+    """Whether a stream has no input, as soft prompts have none, so that nothing of it can be missing."""
+    part = recipe.connectors.get(stream)
+    return part is not None and isinstance(part.component, Connector) and part.component.inputs == "none"
 
 
 def _streams(task: Task) -> tuple[str, ...]:

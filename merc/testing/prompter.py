@@ -76,7 +76,7 @@ class PrompterContract(ComponentContract):
                         "so that a recipe without it is refused before it runs",
                     )
                     require(
-                        segment.utterance in known,
+                        not segment.utterance or segment.utterance in known,
                         f"a slot stands for utterance {segment.utterance!r}, which is not in the conversation",
                     )
 

@@ -110,6 +110,18 @@ def test_a_target_that_is_no_layer(seven: Path) -> None:
     assert found.exit_code == 2 and "backbone.tuning.targets: " in found.stderr and "q_prj" in found.stderr
 
 
+def test_a_soft_prompt(seven: Path) -> None:
+    asked = ["params", _recipe(seven, "{name: frozen}"), "--json"]
+    found = CliRunner().invoke(app, [*asked, "connectors={prompt: {name: soft, length: 20}}"], catch_exceptions=False)
+    record = json.loads(found.stdout)
+    assert record["trainable"] == 20 * HIDDEN and record["parts"]["connectors.prompt"]["total"] == 20 * HIDDEN
+    long = "connectors={prompt: {name: soft, length: 4000}, other: {name: soft, length: 96}}"
+    found = CliRunner().invoke(app, [*asked, long], catch_exceptions=False)
+    assert found.exit_code == 2 and "Traceback" not in found.stderr
+    message = " ".join(found.stderr.split())
+    assert "connectors.prompt: its 4000 tokens (of 4096 " in message and "context of 4096 tokens" in message
+
+
 def test_a_recipe_without_a_backbone(tmp_path: Path) -> None:
     (tmp_path / "bare.yaml").write_text("corpus: {name: jsonl, path: talk.jsonl}\n")
     found = CliRunner().invoke(app, ["params", str(tmp_path / "bare.yaml")], catch_exceptions=False)
