@@ -203,16 +203,15 @@ def read_answer(text: str, known: Vocabulary, block: Block = "answer-or-rest", s
     return Read(tuple(dict.fromkeys(labels)), tuple(outside), tuple(dict.fromkeys(notes)))
 
 
-def read_as_published(text: str, known: Vocabulary, separators: str = "") -> Read:
-    """The policy ``affectgpt``: an answer as the programs read it that were published with AffectGPT's MER-UniBench
-    and with MMEVerse. Each item in small letters is a label or is not: nothing is taken off but space, so tags, a full
-    stop and words around a label make it none.
+def read_lowercase(text: str, known: Vocabulary, separators: str = "") -> Read:
+    """The policy ``lowercase``: each item in small letters is a label or is not. Nothing is taken off but space, so
+    tags, a full stop and words around a label make it none. Published evaluation programs often read so.
 
     ``separators`` are the characters between items: quotes and a comma for emotion wheels (one square bracket on
     either side is taken off as well), a comma and a semicolon for several labels, none for one label.
 
     >>> known = vocabulary_of_words(frozenset({"happy", "sad"}))
-    >>> [read_as_published(text, known, "'\\",").labels for text in ("Happy, sad", "happy.", "happy; sad", "not happy")]
+    >>> [read_lowercase(text, known, "'\\",").labels for text in ("Happy, sad", "happy.", "happy; sad", "not happy")]
     [('happy', 'sad'), (), (), ()]
     """
     if "'" in separators:

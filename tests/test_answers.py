@@ -1,7 +1,7 @@
 """What models write, read into labels: every oddity has its name and its count, and none is an end."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from merc.answers import (
@@ -9,8 +9,9 @@ from merc.answers import (
     Read,
     Vocabulary,
     find_answer,
+    normal,
     read_answer,
-    read_as_published,
+    read_lowercase,
     vocabulary_of_labels,
 )
 from merc.conversation import LabelSpace
@@ -141,11 +142,27 @@ TAGGED = [
 ]
 
 
-@pytest.mark.parametrize("text", TAGGED)
+PIECES = st.sampled_from([
+    *TAGGED, "joy", "Anger", "ＪＯＹ", "sad", "joy and pride", "Doubt/Confusion", "not", ", ", ". ", "\n", " or ",
+    "1. ", "<think>", "</think>", "<answer>", "</answer>", "</s>", "＜/s＞", "<|im_end|>", "＜answer＞", "【", "】",
+])  # fmt: skip
+LABELS = LabelSpace(("joy", "anger", "sadness", "pride"), {"sadness": ("sadness", "sad"), "pride": ("joy and pride",)})
+
+
+@given(st.lists(PIECES, max_size=6).map("".join))
+@example("well＜/s＞ joy")
+@example("＜answer＞joy＜/answer＞")
 def test_metrics_and_the_parser_of_a_recipe_read_the_same_answer(text: str):
-    labels = LabelSpace(("joy", "anger"))
-    read = read_answer(text, vocabulary_of_labels(labels)).labels
-    assert parse_label(text, labels, "answer-tag") == (read[0] if len(read) == 1 else None)
+    """``answer-tag`` and ``lowercase`` are the metrics' own readings. A stricter policy may read nothing; what it reads
+    is what metrics read in the part of the text that it looks at."""
+    known = vocabulary_of_labels(LABELS)
+    for policy, read in (("answer-tag", read_answer(text, known)), ("lowercase", read_lowercase(text, known))):
+        assert parse_label(text, LABELS, policy) == (read.labels[0] if len(read.labels) == 1 else None)
+    for policy, block in (("exact", "whole"), ("answer-tag-strict", "answer-only")):
+        if (label := parse_label(text, LABELS, policy)) is not None:
+            assert read_answer(text, known, block).labels == (label,)
+    if (label := parse_label(text, LABELS, "first-label")) is not None:
+        assert label in known.within(find_answer(normal(text), "whole")[0])
 
 
 @pytest.mark.parametrize(
@@ -167,9 +184,9 @@ def test_metrics_and_the_parser_of_a_recipe_read_the_same_answer(text: str):
 )
 def test_the_published_reading_of_each_kind_of_answer(text, wheels, several, one):
     known = Vocabulary({"happy": "happy", "sad": "sad"})
-    found = [read_as_published(text, known, separators).labels for separators in ("'\",", ",;", "")]
+    found = [read_lowercase(text, known, separators).labels for separators in ("'\",", ",;", "")]
     assert found == [wheels, several, one]
 
 
 def test_what_the_published_reading_does_not_know_is_outside():
-    assert read_as_published("happy.", Vocabulary({"happy": "happy"})) == Read((), ("happy.",), ("outside", "unparsed"))
+    assert read_lowercase("happy.", Vocabulary({"happy": "happy"})) == Read((), ("happy.",), ("outside", "unparsed"))

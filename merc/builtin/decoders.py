@@ -16,8 +16,8 @@ class Generate(Decoder):
 
     ``max_new_tokens`` is how many tokens it may write. ``parser`` is how the text is read: ``exact`` as a word of a
     label but for case, space and punctuation, ``strict`` letter for letter, ``first-label`` by the word of a label that
-    stands first, ``answer-tag`` and ``answer-tag-strict`` between tags, ``affectgpt`` as programs published with
-    MER-UniBench do. A text in which no label can be read is counted.
+    stands first, ``answer-tag`` and ``answer-tag-strict`` between tags, ``lowercase`` as a word
+    of a label in small letters, with nothing around it but space. A text in which no label can be read is counted.
     """
 
     answers: ClassVar[Literal["labels", "none"]] = "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text
 from merc.conversation import Utterance
@@ -16,23 +17,22 @@ class ConversationPrompter(Prompter):
     ``instruction`` stands first, with the labels in the place of ``{labels}``; ``question`` stands last, with the
     target's speaker in the place of ``{speaker}``.
     ``media`` are the streams whose tokens stand before the words of an utterance; ``media_of`` says of which
-    utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written behind the words.
-    ``history`` is how many utterances before the target are shown (``null``: all). ``end`` puts the
-    tokenizer's end token after the answer. What all prompts of a conversation
-    share stands first, and the question is short, so that the prompt tree has little to compute twice.
+    utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written after the words.
+    ``history`` is how many utterances before the target are shown (``null``: all). Where a recipe gives labels of past
+    utterances, the first word of each stands after its utterance, in square brackets. ``end`` puts the tokenizer's end
+    token after the answer. What all prompts of a conversation share stands first, and the question is short, so that
+    the prompt tree has little to compute twice.
     """
 
     instruction: str = "Recognise the emotion of what is said. The emotions are: {labels}.\n"
     question: str = "{speaker} feels"
     media: tuple[str, ...] = ()
-    media_of: str = "all"
+    media_of: Literal["target", "all"] = "all"
     cues: tuple[str, ...] = ()
     history: int | None = None
     end: bool = True
 
     def __post_init__(self) -> None:
-        if self.media_of not in ("target", "all"):
-            raise ValueError(f"media_of is target or all, not {self.media_of!r}")
         if self.history is not None and self.history < 0:
             raise ValueError(f"history counts utterances from 0, not {self.history}")
         for name, known in (("instruction", "labels"), ("question", "speaker")):
@@ -72,12 +72,13 @@ class ConversationPrompter(Prompter):
             if self.media_of == "all" or index == query.index:
                 lines.extend(Slot(stream, utterance.id) for stream in self.media)
             past = query.label_history[index] if query.label_history and index < query.index else None
-            lines.append(Text(f" {utterance.text.strip()}{self._beside(utterance)}{f' [{past}]' if past else ''}\n"))
+            felt = f" [{query.labels.words_of(past)[0]}]" if past else ""
+            lines.append(Text(f" {utterance.text.strip()}{self._beside(utterance)}{felt}\n"))
         return lines
 
     def _beside(self, utterance: Utterance) -> str:
-        found = [utterance.cues[name] for name in self.cues if name in utterance.cues]
-        return f" ({'; '.join(found)})" if found else ""
+        cues = [utterance.cues[name] for name in self.cues if name in utterance.cues]
+        return f" ({'; '.join(cues)})" if cues else ""
 
     def _ask(self, utterance: Utterance) -> Text:
         return Text(self.question.format(speaker=utterance.speaker or "Speaker"))

@@ -63,10 +63,9 @@ class Fixed(Selector):
 class Random(Selector):
     """``k`` labelled utterances drawn at random.
 
-    ``sets`` different fixed draws: training takes them in turn, evaluation uses the first (FARCER, III-C, has ten
-    prompts with 7 shots each). ``null`` draws anew for every query, which shares nothing between prompts. ``distinct``:
-    ``conversations`` shows at most one utterance of a conversation. ``order``: ``drawn``, or ``label``, in the order of
-    the label space.
+    ``sets`` different fixed draws: training takes them in turn, evaluation uses the first. ``null`` draws
+    anew for every query, which shares nothing between prompts. ``distinct``: ``conversations`` shows at most one
+    utterance of a conversation. ``order``: ``drawn``, or ``label``, in the order of the label space.
     """
 
     k: int = 7

@@ -19,8 +19,8 @@ _SHOWN = 5
 class ReportedCount:
     """How many there are of something beside how many a publication states.
 
-    >>> print(ReportedCount(what="clips of the test split", found=2608, reported=2610, source="MMEVerse, Table 2"))
-    clips of the test split: 2,608; MMEVerse, Table 2 states 2,610
+    >>> print(ReportedCount(what="clips of the test split", found=2608, reported=2610, source="its paper"))
+    clips of the test split: 2,608; its paper states 2,610
     """
 
     what: str
@@ -74,8 +74,8 @@ class CorpusData:
         merc.errors.ManyErrors: 1 of 1 labels outside the label space (anger, joy); ...
           talk.jsonl, line 3: utterance 'u0' has the label 'angre'. Did you mean 'anger'?
         """
-        reported = (declared,) if declared else (*([self.labels] if self.labels else []), *self.spaces.values())
-        check_spelling(self.conversations, [label for one in reported for label in one.labels])
+        stated = (declared,) if declared else (*([self.labels] if self.labels else []), *self.spaces.values())
+        check_spelling(self.conversations, [label for one in stated for label in one.labels])
         spaces = {name: declared or space for name, space in self.spaces_of_all().items()}
         space = declared or LabelSpace.joined([*([self.labels] if self.labels else []), *spaces.values()])
         if not space.labels:

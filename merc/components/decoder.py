@@ -38,8 +38,8 @@ class Decoder(Component):
     the label: ``probabilities``, ``text``, ``states``. A metric that needs another, or ``states: true`` without
     ``states``, is an error of the recipe.
 
-    A decoder that takes away how likely the model holds each label without the conversation (the domain-conditional PMI
-    of Holtzman et al., 2021):
+    A decoder that takes away how likely the model holds each label without the conversation (domain-conditional
+    PMI):
 
     >>> from dataclasses import dataclass, replace
     >>> from merc.components.prompter import Text

@@ -19,8 +19,8 @@ Modality = Literal["video", "audio", "text"]
 class Frames:
     """The pictures that a video encoder wants of every utterance.
 
-    ``uniform`` takes the middles of ``count`` equal parts, ``middle`` the frame in the middle, ``random`` draws
-    without order of importance (seeded by the run's seed, the clip and the draw; returned in time order). A clip that
+    ``uniform`` takes the middles of ``count`` equal parts, ``middle`` the ``count`` neighbouring frames around the
+    middle, ``random`` draws (seeded by the run's seed, the clip and the draw; returned in time order). A clip that
     has fewer frames than asked for gives every frame that it has, and the shortfall is counted. ``size`` is (height,
     width) in pixels, ``None`` keeps the video's own. ``draws`` different random draws are kept, which the epochs take
     in turn.

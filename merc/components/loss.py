@@ -42,7 +42,7 @@ class Loss(Component):
 
     A loss beside others may find their answers in the batch too.
 
-    The focal loss of Lin et al. (2017), on the labels:
+    The focal loss, on the labels:
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True, kw_only=True)

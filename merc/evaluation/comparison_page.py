@@ -13,8 +13,8 @@ from merc.files import write_text
 
 
 def write_comparison_page(path: Path, found: Comparison, cases: Cases | None) -> None:
-    """Write the tables, the F1 of each label by run (BeMERC's figure 4) and, where given, the cases in which the first
-    two runs differ (its figure 6), whole or not at all."""
+    """Write the tables, the F1 of each label by run and, where given, the cases in which the first two runs differ,
+    whole or not at all."""
     names = [entry.name for entry in found.entries]
     html = (
         page_environment()

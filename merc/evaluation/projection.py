@@ -1,5 +1,4 @@
-"""Where the model's hidden states lie at the place at which it answers, on the plane that shows most of them (BeMERC,
-figure 5)."""
+"""Where the model's hidden states lie at the place at which it answers, on the plane that shows most of them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Difference:
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """The two-sided p-value of the paired t-test over runs of the same seeds, as BeMERC's authors report it.
+    """The two-sided p-value of the paired t-test over runs of the same seeds.
 
     ``None`` where it says nothing: fewer than two pairs, or differences that are all the same.
 

@@ -28,8 +28,8 @@ def sample(
 
     >>> sample(np.arange(10) / 25, 0.0, 0.4, Frames(count=2), "").tolist()
     [2, 7]
-    >>> sample(np.arange(10) / 25, 0.0, 0.4, Frames(count=1, strategy="middle"), "").tolist()
-    [5]
+    >>> [sample(np.arange(10) / 25, 0.0, 0.4, Frames(count=n, strategy="middle"), "").tolist() for n in (1, 3)]
+    [[5], [4, 5, 6]]
     >>> sample(np.arange(3) / 25, 0.0, 0.12, Frames(count=8), "").tolist()
     [0, 1, 2]
     """

@@ -9,13 +9,13 @@ from merc.answers import (
     find_answer,
     normal,
     read_answer,
-    read_as_published,
+    read_lowercase,
     until_end,
     vocabulary_of_labels,
 )
 from merc.conversation import LabelSpace
 
-Policy = Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict", "affectgpt"]
+Policy = Literal["exact", "first-label", "strict", "answer-tag", "answer-tag-strict", "lowercase"]
 
 
 def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
@@ -32,8 +32,8 @@ def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
       (``merc.answers.read_answer``): several different ones are none. Without an end tag, after ``<answer>``; without
       either, after ``</think>``; without any tag, anywhere. Reasoning that does not end has no answer after it.
     - ``answer-tag-strict``: as ``exact``, within the last ``<answer>…</answer>``; without both tags there is none.
-    - ``affectgpt``: as programs published with MER-UniBench read it: all of the answer, in small letters and without
-      space around it, is a word of a label.
+    - ``lowercase``: all of the answer, in small letters and without space around it, is a word of a label
+      (``merc.answers.read_lowercase``).
 
     >>> space = LabelSpace(("joy", "sadness"), {"sadness": ("sadness", "sad")})
     >>> [parse_label("I'd say Sadness, not joy.", space, p) for p in ("strict", "exact", "first-label")]
@@ -46,14 +46,12 @@ def parse_label(text: str, labels: LabelSpace, policy: Policy) -> str | None:
     if policy == "strict":
         return {word: label for label in labels.labels for word in labels.words_of(label)}.get(text)
     known = vocabulary_of_labels(labels)
-    if policy == "affectgpt":
-        found = read_as_published(text, known).labels
-    elif policy == "first-label":
-        found = tuple(known.within(find_answer(text, "whole")[0])[:1])
-    elif policy == "answer-tag":
-        found = read_answer(text, known).labels
-    else:
-        answer = until_end(text)[0] if policy == "exact" else find_answer(text, "answer-only")[0]
-        label = known.folded.get(bare(normal(answer)).casefold())
-        found = () if label is None else (label,)
-    return found[0] if len(found) == 1 else None
+    if policy in ("lowercase", "answer-tag"):
+        read = read_lowercase if policy == "lowercase" else read_answer
+        labels_read = read(text, known).labels
+        return labels_read[0] if len(labels_read) == 1 else None
+    text = normal(text)
+    if policy == "first-label":
+        return next(iter(known.within(find_answer(text, "whole")[0])), None)
+    answer = until_end(text)[0] if policy == "exact" else find_answer(text, "answer-only")[0]
+    return known.folded.get(bare(answer).casefold())

@@ -2,11 +2,10 @@
 
 The prompts of a conversation share their head and their history. Merged into a prefix tree of tokens and slots, every
 node is computed once, attends to its ancestors only and has the position that it has in its prompt, so each prompt's
-logits are those of the prompt computed alone. The idea is known for agent traces (Tree Training, arXiv 2511.00413;
-One-Pass to Reason, arXiv 2504.18246); here it serves conversations, and the labels to be scored hang on the same tree.
+logits are those of the prompt computed alone. The labels to be scored hang on the same tree.
 
 Nodes are kept in depth-first order, where the ancestors of node i are exactly the nodes j <= i whose subtree ends
-behind i. One number a node, ``end``, therefore says who may see whom.
+after i. One number a node, ``end``, therefore says who may see whom.
 """
 
 from __future__ import annotations

@@ -29,6 +29,8 @@ OLD_EVALUATE_KEYS = ("decode", "normalize", "parser", "max_new_tokens")
 _WRITING = {"parser": "exact", "max_new_tokens": "32"}
 """What the decoder ``generate`` goes by, and the defaults."""
 
+_RENAMED_PARSERS = {"affectgpt": "lowercase"}
+
 RENAMED: Mapping[str, Mapping[str, str]] = {
     "recipe": {"engine": "strategy"},
     "trainer": {"conversations": "batch_conversations", "accumulate": "gradient_accumulation"},
@@ -86,7 +88,7 @@ def convert_text(text: str, shown: str) -> tuple[str, int]:
     sections = [] if root is None else list(_sections(root, text, shown))
     edits = [edit for section, old, new in sections for edit in _section_edits(section, old, new, text)]
     changed = {id(section) for section, _, _ in sections}
-    for section, key, name in [] if root is None else _renamed(root, shown):
+    for section, key, name in [] if root is None else [*_renamed(root, shown), *_renamed_parsers(root)]:
         edits.append(_Edit(key.start_mark.index, key.end_mark.index, name))
         changed.add(id(section))
     for edit in sorted(edits, reverse=True):
@@ -105,6 +107,15 @@ def _renamed(root: yaml.Node, shown: str) -> Iterator[tuple[yaml.MappingNode, ya
             if key.value in names:
                 _check_both(section, names[key.value], [key.value], shown)
                 yield section, key, names[key.value]
+
+
+def _renamed_parsers(root: yaml.Node) -> Iterator[tuple[yaml.MappingNode, yaml.Node, str]]:
+    """The parsers of decoders that have another name now, with their section and that name."""
+    for name in ("decoder", "text_decoder"):
+        decoder = _child(_child(root, "evaluate"), name)
+        parser = _child(decoder, "parser")
+        if isinstance(decoder, yaml.MappingNode) and parser is not None and parser.value in _RENAMED_PARSERS:
+            yield decoder, parser, _RENAMED_PARSERS[parser.value]
 
 
 def _kinds(root: yaml.Node) -> Iterator[tuple[str, yaml.Node | None]]:
@@ -191,12 +202,14 @@ def decoder_of(old: Mapping[str, Any], alone: bool = True) -> dict[str, Any]:
     """
     name = old.get("decode", "verbalizer" if alone else None)
     takes = {"verbalizer": ("normalize",), "generate": tuple(_WRITING)}.get(str(name), OLD_EVALUATE_KEYS[1:])
-    return ({} if name is None else {"name": name}) | {key: old[key] for key in takes if key in old}
+    values = {key: _RENAMED_PARSERS.get(str(old[key]), old[key]) for key in takes if key in old}
+    return ({} if name is None else {"name": name}) | values
 
 
 def _changed(old: Mapping[str, str]) -> dict[str, str]:
     """What old keys said of how a model writes; one whose labels are scored does so for texts of a benchmark."""
-    return {key: old[key] for key, default in _WRITING.items() if old.get(key, default) != default}
+    changed = {key: old[key] for key, default in _WRITING.items() if old.get(key, default) != default}
+    return {key: _RENAMED_PARSERS.get(value, value) for key, value in changed.items()}
 
 
 def _check_both(section: yaml.MappingNode, new: str, old: Sequence[str], shown: str) -> None:

@@ -129,8 +129,8 @@ def _prose(doc: str) -> list[str]:
 def _clauses(text: str) -> list[str]:
     """The clauses of a text: what full stops and semicolons part, outside parentheses.
 
-    >>> _clauses("The rank is ``r`` (see Hu et al.; more is slower); the rest is ``alpha``. ``dropout`` too.")
-    ['The rank is ``r`` (see Hu et al.; more is slower)', 'the rest is ``alpha``.', '``dropout`` too.']
+    >>> _clauses("The rank is ``r`` (see the paper; more is slower); the rest is ``alpha``. ``dropout`` too.")
+    ['The rank is ``r`` (see the paper; more is slower)', 'the rest is ``alpha``.', '``dropout`` too.']
     """
     found: list[str] = []
     begin = 0

@@ -41,7 +41,7 @@ def shipped_folder() -> Path | None:
 
 
 def shipped_recipes() -> Mapping[str, Path]:
-    """The shipped recipes by name: the path below the folder without its suffix, such as ``bemerc/meld``."""
+    """The shipped recipes by name: the path below the folder without its suffix, such as ``quickstart``."""
     folder = shipped_folder()
     if folder is None:
         return {}

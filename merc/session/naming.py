@@ -19,8 +19,8 @@ def default_folder(recipe: str, overrides: Sequence[str], seeds: bool = False) -
     What makes no other run (a device, the store of features) and where the data lie are left out, the order of the
     changes does not count, and of several for one key the last one does. A long name is cut and ends with a hash.
 
-    >>> default_folder("farcer/meld-text", ["data_root=/data", "evaluate.demonstrations.k=3"]).as_posix()
-    'runs/farcer/meld-text+evaluate.demonstrations.k=3'
+    >>> default_folder("talks/words", ["data_root=/data", "evaluate.demonstrations.k=3"]).as_posix()
+    'runs/talks/words+evaluate.demonstrations.k=3'
     >>> default_folder("mine", ["strategy.device=cuda"]).as_posix()
     'runs/mine'
     """

@@ -100,9 +100,12 @@ def test_a_demonstration_without_a_label() -> None:
         ConversationPrompter().prompt(query(1, demonstrations=(shown,)))
 
 
-def test_past_labels_stand_behind_the_words_where_a_recipe_gives_them() -> None:
+def test_past_labels_stand_after_the_words_where_a_recipe_gives_them() -> None:
     found = text(ConversationPrompter().prompt(query(2, label_history=("joy", None, None))))
     assert found == HEAD + "Ann: We won! [joy]\nSpeaker: Again?\nAnn: Yes {labels}.\nAnn feels|"
+    # By the word that the verbalizer has for the label, as in a demonstration and in the answer.
+    found = text(ConversationPrompter().prompt(query(2, label_history=(None, "anger", None))))
+    assert "Speaker: Again? [angry]\n" in found
     # Never the target's own.
     assert "[" not in text(ConversationPrompter().prompt(query(0, label_history=("joy", "anger", "joy"))))
 
@@ -120,7 +123,6 @@ def test_own_words() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"media_of": "past"}, "media_of is target or all, not 'past'"),
         ({"history": -1}, "history counts utterances from 0, not -1"),
         ({"instruction": "{emotions}"}, "instruction may hold {labels}, and other braces doubled; it is '{emotions}'"),
         ({"instruction": "{}"}, "instruction may hold {labels}, and other braces doubled; it is '{}'"),

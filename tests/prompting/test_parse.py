@@ -23,6 +23,8 @@ WORDS = [(label, word) for label in LABELS.labels for word in LABELS.words_of(la
     [
         ("joy", "joy", "joy", "joy"),
         ("Joy", None, "joy", "joy"),
+        ("joy＜/s＞", None, "joy", "joy"),
+        ("well＜/s＞ joy", None, None, None),
         (" joy", None, "joy", "joy"),
         ("**Joy**.", None, "joy", "joy"),
         ("“joy”", None, "joy", "joy"),

@@ -63,6 +63,9 @@ def test_keys_in_one_line(old: str, new: str) -> None:
         ("splits: [test], parser: strict, decode: generate, limit: 3",
          "splits: [test], decoder: {name: generate, parser: strict}, limit: 3"),
         ("normalize: tokens", "decoder: {name: verbalizer, normalize: tokens}"),
+        ("decode: generate, parser: affectgpt", "decoder: {name: generate, parser: lowercase}"),
+        ("decoder: {name: generate, parser: affectgpt}", "decoder: {name: generate, parser: lowercase}"),
+        ("text_decoder: {parser: affectgpt}", "text_decoder: {parser: lowercase}"),
         ("decode: generate, normalize: tokens", "decoder: {name: generate}"),
         # A model whose labels are scored writes where a benchmark asks for a text.
         ("decode: verbalizer, parser: exact, max_new_tokens: 5",

@@ -12,8 +12,7 @@ import merc
 @dataclass(frozen=True, kw_only=True)
 class Example(merc.Decoder):
     """Takes away how likely the model holds each label without the conversation, after ``question`` alone, so that
-    frequent words have no head start: the domain-conditional PMI of Holtzman et al. (2021). ``weight`` is how much of
-    it is taken away."""
+    frequent words have no head start (domain-conditional PMI). ``weight`` is how much of it is taken away."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
     question: str = "The emotion is:"

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from merc_embedded.face import Box, FaceFinder
-from merc_embedded.reading import FaceReader, SeenFace
+from merc_embedded import Box, FaceFinder, FaceReader, SeenFace
 
 from merc import VideoClip
 

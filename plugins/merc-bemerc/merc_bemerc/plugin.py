@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merc_embedded.weights import EXTRA
+from merc_embedded import EXTRA
 
 import merc
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from merc_embedded.reading import CLASSES
+from merc_embedded import CLASSES
 
 from merc_bemerc.face_tracking import FaceTrack
 

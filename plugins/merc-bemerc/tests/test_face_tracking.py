@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from merc_bemerc.face_tracking import Watcher, tilt
-from merc_embedded.face import FaceFinder
-from merc_embedded.reading import FaceReader
+from merc_embedded import FaceFinder, FaceReader
 
 import merc
 
@@ -176,7 +175,7 @@ def test_tilt_is_what_the_picture_was_turned_by(portrait, angle):
 
 
 def test_no_tilt_where_there_is_no_face():
-    from merc_embedded.face import Box
+    from merc_embedded import Box
 
     grey = np.full((100, 100, 3), 99, np.uint8)
     assert tilt(FaceFinder.load(), grey, Box(0, 0, 90, 9)) is None

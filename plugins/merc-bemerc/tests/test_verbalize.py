@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from merc_bemerc.face_tracking import FaceTrack
 from merc_bemerc.verbalize import tell
-from merc_embedded.face import Box
-from merc_embedded.reading import CLASSES, SeenFace
+from merc_embedded import CLASSES, Box, SeenFace
 
 SWAYS = [20, -20] * 4 + [0]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from merc import Prediction
-from merc.answers import NOTES, Block, Read, Sentences, Vocabulary, read_answer, read_as_published
+from merc.answers import NOTES, Block, Read, Sentences, Vocabulary, read_answer, read_lowercase
 
 
 def answer_of(prediction: Prediction, known: Vocabulary, block: Block, sentences: Sentences) -> Read:
@@ -17,9 +17,9 @@ def answer_of(prediction: Prediction, known: Vocabulary, block: Block, sentences
 
 
 def published_answer_of(prediction: Prediction, known: Vocabulary, separators: str = "") -> Read:
-    """The same by the policy ``affectgpt`` (``merc.answers.read_as_published``)."""
+    """The same as AffectGPT's and MMEVerse's programs read it (``merc.answers.read_lowercase``)."""
     if prediction.text is not None:
-        return read_as_published(prediction.text, known, separators)
+        return read_lowercase(prediction.text, known, separators)
     return _label_of(prediction, known)
 
 

@@ -29,7 +29,7 @@ class MerUniBench(Benchmark):
     ``wrong``, as MMEVerse's own program has it, or counts as ``negative``, as AffectGPT's has it; the other one stands
     below it under its name. ``recognise`` asks for an emotion alone, for reasoning first (``think``, for a model of
     stage 2) or for a description, in which labels are looked for (``reason``), where the run's prompter has a ``task``.
-    The row "by the reading of affectgpt" has each column's number by ``merc.answers.read_as_published``. A file
+    The row "by the reading of affectgpt" has each column's number by ``merc.answers.read_lowercase``. A file
     ``mmeverse`` may hold several of the sets.
     """
 

@@ -27,7 +27,7 @@ class HitRateMetric(Metric):
     Beside ``hit_rate`` and ``hit_precision``: ``samples`` counted and ``excluded``, ``labels_per_sample``, how many of
     the answers' labels are ``unknown`` to every wheel and which most often, the numbers of each wheel, and what was odd
     in the answers. ``hit_rate_affectgpt`` and ``hit_precision_affectgpt`` are the numbers of answers as the published
-    program reads them (``merc.answers.read_as_published``): items between commas and quotes, each a label or none.
+    program reads them (``merc.answers.read_lowercase``): items between commas and quotes, each a label or none.
     """
 
     wheels: Path

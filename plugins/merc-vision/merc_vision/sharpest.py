@@ -7,7 +7,7 @@ from weakref import WeakSet
 import cv2
 import numpy as np
 import torch
-from merc_embedded.face import FaceFinder, grey_face
+from merc_embedded import FaceFinder, grey_face
 from torch.nn import functional as F
 
 from merc import VideoClip
