@@ -68,7 +68,7 @@ def test_each_set_is_a_task_with_the_ratio_batch_and_patches_of_the_authors() ->
     perception, cognition = recipe.stages
     assert {t.data.datasets[0]: t.share for t in perception.tasks} == RATIOS  # type: ignore[index]
     assert {t.data.datasets[0]: t.share for t in cognition.tasks} == {**RATIOS, "mc-eiu": 150}  # type: ignore[index]
-    assert [stage.trainer.params["conversations"] for stage in recipe.stages] == [4, 4]
+    assert [stage.trainer.params["batch_conversations"] for stage in recipe.stages] == [4, 4]
     assert recipe.encoders["image"].params["merge"] == "row"
     pools = recipe.evaluate.prompter.params["instructions"]  # type: ignore[union-attr]
     assert {task: len(texts) for task, texts in pools.items()} == {"emotion": 8, "reason": 5, "think": 5}
