@@ -39,8 +39,8 @@ class Generate(Decoder):
 
     def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:
         """What the model wrote, and the label in it, of the query's own labels."""
-        texts = model.generate(queries, self.max_new_tokens)
+        written = model.generate(queries, max_new_tokens=self.max_new_tokens)
         return [
-            Decoded(label=parse_label(text, query.labels, self.parser), text=text)
-            for query, text in zip(queries, texts, strict=True)
+            Decoded(label=parse_label(one.text, query.labels, self.parser), text=one.text)
+            for query, (one,) in zip(queries, written, strict=True)
         ]

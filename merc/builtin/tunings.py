@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -126,6 +126,15 @@ class LoRA(Tuning):
 
         set_peft_model_state_dict(llm, dict(state))
 
+    def reference(self, llm: nn.Module) -> Callable[[], AbstractContextManager[None]] | None:
+        """Switch the adapters off, where they have not learned yet."""
+        from peft.tuners.lora import LoraLayer
+
+        out = [b.weight for m in llm.modules() if isinstance(m, LoraLayer) for b in m.lora_B.values()]
+        # Of ZeRO-3's weights there may be nothing to see here.
+        fresh = all(weight.numel() and not weight.any() for weight in out)
+        return (lambda: _without_adapters(llm)) if fresh else None
+
     def autocast(self, llm: nn.Module) -> AbstractContextManager[None]:
         """Leave to autocast in which dtype adapters compute.
 
@@ -137,6 +146,18 @@ class LoRA(Tuning):
 
         found: AbstractContextManager[None] = disable_input_dtype_casting(llm)
         return found
+
+
+@contextmanager
+def _without_adapters(llm: Any) -> Iterator[None]:
+    """Passes of the backbone alone. peft lets all adapters learn when it switches them on again."""
+    learning = {parameter: parameter.requires_grad for parameter in llm.parameters()}
+    try:
+        with llm.disable_adapter():
+            yield
+    finally:
+        for parameter, learns in learning.items():
+            parameter.requires_grad_(learns)
 
 
 def _check_targets(llm: nn.Module, targets: str | Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from merc.components.encoder import (
 from merc.components.fuser import Fuser
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
-from merc.components.model import Batch, Model, Outputs, Scores, Speaks
+from merc.components.model import Batch, Generation, Model, Outputs, PrefixCache, Scores, Speaks
 from merc.components.prompter import Answer, Control, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
@@ -59,6 +59,7 @@ __all__ = [
     "Frozen",
     "FrozenNetwork",
     "Fuser",
+    "Generation",
     "IndexKind",
     "Indices",
     "Loss",
@@ -71,6 +72,7 @@ __all__ = [
     "Outputs",
     "Pool",
     "Prediction",
+    "PrefixCache",
     "Prompt",
     "Prompter",
     "Query",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -91,9 +92,12 @@ class Outputs(NamedTuple):
     """By stream, ``[utterances, hidden]``: the mean of an utterance's tokens after its connector."""
     media_ids: Mapping[str, Sequence[str]] | None = None
     """By stream, the utterances that the rows of ``media`` are of."""
+    reference_path_log_probs: Tensor | None = None
+    """``[paths]`` float32, without gradient: ``path_log_probs`` of the model as it was before this stage, without
+    dropout. It takes a second pass."""
 
 
-NEEDS = ("path_log_probs", "token_log_probs", "states", "media")
+NEEDS = ("path_log_probs", "token_log_probs", "states", "media", "reference_path_log_probs")
 """What a loss may ask for."""
 
 
@@ -112,6 +116,23 @@ class Scores(NamedTuple):
     gives their probabilities. A label that the prompt was not asked with has minus infinity."""
     states: NDArray[Any] | None = None
     """``[queries, hidden]`` float32: the hidden state where each answer begins; None where the recipe keeps none."""
+
+
+class Generation(NamedTuple):
+    """A text that a model wrote.
+
+    >>> Generation("joy", (31, 2), (-0.25, -0.5), ended=True).text
+    'joy'
+    """
+
+    text: str
+    """Without the end token."""
+    tokens: tuple[int, ...]
+    """Numbers of the tokenizer, the end token included where there is one."""
+    log_probs: tuple[float, ...]
+    """The log-probability that the model gives to each token, whatever the temperature it was drawn with."""
+    ended: bool
+    """Whether the model ended the text itself, by an end token, and not the limit."""
 
 
 class Model(Protocol):
@@ -140,10 +161,86 @@ class Model(Protocol):
         """
 
     def generate(
-        self, queries: Sequence[Query], max_new_tokens: int, prompts: Sequence[Prompt] | None = None
-    ) -> list[str]:
-        """What the model writes, always the likeliest token, up to its end token or so many tokens.
+        self,
+        queries: Sequence[Query],
+        *,
+        max_new_tokens: int,
+        count: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> list[list[Generation]]:
+        """``count`` texts for each query, each up to its end token or so many tokens.
 
-        Raises MercError for a prompt that is longer than the model's context, and for a backbone that cannot write
-        after media tokens.
+        With ``temperature`` 0 a text is always of the likeliest tokens, and all of a query's are the same. Else tokens
+        are drawn, by probabilities that are flattened by a temperature above 1 and sharpened by one below it, from the
+        likeliest ones that together have ``top_p`` of the probability. A draw depends on the seed, the target's id and
+        which of the query's texts it is, and on nothing else that is asked. A prompt is computed once for all its
+        texts.
+
+        Raises MercError for values that cannot be, for a prompt that is longer than the model's context, and for a
+        backbone that cannot write after media tokens.
         """
+
+    def cache(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> PrefixCache:
+        """What the prompts of queries begin with, kept: see ``PrefixCache``. Raises MercError as ``score`` does."""
+
+    def reference(self) -> AbstractContextManager[None]:
+        """While it lasts, everything is computed with the model as it was before this stage: backbone, connectors and
+        fusers. Raises MercError where that is not kept, which it is while a stage trains with a loss that needs
+        ``reference_path_log_probs``."""
+
+
+class PrefixCache(Protocol):
+    """The keys and values of one beginning, kept from call to call, so that whatever goes on from it computes only what
+    it adds: a further utterance of a conversation, other questions about it, labels after a text that the model wrote.
+
+    What is asked need not begin with what is kept: as much as it shares is used, and results are those of the whole
+    prompts, to rounding. Work is not shared among processes: each computes all of it. Keys and values are of the model
+    as it is, so ask for another cache when it has learned. A backbone that cannot go on from keys and values (recurrent
+    layers) computes everything anew, with the same results; ``note`` says so.
+    """
+
+    @property
+    def length(self) -> int:
+        """How many tokens are kept, those of media included."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take. It grows with ``length`` alone, which the model's context bounds."""
+
+    @property
+    def note(self) -> str:
+        """Why nothing is kept; empty where it is."""
+
+    def extend(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> None:
+        """Keep what the prompts of these queries begin with: the whole prompt, but for its answer, where it is one.
+        What they share with what is kept now is not computed again; the rest is computed with what is asked next."""
+
+    def score(
+        self,
+        queries: Sequence[Query],
+        normalize: Literal["none", "tokens"] = "none",
+        prompts: Sequence[Prompt] | None = None,
+    ) -> Scores:
+        """As ``Model.score``."""
+
+    def generate(
+        self,
+        queries: Sequence[Query],
+        *,
+        max_new_tokens: int,
+        count: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> list[list[Generation]]:
+        """As ``Model.generate``."""
+
+    def fork(self) -> PrefixCache:
+        """Another cache that begins with what this one keeps. They share its memory, and go on apart."""
+
+    def free(self) -> None:
+        """Give the memory back. The cache can be used on, and keeps anew what it is asked to."""

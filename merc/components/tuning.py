@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,11 @@ class Tuning(Component):
         with torch.no_grad():
             for name, value in state.items():
                 own[name].copy_(value)
+
+    def reference(self, llm: nn.Module) -> Callable[[], AbstractContextManager[None]] | None:
+        """How to compute with the backbone as it is now, once this stage has learned: what gives the context of such
+        passes. ``None``, the default, where there is no way but a copy of what learns, which merc keeps then."""
+        return None
 
     def autocast(self, llm: nn.Module) -> AbstractContextManager[None]:
         """What stands around forward and backward passes under torch's autocast, where the tuning casts its inputs

@@ -26,7 +26,8 @@ class TreeBatch:
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
     ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
-    and ``labels`` is the size of the label space.
+    and ``labels`` is the size of the label space. ``held`` places at the beginning of its one row are not computed,
+    since their keys and values are kept: ``tokens``, ``positions``, ``slot_at`` and ``read`` count from behind them.
     """
 
     tokens: Tensor
@@ -51,6 +52,7 @@ class TreeBatch:
     plain: bool
     trees: tuple[Tree, ...] = ()
     labels: int = 0
+    held: int = 0
 
     def to(self, device: torch.device | str) -> TreeBatch:
         """The same batch with its tensors on a device."""
@@ -96,6 +98,30 @@ class TreeBatch:
             self.path_label[of_label], (len(self.prompts), self.labels), normalize,
         )  # fmt: skip
 
+    def after(self, held: int) -> TreeBatch:
+        """The batch of one row without its first ``held`` places, none of which is read."""
+        kept = self.slot_at >= held
+        sources = self.slot_from[kept].tolist()
+        slots: list[tuple[str, str, int]] = []
+        moved: dict[int, int] = {}
+        first = 0
+        for slot in self.slots:
+            own = range(first, first + slot[2])
+            first += slot[2]
+            if not set(own).isdisjoint(sources):
+                slots.append(slot)
+                moved.update(zip(own, range(len(moved), len(moved) + len(own)), strict=True))
+        return replace(
+            self,
+            tokens=self.tokens[..., held:],
+            positions=self.positions[..., held:],
+            slot_at=self.slot_at[kept] - held,
+            slot_from=torch.tensor([moved[source] for source in sources], dtype=torch.long, device=kept.device),
+            slots=tuple(slots),
+            read=self.read - held,
+            held=held,
+        )
+
     def reading(self, tokens: Mapping[int, Sequence[int]]) -> TreeBatch:
         """The batch with other tokens in the model's input in place of the answers', by prompt."""
         index = {id(prompt): number for number, prompt in enumerate(self.prompts)}
@@ -111,11 +137,11 @@ class TreeBatch:
         """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. With ``additive``
         the same as numbers of this type to be added to attention scores. For a batch of plain rows
         ``[rows, length]``, true where there is a token."""
-        length = self.tokens.shape[1]
+        length = self.end.shape[1]
         place = torch.arange(length, device=self.end.device)
         if self.plain:
             return place < self.end.amax(dim=1, keepdim=True)
-        below = place.view(1, length, 1)
+        below = place[self.held :].view(1, -1, 1)
         above = place.view(1, 1, length)
         sees = ((above <= below) & (below < self.end.unsqueeze(1))).unsqueeze(1)
         if additive is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,7 +32,7 @@ from merc.prompting import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from merc.model.tuning import TunedBackbone
 
@@ -44,8 +45,9 @@ class EmotionModel(nn.Module):
     the parameters that the tuning brought beside the backbone's own. ``layout`` is ``"tree"``, or ``"separate"`` for a
     backbone that cannot take a tree mask (recurrent layers, for one), with the reason in ``note``; the results are the
     same. ``today`` is the date that a chat template is given, and ``backbone`` says how media stand in a prompt; both
-    are set before the first prompt. ``rows_disturb`` is whether prompts must be continued one by one, where that is
-    known (``merc.model.generation``).
+    are set before the first prompt. ``rows_disturb`` is whether prompts must be continued one by one, and ``forgets``
+    why the backbone cannot go on from keys and values (empty where it can), both where that is known. ``before`` gives
+    a context in which the model computes as it did before this stage.
 
     While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what they read of a pass, and
     ``precision`` is what it computes in.
@@ -69,6 +71,8 @@ class EmotionModel(nn.Module):
         self._head: Head = "whole"
         self._additive = False
         self.rows_disturb: bool | None = None
+        self.forgets: str | None = None
+        self.before: Callable[[], AbstractContextManager[None]] | None = None
 
     @property
     def base(self) -> PreTrainedModel:
@@ -188,6 +192,10 @@ class EmotionModel(nn.Module):
         plain = [(group, True) for group in _rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 
+    def hidden(self, batch: TreeBatch, draw: int = 0, past: Cache | None = None) -> Tensor:
+        """Hidden states ``[read, hidden]`` at the places that the batch reads."""
+        return self._states(batch, draw, past=past)[0]
+
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
         return _over_paths(batch, _token_log_probs(batch, self.logits(batch, draw)))
@@ -207,13 +215,34 @@ class EmotionModel(nn.Module):
             found["media"], found["media_ids"] = summary.means, summary.ids
         return Outputs(**found)
 
+    def reference(self) -> AbstractContextManager[None]:
+        """While it lasts, the model computes as it did before this stage. Raises MercError where that is not known."""
+        if self.before is None:
+            raise MercError(
+                "the model as it was before this stage is kept only while a stage trains with a loss that needs "
+                "reference_path_log_probs; add one, or ask while it trains"
+            )
+        return self.before()
+
+    @torch.no_grad()
+    def reference_log_probs(self, batch: TreeBatch, draw: int = 0) -> Tensor:
+        """``log_probabilities`` of the model as it was before this stage, without dropout."""
+        was_training = self.training
+        self.eval()
+        try:
+            with self.reference():
+                return self.log_probabilities(batch, draw)
+        finally:
+            self.train(was_training)
+
     def loss_values(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """The losses ``[losses, prompts]`` of a pass, in the order of ``losses``.
 
         Raises MercError for a loss that gives another shape, or cuts the gradient off.
         """
         with autocast(self.device.type, self.precision, self):
-            outputs = self.outputs(batch, self.needs, draw)
+            reference = self.reference_log_probs(batch, draw) if "reference_path_log_probs" in self.needs else None
+            outputs = self.outputs(batch, self.needs, draw)._replace(reference_path_log_probs=reference)
         learns = any(t is not None and t.requires_grad for t in outputs[:3])
         found = []
         for name, function in self.losses.items():
@@ -256,10 +285,10 @@ class EmotionModel(nn.Module):
         return self.score_with_states(batch, labels, normalize, draw)[0]
 
     def score_with_states(
-        self, batch: TreeBatch, labels: int, normalize: Normalize = "none", draw: int = 0
+        self, batch: TreeBatch, labels: int, normalize: Normalize = "none", draw: int = 0, past: Cache | None = None
     ) -> tuple[Tensor, Tensor]:
         """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
-        states, logits = self._states(batch, draw)
+        states, logits = self._states(batch, draw, past=past)
         found = _over_paths(batch, _token_log_probs(batch, self._logits(states, logits)))
         return replace(batch, labels=labels).label_scores(found, normalize), self._at_answers(batch, states)
 
@@ -288,10 +317,13 @@ class EmotionModel(nn.Module):
         flat = words.reshape(-1, words.shape[-1])
         return flat.index_copy(0, batch.slot_at, media[batch.slot_from]).view_as(words)
 
-    def _states(self, batch: TreeBatch, draw: int, summary: _MediaMeans | None = None) -> tuple[Tensor, Tensor | None]:
-        """Hidden states at the places that the batch reads, and their logits where the model must compute them."""
+    def _states(
+        self, batch: TreeBatch, draw: int, summary: _MediaMeans | None = None, past: Cache | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Hidden states at the places that the batch reads, and their logits where the model must compute them.
+        ``past`` are the keys and values of the places that the batch holds, to which those of the others are added."""
         embedded = self.embed(batch, draw, summary)
-        inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": False}
+        inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": past is not None, "past_key_values": past}
         if batch.plain:
             inputs["attention_mask"] = batch.mask().long()
         else:

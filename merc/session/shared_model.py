@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 
-from merc.components import Prompt, Prompter, Query, Scores
+from merc.components import Generation, Prompt, Prompter, Query, Scores
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
-from merc.model.generation import generate
+from merc.model.generation import Sampling, generate
+from merc.model.prefix_cache import KeptPrefix, first_of, shared_length
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.session.reporter import Progress
 from merc.training.groups import Group, joined, shots_of
@@ -81,7 +83,10 @@ class SharedModel:
             return list(zip(places, scores.double().tolist(), kept, strict=True))
 
         found = {at: (row, state) for at, row, state in self._shared(micro, compute, self.strategy, len(micro))}
-        rows = [found[at] for at in range(len(queries))]
+        return self.scores(queries, [found[at] for at in range(len(queries))])
+
+    def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
+        """Scores of queries from a row and a state of each. Raises MercError for those that give no probabilities."""
         values = torch.tensor([row for row, _ in rows], dtype=torch.float64).view(len(rows), len(self.labels))
         _check_finite([query.target.id for query in queries], values, self._computed_in)
         if not self.keeps_states or not rows:
@@ -92,32 +97,70 @@ class SharedModel:
 
     @torch.no_grad()
     def generate(
-        self, queries: Sequence[Query], max_new_tokens: int, prompts: Sequence[Prompt] | None = None
-    ) -> list[str]:
+        self,
+        queries: Sequence[Query],
+        *,
+        max_new_tokens: int,
+        count: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> list[list[Generation]]:
         """What the model writes, in every process all of it."""
+        how = Sampling(max_new_tokens, count, temperature, top_p, seed)
         groups, place = self._groups(queries, prompts, "none")
         # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
         shared = self.strategy if self.strategy and not self.strategy.lockstep else None
         by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
-        size = max(1, self.batch_tokens // max(1, len(by_length[0].context) + max_new_tokens)) if by_length else 1
+        rows = self.rows(by_length[0], how) if by_length else 1
+        size = max(1, rows // count)
         chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
 
-        def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, str]]:
-            texts = generate(self.model, chunk, max_new_tokens)
-            return [(place[id(prompt)], text) for prompt, text in zip(chunk, texts, strict=True)]
+        def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, list[Any]]]:
+            written = generate(self.model, chunk, how, rows)
+            return [(place[id(prompt)], texts) for prompt, texts in zip(chunk, written, strict=True)]
 
         found = dict(self._shared(chunks, compute, shared, len(by_length)))
-        return [found[at] for at in range(len(queries))]
+        return [[_generation(*text) for text in found[at]] for at in range(len(queries))]
 
-    def _groups(
+    def rows(self, longest: EncodedPrompt, how: Sampling) -> int:
+        """How many texts are written at a time."""
+        return max(1, self.batch_tokens // max(1, len(longest.context) + how.max_new_tokens))
+
+    def cache(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> SharedPrefixCache:
+        """What the prompts begin with, kept."""
+        return SharedPrefixCache(self, KeptPrefix.of(self.model, self.beginning(queries, prompts)))
+
+    def reference(self) -> AbstractContextManager[None]:
+        """The model as it was before this stage."""
+        return self.model.reference()
+
+    def beginning(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None) -> EncodedPrompt:
+        """The tokens that the prompts of queries have in common from the start, at least one."""
+        made = self.encoded_prompts(queries, prompts, "none")
+        if not made:
+            raise MercError("a prefix cache is of one query at least, and was given none")
+        if not (same := shared_length([prompt.context for prompt in made])):
+            raise MercError("the prompts of a prefix cache begin with nothing that they share; make a cache of each")
+        return first_of(made[0], same)
+
+    def encoded_prompts(
         self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
-    ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
-        """The prompts in groups that share a beginning, and which query each is of, by its identity."""
+    ) -> list[EncodedPrompt]:
+        """The prompts of queries as tokens. Raises MercError for one that is longer than the model's context."""
         if prompts is None:
             made = [self._encoded(query, answers) for query in queries]
         else:
             made = [self.encode(query, prompt, answers) for query, prompt in zip(queries, prompts, strict=True)]
         check_depth(made, self.model.context)
+        return made
+
+    def _groups(
+        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
+    ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
+        """The prompts in groups that share a beginning, and which query each is of, by its identity."""
+        made = self.encoded_prompts(queries, prompts, answers)
         pairs = zip(queries, made, strict=True)
         by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
         groups = [Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk]
@@ -150,6 +193,73 @@ class SharedModel:
     def _computed_in(self) -> str:
         """The type of numbers that scores are computed in."""
         return str(self.model.base.dtype).rpartition(".")[2]
+
+
+class SharedPrefixCache:
+    """What a decoder is given as a cache (``merc.PrefixCache``)."""
+
+    def __init__(self, asks: SharedModel, kept: KeptPrefix) -> None:
+        self._asks, self._kept = asks, kept
+
+    @property
+    def length(self) -> int:
+        """How many tokens are kept."""
+        return len(self._kept.begin.context)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory they take."""
+        return self._kept.nbytes
+
+    @property
+    def note(self) -> str:
+        """Why nothing is kept."""
+        return self._kept.model.forgets or ""
+
+    def extend(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> None:
+        """Keep what the prompts begin with."""
+        self._kept.extend(self._asks.beginning(queries, prompts))
+
+    def score(
+        self,
+        queries: Sequence[Query],
+        normalize: Literal["none", "tokens"] = "none",
+        prompts: Sequence[Prompt] | None = None,
+    ) -> Scores:
+        """Scores of the labels."""
+        asks = self._asks
+        made = asks.encoded_prompts(queries, prompts, "labels")
+        scored = self._kept.score(made, len(asks.labels), normalize, asks.batch_tokens)
+        found = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
+        return asks.scores(queries, [found[id(prompt)] for prompt in made])
+
+    def generate(
+        self,
+        queries: Sequence[Query],
+        *,
+        max_new_tokens: int,
+        count: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> list[list[Generation]]:
+        """What the model writes."""
+        how, asks = Sampling(max_new_tokens, count, temperature, top_p, seed), self._asks
+        made = asks.encoded_prompts(queries, prompts, "none")
+        return [self._kept.generate(prompt, how, asks.rows(prompt, how)) for prompt in made]
+
+    def fork(self) -> SharedPrefixCache:
+        """A cache that goes on apart."""
+        return SharedPrefixCache(self._asks, self._kept.fork())
+
+    def free(self) -> None:
+        """Give the memory back."""
+        self._kept.free()
+
+
+def _generation(text: str, tokens: Sequence[int], log_probs: Sequence[float], ended: bool) -> Generation:
+    return Generation(text, tuple(tokens), tuple(log_probs), ended)
 
 
 def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str) -> None:

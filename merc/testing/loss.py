@@ -48,6 +48,7 @@ class LossContract(ComponentContract):
         """The model, the values of its prompts, and the prompts' ids; None for a loss without a pass."""
         import torch
 
+        from merc.model.reference import keep_reference
         from merc.training.steps import encode_example
 
         model, talk = self._model(), samples.conversation()
@@ -64,6 +65,7 @@ class LossContract(ComponentContract):
         if function is None:
             return model, None, []
         model.use_losses({"loss": function}, self.component.needs)
+        keep_reference(model)
         (batch,) = model.batches(encoded, 10_000)
         batch = replace(batch, labels=len(samples.LABELS))
         if hasattr(function, "rewrite"):

@@ -14,6 +14,7 @@ import torch
 from merc.components import Loss, TrainContext, TrainReport
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
+from merc.model.reference import keep_reference
 from merc.registry import get_registry
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.context import StageContext, stage_of
@@ -41,12 +42,15 @@ def fit(context: TrainContext, settings: Settings, losses: Sequence[Loss]) -> Tr
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
     built = LossSet.build(losses, schedule.loss_context())
     network.use_losses(built.functions, built.needs)
+    if "reference_path_log_probs" in built.needs and (size := keep_reference(network)):
+        stage.say(f"a copy of what learns, as it is before the stage, takes {size / 1e6:,.1f} MB")
     try:
         with _activation_checkpointing(network, settings.activation_checkpointing):
             stage.strategy.prepare(network, parameter_groups(network, settings, built.penalty), settings.precision)
             report = _Loop(stage, settings, schedule, built).run()
     finally:
         network.use_losses({}, ())
+        network.before = None
     network.eval()
     return report
 

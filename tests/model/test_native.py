@@ -21,8 +21,9 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
-from merc.model.generation import generate
+from merc.model.generation import Sampling, generate
 from merc.model.media_tokens import MediaTokens
+from merc.model.prefix_cache import KeptPrefix
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
 from tests.native import CONTROLS, HIDDEN, KINDS, Kind, Native, Tower, clip, patches, seconds_of, tokenizer, whole_model
@@ -179,7 +180,27 @@ def test_the_model_writes_what_transformers_writes(kind: Kind) -> None:
     model = model_of(kind)
     prompts = [*encoded(model, Chat(), "none"), encoded(model, ConversationPrompter(), "none")[2]]
     assert [bool(prompt.positions) for prompt in prompts] == [True] * 4 + [False]
-    assert generate(model, prompts, 5) == [written(kind, prompt, 5) for prompt in prompts]
+    texts = [one.text for (one,) in generate(model, prompts, Sampling(5))]
+    assert texts == [written(kind, prompt, 5) for prompt in prompts]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_on_from_kept_keys_is_what_the_whole_prompts_give(kind: Kind) -> None:
+    """A conversation with videos that goes on, and texts that are drawn after it."""
+    model, how = model_of(kind), Sampling(5, count=3, temperature=1.5)
+    prompts = encoded(model, Chat())
+    drawn = [[one.tokens for one in texts] for texts in generate(model, prompts, how)]
+    assert [[one.tokens for one in generate(model, [p], how)[0]] for p in prompts] == drawn
+    kept = KeptPrefix.of(model, prompts[0])
+    assert model.forgets == ""
+    for prompt, tokens in zip(prompts, drawn, strict=True):
+        kept.extend(prompt)
+        ((_, scores, _),) = kept.score([prompt], 2, "none", 4096)
+        (batch,) = model.batches([prompt], 100_000)
+        with torch.no_grad():
+            wanted = model.score(batch, 2)[0]
+        torch.testing.assert_close(scores, wanted, rtol=1e-5, atol=1e-5)
+        assert [one.tokens for one in kept.generate(prompt, how, 2)] == tokens
 
 
 def test_another_encoder_beside_the_tower_lies_as_words_do() -> None:

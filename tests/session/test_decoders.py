@@ -46,7 +46,8 @@ class Both(Decoder):
         scores, prior = model.score(queries), model.score(queries, prompts=alone)
         found = likeliest(queries, scores.values - prior.values, model.labels, scores.states)
         # The same query twice, in another order.
-        texts = model.generate([*reversed(queries), *queries], 2)
+        written = model.generate([*reversed(queries), *queries], max_new_tokens=2)
+        texts = [one.text for (one,) in written]
         assert texts[: len(queries)] == texts[: len(queries) - 1 : -1]
         return [replace(one, text=text) for one, text in zip(found, texts[len(queries) :], strict=True)]
 

@@ -14,12 +14,14 @@ from torch.nn.functional import logsigmoid
 
 from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.prompters import ConversationPrompter
+from merc.builtin.tunings import Full
 from merc.components import Answer, Batch, Example, Loss, LossContext, Outputs, Prompt, Query, WeightedAnswer
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
+from merc.training.strategy import ParameterGroup
 from tests.training.jobs import LABELS, Gradients, context_of, model_of, plain_log_probabilities
 
 SETTINGS = Settings(batch_conversations=2, max_grad_norm=None)
@@ -49,6 +51,26 @@ class Preference(Loss):
                 gaps = right[prompt] - outputs.path_log_probs[rejected]
                 count = torch.bincount(prompt, minlength=len(right)).clamp(min=1)
                 return torch.zeros_like(right).index_add(0, prompt, -logsigmoid(self.beta * gaps)) / count
+
+        return Function()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPO(Loss):
+    """Preference of Rafailov et al. (2023), against the model as it was before the stage."""
+
+    needs = frozenset({"path_log_probs", "reference_path_log_probs"})
+    answers = "pairs"
+    beta: float = 0.5
+
+    def build(self, context: LossContext) -> nn.Module:
+        class Function(nn.Module):
+            def forward(_, outputs: Outputs, batch: Batch) -> Tensor:
+                gains = outputs.path_log_probs - outputs.reference_path_log_probs
+                right, rejected = batch.at_right_answer(gains), batch.path_rejected
+                prompt = batch.path_prompt[rejected]
+                each = -logsigmoid(self.beta * (right[prompt] - gains[rejected]))
+                return torch.zeros_like(right).index_add(0, prompt, each) / torch.bincount(prompt)
 
         return Function()
 
@@ -110,6 +132,53 @@ def test_preferences_are_those_written_out_plainly(backbone: Path, talks: list[C
     plain = torch.stack(losses).mean()
     assert loss == pytest.approx(float(plain.detach()), rel=1e-5)
     assert_gradients(model, plain, taken)
+
+
+class Learning(Gradients):
+    """Changes weights before the first step, as earlier steps would have."""
+
+    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
+        super().prepare(model, groups, precision)
+        learn(model)
+
+
+def learn(model: EmotionModel) -> None:
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for parameter in model.learning().values():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+
+
+@pytest.mark.parametrize("tuning", ["full", "adapters", "adapters from scratch"])
+def test_dpo_is_its_formula_written_out_plainly(
+    backbone: Path, talks: list[Conversation], tmp_path: Path, tuning: str
+) -> None:
+    """Against the model at the start of the stage, whatever was learned since; its gradient is of the model alone."""
+    groups = examples_of(talks[:2], Rejecting())
+    model, before, now = (model_of(backbone, Full() if tuning == "full" else None) for _ in range(3))
+    if tuning == "adapters from scratch":
+        for one in (model, before, now):
+            for name, parameter in one.named_parameters():
+                if "lora_B" in name:
+                    torch.nn.init.zeros_(parameter)
+    learn(now)
+    context, seen = context_of(model, [], tmp_path, strategy=(strategy := Learning()))
+    fit(replace(context, examples=lambda epoch: groups), SETTINGS, (DPO(),))
+    losses = []
+    for example in (example for group in groups for example in group):
+        talk, at = example.query.conversation, LABELS.index(str(example.query.target.label))
+        mine, theirs = (plain_log_probabilities(m, talk, example.query.index) for m in (now, before))
+        gains = [
+            mine[word] - theirs[word].detach() for i in (0, 1, 2) for word in LABELS.words_of(LABELS.labels[at - i])[:1]
+        ]
+        losses.append(torch.stack([-logsigmoid(0.5 * (gains[0] - gain)) for gain in gains[1:]]).mean())
+    plain = torch.stack(losses).mean()
+    assert float(plain.detach()) != pytest.approx(float(torch.log(torch.tensor(2.0))), rel=1e-3)
+    assert seen.losses == [pytest.approx(float(plain.detach()), rel=1e-5)]
+    assert_gradients(now, plain, strategy.taken[0])
+    # What is copied is said; adapters from scratch need no copy.
+    assert any("a copy of what learns" in line for line in seen.said) == (tuning != "adapters from scratch")
+    assert model.before is None
 
 
 def test_own_answers_are_learned_by_their_weights(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:

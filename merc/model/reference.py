@@ -1,0 +1,71 @@
+"""The model as it was when a stage began, for losses that hold what it learned against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from torch import Tensor
+
+from merc.errors import MercError
+from merc.model.emotion_model import EmotionModel
+
+
+class Reference:
+    """What it takes to compute with a model as it is now, once it has learned more.
+
+    A tuning may know how without a copy (adapters that have not learned are switched off). Of whatever else the stage
+    learns a copy is kept, on the model's device, and of the media's buffers. ``nbytes`` is the memory that copies take.
+    """
+
+    def __init__(self, model: EmotionModel) -> None:
+        self._off = model.tuning.reference(model.llm)
+        copied = {
+            name: parameter
+            for name, parameter in model.learning().items()
+            if parameter.requires_grad
+            and not name.startswith("losses.")
+            and not (self._off and name.startswith("llm."))
+        }
+        if any(hasattr(parameter, "ds_id") and name.startswith("llm.") for name, parameter in copied.items()):
+            raise MercError(
+                "a loss compares the model with what it was before this stage, of which ZeRO-3 keeps no copy; set "
+                "strategy.zero=2, or begin the stage with adapters that have not learned"
+            )
+        self._pairs: list[tuple[Tensor, Tensor]] = [
+            (tensor, tensor.detach().clone()) for tensor in (*copied.values(), *model.media.buffers())
+        ]
+        self._active = False
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that copies take."""
+        return sum(copy.numel() * copy.element_size() for _, copy in self._pairs)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """While it lasts, the model is what it was."""
+        if self._active:
+            yield
+            return
+        with ExitStack() as stack:
+            if self._off is not None:
+                stack.enter_context(self._off())
+            now = [tensor.data for tensor, _ in self._pairs]
+            self._active = True
+            try:
+                for tensor, copy in self._pairs:
+                    tensor.data = copy
+                yield
+            finally:
+                for (tensor, _), data in zip(self._pairs, now, strict=True):
+                    tensor.data = data
+                self._active = False
+
+
+def keep_reference(model: EmotionModel) -> int:
+    """Keep what the model is now as its reference; gives the memory that it takes. Raises MercError where the strategy
+    cannot."""
+    kept = Reference(model)
+    model.before = kept.active
+    return kept.nbytes
