@@ -26,6 +26,7 @@ from merc.components.fuser import Fuser
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Generation, Model, Outputs, PrefixCache, Scores, Speaks
+from merc.components.peft_tuning import PeftTuning
 from merc.components.prompter import Answer, Control, Prompt, Prompter, Query, Segment, Slot, Text, Turn
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
@@ -70,6 +71,7 @@ __all__ = [
     "Model",
     "Observation",
     "Outputs",
+    "PeftTuning",
     "Pool",
     "Prediction",
     "PrefixCache",

@@ -49,6 +49,44 @@ def test_lora_targets_that_are_not_there() -> None:
     )
 
 
+def learned(tuning: LoRA) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """A query projection with adapters away from where they begin, and its tensors by the last of their names."""
+    layer = tune(tiny_llama(), tuning).llm.base_model.model.model.layers[1].self_attn.q_proj
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():
+            if "lora_B" in name or "magnitude" in name:
+                parameter.add_(torch.rand_like(parameter))
+    wanted = {"W": "base_layer", "A": "lora_A", "B": "lora_B", "m": "magnitude"}
+    named = dict(layer.named_parameters())
+    return layer, {k: p.detach() for k, part in wanted.items() for n, p in named.items() if part in n}
+
+
+@pytest.mark.parametrize(("rank_stabilized", "scale"), [(False, 8 / 4), (True, 8 / 2)])
+def test_lora_is_its_equation(rank_stabilized: bool, scale: float) -> None:
+    """W' = W + ΔW, ΔW = s B A (eq. 34 of the survey, whose A and B are the transposes), s = α/r or α/√r."""
+    layer, t = learned(LoRA(r=4, alpha=8, rank_stabilized=rank_stabilized))
+    x = torch.randn(5, 32)
+    torch.testing.assert_close(layer(x), x @ (t["W"] + scale * t["B"] @ t["A"]).T)
+
+
+def test_dora_is_its_equation() -> None:
+    """W' = m V / ‖V‖ by row, V = W + s B A; and the lengths m learn."""
+    layer, t = learned(LoRA(r=4, alpha=8, dora=True))
+    x = torch.randn(5, 32)
+    direction = t["W"] + 2 * t["B"] @ t["A"]
+    torch.testing.assert_close(layer(x), x @ (t["m"][:, None] * direction / direction.norm(dim=1, keepdim=True)).T)
+    layer(x).sum().backward()
+    (magnitude,) = (p for n, p in layer.named_parameters() if "magnitude" in n)
+    assert magnitude.requires_grad and bool(magnitude.grad.any())
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha", 32), ("rank_stabilized", True)])
+def test_an_adapter_that_would_weigh_otherwise_does_not_fit(name: str, value: object) -> None:
+    why = LoRA(alpha=8).fits(LoRA(**{"alpha": 8, name: value}))  # type: ignore[arg-type]
+    assert why is not None and f"backbone.tuning.{name}={str(value).lower()}" in why
+
+
 def test_lora_begins_as_the_backbone_itself() -> None:
     tokens = torch.tensor([[1, 2, 3, 4]])
     with torch.no_grad():

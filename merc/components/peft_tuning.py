@@ -1,0 +1,162 @@
+"""Tunings that PEFT brings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from merc.components.tuning import Tuning
+from merc.consent import hide
+from merc.errors import MercError, did_you_mean
+from merc.files import move_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeftTuning(Tuning):
+    """A tuning of PEFT. ``peft_config`` alone is needed; what is learned is held in float32 whatever the backbone's
+    dtype, and saved in PEFT's own format, in ``adapter/``.
+
+    Scales of every attention and feed-forward block:
+
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class NormTuning(PeftTuning):
+    ...     def peft_config(self, llm):
+    ...         from peft import LNTuningConfig
+    ...         return LNTuningConfig(task_type="CAUSAL_LM")
+    >>> NormTuning().saved_as
+    'adapter/adapter_model.safetensors'
+    """
+
+    saved_as: ClassVar[str] = "adapter/adapter_model.safetensors"
+
+    @abstractmethod
+    def peft_config(self, llm: nn.Module) -> Any:
+        """PEFT's configuration of this tuning for a backbone, which may be on the meta device."""
+
+    def apply(self, llm: nn.Module) -> nn.Module:
+        """Wrap the backbone. Raises MercError for a target that it does not have, and where PEFT refuses it."""
+        from peft import get_peft_model
+
+        config = self.peft_config(llm)
+        _check_targets(llm, getattr(config, "target_modules", None))
+        meta = next(llm.parameters()).device.type == "meta"
+        try:
+            with warnings.catch_warnings():
+                # peft asks a model by a name that transformers has renamed; nothing that a user could change.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+                tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
+        except (ValueError, NotImplementedError) as error:
+            raise MercError(
+                f"backbone.tuning: {type(self).__name__} cannot tune {type(llm).__name__}: {error}"
+            ) from None
+        for parameter in tuned.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        return tuned
+
+    def state(self, llm: nn.Module, learns: frozenset[str]) -> Mapping[str, Tensor]:
+        """What was added, by PEFT's names."""
+        from peft import get_peft_model_state_dict
+
+        state: Mapping[str, Tensor] = get_peft_model_state_dict(llm)
+        return state
+
+    def save(self, llm: nn.Module, learns: frozenset[str], folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        save_pretrained(llm, (folder / self.saved_as).parent)
+
+    def read(self, llm: nn.Module, folder: Path) -> Mapping[str, Tensor]:
+        """The tensors of ``adapter_model.safetensors``."""
+        from safetensors.torch import load_file
+
+        state: dict[str, Tensor] = load_file(folder / self.saved_as)
+        return state
+
+    def load(self, llm: nn.Module, state: Mapping[str, Tensor]) -> None:
+        """Put a state in by PEFT's names."""
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(llm, dict(state))
+
+    def reference(self, llm: nn.Module) -> Callable[[], AbstractContextManager[None]] | None:
+        """Switch low-rank adapters off, where they have not learned yet."""
+        from peft.tuners.lora import LoraLayer
+
+        layers = [module for module in llm.modules() if isinstance(module, LoraLayer)]
+        out = [b.weight for layer in layers for b in layer.lora_B.values()]
+        # Of ZeRO-3's weights there may be nothing to see here, and DoRA's lengths may have learned.
+        fresh = bool(out) and all(weight.numel() and not weight.any() for weight in out)
+        fresh = fresh and not any(len(layer.lora_magnitude_vector) for layer in layers)
+        return (lambda: _without_adapters(llm)) if fresh else None
+
+    def autocast(self, llm: nn.Module) -> AbstractContextManager[None]:
+        """Leave to autocast in which dtype adapters compute.
+
+        PEFT casts what enters an adapter to the adapter's float32, which autocast undoes: doing both takes a fifth of a
+        training step with SmolLM2 on a CPU. Activations that are computed again on the way back must come out as they
+        did the first time, so the backward pass wants it as well.
+        """
+        from peft.helpers import disable_input_dtype_casting
+
+        context: AbstractContextManager[None] = disable_input_dtype_casting(llm)
+        return context
+
+
+@contextmanager
+def _without_adapters(llm: Any) -> Iterator[None]:
+    """Passes of the backbone alone. PEFT lets all adapters learn when it switches them on again."""
+    learning = {parameter: parameter.requires_grad for parameter in llm.parameters()}
+    try:
+        with llm.disable_adapter():
+            yield
+    finally:
+        for parameter, learns in learning.items():
+            parameter.requires_grad_(learns)
+
+
+def _check_targets(llm: nn.Module, targets: str | Sequence[str] | None) -> None:
+    """See that every name stands for a layer; PEFT is content with one that does."""
+    import torch
+
+    if targets is None or isinstance(targets, str):
+        return
+    linear = [name for name, module in llm.named_modules() if isinstance(module, torch.nn.Linear)]
+    modules = [name for name, _ in llm.named_modules()]
+    last = list(dict.fromkeys(name.rpartition(".")[2] for name in linear))
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in modules):
+            raise MercError(
+                f"backbone.tuning.targets: {type(llm).__name__} has no layer {target!r}.{did_you_mean(target, last)} "
+                f"Its linear layers are: {', '.join(last)}; all-linear stands for all but the last of the model"
+            )
+
+
+def save_pretrained(module: Any, target: Path) -> None:
+    """Write a model of transformers or PEFT into a folder, whole or not at all."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    module.save_pretrained(temporary, safe_serialization=True)
+    (temporary / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+    for file in temporary.glob("*.json"):
+        _hide_place(file)
+    move_folder(temporary, target)
+
+
+def _hide_place(file: Path) -> None:
+    """Write where a model came from as the recipe does, where that came from the environment."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        return
+    hidden = {key: hide(str(content[key])) for key in ("_name_or_path", "base_model_name_or_path") if content.get(key)}
+    if any(content[key] != value for key, value in hidden.items()):
+        file.write_text(json.dumps({**content, **hidden}, indent=2), encoding="utf-8")
