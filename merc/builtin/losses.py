@@ -1,7 +1,8 @@
-"""Losses that merc brings: of the right answer's tokens, and of the right label among all."""
+"""Losses that merc brings: of the right answer's tokens, of the right label among all, and of a head."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -49,3 +50,24 @@ class LabelCE(_Weighted):
         from merc.training.losses import LabelCEFunction
 
         return LabelCEFunction(context, self.average, self.class_weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadLoss(Loss):
+    """The loss of a head's outputs, as the head says: of ``regression`` the squared error, of ``multi-label`` the
+    binary cross-entropy. ``head`` is its name in the recipe. Of a prompt it is the mean over what the corpus knows of
+    the utterance; one of which it knows nothing does not count."""
+
+    needs = frozenset()
+    answers = "none"
+    head: str
+
+    def heads(self) -> Sequence[str]:
+        """``head``."""
+        return (self.head,)
+
+    def build(self, context: LossContext) -> nn.Module:
+        """The loss as a module."""
+        from merc.training.losses import HeadFunction
+
+        return HeadFunction(context.heads[self.head], self.head)

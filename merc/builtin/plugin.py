@@ -36,6 +36,13 @@ def register_tunings(register: Register) -> None:
 def register_losses(register: Register) -> None:
     register("token-nll", "merc.builtin.losses:TokenNLL")
     register("label-ce", "merc.builtin.losses:LabelCE")
+    register("head", "merc.builtin.losses:HeadLoss")
+
+
+@hookimpl
+def register_heads(register: Register) -> None:
+    register("regression", "merc.builtin.heads:Regression")
+    register("multi-label", "merc.builtin.heads:MultiLabel")
 
 
 @hookimpl
@@ -65,6 +72,8 @@ def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
     register("last-utterance", "merc.builtin.metrics:LastUtterance")
     register("micro-f1", "merc.builtin.metrics:MicroF1")
+    register("regression", "merc.builtin.value_metrics:RegressionMetric")
+    register("label-sets", "merc.builtin.value_metrics:LabelSets")
 
 
 @hookimpl

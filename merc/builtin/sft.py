@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merc.builtin.losses import TokenNLL
@@ -31,6 +32,14 @@ class SupervisedFineTuning(Settings, Trainer):
     def teaches_writing(self) -> bool:
         """Whether some loss learns the words of answers, and not the choice among labels alone."""
         return any(loss.answers != "labels" and loss.weight and loss.needs for loss in self.losses)
+
+    def heads(self) -> Sequence[str]:
+        """Those that a loss with a weight above 0 names."""
+        return tuple(dict.fromkeys(name for loss in self.losses if loss.weight for name in loss.heads()))
+
+    def learns_answers(self) -> bool:
+        """Whether some loss computes answers."""
+        return any(loss.answers != "none" for loss in self.losses)
 
     def train(self, context: TrainContext) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""

@@ -23,6 +23,7 @@ from merc.components.encoder import (
     Words,
 )
 from merc.components.fuser import Fuser
+from merc.components.head import Head, Targets
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Generation, Model, Outputs, PrefixCache, Scores, Speaks
@@ -61,6 +62,7 @@ __all__ = [
     "FrozenNetwork",
     "Fuser",
     "Generation",
+    "Head",
     "IndexKind",
     "Indices",
     "Loss",
@@ -88,6 +90,7 @@ __all__ = [
     "SlotTokens",
     "Speaks",
     "Stream",
+    "Targets",
     "Text",
     "TextClip",
     "TrainContext",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from merc.components.base import Component
+from merc.components.head import Head
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
@@ -19,13 +20,15 @@ class LossContext:
     """What a loss may know before the first step.
 
     ``labels`` is the label space, in which ``Batch.truth`` counts; ``width`` that of hidden states; ``counts`` how many
-    answers of the first epoch have each label; ``answers`` the tokens of these answers, an entry an answer.
+    answers of the first epoch have each label; ``answers`` the tokens of these answers, an entry an answer. ``heads``
+    are the recipe's, by name.
     """
 
     labels: LabelSpace
     width: int
     counts: Mapping[str, int]
     answers: Sequence[tuple[int, ...]]
+    heads: Mapping[str, Head] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,8 @@ class Loss(Component):
     - ``gold``: the right one;
     - ``labels``: every word of every label, where the prompt asks for a label, else the right one;
     - ``pairs``: the right one, and the rejected ones (``Answer.rejected``);
-    - ``own``: those that an example brings (``Example.answers``), with ``Batch.path_weight``.
+    - ``own``: those that an example brings (``Example.answers``), with ``Batch.path_weight``;
+    - ``none``: none, for a loss that reads states or heads alone.
 
     A loss beside others may find their answers in the batch too.
 
@@ -67,7 +71,7 @@ class Loss(Component):
 
     kind: ClassVar[str] = "loss"
     needs: ClassVar[frozenset[str]] = frozenset({"path_log_probs"})
-    answers: ClassVar[Literal["gold", "labels", "pairs", "own"]] = "gold"
+    answers: ClassVar[Literal["gold", "labels", "pairs", "own", "none"]] = "gold"
     weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -77,6 +81,11 @@ class Loss(Component):
     def penalty(self) -> float:
         """λ of a penalty λ‖W‖² over all that learns, which the optimizer adds to the gradient; 0 for none."""
         return 0.0
+
+    def heads(self) -> Sequence[str]:
+        """The recipe's heads whose outputs it reads and makes learn: ``outputs.heads[name]``, whose targets are
+        ``context.heads[name].targets(batch.queries)``; none by default."""
+        return ()
 
     @abstractmethod
     def build(self, context: LossContext) -> nn.Module | None:

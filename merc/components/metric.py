@@ -16,11 +16,13 @@ class Prediction:
     """What a model said about one utterance.
 
     ``label`` is ``None`` when a generated answer could not be parsed: it is wrong, and it is counted. ``truth`` is
-    ``None`` for an utterance without a label. ``missing`` gives the reason by stream for
-    what the model did not see. ``probabilities`` are over the label space, absent for free generation. ``truths`` are
-    what else is true of the utterance and a metric asked for (``Metric.truths``), by name, as plain JSON values.
-    ``label_history`` says whose labels of the utterances before the model was told: ``gold`` (the corpus's, which
-    a user does not know) or ``predicted`` (its own); ``None`` where it was told none.
+    ``None`` for an utterance without a label. ``missing`` gives the reason by stream for what the model did not see.
+    ``probabilities`` are over the label space, absent for free generation. ``truths`` are what else is true of the
+    utterance, by name, as plain JSON values: what a metric asked for (``Metric.truths``), and the fields of the
+    recipe's heads. ``values`` are what heads gave, by the same names: a number (``{"valence": 0.3}``), or several
+    labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``label_history`` says whose
+    labels of the utterances before the model was told: ``gold`` (the corpus's, which a user does not know) or
+    ``predicted`` (its own); ``None`` where it was told none.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Prediction:
     missing: Mapping[str, str] = field(default_factory=dict)
     truths: Mapping[str, Any] = field(default_factory=dict)
     label_history: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def true(self, name: str) -> Any:
         """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""
@@ -66,15 +69,17 @@ class Metric(Component):
         return None
 
     def truths(self) -> Sequence[str]:
-        """What it compares with, one name or several: ``label``, ``open_labels`` (a list of strings), ``valence`` (a
+        """What it compares with, one name or several (none for a metric of heads' values, which reads those that a
+        prediction has): ``label``, ``open_labels`` (a list of strings), ``valence`` (a
         number), ``last`` (whether the utterance is the last of its dialogue), or a key of the utterances' ``values`` or
         ``extra``.
         ``Prediction.true`` gives each."""
         return ("label",)
 
     def needs(self) -> Sequence[str]:
-        """What of a prediction it cannot do without and not every decoder gives: ``probabilities``, ``text``. A recipe
-        whose decoder does not give it is an error."""
+        """What of a prediction it cannot do without and not every recipe gives: ``probabilities`` and ``text`` come
+        from a decoder, ``numbers``, ``label_sets`` and ``values.<field>`` from heads. A recipe that does not give it is
+        an error."""
         return ()
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:

@@ -95,6 +95,8 @@ class Outputs(NamedTuple):
     reference_path_log_probs: Tensor | None = None
     """``[paths]`` float32, without gradient: ``path_log_probs`` of the model as it was before this stage, without
     dropout. It takes a second pass."""
+    heads: Mapping[str, Tensor] | None = None
+    """By head, ``[prompts, outputs]`` float32: of those that ``Loss.heads`` names."""
 
 
 NEEDS = ("path_log_probs", "token_log_probs", "states", "media", "reference_path_log_probs")

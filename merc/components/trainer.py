@@ -118,6 +118,15 @@ class Trainer(Component):
         for one that learns to choose among them."""
         return True
 
+    def heads(self) -> Sequence[str]:
+        """The recipe's heads that its losses make learn; the others stay as they are."""
+        return ()
+
+    def learns_answers(self) -> bool:
+        """Whether it learns the answers of prompts; no for one that trains heads alone, and so learns from utterances
+        that have values and no label."""
+        return True
+
     @abstractmethod
     def train(self, context: TrainContext) -> TrainReport:
         """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""

@@ -24,18 +24,19 @@ def prediction_to_json(prediction: Prediction) -> str:
     '{"id": "u0", "conversation": "d0", "split": "test", "truth'
     """
     row = {name: getattr(prediction, name) for name in _FIELDS}
-    for name in ("probabilities", "missing", "truths"):
+    for name in ("probabilities", "missing", "truths", "values"):
         row[name] = None if row[name] is None else dict(row[name])
-    for name in ("truths", "label_history"):
+    for name in ("truths", "label_history", "values"):
         if not row[name]:
             del row[name]
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        try:
-            json.dumps(row.get("truths"), allow_nan=False)
-        except (TypeError, ValueError):
-            raise MercError(f"prediction for {prediction.id!r}: 'truths' is not plain JSON: {error}") from error
+        for name in ("truths", "values"):
+            try:
+                json.dumps(row.get(name), allow_nan=False)
+            except (TypeError, ValueError):
+                raise MercError(f"prediction for {prediction.id!r}: {name!r} is not plain JSON: {error}") from error
         raise MercError(
             f"prediction for {prediction.id!r}: a probability is not a finite number ({row['probabilities']}); "
             "its scores were none either: look at the model's weights and the utterance's features"
@@ -113,8 +114,9 @@ def _parse(line: str, where: str) -> Prediction:
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)
     values["missing"] = {} if values["missing"] is None else values["missing"]
     _check(_is_texts(values["missing"]), where, "missing", "an object of reasons by stream", values["missing"])
-    values["truths"] = {} if values["truths"] is None else values["truths"]
-    _check(isinstance(values["truths"], dict), where, "truths", "an object of values by name", values["truths"])
+    for name in ("truths", "values"):
+        values[name] = {} if values[name] is None else values[name]
+        _check(isinstance(values[name], dict), where, name, "an object of values by name", values[name])
     return Prediction(**values)
 
 

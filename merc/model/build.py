@@ -6,12 +6,13 @@ import os
 
 import torch
 
-from merc.components import Backbone, Connector, Encoder, Frozen, Fuser
+from merc.components import Backbone, Connector, Encoder, Frozen, Fuser, Head
 from merc.consent import require
 from merc.errors import MercError
 from merc.memory import enough_memory
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel, context_of
+from merc.model.heads import Heads
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.recipe import Recipe
@@ -62,9 +63,11 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     llm.config.use_cache = False  # type: ignore[union-attr]
     torch.manual_seed(seed)
     tuned = tune(llm, backbone.tuning)
-    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, _width(llm.config)))
+    width = _width(llm.config)
+    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, width), _heads(recipe, width))
     model.backbone = backbone
     model.media.to(device)
+    model.heads.to(device)
     model.probe()
     return model
 
@@ -108,7 +111,8 @@ def build_meta(recipe: Recipe) -> EmotionModel:
     with torch.device("meta"):
         llm = backbone.shape()
         tuned = tune(llm, backbone.tuning)
-        return EmotionModel(tuned, None, _media(recipe, _width(llm.config)))
+        width = _width(llm.config)
+        return EmotionModel(tuned, None, _media(recipe, width), _heads(recipe, width))
 
 
 def _check_opening(recipe: Recipe) -> None:
@@ -134,6 +138,10 @@ def _backbone(recipe: Recipe) -> Backbone:
 
 def _width(config: object) -> int:
     return int(config.get_text_config().hidden_size)  # type: ignore[attr-defined]
+
+
+def _heads(recipe: Recipe, hidden: int) -> Heads:
+    return Heads({n: p.component for n, p in recipe.heads.items() if isinstance(p.component, Head)}, hidden)
 
 
 def _media(recipe: Recipe, hidden: int) -> MediaTokens:

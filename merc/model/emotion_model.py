@@ -16,6 +16,7 @@ from merc.components.model import Outputs
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
+from merc.model.heads import Heads
 from merc.model.media_tokens import MediaTokens
 from merc.model.past import utterance_id, with_past
 from merc.model.precision import autocast
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class EmotionModel(nn.Module):
-    """A backbone, its connectors and fusers.
+    """A backbone, its connectors and fusers, and its heads.
 
     ``llm`` is a causal language model of transformers, possibly wrapped by its tuning; media tokens enter as
     ``inputs_embeds``, and the LM head is computed only where a loss or a score is needed. ``added`` are the names of
@@ -53,10 +54,17 @@ class EmotionModel(nn.Module):
     ``precision`` is what it computes in.
     """
 
-    def __init__(self, backbone: TunedBackbone, tokenizer: PreTrainedTokenizerBase | None, media: MediaTokens) -> None:
+    def __init__(
+        self,
+        backbone: TunedBackbone,
+        tokenizer: PreTrainedTokenizerBase | None,
+        media: MediaTokens,
+        heads: Heads | None = None,
+    ) -> None:
         super().__init__()
         self.llm = backbone.llm
         self.media = media
+        self.heads = Heads({}, 0) if heads is None else heads
         self.tuning = backbone.tuning
         self.added = frozenset(f"llm.{name}" for name in backbone.added)
         self.losses = nn.ModuleDict()
@@ -89,11 +97,13 @@ class EmotionModel(nn.Module):
     @property
     def learns(self) -> frozenset[str]:
         """The names of all parameters that may learn: those that the tuning left to learn, and those of connectors,
-        fusers and the stage's losses."""
-        beside = (
-            f"{part}.{name}" for part in ("media", "losses") for name, _ in getattr(self, part).named_parameters()
-        )
-        return self._learns | frozenset(beside)
+        fusers, heads and the stage's losses."""
+        return self._learns | {n for n, _ in self.named_parameters() if not n.startswith("llm.")}
+
+    @property
+    def beside(self) -> tuple[nn.Module, ...]:
+        """What stands beside the backbone, and need not be used in every pass: media, heads and losses."""
+        return self.media, self.heads, self.losses
 
     def learning(self) -> dict[str, nn.Parameter]:
         """The parameters that ``learns`` names. Of tied weights, which are one tensor, there is one."""
@@ -102,16 +112,20 @@ class EmotionModel(nn.Module):
 
     def parts(self) -> dict[str, list[str]]:
         """The names of the parameters that may learn, as a recipe writes them, by part: ``backbone``,
-        ``connectors.<stream>``, ``fusers.<name>``. A part of which nothing learns has none."""
+        ``connectors.<stream>``, ``fusers.<name>``, ``heads.<name>``. A part of which nothing learns has none."""
         parts: dict[str, list[str]] = {"backbone": []}
-        parts.update({f"connectors.{name}": [] for name in self.media.connectors})
-        parts.update({f"fusers.{name}": [] for name in self.media.fusers})
+        for kind, modules in self.kinds().items():
+            parts.update({f"{kind}.{name}": [] for name in modules})
         for name in self.learning():
             if not name.startswith("losses."):
                 public = self.public_name(name)
                 part = "backbone" if name.startswith("llm.") else ".".join(public.split(".", 2)[:2])
                 parts[part].append(public)
         return parts
+
+    def kinds(self) -> dict[str, nn.ModuleDict]:
+        """What is built beside the backbone, by the section of the recipe and the name there."""
+        return {"connectors": self.media.connectors, "fusers": self.media.fusers, "heads": self.heads}
 
     @staticmethod
     def public_name(name: str) -> str:
@@ -201,7 +215,8 @@ class EmotionModel(nn.Module):
         return _over_paths(batch, _token_log_probs(batch, self.logits(batch, draw)))
 
     def outputs(self, batch: TreeBatch, needs: Collection[str], draw: int = 0) -> Outputs:
-        """What a pass gives of what is needed (``merc.components.model.NEEDS``), and nothing more."""
+        """What a pass gives of what is needed (``merc.components.model.NEEDS``, and ``heads.<name>``), and nothing
+        more."""
         summary = _MediaMeans(batch) if "media" in needs else None
         states, logits = self._states(batch, draw, summary)
         found: dict[str, Any] = {}
@@ -209,8 +224,11 @@ class EmotionModel(nn.Module):
             found["token_log_probs"] = _token_log_probs(batch, self._logits(states, logits))
         if "path_log_probs" in needs:
             found["path_log_probs"] = _over_paths(batch, found["token_log_probs"])
-        if "states" in needs:
-            found["states"] = self._at_answers(batch, states)
+        heads = [name for name in self.heads if f"heads.{name}" in needs]
+        if "states" in needs or heads:
+            at_answers = self._at_answers(batch, states)
+            found["states"] = at_answers if "states" in needs else None
+            found["heads"] = self.heads.outputs(at_answers, heads) if heads else None
         if summary is not None:
             found["media"], found["media_ids"] = summary.means, summary.ids
         return Outputs(**found)

@@ -21,15 +21,15 @@ class PartCount:
 
 
 def count_parameters(model: EmotionModel) -> list[PartCount]:
-    """A count for the backbone, for what its tuning added, and for each connector and fuser. Works on the meta
+    """A count for the backbone, for what its tuning added, and for each connector, fuser and head. Works on the meta
     device."""
     parts: dict[str, list[Any]] = {"backbone": [], "backbone.adapters": []}
     for name, parameter in model.llm.named_parameters():
         parts["backbone.adapters" if f"llm.{name}" in model.added else "backbone"].append(parameter)
     if not parts["backbone.adapters"]:
         del parts["backbone.adapters"]
-    parts.update({f"connectors.{n}": list(m.parameters()) for n, m in model.media.connectors.items()})
-    parts.update({f"fusers.{n}": list(m.parameters()) for n, m in model.media.fusers.items()})
+    for kind, modules in model.kinds().items():
+        parts.update({f"{kind}.{n}": list(m.parameters()) for n, m in modules.items()})
     return [
         PartCount(name, sum(p.numel() for p in ps), sum(p.numel() for p in ps if p.requires_grad))
         for name, ps in parts.items()

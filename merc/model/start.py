@@ -13,13 +13,11 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import of_backbone, read_state, read_tuning
 
-_PARTS = ("connectors", "fusers")
-
 
 def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[list[str], list[str]]:
     """Put what ``save_stage`` wrote for another run, tuned by ``trained_by``, into a new model. Gives the names of the
     parts that were taken and of those that the other run did not have, which stay as they are: ``backbone`` (what its
-    tuning learned), ``connectors.<stream>``, ``fusers.<name>``.
+    tuning learned), ``connectors.<stream>``, ``fusers.<name>``, ``heads.<name>``.
 
     Nothing that was trained is left out. Raises MercError for a part that the model does not have, and for one whose
     parameters have other names or shapes; the model is not changed then.
@@ -34,8 +32,8 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
         _check("what the tuning learned", tuned, model.tuning.state(model.llm, learns),
                "backbone.tuning to that of the run")  # fmt: skip
     states = {}
-    for part in _PARTS:
-        own = _by_name(getattr(model.media, part))
+    for part, modules in model.kinds().items():
+        own = _by_name(modules)
         states[part] = found = _split(_read(file)) if (file := folder / f"{part}.safetensors").exists() else {}
         for name, state in found.items():
             if name not in own:
@@ -51,9 +49,8 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
     if learns:
         (taken if tuned is not None else new).insert(0, "backbone")
     for part, found in states.items():
-        modules = getattr(model.media, part)
         for name, state in found.items():
-            modules[name].load_state_dict(state)
+            model.kinds()[part][name].load_state_dict(state)
     return taken, new
 
 

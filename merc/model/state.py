@@ -1,4 +1,4 @@
-"""The trained state of a model in files: what its tuning saves, connectors and fusers as safetensors."""
+"""The trained state of a model in files: what its tuning saves, and connectors, fusers and heads as safetensors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ from merc.model.emotion_model import EmotionModel
 
 def trained_state(model: EmotionModel) -> dict[str, Tensor]:
     """Everything that is not just the backbone as it was loaded, on the CPU: the parameters that ``model.learns``
-    names, and the connectors' and fusers' buffers."""
+    names, and the buffers of connectors, fusers and heads."""
     return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
 
 
 def _trained(model: EmotionModel) -> dict[str, Tensor]:
-    return {**model.learning()} | {f"media.{n}": v for n, v in model.media.state_dict().items()}
+    beside = {"media": model.media, "heads": model.heads}
+    buffers = {f"{part}.{n}": v for part, module in beside.items() for n, v in module.state_dict().items()}
+    return {**model.learning()} | buffers
 
 
 def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
     """Put a trained state into a model of the same recipe."""
-    own = {n: v for n, v in model.state_dict(keep_vars=True).items() if n.startswith(("llm.", "media.", "losses."))}
+    own = {
+        n: v
+        for n, v in model.state_dict(keep_vars=True).items()
+        if n.startswith(("llm.", "media.", "heads.", "losses."))
+    }
     unknown = sorted(n for n in state if n not in own)
     absent = sorted(n for n in _trained(model) if n not in state)
     if unknown or absent:
@@ -48,16 +54,16 @@ def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
 
 
 def save_stage(model: EmotionModel, folder: Path) -> dict[str, str]:
-    """Write what the tuning saves (``adapter/`` for LoRA, ``backbone/`` for full tuning), ``connectors.safetensors``
-    and ``fusers.safetensors`` into a stage's folder; gives their SHA-256 by path."""
+    """Write what the tuning saves (``adapter/`` for LoRA, ``backbone/`` for full tuning), ``connectors.safetensors``,
+    ``fusers.safetensors`` and ``heads.safetensors`` into a stage's folder; gives their SHA-256 by path."""
     folder.mkdir(parents=True, exist_ok=True)
     checksums: dict[str, str] = {}
     if learns := of_backbone(model):
         model.tuning.save(model.llm, learns, folder)
         saved = model.tuning.saved_as
         checksums |= checksums_of(folder, f"{saved}/**/*" if (folder / saved).is_dir() else saved)
-    for part in ("connectors", "fusers"):
-        state = {n: v.detach().cpu().contiguous() for n, v in getattr(model.media, part).state_dict().items()}
+    for part, modules in model.kinds().items():
+        state = {n: v.detach().cpu().contiguous() for n, v in modules.state_dict().items()}
         if state:
             with whole_file(folder / f"{part}.safetensors") as temporary:
                 save_file(state, temporary)
@@ -80,8 +86,7 @@ def load_stage(model: EmotionModel, folder: Path) -> None:
             why = f"unknown: {unknown[:3]}, absent: {absent[:3]}, of another shape: {other[:3]}"
             raise _misfit(folder / model.tuning.saved_as, why)
         model.tuning.load(model.llm, state)
-    for part in ("connectors", "fusers"):
-        module = getattr(model.media, part)
+    for part, module in model.kinds().items():
         if module.state_dict():
             file = folder / f"{part}.safetensors"
             with _fitting(file):

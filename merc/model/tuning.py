@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -47,11 +47,14 @@ def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
     )
 
 
-def select_trainable(model: EmotionModel, names: Sequence[str] | None) -> list[str]:
+def select_trainable(
+    model: EmotionModel, names: Sequence[str] | None, heads: Collection[str] | None = None
+) -> list[str]:
     """Let only the named parts learn ('backbone', 'connectors.video', 'fusers.*'), or parameters by their names
     ('backbone.*.layers.2[0-9].*'); ``None``: all that can.
 
     Gives the parts that learn, wholly or partly. What a tuning froze stays frozen: 'backbone' means what it lets learn.
+    Of the heads only those in ``heads`` learn, which the stage's losses read (``None``: all).
 
     Raises MercError for a name that stands for no part and no parameter that may learn.
     """
@@ -64,9 +67,11 @@ def select_trainable(model: EmotionModel, names: Sequence[str] | None) -> list[s
     parameters = {model.public_name(name): parameter for name, parameter in model.learning().items()}
     chosen = dict.fromkeys(parts, False)
     for part, (_, *members) in parts.items():
+        kind, _, of = part.partition(".")
+        read = kind != "heads" or heads is None or of in heads
         whole = names is None or any(fnmatchcase(part, wanted) for wanted in names)
         for name in members:
-            learns = whole or any(fnmatchcase(name, wanted) for wanted in names or ())
+            learns = read and (whole or any(fnmatchcase(name, wanted) for wanted in names or ()))
             parameters[name].requires_grad_(learns)
             chosen[part] |= learns
     return [part for part, learns in chosen.items() if learns]

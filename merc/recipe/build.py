@@ -14,6 +14,7 @@ from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import check_choices, check_fit
+from merc.recipe.heads import check_heads
 from merc.recipe.metric_names import metric_name
 from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
@@ -26,7 +27,7 @@ from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
-    "annotators", "init_from", "stages", "evaluate", "strategy", "features",
+    "heads", "annotators", "init_from", "stages", "evaluate", "strategy", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -65,7 +66,7 @@ class Builder:
         if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
             self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
         given["backbone"] = self.backbone()
-        for section in ("encoders", "connectors", "fusers"):
+        for section in ("encoders", "connectors", "fusers", "heads"):
             given[section] = self.named(section, section.removesuffix("s"))
         given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
         given["evaluate"] = self.evaluate(given["stages"])
@@ -79,6 +80,7 @@ class Builder:
         self.check_start()
         self.check_past_labels(given["stages"])
         if self.use == "train":
+            check_heads(given, trainers, self.root, self.problems)
             check_choices(trainers, self.root, given["evaluate"], self.problems)
         if self.problems.errors:
             return None
@@ -199,7 +201,8 @@ class Builder:
         return part
 
     def named(self, section: str, kind: str) -> dict[str, ComponentRef]:
-        """A section of components by the names that the author chose: encoders, connectors, fusers, annotators."""
+        """A section of components by the names that the author chose: encoders, connectors, fusers, heads,
+        annotators."""
         node = self.root.get(section)
         if node is None or node.value is None or not self.sections.is_mapping(node, section):
             return {}

@@ -65,7 +65,7 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node,
                     f"brings it to the LLM; add connectors: {{{stream}: {{name: linear}}}}",
                 )  # fmt: skip
     _check_backbone(given, root, problems)
-    _check_trainable(given, connectors, fusers, root, problems)
+    _check_trainable(given, root, problems)
 
 
 def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | None, problems: Problems) -> None:
@@ -178,10 +178,8 @@ def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) ->
         problems.add("evaluate.prompter", evaluate, "is missing: there are no stages whose prompter it could take")
 
 
-def _check_trainable(
-    given: Mapping[str, Any], connectors: list[str], fusers: list[str], root: Node, problems: Problems
-) -> None:
-    known = [*(f"connectors.{name}" for name in connectors), *(f"fusers.{name}" for name in fusers)]
+def _check_trainable(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+    known = [f"{kind}.{name}" for kind in ("connectors", "fusers", "heads") for name in _keys(root, kind)]
     if _keys(root, "backbone"):
         known = ["backbone", *known]
     stages = root.get("stages")

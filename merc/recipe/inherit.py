@@ -13,7 +13,7 @@ from merc.recipe.references import item
 MAX_PARENTS = 20
 """Recipes that one may extend, one through the other."""
 
-OPEN_SECTIONS = ("encoders", "connectors", "fusers")
+OPEN_SECTIONS = ("encoders", "connectors", "fusers", "heads")
 """Sections whose keys are names that the recipe's author chooses."""
 
 
@@ -67,7 +67,7 @@ def _over(parent: Node, child: Node, path: str) -> Node:
 
 
 def _without_removed(parent: Node, merged: Node) -> Node:
-    """Take out the encoders, connectors and fusers of the parent that the child sets to null."""
+    """Take out the encoders, connectors, fusers and heads of the parent that the child sets to null."""
     children = dict(merged.value)
     for name in OPEN_SECTIONS:
         section, inherited = children.get(name), parent.get(name)

@@ -84,7 +84,7 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
 
     for kind in ("corpus", "backbone"):
         yield from one(kind, tree.get(kind))
-    for section in ("encoders", "fusers", "connectors", "annotators"):
+    for section in ("encoders", "fusers", "connectors", "heads", "annotators"):
         node, kind = tree.get(section), section.removesuffix("s")
         for child in node.value.values() if node is not None and isinstance(node.value, dict) else ():
             yield from one(kind, child)

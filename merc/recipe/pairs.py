@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from merc.components import Fuser, Metric, Prompt, Prompter, Query, Selector, Trainer
+from merc.components import Fuser, Head, Metric, Prompt, Prompter, Query, Selector, Trainer
+from merc.components.head import GIVES_OF_HEADS
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
 from merc.recipe.fit import input_free, is_frozen, names_part
+from merc.recipe.heads import heads_of
 from merc.recipe.needed import Use
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import ComponentRef, Evaluate, Stage
@@ -72,7 +74,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_length(asking, evaluate, labels, root, problems)
-    _check_metrics(evaluate, root, problems)
+    _check_metrics(evaluate, given["heads"], root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
     for split in sorted(learned.keys() & set(evaluate.splits)):
         problems.note("evaluate.splits", _node(root, "evaluate.splits"),
@@ -85,6 +87,7 @@ def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: No
     streams = {stream for task in stage.tasks for stream in _streams(task.prompter)} | set(input_free(given))
     reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in given[kind] if name in streams]
     reached += [] if is_frozen(given) else ["backbone"]
+    reached += [f"heads.{name}" for name in heads_of(stage.trainer)]
     wanted = stage.trainable
     if any(wanted is None or any(names_part(pattern, name) for pattern in wanted) for name in reached):
         for name in wanted or ():
@@ -170,17 +173,25 @@ def _check_length(
                      f"{room} tokens that may be written")  # fmt: skip
 
 
-def _check_metrics(evaluate: Evaluate, root: Node, problems: Problems) -> None:
-    """Report metrics that need what the decoder does not give."""
-    gives = evaluate.decoder.gives
+def _check_metrics(evaluate: Evaluate, heads: Mapping[str, ComponentRef], root: Node, problems: Problems) -> None:
+    """Report metrics that need what neither the decoder nor a head gives."""
+    parts = [cast(Head, part.component) for part in heads.values()]
+    values = {f"values.{field}" for head in parts for field in head.fields()}
+    gives = evaluate.decoder.gives.union(values, *(head.gives for head in parts))
     for number, (name, part) in enumerate(evaluate.metrics.items()):
         metric = part.component
         if not isinstance(metric, Metric):
             continue
         nothing: Sequence[str] = ()
         lacking = [what for what in _says(metric.needs, nothing) if what not in gives]
-        if lacking:
-            path = f"evaluate.metrics.{number}"
+        path = f"evaluate.metrics.{number}"
+        if of_heads := [what for what in lacking if what in GIVES_OF_HEADS or what.startswith("values.")]:
+            known = ", ".join(sorted(values)) or "none"
+            section = next((GIVES_OF_HEADS[what] for what in of_heads if what in GIVES_OF_HEADS), "")
+            remedy = f"add a head that does, heads: {{mine: {section}}}" if section else f"there are: {known}"
+            problems.add(path, _node(root, path) or _node(root, "evaluate"), f"metric {name!r} reads "
+                         f"{' and '.join(of_heads)}, which no head of the recipe gives; {remedy}")  # fmt: skip
+        elif lacking:
             decoder = get_registry().name_of(evaluate.decoder)
             problems.add(path, _node(root, path) or _node(root, "evaluate"), f"metric {name!r} needs "
                          f"{' and '.join(lacking)}, which decoder {decoder!r} does not give; set evaluate.decoder to "

@@ -88,8 +88,8 @@ class Task:
 class Stage:
     """One step of a curriculum: one task or several, learned together. Dev is asked as the first task asks.
 
-    ``trainable`` None is everything that the tuning, the connectors and the fusers make trainable; else names or globs
-    among ``backbone``, ``connectors.<stream>`` and ``fusers.<name>``.
+    ``trainable`` None is everything that the tuning, the connectors, the fusers and the heads make trainable; else
+    names or globs among ``backbone``, ``connectors.<stream>``, ``fusers.<name>`` and ``heads.<name>``.
     """
 
     id: str
@@ -218,6 +218,7 @@ class Recipe:
     encoders: Mapping[str, ComponentRef] = field(default_factory=dict)
     connectors: Mapping[str, ComponentRef] = field(default_factory=dict)
     fusers: Mapping[str, ComponentRef] = field(default_factory=dict)
+    heads: Mapping[str, ComponentRef] = field(default_factory=dict)
     annotators: Mapping[str, ComponentRef] = field(default_factory=dict)
     init_from: Path | None = None
     stages: tuple[Stage, ...] = ()

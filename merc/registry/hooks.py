@@ -64,6 +64,11 @@ def register_losses(register: Register) -> None:
 
 
 @hookspec
+def register_heads(register: Register) -> None:
+    """Register heads: hidden states to numbers, or to several labels at once."""
+
+
+@hookspec
 def register_decoders(register: Register) -> None:
     """Register decoders: how a label is had of the model."""
 
@@ -115,6 +120,7 @@ KINDS: dict[str, str] = {
     "prompter": "register_prompters",
     "tuning": "register_tunings",
     "loss": "register_losses",
+    "head": "register_heads",
     "decoder": "register_decoders",
     "trainer": "register_trainers",
     "corpus": "register_corpora",

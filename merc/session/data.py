@@ -65,7 +65,8 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     if unlabelled:
         total = sum(len(c.utterances) for c in conversations)
         have = f"{unlabelled} of {total} utterances {'has' if unlabelled == 1 else 'have'}"
-        notes.append(f"{have} no label: read as context and predicted, never learned")
+        learned = "only a stage that trains heads alone learns from them" if recipe.heads else "never learned"
+        notes.append(f"{have} no label: read as context and predicted, {learned}")
     return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
 
 

@@ -34,6 +34,7 @@ from merc.session.data import Data, load_data
 from merc.session.demonstrations import last_demonstrations, record_of
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
+from merc.session.heads import check_values
 from merc.session.inference import TrainedRun, ask, check_run, encode_for, load_model, open_run, predict
 from merc.session.media_hash import media_hashes
 from merc.session.pipeline import metrics_of
@@ -61,6 +62,7 @@ def evaluate_again(
         progress(1.0, f"{len(data.conversations)}")
     plain = [c for split in run.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))
+    check_values(run.recipe.heads, plain, data.labels)
     asking = [("evaluate.prompter", run.prompter)]
     cues = read_cues(run.recipe, asking, lambda fields: plain, data.conversations, reporter)
     data = data.with_cues(cues)

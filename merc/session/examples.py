@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from merc.components import Example, Prompter, Query
@@ -15,13 +15,15 @@ from merc.session.label_history import with_gold
 from merc.session.segmentation import chosen_queries
 
 T = TypeVar("T")
+Only = Callable[[Query], bool] | None
+"""Which queries a stage learns from; ``None``: those that its prompter can teach."""
 
 
 def examples(
-    stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0
+    stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0, only: Only = None
 ) -> list[list[Example]]:
     """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group."""
-    every = [task_queries(task, data, demonstrations, epoch) for task in stage.tasks]
+    every = [task_queries(task, data, demonstrations, epoch, only) for task in stage.tasks]
     found: list[list[Example]] = []
     for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True):
         prompter = _prompter(task)
@@ -31,20 +33,20 @@ def examples(
 
 
 def task_queries(
-    task: Task, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0
+    task: Task, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0, only: Only = None
 ) -> list[list[Query]]:
-    """The queries of a task's data that its prompter can teach, grouped by conversation, with the demonstrations whose
-    turn it is in an epoch."""
-    groups = chosen_queries(task.data, data, _prompter(task).has_target)
+    """The queries of a task's data that its prompter can teach, or those that ``only`` is true for, grouped by
+    conversation, with the demonstrations whose turn it is in an epoch."""
+    groups = chosen_queries(task.data, data, only or _prompter(task).has_target)
     if demonstrations is not None:
         groups = demonstrations.fill(task.demonstrations, f"{task.path}.demonstrations", groups, turn=epoch)
     return with_gold(groups) if task.data.label_history else groups
 
 
-def all_queries(task: Task, data: Data, demonstrations: Demonstrations | None) -> list[list[Query]]:
+def all_queries(task: Task, data: Data, demonstrations: Demonstrations | None, only: Only = None) -> list[list[Query]]:
     """The same with every demonstration that it will come to see, however many epochs there are."""
     epochs = range(draws_of(task.demonstrations))
-    return [group for epoch in epochs for group in task_queries(task, data, demonstrations, epoch)]
+    return [group for epoch in epochs for group in task_queries(task, data, demonstrations, epoch, only)]
 
 
 def epoch_amounts(stage: Stage, every: Sequence[Sequence[object]]) -> list[int]:

@@ -246,6 +246,8 @@ def as_record(prediction: Prediction, how: Evaluate, length: int | None = None) 
         given["text"] = prediction.text
     if "probabilities" in how.decoder.gives:
         given["probabilities"] = dict(prediction.probabilities or {})
+    if prediction.values:
+        given["values"] = dict(prediction.values)
     if how.label_history:
         given = {**given, "label_history": how.label_history}
     if length is not None:

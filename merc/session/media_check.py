@@ -12,6 +12,7 @@ from merc.errors import MercError
 from merc.features import known_missing
 from merc.model.build import build_meta
 from merc.recipe import Recipe, Stage, Task
+from merc.recipe.heads import heads_of
 from merc.session.data import encoders_of, inputs_of, used_streams
 
 Asked = Sequence[tuple[str, Prompter, list[list[Query]]]]
@@ -92,12 +93,14 @@ def _none_of(missing: Missing, encoder: str, utterances: Iterable[str]) -> str:
 def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, missing: Missing) -> None:
     """Raise MercError for a stage of which everything that learns stands on media that are not there."""
     wanted = stage.trainable or ("*",)
+    heads = [f"heads.{name}" for name in heads_of(stage.trainer)]
     learns = [
         part
         for part, names in parts.items()
         if names and any(fnmatchcase(one, pattern) for one in (part, *names) for pattern in wanted)
+        if part in heads or not part.startswith("heads.")
     ]
-    if not learns or "backbone" in learns:
+    if not learns or "backbone" in learns or any(part in heads for part in learns):
         return  # it has words at least; where nothing learns at all, the trainer says so
     streams = [part.partition(".")[2] for part in learns]
     if any(_takes_none(recipe, stream) for stream in streams) or any(stream in streams for stream, _ in shown.there):

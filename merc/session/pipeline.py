@@ -52,6 +52,7 @@ from merc.session.demonstrations import (
 from merc.session.directory import RunDirectory
 from merc.session.encoding import encode_streams, note_features
 from merc.session.examples import all_queries
+from merc.session.heads import check_values, known_counts, teaches
 from merc.session.label_history import check_told, gold_note, with_gold
 from merc.session.media_check import Asked, check_files, check_media
 from merc.session.media_hash import media_hashes
@@ -228,6 +229,7 @@ class _Run:
             data.split(split, "evaluate.splits")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
+        check_values(self.recipe.heads, data.conversations, data.labels)
         wanted = partial(wanted_conversations, self.recipe, data.conversations)
         return data, read_cues(self.recipe, self.prompters, wanted, data.conversations, self.reporter)
 
@@ -290,7 +292,7 @@ class _Run:
                 continue
             for task in stage.tasks:
                 assert isinstance(task.prompter.component, Prompter)
-                groups = all_queries(task, data, demonstrations)
+                groups = all_queries(task, data, demonstrations, teaches(stage, self.recipe.heads))
                 if task.data.label_history:
                     self._note_gold(f"{task.path}.data.label_history", groups)
                 asked.append((f"{task.path}.prompter", task.prompter.component, groups))
@@ -304,6 +306,11 @@ class _Run:
                 if self.how.label_history == "gold":
                     self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
                 asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
+        for stage in self.recipe.stages:
+            paths = {f"{task.path}.prompter" for task in stage.tasks}
+            learned = [q for where, _, some in asked if where in paths for group in some for q in group]
+            if learned:
+                known_counts(stage, self.recipe, learned)
         if self.strategy.first:
             for path, part in selectors_of(self.recipe).items():
                 where = path.removesuffix(".demonstrations")

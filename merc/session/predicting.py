@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from merc.components import Decoded, Decoder, Prediction, Prompter, Query
 from merc.conversation import LabelSpace
@@ -94,10 +94,15 @@ class Predictor:
         decoded = decoder.decode(model, asked) if asked else []
         check_decoded(decoder, asked, decoded, model.keeps_states)
         found = {query.target.id: one for query, one in zip(asked, decoded, strict=True)}
+        values = {query.target.id: one for query, one in zip(asked, model.values(asked), strict=True)}
         if self.states is not None:
             self.states.update((name, one.state) for name, one in found.items() if one.state is not None)
         nothing = Decoded(label=None)
-        return [self._prediction(query, found.get(query.target.id, nothing)) for group in groups for query in group]
+        return [
+            self._prediction(query, found.get(query.target.id, nothing), values.get(query.target.id, {}))
+            for group in groups
+            for query in group
+        ]
 
     def _shared(self, progress: Progress = lambda share, text: None) -> SharedModel:
         """The model as the decoder asks it."""
@@ -107,7 +112,9 @@ class Predictor:
             keeps_states=self.states is not None, progress=progress,
         )  # fmt: skip
 
-    def _prediction(self, query: Query, found: Decoded) -> Prediction:
+    def _prediction(self, query: Query, found: Decoded, values: Mapping[str, Any]) -> Prediction:
+        fields = [field for head in self.model.heads.components.values() for field in head.fields()]
+        truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
         return Prediction(
             id=query.target.id,
             conversation=query.conversation.id,
@@ -115,10 +122,11 @@ class Predictor:
             truth=query.target.label,
             missing=self.missing(query.target.id),
             label_history=self.how.label_history,
-            truths=known_truths(query.target, truths_of(self.how.metrics), query.is_last),
+            truths=known_truths(query.target, truths, query.is_last),
             label=found.label,
             probabilities=found.probabilities,
             text=found.text,
+            values=values,
         )
 
 

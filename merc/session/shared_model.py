@@ -42,6 +42,8 @@ class SharedModel:
     progress: Progress = lambda share, text: None
     encoded: Mapping[int, EncodedPrompt] = field(default_factory=dict)
     """The prompts of queries that are encoded already, by the identity (``id``) of the query."""
+    head_rows: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    """What the heads gave of queries of ``encoded`` that were scored by their own prompts."""
 
     def prompt(self, query: Query) -> Prompt:
         """The prompt that asks a query."""
@@ -80,10 +82,13 @@ class SharedModel:
             if self.keeps_states and self.strategy and self.strategy.world > 1:
                 kept = kept.tolist()  # as it can be sent
             places = [place[id(prompt)] for prompt in batch.prompts]
-            return list(zip(places, scores.double().tolist(), kept, strict=True))
+            return list(zip(places, scores.double().tolist(), kept, self.model.heads.rows(states), strict=True))
 
-        found = {at: (row, state) for at, row, state in self._shared(micro, compute, self.strategy, len(micro))}
-        return self.scores(queries, [found[at] for at in range(len(queries))])
+        found = {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
+        if prompts is None:
+            kept = ((id(query), found[at][2]) for at, query in enumerate(queries))
+            self.head_rows.update((known, row) for known, row in kept if known in self.encoded)
+        return self.scores(queries, [(found[at][0], found[at][1]) for at in range(len(queries))])
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
         """Scores of queries from a row and a state of each. Raises MercError for those that give no probabilities."""
@@ -124,6 +129,36 @@ class SharedModel:
         found = dict(self._shared(chunks, compute, shared, len(by_length)))
         return [[_generation(*text) for text in found[at]] for at in range(len(queries))]
 
+    @torch.no_grad()
+    def values(self, queries: Sequence[Query]) -> list[dict[str, Any]]:
+        """What the recipe's heads say of queries, by field, whatever the decoder was: from the states that it scored
+        labels at, or from a pass that computes them alone. Raises MercError for outputs that are no numbers."""
+        heads = self.model.heads
+        if not len(heads):
+            return [{} for _ in queries]
+        if absent := [query for query in queries if id(query) not in self.head_rows]:
+            bare = [replace(self._encoded(query, "none"), answers=()) for query in absent]
+            place = {id(prompt): at for at, prompt in enumerate(bare)}
+            micro = self.model.trees(_grouped(absent, bare), self.batch_tokens)
+
+            def compute(trees: Any) -> list[Any]:
+                batch = make_batch(*trees).to(self.model.device)
+                states = self.model.outputs(batch, {"states"}).states
+                assert states is not None
+                return list(zip([place[id(p)] for p in batch.prompts], heads.rows(states), strict=True))
+
+            found = dict(self._shared(micro, compute, self.strategy, len(micro)))
+            self.head_rows.update((id(query), found[at]) for at, query in enumerate(absent))
+        rows = [self.head_rows[id(query)] for query in queries]
+        for name in heads:
+            wrong = [q.target.id for q, r in zip(queries, rows, strict=True) if not all(map(math.isfinite, r[name]))]
+            if wrong:
+                raise MercError(
+                    f"heads.{name} gives no numbers for {len(wrong)} of {len(queries)} utterances: "
+                    f"{', '.join(wrong[:3])}; look at their features, and lower trainer.lr if the model was trained"
+                )
+        return [heads.values_of(row) for row in rows]
+
     def rows(self, longest: EncodedPrompt, how: Sampling) -> int:
         """How many texts are written at a time."""
         return max(1, self.batch_tokens // max(1, len(longest.context) + how.max_new_tokens))
@@ -161,10 +196,7 @@ class SharedModel:
     ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
         """The prompts in groups that share a beginning, and which query each is of, by its identity."""
         made = self.encoded_prompts(queries, prompts, answers)
-        pairs = zip(queries, made, strict=True)
-        by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
-        groups = [Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk]
-        return joined(groups), {id(prompt): at for at, prompt in enumerate(made)}
+        return _grouped(queries, made), {id(prompt): at for at, prompt in enumerate(made)}
 
     def _encoded(self, query: Query, answers: Literal["labels", "none"]) -> EncodedPrompt:
         """An encoded prompt of a query, an object of its own each time, since prompts go by their identity."""
@@ -260,6 +292,13 @@ class SharedPrefixCache:
 
 def _generation(text: str, tokens: Sequence[int], log_probs: Sequence[float], ended: bool) -> Generation:
     return Generation(text, tuple(tokens), tuple(log_probs), ended)
+
+
+def _grouped(queries: Sequence[Query], prompts: Sequence[EncodedPrompt]) -> list[list[EncodedPrompt]]:
+    """The prompts of queries in groups that share a beginning."""
+    pairs = zip(queries, prompts, strict=True)
+    by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
+    return joined([Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk])
 
 
 def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str) -> None:

@@ -18,10 +18,12 @@ from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
 from merc.recipe import ComponentRef, Recipe, Stage
+from merc.recipe.heads import heads_of
 from merc.session.data import Data, used_streams
 from merc.session.demonstrations import Demonstrations
 from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_amounts, examples, task_queries
+from merc.session.heads import known_counts, teaches
 from merc.session.reporter import Progress, Reporter
 from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
@@ -74,7 +76,7 @@ class Stages:
     def _train(
         self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
     ) -> None:
-        select_trainable(model, stage.trainable)
+        select_trainable(model, stage.trainable, heads_of(stage.trainer))
         assert isinstance(stage.trainer.component, Trainer)
         with self.reporter.task(f"stage {stage.id}") as progress:
             context = self._context(stage, model, data, metrics, predict, progress)
@@ -108,8 +110,10 @@ class Stages:
     ) -> StageContext:
         prompter = stage.prompter.component
         assert isinstance(prompter, Prompter)
-        every = [task_queries(task, data, self.demonstrations) for task in stage.tasks]
-        for note in [self._why_left_out(stage, data, every), _shares(stage, every)]:
+        only = teaches(stage, self.recipe.heads)
+        every = [task_queries(task, data, self.demonstrations, only=only) for task in stage.tasks]
+        known = known_counts(stage, self.recipe, [q for groups in every for group in groups for q in group])
+        for note in [self._why_left_out(stage, data, every), _shares(stage, every), known]:
             if note:
                 self.say(f"stage {stage.id}: {note}")
 
@@ -135,7 +139,7 @@ class Stages:
             ),
             network=model,
             labels=data.labels,
-            examples=lambda epoch: examples(stage, data, self.demonstrations, epoch),
+            examples=lambda epoch: examples(stage, data, self.demonstrations, epoch, only),
             evaluate=None if reason else evaluate,
             strategy=self.strategy,
             folder=folder,
@@ -164,12 +168,13 @@ class Stages:
         have = "utterance has" if len(left) == 1 else "utterances have"
         return f"{len(left)} labelled {have} nothing that its prompts could teach: left out ({left[0].id}, ...)"
 
-    @staticmethod
-    def _why_no_evaluation(stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
+    def _why_no_evaluation(self, stage: Stage, prompter: Prompter, groups: list[list[Query]], data: Data) -> str:
         """Why a stage cannot be judged on dev by the labels that it predicts; empty if it can."""
         if "dev" not in data.by_split:
             return "the corpus has no dev split"
-        if not any(u.label is not None for c in data.split("dev") for u in c.utterances):
+        fields = [f for part in self.recipe.heads.values() for f in part.component.fields()]  # type: ignore[attr-defined]
+        dev = [u for c in data.split("dev") for u in c.utterances]
+        if not any(u.label is not None or any(u.true(f) is not None for f in fields) for u in dev):
             return "the dev split has no labels"
         if groups and not is_label_prompt(prompter.prompt(groups[0][0])):
             return "its prompts ask for texts, not for labels"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from merc.testing.decoder import DecoderContract
     from merc.testing.encoder import EncoderContract
     from merc.testing.fuser import FuserContract
+    from merc.testing.head import HeadContract
     from merc.testing.loss import LossContract
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
@@ -47,6 +48,7 @@ _HOME = {
     "DecoderContract": "decoder",
     "EncoderContract": "encoder",
     "FuserContract": "fuser",
+    "HeadContract": "head",
     "LossContract": "loss",
     "MetricContract": "metric",
     "PrompterContract": "prompter",
@@ -67,6 +69,7 @@ __all__ = [
     "DecoderContract",
     "EncoderContract",
     "FuserContract",
+    "HeadContract",
     "LossContract",
     "MetricContract",
     "PrompterContract",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc.components import Example, Loss, LossContext, Prompt, Query, WeightedAnswer
+from merc.builtin.heads import Regression
+from merc.components import Example, Head, Loss, LossContext, Prompt, Query, WeightedAnswer
 from merc.components.model import NEEDS
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
@@ -28,10 +30,17 @@ class _Rejecting(PlainPrompter):
 
 
 class LossContract(ComponentContract):
-    """What a loss must keep, tried on a small random model and the sample conversation."""
+    """What a loss must keep, tried on a small random model and the sample conversation.
+
+    A loss of heads gets ``head`` for each that it names, which learns from ``values`` of an utterance."""
 
     kind = "loss"
     component: ClassVar[Loss]
+    head: ClassVar[Head] = Regression(outputs={"valence": (-1, 1), "arousal": (-1, 1)})
+
+    def values(self, number: int) -> Mapping[str, float | tuple[str, ...]]:
+        """What is true of utterance ``number`` (from 0) and ``head`` learns."""
+        return {"valence": 0.5 - 0.3 * number, "arousal": 0.2 * number}
 
     def _model(self) -> EmotionModel:
         from merc.builtin.tunings import Full
@@ -48,10 +57,13 @@ class LossContract(ComponentContract):
         """The model, the values of its prompts, and the prompts' ids; None for a loss without a pass."""
         import torch
 
+        from merc.model.heads import Heads
         from merc.model.reference import keep_reference
         from merc.training.steps import encode_example
 
         model, talk = self._model(), samples.conversation()
+        said = (replace(u, values=self.values(i)) for i, u in enumerate(talk.utterances))
+        talk = replace(talk, utterances=tuple(said))
         own = (WeightedAnswer((5, 6), 0.5), WeightedAnswer((7,), -1.0))
         queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
         encoded = [
@@ -61,10 +73,14 @@ class LossContract(ComponentContract):
         counts = {label: sum(q.target.label == label for q in queries) for label in samples.LABELS.labels}
         answers = [a.tokens for p in encoded for a in p.answers if a.gold]
         torch.manual_seed(7)
-        function = self.component.build(LossContext(labels=samples.LABELS, width=16, counts=counts, answers=answers))
+        heads = dict.fromkeys(self.component.heads(), self.head)
+        model.heads = Heads(heads, 16)
+        function = self.component.build(
+            LossContext(labels=samples.LABELS, width=16, counts=counts, answers=answers, heads=heads)
+        )
         if function is None:
             return model, None, []
-        model.use_losses({"loss": function}, self.component.needs)
+        model.use_losses({"loss": function}, self.component.needs | {f"heads.{name}" for name in heads})
         keep_reference(model)
         (batch,) = model.batches(encoded, 10_000)
         batch = replace(batch, labels=len(samples.LABELS))

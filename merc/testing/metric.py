@@ -41,10 +41,13 @@ class MetricContract(ComponentContract):
             raise AssertionError(f"metrics.json cannot hold {found!r}: {error}; give plain finite numbers") from error
 
     def test_truths_are_names_of_what_the_predictions_have(self) -> None:
-        """One name at least, the same each time, and every prediction of this check has what they name."""
+        """One name at least, but of a metric of heads' values (``needs``), the same each time; and every prediction of
+        this check has what they name."""
         names = self.component.truths()
         require(
-            names and not isinstance(names, str) and all(isinstance(name, str) and name for name in names),
+            (names or self.component.needs())
+            and not isinstance(names, str)
+            and all(isinstance(name, str) and name for name in names),
             f"truths() gives {names!r}; it must give one name at least",
         )
         require(list(self.component.truths()) == list(names), f"truths() gives {names!r} one time, other names another")

@@ -85,6 +85,10 @@ _USAGE = {
         "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n"
         "    trainer: {{name: sft, losses: [token-nll, {{name: {name}, weight: 0.5}}]}}"
     ),
+    "head": (
+        "heads:\n  mine: {{name: {name}}}\nstages:\n  - id: learn\n    prompter: {{name: conversation}}\n"
+        "    trainer: {{name: sft, losses: [token-nll, {{name: head, head: mine}}]}}"
+    ),
     "decoder": "evaluate: {{decoder: {{name: {name}}}}}",
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
@@ -97,7 +101,7 @@ _USAGE = {
 }
 
 _DEPENDENCIES = {
-    **dict.fromkeys(("connector", "fuser", "tuning", "loss", "trainer", "backbone"), ("torch",)),
+    **dict.fromkeys(("connector", "fuser", "tuning", "loss", "head", "trainer", "backbone"), ("torch",)),
     "encoder": ("numpy",),
     "annotator": ("numpy",),
     "command": ("typer",),

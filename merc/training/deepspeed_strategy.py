@@ -266,10 +266,10 @@ class DeepSpeedStrategy(Strategy):
         return found
 
     def _unhook_media(self) -> None:
-        """Keep ZeRO-3 from fetching connectors, fusers and losses when they are used: a process whose pass has no media
-        would not take part. They are whole in every process in place of that."""
+        """Keep ZeRO-3 from fetching connectors, fusers, heads and losses when they are used: a process whose pass has
+        no media would not take part. They are whole in every process in place of that."""
         assert self.model is not None
-        beside = [*self.model.media.modules(), *self.model.losses.modules()]
+        beside = [one for part in self.model.beside for one in part.modules()]
         hooks = [h for m in beside for h in (m._forward_hooks, m._forward_pre_hooks)]
         offload = self._ds.optimizer.parameter_offload
         for handle in (*offload.forward_hooks, *offload.backward_hooks):
@@ -278,13 +278,14 @@ class DeepSpeedStrategy(Strategy):
         self._hold_media()
 
     def _hold_media(self) -> None:
-        """Under ZeRO-3, make connectors, fusers and losses whole again after what has shared them out."""
+        """Under ZeRO-3, make connectors, fusers, heads and losses whole again after what has shared them out."""
         if self.zero == 3 and self.model is not None:
             from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
 
             away: list[Any] = [
                 p
-                for p in (*self.model.media.parameters(), *self.model.losses.parameters())
+                for part in self.model.beside
+                for p in part.parameters()
                 if getattr(p, "ds_status", None) is ZeroParamStatus.NOT_AVAILABLE
             ]
             if away:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from merc.components import Loss, LossContext
-from merc.errors import MercError
+from merc.errors import MercError, did_you_mean
 from merc.model.batch import TreeBatch
 from merc.model.emotion_model import EmotionModel
 from merc.registry import get_registry
@@ -17,7 +17,7 @@ from merc.registry import get_registry
 
 def wanted_answers(losses: Sequence[Loss]) -> frozenset[str]:
     """Which answers of a prompt are computed (``Loss.answers``); those of a penalty alone do not count."""
-    return frozenset(loss.answers for loss in losses if loss.needs)
+    return frozenset(loss.answers for loss in losses if loss.needs or loss.heads()) - {"none"}
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,17 @@ class LossSet:
     @classmethod
     def build(cls, losses: Sequence[Loss], context: LossContext) -> LossSet:
         """Build the losses. Raises MercError where all are penalties, so that no pass would be learned from, and where
-        several rewrite the answers that are read."""
+        several rewrite the answers that are read, and for a loss of a head that there is not."""
         named: dict[str, Loss] = {}
         seen: Counter[str] = Counter()
         for loss in losses:
-            name = get_registry().name_of(loss)
+            name = "-".join([get_registry().name_of(loss), *loss.heads()])
+            for head in loss.heads():
+                if head not in context.heads:
+                    raise MercError(
+                        f"losses: {name} is of the head {head!r}, which the recipe does not have."
+                        f"{did_you_mean(head, context.heads)} Its heads are: {', '.join(context.heads) or 'none'}"
+                    )
             seen[name] += 1
             named[name if seen[name] == 1 else f"{name}-{seen[name]}"] = loss
         built = {name: loss.build(context) for name, loss in named.items()}
@@ -51,7 +57,9 @@ class LossSet:
     @property
     def needs(self) -> frozenset[str]:
         """What the losses read of a pass."""
-        return frozenset().union(*(self.losses[name].needs for name in self.functions))
+        losses = [self.losses[name] for name in self.functions]
+        heads = (f"heads.{name}" for loss in losses for name in loss.heads())
+        return frozenset().union(*(loss.needs for loss in losses), heads)
 
     @property
     def penalty(self) -> float:
@@ -68,9 +76,10 @@ class LossSet:
         return [sum(_count(function, batch) for batch in batches) for function in self.functions.values()]
 
     def terms(self, values: Tensor, totals: Sequence[float]) -> list[Tensor]:
-        """What each loss adds to the step, from its values ``[losses, prompts]``."""
+        """What each loss adds to the step, from its values ``[losses, prompts]``: nothing where nothing counts, as in
+        a step of which no utterance has what a head learns."""
         return [
-            weight * (values[index].sum() / total)
+            weight * (values[index].sum() / (total or 1.0))
             for index, (weight, total) in enumerate(zip(self.weights, totals, strict=True))
         ]
 

@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from merc.components import LossContext
+from merc.components import Head, LossContext, Targets
 from merc.components.model import Batch, Outputs
 from merc.conversation import LabelSpace
+from merc.errors import MercError
 
 
 class AnswerLoss(nn.Module):
@@ -59,6 +60,34 @@ class LabelCEFunction(AnswerLoss):
             compared = nn.functional.cross_entropy(scores, batch.truth[is_label], reduction="none")
             losses = losses.masked_fill(is_label, 0.0).index_add(0, is_label.nonzero().flatten(), compared)
         return self.weighed(losses, batch)
+
+
+class HeadFunction(nn.Module):
+    """The loss of a head's outputs, over what is known."""
+
+    def __init__(self, head: Head, name: str) -> None:
+        super().__init__()
+        self.head, self.name = head, name
+
+    def counts(self, batch: Batch) -> Tensor:
+        """1 for a prompt of which something is known, else 0 ``[prompts]``."""
+        return self._targets(batch).known.any(1).float()
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Losses ``[prompts]``: the mean over the outputs whose targets are known; 0 where none is."""
+        assert outputs.heads is not None
+        targets = self._targets(batch)
+        losses = self.head.losses(outputs.heads[self.name], targets)
+        if losses.shape != targets.known.shape:
+            raise MercError(
+                f"heads.{self.name}: losses() gives {tuple(losses.shape)} for targets {tuple(targets.known.shape)}"
+            )
+        return losses.masked_fill(~targets.known, 0.0).sum(1) / targets.known.sum(1).clamp(min=1)
+
+    def _targets(self, batch: Batch) -> Targets:
+        values, known = self.head.targets(batch.queries)
+        device = batch.path_prompt.device
+        return Targets(values.to(device), known.to(device))
 
 
 def class_weights(batch: Batch, classes: Tensor) -> Tensor:

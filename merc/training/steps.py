@@ -92,6 +92,7 @@ class StepSchedule:
             width=model.base.get_input_embeddings().embedding_dim,
             counts=Counter(labels.labels[answer.label] for answer in known),
             answers=[answer.tokens for answer in known],
+            heads=model.heads.components,
         )
 
     def _steps(self, epoch: int) -> list[Step]:
@@ -124,7 +125,7 @@ def encode_example(
     def encode(which: Literal["gold", "labels", "rejected", "none"]) -> EncodedPrompt:
         return model.encode(prompt, query, which, within=labels, draw=draw)
 
-    if set(answers) == {"own"}:
+    if not set(answers) - {"own"}:
         encoded = encode("none")
     else:
         encoded = encode("labels" if "labels" in answers and is_label_prompt(prompt) else "gold")

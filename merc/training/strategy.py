@@ -199,14 +199,13 @@ def written_by(folder: Path) -> str:
 
 
 def zero_of_media(model: EmotionModel) -> Tensor:
-    """Zero, made of every parameter of connectors, fusers and losses that learns.
+    """Zero, made of every parameter of connectors, fusers, heads and losses that learns.
 
     Added to what a pass computes it gives each of them a gradient, of zeros where no slot used it, so that a pass
     without media can be learned from, and processes whose passes differ in media add up the same gradients. Made
     before the pass it comes last on the way back, whichever slots the pass has: gradients are ready in one order.
     """
-    beside = (model.media, model.losses)
-    learning = [p for modules in beside for p in modules.parameters() if p.requires_grad]
+    learning = [p for modules in model.beside for p in modules.parameters() if p.requires_grad]
     if not learning or not torch.is_grad_enabled():
         return torch.zeros((), device=model.device)
     return torch.stack([p.flatten()[0].float() * 0.0 for p in learning]).sum()

@@ -92,8 +92,8 @@ class Updater:
 
 
 def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[ParameterGroup]:
-    """AdamW's groups: the backbone's parameters, and those of connectors, fusers and losses, all with the penalty
-    ``l2``. Raises MercError if none learns."""
+    """AdamW's groups: the backbone's parameters, and those of connectors, fusers, heads and losses, all with the
+    penalty ``l2``. Raises MercError if none learns."""
     learning = [(n, p) for n, p in model.learning().items() if p.requires_grad]
     backbone = [p for n, p in learning if n.startswith("llm.")]
     media = [p for n, p in learning if not n.startswith("llm.")]

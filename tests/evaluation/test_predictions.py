@@ -29,6 +29,14 @@ PREDICTIONS = st.lists(
         missing=st.dictionaries(WORDS, WORDS, max_size=3),
         label_history=st.sampled_from([None, "gold", "predicted"]),
         truths=st.dictionaries(WORDS, st.floats(-3, 3) | WORDS | st.lists(WORDS, max_size=3), max_size=3),
+        values=st.dictionaries(
+            WORDS,
+            st.floats(-3, 3)
+            | st.fixed_dictionaries(
+                {"labels": st.lists(WORDS), "probabilities": st.dictionaries(WORDS, st.floats(0, 1))}
+            ),
+            max_size=3,
+        ),
     ),
     max_size=8,
     unique_by=lambda p: (p.split, p.conversation, p.id),

@@ -74,8 +74,8 @@ def test_prompters_may_read_cues_that_only_the_corpus_can_have() -> None:
         (
             ["annotator={a: {name: toy-teacher}}"],
             "annotator (command line): a recipe has no 'annotator'. Did you mean 'annotators'? Its sections are: "
-            "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, annotators, "
-            "init_from, stages, evaluate, strategy, features",
+            "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, heads, "
+            "annotators, init_from, stages, evaluate, strategy, features",
         ),
     ],
 )

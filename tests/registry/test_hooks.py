@@ -63,6 +63,15 @@ def test_register_losses(made: Resolve) -> None:
     assert isinstance(function, torch.nn.Module)
 
 
+def test_register_heads(made: Resolve) -> None:
+    head = made("head", most=2, field="strength")
+    said = [merc.Utterance(id="u", text="Hi.", values=values) for values in ({"strength": 1.5}, {})]
+    assert [list(head.target(one)) for one in said] == [[1.0, 1.0], [None, None]]
+    assert head.values([0.75, 0.5]) == {"strength": 1.25}
+    with pytest.raises(ValueError, match="a grade is from 0 to 2"):
+        head.target(merc.Utterance(id="u", text="Hi.", values={"strength": 3.0}))
+
+
 def test_register_decoders(made: Resolve) -> None:
     """Where the model holds every label as likely without the conversation, what is left are its own scores."""
     import torch

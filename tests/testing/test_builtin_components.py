@@ -8,7 +8,8 @@ import merc.testing
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.decoders import Generate
 from merc.builtin.fusers import Concat, NoFusion
-from merc.builtin.losses import LabelCE, TokenNLL
+from merc.builtin.heads import MultiLabel, Regression
+from merc.builtin.losses import HeadLoss, LabelCE, TokenNLL
 from merc.builtin.metrics import Classification
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.selectors import Balanced, Diverse, Fixed, Random, Retrieved
@@ -49,6 +50,21 @@ class TestTokenNLL(merc.testing.LossContract):
 class TestLabelCE(merc.testing.LossContract):
     component = LabelCE(average="tokens", class_weights="balanced")
     name = "merc/label-ce"
+
+
+class TestHeadLoss(merc.testing.LossContract):
+    component = HeadLoss(head="affect")
+    name = "merc/head"
+
+
+class TestRegression(merc.testing.HeadContract):
+    component = Regression(outputs={"valence": (-1, 1), "intensity": (0, 5)}, width=6)
+    name = "merc/regression"
+
+
+class TestMultiLabel(merc.testing.HeadContract):
+    component = MultiLabel(labels=("joy", "fear", "anger"), field="tags")
+    name = "merc/multi-label"
 
 
 class TestVerbalizer(merc.testing.DecoderContract):

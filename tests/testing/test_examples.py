@@ -17,6 +17,7 @@ from merc.testing.examples import (
     decoder,
     encoder,
     fuser,
+    head,
     loss,
     metric,
     prompter,
@@ -44,6 +45,10 @@ class TestPrompter(merc.testing.PrompterContract):
 
 class TestLoss(merc.testing.LossContract):
     component = loss.Example()
+
+
+class TestHead(merc.testing.HeadContract):
+    component = head.Example()
 
 
 class TestDecoder(merc.testing.DecoderContract):
