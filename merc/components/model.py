@@ -58,6 +58,12 @@ class Batch(Protocol):
     def path_weight(self) -> Tensor:
         """``[paths]`` float32: the weight that an example gives to its own answer; 1 for all others."""
 
+    def path_numbers(self, name: str) -> Tensor:
+        """``[paths]`` float32: what ``WeightedAnswer.numbers`` has of this name for an answer; NaN for all others."""
+
+    def step_numbers(self, name: str) -> Tensor:
+        """``[steps]`` float32: the same for each token of an answer; NaN for all others."""
+
     @property
     def step_path(self) -> Tensor:
         """``[steps]``: which path a token belongs to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,14 +17,23 @@ from merc.conversation import LabelSpace
 
 @dataclass(frozen=True)
 class WeightedAnswer:
-    """An answer that an example brings itself, as tokens (``Generation.tokens``, say), and what it counts."""
+    """An answer that an example brings itself, as tokens (``Generation.tokens``, say), and what it counts.
+
+    ``numbers`` are what else a loss is to know of it, by name: one number, or one for each token, such as the
+    log-probabilities that it was drawn with (``Generation.log_probs``). ``Batch.path_numbers`` and
+    ``Batch.step_numbers`` give them back.
+    """
 
     tokens: tuple[int, ...]
     weight: float = 1.0
+    numbers: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.tokens or not isfinite(self.weight):
             raise ValueError(f"an answer has a token at least, and a finite weight: {self}")
+        for name, value in self.numbers.items():
+            if isinstance(value, Sequence) and len(value) != len(self.tokens):
+                raise ValueError(f"{name!r} has {len(value)} numbers for an answer of {len(self.tokens)} tokens")
 
 
 @dataclass(frozen=True)

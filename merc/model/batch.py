@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -26,7 +27,8 @@ class TreeBatch:
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
     ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
-    and ``labels`` is the size of the label space. ``held`` places at the beginning of its one row are not computed,
+    ``labels`` is the size of the label space, and ``answers`` has the answer of each path.
+    ``held`` places at the beginning of its one row are not computed,
     since their keys and values are kept: ``tokens``, ``positions``, ``slot_at`` and ``read`` count from behind them.
     """
 
@@ -53,6 +55,7 @@ class TreeBatch:
     trees: tuple[Tree, ...] = ()
     labels: int = 0
     held: int = 0
+    answers: tuple[AnswerPath, ...] = ()
 
     def to(self, device: torch.device | str) -> TreeBatch:
         """The same batch with its tensors on a device."""
@@ -68,6 +71,23 @@ class TreeBatch:
     def path_own(self) -> Tensor:
         """Whether each path is an answer that an example brings ``[paths]``."""
         return ~(self.path_gold | self.path_rejected) & (self.path_label < 0)
+
+    def path_numbers(self, name: str) -> Tensor:
+        """What each answer ``[paths]`` has of this name; NaN where it has none."""
+        values = [answer.numbers.get(name, math.nan) for answer in self.answers]
+        if any(isinstance(value, Sequence) for value in values):
+            raise MercError(f"an example's {name!r} is a number for each token; a loss reads it by step_numbers")
+        return torch.tensor(values, dtype=torch.float32, device=self.path_label.device)
+
+    def step_numbers(self, name: str) -> Tensor:
+        """What each token of an answer ``[steps]`` has of this name; NaN where it has none."""
+        steps: list[float] = []
+        for answer in self.answers:
+            values = answer.numbers.get(name, [math.nan] * len(answer.tokens))
+            if not isinstance(values, Sequence):
+                raise MercError(f"an example's {name!r} is one number for an answer; a loss reads it by path_numbers")
+            steps.extend(values)
+        return torch.tensor(steps, dtype=torch.float32, device=self.step_path.device)
 
     @cached_property
     def right(self) -> Tensor:
@@ -236,4 +256,5 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         size=sum(len(t) for t in trees),
         plain=plain,
         trees=tuple(trees),
+        answers=tuple(answer for _, answer, _ in paths),
     )

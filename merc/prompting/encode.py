@@ -37,6 +37,7 @@ class AnswerPath:
     said: tuple[int, ...] | None = None
     rejected: bool = False
     weight: float = 1.0
+    numbers: Mapping[str, float | Sequence[float]] = field(default_factory=dict, compare=False)
 
     @property
     def read(self) -> tuple[int, ...]:

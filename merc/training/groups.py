@@ -6,17 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from merc.components import Query
+from merc.components import Example, Query
 from merc.prompting import EncodedPrompt
 
 
 @dataclass(frozen=True)
 class Group:
     """The prompts of one conversation. ``shots`` names the demonstrations that all of them show, in their order; it is
-    empty where there are none or they differ."""
+    empty where there are none or they differ. ``examples`` are what prompts are to be made from when a step is due."""
 
     prompts: tuple[EncodedPrompt, ...]
     shots: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
 
 
 def shots_of(queries: Sequence[Query]) -> tuple[str, ...]:

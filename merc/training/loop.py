@@ -20,24 +20,33 @@ from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint,
 from merc.training.context import StageContext, stage_of
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.loss_set import LossSet, wanted_answers
+from merc.training.rollout import Rollout
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
 from merc.training.steps import ScheduledStep, StepSchedule
 from merc.training.update import Updater, parameter_groups
 
 
-def fit(context: TrainContext, settings: Settings, losses: Sequence[Loss]) -> TrainReport:
-    """Train a stage to its end, from its checkpoint if the context says so.
+def fit(
+    context: TrainContext, settings: Settings, losses: Sequence[Loss] = (), rollout: Rollout | None = None
+) -> TrainReport:
+    """Train a stage to its end, from its checkpoint if the context says so, and leave the best state in the model.
 
-    ``losses`` are made smaller, each times its weight; with none it is ``token-nll``.
+    Args:
+        context: what ``train`` was called with, or ``dataclasses.replace`` of it: with other ``examples``, say.
+        settings: how to train.
+        losses: what is made smaller, each times its weight; with none it is ``token-nll``.
+        rollout: called before each step with its examples, by conversation, and its number (from 0); gives what is
+            learned in their place. It may ask ``context.model``, as it is then, and is called alike in every process.
 
-    Raises MercError for settings and losses that do not fit the model, and for a loss that is not a number.
+    Raises:
+        MercError: for settings and losses that do not fit the model, and for a loss that is no number.
     """
     stage = stage_of(context)
     losses = losses or _default_losses()
     network = stage.network
     _check_precision(network, settings, stage.stage)
-    schedule = StepSchedule(stage, settings, wanted_answers(losses))
+    schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout)
     # New parameters of losses come from the stage's seed alone.
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
     built = LossSet.build(losses, schedule.loss_context())
@@ -123,7 +132,8 @@ class _Loop:
         context, settings, progress = self.context, self.settings, self.progress
         started = time.monotonic()
         scale = lr_scale(progress.step, self.total, settings)
-        result = self.updater.take(scheduled.step, progress.step, scheduled.epoch, scale)
+        step = self.schedule.ready(scheduled, progress.step)
+        result = self.updater.take(step, progress.step, scheduled.epoch, scale)
         progress.step += 1
         speed = result.prompts / (time.monotonic() - started)
         context.log(

@@ -47,6 +47,11 @@ class LossSet:
         functions = {name: function for name, function in built.items() if function is not None}
         if not functions:
             raise MercError(f"losses: {', '.join(named)} has only penalties; add a loss of answers, such as token-nll")
+        if not any(named[name].weight for name in functions):
+            raise MercError(
+                f"losses: {', '.join(functions)} with a weight of 0 each, so nothing is learned; give one of them a "
+                "weight above 0"
+            )
         rewriting = [name for name, function in functions.items() if hasattr(function, "rewrite")]
         if len(rewriting) > 1:
             raise MercError(f"losses: {' and '.join(rewriting)} both change what is read of the answers; keep one")

@@ -17,14 +17,17 @@ from merc.model.emotion_model import EmotionModel
 from merc.prompting import AnswerPath, EncodedPrompt, Tree, check_depth, is_label_prompt
 from merc.training.context import StageContext
 from merc.training.groups import Group, joined, shots_of
+from merc.training.rollout import Rollout, check_alike, rolled_out
 from merc.training.settings import Settings
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step: micro-batches (trees, and whether they are plain rows)."""
+    """One optimizer step: micro-batches (trees, and whether they are plain rows). Where a rollout says what a step
+    learns there are ``examples`` in their place until it is due."""
 
     micro: list[tuple[list[Tree], bool]]
+    examples: Sequence[Sequence[Example]] = ()
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,22 @@ class ScheduledStep:
 
 
 class StepSchedule:
-    """All steps of a stage, known in number before the first is taken. Raises MercError if there is nothing to
-    learn."""
+    """All steps of a stage, known in number before the first is taken. ``answers`` are those that its losses read
+    (``Loss.answers``). Raises MercError if there is nothing to learn."""
 
-    def __init__(self, context: StageContext, settings: Settings, answers: Collection[str]) -> None:
-        self.context, self.settings, self.answers = context, settings, answers
-        self._first = encode_epoch(context, answers, 0)
+    def __init__(
+        self, context: StageContext, settings: Settings, answers: Collection[str], rollout: Rollout | None = None
+    ) -> None:
+        self.context, self.settings, self.answers, self.rollout = context, settings, answers, rollout
+        if rollout is not None and settings.batch_conversations is None:
+            raise MercError(
+                f"stages.{context.stage}.trainer.batch_conversations: null fills a step to a budget of tokens, which "
+                "are not known before the model has written them; say how many conversations a step has"
+            )
+        self._first = self._groups(0)
         if not self._first:
             raise MercError(f"stages.{context.stage}: there is nothing to learn: no utterance of its data has a label")
-        if "pairs" in answers:
+        if "pairs" in answers and rollout is None:
             _check_pairs(context, self._first)
 
     @cached_property
@@ -82,36 +92,59 @@ class StepSchedule:
                     yield ScheduledStep(step, epoch, epoch + (index + 1) / count, index + 1 == count)
             done -= count
 
+    def ready(self, scheduled: ScheduledStep, number: int) -> Step:
+        """Step ``number`` (from 0) as it is to be learned now: a rollout is asked for it, with the model as it is."""
+        if self.rollout is None:
+            return scheduled.step
+        groups = rolled_out(self.context, self.rollout, scheduled.step.examples, number)
+        encoded = encode_groups(self.context, groups, self.answers, scheduled.epoch)
+        check_alike(self.context, encoded, number)
+        return Step(self.context.network.trees(joined(encoded), self.settings.batch_tokens))
+
     def loss_context(self) -> LossContext:
         """What a loss may know of the stage: its labels, and the answers of the first epoch."""
         gold = [[a for a in p.answers if a.gold][:1] for group in self._first for p in group.prompts]
         known = [answer for answers in gold for answer in answers if answer.label >= 0]
         model, labels = self.context.network, self.context.labels
+        counts = Counter(labels.labels[answer.label] for answer in known)
+        if self.rollout is not None:  # its answers are not known yet
+            targets = [example.query.target for group in self._first for example in group.examples]
+            counts = Counter(target.label for target in targets if target.label is not None)
         return LossContext(
             labels=labels,
             width=model.base.get_input_embeddings().embedding_dim,
-            counts=Counter(labels.labels[answer.label] for answer in known),
+            counts=counts,
             answers=[answer.tokens for answer in known],
             heads=model.heads.components,
         )
 
     def _steps(self, epoch: int) -> list[Step]:
-        groups = self._first if epoch == 0 else encode_epoch(self.context, self.answers, epoch)
-        return epoch_steps(self.context.network, groups, self.settings)
+        groups, settings = self._first if epoch == 0 else self._groups(epoch), self.settings
+        if self.rollout is None:
+            return epoch_steps(self.context.network, groups, settings)
+        return [Step([], [g.examples for g in some]) for some in _in_steps(groups, settings.batch_conversations or 1)]
+
+    def _groups(self, epoch: int) -> list[Group]:
+        """What an epoch learns from, conversations in an order drawn from the seed, the stage and the epoch."""
+        context, examples = self.context, self.context.examples(epoch)
+        if self.rollout is None:
+            groups = encode_groups(context, examples, self.answers, epoch)
+        else:
+            groups = [Group((), shots_of([one.query for one in some]), tuple(some)) for some in examples if some]
+        random.Random(f"{context.seed}/{context.stage}/{epoch}").shuffle(groups)
+        return groups
 
 
-def encode_epoch(context: StageContext, answers: Collection[str], epoch: int) -> list[Group]:
-    """The epoch's prompts as tokens, conversations in an order drawn from the seed, the stage and the epoch.
-
-    ``answers`` are those that its losses read (``Loss.answers``).
-    """
+def encode_groups(
+    context: StageContext, every: Sequence[Sequence[Example]], answers: Collection[str], epoch: int
+) -> list[Group]:
+    """Examples as tokens, with the ``answers`` that losses read; a group without any is left out."""
     groups = []
-    for examples in context.examples(epoch):
-        group = [encode_example(context.network, example, answers, context.labels, epoch) for example in examples]
-        if group:
-            groups.append(Group(tuple(group), shots_of([example.query for example in examples])))
+    for examples in every:
+        prompts = [encode_example(context.network, example, answers, context.labels, epoch) for example in examples]
+        if prompts:
+            groups.append(Group(tuple(prompts), shots_of([example.query for example in examples])))
     check_depth((p for g in groups for p in g.prompts), context.network.context)
-    random.Random(f"{context.seed}/{context.stage}/{epoch}").shuffle(groups)
     return groups
 
 
@@ -145,7 +178,11 @@ def encode_example(
                 f"the example for {prompt.target!r} brings no answers of its own, which a loss of this stage reads; "
                 "give Example.answers, or leave the example out"
             )
-        paths += tuple(AnswerPath(one.tokens, weight=one.weight) for one in example.answers)
+        paths += tuple(
+            # Several may be the same text: the number keeps them apart.
+            AnswerPath(one.tokens, word=number, weight=one.weight, numbers=one.numbers)
+            for number, one in enumerate(example.answers)
+        )
     return replace(encoded, answers=paths, query=query)
 
 
@@ -163,23 +200,13 @@ def _check_pairs(context: StageContext, groups: Sequence[Group]) -> None:
 
 
 def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings) -> list[Step]:
-    """The epoch's optimizer steps.
-
-    Conversations are taken in order; those that show the same demonstrations wait for each other, so that a step
-    computes these once. What is left at the end, too few for a step of their own, goes together.
-    """
-    waiting: dict[tuple[str, ...], list[Group]] = {}
+    """The epoch's optimizer steps. Conversations are taken in order; those that show the same demonstrations wait for
+    each other, so that a step computes these once."""
     if settings.batch_conversations is not None:
-        size, full = settings.batch_conversations, []
-        for group in groups:
-            same = waiting.setdefault(group.shots, [])
-            same.append(group)
-            if len(same) == size:
-                full.append(waiting.pop(group.shots))
-        left = [group for same in waiting.values() for group in same]
-        full += [left[i : i + size] for i in range(0, len(left), size)]
-        return [Step(model.trees(joined(some), settings.batch_tokens)) for some in full]
+        some = _in_steps(groups, settings.batch_conversations)
+        return [Step(model.trees(joined(step), settings.batch_tokens)) for step in some]
     # Filled to a budget of tokens: conversations are taken while one forward pass holds them.
+    waiting: dict[tuple[str, ...], list[Group]] = {}
     micro: list[tuple[list[Tree], bool]] = []
     for group in groups:
         same = waiting.setdefault(group.shots, [])
@@ -193,3 +220,16 @@ def epoch_steps(model: EmotionModel, groups: Sequence[Group], settings: Settings
         Step(micro[i : i + settings.gradient_accumulation])
         for i in range(0, len(micro), settings.gradient_accumulation)
     ]
+
+
+def _in_steps(groups: Sequence[Group], size: int) -> list[list[Group]]:
+    """Groups in steps of ``size``. What is left at the end, too few for a step of their own, goes together."""
+    waiting: dict[tuple[str, ...], list[Group]] = {}
+    full = []
+    for group in groups:
+        same = waiting.setdefault(group.shots, [])
+        same.append(group)
+        if len(same) == size:
+            full.append(waiting.pop(group.shots))
+    left = [group for same in waiting.values() for group in same]
+    return full + [left[i : i + size] for i in range(0, len(left), size)]

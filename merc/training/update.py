@@ -12,6 +12,7 @@ import torch
 
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
+from merc.registry import get_registry
 from merc.training.context import StageContext
 from merc.training.loss_set import LossSet
 from merc.training.settings import Settings
@@ -104,9 +105,13 @@ def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[Pa
     ]
     groups = [g for g in groups if g["params"]]
     if not groups:
+        tuning = get_registry().name_of(model.tuning)
+        why = (
+            "the backbone is frozen" if tuning == "frozen" else f"backbone.tuning {tuning!r} leaves none of it to learn"
+        )
         raise MercError(
-            "nothing is trainable: the backbone is frozen and there is no connector or fuser to train; "
-            "set backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
+            f"nothing is trainable: {why}, and there is no connector or fuser to train; set "
+            "backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
         )
     return groups
 

@@ -332,6 +332,18 @@ def test_a_loss_that_breaks_its_contract_is_named(
     assert said in str(caught.value)
 
 
+def test_weights_that_are_all_0(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    losses = (TokenNLL(weight=0.0), LabelCE(weight=0.0))
+    with pytest.raises(MercError, match="token-nll, label-ce with a weight of 0 each.*give one of them a weight above"):
+        trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=losses)
+
+
+def test_without_a_loss_it_is_token_nll(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    runs = [trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=some) for some in ((), (TokenNLL(),))]
+    assert [seen.losses for _, seen in runs] == [runs[0][1].losses] * 2
+    assert list(runs[0][1].events("step")[0]["losses"]) == ["token-nll"]
+
+
 def test_penalties_alone_are_no_loss(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     with pytest.raises(MercError, match="l2 has only penalties; add a loss of answers, such as token-nll"):
         trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=(L2(weight=0.1),))

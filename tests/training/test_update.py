@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import Full
-from merc.components import Frozen
+from merc.components import Frozen, Tuning
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.model.tuning import select_trainable
@@ -66,13 +67,23 @@ def test_what_a_stage_does_not_train_stays(backbone: Path, talks: list[Conversat
     assert changed == {"media.connectors.face.network.1.weight", "media.connectors.face.network.1.bias"}
 
 
-def test_nothing_trainable(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Idle(Tuning):
+    """A tuning that makes nothing learn."""
+
+    def apply(self, llm: torch.nn.Module) -> torch.nn.Module:
+        return llm.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "why"),
+    [(Frozen(), "the backbone is frozen"), (Idle(), "backbone.tuning 'Idle' leaves none of it to learn")],
+)
+def test_nothing_trainable(tuning: Tuning, why: str, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     with pytest.raises(MercError) as error:
-        trained(model_of(backbone, Frozen()), talks, tmp_path, Settings())
-    assert str(error.value) == (
-        "nothing is trainable: the backbone is frozen and there is no connector or fuser to train; "
-        "set backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"
-    )
+        trained(model_of(backbone, tuning), talks, tmp_path, Settings())
+    message = str(error.value)
+    assert message.startswith(f"nothing is trainable: {why}") and "backbone.tuning={name: lora}" in message
 
 
 def test_full_tuning_trains_all_of_it(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
