@@ -27,9 +27,9 @@ class TreeBatch:
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
     ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
-    ``labels`` is the size of the label space, and ``answers`` has the answer of each path.
-    ``held`` places at the beginning of its one row are not computed,
-    since their keys and values are kept: ``tokens``, ``positions``, ``slot_at`` and ``read`` count from behind them.
+    ``labels`` is the size of the label space, and ``answers`` has the answer of each path. ``held`` places at the
+    beginning of its one row are not computed, since their keys and values are kept: ``tokens``, ``positions``,
+    ``slot_at`` and ``read`` count from behind them.
     """
 
     tokens: Tensor

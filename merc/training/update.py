@@ -106,9 +106,8 @@ def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[Pa
     groups = [g for g in groups if g["params"]]
     if not groups:
         tuning = get_registry().name_of(model.tuning)
-        why = (
-            "the backbone is frozen" if tuning == "frozen" else f"backbone.tuning {tuning!r} leaves none of it to learn"
-        )
+        why = f"backbone.tuning {tuning!r} leaves none of the backbone to learn"
+        why = "the backbone is frozen" if tuning == "frozen" else why
         raise MercError(
             f"nothing is trainable: {why}, and there is no connector or fuser to train; set "
             "backbone.tuning={name: lora}, add connectors, or leave the stages out to evaluate as it is"

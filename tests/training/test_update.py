@@ -77,7 +77,7 @@ class Idle(Tuning):
 
 @pytest.mark.parametrize(
     ("tuning", "why"),
-    [(Frozen(), "the backbone is frozen"), (Idle(), "backbone.tuning 'Idle' leaves none of it to learn")],
+    [(Frozen(), "the backbone is frozen"), (Idle(), "backbone.tuning 'Idle' leaves none of the backbone to learn")],
 )
 def test_nothing_trainable(tuning: Tuning, why: str, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     with pytest.raises(MercError) as error:
