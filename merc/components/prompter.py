@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from merc.components.base import Component
@@ -93,6 +93,18 @@ class Prompt:
         assert isinstance(last, Answer)
         return last
 
+    def after(self, text: str, answer: Answer | None = None) -> Prompt:
+        """The prompt that goes on where a model wrote ``text`` as its answer: what it asks for next is ``answer``, by
+        default what this prompt asks for.
+
+        >>> Prompt((Text("Why?"), Answer()), "u").after("He laughs. So it is").segments
+        (Text(text='Why?'), Text(text=' He laughs. So it is'), Answer(text=None, prefix=' ', end=True, rejected=()))
+        """
+        turns = [segment for segment in self.segments if isinstance(segment, Turn)]
+        begin = (Turn("assistant"),) if turns and turns[-1].role != "assistant" else ()
+        written = Text(self.answer.prefix + text.lstrip())
+        return replace(self, segments=(*self.segments[:-1], *begin, written, answer or self.answer))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
@@ -135,7 +147,7 @@ class Prompter(Component):
     >>> from merc.conversation import Utterance
     >>> talk = Conversation(id="c", utterances=(Utterance(id="u", text="Hi!"),))
     >>> Plain().prompt(Query(conversation=talk, index=0, labels=LabelSpace(("joy",)))).segments
-    (Text(text='Hi!\\n'), Text(text='Emotion:'), Answer(text=None, prefix=' ', end=True))
+    (Text(text='Hi!\\n'), Text(text='Emotion:'), Answer(text=None, prefix=' ', end=True, rejected=()))
     """
 
     kind: ClassVar[str] = "prompter"

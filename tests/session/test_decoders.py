@@ -18,6 +18,8 @@ from merc.recipe import Evaluate
 from merc.session.predicting import Predictor
 from merc.training.strategy import TorchStrategy
 from tests.session.test_predicting import LABELS, TALK, groups, model, predictor
+from tests.toys.live import Live
+from tests.toys.self_consistency import SelfConsistency
 
 __all__ = ["model"]
 
@@ -52,6 +54,7 @@ class Both(Decoder):
         return [replace(one, text=text) for one, text in zip(found, texts[len(queries) :], strict=True)]
 
 
+THINKS = SelfConsistency(count=3, temperature=1.5, max_new_tokens=3)
 SURE = {"joy": 1.0, "anger": 0.0, "sadness": 0.0}
 
 
@@ -134,7 +137,7 @@ class Halves:
 
 
 @pytest.mark.parametrize("lockstep", [False, True])
-@pytest.mark.parametrize("decoder", [Verbalizer(), Generate(max_new_tokens=2), Both()])
+@pytest.mark.parametrize("decoder", [Verbalizer(), Generate(max_new_tokens=2), Both(), THINKS, Live()])
 def test_processes_share_the_work_and_have_all_of_it(model: EmotionModel, decoder: Decoder, lockstep: bool) -> None:
     halves, found = Halves(lockstep), {}
 

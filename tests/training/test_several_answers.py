@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+import merc.testing
 from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import Full
@@ -22,6 +23,8 @@ from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
 from merc.training.strategy import ParameterGroup
+from tests.toys.policy_gradient import PolicyGradient
+from tests.toys.preference import Preference
 from tests.training.jobs import LABELS, Gradients, context_of, model_of, plain_log_probabilities
 
 SETTINGS = Settings(batch_conversations=2, max_grad_norm=None)
@@ -37,7 +40,7 @@ class Rejecting(ConversationPrompter):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preference(Loss):
+class Margin(Loss):
     """-log σ(β (log p of the right answer - log p of a rejected one)), the mean over a prompt's rejected answers."""
 
     answers = "pairs"
@@ -51,42 +54,6 @@ class Preference(Loss):
                 gaps = right[prompt] - outputs.path_log_probs[rejected]
                 count = torch.bincount(prompt, minlength=len(right)).clamp(min=1)
                 return torch.zeros_like(right).index_add(0, prompt, -logsigmoid(self.beta * gaps)) / count
-
-        return Function()
-
-
-@dataclass(frozen=True, kw_only=True)
-class DPO(Loss):
-    """Preference of Rafailov et al. (2023), against the model as it was before the stage."""
-
-    needs = frozenset({"path_log_probs", "reference_path_log_probs"})
-    answers = "pairs"
-    beta: float = 0.5
-
-    def build(self, context: LossContext) -> nn.Module:
-        class Function(nn.Module):
-            def forward(_, outputs: Outputs, batch: Batch) -> Tensor:
-                gains = outputs.path_log_probs - outputs.reference_path_log_probs
-                right, rejected = batch.at_right_answer(gains), batch.path_rejected
-                prompt = batch.path_prompt[rejected]
-                each = -logsigmoid(self.beta * (right[prompt] - gains[rejected]))
-                return torch.zeros_like(right).index_add(0, prompt, each) / torch.bincount(prompt)
-
-        return Function()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyGradient(Loss):
-    """-weight · log p, summed over the answers that an example brings."""
-
-    answers = "own"
-
-    def build(self, context: LossContext) -> nn.Module:
-        class Function(nn.Module):
-            def forward(_, outputs: Outputs, batch: Batch) -> Tensor:
-                own = batch.path_own
-                each = -batch.path_weight[own] * outputs.path_log_probs[own]
-                return torch.zeros(len(batch.queries)).index_add(0, batch.path_prompt[own], each)
 
         return Function()
 
@@ -120,9 +87,9 @@ def assert_gradients(model: EmotionModel, plain: Tensor, taken: dict[str, Tensor
         torch.testing.assert_close(taken[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
-def test_preferences_are_those_written_out_plainly(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+def test_margins_are_those_written_out_plainly(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model, groups = model_of(backbone), examples_of(talks[:2], Rejecting())
-    loss, taken, _ = step(model, groups, (Preference(),), tmp_path)
+    loss, taken, _ = step(model, groups, (Margin(),), tmp_path)
     losses = []
     for example in (example for group in groups for example in group):
         talk, at = example.query.conversation, LABELS.index(str(example.query.target.label))
@@ -163,7 +130,7 @@ def test_dpo_is_its_formula_written_out_plainly(
                     torch.nn.init.zeros_(parameter)
     learn(now)
     context, seen = context_of(model, [], tmp_path, strategy=(strategy := Learning()))
-    fit(replace(context, examples=lambda epoch: groups), SETTINGS, (DPO(),))
+    fit(replace(context, examples=lambda epoch: groups), SETTINGS, (Preference(beta=0.5),))
     losses = []
     for example in (example for group in groups for example in group):
         talk, at = example.query.conversation, LABELS.index(str(example.query.target.label))
@@ -205,7 +172,7 @@ def test_other_losses_beside_them_see_what_they_see_alone(
     own = (WeightedAnswer((5, 9, 4), 0.75), WeightedAnswer((5, 7), -1.5))
     groups = examples_of(talks[:2], Rejecting(), answers=own)
     alone = {}
-    every = (Preference(), PolicyGradient(), LabelCE(), TokenNLL())
+    every = (Margin(), PolicyGradient(), LabelCE(), TokenNLL())
     for loss in every:
         alone[type(loss)] = step(model_of(backbone), groups, (loss,), tmp_path)[0]
     together = step(model_of(backbone), groups, every, tmp_path)[0]
@@ -220,11 +187,11 @@ def test_prompts_without_rejected_answers_are_counted(
             return super().prompt(query) if query.index else ConversationPrompter().prompt(query)
 
     groups = examples_of(talks[:2], Some())
-    _, _, said = step(model_of(backbone), groups, (Preference(),), tmp_path)
+    _, _, said = step(model_of(backbone), groups, (Margin(),), tmp_path)
     first = sum(example.query.index == 0 for group in groups for example in group)
     assert first and f"{first} of {sum(map(len, groups))} prompts have no rejected answer" in said[0]
     with pytest.raises(MercError, match=r"a loss compares .* no prompt .* use a prompter that gives Answer\.rejected"):
-        step(model_of(backbone), examples_of(talks[:2], ConversationPrompter()), (Preference(),), tmp_path)
+        step(model_of(backbone), examples_of(talks[:2], ConversationPrompter()), (Margin(),), tmp_path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +216,7 @@ def test_rejected_answers_that_cannot_be(
 ) -> None:
     groups = examples_of(talks[:1], Says(answer=answer))
     with pytest.raises(MercError, match=message):
-        step(model_of(backbone), groups, (Preference(),), tmp_path)
+        step(model_of(backbone), groups, (Margin(),), tmp_path)
 
 
 def test_own_answers_that_are_not_there(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
@@ -267,3 +234,11 @@ def test_own_answers_that_are_not_there(backbone: Path, talks: list[Conversation
         step(model_of(backbone), groups, (Confused(),), tmp_path)
     with pytest.raises(ValueError, match="a token at least"):
         WeightedAnswer(())
+
+
+class TestPreference(merc.testing.LossContract):
+    component = Preference()
+
+
+class TestPolicyGradient(merc.testing.LossContract):
+    component = PolicyGradient()

@@ -1,0 +1,29 @@
+"""Live, a decoder: the labels' probabilities while a conversation goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import merc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live(merc.Decoder):
+    """Scores the labels of one utterance after the other, as they are spoken. What was said before keeps its keys and
+    values, so an utterance computes its own tokens and the labels, and nothing else."""
+
+    gives = frozenset({"probabilities"})
+
+    def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
+        """The likeliest label of each query."""
+        found: list[merc.Decoded] = []
+        for _, talk in groupby(queries, key=lambda query: query.conversation.id):
+            asked = list(talk)
+            cache = model.cache(asked[:1])
+            for query in asked:
+                cache.extend([query])
+                found += merc.likeliest([query], cache.score([query]).values, model.labels)
+            cache.free()
+        return found
