@@ -101,10 +101,15 @@ if TYPE_CHECKING:
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
+    from merc.session.api import load, run
+    from merc.session.session import Session
 
 _HOME = {
     "hookimpl": "merc.registry.hooks",
+    "Session": "merc.session.session",
+    "load": "merc.session.api",
     "load_recipe": "merc.recipe",
+    "run": "merc.session.api",
     "MercError": "merc.errors",
     "allow": "merc.consent",
     "read_variable": "merc.consent",
@@ -176,6 +181,7 @@ __all__ = [
     "Segment",
     "SelectFunction",
     "Selector",
+    "Session",
     "Similarity",
     "Slot",
     "SlotTokens",
@@ -200,11 +206,13 @@ __all__ = [
     "hash_file",
     "hookimpl",
     "likeliest",
+    "load",
     "load_recipe",
     "probe_media",
     "quiet",
     "read_variable",
     "require_server",
+    "run",
     "training",
     "user_path",
     "whole_file",

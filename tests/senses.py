@@ -134,9 +134,9 @@ class Talks(merc.Benchmark):
     def columns(self):
         asked = {"A": ("a", "label", ("test",)), "A-m": ("a", "mood", ("dev", "test")), "B": ("b", "label", ("test",))}
         return [
-            merc.Column(
+            merc.BenchmarkTask(
                 title=title, corpus=corpus, truth=truth, splits=splits, metric="classification", number=self.number,
-                beside=self.beside, prompter={"question": "How is it?", "unheard": 1}, stated=4,
+                beside=self.beside, prompter={"question": "How is it?", "unheard": 1}, reported=4,
             )
             for title, (corpus, truth, splits) in asked.items()
         ]

@@ -17,9 +17,9 @@ from merc.components.reasons import say_missing
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
 from merc.session.data import check_ids
-from merc.session.inference import too_long
 from merc.session.inputs import read_conversations
 from merc.session.repeats import repeats
+from merc.session.trained import too_long
 
 MANY = 30
 

@@ -42,7 +42,9 @@ def command(
     from merc.recipe.single import load_part
     from merc.session.benchmark import bench
     from merc.session.directory import NO_CORPUS
-    from merc.session.inference import open_run
+    from merc.session.journal import Journal
+    from merc.session.session import Session
+    from merc.session.trained import open_run
 
     if not data.is_dir():
         raise MercError(f"--data {data} is not a folder; give the one that holds the imported sets")
@@ -50,7 +52,7 @@ def command(
     changes = [one for one in given if one.split("=")[0].split(".")[0] in MAY_CHANGE]
     part = load_part("benchmark", benchmark, {}, [one for one in given if one not in changes])
     # The run's own corpus is not read, so it need not be there; nor need the plugin that reads it.
-    trained = open_run(run, [*changes, NO_CORPUS])
-    folder, table = bench(trained, part, data, reuse, TerminalReporter())
+    session = Session(open_run(run, [*changes, NO_CORPUS]), Journal(TerminalReporter()))
+    folder, table = bench(session, part, data, reuse)
     typer.echo(table, results, nl=False)
     typer.echo(f"table: {folder / 'table.md'}", results)

@@ -36,7 +36,7 @@ def command(
     from merc.cli.numbers import show_numbers
     from merc.cli.progress import TerminalReporter
     from merc.session.evaluation import evaluate_again
-    from merc.session.inference import check_changes
+    from merc.session.trained import check_changes
 
     check_changes(overrides or [], MAY_CHANGE)
     changes = [*(overrides or []), *([f"evaluate.splits=[{', '.join(split)}]"] if split else [])]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from merc.components import Prediction
 from merc.errors import MercError
-from merc.files import damaged, is_disk_full, parse_json, read_text, write_text
+from merc.files import cache_folder, damaged, is_disk_full, parse_json, read_text, write_text
+
+if TYPE_CHECKING:
+    from merc.recipe import Evaluate
+    from merc.session.session import Session
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -23,6 +30,7 @@ class LineOutput:
     def __init__(self, results: TextIO, path: Path | None, resume: bool) -> None:
         self.path, self.done = path, dict[str, list[str]]()
         self._file: TextIO | None = results if path is None else None
+        self._mark: Path | None = None
         if path is None:
             if resume:
                 raise MercError("--resume goes on with a file: give it, as in --output out.jsonl --resume")
@@ -54,10 +62,30 @@ class LineOutput:
         for talk, name in found:
             self.done.setdefault(talk, []).append(name)
 
+    def belong_to(self, session: Session) -> None:
+        """The run that the lines are of, which is remembered in merc's cache: lines say nothing of it, and no file is
+        left beside them. Raises MercError where those that are there are another run's, or were made in another way."""
+        if self.path is None:
+            return
+        place = hashlib.sha256(str(self.path.absolute()).encode(errors="surrogateescape")).hexdigest()[:16]
+        self._run = session.identity()
+        try:
+            self._mark = cache_folder("outputs") / place
+        except (MercError, OSError):  # no cache: then nobody can say which run the lines are of
+            return
+        if self.done and self._mark.exists() and (before := read_text(self._mark).strip()) != self._run:
+            raise MercError(
+                f"the lines in {self.path} are of another run or other settings ({before.rpartition(' ')[0]}): give "
+                "another --output, or that run"
+            )
+
     def write(self, records: Records) -> None:
         """Write the lines of one conversation, and flush them."""
         try:
             if self._file is None:
+                if self._mark is not None:
+                    with contextlib.suppress(OSError):
+                        write_text(self._mark, self._run + "\n")
                 self._file = self._part.open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
             self._file.write("".join(json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in records))
             self._file.flush()
@@ -84,3 +112,28 @@ def _ids(path: Path, number: int, line: str) -> tuple[str, str]:
         raise damaged(
             path, f"line {number} is none of merc predict's", "give another --output, or leave out --resume"
         ) from None
+
+
+def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
+    """What ``merc predict`` writes of a prediction: which utterance it is of and what is known of that, its label, what
+    the decoder gives, and what was missing. What the model wrote is its ``answer``.
+
+    >>> from merc.recipe import Evaluate
+    >>> as_record(Prediction(id="u", conversation="c", text="Yes!", label="joy"), Evaluate())
+    {'id': 'u', 'conversation': 'c', 'text': 'Yes!', 'label': 'joy', 'probabilities': {}, 'missing': {}}
+    """
+    known = {name: getattr(prediction, name) for name in ("speaker", "text", "start", "end")}
+    record: dict[str, Any] = {"id": prediction.id, "conversation": prediction.conversation}
+    record |= {name: value for name, value in known.items() if value is not None}
+    record["label"] = prediction.label
+    if "text" in how.decoder.gives:
+        record["answer"] = prediction.answer
+    if "probabilities" in how.decoder.gives:
+        record["probabilities"] = dict(prediction.probabilities or {})
+    if prediction.values:
+        record["values"] = dict(prediction.values)
+    if how.label_history:
+        record["label_history"] = how.label_history
+    if prediction.unanswered is not None:
+        record["unanswered"] = prediction.unanswered
+    return {**record, "missing": dict(prediction.missing)}

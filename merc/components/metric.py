@@ -17,12 +17,17 @@ class Prediction:
 
     ``label`` is ``None`` when a generated answer could not be parsed: it is wrong, and it is counted. ``truth`` is
     ``None`` for an utterance without a label. ``missing`` gives the reason by stream for what the model did not see.
-    ``probabilities`` are over the label space, absent for free generation. ``truths`` are what else is true of the
+    ``probabilities`` are over the label space, absent for free generation. ``answer`` is what the model wrote, where it
+    wrote something. ``truths`` are what else is true of the
     utterance, by name, as plain JSON values: what a metric asked for (``Metric.truths``), and the fields of the
     recipe's heads. ``values`` are what heads gave, by the same names: a number (``{"valence": 0.3}``), or several
     labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``label_history`` says whose
     labels of the utterances before the model was told: ``gold`` (the corpus's, which a user does not know) or
     ``predicted`` (its own); ``None`` where it was told none.
+
+    ``speaker``, ``text`` (the words), ``start`` and ``end`` (seconds within the media file) are those of the utterance,
+    where they are known. ``unanswered`` says why the model was not asked: its prompt is too long, say. A run's
+    predictions.jsonl holds none of these five.
     """
 
     id: str
@@ -31,11 +36,16 @@ class Prediction:
     truth: str | None = None
     label: str | None = None
     probabilities: Mapping[str, float] | None = None
-    text: str | None = None
+    answer: str | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     truths: Mapping[str, Any] = field(default_factory=dict)
     label_history: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    speaker: str | None = None
+    text: str | None = None
+    start: float | None = None
+    end: float | None = None
+    unanswered: str | None = None
 
     def true(self, name: str) -> Any:
         """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""
@@ -77,9 +87,9 @@ class Metric(Component):
         return ("label",)
 
     def needs(self) -> Sequence[str]:
-        """What of a prediction it cannot do without and not every recipe gives: ``probabilities`` and ``text`` come
-        from a decoder, ``numbers``, ``label_sets`` and ``values.<field>`` from heads. A recipe that does not give it is
-        an error."""
+        """What of a prediction it cannot do without and not every recipe gives: ``probabilities`` and ``text`` (what is
+        written) come from a decoder, ``numbers``, ``label_sets`` and ``values.<field>`` from heads. A recipe that does
+        not give it is an error."""
         return ()
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:

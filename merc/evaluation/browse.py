@@ -85,8 +85,8 @@ def _turn(utterance: Utterance | None, prediction: Prediction | None, place: dic
         turn["label"] = -1 if prediction.label is None else place.get(prediction.label, -1)
         if prediction.probabilities:
             turn["chances"] = [round(1000 * prediction.probabilities.get(label, 0.0)) for label in place]
-        if prediction.text is not None:
-            turn["said"] = prediction.text
+        if prediction.answer is not None:
+            turn["said"] = prediction.answer
         if prediction.missing:
             turn["missing"] = dict(prediction.missing)
     return turn

@@ -14,7 +14,11 @@ from merc.errors import MercError, did_you_mean
 from merc.evaluation.shapes import is_number
 from merc.files import parse_json, write_text
 
-_FIELDS = tuple(field.name for field in fields(Prediction))
+_UTTERANCE = ("speaker", "text", "start", "end", "unanswered")
+"""What a prediction has of its utterance, which stands in the data, and not in a run's predictions."""
+_ATTRIBUTES = {"text" if f.name == "answer" else f.name: f.name for f in fields(Prediction) if f.name not in _UTTERANCE}
+"""The fields of a line, and the prediction's names for them: ``text`` is what the model wrote."""
+_FIELDS = tuple(_ATTRIBUTES)
 
 
 def prediction_to_json(prediction: Prediction) -> str:
@@ -23,7 +27,7 @@ def prediction_to_json(prediction: Prediction) -> str:
     >>> prediction_to_json(Prediction(id="u0", conversation="d0", split="test", truth="joy", label="joy"))[:58]
     '{"id": "u0", "conversation": "d0", "split": "test", "truth'
     """
-    row = {name: getattr(prediction, name) for name in _FIELDS}
+    row = {name: getattr(prediction, attribute) for name, attribute in _ATTRIBUTES.items()}
     for name in ("probabilities", "missing", "truths", "values"):
         row[name] = None if row[name] is None else dict(row[name])
     for name in ("truths", "label_history", "values"):
@@ -117,7 +121,7 @@ def _parse(line: str, where: str) -> Prediction:
     for name in ("truths", "values"):
         values[name] = {} if values[name] is None else values[name]
         _check(isinstance(values[name], dict), where, name, "an object of values by name", values[name])
-    return Prediction(**values)
+    return Prediction(**{_ATTRIBUTES[name]: value for name, value in values.items()})
 
 
 def _check(right: bool, where: str, name: str, wanted: str, value: object) -> None:

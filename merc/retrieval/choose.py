@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,13 +37,21 @@ class IndexedPool(Pool):
         return self.index.search(vectors, count)
 
 
+@dataclass(frozen=True)
+class IndexSource:
+    """What an index is built from, and the folder where it is kept (``None``: nowhere). It is built anew where the kept
+    one is damaged or the data are others; ``keep: False`` only reads it."""
+
+    embeddings: Embeddings
+    folder: Path | None = None
+    keep: bool = True
+
+
 class Chooser:
     """Chooses demonstrations for queries with one selector.
 
-    ``where`` is the selector's path in the recipe, ``pool`` the train split's queries, labelled or not. ``embeddings``
-    are needed where the selector compares; the index is then kept in ``folder`` (``None``: nowhere), and built anew
-    where the kept one is damaged or the data are others; ``keep: False`` only reads it. ``say`` tells the user a
-    sentence.
+    ``where`` is the selector's path in the recipe, ``pool`` the train split's queries, labelled or not. ``source`` is
+    needed where the selector compares. ``say`` tells the user a sentence.
 
     Raises MercError where the selector cannot serve, naming ``where``.
     """
@@ -53,22 +62,21 @@ class Chooser:
         part: ComponentRef,
         pool: Sequence[Query],
         seed: int,
-        embeddings: Embeddings | None = None,
-        folder: Path | None = None,
+        source: IndexSource | None = None,
         say: Callable[[str], None] = lambda sentence: None,
         progress: Progress = lambda share, what: None,
-        keep: bool = True,
     ) -> None:
         assert isinstance(part.component, Selector)
         require(part.component, f"{where}, selector {part.name!r}")
         self.where, self.name, self.selector = where, part.name, part.component
-        self.embeddings, self.folder, self.say, self.keep = embeddings, folder, say, keep
+        self.embeddings = None if source is None else source.embeddings
+        self.say = say
         labelled = [query for query in pool if query.target.label is not None]
         if not labelled:
             raise MercError(f"{where}: there is nothing to show: no utterance of the train split has a label")
         self._known: dict[tuple[str, int], tuple[Query, ...]] = {}
         self._told: set[str] = set()
-        self.pool = Pool(labelled, seed) if embeddings is None else self._indexed(labelled, seed, embeddings, progress)
+        self.pool = Pool(labelled, seed) if source is None else self._indexed(labelled, seed, source, progress)
         self._select: SelectFunction = self._asked(lambda: self.selector.load(self.pool))
 
     def choose(
@@ -98,6 +106,10 @@ class Chooser:
     def unknown(self, queries: Sequence[Query], draw: int = 0) -> list[Query]:
         """The queries, each once, for which nothing was chosen yet."""
         return list({q.target.id: q for q in queries if (q.target.id, draw) not in self._known}.values())
+
+    def forget(self) -> None:
+        """Forget what was chosen: the queries that come next may have the ids of others."""
+        self._known.clear()
 
     def _checked(self, query: Query, places: Sequence[int]) -> tuple[Query, ...]:
         """The queries at the places that a selector gave; what it must not give is its fault."""
@@ -134,13 +146,14 @@ class Chooser:
             self._told.add(sentence)
             self.say(sentence)
 
-    def _indexed(self, pool: Sequence[Query], seed: int, embeddings: Embeddings, progress: Progress) -> Pool:
+    def _indexed(self, pool: Sequence[Query], seed: int, source: IndexSource, progress: Progress) -> Pool:
         """The pool with its vectors in an index, read or built, less what has no vector."""
+        embeddings = source.embeddings
         data = embeddings.data(pool)
         file = None
-        if self.folder is not None:
+        if source.folder is not None:
             name = hashlib.sha256(f"{embeddings.comparison}".encode()).hexdigest()[:12]
-            file = self.folder / f"{name}.safetensors"
+            file = source.folder / f"{name}.safetensors"
         index = self._kept(file, data)
         if index is None:
             vectors = embeddings.vectors(pool, progress)
@@ -151,7 +164,7 @@ class Chooser:
                 )
             ids = [pool[row].target.id for row in there]
             index = Index.build(vectors[there], ids, embeddings.comparison.index, seed)
-            if file is not None and self.keep:
+            if file is not None and source.keep:
                 try:
                     index.save(file, data)
                 except OSError as error:

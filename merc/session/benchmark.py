@@ -18,31 +18,29 @@ from merc.evaluation.benchmark_table import Cell, as_markdown, as_record, as_tex
 from merc.evaluation.label_history import explained, in_words
 from merc.evaluation.metrics import known_truths
 from merc.files import read_json, write_text
-from merc.model.emotion_model import EmotionModel
 from merc.prompting import is_label_prompt
-from merc.recipe import ComponentRef
+from merc.recipe import ComponentRef, Recipe
 from merc.recipe.conversion import decoder_of
 from merc.recipe.single import load_part
 from merc.recipe.values import plain
 from merc.session.backbone import recorded_date
 from merc.session.benchmark_sets import Sets, SetView, has
-from merc.session.cues import read_cues
 from merc.session.data import encoders_of, queries
-from merc.session.inference import Asked, TrainedRun, ask, check_run, encode_for, load_model, predict
 from merc.session.provenance import provenance
-from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
+from merc.session.session import Session
+from merc.session.wiring import Request, Setup
 
 _LISTED, _REASONS = 50, 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A column whose set is there: the run as it is asked, the conversations, the utterances that count, the metric."""
+    """A column whose set is there: how the run is asked, the conversations, the utterances that count, the metric."""
 
     column: BenchmarkTask
     file: Path
-    run: TrainedRun
+    setup: Setup
     conversations: Sequence[Conversation]
     targets: Mapping[str, Utterance]
     metric: ComponentRef
@@ -51,18 +49,18 @@ class Measured:
     @property
     def how(self) -> dict[str, Any]:
         """What predictions depend on, beside the model and the set."""
-        how, prompter = self.run.how, self.run.how.prompter
+        how, prompter = self.setup.how, self.setup.how.prompter
         assert prompter is not None
         names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
         asked = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         made: dict[str, Any] = {
-            **asked, "prompter": [prompter.name, prompter.params], "labels": self.run.labels.labels, "shown": shown,
+            **asked, "prompter": [prompter.name, prompter.params], "labels": self.setup.labels.labels, "shown": shown,
         }  # fmt: skip
         return dict(json.loads(json.dumps(made, default=str)))
 
 
-def bench(run: TrainedRun, benchmark: ComponentRef, root: Path, reuse: bool, reporter: Reporter) -> tuple[Path, str]:
+def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) -> tuple[Path, str]:
     """Measure a run on every set of a benchmark that lies below ``root``; gives the folder and the table as text.
 
     Tables and predictions go to ``bench/SUITE`` in the run's directory. With ``reuse``, predictions that lie there are
@@ -71,7 +69,7 @@ def bench(run: TrainedRun, benchmark: ComponentRef, root: Path, reuse: bool, rep
     """
     assert isinstance(benchmark.component, Benchmark)
     columns = list(benchmark.component.columns())
-    folder = run.directory.path / "benchmark" / _plain(benchmark.name)
+    folder, journal = session.path / "benchmark" / _plain(benchmark.name), session.journal
     if folder.exists() and not reuse:
         raise MercError(
             f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"
@@ -79,9 +77,9 @@ def bench(run: TrainedRun, benchmark: ComponentRef, root: Path, reuse: bool, rep
     sets = Sets(root, benchmark.component)
     found: dict[str, Measured] = {}
     absent: dict[str, str] = {}
-    with reporter.task("sets") as progress:
+    with journal.task("sets") as progress:
         for index, column in enumerate(columns):
-            one = _prepared(run, column, sets)
+            one = _prepared(session, column, sets)
             if one is None:
                 absent[column.title] = f"no {column.corpus}.jsonl or .parquet"
             else:
@@ -94,29 +92,32 @@ def bench(run: TrainedRun, benchmark: ComponentRef, root: Path, reuse: bool, rep
             f"no set of {benchmark.name} is in {root}; each is a file that merc corpus import makes: {wanted}{together}"
         )
     for stray in sets.strays():
-        reporter.say(stray)
-    model: EmotionModel | None = None
+        journal.say(stray)
+    checked = False
     cells: list[Cell] = []
     for column in columns:
         if (one := found.get(column.title)) is None:
             cells.append(Cell(title=column.title, absent=absent[column.title]))
             continue
         for note in one.notes:
-            reporter.say(f"{column.title}: {note}")
+            journal.say(f"{column.title}: {note}")
         place = folder / _plain(column.title)
         predictions = _kept(place, one) if reuse else None
         if predictions is None:
-            predictions, model = _predicted(one, model, reporter)
+            if not checked:
+                session.check()
+                checked = True
+            predictions = _predicted(session, one)
             place.mkdir(parents=True, exist_ok=True)
             write_text(place / "how.json", json.dumps(one.how, indent=1, ensure_ascii=False))
             write_predictions(place / "predictions.jsonl", predictions)
-        cells.append(_measured(one, predictions, place / "predictions.jsonl"))
+        cells.append(_measured(session.recipe, one, predictions, place / "predictions.jsonl"))
     averages = [average(title, cells, over) for title, over in benchmark.component.averages().items()]
     text = as_text(cells, averages)
     made = {"benchmark": benchmark.name, "parameters": json.loads(json.dumps(benchmark.params, default=str))}
     record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
     every = [talk for one in found.values() for talk in one.conversations]
-    record["provenance"] = provenance(run.recipe, every, chat_date=recorded_date(run.directory.provenance))
+    record["provenance"] = provenance(session.recipe, every, chat_date=recorded_date(session.path / "provenance.json"))
     write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(folder / "table.md", as_markdown(cells, averages))
     write_text(folder / "table.txt", text)
@@ -138,18 +139,18 @@ def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Predi
         raise MercError(f"{where}: {'; '.join(faults)}. Take the file away to predict the set anew")
 
 
-def _prepared(run: TrainedRun, column: BenchmarkTask, sets: Sets) -> Measured | None:
+def _prepared(session: Session, column: BenchmarkTask, sets: Sets) -> Measured | None:
     """A column ready to be asked; ``None`` where its set is not there. Raises MercError that names the column."""
     found = sets.view(column)
     if found is None:
         return None
     try:
-        return _view(run, column, found)
+        return _view(session, column, found)
     except MercError as error:
         raise MercError(f"{column.title} ({found.file}): {error}") from None
 
 
-def _view(run: TrainedRun, column: BenchmarkTask, found: SetView) -> Measured:
+def _view(session: Session, column: BenchmarkTask, found: SetView) -> Measured:
     chosen, labels = found.conversations, found.labels
     params = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
     metric = load_part("metric", column.metric, {}, params)
@@ -167,12 +168,12 @@ def _view(run: TrainedRun, column: BenchmarkTask, found: SetView) -> Measured:
     require(metric.component, f"metric {metric.name!r}")
     truths = [_unsaid(said, talk, names) for talk in chosen for said in talk.utterances if said.id in targets]
     metric.component.check(truths, labels)
-    run, written = _asked(run, column, labels, metric, chosen, targets)
+    setup, written = _asked(session, column, labels, metric, chosen, targets)
     notes = [*found.notes, *written]
     if column.reported is not None and column.reported != len(targets):
         notes.append(f"{len(targets):,} samples; {column.reported:,} are reported")
     return Measured(
-        column=column, file=found.file, run=run, conversations=chosen, targets=targets, metric=metric,
+        column=column, file=found.file, setup=setup, conversations=chosen, targets=targets, metric=metric,
         notes=tuple(notes),
     )  # fmt: skip
 
@@ -184,24 +185,24 @@ def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Predic
 
 
 def _asked(
-    run: TrainedRun,
+    session: Session,
     column: BenchmarkTask,
     labels: LabelSpace,
     metric: ComponentRef,
     talks: Sequence[Conversation],
     targets: Mapping[str, Utterance],
-) -> tuple[TrainedRun, list[str]]:
-    """The run with the labels of a set, and its prompter as the column has it; a note where that asks for a text, which
-    a model whose labels are scored has to write."""
-    prompter = run.prompter
-    part = run.how.prompter if run.how.prompter is not None else run.recipe.stages[-1].prompter
+) -> tuple[Setup, list[str]]:
+    """How the run is asked with the labels of a set, and its prompter as the column has it; a note where that asks for
+    a text, which a model whose labels are scored has to write."""
+    prompter, how = session.setup.prompter, session.setup.how
+    part = how.prompter if how.prompter is not None else session.recipe.stages[-1].prompter
     sets = {name: value for name, value in column.prompter.items() if name in {f.name for f in fields(prompter)}}
     try:
         component = replace(prompter, **sets)
     except (ValueError, TypeError) as error:
         raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
     asks = ComponentRef(name=part.name, params={**part.params, **sets}, component=component)
-    how = replace(run.how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
+    how = replace(how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
     notes = [f"{in_words(how.label_history)}: {explained(how.label_history)}"] if how.label_history else []
     if how.decoder.answers == "labels":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
@@ -210,26 +211,17 @@ def _asked(
             assert isinstance(writes, Decoder)
             how = replace(how, decoder=writes)
             notes.append(f"asked for a text, so the model writes, up to {writes.new_tokens()} tokens")
-    return replace(run, labels=labels, recipe=replace(run.recipe, evaluate=how)), notes
+    return Setup.of(replace(session.recipe, evaluate=how), labels), notes
 
 
-def _predicted(one: Measured, model: EmotionModel | None, reporter: Reporter) -> tuple[list[Prediction], EmotionModel]:
-    run, title = one.run, one.column.title
-    if model is None:
-        check_run(run, reporter.say)
-    cues = read_cues(
-        run.recipe, [("evaluate.prompter", run.prompter)], lambda fields: one.conversations, one.conversations, reporter
-    )
-    asked = ask(run, measured(cues.beside(one.conversations), run.how), reporter, reporter.say)
-    groups = [[query for query in group if query.target.id in one.targets] for group in asked.groups]
-    asked = Asked([group for group in groups if group], asked.shown)
-    table = encode_for(run, one.conversations, reporter, asked.shown)
-    fresh = load_model(run, table, reporter, reporter.say) if model is None else model
-    if model is not None:
-        from merc.session.data import FeatureCache
-
-        model.media.source = FeatureCache(table)
-    return predict(run, fresh, table, asked, reporter, title, cues), fresh
+def _predicted(session: Session, one: Measured) -> list[Prediction]:
+    asking = [("evaluate.prompter", one.setup.prompter)]
+    cues = session.wiring.cues(asking, lambda fields: one.conversations, one.conversations)
+    session = session.changed(one.setup, session.journal)
+    prepared = session.prepared(measured(cues.beside(one.conversations), one.setup.how), cues)
+    groups = [[query for query in group if query.target.id in one.targets] for group in prepared.groups]
+    request = Request(groups=[group for group in groups if group], title=one.column.title)
+    return session.predictions(prepared, request)
 
 
 def _kept(place: Path, one: Measured) -> list[Prediction] | None:
@@ -254,11 +246,11 @@ def _kept(place: Path, one: Measured) -> list[Prediction] | None:
     ]
 
 
-def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> Cell:
+def _measured(recipe: Recipe, one: Measured, predictions: Sequence[Prediction], file: Path) -> Cell:
     column, metric = one.column, one.metric.component
     assert isinstance(metric, Metric)
     check_complete(one.targets, predictions, f"{column.title} ({file})")
-    numbers = metric.compute(predictions, one.run.labels)
+    numbers = metric.compute(predictions, one.setup.labels)
     for name in (column.number, *column.beside):
         if name not in numbers:
             raise MercError(
@@ -268,9 +260,9 @@ def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> C
     unparsed = sum(p.label is None for p in predictions) / len(predictions)
     record: dict[str, Any] = {
         "file": str(one.file), "splits": list(column.splits), "asked": len(predictions), "reported": column.reported,
-        "labels": list(one.run.labels.labels), "unparsed_rate": unparsed, "metric": column.metric,
+        "labels": list(one.setup.labels.labels), "unparsed_rate": unparsed, "metric": column.metric,
         "parameters": json.loads(json.dumps(one.metric.params, default=str)), "number": column.number,
-        "numbers": numbers, "notes": list(one.notes), "missing": _missing(one, predictions),
+        "numbers": numbers, "notes": list(one.notes), "missing": _missing(recipe, one, predictions),
     }  # fmt: skip
     beside = {column.rows.get(name, name): numbers[name] for name in column.beside}
     samples = numbers.get("samples", len(predictions))
@@ -281,11 +273,11 @@ def _measured(one: Measured, predictions: Sequence[Prediction], file: Path) -> C
     )
 
 
-def _missing(one: Measured, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+def _missing(recipe: Recipe, one: Measured, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
     """By encoder whose features the prompts show, and by whatever else was missing: how many of the clips were asked
     about without it, and the reasons of the first few by utterance."""
     names = [
-        *encoders_of(one.run.recipe, one.run.prompter.streams()),
+        *encoders_of(recipe, one.setup.prompter.streams()),
         *(name for p in predictions for name in p.missing),
     ]
     found = {}

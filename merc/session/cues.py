@@ -18,6 +18,7 @@ from merc.files import cache_folder
 from merc.media import Decoding
 from merc.passes import Hashes
 from merc.recipe import ComponentRef, Recipe, Stage
+from merc.session.journal import Journal
 from merc.session.reporter import Reporter, within
 
 Prompting = Sequence[tuple[str, Prompter]]
@@ -188,52 +189,45 @@ def missing_cues(table: CueTable, prompter: Prompter, recipe: Recipe, utterance:
     return found
 
 
-def note_cues(
-    recipe: Recipe,
-    prompters: Prompting,
-    table: CueTable,
-    wanted: Wanted,
-    say: Callable[[str], None],
-    log: Callable[[Mapping[str, Any]], None] = lambda record: None,
-) -> None:
+def note_cues(recipe: Recipe, prompters: Prompting, table: CueTable, wanted: Wanted, journal: Journal) -> None:
     """Say and record what cues there are and what is missing. ``wanted`` gives the conversations as the corpus gave
     them, without the annotators' cues."""
     parts = annotators_of(recipe, prompters)
     unused = [name for name in recipe.annotators if name not in parts]
     if unused:
-        say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
+        journal.say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
     for name, part in parts.items():
         said = [u for c in wanted(_fields(part)) for u in c.utterances]
         missing = table.missing(name)
         written = table.written(name)
-        log(
+        journal.log(
             {
                 "event": "annotate", "stream": f"annotators.{name}", "encoded": len(said) - len(missing),
                 "missing": [{"utterance": u, "reason": reason} for u, reason in missing.items()],
             }
         )  # fmt: skip
         counts = ", ".join(f"{field} {written[field]}" for field in _fields(part))
-        say(
+        journal.say(
             f"annotators.{name} ({part.name}): cues for {len(said) - len(missing)} of {len(said)} utterances ({counts})"
         )
         if missing:
             have = f"of {len(said)} utterances {'has' if len(missing) == 1 else 'have'}"
             again = len(table.to_retry(name))
             more = f"; {again} of them may get some yet, with: {annotate_command(recipe)}" if again else ""
-            say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
+            journal.say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
         for field in _fields(part):
             replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in said)
             if replaced:
                 count = f"{replaced} of {len(said)} utterances"
-                say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {count}")
+                journal.say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {count}")
     written_here = {field for part in parts.values() for field in _fields(part)}
     for field in dict.fromkeys(f for path, p in prompters for f in fields_of(path, p) if f not in written_here):
         said = [u for c in wanted((field,)) for u in c.utterances]
         lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in said)
         if lacking:
-            say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")
+            journal.say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")
     for note in table.notes:
-        say(note)
+        journal.say(note)
 
 
 def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:

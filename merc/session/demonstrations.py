@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from merc.components import Prompter, Query, Selector, Similarity
-from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features import FeatureStore
 from merc.files import cache_folder
 from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import ComponentRef, Recipe
-from merc.retrieval import Chooser, Embeddings
-from merc.session.data import Spaces, queries
-from merc.session.reporter import Reporter, within
+from merc.retrieval import Chooser, Embeddings, IndexSource
+from merc.session.journal import Journal
+from merc.session.loading import load_once
+from merc.session.reporter import within
 
 Groups = list[list[Query]]
 
 
 class Demonstrations:
-    """Chooses from ``train``, the conversations of the run's own train split.
+    """Chooses from ``pool``, the queries of the run's own train split.
 
     ``folder`` is where indices are kept; with ``keep`` false they are only read there.
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        labels: LabelSpace,
-        train: Sequence[Conversation],
-        folder: Path,
-        device: str,
-        reporter: Reporter,
-        say: Callable[[str], None],
-        keep: bool = True,
-        spaces: Spaces | None = None,
+        self, recipe: Recipe, pool: Groups, folder: Path, device: str, journal: Journal, keep: bool = True
     ) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
-        self.reporter, self.say, self.keep = reporter, say, keep
-        self.pool = [query for group in queries(train, labels, spaces=spaces) for query in group]
-        self.conversations = {c.id: c for c in train}
+        self.journal, self.keep = journal, keep
+        self.pool = [query for group in pool for query in group]
+        self.conversations = {query.conversation.id: query.conversation for query in self.pool}
         self._choosers: dict[str, Chooser] = {}
         self._shown: dict[str, None] = {}
 
@@ -64,7 +56,7 @@ class Demonstrations:
         every = [query for group in groups for query in group]
         new = [draw for draw in range(1 if turn is None else draws) if chooser.unknown(every, draw)]
         if new:
-            with self.reporter.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
+            with self.journal.task(f"demonstrations of {where.removesuffix('.demonstrations')}") as progress:
                 for number, draw in enumerate(new):
                     chooser.choose(every, draw, within(progress, number, len(new)))
                 progress(1.0, "")
@@ -87,6 +79,12 @@ class Demonstrations:
         for c in conversations:
             self.conversations[c.id] = replace(c, utterances=tuple(apart(u) for u in c.utterances)) if others else c
 
+    def forget(self) -> None:
+        """Forget which queries there were, and what they were shown."""
+        self._shown.clear()
+        for chooser in self._choosers.values():
+            chooser.forget()
+
     @property
     def shown(self) -> list[Conversation]:
         """The conversations that were chosen from so far."""
@@ -100,22 +98,23 @@ class Demonstrations:
         key = f"{part.name} {sorted(part.params.items())}"
         if key not in self._choosers:
             comparison = _selector(part).comparison()
-            with self.reporter.task(f"labelled utterances for {where}") as progress:
+            with self.journal.task(f"labelled utterances for {where}") as progress:
                 self._choosers[key] = Chooser(
-                    where, part, self.pool, self.recipe.seed, self._embeddings(comparison), self.folder, self.say,
-                    progress, self.keep,
-                )  # fmt: skip
+                    where, part, self.pool, self.recipe.seed, self._source(comparison), self.journal.say, progress
+                )
                 progress(1.0, f"{len(self._choosers[key].pool)}")
         return self._choosers[key]
 
-    def _embeddings(self, comparison: Similarity | None) -> Embeddings | None:
+    def _source(self, comparison: Similarity | None) -> IndexSource | None:
         if comparison is None:
             return None
         given = self.recipe.features.store
         store = FeatureStore(Path(given) if given else cache_folder("features"))
-        return Embeddings(
+        embeddings = Embeddings(
             comparison, self.recipe.encoders, store, self.recipe.features.seed, self.device, Decoding.of(self.recipe)
         )
+        embeddings.words = {name: load_once(part) for name, part in embeddings.words.items()}
+        return IndexSource(embeddings, self.folder, self.keep)
 
 
 def selectors_of(recipe: Recipe) -> dict[str, ComponentRef]:

@@ -97,10 +97,7 @@ class RunDirectory:
     def trained(self, overrides: Sequence[str] = (), use: Use = "predict") -> Recipe:
         """The recipe of a run that was trained to its end, with ``key=value`` changes, as far as its use needs it.
         Raises MercError for a folder that holds no such run."""
-        if not self.recipe_file.is_file():
-            what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
-            what = what if self.path.exists() else "is not there"
-            raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
+        self.check_usable()
         recipe = load_recipe(recipe_name(self.path), overrides, use)
         for stage in recipe.stages:
             if not self.is_done(stage.id):
@@ -109,6 +106,15 @@ class RunDirectory:
                     + shlex.join(["merc", "run", str(self.recipe_file), "--run-dir", str(self.path), "--resume"])
                 )
         return recipe
+
+    def check_usable(self) -> None:
+        """Raise MercError where no run is in the folder, or another process works in it."""
+        if not self.recipe_file.is_file():
+            what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
+            what = what if self.path.exists() else "is not there"
+            raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
+        if self._lock.is_taken():
+            raise MercError(f"another process is running in {self.path}; wait for it to end, then use the run")
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether all that a recipe asks for was done, but for the report."""

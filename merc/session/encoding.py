@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from merc.components.reasons import say_missing
 from merc.conversation import Conversation
@@ -13,6 +12,7 @@ from merc.files import cache_folder
 from merc.media import Decoding
 from merc.recipe import Recipe
 from merc.session.data import encoders_of
+from merc.session.journal import Journal
 from merc.session.reporter import Reporter
 
 
@@ -25,9 +25,11 @@ def encode_streams(
     """
     store = FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
     with reporter.task("features") as progress:
+        if not (encoders := encoders_of(recipe, streams)):
+            return FeatureTable(store, {}, {})
         return encode(
             store,
-            encoders_of(recipe, streams),
+            encoders,
             conversations,
             recipe.features.seed,
             progress,
@@ -36,25 +38,19 @@ def encode_streams(
         )
 
 
-def note_features(
-    recipe: Recipe,
-    streams: Collection[str],
-    table: FeatureTable,
-    say: Callable[[str], None],
-    log: Callable[[Mapping[str, Any]], None],
-) -> None:
+def note_features(recipe: Recipe, streams: Collection[str], table: FeatureTable, journal: Journal) -> None:
     """Say and record what was encoded and what is missing."""
     needed = encoders_of(recipe, streams)
     unused = [name for name in recipe.encoders if name not in needed]
     if unused:
-        say(f"no prompt shows {', '.join(unused)}: not encoded")
+        journal.say(f"no prompt shows {', '.join(unused)}: not encoded")
     for name in needed:
         missing = [{"utterance": u, "reason": r} for (s, u), r in table.missing.items() if s == name]
         # What has features now, whether this pass computed them or the store had them.
         encoded = sum(stream == name for stream, _ in table.places) - len(missing)
-        log({"event": "encode", "stream": name, "encoded": encoded, "missing": missing})
+        journal.log({"event": "encode", "stream": name, "encoded": encoded, "missing": missing})
         if missing:
             pairs = [(one["utterance"], one["reason"]) for one in missing]
-            say(say_missing(name, encoded + len(missing), pairs))
+            journal.say(say_missing(name, encoded + len(missing), pairs))
     for note in table.notes:
-        say(note)
+        journal.say(note)

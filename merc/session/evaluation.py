@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,20 @@ from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
 from merc.recipe import write_recipe
 from merc.session.backbone import recorded_date
-from merc.session.cues import cue_record, note_cues, read_cues
-from merc.session.data import Data, load_data
+from merc.session.cues import cue_record, note_cues
+from merc.session.data import Data
 from merc.session.demonstrations import last_demonstrations, record_of
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
 from merc.session.heads import check_values
-from merc.session.inference import TrainedRun, ask, check_run, encode_for, load_model, open_run, predict
+from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
-from merc.session.pipeline import metrics_of
 from merc.session.provenance import provenance
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
+from merc.session.session import Session
+from merc.session.trained import TrainedRun, open_run
+from merc.session.wiring import Request, metrics_of
 
 
 def evaluate_again(
@@ -55,18 +58,17 @@ def evaluate_again(
     """
     started = time.monotonic()
     run = open_run(path, overrides, "evaluate")
+    session = Session(run, Journal(reporter), keep=False)
+    setup = session.setup
     place = run.directory.path / "evaluations"
-    target = _target(place, name, run.how.splits)
-    with reporter.task("conversations") as progress:
-        data = load_data(run.recipe, run.labels)
-        progress(1.0, f"{len(data.conversations)}")
-    plain = [c for split in run.how.splits for c in data.split(split)]
+    target = _target(place, name, setup.how.splits)
+    data = session.wiring.data(run.labels)
+    plain = [c for split in setup.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))
     check_values(run.recipe.heads, plain, data.labels)
-    asking = [("evaluate.prompter", run.prompter)]
-    cues = read_cues(run.recipe, asking, lambda fields: plain, data.conversations, reporter)
+    cues = session.wiring.cues([("evaluate.prompter", setup.prompter)], lambda fields: plain, data.conversations)
     data = data.with_cues(cues)
-    media = media_hashes(run.recipe, run.prompter.streams(), plain, reporter)
+    media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
     today = recorded_date(run.directory.provenance)
     made = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
     place.mkdir(exist_ok=True)
@@ -77,7 +79,7 @@ def evaluate_again(
     try:
         predictions = _take(kept, folder, reporter)
         if predictions is None:
-            predictions = _predict(run, data, plain, cues, folder, reporter)
+            predictions = _predict(session, data, plain, cues, folder)
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_metrics(folder.metrics, metrics)
         seconds = round(time.monotonic() - started, 1)
@@ -124,39 +126,31 @@ def _take(kept: Path, folder: RunDirectory, reporter: Reporter) -> list[Predicti
 
 
 def _predict(
-    run: TrainedRun,
-    data: Data,
-    plain: Sequence[Conversation],
-    cues: CueTable,
-    folder: RunDirectory,
-    reporter: Reporter,
+    session: Session, data: Data, plain: Sequence[Conversation], cues: CueTable, folder: RunDirectory
 ) -> list[Prediction]:
     """Predict the splits, and write the predictions before anything is made of them that may fail. ``plain`` are their
     conversations without the annotators' cues."""
-    asking = [("evaluate.prompter", run.prompter)]
-    chosen = [c for split in run.how.splits for c in data.split(split)]
+    recipe, setup = session.recipe, session.setup
+    chosen = [c for split in setup.how.splits for c in data.split(split)]
     folder.path.mkdir()
-    write_recipe(folder.recipe_file, run.recipe)
-
-    def say(sentence: str) -> None:
-        reporter.say(sentence)
-        folder.note(sentence)
-
-    check_run(run, say)
-    for note in (*run.recipe.notes, *data.notes):
-        say(note)
-    note_cues(run.recipe, asking, cues, lambda fields: plain, say, folder.log)
-    asked = ask(run, measured(chosen, run.how), reporter, say, data.spaces)
-    if (selector := last_demonstrations(run.recipe)) is not None:
-        folder.log(record_of("evaluate", selector, asked.groups))
-    table = encode_for(run, chosen, reporter, asked.shown)
-    note_features(run.recipe, run.prompter.streams(), table, say, folder.log)
-    model = load_model(run, table, reporter, say)
-    states: StatesById | None = {} if run.how.states else None
+    write_recipe(folder.recipe_file, recipe)
+    journal = Journal(session.journal.reporter, folder)
+    session = session.changed(replace(setup, spaces=data.spaces), journal)
+    session.check()
+    for note in (*recipe.notes, *data.notes):
+        journal.say(note)
+    note_cues(recipe, [("evaluate.prompter", setup.prompter)], cues, lambda fields: plain, journal)
+    prepared = session.prepared(measured(chosen, setup.how), cues)
+    if (selector := last_demonstrations(recipe)) is not None:
+        folder.log(record_of("evaluate", selector, prepared.groups))
+    note_features(recipe, setup.prompter.streams(), prepared.material.table, journal)
+    states: StatesById | None = {} if setup.how.states else None
     predictions = [
         prediction
-        for split in run.how.splits
-        for prediction in predict(run, model, table, asked.of(split), reporter, f"predict {split}", cues, states, say)
+        for split in setup.how.splits
+        for prediction in session.predictions(
+            prepared, Request(groups=prepared.of(split), title=f"predict {split}", states=states)
+        )
     ]
     if states is not None:
         write_states(folder.path, predictions, states)

@@ -1,22 +1,139 @@
-"""What a person gives to be predicted: files of conversations, clips, and folders of clips."""
+"""What a person gives to be predicted in files: conversations, clips, and folders of clips."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from merc.components import Corpus, CorpusData, Encoder, Prompter, Query, Words
+from merc.components import AudioClip, Corpus, CorpusData, Encoder, Prompter, Query, VideoClip, Words
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, brief
+from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
-from merc.recipe import ComponentRef
+from merc.recipe import ComponentRef, Recipe
 from merc.registry import get_registry
+from merc.session.data import encoders_of
+from merc.session.wiring import Setup
 
 _NAMED = 5
 _SOUND = (".wav", ".flac", ".mp3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A conversation to be asked about. ``clip`` is the file that it was made of, where it is a clip; ``fault`` why
+    nothing can be said of it; ``arrays`` the media that are no files, by utterance and modality."""
+
+    conversation: Conversation
+    clip: Path | None = None
+    fault: str = ""
+    arrays: Mapping[str, Mapping[str, AudioClip | VideoClip]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads inputs for a trained run: its recipe, and how it predicts. ``say`` is given sentences for the user."""
+
+    recipe: Recipe
+    setup: Setup
+    say: Callable[[str], None]
+
+    @property
+    def goes_by_words(self) -> bool:
+        """Whether predictions depend on what is said."""
+        return needs_words(self.setup.prompter, self._encoders, self.setup.labels)
+
+    @property
+    def _encoders(self) -> Mapping[str, ComponentRef]:
+        return encoders_of(self.recipe, self.setup.prompter.streams())
+
+    def files(self, paths: Sequence[Path], text: str | None, speaker: str | None) -> list[Given]:
+        """The conversations of files and folders, in their order; ``text`` and ``speaker`` are of clips.
+
+        Raises MercError for a file that is neither a clip nor conversations, words that are wanted and not given, and
+        clips of which none can be read.
+        """
+        sources = [source for path in paths for source in self._sources(path)]
+        clips = [path for path in sources if is_clip(path)]
+        self._check_words(clips, text, speaker)
+        names = dict(zip(clips, clip_names(clips), strict=True))
+        given: list[Given] = []
+        for path in sources:
+            if path in names:
+                given.append(self._clip(path, names[path], text, speaker))
+            else:
+                conversations, notes = read_conversations(path, self.setup.labels)
+                for note in notes:
+                    self.say(note)
+                given += [Given(conversation=one) for one in conversations]
+        faulty = [one for one in given if one.fault]
+        if faulty and len(faulty) == len(given):
+            more = f" (and so with {len(faulty) - 1} more)" if len(faulty) > 1 else ""
+            raise MercError(f"{faulty[0].fault}{more}")
+        return given
+
+    def _sources(self, path: Path) -> list[Path]:
+        """The files that a path names: itself, or the clips of a folder."""
+        if not path.is_dir():
+            return [path]
+        clips, others = clips_in(path)
+        if not clips:
+            raise MercError(f"the folder {path} holds no clip; give the .jsonl files of conversations by their names")
+        if others:
+            self.say(
+                f"{path}: {len(clips)} clips; {others} other files are left aside (conversations are given by file)"
+            )
+        return clips
+
+    def _check_words(self, clips: Sequence[Path], text: str | None, speaker: str | None) -> None:
+        """See that the words and the speaker fit the clips, and that the run can do without words where none are
+        given."""
+        if not clips:
+            if text is not None or speaker is not None:
+                raise MercError(
+                    "--text and --speaker belong to a clip; a .jsonl file holds the words of its conversations"
+                )
+            return
+        if text and len(clips) > 1:
+            raise MercError(
+                f"--text is what is said in one clip, and {len(clips)} are given; put the words of each beside it in a "
+                ".jsonl file of conversations"
+            )
+        if text is None and self.goes_by_words:
+            several = f" and {len(clips) - 1} more: put words and clips into a .jsonl file" if len(clips) > 1 else ""
+            raise MercError(
+                f"this run goes by the words too: say what is said in {clips[0]}{several}, as in "
+                '--text "I can\'t believe it", or --text \'\' if nothing is (in Python text="")'
+            )
+        self.check_media_count(str(clips[0]))
+
+    def check_media_count(self, what: str) -> None:
+        """Say it where media do not count."""
+        if not self._encoders:
+            self.say(f"the prompts of this run show words alone: nothing of {what} but --text counts")
+
+    def _clip(self, path: Path, name: str, text: str | None, speaker: str | None) -> Given:
+        talk = clip_conversation(path, name, text, speaker)
+        try:
+            probe_media(path, Decoding.of(self.recipe).limits)
+        except MercError as error:
+            if not path.exists():  # a name that was mistyped, and no clip that is damaged
+                raise
+            return Given(conversation=talk, clip=path, fault=str(error))
+        return Given(conversation=talk, clip=path)
+
+
+def check_once(given: Iterable[Given], seen: set[tuple[str, str]]) -> None:
+    """Raise MercError for a conversation or an utterance whose id was there before; ``seen`` keeps those that were."""
+    for one in given:
+        talk = one.conversation
+        for kind, name in (("conversation", talk.id), *(("utterance", u.id) for u in talk.utterances)):
+            if (kind, name) in seen:
+                raise MercError(f"the id {name!r} is that of two {kind}s of the input; give each its own")
+            seen.add((kind, name))
 
 
 def is_clip(path: Path) -> bool:
@@ -121,7 +238,10 @@ def needs_words(prompter: Prompter, encoders: Mapping[str, ComponentRef], labels
         talk = Conversation(id="talk", utterances=(Utterance(id="said", text=text),))
         return prompter.prompt(Query(conversation=talk, index=0, labels=labels))
 
-    parts = (part.component for part in encoders.values())
-    return asked("one") != asked("two") or any(
-        isinstance(part, Encoder) and isinstance(part.sampling(), Words) for part in parts
-    )
+    return asked("one") != asked("two") or len(media_encoders(encoders)) < len(encoders)
+
+
+def media_encoders(encoders: Mapping[str, ComponentRef]) -> list[str]:
+    """The names of those encoders that read media, and not words."""
+    parts = ((name, part.component) for name, part in encoders.items())
+    return [name for name, part in parts if isinstance(part, Encoder) and not isinstance(part.sampling(), Words)]

@@ -21,8 +21,8 @@ class FolderLock:
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> one, other = FolderLock(folder), FolderLock(folder)
-    >>> one.take(), other.take()
-    (True, False)
+    >>> one.take(), other.take(), other.is_taken()
+    (True, False, True)
     >>> one.release()
     >>> other.take()
     True
@@ -49,6 +49,26 @@ class FolderLock:
             else:  # the one that held it took the file away before this lock was granted
                 os.close(file)
         return True
+
+    def is_taken(self) -> bool:
+        """Whether somebody else holds the lock. Nothing is written, so that it can be asked of a folder that is not
+        ours."""
+        if self._file is not None:
+            return False
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no locks here
+            pass
+        finally:
+            os.close(file)
+        return False
 
     def release(self) -> None:
         """Give the lock back, if it is held, and take its file away."""

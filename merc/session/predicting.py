@@ -31,8 +31,8 @@ Missing = Callable[[str], dict[str, str]]
 class Predictor:
     """Predicts with one model, prompter and decoder, sharing the work among the processes of a strategy.
 
-    ``states`` (if given) is filled with the hidden state ``[hidden]`` at the place where the answer begins, for each
-    utterance that is predicted, by a decoder that gives states.
+    Where ``states`` is set to a dictionary, it is filled with the hidden state ``[hidden]`` at the place where the
+    answer begins, for each utterance that is predicted, by a decoder that gives states.
 
     A prompt longer than the model's context is an error. Where ``unanswered`` is set to a dictionary, as for a user's
     own recording, it is filled in place of that: the length of each such prompt, by the id of its utterance, whose
@@ -40,6 +40,7 @@ class Predictor:
     """
 
     unanswered: dict[str, int] | None = None
+    states: StatesById | None = None
 
     def __init__(
         self,
@@ -50,10 +51,9 @@ class Predictor:
         budget: int,
         missing: Missing = lambda utterance: {},
         strategy: Strategy | None = None,
-        states: StatesById | None = None,
     ) -> None:
         self.model, self.prompter, self.labels, self.how, self.budget = model, prompter, labels, how, budget
-        self.missing, self.strategy, self.states = missing, strategy, states
+        self.missing, self.strategy = missing, strategy
 
     def predict(
         self, groups: Sequence[Sequence[Query]], progress: Progress = lambda share, text: None
@@ -108,8 +108,7 @@ class Predictor:
         """The model as the decoder asks it."""
         return SharedModel(
             model=self.model, prompter=self.prompter, labels=self.labels, answers=self.how.decoder.answers,
-            batch_tokens=self.budget, strategy=self.strategy,
-            keeps_states=self.states is not None, progress=progress,
+            batch_tokens=self.budget, strategy=self.strategy, keeps_states=self.states is not None, progress=progress,
         )  # fmt: skip
 
     def _prediction(self, query: Query, found: Decoded, values: Mapping[str, Any]) -> Prediction:
@@ -125,9 +124,18 @@ class Predictor:
             truths=known_truths(query.target, truths, query.is_last),
             label=found.label,
             probabilities=found.probabilities,
-            text=found.text,
+            answer=found.text,
+            speaker=query.target.speaker,
+            text=query.target.text or None,
+            start=query.target.start,
+            end=query.target.end,
+            unanswered=self._why_unanswered(query),
             values=values,
         )
+
+    def _why_unanswered(self, query: Query) -> str | None:
+        length = (self.unanswered or {}).get(query.target.id)
+        return None if length is None else f"its prompt of {length} tokens is longer than the model's context"
 
 
 def check_decoded(decoder: Decoder, queries: Sequence[Query], found: Sequence[Decoded], states: bool = False) -> None:

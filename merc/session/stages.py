@@ -24,7 +24,8 @@ from merc.session.demonstrations import Demonstrations
 from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_amounts, examples, task_queries
 from merc.session.heads import known_counts, teaches
-from merc.session.reporter import Progress, Reporter
+from merc.session.journal import Journal
+from merc.session.reporter import Progress
 from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
 from merc.training.checkpoint import remove_checkpoints
@@ -36,30 +37,28 @@ Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
 
 
 class Stages:
-    """What trains a recipe's stages. ``say`` tells the user a sentence and keeps it in the log; ``begun`` are the parts
-    of the model that another run trained."""
+    """What trains a recipe's stages. ``begun`` are the parts of the model that another run trained."""
 
     def __init__(
         self,
         recipe: Recipe,
         directory: RunDirectory,
         strategy: Strategy,
-        reporter: Reporter,
-        say: Callable[[str], None],
+        journal: Journal,
         resume: bool,
         demonstrations: Demonstrations | None = None,
         begun: Collection[str] = (),
     ) -> None:
         self.recipe, self.directory, self.strategy = recipe, directory, strategy
         self.demonstrations, self.begun = demonstrations, begun
-        self.reporter, self.say, self.resume = reporter, say, resume
+        self.journal, self.resume = journal, resume
 
     def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict) -> None:
         """Bring the model to the end of the last stage."""
         for number, stage in enumerate(self.recipe.stages):
             if self.directory.is_done(stage.id):
                 load_stage(model, self.directory.stage(stage.id))
-                self.reporter.say(f"stage {stage.id}: done before")
+                self.journal.reporter.say(f"stage {stage.id}: done before")
             else:
                 if number == 0:
                     splits = dict.fromkeys(task.data.split for task in stage.tasks)
@@ -78,7 +77,7 @@ class Stages:
     ) -> None:
         select_trainable(model, stage.trainable, heads_of(stage.trainer))
         assert isinstance(stage.trainer.component, Trainer)
-        with self.reporter.task(f"stage {stage.id}") as progress:
+        with self.journal.task(f"stage {stage.id}") as progress:
             context = self._context(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
             with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
@@ -89,13 +88,13 @@ class Stages:
         best = report.best
         if best:
             at = f"at epoch {best['epoch']:g}"
-            self.reporter.say(f"stage {stage.id}: best dev {best['metric']} {best['value']:.4f} {at}")
+            self.journal.reporter.say(f"stage {stage.id}: best dev {best['metric']} {best['value']:.4f} {at}")
 
     def _keep(self, stage: Stage, model: EmotionModel, report: TrainReport) -> None:
         """Save what was learned; ``done.json`` comes last and says that all else is there."""
         folder = self.directory.stage(stage.id)
         checksums = save_stage(model, folder)
-        self.directory.log({"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps})
+        self.journal.log({"event": "stage", "stage": stage.id, "seconds": report.seconds, "steps": report.steps})
         done = {**asdict(report), "files": checksums}
         write_text(folder / "done.json", json.dumps(done, indent=1))
 
@@ -115,7 +114,7 @@ class Stages:
         known = known_counts(stage, self.recipe, [q for groups in every for group in groups for q in group])
         for note in [self._why_left_out(stage, data, every), _shares(stage, every), known]:
             if note:
-                self.say(f"stage {stage.id}: {note}")
+                self.journal.say(f"stage {stage.id}: {note}")
 
         def evaluate() -> Mapping[str, Any]:
             predictions = predict("dev", prompter, stage.demonstrations)
@@ -123,7 +122,7 @@ class Stages:
 
         reason = self._why_no_evaluation(stage, prompter, every[0], data)
         if reason:
-            self.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
+            self.journal.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
         folder, first = self.directory.stage(stage.id), self.strategy.first
         if first:
             folder.mkdir(parents=True, exist_ok=True)
@@ -145,10 +144,10 @@ class Stages:
             folder=folder,
             seed=self.recipe.seed,
             resume=self.resume,
-            log=self.directory.log if first else lambda record: None,
+            log=self.journal.log,
             rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
             progress=progress,
-            say=lambda sentence: self.say(f"stage {stage.id}: {sentence}"),
+            say=lambda sentence: self.journal.say(f"stage {stage.id}: {sentence}"),
         )
 
     @staticmethod

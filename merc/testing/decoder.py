@@ -50,7 +50,8 @@ class DecoderContract(ComponentContract):
         states: StatesById = {}
         queries = [Query(conversation=talk, index=i, labels=labels) for i in chosen]
         how = Evaluate(decoder=self.component)
-        predictor = Predictor(self._model(), PlainPrompter(), samples.LABELS, how, budget, states=states)
+        predictor = Predictor(self._model(), PlainPrompter(), samples.LABELS, how, budget)
+        predictor.states = states
         return predictor.predict([queries]), states
 
     def test_gives_is_known(self) -> None:

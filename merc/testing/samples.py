@@ -75,6 +75,6 @@ def predictions(labels: LabelSpace = LABELS) -> list[Prediction]:
                 id=f"u{i}", conversation=f"c{i // 4}", split="test", truth=truth, label=label, probabilities=even
             )
         )
-    made.append(Prediction(id="u12", conversation="c3", split="test", truth=names[0], label=None, text="well..."))
-    made.append(Prediction(id="u13", conversation="c3", split="test", truth=names[1], label=names[1], text=names[1]))
+    made.append(Prediction(id="u12", conversation="c3", split="test", truth=names[0], label=None, answer="well..."))
+    made.append(Prediction(id="u13", conversation="c3", split="test", truth=names[1], label=names[1], answer=names[1]))
     return [replace(p, truths={"open_labels": [p.truth], "valence": i / 10 - 0.6}) for i, p in enumerate(made)]

@@ -63,7 +63,7 @@ def talk(split: str, number: int) -> tuple[Conversation, list[Prediction]]:
             truth=truth,
             label=label,
             probabilities=sure if label else None,
-            text=text,
+            answer=text,
             missing=missing,
         )
         for i, (_, _, truth, label, text, missing) in enumerate(said)

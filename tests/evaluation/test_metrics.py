@@ -121,7 +121,7 @@ class Strict(Near):
     """Refuses a valence above 1."""
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
-        assert all(p.label is None and p.text is None for p in predictions)
+        assert all(p.label is None and p.answer is None for p in predictions)
         for p in predictions:
             if p.true("valence") > 1:
                 raise MercError(f"utterance {p.id!r}: {p.true('valence')} is above 1")

@@ -25,7 +25,7 @@ PREDICTIONS = st.lists(
         truth=MAYBE,
         label=MAYBE,
         probabilities=st.none() | st.dictionaries(WORDS, st.floats(0, 1), max_size=4),
-        text=MAYBE,
+        answer=MAYBE,
         missing=st.dictionaries(WORDS, WORDS, max_size=3),
         label_history=st.sampled_from([None, "gold", "predicted"]),
         truths=st.dictionaries(WORDS, st.floats(-3, 3) | WORDS | st.lists(WORDS, max_size=3), max_size=3),
@@ -53,7 +53,7 @@ def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, pr
 
 def test_a_line_is_one_object_with_the_promised_fields(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
-    write_predictions(path, [Prediction(id="ü", conversation="c", truth="joy", label=None, text="a\u2028b")])
+    write_predictions(path, [Prediction(id="ü", conversation="c", truth="joy", label=None, answer="a\u2028b")])
     lines = path.read_text(encoding="utf-8").split("\n")
     assert lines[1:] == [""]
     assert json.loads(lines[0]) == {

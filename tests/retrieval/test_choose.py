@@ -18,7 +18,7 @@ from merc.errors import MercError
 from merc.features import FeatureStore
 from merc.recipe import ComponentRef
 from merc.registry import get_registry
-from merc.retrieval import Chooser, Embeddings
+from merc.retrieval import Chooser, Embeddings, IndexSource
 from tests.registry.distributions import Distribution, install
 
 LABELS = LabelSpace(("joy", "anger"))
@@ -110,7 +110,7 @@ def test_conversations_are_compared_as_far_as_the_target(embeddings, tmp_path):
     talks = [talk("a", "aaaa aaaa", "so"), talk("b", "bbbb bbbb", "so"), talk("c", "cccc cccc", "so")]
     made = embeddings(Similarity(embedder="letters"))
     pool = [query for query in asked(*talks) if query.index == 1]
-    chooses = Chooser("here", part(Retrieved(embedder="letters", k=1)), pool, 0, made)
+    chooses = Chooser("here", part(Retrieved(embedder="letters", k=1)), pool, 0, IndexSource(made))
     assert names(chooses.choose(asked(talk("n", "bbb bbb", "so"))[1:])) == [["b1"]]
 
 
@@ -168,9 +168,8 @@ NEW = replace(talk("n", "ab", "cd", "..."), split="test")
 
 def chooser(embeddings, folder: Path | None, said: list[str], talks=TALKS, k: int = 2, **more) -> Chooser:
     chooses = Retrieved(embedder="letters", k=k, order="nearest-first")
-    return Chooser(
-        "stages.0.demonstrations", part(chooses), asked(*talks), 0, embeddings(), folder, said.append, **more
-    )
+    source = IndexSource(embeddings(), folder, **more)
+    return Chooser("stages.0.demonstrations", part(chooses), asked(*talks), 0, source, said.append)
 
 
 def names(found) -> list[list[str]]:
@@ -299,7 +298,7 @@ def test_real_sentences_find_their_like(tmp_path, monkeypatch):
     ]
     chooses = part(Retrieved(embedder="minilm", k=1))
     made = Embeddings(Similarity(embedder="minilm", history=0), {}, FeatureStore(tmp_path), seed=0)
-    found = Chooser("here", chooses, asked(*talks), 0, made).choose(
+    found = Chooser("here", chooses, asked(*talks), 0, IndexSource(made)).choose(
         asked(talk("n", "She buried her father last week.", "Don't touch my bicycle!", "My test went so well!"))
     )
     assert names(found) == [["c0"], ["b0"], ["a0"]]

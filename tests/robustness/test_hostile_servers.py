@@ -216,7 +216,7 @@ def judged(url: str) -> dict[str, object]:
     judge = pytest.importorskip("merc_emotion_llama.judge")
     metric = judge.EmerOverlap(base_url=url, model="m", retries=0, timeout=0.5, deadline=1.0, attempts=1)
     truths = {"description": "A smile."}
-    said = merc.Prediction(id="u", conversation="c", text="A grin.", truths=truths)
+    said = merc.Prediction(id="u", conversation="c", answer="A grin.", truths=truths)
     return dict(metric.compute([said], merc.LabelSpace(())))
 
 

@@ -98,7 +98,7 @@ def test_a_decoder_may_ask_several_times_and_by_other_prompts(model: EmotionMode
     asks.states = {}
     found = asks.predict(groups())
     written = predictor(model, decoder=Generate(max_new_tokens=2)).predict(groups())
-    assert [p.text for p in found] == [p.text for p in written]
+    assert [p.answer for p in found] == [p.answer for p in written]
     plain = predictor(model).predict(groups())
     assert [p.probabilities for p in found] != [p.probabilities for p in plain]
     assert list(asks.states) == [u.id for talk in TALK for u in talk.utterances]
@@ -150,8 +150,8 @@ def test_processes_share_the_work_and_have_all_of_it(model: EmotionModel, decode
             Evaluate(decoder=decoder),
             64,
             strategy=halves.strategy(which),
-            states=states,
         )
+        asks.states = states
         found[which] = asks.predict(groups()), states
 
     threads = [threading.Thread(target=predict, args=(which,)) for which in (0, 1)]

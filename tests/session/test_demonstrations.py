@@ -19,6 +19,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import ComponentRef, Recipe
 from merc.session.data import queries
 from merc.session.demonstrations import Demonstrations, check_length, check_shown, draws_of, record_of
+from merc.session.journal import Journal
 from merc.session.reporter import Progress, Silent
 from tests.tiny_backbone import save_tiny_backbone
 from tests.training.jobs import model_of
@@ -44,8 +45,8 @@ def of(tmp_path: Path) -> Callable[..., Demonstrations]:
     corpus = ComponentRef(name="jsonl", params={}, component=JsonlCorpus(path="talk.jsonl"))
 
     def make(train: list[Conversation] = TRAIN, reporter: Silent | None = None) -> Demonstrations:
-        recipe, seen = Recipe(name="tried", corpus=corpus, seed=3), reporter or Silent()
-        return Demonstrations(recipe, LABELS, train, tmp_path / "retrieval", "cpu", seen, lambda sentence: None)
+        recipe, seen = Recipe(name="tried", corpus=corpus, seed=3), Journal(reporter or Silent())
+        return Demonstrations(recipe, queries(train, LABELS), tmp_path / "retrieval", "cpu", seen)
 
     return make
 

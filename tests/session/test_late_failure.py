@@ -13,6 +13,7 @@ from merc.errors import MercError
 from merc.recipe import Recipe, load_recipe
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
+from merc.session.wiring import Wiring
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 RECIPE = """\
@@ -38,13 +39,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 def predicted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The splits that a model was asked about."""
     asked: list[str] = []
-    real = pipeline._Run._predict
+    real = Wiring.predictions
 
-    def predict(self, model, data, split, *rest):
-        asked.append(split)
-        return real(self, model, data, split, *rest)
+    def predictions(self, model, setup, material, request):
+        asked.append(request.title.removeprefix("predict "))
+        return real(self, model, setup, material, request)
 
-    monkeypatch.setattr(pipeline._Run, "_predict", predict)
+    monkeypatch.setattr(Wiring, "predictions", predictions)
     return asked
 
 
@@ -99,22 +100,20 @@ def test_predictions_that_do_not_serve_are_made_again(
 
 @pytest.mark.parametrize("late", ["compute_metrics", "write_metrics", "write_report"])
 def test_an_evaluation_goes_on_from_its_predictions(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predicted: list[str], late: str
 ) -> None:
     run = tmp_path / "run"
     run_recipe(recipe, run, Silent())
-    asked: list[str] = []
-    real = evaluating.predict
-    monkeypatch.setattr(evaluating, "predict", lambda *given: asked.append("predict") or real(*given))
+    predicted.clear()
     with monkeypatch.context() as patch:
         patch.setattr(evaluating, late, fail)
         with pytest.raises(MercError, match=r"the judge answers 401: give it a key\n.*the same command goes on"):
             evaluating.evaluate_again(run, [], None, Silent())
     assert not (run / "evaluations" / "test").exists()
     evaluating.evaluate_again(run, ["evaluate.decoder={name: verbalizer, normalize: tokens}"], "other", Silent())
-    assert asked == ["predict"] * 2  # another evaluation takes none of these
+    assert predicted == ["test"] * 2  # another evaluation takes none of these
     folder, _ = evaluating.evaluate_again(run, [], None, Silent())
-    assert asked == ["predict"] * 2 and folder == run / "evaluations" / "test"
+    assert predicted == ["test"] * 2 and folder == run / "evaluations" / "test"
     assert (folder / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
     assert sorted(path.name for path in folder.parent.iterdir()) == ["other", "test"]
 

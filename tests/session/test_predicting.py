@@ -94,7 +94,7 @@ def test_probabilities_do_not_depend_on_the_budget_or_on_the_company(model):
 def test_the_label_is_the_likeliest(model):
     for prediction in predictor(model).predict(groups()):
         assert prediction.probabilities[prediction.label] == max(prediction.probabilities.values())
-        assert prediction.text is None
+        assert prediction.answer is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ def test_progress_ends_at_one(model, kind):
 def test_an_answer_that_is_generated_is_read_by_the_policy(model):
     found = predictor(model, decoder=Generate(max_new_tokens=4, parser="strict")).predict(groups())
     assert [p.id for p in found] == [u.id for c in TALK for u in c.utterances]
-    assert all(isinstance(p.text, str) and p.probabilities is None for p in found)
+    assert all(isinstance(p.answer, str) and p.probabilities is None for p in found)
     # A random model does not happen to write a label.
     assert all(p.label is None for p in found)
 
@@ -216,7 +216,7 @@ def test_what_is_too_long_is_left_out_and_nothing_else_changes(model, decoder, l
     asks.unanswered = {}
     found = {p.id: p for p in asks.predict(queries([TALK[0], long, *TALK[1:]], LABELS))}
     assert set(asks.unanswered) == {"l0", "l1"} and asks.unanswered["l0"] > 512
-    assert found["l0"].label is None and found["l0"].probabilities is None and found["l0"].text is None
+    assert found["l0"].label is None and found["l0"].probabilities is None and found["l0"].answer is None
     assert [p for name, p in found.items() if name not in asks.unanswered] == list(plain.values())
 
 

@@ -11,15 +11,15 @@ from merc.answers import NOTES, Block, Read, Sentences, Vocabulary, read_answer,
 
 def answer_of(prediction: Prediction, known: Vocabulary, block: Block, sentences: Sentences) -> Read:
     """What a prediction says: its text where it has one, else its label."""
-    if prediction.text is not None:
-        return read_answer(prediction.text, known, block, sentences)
+    if prediction.answer is not None:
+        return read_answer(prediction.answer, known, block, sentences)
     return _label_of(prediction, known)
 
 
 def published_answer_of(prediction: Prediction, known: Vocabulary, separators: str = "") -> Read:
     """The same as AffectGPT's and MMEVerse's programs read it (``merc.answers.read_lowercase``)."""
-    if prediction.text is not None:
-        return read_lowercase(prediction.text, known, separators)
+    if prediction.answer is not None:
+        return read_lowercase(prediction.answer, known, separators)
     return _label_of(prediction, known)
 
 

@@ -189,12 +189,12 @@ class EmerOverlap(Metric):
 
     def _descriptions(self, prediction: Prediction) -> tuple[str, str]:
         actual = self._actual(prediction)
-        if prediction.text is None:
+        if prediction.answer is None:
             raise MercError(
                 f"emer-overlap: the prediction of {prediction.id!r} has no text to judge; "
                 "set evaluate.decoder={name: generate}"
             )
-        return actual, find_answer(prediction.text, "whole")[0]
+        return actual, find_answer(prediction.answer, "whole")[0]
 
 
 class _Judging:

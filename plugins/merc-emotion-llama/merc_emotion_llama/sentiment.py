@@ -166,15 +166,15 @@ class SentimentScore(Metric):
             return (
                 sum(score * chance for score, chance in chances.items() if score is not None) / total if total else None
             )
-        if prediction.text is None:
+        if prediction.answer is None:
             return None if prediction.label is None else _as_number(prediction.label)
-        found = _NUMBER.findall(find_answer(normal(prediction.text), self.block)[0])
+        found = _NUMBER.findall(find_answer(normal(prediction.answer), self.block)[0])
         return _as_number(found[0]) if len(found) == 1 else None
 
 
 def said_pole(prediction: Prediction, block: Block, known: Vocabulary) -> str | None:
     """negative, neutral or positive, as an answer has it; ``None`` where it has none of the words or several."""
-    said = prediction.label if prediction.text is None else find_answer(normal(prediction.text), block)[0]
+    said = prediction.label if prediction.answer is None else find_answer(normal(prediction.answer), block)[0]
     return None if said is None else _pole(said, known)
 
 

@@ -81,7 +81,7 @@ def say() -> Say:
                 split="test",
                 truth=truth if name == "label" else None,
                 truths={} if name == "label" else {name: truth},
-                text=text,
+                answer=text,
                 label=label,
             )
             for i, (truth, text, label) in enumerate(rows)

@@ -17,7 +17,7 @@ def test_a_prediction_without_text_says_its_label():
     assert said(label="Happy").labels == ("joy",)
     assert said(label="bliss").notes == ("outside", "unparsed")
     assert said().notes == ("empty", "unparsed")
-    assert said(text="anger", label="joy").labels == ("anger",)
+    assert said(answer="anger", label="joy").labels == ("anger",)
 
 
 def test_every_note_is_counted_by_its_name():
@@ -30,6 +30,6 @@ def test_the_published_reading_takes_labels_that_were_not_written_as_they_are():
     def said(**given):
         return published_answer_of(merc.Prediction(id="u", conversation="c", **given), KNOWN)
 
-    assert said(label="joy").labels == said(text="Happy").labels == ("joy",)
-    assert said(text="Happy.").labels == ()
+    assert said(label="joy").labels == said(answer="Happy").labels == ("joy",)
+    assert said(answer="Happy.").labels == ()
     assert said().notes == ("empty", "unparsed")

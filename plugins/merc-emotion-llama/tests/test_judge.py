@@ -37,7 +37,7 @@ def ask(judge: Judge) -> Callable[..., dict[str, Any]]:
 
 def rows(*said: str | None) -> list[merc.Prediction]:
     return [
-        merc.Prediction(id=f"u{i}", conversation="c", truths={"description": "She smiles, she is glad."}, text=text)
+        merc.Prediction(id=f"u{i}", conversation="c", truths={"description": "She smiles, she is glad."}, answer=text)
         for i, text in enumerate(said)
     ]
 

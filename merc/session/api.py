@@ -1,0 +1,113 @@
+"""What a program does with merc: train a recipe, load a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from merc.errors import MercError
+from merc.recipe import Recipe, load_recipe
+from merc.session.directory import NO_CORPUS
+from merc.session.journal import Journal, Logging
+from merc.session.naming import default_folder
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from merc.session.session import Session
+
+MAY_CHANGE = ("evaluate", "strategy", "features")
+"""The sections of its recipe that a trained run may predict with other values of."""
+
+
+def load(run: str | Path, **overrides: Any) -> Session:
+    """A trained run in memory, ready to predict. Plugins that only trained or measured it may be gone, and so may its
+    training data, unless its prompts show some of them as demonstrations.
+
+    Args:
+        run: The directory that ``merc run`` or ``merc.run`` made.
+        **overrides: Other values in the sections ``evaluate``, ``strategy`` and ``features`` of its recipe:
+            ``strategy={"device": "cuda"}``.
+
+    Raises:
+        MercError: There is no trained run, another process works in it, or its backbone is not the one it was
+            trained with.
+    """
+    session = open_session(Path(run), changes_of(overrides), Journal(Logging()))
+    session.check()
+    session.load()
+    return session
+
+
+def run(
+    recipe: str | Path | Mapping[str, Any] | DictConfig | Recipe,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    **overrides: Any,
+) -> Session:
+    """Train and evaluate what a recipe says, as ``merc run`` does, and give the run. What is said meanwhile goes to
+    Python's logger ``merc``.
+
+    Args:
+        recipe: A file, the name of a recipe that comes with merc, a recipe composed in Python, or a loaded one.
+        run_dir: Where the run goes; by default ``runs/<recipe>``, followed by the changed values.
+        resume: Go on with the run that is there.
+        **overrides: Other values in the recipe: ``seed=3``, ``strategy={"device": "cuda"}``.
+
+    Returns:
+        The session of the run; its ``metrics`` are the numbers by split. Its model is loaded when it predicts.
+    """
+    from merc.session.pipeline import run_recipe
+    from merc.session.session import Session
+    from merc.session.trained import trained_run
+
+    changes = changes_of(overrides)
+    if isinstance(recipe, Recipe):
+        found = load_recipe(recipe.config, changes) if changes else recipe
+        found = replace(found, name=recipe.name)
+    else:
+        found = load_recipe(recipe, changes)
+    target = Path(run_dir) if run_dir is not None else default_folder(found.name, changes)
+    run_recipe(found, target, Logging(), resume)
+    return Session(trained_run(target, [NO_CORPUS]), Journal(Logging()))
+
+
+def open_session(path: Path, changes: list[str], journal: Journal) -> Session:
+    """The session of a trained run, with ``key=value`` changes; nothing heavy is loaded yet. What it was trained on is
+    read only where its prompts show some of it: else the data may be gone, and so may the plugin that reads them."""
+    from merc.session.session import Session
+    from merc.session.trained import check_changes, open_run
+
+    check_changes(changes, MAY_CHANGE)
+    for change in changes:
+        if change.split("=")[0].rpartition(".")[2] in ("segments", "segments_seed"):
+            raise MercError("evaluate.segments is of evaluations: a prediction divides no recording; take it out")
+    return Session(open_run(path, [*changes, NO_CORPUS]), journal)
+
+
+def changes_of(overrides: Mapping[str, Any]) -> list[str]:
+    """Python values as the ``key=value`` of a command line; a mapping changes the keys that it has.
+
+    >>> changes_of({"seed": 3, "strategy": {"device": "cpu", "threads": 1}, "labels": ["joy", "anger"]})
+    ['seed=3', 'strategy.device="cpu"', 'strategy.threads=1', 'labels=["joy", "anger"]']
+    """
+    return [f"{key}={_text(key, value)}" for key, value in _flat("", overrides)]
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(key: str, value: Any) -> str:
+    try:
+        return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        raise MercError(f"{key}: a {type(value).__name__} is no value of a recipe; give plain values") from None

@@ -1,0 +1,206 @@
+"""Sound and pictures that are given as arrays, and no file: checked, sampled as an encoder wants them, encoded. Nothing
+of them is kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from merc.components import (
+    Annotation,
+    Annotator,
+    AudioClip,
+    Clip,
+    Features,
+    Frames,
+    Missing,
+    Observation,
+    Query,
+    VideoClip,
+    Waveform,
+    Words,
+)
+from merc.consent import require
+from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.cues import CueTable
+from merc.cues.admit import admit
+from merc.cues.plan import blind
+from merc.errors import MercError
+from merc.features import FeatureTable
+from merc.features.careful import CarefulFunction
+from merc.features.plan import Stream, streams_of
+from merc.media.audio import resample
+from merc.media.decode import words
+from merc.media.sampling import sample
+from merc.media.scaling import Scaler
+from merc.recipe import ComponentRef
+from merc.session.wiring import Wiring
+
+Arrays = Mapping[str, Mapping[str, AudioClip | VideoClip]]
+"""Clips by the id of their utterance and by modality: "audio", "video"."""
+
+_LOUDEST = 2.0
+"""Samples are from -1 to 1, and a little beyond where something was loud; 16-bit numbers are not."""
+
+
+def check_clip(where: str, modality: str, clip: object) -> AudioClip | VideoClip:
+    """The clip. Raises MercError, naming ``where`` and the field, for arrays that are not what a clip holds."""
+    if modality == "audio" and isinstance(clip, AudioClip):
+        _check_sound(f"{where}: audio", clip)
+        return clip
+    if modality == "video" and isinstance(clip, VideoClip):
+        _check_pictures(f"{where}: video", clip)
+        return clip
+    wanted = {"audio": "AudioClip", "video": "VideoClip"}[modality]
+    raise MercError(f"{where}: {modality} is a {type(clip).__name__}; a merc.{wanted} is wanted")
+
+
+def _check_sound(where: str, clip: AudioClip) -> None:
+    samples, rate = clip.samples, clip.rate
+    _check_array(f"{where}.samples", samples, "float32", "[n] (mono)", lambda shape: len(shape) == 1)
+    if not isinstance(rate, int | np.integer) or isinstance(rate, bool) or rate < 1:
+        raise MercError(f"{where}.rate is {rate!r}; samples a second are wanted, such as 16000")
+    loudest = float(np.abs(samples).max())
+    if loudest > _LOUDEST:
+        raise MercError(f"{where}.samples go up to {loudest:g}; they are wanted from -1 to 1 (16-bit ones over 32768)")
+
+
+def _check_pictures(where: str, clip: VideoClip) -> None:
+    frames, times = clip.frames, clip.times
+    _check_array(f"{where}.frames", frames, "uint8", "[n, height, width, 3] (RGB)", lambda s: len(s) == 4 and s[3] == 3)
+    _check_array(
+        f"{where}.times", times, "float64", f"[{len(frames)}] (one for each frame)", lambda s: s == (len(frames),)
+    )
+    if times[0] < 0 or (np.diff(times) < 0).any():
+        raise MercError(f"{where}.times are seconds from the start of the utterance, in order; given {times[:4]} ...")
+
+
+def _check_array(where: str, value: Any, dtype: str, shape: str, fits: Any) -> None:
+    if not isinstance(value, np.ndarray):
+        raise MercError(f"{where} is a {type(value).__name__}; a numpy array of {dtype} {shape} is wanted")
+    if value.dtype != dtype or not fits(value.shape):
+        raise MercError(f"{where} is {value.dtype} of shape {list(value.shape)}; {dtype} of shape {shape} is wanted")
+    if not value.size:
+        raise MercError(f"{where} is empty (shape {list(value.shape)}); give some, or leave it out")
+    if value.dtype.kind == "f" and (strange := int(np.count_nonzero(~np.isfinite(value)))):
+        raise MercError(f"{where}: {strange} of its {value.size} numbers {'is' if strange == 1 else 'are'} not finite")
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryTable(FeatureTable):
+    """A table some of whose features are in memory."""
+
+    held: Mapping[tuple[str, str], Features] = field(default_factory=dict)
+
+    def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | Missing:
+        """Features ``[tokens, dim]`` float32, or the reason why there are none."""
+        held = self.held.get((stream, utterance_id))
+        return super().get(stream, utterance_id, draw) if held is None else held
+
+
+def with_arrays(
+    table: FeatureTable,
+    encoders: Mapping[str, ComponentRef],
+    utterances: Sequence[Utterance],
+    arrays: Arrays,
+    wiring: Wiring,
+) -> FeatureTable:
+    """The table with the features of utterances whose media are arrays, computed now: those of their words too."""
+    seed, device = wiring.recipe.features.seed, wiring.device
+    held: dict[tuple[str, str], Features] = {}
+    missing: dict[tuple[str, str], str] = {}
+    for name, stream in streams_of(encoders).items():
+        require(stream.encoder, stream.part)
+        ids, clips = [], list[Clip]()
+        for said in utterances:
+            clip = _clip(said, arrays.get(said.id, {}), stream.sampling, seed)
+            if isinstance(clip, Missing):
+                missing[name, said.id] = clip.reason
+            else:
+                ids.append(said.id)
+                clips.append(clip)
+        for utterance, features in zip(ids, _encoded(stream, ids, clips, device), strict=True):
+            if isinstance(features, Missing):
+                missing[name, utterance] = features.reason
+            else:
+                held[name, utterance] = features
+    places: dict[tuple[str, str], tuple[str | Missing, ...]] = dict.fromkeys(held, ("",))
+    places |= {key: (Missing(reason),) for key, reason in missing.items()}
+    return MemoryTable(
+        table.store, {**table.places, **places}, {**table.missing, **missing}, table.notes, table.encoded, held
+    )
+
+
+def _encoded(stream: Stream, ids: Sequence[str], clips: Sequence[Clip], device: str) -> list[Features | Missing]:
+    """What an encoder gives of clips, in its batches; a clip that it fails on is missing with the reason."""
+    if not clips:
+        return []
+    function = CarefulFunction(stream, stream.encoder.load(device), lambda: False)
+    found: list[Features | Missing] = []
+    for at in range(0, len(clips), stream.encoder.batch):
+        some = slice(at, at + stream.encoder.batch)
+        found += function(ids[some], clips[some], [""] * len(clips[some]))
+    function.finish()
+    return found
+
+
+def _clip(
+    said: Utterance, arrays: Mapping[str, AudioClip | VideoClip], sampling: Frames | Waveform | Words, seed: int
+) -> Clip | Missing:
+    """The clip that an encoder wants of an utterance."""
+    if isinstance(sampling, Words):
+        return words(said)
+    modality = "video" if isinstance(sampling, Frames) else "audio"
+    given = arrays.get(modality)
+    if given is None:
+        return Missing(f"the utterance has no {modality}")
+    if isinstance(given, AudioClip):
+        assert isinstance(sampling, Waveform)
+        if given.seconds < sampling.min_seconds:
+            return Missing(f"{given.seconds:.2f} s of audio; at least {sampling.min_seconds:.2f} s are needed")
+        return resample(given.samples, int(given.rate), sampling.rate)
+    assert isinstance(sampling, Frames)
+    content = hashlib.sha256(given.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
+    chosen = sample(given.times, 0.0, float(given.times[-1]), sampling, f"{seed}/{content}")
+    scaler = Scaler()
+    pictures = [scaler.at(given.frames[index], [sampling.size])[sampling.size] for index in chosen]
+    return VideoClip(frames=np.stack(pictures), times=given.times[chosen])
+
+
+def annotate_arrays(
+    annotators: Mapping[str, ComponentRef], conversations: Sequence[Conversation], arrays: Arrays, device: str
+) -> CueTable:
+    """What annotators say of conversations whose media are arrays. Raises MercError, naming the annotator, for one that
+    does not answer for every utterance."""
+    answers: dict[tuple[str, str], Annotation] = {}
+    for name, part in annotators.items():
+        annotator = part.component
+        assert isinstance(annotator, Annotator)
+        require(annotator, f"annotators.{name} ({part.name!r})")
+        for utterance, answer in annotator.load(device)(_observations(annotator, conversations, arrays)):
+            answers[name, utterance] = admit(answer)[0]
+        lacking = [u.id for c in conversations for u in c.utterances if (name, u.id) not in answers]
+        if lacking:
+            raise MercError(f"annotators.{name} ({part.name!r}) gave no answer for {', '.join(lacking[:3])}")
+    return CueTable(answers)
+
+
+def _observations(annotator: Annotator, conversations: Sequence[Conversation], arrays: Arrays) -> Iterator[Observation]:
+    def seen(said: Utterance, sampling: Frames | Waveform | None) -> Any:
+        nothing = Missing("not asked for")
+        return nothing if sampling is None else _clip(said, arrays.get(said.id, {}), sampling, 0)
+
+    for shown in map(blind, conversations):
+        for index, said in enumerate(shown.utterances):
+            query = Query(conversation=shown, index=index, labels=LabelSpace(()))
+            yield Observation(query=query, video=seen(said, annotator.video()), audio=seen(said, annotator.audio()))
+
+
+def without(conversations: Sequence[Conversation], arrays: Arrays) -> list[Conversation]:
+    """The conversations without the utterances whose media are arrays."""
+    kept = [replace(c, utterances=tuple(u for u in c.utterances if u.id not in arrays)) for c in conversations]
+    return [c for c in kept if c.utterances]

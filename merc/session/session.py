@@ -1,0 +1,358 @@
+"""A run in memory: what predicting needs is loaded once and kept. Every command that uses a run is its client."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from merc.components import Prediction, Query
+from merc.conversation import Conversation, LabelSpace
+from merc.cues import CueTable
+from merc.errors import MercError
+from merc.evaluation import read_metrics
+from merc.features import FeatureTable
+from merc.files import read_json
+from merc.model.emotion_model import EmotionModel
+from merc.model.state import load_stage
+from merc.recipe import Recipe, load_recipe
+from merc.session.arrays import Arrays, annotate_arrays, with_arrays, without
+from merc.session.cues import SHOWN, annotators_of, read_cues
+from merc.session.data import encoders_of, load_data
+from merc.session.demonstrations import Demonstrations, check_length
+from merc.session.directory import recipe_name
+from merc.session.inputs import Given, Reader, media_encoders
+from merc.session.journal import Journal
+from merc.session.label_history import check_told, gold_note
+from merc.session.loading import kept_loaded
+from merc.session.predicting import check_room
+from merc.session.python_inputs import read_given
+from merc.session.trained import TrainedRun, check_run
+from merc.session.wiring import Material, Request, Setup, Wiring
+from merc.training.groups import shots_of
+
+_Block = list[tuple[Given, list[Query]]]
+
+_TOGETHER = 8
+"""At most so many conversations are answered at once, where they show the same demonstrations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Conversations on their way to the model: what prompts are made of beside words, and the queries."""
+
+    material: Material
+    groups: list[list[Query]]
+
+    def of(self, split: str) -> list[list[Query]]:
+        """The queries of one split."""
+        return [group for group in self.groups if group[0].conversation.split == split]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """The predictions of one conversation, and the lengths of prompts that were too long, by utterance."""
+
+    given: Given
+    predictions: list[Prediction]
+    too_long: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Kept:
+    """What several sessions of one run share: the model, and the lock that lets one thread compute at a time."""
+
+    def __init__(self) -> None:
+        self.model: EmotionModel | None = None
+        self.lock = threading.RLock()
+
+
+class Session:
+    """A trained run, ready to predict: its model, encoders, annotators and tokenizer are loaded when they are first
+    needed and kept. It may be used from several threads; the model computes for one at a time.
+
+    ``merc.load`` gives one. What is loaded stays, so that a session goes on when its run's directory is gone. ``setup``
+    says how labels are asked for, ``journal`` takes what there is to say; with ``keep`` False encoders and annotators
+    are let go of when they have done their work.
+    """
+
+    def __init__(self, run: TrainedRun, journal: Journal, keep: bool = True) -> None:
+        self._kept = _Kept()
+        self._take(replace(run, recipe=kept_loaded(run.recipe)) if keep else run, run.setup, journal)
+
+    def _take(self, run: TrainedRun, setup: Setup, journal: Journal) -> None:
+        self._run, self.setup, self.journal = run, setup, journal
+        self.wiring = Wiring(run.recipe, run.directory, run.device, journal)
+        self._demonstrations: Demonstrations | None = None
+        self._train: Sequence[Conversation] = ()
+        self._last: list[list[Query]] = []
+
+    def changed(self, setup: Setup, journal: Journal) -> Session:
+        """The same run with the same model, asked in another way, and with somebody else told about it."""
+        other = copy.copy(self)
+        other._take(replace(self._run, recipe=replace(self.recipe, evaluate=setup.how)), setup, journal)
+        return other
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self._run.directory.path
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe, with what was changed for this session."""
+        return self._run.recipe
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The labels that answers are among."""
+        return self.setup.labels
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """The numbers that the run itself has, by split; none where it was not evaluated."""
+        file = self._run.directory.metrics
+        return {split: dict(numbers) for split, numbers in read_metrics(file).items()} if file.exists() else {}
+
+    def predict(
+        self,
+        given: Any,
+        *,
+        text: str | None = None,
+        speaker: str | None = None,
+        clips: Mapping[str, Any] | None = None,
+    ) -> list[Prediction]:
+        """A prediction for every utterance of what is given, in order.
+
+        Args:
+            given: The path of a clip, of a folder of clips or of a ``.jsonl`` file of conversations; a
+                ``merc.Conversation``; a ``merc.AudioClip`` or ``merc.VideoClip``; a mapping of ``text``, ``speaker``,
+                ``audio`` and ``video`` (clips, or paths), which is one utterance; or a list of these.
+            text: What is said in a clip; "" where nothing is.
+            speaker: Who speaks in the clips.
+            clips: Arrays for utterances of a ``merc.Conversation``, by id: ``{"u0": {"audio": merc.AudioClip(...)}}``.
+
+        Returns:
+            One ``merc.Prediction`` an utterance. One whose prompt is longer than the model's context has no label, and
+            ``unanswered`` says so; and so has a clip of several of which nothing can be used.
+
+        Raises:
+            MercError: What is given cannot be read or is not what a clip holds, or ids occur twice.
+        """
+        return list(self.predict_iter(given, text=text, speaker=speaker, clips=clips))
+
+    def predict_iter(
+        self,
+        given: Any,
+        *,
+        text: str | None = None,
+        speaker: str | None = None,
+        clips: Mapping[str, Any] | None = None,
+    ) -> Iterator[Prediction]:
+        """The same, each prediction as soon as it is there: conversation by conversation. What an iterator gives is
+        read when all before it is answered."""
+        for block in read_given(given, self.reader(), text, speaker, clips):
+            for answered in self.answers(block, alone=len(block) == 1 and not isinstance(given, Iterator)):
+                yield from answered.predictions
+
+    def reader(self) -> Reader:
+        """What reads inputs for this run."""
+        return Reader(recipe=self.recipe, setup=self.setup, say=self.journal.say)
+
+    def answers(self, block: Sequence[Given], alone: bool = False) -> Iterator[Answered]:
+        """The predictions of conversations that somebody gave, one conversation after the other, when the cues and
+        features of all are made. Raises MercError where a clip is ``alone`` and nothing of it can be used."""
+        usable = [one for one in block if not one.fault]
+        if not usable:
+            yield from (self._faulty(one) for one in block)
+            return
+        arrays = {name: media for one in usable for name, media in one.arrays.items()}
+        conversations = [one.conversation for one in usable]
+        cues = self._annotated(conversations, arrays)
+        prepared = self.prepared(cues.beside(conversations), cues, arrays)
+        block = [self._checked(one, prepared.material.table, alone) for one in block]
+        self._say_missing(block, prepared.material.table)
+        self.load()
+        groups = {group[0].conversation.id: group for group in prepared.groups}
+        done = 0
+        with self.journal.task("predict") as progress:
+            for together in self._shared([(one, groups.get(one.conversation.id, [])) for one in block]):
+                if together[0][0].fault:
+                    yield self._faulty(together[0][0])
+                else:
+                    yield from self._answered(together, prepared)
+                done += len(together)
+                progress(done / len(block), f"{done}/{len(block)}")
+
+    def prepared(self, conversations: Sequence[Conversation], cues: CueTable, arrays: Arrays | None = None) -> Prepared:
+        """Conversations with their cues beside the utterances on the rest of their way to the model: demonstrations and
+        features."""
+        groups, shown = self._asked(conversations)
+        given = [*conversations, *shown]
+        wiring, streams = self.wiring, self.setup.prompter.streams()
+        table = wiring.features(streams, without(given, arrays) if arrays else given)
+        if arrays:
+            utterances = [u for c in conversations for u in c.utterances if u.id in arrays]
+            table = with_arrays(table, encoders_of(self.recipe, streams), utterances, arrays, wiring)
+        return Prepared(material=Material(cues=cues, table=table), groups=groups)
+
+    def predictions(self, prepared: Prepared, request: Request) -> list[Prediction]:
+        """What the model says to a request that is about prepared conversations."""
+        with self._kept.lock:
+            model = self.load()
+            model.media.source = prepared.material.source
+            check_room(model, self.setup.prompter, self.setup.how, request.groups)
+            return self.wiring.predictions(model, self.setup, prepared.material, request)
+
+    def load(self) -> EmotionModel:
+        """The model, with the weights that the run's last stage left; loaded the first time. Raises MercError where the
+        run is not there any more, or another process works in it."""
+        with self._kept.lock:
+            if self._kept.model is None:
+                directory = self._run.directory
+                directory.check_usable()
+                with self.journal.task("model") as progress:
+                    model = self.wiring.model()
+                    if self.recipe.stages:  # every stage keeps the whole state, what it did not train included
+                        load_stage(model, directory.stage(self.recipe.stages[-1].id))
+                    progress(1.0, "loaded")
+                model.eval()
+                if model.note:
+                    self.journal.say(model.note)
+                self._kept.model = model
+            return self._kept.model
+
+    def identity(self) -> str:
+        """The run and how it is asked, in a line: its directory, and a hash of its weights' checksums and of the recipe
+        but for how fast it is done."""
+        recipe = {name: value for name, value in self.recipe.resolved.items() if name not in ("strategy", "features")}
+        done = self._run.directory.stage(self.recipe.stages[-1].id) / "done.json" if self.recipe.stages else None
+        files = read_json(done, "bring it back").get("files") if done is not None else None
+        whole = json.dumps([recipe, files], sort_keys=True, default=str)
+        return f"{self.path.absolute()} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+
+    def check_demonstrations(self) -> None:
+        """Raise MercError, naming it, for a demonstration among those shown last that alone is longer than the model's
+        context."""
+        check_length("evaluate.demonstrations", self.load(), self.setup.prompter, self._last)
+
+    def check(self) -> None:
+        """See that the run's backbone can be loaded and is the one that the run was made with, before anything is
+        encoded for it."""
+        check_run(self._run, self.journal.say)
+
+    def _annotated(self, conversations: Sequence[Conversation], arrays: Arrays) -> CueTable:
+        """The cues that the run's prompts show: its own annotators are asked for them, about one input at a time."""
+        prompter = self.setup.prompter
+        with self._kept.lock:
+            if not arrays:
+                return self.wiring.annotated(prompter, conversations)
+            own = [c for c in conversations if any(u.id in arrays for u in c.utterances)]
+            others = [c for c in conversations if c not in own]
+            parts = annotators_of(self.recipe, [("", prompter)])
+            tables = [annotate_arrays(parts, own, arrays, self._run.device)]
+            if others:
+                tables.append(self.wiring.annotated(prompter, others))
+        return CueTable.joined(tables)
+
+    def _asked(self, conversations: Sequence[Conversation]) -> tuple[list[list[Query]], list[Conversation]]:
+        """The queries about conversations, with demonstrations where the run has some, and the conversations that these
+        are of."""
+        setup = self.setup
+        groups, where = setup.queries(conversations), "evaluate.demonstrations"
+        if setup.how.label_history:
+            check_told("evaluate.label_history", setup.prompter, groups)
+        if setup.how.label_history == "gold" and (note := gold_note("evaluate.label_history: gold", groups)):
+            self.journal.say(note)
+        if setup.selector is None:
+            return groups, []
+        with self._kept.lock:
+            chooses = self._chooses()
+            chooses.forget()
+            chooses.fill(setup.selector, where, groups)
+            shown, asking = chooses.shown, [(SHOWN, setup.prompter)]
+            cues = read_cues(chooses.recipe, asking, lambda fields: shown, self._train, self.journal)
+            chooses.use(cues.beside(shown), conversations)
+            self._last = chooses.fill(setup.selector, where, groups)
+            return self._last, chooses.shown
+
+    def _chooses(self) -> Demonstrations:
+        """What chooses from the run's own train split, which is read the first time: the run's corpus is needed for it,
+        whatever is predicted. Raises MercError where it cannot be read."""
+        if self._demonstrations is None:
+            self._run.directory.check_usable()
+            own = load_recipe(recipe_name(self.path), use="predict")
+            with self.journal.task("the run's train split") as progress:
+                try:
+                    data = load_data(own, self.labels)
+                except MercError as error:
+                    raise MercError(
+                        "this run shows demonstrations from its own train split, which cannot be read: "
+                        f"{str(error).rstrip('.')}; bring it back to where it was, or ask without, by "
+                        "evaluate.demonstrations=null"
+                    ) from None
+                progress(1.0, f"{len(data.split('train'))}")
+            recipe = replace(own, features=self.recipe.features, encoders=self.recipe.encoders)
+            wiring = Wiring(recipe, self._run.directory, self._run.device, self.journal)
+            self._demonstrations, self._train = wiring.demonstrations(data), data.conversations
+        return self._demonstrations
+
+    def _shared(self, block: _Block) -> Iterator[_Block]:
+        """The conversations one by one, or a few together that show the same demonstrations, which are computed once
+        for all of them."""
+        waiting: _Block = []
+        before: tuple[str, ...] = ()
+        for given, group in block:
+            shots = () if given.fault else shots_of(group)
+            if waiting and (not shots or shots != before or len(waiting) == _TOGETHER):
+                yield waiting
+                waiting = []
+            waiting.append((given, group))
+            before = shots
+        if waiting:
+            yield waiting
+
+    def _answered(self, together: _Block, prepared: Prepared) -> Iterator[Answered]:
+        request = Request(groups=[group for _, group in together], title="", unanswered={})
+        predictions = iter(self.predictions(prepared, request))
+        for given, group in together:
+            own = [prediction for _, prediction in zip(group, predictions, strict=False)]
+            ids = {one.id for one in own}
+            lengths = {name: length for name, length in (request.unanswered or {}).items() if name in ids}
+            yield Answered(given=given, predictions=own, too_long=lengths)
+
+    def _faulty(self, given: Given) -> Answered:
+        """What is said of a clip of which nothing can be used."""
+        self.journal.say(given.fault)
+        name, said = given.conversation.id, given.conversation.utterances[0]
+        nothing = Prediction(
+            id=said.id, conversation=name, speaker=said.speaker, text=said.text or None, unanswered=given.fault
+        )
+        return Answered(given=given, predictions=[nothing])
+
+    def _checked(self, given: Given, table: FeatureTable, alone: bool) -> Given:
+        """A clip with a fault where nothing of it can be used. Raises MercError where it is alone."""
+        of_media = given.clip is not None or any(given.arrays.values())
+        if given.fault or not of_media or len(given.conversation.utterances) > 1:
+            return given
+        said = given.conversation.utterances[0].id
+        reasons = {stream: reason for (stream, utterance), reason in table.missing.items() if utterance == said}
+        media = media_encoders(encoders_of(self.recipe, self.setup.prompter.streams()))
+        if not media or not all(stream in reasons for stream in media):
+            return given
+        what = given.clip or given.conversation.id
+        fault = f"nothing of {what} can be used: {'; '.join(f'{s}: {reason}' for s, reason in reasons.items())}"
+        if alone:
+            raise MercError(fault)
+        return replace(given, fault=fault)
+
+    def _say_missing(self, block: Sequence[Given], table: FeatureTable) -> None:
+        clips = {one.conversation.id for one in block if one.clip is not None}
+        for (stream, utterance), reason in table.missing.items():
+            self.journal.say(f"{stream}: {reason}" if utterance in clips else f"{stream}: {utterance}: {reason}")
+        for note in table.notes:
+            self.journal.say(note)
