@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         Query,
         ReportedCount,
         Scores,
+        SeenMedia,
         Segment,
         SelectFunction,
         Selector,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
         Waveform,
         WeightedAnswer,
         Words,
+        layer_names,
         likeliest,
     )
     from merc.consent import allow, read_variable, require_server
@@ -178,6 +180,7 @@ __all__ = [
     "Query",
     "ReportedCount",
     "Scores",
+    "SeenMedia",
     "Segment",
     "SelectFunction",
     "Selector",
@@ -205,6 +208,7 @@ __all__ = [
     "cache_folder",
     "hash_file",
     "hookimpl",
+    "layer_names",
     "likeliest",
     "load",
     "load_recipe",

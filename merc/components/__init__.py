@@ -4,7 +4,7 @@ from merc.components.annotator import AnnotateFunction, Annotation, Annotator, O
 from merc.components.backbone import Backbone, MediaRun, SlotTokens
 from merc.components.base import Component, FolderOrName
 from merc.components.benchmark import Benchmark, BenchmarkTask
-from merc.components.connector import Connector, Stream
+from merc.components.connector import Connector, SeenMedia, Stream, layer_names
 from merc.components.corpus import Corpus, CorpusData, ReportedCount
 from merc.components.decoder import Decoded, Decoder, Verbalizer, likeliest
 from merc.components.encoder import (
@@ -82,6 +82,7 @@ __all__ = [
     "Query",
     "ReportedCount",
     "Scores",
+    "SeenMedia",
     "Segment",
     "SelectFunction",
     "Selector",
@@ -104,5 +105,6 @@ __all__ = [
     "Waveform",
     "WeightedAnswer",
     "Words",
+    "layer_names",
     "likeliest",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ class SlotTokens:
     stream: str
     """The name that its encoder or fuser has in the recipe."""
     count: int
-    """How many tokens of the LLM's width it has, 1 at least."""
+    """How many tokens of the LLM's width it has in the prompt, 1 at least where a backbone lays it out."""
     encoder: Encoder | None = None
     """The encoder that its tokens come from; None for those of a fuser."""
     where: NDArray[Any] | None = None
@@ -35,6 +35,8 @@ class SlotTokens:
     where it names none, or a connector gives other tokens than it gets."""
     number: int = 1
     """Which of the prompt's slots of its modality it is, counted from 1."""
+    seen: bool = False
+    """Whether it has media that layers look at though they take no place in the prompt (``Connector.insert``)."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -18,6 +19,14 @@ class Stream(NamedTuple):
     token is real. A row without a true value is an utterance that lacks this modality."""
 
     values: Tensor
+    mask: Tensor
+
+
+class SeenMedia(NamedTuple):
+    """What the places of a pass see of a connector's media: ``tokens`` ``[tokens, hidden]`` of all utterances that the
+    pass shows, side by side, and ``mask`` ``[rows, length, tokens]`` bool, true where a place sees a token."""
+
+    tokens: Tensor
     mask: Tensor
 
 
@@ -60,5 +69,37 @@ class Connector(Component):
         """The module; it may be built on torch's meta device, so it must not read its own weights."""
 
     def tokens(self, count: int) -> int:
-        """How many tokens come out when ``count`` go in: at least 1, or 0 into one that takes no features."""
+        """How many tokens stand in the prompt when ``count`` go in: at least 1, or 0 into one that takes no features.
+        What ``forward`` gives is that many, unless it is 0 for a connector that inserts."""
         return count
+
+    def insert(self, llm: nn.Module) -> Mapping[str, nn.Module]:
+        """Modules that stand before layers of the LLM and let it look at the connector's media, by the names of the
+        layers in ``llm`` (``layer_names`` lists them). Here none.
+
+        Each has ``forward(states, media)``: ``states`` ``[rows, length, hidden]`` are what goes into the layer, and
+        what it returns goes in instead; ``media`` is a SeenMedia of the tokens that ``forward`` of the connector's own
+        module gave. A place sees the media of an utterance from its slot on. It may look at its own state and what it
+        sees alone, not at other places: these may be of other prompts. Where it sees nothing the state stays as it is.
+        They belong to the connector: they learn, are counted and saved with it. ``llm`` is the causal language model,
+        which may be on the meta device, and is not to be changed.
+
+        With ``tokens(count) == 0`` the slot takes no place in the prompt, and only says from where on media are seen.
+        """
+        return {}
+
+
+def layer_names(llm: nn.Module) -> list[str]:
+    """The names of a language model's layers, from the first to the last: its longest list of modules that is in no
+    other list.
+
+    >>> from torch import nn
+    >>> layer_names(nn.ModuleDict({"model": nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(1, 1) for _ in "ab"])})}))
+    ['model.layers.0', 'model.layers.1']
+    """
+    from torch import nn
+
+    lists = {name: len(module) for name, module in llm.named_modules() if isinstance(module, nn.ModuleList)}
+    outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    longest = max(outer, key=lambda name: lists[name], default="")
+    return [f"{longest}.{number}" for number in range(lists.get(longest, 0))]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from merc.components import Query
 from merc.errors import MercError
-from merc.prompting import AnswerPath, EncodedPrompt, Normalize, Tree, build_tree, label_scores, pack_rows
+from merc.prompting import AnswerPath, EncodedPrompt, Normalize, SeenItem, Tree, build_tree, label_scores, pack_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,8 @@ class TreeBatch:
     tree, and where its subtree ends in the row; positions are ``[axes, rows, length]`` where the backbone has several
     axes and there are media. ``slots`` names the media that the batch needs, with how many tokens each has; ``slot_at``
     are flat indices into rows times length, and ``slot_from`` indices into the media tokens in the order of ``slots``.
+    ``seen`` are the stream and utterance of every slot, those that take no place too, and ``seen_at`` the flat place
+    from which on each is seen.
     ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
@@ -37,6 +39,7 @@ class TreeBatch:
     end: Tensor
     slot_at: Tensor
     slot_from: Tensor
+    seen_at: Tensor
     read: Tensor
     step_read: Tensor
     step_token: Tensor
@@ -49,6 +52,7 @@ class TreeBatch:
     path_length: Tensor
     path_first: Tensor
     slots: tuple[tuple[str, str, int], ...]
+    seen: tuple[tuple[str, str], ...]
     prompts: tuple[EncodedPrompt, ...]
     size: int
     plain: bool
@@ -179,6 +183,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     positions: list[list[list[int]]] = [[] for _ in range(axes)]
     slots: dict[tuple[str, str], int] = {}
     slot_at: list[tuple[int, tuple[str, str], int]] = []
+    seen: list[tuple[int, tuple[str, str]]] = []
     reads: dict[int, int] = {}
     steps: list[tuple[int, int, int]] = []
     order: list[EncodedPrompt] = []
@@ -192,10 +197,14 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         for tree in row:
             start = len(row_tokens)
             for i, item in enumerate(tree.items):
+                if isinstance(item, SeenItem):
+                    seen += [(r * length + start + i, media) for media in item.media]
+                    item = item.item
                 if isinstance(item, int):
                     row_tokens.append(item)
                 else:
                     key = (item[0], item[1])
+                    seen += [(r * length + start + i, key)] if item[2] == 0 else []
                     slots[key] = max(slots.get(key, 0), item[2] + 1)
                     slot_at.append((r * length + start + i, key, item[2]))
                     row_tokens.append(0)
@@ -240,6 +249,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         end=torch.tensor(ends),
         slot_at=column([place for place, _, _ in slot_at]),
         slot_from=column([first[key] + i for _, key, i in slot_at]),
+        seen_at=column([place for place, _ in seen]),
         read=column(list(reads)),
         step_read=column([s[0] for s in steps]),
         step_token=column([s[1] for s in steps]),
@@ -252,6 +262,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         path_length=column([len(answer.tokens) for _, answer, _ in paths]),
         path_first=column([first_place for _, _, first_place in paths]),
         slots=tuple((stream, utterance, count) for (stream, utterance), count in slots.items()),
+        seen=tuple(media for _, media in seen),
         prompts=tuple(order),
         size=sum(len(t) for t in trees),
         plain=plain,

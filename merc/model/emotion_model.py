@@ -17,7 +17,8 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.heads import Heads
-from merc.model.media_tokens import MediaTokens
+from merc.model.inserted import Inserted
+from merc.model.media_tokens import Media, MediaTokens
 from merc.model.past import utterance_id, with_past
 from merc.model.precision import autocast
 from merc.model.probe import Head, find_decoder, probe_head, probe_tree, restrict_to
@@ -81,6 +82,7 @@ class EmotionModel(nn.Module):
         self.rows_disturb: bool | None = None
         self.forgets: str | None = None
         self.before: Callable[[], AbstractContextManager[None]] | None = None
+        self.inserted = Inserted(self.base, media)
 
     @property
     def base(self) -> PreTrainedModel:
@@ -217,7 +219,7 @@ class EmotionModel(nn.Module):
     def outputs(self, batch: TreeBatch, needs: Collection[str], draw: int = 0) -> Outputs:
         """What a pass gives of what is needed (``merc.components.model.NEEDS``, and ``heads.<name>``), and nothing
         more."""
-        summary = _MediaMeans(batch) if "media" in needs else None
+        summary = _MediaMeans() if "media" in needs else None
         states, logits = self._states(batch, draw, summary)
         found: dict[str, Any] = {}
         if {"path_log_probs", "token_log_probs"} & set(needs):
@@ -323,24 +325,33 @@ class EmotionModel(nn.Module):
         out: Tensor = self.base.get_output_embeddings()(states)
         return out
 
-    def embed(self, batch: TreeBatch, draw: int = 0, summary: _MediaMeans | None = None) -> Tensor:
-        """Input embeddings ``[rows, length, hidden]``: words from the backbone, slots from the media."""
+    def media_of(self, batch: TreeBatch, draw: int = 0) -> dict[Media, Tensor]:
+        """The tokens of all media of a batch: those that stand in its slots, and those that layers look at."""
+        placed = [(stream, utterance) for stream, utterance, _ in batch.slots]
+        return self.media.tokens(list(dict.fromkeys([*placed, *self.inserted.media(batch)])), draw)
+
+    def embed(self, batch: TreeBatch, draw: int = 0, media: Mapping[Media, Tensor] | None = None) -> Tensor:
+        """Input embeddings ``[rows, length, hidden]``: words from the backbone, slots from the media, whose tokens may
+        be computed already (``media_of``)."""
         words: Tensor = self.base.get_input_embeddings()(batch.tokens)
         if not batch.slots:
             return words
-        tokens = self.media(batch.slots, draw)
-        if summary is not None:
-            summary.take(tokens)
-        media = tokens.to(words.dtype)
+        tokens = self.media(batch.slots, draw, media).to(words.dtype)
         flat = words.reshape(-1, words.shape[-1])
-        return flat.index_copy(0, batch.slot_at, media[batch.slot_from]).view_as(words)
+        return flat.index_copy(0, batch.slot_at, tokens[batch.slot_from]).view_as(words)
 
     def _states(
         self, batch: TreeBatch, draw: int, summary: _MediaMeans | None = None, past: Cache | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Hidden states at the places that the batch reads, and their logits where the model must compute them.
         ``past`` are the keys and values of the places that the batch holds, to which those of the others are added."""
-        embedded = self.embed(batch, draw, summary)
+        media = self.media_of(batch, draw)
+        if summary is not None:
+            summary.take(media)
+        with self.inserted.seeing(self.inserted.view(batch, media)):
+            return self._pass(batch, self.embed(batch, draw, media), past)
+
+    def _pass(self, batch: TreeBatch, embedded: Tensor, past: Cache | None) -> tuple[Tensor, Tensor | None]:
         inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": past is not None, "past_key_values": past}
         if batch.plain:
             inputs["attention_mask"] = batch.mask().long()
@@ -364,16 +375,14 @@ class EmotionModel(nn.Module):
 class _MediaMeans:
     """The mean of each utterance's tokens after its connector, by stream."""
 
-    def __init__(self, batch: TreeBatch) -> None:
-        self.slots = batch.slots
+    def __init__(self) -> None:
         self.means: dict[str, Tensor] = {}
         self.ids: dict[str, list[str]] = {}
 
-    def take(self, tokens: Tensor) -> None:
-        """Tokens ``[sum of counts, hidden]`` in the order of the batch's slots."""
+    def take(self, media: Mapping[Media, Tensor]) -> None:
+        """The tokens ``[tokens, hidden]`` of each of the media."""
         rows: dict[str, list[Tensor]] = {}
-        each = torch.split(tokens, [count for _, _, count in self.slots])
-        for (stream, utterance, _), own in zip(self.slots, each, strict=True):
+        for (stream, utterance), own in media.items():
             if not utterance:
                 continue  # a soft prompt
             rows.setdefault(stream, []).append(own.mean(0))

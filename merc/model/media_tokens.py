@@ -12,8 +12,16 @@ from merc.components import Connector, Encoder, Features, FeatureSpec, Fuser, Mi
 from merc.errors import MercError
 from merc.model.past import InPast, speaker_numbers, utterance_id
 
+Media = tuple[str, str]
+"""A stream and an utterance."""
+
 FeatureSource = Callable[[str, str, int], "Features | Missing"]
 """Features of a stream, an utterance and a draw."""
+
+
+def inserts(connector: Connector) -> bool:
+    """Whether a connector puts modules before layers of the language model."""
+    return type(connector).insert is not Connector.insert
 
 
 class MediaTokens(nn.Module):
@@ -21,7 +29,8 @@ class MediaTokens(nn.Module):
 
     ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
     feeds a fuser) cannot stand in a prompt. ``past`` are the streams that also come from what was said before; their
-    slots name an utterance with its past (``InPast``). ``opening`` are the streams without input, of no utterance
+    slots name an utterance with its past (``InPast``), and ``inserts`` those that layers of the language model look at.
+    ``opening`` are the streams without input, of no utterance
     (``""``), and how many tokens each has. ``encoders`` are those whose features they are.
     """
 
@@ -40,6 +49,7 @@ class MediaTokens(nn.Module):
         self.fuser_parts = dict(fusers)
         self.past = frozenset(name for name, fuser in fusers.items() if fuser.context == "past")
         self.opening = {name: c.tokens(0) for name, c in connectors.items() if c.inputs == "none"}
+        self.inserts = {name for name, connector in connectors.items() if inserts(connector)}
         self.inputs = {name: tuple(f.inputs) or tuple(specs) for name, f in fusers.items()}
         self.fusers = nn.ModuleDict()
         shapes: dict[str, FeatureSpec] = dict(specs)
@@ -77,12 +87,15 @@ class MediaTokens(nn.Module):
             raise MercError(f"connectors.{stream} {what}; correct the prompter, or leave {stream!r} out of its streams")
         if stream in self.opening:
             return self.opening[stream]
-        if stream in self.fuser_parts:
-            counts = {s: self._count(s, utterance, draw) for s in self.inputs[stream]}
-            count = self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
-        else:
-            count = self._count(stream, utterance, draw)
+        count = self._given_tokens(stream, utterance, draw)
         return self.connector_parts[stream].tokens(count) if count else 0
+
+    def _given_tokens(self, stream: str, utterance: str, draw: int) -> int:
+        """How many tokens the stream's connector gets of an utterance; 0 where it lacks the stream."""
+        if stream not in self.fuser_parts:
+            return self._count(stream, utterance, draw)
+        counts = {s: self._count(s, utterance, draw) for s in self.inputs[stream]}
+        return self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
 
     def slot(self, stream: str, utterance: str, draw: int = 0) -> SlotTokens:
         """What a backbone is told of a slot: its length, its encoder, and where its tokens lie. Raises MercError for a
@@ -93,24 +106,33 @@ class MediaTokens(nn.Module):
             features = self._features(stream, utterance, draw)
             if features is not None and len(features) == count:
                 where = features[:, self.specs[stream].dim :]
-        return SlotTokens(stream=stream, count=count, encoder=self.encoder_parts.get(stream), where=where)
+        seen = not count and stream in self.inserts and bool(self._given_tokens(stream, utterance, draw))
+        return SlotTokens(stream=stream, count=count, encoder=self.encoder_parts.get(stream), where=where, seen=seen)
 
-    def forward(self, slots: Sequence[tuple[str, str, int]], draw: int = 0) -> Tensor:
-        """Tokens ``[sum of counts, hidden]`` of slots (stream, utterance, count), in their order."""
-        found: dict[tuple[str, str], Tensor] = {}
-        for stream in dict.fromkeys(s for s, _, _ in slots):
-            utterances = [u for s, u, _ in slots if s == stream]
+    def tokens(self, media: Sequence[Media], draw: int = 0) -> dict[Media, Tensor]:
+        """The tokens ``[tokens, hidden]`` of each of the media (stream, utterance)."""
+        found: dict[Media, Tensor] = {}
+        for stream in dict.fromkeys(stream for stream, _ in media):
+            utterances = [utterance for own, utterance in media if own == stream]
             tokens = self.connectors[stream](self._given(stream, utterances, draw))
             for i, utterance in enumerate(utterances):
                 found[stream, utterance] = tokens.values[i][tokens.mask[i]]
+        return found
+
+    def forward(
+        self, slots: Sequence[tuple[str, str, int]], draw: int = 0, known: Mapping[Media, Tensor] | None = None
+    ) -> Tensor:
+        """Tokens ``[sum of counts, hidden]`` of slots (stream, utterance, count), in their order. ``known`` are those
+        of the media, where they are computed already."""
+        media = self.tokens([(stream, utterance) for stream, utterance, _ in slots], draw) if known is None else known
         for stream, utterance, count in slots:
-            got = len(found[stream, utterance])
+            got = len(media[stream, utterance])
             if got != count:
                 raise RuntimeError(
                     f"the connector or fuser of {stream!r} said that it gives {count} tokens for {utterance!r} and "
                     f"gave {got}: its tokens() and forward() disagree"
                 )
-        return torch.cat([found[s, u] for s, u, _ in slots])
+        return torch.cat([media[s, u] for s, u, _ in slots])
 
     @torch.no_grad()
     def fit(self, utterances: Iterable[str], but: Collection[str] = ()) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from merc.components import Query
 from merc.conversation import Conversation
 from merc.errors import MercError
-from merc.prompting import EncodedPrompt, Item
+from merc.prompting import EncodedPrompt, Item, SeenItem, SlotItem
 
 _FROM = "\x1f"  # no id holds a control character
 
@@ -61,24 +61,32 @@ def with_past(prompt: EncodedPrompt, query: Query, streams: Collection[str]) -> 
 
     Raises MercError for a slot of an utterance that the query does not show.
     """
-    if not any(not isinstance(item, int) and item[0] in streams for item in prompt.context):
+    if not streams or all(isinstance(item, int) for item in prompt.context):
         return prompt
     places: dict[str, InPast] = {}
     for conversation in _conversations(query):
         for index, utterance in enumerate(conversation.utterances):
             places.setdefault(utterance.id, InPast.of(conversation, index))
 
-    def placed(item: Item) -> Item:
-        if isinstance(item, int) or item[0] not in streams:
-            return item
-        if item[1] not in places:
+    def placed(stream: str, utterance: str) -> str:
+        if stream not in streams:
+            return utterance
+        if utterance not in places:
             raise MercError(
-                f"the prompt for {prompt.target!r} has a slot of {item[0]!r} for the utterance {item[1]!r}, which no "
+                f"the prompt for {prompt.target!r} has a slot of {stream!r} for the utterance {utterance!r}, which no "
                 "conversation of its query has, so its past is not known; correct the prompter"
             )
-        return (item[0], places[item[1]], item[2])
+        return places[utterance]
 
-    return replace(prompt, context=tuple(map(placed, prompt.context)))
+    def token(item: int | SlotItem) -> int | SlotItem:
+        return item if isinstance(item, int) else (item[0], placed(item[0], item[1]), item[2])
+
+    def every(item: Item) -> Item:
+        if not isinstance(item, SeenItem):
+            return token(item)
+        return SeenItem(token(item.item), tuple((stream, placed(stream, one)) for stream, one in item.media))
+
+    return replace(prompt, context=tuple(map(every, prompt.context)))
 
 
 def _conversations(query: Query) -> list[Conversation]:

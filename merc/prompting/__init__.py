@@ -1,9 +1,9 @@
 """Prompts as tokens, the prompt tree, verbalizers."""
 
 from merc.prompting.chat import CHAT_DATE
-from merc.prompting.encode import AnswerPath, EncodedPrompt, Item, PromptEncoder, is_label_prompt
+from merc.prompting.encode import AnswerPath, EncodedPrompt, PromptEncoder, is_label_prompt
 from merc.prompting.parse import Policy, parse_label
-from merc.prompting.runs import SlotItem
+from merc.prompting.runs import Item, SeenItem, SlotItem
 from merc.prompting.tree import Tree, build_chains, build_tree, build_trees, check_depth, micro_batches, pack_rows
 from merc.prompting.verbalizer import Normalize, label_scores
 
@@ -15,6 +15,7 @@ __all__ = [
     "Normalize",
     "Policy",
     "PromptEncoder",
+    "SeenItem",
     "SlotItem",
     "Tree",
     "build_chains",

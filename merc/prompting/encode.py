@@ -14,12 +14,22 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
 from merc.prompting.pieces import PieceTokenizer
-from merc.prompting.runs import ControlText, MediaItems, Presenter, Run, SlotItem, SlotLength, joined, trimmed
+from merc.prompting.runs import (
+    ControlText,
+    Item,
+    MediaItems,
+    Presenter,
+    Run,
+    SeenFrom,
+    SlotItem,
+    SlotLength,
+    joined,
+    marked,
+    trimmed,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Item = int | SlotItem
 
 
 @dataclass(frozen=True)
@@ -119,10 +129,14 @@ class PromptEncoder:
         """
         runs, write = self._runs(prompt, lengths)
         opening = self._unplaced(prompt)
-        found: list[tuple[Item, ...]] = []
+        found: list[tuple[int | SlotItem, ...]] = []
+        seen: list[tuple[int, SeenFrom]] = []
         before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
         for run in runs:
-            if isinstance(run, MediaItems):
+            if isinstance(run, SeenFrom):
+                seen.append((len(opening) + sum(map(len, found)), run))
+                found.append(())
+            elif isinstance(run, MediaItems):
                 found.append(run.items)
                 before = ""
             else:
@@ -142,7 +156,7 @@ class PromptEncoder:
         items = tuple(itertools.chain.from_iterable(found))
         begins = bool(opening and self._begin and items[:1] == (self.tokenizer.bos_token_id,))
         items, positions = _opened(items, positions, opening, int(begins))
-        return EncodedPrompt(prompt.target, items, paths, positions=positions)
+        return EncodedPrompt(prompt.target, marked(items, seen), paths, positions=positions)
 
     def _unplaced(self, prompt: Prompt) -> list[SlotItem]:
         """The tokens that stand at the beginning, of streams that no slot of the prompt places."""
@@ -229,7 +243,7 @@ class PromptEncoder:
             last = number == len(turns)
             words = trimmed(words, frame.cuts_left, frame.cuts_right and not last)
             runs.extend([ControlText(frame.before), *words])
-        cut = frames[-1].cuts_left and not words
+        cut = frames[-1].cuts_left and all(isinstance(run, SeenFrom) for run in words)
         runs, spaces = joined(runs)
 
         def write(text: str) -> str:
@@ -263,8 +277,11 @@ def _positions(runs: Sequence[Run], counts: Sequence[int], axes: int) -> tuple[t
 
 
 def _opened(
-    items: tuple[Item, ...], positions: tuple[tuple[int, ...], ...], opening: Sequence[SlotItem], first: int
-) -> tuple[tuple[Item, ...], tuple[tuple[int, ...], ...]]:
+    items: tuple[int | SlotItem, ...],
+    positions: tuple[tuple[int, ...], ...],
+    opening: Sequence[SlotItem],
+    first: int,
+) -> tuple[tuple[int | SlotItem, ...], tuple[tuple[int, ...], ...]]:
     """Items and their positions with an opening put before item ``first``, which moves what follows.
 
     >>> _opened((7, 8), ((0, 0), (1, 1), (5, 5)), [("prompt", "", 0)], 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from merc.components import Backbone, Control, MediaRun, Segment, Slot, SlotTokens, Text
 from merc.errors import MercError
@@ -15,6 +16,17 @@ SlotItem = tuple[str, str, int]
 
 SlotLength = Callable[[str, str], int | SlotTokens]
 """How many tokens a stream gives for an utterance, or what else is known of them; 0 when it is missing."""
+
+
+class SeenItem(NamedTuple):
+    """A token from which on layers look at media. ``media`` are the streams and utterances of the slots without a place
+    that stand before it; where a prompt ends with such a slot, its last token is this."""
+
+    item: int | SlotItem
+    media: tuple[tuple[str, str], ...]
+
+
+Item = int | SlotItem | SeenItem
 
 
 class ControlText(str):
@@ -31,7 +43,15 @@ class MediaItems:
     advance: int = 0
 
 
-Run = ControlText | str | MediaItems
+@dataclass(frozen=True)
+class SeenFrom:
+    """A slot that takes no place: from here on layers look at its media."""
+
+    stream: str
+    utterance: str
+
+
+Run = ControlText | str | MediaItems | SeenFrom
 
 
 class Presenter:
@@ -48,7 +68,9 @@ class Presenter:
             if isinstance(segment, Slot):
                 length = lengths(segment.stream, segment.utterance)
                 slot = SlotTokens(stream=segment.stream, count=length) if isinstance(length, int) else length
-                if slot.count:
+                if slot.seen and not slot.count:
+                    runs += [segment.before, SeenFrom(segment.stream, segment.utterance), segment.after]
+                elif slot.count:
                     modality = slot.encoder.modality if slot.encoder is not None else ""
                     numbers[modality] += 1
                     laid_out = self.lay_out(replace(slot, number=numbers[modality]), segment.utterance)
@@ -101,19 +123,31 @@ def _positions(piece: MediaRun, backbone: Backbone | None) -> tuple[tuple[tuple[
     return positions, advance
 
 
+def marked(items: Sequence[int | SlotItem], seen: Sequence[tuple[int, SeenFrom]]) -> tuple[Item, ...]:
+    """Items with what is seen from them on, given by the place that each slot without a place stands before.
+
+    >>> marked((7, 8, 9), [(1, SeenFrom("face", "u0")), (3, SeenFrom("face", "u1"))])
+    (7, SeenItem(item=8, media=(('face', 'u0'),)), SeenItem(item=9, media=(('face', 'u1'),)))
+    """
+    media: dict[int, list[tuple[str, str]]] = {}
+    for place, slot in seen:
+        media.setdefault(min(place, len(items) - 1), []).append((slot.stream, slot.utterance))
+    return tuple(SeenItem(item, tuple(media[i])) if i in media else item for i, item in enumerate(items))
+
+
 def trimmed(runs: Sequence[Run], left: bool, right: bool) -> list[Run]:
     """Runs without the white space at their ends."""
     kept = list(runs)
     for wanted, end in ((left, 0), (right, -1)):
-        while wanted and kept:
-            run = kept[end]
+        while wanted and (places := [i for i, run in enumerate(kept) if not isinstance(run, SeenFrom)]):
+            run = kept[places[end]]
             if not isinstance(run, str) or isinstance(run, ControlText):
                 break
             text = run.lstrip() if end == 0 else run.rstrip()
             if text:
-                kept[end] = text
+                kept[places[end]] = text
                 break
-            kept.pop(end)
+            kept.pop(places[end])
     return kept
 
 
@@ -135,6 +169,8 @@ def joined(runs: Sequence[Run]) -> tuple[list[Run], str]:
         elif isinstance(run, str):
             kept.append(spaces + run)
             spaces = ""
+        elif isinstance(run, SeenFrom):
+            kept.append(run)
         else:
             kept += [ControlText(spaces), run] if spaces else [run]
             spaces = ""

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from merc.errors import MercError
-from merc.prompting.encode import AnswerPath, EncodedPrompt, Item
+from merc.prompting.encode import AnswerPath, EncodedPrompt
+from merc.prompting.runs import Item
 
 # Linear layers cost 2·parameters a token, attention 4·width·layers a pair of them, at about a third of the speed: for
 # SmolLM2-135M both take the same time at about 1,000 tokens, for larger models later: at about twice their width. Only

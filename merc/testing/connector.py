@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc.components import Connector, FeatureSpec, Stream
+from merc.components import Connector, FeatureSpec, SeenMedia, Stream, layer_names
 from merc.testing import streams
 from merc.testing.contract import ComponentContract, require
+from merc.testing.examples.backbone import Example as TinyBackbone
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class ConnectorContract(ComponentContract):
     """What a connector must keep. ``spec`` and ``counts`` (the tokens of each row of the batch, one of them 0) may be
-    overridden for a connector that wants a certain shape; one that takes no input gets one row without tokens."""
+    overridden for a connector that wants a certain shape; one that takes no input gets one row without tokens. What it
+    inserts is tried on a small random model of the LLaMA kind (``backbone``)."""
 
     kind = "connector"
     component: ClassVar[Connector]
@@ -32,6 +34,19 @@ class ConnectorContract(ComponentContract):
             batch = self._batch()
             fit([streams.real(batch, i) for i, count in enumerate(self._counts) if count])
         return made
+
+    def backbone(self) -> Any:
+        """A small model in float32 of the width ``hidden``, always with the same numbers."""
+        return TinyBackbone(layers=4, width=self.hidden).load("cpu")
+
+    def _inserted(self) -> dict[str, nn.Module]:
+        if type(self.component).insert is Connector.insert:
+            return {}
+        import torch
+
+        llm = self.backbone()
+        torch.manual_seed(0)
+        return dict(self.component.insert(llm))
 
     @property
     def _free(self) -> bool:
@@ -64,6 +79,8 @@ class ConnectorContract(ComponentContract):
         for index, count in enumerate(self._counts):
             present = index in self._present()
             found, said = int(out.mask[index].sum()), self.component.tokens(count) if present else 0
+            if present and not said and self._inserted():
+                continue  # layers look at them, and none stands in the prompt
             what = f"tokens({count}) of {self.title} says {said}" if present else "the row lacks the modality"
             require(found == said, f"row {index}: {count} tokens went in and {found} came out, but {what}")
 
@@ -99,10 +116,74 @@ class ConnectorContract(ComponentContract):
             require(same, f"row {index}: masked tokens leak into real ones; give the mask to what mixes tokens")
 
     def test_every_parameter_learns(self) -> None:
-        """Gradients reach all parameters, and are numbers though a row lacks the modality."""
+        """Gradients reach all parameters, and are numbers though a row lacks the modality or a place sees nothing."""
         module = self.module()
         streams.check_gradients(self.title, module, module(self._batch()))
+        for name, inserted in self._inserted().items():
+            states, media = self._places()
+            given = inserted(states, media)
+            title = f"{self.title}, the module before {name}"
+            streams.check_gradients(title, inserted, Stream(given, given.new_ones(given.shape[:2]).bool()))
 
     def test_builds_on_the_meta_device(self) -> None:
         """``merc params`` counts parameters without weights."""
+        from torch import nn
+
         streams.check_meta(self.title, lambda: self.component.build(self._spec, self.hidden))
+        if self._inserted():
+            llm = self.backbone()
+            streams.check_meta(self.title, lambda: nn.ModuleList(self.component.insert(llm).values()), "insert")
+
+    def _places(self) -> tuple[Tensor, SeenMedia]:
+        """States of six places in a row, and five tokens: the first two places see none, the others these."""
+        import torch
+
+        generator = torch.Generator().manual_seed(3)
+        states, tokens = (torch.randn(*shape, self.hidden, generator=generator) for shape in ((1, 6), (5,)))
+        mask = torch.zeros(1, 6, 5, dtype=torch.bool)
+        mask[0, 2:, :2] = True
+        mask[0, 4, 2:4] = True
+        return states, SeenMedia(tokens, mask)
+
+    def test_inserted_modules_stand_before_layers_that_there_are(self) -> None:
+        """``insert`` gives modules by names of the language model's layers, and leaves it as it is."""
+        from torch import nn
+
+        if not self._inserted():
+            return
+        llm = self.backbone()
+        before = {name: value.clone() for name, value in llm.state_dict().items()}
+        for name, module in self.component.insert(llm).items():
+            who, kind = f"insert() of {self.title}", type(module).__name__
+            require(isinstance(module, nn.Module), f"{who} gives {kind} for {name!r}; it must give a torch.nn.Module")
+            there = dict(llm.named_modules())
+            require(name in there, f"{who} names {name!r}; the layers are {', '.join(layer_names(llm))}")
+        after = llm.state_dict()
+        require(
+            before.keys() == after.keys() and all(value.equal(after[name]) for name, value in before.items()),
+            f"insert() of {self.title} changes the language model; it may only look at it",
+        )
+
+    def test_a_place_looks_at_what_it_sees_and_nothing_else(self) -> None:
+        """What an inserted module gives a place comes from its own state and from what it sees."""
+        import torch
+
+        for name, module in self._inserted().items():
+            who = f"the module that {self.title} puts before {name}"
+            module = streams.moved(module.eval())
+            states, media = self._places()
+            given = module(states, media)
+            shape = list(given.shape)
+            require(shape == list(states.shape), f"{who} gives {shape} for states of shape {list(states.shape)}")
+            require(torch.isfinite(given).all(), f"{who} gives NaN or infinity where a place sees no token")
+            for place in range(2, 6):
+                other, unseen = states.clone(), media.tokens.clone()
+                other[0, [i for i in range(6) if i != place]] = 9.0
+                unseen[~media.mask[0, place]] = 9.0
+                for states_too, tokens, what in ((other, media.tokens, "other places"),
+                                                 (states, unseen, "media that it does not see")):  # fmt: skip
+                    again = module(states_too, SeenMedia(tokens, media.mask))[0, place]
+                    require(
+                        torch.allclose(again, given[0, place], rtol=self.tolerance, atol=self.tolerance),
+                        f"{who} gives place {place} other numbers for {what}; let it look at what its mask shows alone",
+                    )

@@ -86,7 +86,18 @@ def check_gradients(title: str, module: nn.Module, given: Stream) -> None:
         )
 
 
-def check_meta(title: str, build: Any) -> None:
+def moved(module: nn.Module) -> nn.Module:
+    """The module with its parameters moved away from where they begin, so that a closed gate hides nothing."""
+    import torch
+
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return module
+
+
+def check_meta(title: str, build: Any, method: str = "build") -> None:
     """That ``build`` works on the meta device, with as many parameters as on the CPU."""
     import torch
 
@@ -95,7 +106,7 @@ def check_meta(title: str, build: Any) -> None:
             module = build()
     except Exception as error:
         raise AssertionError(
-            f"{title}.build fails on torch's meta device, which `merc params` uses: {type(error).__name__}: {error}"
+            f"{title}.{method} fails on torch's meta device, which `merc params` uses: {type(error).__name__}: {error}"
         ) from error
     there, here = (sum(p.numel() for p in m.parameters()) for m in (module, build()))
     require(there == here, f"{title} has {there} parameters on the meta device and {here} on the CPU")

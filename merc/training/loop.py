@@ -225,7 +225,9 @@ def _activation_checkpointing(network: EmotionModel, wanted: bool) -> Iterator[N
         return
     # Later versions of transformers 5 give it another name, and warn about the old one.
     name = "activation" if hasattr(network.base, "activation_checkpointing_enable") else "gradient"
-    getattr(network.base, f"{name}_checkpointing_enable")({"use_reentrant": False})
+    getattr(network.base, f"{name}_checkpointing_enable")(
+        {"use_reentrant": False, "context_fn": network.inserted.contexts}
+    )
     try:
         yield
     finally:
