@@ -18,6 +18,7 @@ from merc.components.model import Generation
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.inserted import View
 from merc.model.probe import find_decoder
 from merc.prompting import EncodedPrompt, build_tree
 
@@ -134,7 +135,8 @@ def _rows(model: EmotionModel, rows: Sequence[_Row], how: Sampling, draw: int) -
 
 
 def _together(model: EmotionModel, rows: Sequence[_Row], how: Sampling, draw: int) -> list[Generation]:
-    return _write(model, rows, how, _inputs(model, [row.prompt for row in rows], draw))
+    prompts = [row.prompt for row in rows]
+    return _write(model, rows, how, _inputs(model, prompts, draw), _view(model, prompts, draw))
 
 
 def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, held: bool = False) -> dict[str, Any]:
@@ -159,6 +161,14 @@ def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, he
     return inputs
 
 
+def _view(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int) -> View | None:
+    """What layers see of the media of prompts, padded on the left."""
+    if not model.inserted.streams:
+        return None
+    rows = [make_batch([build_tree([replace(p, answers=())])]).to(model.device) for p in prompts]
+    return model.inserted.view_of_rows(rows, [model.media.tokens(model.inserted.media(b), draw) for b in rows])
+
+
 def _each(inputs: dict[str, Any], count: int) -> dict[str, Any]:
     """Inputs with every row so many times."""
     return {n: v.repeat_interleave(count, 1 if n == "position_ids" else 0) for n, v in inputs.items()}
@@ -177,31 +187,34 @@ def _check_embeddings(model: EmotionModel) -> None:
 @dataclass(frozen=True)
 class _Held:
     """Prompts whose keys and values are computed, but for the last token of each, so that several texts go on from
-    them. ``inputs`` are those of transformers, a row a prompt."""
+    them. ``inputs`` are those of transformers, a row a prompt, and ``view`` what layers see of the media."""
 
     model: EmotionModel
     inputs: dict[str, Any]
     cache: DynamicCache | None
+    view: View | None = None
 
     @classmethod
     def of(cls, model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int) -> _Held:
         """Compute prompts."""
-        inputs = _inputs(model, prompts, draw)
+        inputs, view = _inputs(model, prompts, draw), _view(model, prompts, draw)
         mask = inputs["attention_mask"][:, :-1]
         if mask.shape[1] == 0:
-            return cls(model, inputs, None)
+            return cls(model, inputs, None, view)
         cache = DynamicCache(config=model.base.config)
         begins = {name: value[:, :-1] if name == "inputs_embeds" else value[..., :-1] for name, value in inputs.items()}
         begins.setdefault("position_ids", (mask.cumsum(-1) - 1).clamp(min=0))
         decoder = find_decoder(model.base) or model.base
-        decoder(**begins, past_key_values=cache, use_cache=True)
-        return cls(model, inputs, cache)
+        with model.inserted.seeing(view and view.written(0)):
+            decoder(**begins, past_key_values=cache, use_cache=True)
+        return cls(model, inputs, cache, view)
 
     def texts(self, prompts: Sequence[EncodedPrompt], how: Sampling, most: int) -> list[list[Generation]]:
         """The texts of each prompt, at most ``most`` at a time, or one a prompt."""
         found: list[list[Generation]] = [[] for _ in prompts]
         count = how.count if how.temperature else 1
         at_once = max(1, most // len(prompts))
+        held = self.inputs["attention_mask"].shape[1] - 1
         for first in range(0, count, at_once):
             numbers = range(first, min(first + at_once, count))
             inputs = _each(self.inputs, len(numbers))
@@ -209,7 +222,7 @@ class _Held:
                 inputs["past_key_values"] = copied(self.cache)
                 inputs["past_key_values"].batch_repeat_interleave(len(numbers))
             rows = [_Row(prompt, number) for prompt in prompts for number in numbers]
-            written = _write(self.model, rows, how, inputs)
+            written = _write(self.model, rows, how, inputs, self.view, 0 if self.cache is None else held)
             for index, own in enumerate(found):
                 own += written[index * len(numbers) : (index + 1) * len(numbers)]
         return found
@@ -223,7 +236,8 @@ def go_on(
     time."""
     held = len(prompt.context) > 1
     inputs = _inputs(model, [prompt], draw, held)
-    (texts,) = _Held(model, inputs, cache if held else None).texts([prompt], how, most)
+    view = _view(model, [prompt], draw)
+    (texts,) = _Held(model, inputs, cache if held else None, view).texts([prompt], how, most)
     return texts if how.temperature else texts * how.count
 
 
@@ -234,21 +248,29 @@ def copied(cache: DynamicCache) -> DynamicCache:
     return found
 
 
-def _write(model: EmotionModel, rows: Sequence[_Row], how: Sampling, inputs: dict[str, Any]) -> list[Generation]:
-    """Let transformers go on from inputs, a row a text."""
+def _write(
+    model: EmotionModel,
+    rows: Sequence[_Row],
+    how: Sampling,
+    inputs: dict[str, Any],
+    view: View | None,
+    held: int = 0,
+) -> list[Generation]:
+    """Let transformers go on from inputs, a row a text. The keys and values of the ``held`` first places are known."""
     ends = _ends(model)
     choice = _Choice(how, rows)
-    out: Tensor = model.base.generate(
-        **inputs,
-        logits_processor=LogitsProcessorList([choice]),
-        max_new_tokens=how.max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        repetition_penalty=1.0,
-        use_cache=True,
-        eos_token_id=ends or None,
-        pad_token_id=ends[0] if ends else 0,
-    )
+    with model.inserted.seeing(view and view.written(held)):
+        out: Tensor = model.base.generate(
+            **inputs,
+            logits_processor=LogitsProcessorList([choice]),
+            max_new_tokens=how.max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            repetition_penalty=1.0,
+            use_cache=True,
+            eos_token_id=ends or None,
+            pad_token_id=ends[0] if ends else 0,
+        )
     if "input_ids" in inputs:
         out = out[:, inputs["input_ids"].shape[1] :]
     log_probs = torch.stack(choice.log_probs, 1)[:, : out.shape[1]].tolist()

@@ -31,6 +31,10 @@ class View:
         self.media, self._first = media, first
         self._next: dict[int, int] = {}
 
+    def written(self, first: int) -> View:
+        """The same for texts to be written, where the keys and values of the ``first`` places are there already."""
+        return View(self.media, first)
+
     def of(self, stream: str, layer: nn.Module, states: Tensor) -> SeenMedia | None:
         """What is seen before a layer that computes states ``[rows, length, hidden]``."""
         seen = self.media.get(stream)
@@ -112,11 +116,9 @@ class Inserted:
         there = {stream: seen for stream, seen in media.items() if seen is not None}
         return View(there) if there else None
 
-    def view_of_rows(
-        self, batches: Sequence[TreeBatch], tokens: Sequence[Mapping[Media, Tensor]], first: int = 0
-    ) -> View | None:
-        """What prompts see, of which each is a batch of one row, when they are padded on the left to one length and
-        written on. The keys and values of the ``first`` places are there already."""
+    def view_of_rows(self, batches: Sequence[TreeBatch], tokens: Sequence[Mapping[Media, Tensor]]) -> View | None:
+        """What prompts see, each of which is a batch of one row, when they are padded on the left to one length.
+        ``None`` where there is nothing to see."""
         length = max(batch.size for batch in batches)
         media: dict[str, SeenMedia] = {}
         for stream in self.streams:
@@ -132,7 +134,7 @@ class Inserted:
                     mask[number, length - size :, begin : begin + count] = row.mask[0]
                     begin += count
             media[stream] = SeenMedia(torch.cat([row.tokens for row in there]), mask)
-        return View(media, first) if media else None
+        return View(media) if media else None
 
     def _hook(self, stream: str, module: nn.Module, who: str) -> Any:
         def look(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

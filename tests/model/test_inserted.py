@@ -20,8 +20,10 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
+from merc.model.generation import Sampling, generate
 from merc.model.media_tokens import MediaTokens
 from merc.model.parameters import count_parameters
+from merc.model.prefix_cache import KeptPrefix
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable, tune
 from merc.prompting import EncodedPrompt, SeenItem, build_chains
@@ -302,6 +304,58 @@ def test_half_precision_keeps_the_dtype_of_the_language_model() -> None:
     for name, value in two.items():
         torch.testing.assert_close(one[name], value, rtol=0.1, atol=0.5)
     assert {p.dtype for p in model.media.parameters()} == {torch.float32}
+
+
+def written_alone(model: EmotionModel, prompt: EncodedPrompt, new: int) -> list[int]:
+    """The likeliest tokens, one after the other, without a cache: each sees what the end of the prompt sees."""
+    items: list[Any] = list(prompt.context)
+    found: list[int] = []
+    while len(found) < new and not (found and found[-1] in (1, model.base.generation_config.eos_token_id)):
+        found.append(int(alone(model, [*items, *found])[-1].argmax()))
+    return found
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("glance", [Glance(every=1), Beside()])
+def test_what_is_written_sees_the_media_of_its_prompt(glance: Connector) -> None:
+    model = model_of(glance)
+    prompts = encoded(model)
+    assert model.tokenizer.eos_token_id == 1
+    for prompt, (text,) in zip(prompts, generate(model, prompts, Sampling(5)), strict=True):
+        assert list(text.tokens) == written_alone(model, prompt, 5)
+
+
+@torch.no_grad()
+def test_several_texts_of_a_prompt_see_its_media() -> None:
+    """Sampled from kept keys and values, several at once: each token has the probability that it has alone."""
+    model = model_of(Glance(every=1))
+    prompts = encoded(model)
+    kept = KeptPrefix.of(model, prompts[1])
+    how = Sampling(4, count=3, temperature=0.7, seed=5)
+    texts = [*generate(model, prompts, how, rows=4), kept.generate(prompts[3], how, 2)]
+    assert [t.tokens for t in texts[3]] == [t.tokens for t in texts[-1]]
+    for prompt, own in zip([*prompts, prompts[3]], texts, strict=True):
+        assert len({text.tokens for text in own}) > 1
+        for text in own:
+            logits = alone(model, [*prompt.context, *text.tokens[:-1]])[len(prompt.context) - 1 :]
+            wanted = logits.log_softmax(-1).gather(1, torch.tensor(text.tokens)[:, None])[:, 0]
+            torch.testing.assert_close(torch.tensor(text.log_probs), wanted, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_goes_on_from_a_kept_beginning_sees_its_media() -> None:
+    model = model_of()
+    prompts = encoded(model)
+    kept = KeptPrefix.of(model, prompts[0])
+    assert not model.forgets
+    for beginning in (prompts[0], prompts[2], prompts[1]):
+        kept.extend(beginning)
+        for _ in range(2):  # the second time from what is kept
+            for prompt, scores, _state in kept.score(prompts, 2, "none", 4096):
+                wanted = all_alone(model, [prompt])
+                torch.testing.assert_close(
+                    scores, torch.stack([wanted[key(prompt, a)] for a in prompt.answers]), rtol=1e-5, atol=1e-4
+                )
 
 
 class _Wrong(Glance):

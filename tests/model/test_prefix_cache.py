@@ -92,8 +92,8 @@ def test_media_that_are_kept_are_not_computed_again() -> None:
     kept = KeptPrefix.of(model, one[0])
     kept.score(one[:1], 3, "none", 4096)
     seen: list[str] = []
-    embedded = model.media.forward
-    model.media.forward = lambda slots, draw: seen.extend(f"{s} {u}" for s, u, _ in slots) or embedded(slots, draw)  # type: ignore[method-assign]
+    tokens = model.media.tokens
+    model.media.tokens = lambda media, draw: seen.extend(" ".join(one) for one in media) or tokens(media, draw)  # type: ignore[method-assign]
     kept.extend(one[1])
     kept.score([one[1]], 3, "none", 4096)
     assert seen and not any(name in ("face u0", "voice u0") for name in seen)

@@ -17,7 +17,7 @@ from merc.components import Answer, FeatureSpec, Prompt, Query, Segment, Slot, T
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.model.generation import generate
+from merc.model.generation import Sampling, generate
 from merc.model.media_tokens import MediaTokens
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable, tune
@@ -159,8 +159,8 @@ def test_they_are_no_media_of_an_utterance() -> None:
 def test_what_is_written_goes_on_from_them() -> None:
     model = model_of()
     prompts = encoded(model)
-    texts = generate(model, prompts, 4)
-    for prompt, text in zip(prompts, texts, strict=True):
+    texts = generate(model, prompts, Sampling(4))
+    for prompt, (text,) in zip(prompts, texts, strict=True):
         row, new = embeddings(model, prompt.context), []
         for _ in range(4):
             token = int(model.base(inputs_embeds=row[None]).logits[0, -1].argmax())
@@ -168,7 +168,7 @@ def test_what_is_written_goes_on_from_them() -> None:
                 break
             new.append(token)
             row = torch.cat([row, model.base.get_input_embeddings()(torch.tensor([token]))])
-        assert text == model.tokenizer.decode(new, skip_special_tokens=True)
+        assert text.text == model.tokenizer.decode(new, skip_special_tokens=True)
 
 
 def test_they_learn_alone_and_are_saved(tmp_path: Path) -> None:
