@@ -37,7 +37,7 @@ def command(
 
     from merc.cli.progress import TerminalReporter
     from merc.components import Corpus
-    from merc.features import FeatureStore, encode
+    from merc.features import FeatureStore, encode, prepared
     from merc.files import cache_folder
     from merc.media import Decoding
 
@@ -57,8 +57,9 @@ def command(
         device = pick_device(device)
     with reporter.task("features") as progress:
         table = encode(
-            store, found.encoders, data.conversations, found.features.seed, progress, device, Decoding.of(found)
-        )
+            store, prepared(found.encoders, found.learning_encoders), data.conversations, found.features.seed,
+            progress, device, Decoding.of(found),
+        )  # fmt: skip
     for note in table.notes:
         reporter.say(note)
     record = _record(table, list(found.encoders), data.conversations)

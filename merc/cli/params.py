@@ -39,7 +39,7 @@ def command(
     from merc.model.parameters import count_networks, count_parameters, shares
 
     encoders = {n: p.component for n, p in found.encoders.items() if isinstance(p.component, Encoder)}
-    networks, silent = count_networks(encoders)
+    networks, silent = count_networks(encoders, found.learning_encoders)
     model = build_meta(found)
     parts = [*count_parameters(model), *networks]
     tokens, checkpointing = _pass(found)
@@ -93,7 +93,8 @@ def command(
     again = "computed again (activation_checkpointing)" if checkpointing else "all kept"
     console.print(
         f"memory of each GPU to train all that may learn, a pass of {tokens:,} tokens, activations {again} and roughly "
-        "estimated; encoders run before and are not in it"
+        "estimated; encoders are not in it"
+        + (f": {', '.join(learning)} will learn and need more" if (learning := found.learning_encoders) else "")
     )
 
 

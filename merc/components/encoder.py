@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from merc.components.base import Component
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Modality = Literal["video", "audio", "text"]
 
@@ -122,13 +125,14 @@ class FrozenNetwork:
 
 Features = npt.NDArray[np.float32]
 EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | Missing"]]
+PrepareFunction = Callable[[Sequence[Clip]], Sequence["npt.NDArray[Any] | Missing"]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder(Component):
     """Turns the decoded media of an utterance into features ``[tokens, dim]`` float32.
 
-    Encoders are frozen: they run once, and the feature store keeps what they gave, keyed by the content of the file,
+    Encoders run once, and the feature store keeps what they gave, keyed by the content of the file,
     the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers. A
     parameter of type ``Path`` that is a file, such as one with weights, counts by its content, and so does what
     ``identity`` gives. ``batch``, how many
@@ -138,6 +142,10 @@ class Encoder(Component):
     the reason for a clip that has none (no face in the picture, say). A clip on
     which it raises an exception, or gives numbers that are not finite, is tried alone, and is missing with that as the
     reason; an encoder that fails on every clip stops the run. A MercError stops it at once.
+
+    One whose network may learn has ``prepare`` and ``build`` too. Where a stage names it (``trainable:
+    [encoders.face]``), what ``prepare`` gives is kept, and features are computed by the network as it is in every step
+    and every prediction, and never stored.
 
     The smallest complete encoder, one token a half second of sound, one number a token:
 
@@ -197,3 +205,32 @@ class Encoder(Component):
     @abstractmethod
     def load(self, device: str) -> EncodeFunction:
         """Load the weights and give the function that encodes a batch of clips."""
+
+    def prepare(self) -> PrepareFunction:
+        """Of an encoder that may learn: the function from a batch of clips to what its network takes.
+
+        It gives an array ``[n, ...]`` of float32, uint8 or int64 for each clip, or Missing with the reason. All that
+        needs no gradient (to find a face, to cut, to scale) belongs here, since it is done once and kept."""
+        raise NotImplementedError(f"{type(self).__name__} has no prepare()")
+
+    def build(self) -> nn.Module:
+        """Of an encoder that may learn: its network, with the weights that ``load`` uses, on the CPU.
+
+        Its ``forward`` takes a list of prepared inputs, tensors ``[n, ...]`` on its device, one a clip, and gives a
+        list of their features, tensors ``[tokens, dim]``: those of ``load``, with a gradient. It always computes in
+        evaluation mode, so that nothing of it is random and no statistics move. Parameters that come with
+        ``requires_grad`` False never learn."""
+        raise NotImplementedError(f"{type(self).__name__} has no build()")
+
+    def token_count(self, count: int) -> int:
+        """Of an encoder that may learn: how many tokens its network gives for a prepared input ``[count, ...]``."""
+        return count
+
+    def why_frozen(self) -> str | None:
+        """Why it cannot learn, and what to do about it; None if it can."""
+        lacking = [name for name in ("prepare", "build") if getattr(type(self), name) is getattr(Encoder, name)]
+        if lacking:
+            return f"it has no {' and no '.join(f'{name}()' for name in lacking)}, which a network that learns needs"
+        if self.spec().axes:
+            return "its features say where their tokens lie, which must be known before the network computes"
+        return None

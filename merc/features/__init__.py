@@ -2,7 +2,8 @@
 
 from merc.features.encode import encode
 from merc.features.plan import known_missing
+from merc.features.prepared import prepared
 from merc.features.store import FeatureStore
 from merc.features.table import FeatureTable
 
-__all__ = ["FeatureStore", "FeatureTable", "encode", "known_missing"]
+__all__ = ["FeatureStore", "FeatureTable", "encode", "known_missing", "prepared"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from merc.components.encoder import Features, Missing
 from merc.errors import MercError
+from merc.features.prepared import Prepared, wrong_input
 
 if TYPE_CHECKING:
     from merc.features.plan import Stream
@@ -28,6 +29,11 @@ def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Feat
 def _one(where: str, stream: Stream, value: object) -> Features | Missing:
     spec = stream.encoder.spec()
     if isinstance(value, Missing):
+        return value
+    if isinstance(stream.encoder, Prepared):
+        if (problem := wrong_input(value)) is not None:
+            raise MercError(f"{where}: {problem}")
+        assert isinstance(value, np.ndarray)
         return value
     if not isinstance(value, np.ndarray):
         raise MercError(f"{where}: it gave a {type(value).__name__}; a numpy array or Missing is wanted")

@@ -12,6 +12,7 @@ from merc.components.encoder import Encoder, Frames, Missing, TextClip, Waveform
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features.key import Source, key_of, recipe_of
+from merc.features.prepared import Prepared
 from merc.features.store import Damaged, Entry, FeatureStore
 from merc.media import Want
 from merc.media.decode import locate, want_of, words
@@ -104,7 +105,11 @@ def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
         encoder = part.component
         if not isinstance(encoder, Encoder):
             raise MercError(f"encoders.{name}: {part.name!r} is a {type(encoder).kind}, not an encoder")
-        streams[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe_of(part.name, encoder))
+        if isinstance(encoder, Prepared):
+            recipe: Mapping[str, Any] = {**recipe_of(part.name, encoder.of), "prepared": True}
+        else:
+            recipe = recipe_of(part.name, encoder)
+        streams[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe)
     return streams
 
 

@@ -21,6 +21,10 @@ from merc.passes import Store
 
 _STALE_SECONDS = 3600
 
+# As safetensors names them: features are F32, what encoders that learn are given may be others.
+_DTYPES = {"F32": "<f4", "U8": "|u1", "I64": "<i8"}
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+
 
 class Damaged(Exception):
     """A file of the store that is not what was written."""
@@ -38,6 +42,7 @@ class Entry:
     cannot: str | None = None
     frames: int | None = None
     remarks: tuple[str, ...] = ()
+    dtype: str = "F32"
 
 
 class FeatureStore(Store):
@@ -106,7 +111,7 @@ class FeatureStore(Store):
                 f"the feature file {path} cannot be read ({error.strerror}); was the store emptied meanwhile? "
                 "Run the same command again"
             ) from None
-        return np.frombuffer(data, "<f4", offset=begin).reshape(entry.shape).astype("float32", copy=True)
+        return np.frombuffer(data, _DTYPES[entry.dtype], offset=begin).reshape(entry.shape).copy()
 
     def save(
         self, key: str, value: Features | Missing, frames: int | None = None, remarks: tuple[str, ...] = ()
@@ -121,7 +126,7 @@ class FeatureStore(Store):
         if isinstance(value, Missing):
             notes["cannot"] = value.reason
         else:
-            whole = np.ascontiguousarray(value, "<f4")
+            whole = np.ascontiguousarray(value, _DTYPES[_NAMES.get(value.dtype, "F32")])
             notes["checksum"] = _checksum(whole.shape, memoryview(whole.tobytes()))
             tensors = {"features": whole}
         path = self.path(key)
@@ -162,11 +167,12 @@ def _header(data: bytes) -> tuple[Entry, int, int]:
             return Entry((), notes["cannot"], frames, remarks), begin, begin
         length = tensor["data_offsets"][1]
         shape = tuple(tensor["shape"])
-        if tensor["dtype"] != "F32" or length != 4 * int(np.prod(shape)) or "checksum" not in notes:
+        dtype = tensor["dtype"]
+        if length != np.dtype(_DTYPES[dtype]).itemsize * int(np.prod(shape)) or "checksum" not in notes:
             raise Damaged("its header is wrong")
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Damaged("its header is wrong") from None
-    return Entry(shape, None, frames, remarks), begin, begin + length
+    return Entry(shape, None, frames, remarks, dtype), begin, begin + length
 
 
 def _checksum(shape: tuple[int, ...], numbers: memoryview) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 from merc.components import Backbone, Connector, Encoder, Frozen, Fuser, Head
 from merc.consent import require
@@ -61,10 +63,11 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     require(backbone, "the backbone")
     llm = load_network(backbone, device)
     llm.config.use_cache = False  # type: ignore[union-attr]
+    networks = _networks(recipe, seed)
     torch.manual_seed(seed)
     tuned = tune(llm, backbone.tuning)
     width = _width(llm.config)
-    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, width), _heads(recipe, width))
+    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, width, networks), _heads(recipe, width))
     model.backbone = backbone
     model.media.to(device)
     model.heads.to(device)
@@ -144,9 +147,21 @@ def _heads(recipe: Recipe, hidden: int) -> Heads:
     return Heads({n: p.component for n, p in recipe.heads.items() if isinstance(p.component, Head)}, hidden)
 
 
-def _media(recipe: Recipe, hidden: int) -> MediaTokens:
+def _networks(recipe: Recipe, seed: int) -> dict[str, nn.Module]:
+    """The networks of the encoders that learn, with the weights that they begin from."""
+    networks = {}
+    for name in recipe.learning_encoders:
+        encoder = recipe.encoders[name].component
+        assert isinstance(encoder, Encoder)
+        require(encoder, f"encoder {recipe.encoders[name].name!r}")
+        torch.manual_seed(seed)
+        networks[name] = encoder.build().float()
+    return networks
+
+
+def _media(recipe: Recipe, hidden: int, networks: Mapping[str, nn.Module] | None = None) -> MediaTokens:
     encoders = {n: p.component for n, p in recipe.encoders.items() if isinstance(p.component, Encoder)}
     specs = {name: encoder.spec() for name, encoder in encoders.items()}
     connectors = {n: p.component for n, p in recipe.connectors.items() if isinstance(p.component, Connector)}
     fusers = {n: p.component for n, p in recipe.fusers.items() if isinstance(p.component, Fuser)}
-    return MediaTokens(specs, connectors, fusers, hidden, encoders)
+    return MediaTokens(specs, connectors, fusers, hidden, encoders, networks)

@@ -71,6 +71,9 @@ class EmotionModel(nn.Module):
         self.losses = nn.ModuleDict()
         self.needs: frozenset[str] = frozenset()
         self.precision = "model"
+        # What the networks of encoders come with frozen never learns.
+        encoders = media.encoders.named_parameters()
+        self._stays = frozenset(f"media.encoders.{name}" for name, p in encoders if not p.requires_grad)
         self._learns = frozenset(f"llm.{name}" for name in backbone.learns)
         self._tokenizer = tokenizer
         self.today = CHAT_DATE
@@ -99,8 +102,8 @@ class EmotionModel(nn.Module):
     @property
     def learns(self) -> frozenset[str]:
         """The names of all parameters that may learn: those that the tuning left to learn, and those of connectors,
-        fusers, heads and the stage's losses."""
-        return self._learns | {n for n, _ in self.named_parameters() if not n.startswith("llm.")}
+        encoders, fusers, heads and the stage's losses."""
+        return (self._learns | {n for n, _ in self.named_parameters() if not n.startswith("llm.")}) - self._stays
 
     @property
     def beside(self) -> tuple[nn.Module, ...]:
@@ -114,7 +117,8 @@ class EmotionModel(nn.Module):
 
     def parts(self) -> dict[str, list[str]]:
         """The names of the parameters that may learn, as a recipe writes them, by part: ``backbone``,
-        ``connectors.<stream>``, ``fusers.<name>``, ``heads.<name>``. A part of which nothing learns has none."""
+        ``connectors.<stream>``, ``fusers.<name>``, ``encoders.<name>``, ``heads.<name>``. A part of
+        which nothing learns has none."""
         parts: dict[str, list[str]] = {"backbone": []}
         for kind, modules in self.kinds().items():
             parts.update({f"{kind}.{name}": [] for name in modules})
@@ -127,7 +131,13 @@ class EmotionModel(nn.Module):
 
     def kinds(self) -> dict[str, nn.ModuleDict]:
         """What is built beside the backbone, by the section of the recipe and the name there."""
-        return {"connectors": self.media.connectors, "fusers": self.media.fusers, "heads": self.heads}
+        media = self.media
+        return {
+            "connectors": media.connectors,
+            "fusers": media.fusers,
+            "encoders": media.encoders,
+            "heads": self.heads,
+        }
 
     @staticmethod
     def public_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,8 +31,9 @@ class MediaTokens(nn.Module):
     ``specs`` are the shapes of the encoders' features by stream. A stream without a connector (an encoder that only
     feeds a fuser) cannot stand in a prompt. ``past`` are the streams that also come from what was said before; their
     slots name an utterance with its past (``InPast``), and ``inserts`` those that layers of the language model look at.
-    ``opening`` are the streams without input, of no utterance
-    (``""``), and how many tokens each has. ``encoders`` are those whose features they are.
+    ``opening`` are the streams without input, of no utterance (``""``), and how many tokens each has. ``encoders`` are
+    those whose features they are, and ``networks`` those of encoders that learn: what ``source`` gives of these streams
+    is what ``Encoder.prepare`` gave.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class MediaTokens(nn.Module):
         fusers: Mapping[str, Fuser],
         hidden: int,
         encoders: Mapping[str, Encoder] | None = None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.encoder_parts = dict(encoders or {})
+        self.encoders = nn.ModuleDict(networks or {})
+        self.encoders.eval()
         self.specs = dict(specs)
         self.connector_parts = dict(connectors)
         self.fuser_parts = dict(fusers)
@@ -191,11 +196,45 @@ class MediaTokens(nn.Module):
         features = self.source(stream, utterance_id(utterance), draw)
         return None if isinstance(features, Missing) else features
 
+    def train(self, mode: bool = True) -> Self:
+        """As ``nn.Module.train``, but encoders always compute in evaluation mode: nothing of them is random, and what
+        they keep of their batches stays as it was."""
+        super().train(mode)
+        self.encoders.eval()
+        return self
+
     def _count(self, stream: str, utterance: str, draw: int) -> int:
         features = self._features(stream, utterance, draw)
-        return 0 if features is None else len(features)
+        if features is None:
+            return 0
+        return self.encoder_parts[stream].token_count(len(features)) if stream in self.encoders else len(features)
+
+    def compute(self, stream: str, utterances: Sequence[str], draw: int = 0) -> list[Tensor | None]:
+        """The features ``[tokens, dim]`` that the network of an encoder gives of utterances now; None for one that
+        lacks the modality. Raises MercError for features that are not those that the encoder announces."""
+        encoder, network = self.encoder_parts[stream], self.encoders[stream]
+        rows = [self._features(stream, utterance, draw) for utterance in utterances]
+        device = self._device()
+        given = [torch.from_numpy(row).to(device) for row in rows if row is not None]
+        parts = [given[i : i + encoder.batch] for i in range(0, len(given), encoder.batch)]
+        computed = iter([features for part in parts for features in network(part)])
+        found = [None if row is None else next(computed) for row in rows]
+        for utterance, row, features in zip(utterances, rows, found, strict=True):
+            if row is not None and features is not None:
+                wanted = (encoder.token_count(len(row)), self.specs[stream].dim)
+                if tuple(features.shape) != wanted:
+                    raise MercError(
+                        f"encoder {stream!r}, utterance {utterance_id(utterance)!r}: the network of build() gives "
+                        f"features of shape {list(features.shape)}; token_count() and spec() say {list(wanted)}"
+                    )
+        return found
+
+    def _device(self) -> torch.device:
+        return next(self.parameters(), torch.empty(0)).device
 
     def _stream(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
+        if stream in self.encoders:
+            return self._padded(self.compute(stream, utterances, draw), self.specs[stream].dim)
         rows = [self._features(stream, u, draw) for u in utterances]
         longest = max([len(r) for r in rows if r is not None] + [1])
         dim = self.specs[stream].dim
@@ -205,5 +244,13 @@ class MediaTokens(nn.Module):
             if row is not None:
                 values[i, : len(row)] = row[:, :dim]
                 mask[i, : len(row)] = True
-        device = next(self.parameters(), torch.empty(0)).device
+        device = self._device()
         return Stream(torch.from_numpy(values).to(device), torch.from_numpy(mask).to(device))
+
+    def _padded(self, rows: Sequence[Tensor | None], dim: int) -> Stream:
+        """Features as a Stream, with their gradients."""
+        device = self._device()
+        lengths = torch.tensor([0 if row is None else len(row) for row in rows], device=device)
+        values = [torch.zeros(1, dim, device=device) if row is None else row for row in rows]
+        padded = nn.utils.rnn.pad_sequence(values, batch_first=True)
+        return Stream(padded, torch.arange(padded.shape[1], device=device) < lengths[:, None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,11 @@ def count_parameters(model: EmotionModel) -> list[PartCount]:
     ]
 
 
-def count_networks(encoders: Mapping[str, Encoder]) -> tuple[list[PartCount], list[str]]:
-    """A count for each frozen network behind the encoders, and the streams whose encoders state none. Streams that
-    share a network are one part."""
+def count_networks(
+    encoders: Mapping[str, Encoder], learning: Collection[str] = ()
+) -> tuple[list[PartCount], list[str]]:
+    """A count for each network of the encoders, and the streams whose encoders state none. Streams that share a frozen
+    network are one part; one of ``learning`` has a network of its own."""
     streams: dict[str, list[str]] = {}
     sizes: dict[str, tuple[int, str]] = {}
     silent = []
@@ -46,10 +48,12 @@ def count_networks(encoders: Mapping[str, Encoder]) -> tuple[list[PartCount], li
         if (network := encoder.network()) is None:
             silent.append(stream)
             continue
-        streams.setdefault(network.name, []).append(stream)
-        sizes[network.name] = (network.parameters, encoder.modality)
+        name = f"{network.name} of {stream}" if stream in learning else network.name
+        streams.setdefault(name, []).append(stream)
+        sizes[name] = (network.parameters, encoder.modality)
     parts = [
-        PartCount(f"encoders.{'+'.join(streams[name])}", size, 0, modality) for name, (size, modality) in sizes.items()
+        PartCount(f"encoders.{'+'.join(streams[name])}", size, size if streams[name][0] in learning else 0, modality)
+        for name, (size, modality) in sizes.items()
     ]
     return parts, silent
 

@@ -17,7 +17,7 @@ from merc.model.state import of_backbone, read_state, read_tuning
 def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[list[str], list[str]]:
     """Put what ``save_stage`` wrote for another run, tuned by ``trained_by``, into a new model. Gives the names of the
     parts that were taken and of those that the other run did not have, which stay as they are: ``backbone`` (what its
-    tuning learned), ``connectors.<stream>``, ``fusers.<name>``, ``heads.<name>``.
+    tuning learned), ``connectors.<stream>``, ``fusers.<name>``, ``encoders.<name>``, ``heads.<name>``.
 
     Nothing that was trained is left out. Raises MercError for a part that the model does not have, and for one whose
     parameters have other names or shapes; the model is not changed then.
@@ -37,6 +37,11 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
         states[part] = found = _split(_read(file)) if (file := folder / f"{part}.safetensors").exists() else {}
         for name, state in found.items():
             if name not in own:
+                if part == "encoders":
+                    raise MercError(
+                        f"its encoder {name!r} has learned, and this recipe's is as it was loaded; name "
+                        f"encoders.{name} in the trainable of a stage"
+                    )
                 raise MercError(
                     f"it has {part}.{name}, which the recipe has not; give the recipe one like it "
                     f"(it has: {', '.join(own) or 'none'})"

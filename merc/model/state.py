@@ -18,7 +18,7 @@ from merc.model.emotion_model import EmotionModel
 
 def trained_state(model: EmotionModel) -> dict[str, Tensor]:
     """Everything that is not just the backbone as it was loaded, on the CPU: the parameters that ``model.learns``
-    names, and the buffers of connectors, fusers and heads."""
+    names, connectors, fusers, heads and learning encoders with their buffers."""
     return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
 
 
@@ -55,7 +55,8 @@ def load_trained_state(model: EmotionModel, state: dict[str, Tensor]) -> None:
 
 def save_stage(model: EmotionModel, folder: Path) -> dict[str, str]:
     """Write what the tuning saves (``adapter/`` for LoRA, ``backbone/`` for full tuning), ``connectors.safetensors``,
-    ``fusers.safetensors`` and ``heads.safetensors`` into a stage's folder; gives their SHA-256 by path."""
+    ``fusers.safetensors``, ``heads.safetensors`` and, of encoders that learn, ``encoders.safetensors`` into a stage's
+    folder; gives their SHA-256 by path."""
     folder.mkdir(parents=True, exist_ok=True)
     checksums: dict[str, str] = {}
     if learns := of_backbone(model):

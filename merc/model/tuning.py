@@ -51,7 +51,7 @@ def select_trainable(
     model: EmotionModel, names: Sequence[str] | None, heads: Collection[str] | None = None
 ) -> list[str]:
     """Let only the named parts learn ('backbone', 'connectors.video', 'fusers.*'), or parameters by their names
-    ('backbone.*.layers.2[0-9].*'); ``None``: all that can.
+    ('backbone.*.layers.2[0-9].*'); ``None``: all that can, but for encoders, which learn where they are named.
 
     Gives the parts that learn, wholly or partly. What a tuning froze stays frozen: 'backbone' means what it lets learn.
     Of the heads only those in ``heads`` learn, which the stage's losses read (``None``: all).
@@ -69,9 +69,10 @@ def select_trainable(
     for part, (_, *members) in parts.items():
         kind, _, of = part.partition(".")
         read = kind != "heads" or heads is None or of in heads
-        whole = names is None or any(fnmatchcase(part, wanted) for wanted in names)
+        own = [wanted for wanted in names or () if kind != "encoders" or wanted.startswith("encoders.")]
+        whole = (names is None and kind != "encoders") or any(fnmatchcase(part, wanted) for wanted in own)
         for name in members:
-            learns = read and (whole or any(fnmatchcase(name, wanted) for wanted in names or ()))
+            learns = read and (whole or any(fnmatchcase(name, wanted) for wanted in own))
             parameters[name].requires_grad_(learns)
             chosen[part] |= learns
     return [part for part, learns in chosen.items() if learns]

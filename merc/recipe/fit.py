@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from merc.components import Backbone, Connector, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
+from merc.components import Backbone, Connector, Encoder, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node
 from merc.recipe.metric_names import CLASSIFICATION
@@ -182,6 +182,8 @@ def _check_trainable(given: Mapping[str, Any], root: Node, problems: Problems) -
     known = [f"{kind}.{name}" for kind in ("connectors", "fusers", "heads") for name in _keys(root, kind)]
     if _keys(root, "backbone"):
         known = ["backbone", *known]
+    frozen = {f"encoders.{name}": _why_frozen(part) for name, part in given["encoders"].items()}
+    known += [name for name, why in frozen.items() if why is None]
     stages = root.get("stages")
     for index, stage in enumerate(stages.value if stages is not None and isinstance(stages.value, list) else []):
         node = stage.get("trainable")
@@ -193,19 +195,37 @@ def _check_trainable(given: Mapping[str, Any], root: Node, problems: Problems) -
         for pattern in (item.value for item in node.value):
             if not isinstance(pattern, str):
                 continue
-            if not any(names_part(pattern, name) for name in known):
+            for name, why in frozen.items():
+                if why is not None and names_part(pattern, name):
+                    encoder = given["encoders"][name.removeprefix("encoders.")].name
+                    problems.add(path, node, f"encoder {encoder!r} ({name}) cannot learn: {why}; take {pattern!r} out, "
+                                 "or give an encoder that can (docs/plugins.md, register_encoders)")  # fmt: skip
+            if not any(names_part(pattern, name) for name in (*known, *frozen)):
                 problems.add(path, node, f"nothing is called {pattern!r}.{did_you_mean(pattern, known)} What can be "
                              f"trained: {', '.join(known) or 'nothing'}")  # fmt: skip
             elif names_part(pattern, "backbone") and pattern.startswith("backbone") and is_frozen(given):
                 problems.add(path, node, "names the backbone, whose tuning is frozen; set backbone.tuning.name=lora")
 
 
+def _why_frozen(part: ComponentRef) -> str | None:
+    """Why an encoder cannot learn; None if it can, or if its files would have to be there to say so."""
+    try:
+        return isolated(cast(Encoder, part.component).why_frozen)
+    except Exception:
+        return None
+
+
 def names_part(pattern: str, part: str) -> bool:
-    """Whether an entry of ``trainable`` names a part, or parameters within it, which the model alone knows.
+    """Whether an entry of ``trainable`` names a part, or parameters within it, which the model alone knows. Encoders
+    learn only where they are named.
 
     >>> names_part("connectors.*", "connectors.face"), names_part("backbone.*.layers.2?.*", "backbone")
     (True, True)
+    >>> names_part("encoders.*", "encoders.face"), names_part("*", "encoders.face")
+    (True, False)
     """
+    if part.startswith("encoders.") and not pattern.startswith("encoders."):
+        return False
     return fnmatchcase(part, pattern) or pattern.startswith(f"{part}.")
 
 

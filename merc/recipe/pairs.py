@@ -89,18 +89,25 @@ def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: No
     reached += [] if is_frozen(given) else ["backbone"]
     reached += [f"heads.{name}" for name in heads_of(stage.trainer)]
     wanted = stage.trainable
+    shown = {one for name in streams for one in _inputs_of(given, name)}
+    reached += [f"encoders.{name}" for name in sorted(shown) if wanted is not None]
     if any(wanted is None or any(names_part(pattern, name) for pattern in wanted) for name in reached):
         for name in wanted or ():
             stream = name.partition(".")[2]
-            if name.startswith(("connectors.", "fusers.")) and stream in _names(given) and stream not in streams:
+            reaches = shown if name.startswith("encoders.") else streams
+            if (
+                name.startswith(("connectors.", "fusers.", "encoders."))
+                and stream in _names(given)
+                and (stream not in reaches)
+            ):
                 problems.note(path, _node(root, path), f"{name} learns nothing here: no prompter of the stage shows "
                               f"the stream {stream!r}")  # fmt: skip
         return
-    shown = f"its prompts show {', '.join(sorted(streams))}" if streams else "its prompts show words alone"
+    showing = f"its prompts show {', '.join(sorted(streams))}" if streams else "its prompts show words alone"
     learns = f"only {', '.join(wanted)} may learn" if wanted else "the backbone's tuning is frozen"
     problems.add(
         path, _node(root, path) or _node(root, f"stages.{index}"),
-        f"nothing of stage {stage.id!r} can learn: {learns}, and {shown}; show a stream that has a connector, or let "
+        f"nothing of stage {stage.id!r} can learn: {learns}, and {showing}; show a stream that has a connector, or let "
         "the backbone learn (backbone.tuning.name=lora)",
     )  # fmt: skip
 
@@ -222,6 +229,14 @@ def _note_unshown(given: Mapping[str, Any], problems: Problems) -> None:
         if name not in shown | used and name not in given["connectors"]:
             problems.note(join("encoders", name), None, "nothing uses it: no prompter shows its stream, and no fuser "
                           "that is shown or selector takes it")  # fmt: skip
+
+
+def _inputs_of(given: Mapping[str, Any], stream: str) -> Sequence[str]:
+    """The encoders that a stream comes from."""
+    fuser: ComponentRef | None = given["fusers"].get(stream)
+    if fuser is None:
+        return (stream,)
+    return cast(Fuser, fuser.component).inputs or tuple(given["encoders"])
 
 
 def _says(question: Callable[[], _T], otherwise: _T) -> _T:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -242,6 +243,14 @@ class Recipe:
         """How the backbone learns; nothing of it where there is none."""
         component = self.backbone.component if self.backbone is not None else None
         return component.tuning if isinstance(component, Backbone) else Frozen()
+
+    @property
+    def learning_encoders(self) -> tuple[str, ...]:
+        """The encoders that some stage's ``trainable`` names, wholly or in part: their features are computed by the
+        model, in every step, and not kept."""
+        named = [one.split(".") for stage in self.stages for one in stage.trainable or ()]
+        patterns = [part[1] for part in named if part[0] == "encoders" and len(part) > 1]
+        return tuple(name for name in self.encoders if any(fnmatchcase(name, pattern) for pattern in patterns))
 
     @property
     def tasks(self) -> tuple[Task, ...]:

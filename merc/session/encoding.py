@@ -7,7 +7,7 @@ from pathlib import Path
 
 from merc.components.reasons import say_missing
 from merc.conversation import Conversation
-from merc.features import FeatureStore, FeatureTable, encode
+from merc.features import FeatureStore, FeatureTable, encode, prepared
 from merc.files import cache_folder
 from merc.media import Decoding
 from merc.recipe import Recipe
@@ -29,7 +29,7 @@ def encode_streams(
             return FeatureTable(store, {}, {})
         return encode(
             store,
-            encoders,
+            prepared(encoders, recipe.learning_encoders),
             conversations,
             recipe.features.seed,
             progress,

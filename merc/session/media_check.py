@@ -97,13 +97,16 @@ def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, miss
     learns = [
         part
         for part, names in parts.items()
-        if names and any(fnmatchcase(one, pattern) for one in (part, *names) for pattern in wanted)
+        if names and any(_learns(one, pattern) for one in (part, *names) for pattern in wanted)
         if part in heads or not part.startswith("heads.")
     ]
     if not learns or "backbone" in learns or any(part in heads for part in learns):
         return  # it has words at least; where nothing learns at all, the trainer says so
     streams = [part.partition(".")[2] for part in learns]
-    if any(_takes_none(recipe, stream) for stream in streams) or any(stream in streams for stream, _ in shown.there):
+    encoders = {part.partition(".")[2] for part in learns if part.startswith("encoders.")}
+    if any(_takes_none(recipe, stream) for stream in streams):
+        return
+    if any(stream in streams or encoder in encoders for stream, encoder in shown.there):
         return
     stream = next((one for one in streams if one in shown.utterances), "")
     why = (
@@ -114,6 +117,11 @@ def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, miss
     raise MercError(
         f"stage {stage.id}: nothing that learns ({', '.join(learns)}) has any input, so it would learn nothing; {why}"
     )
+
+
+def _learns(name: str, pattern: str) -> bool:
+    """Whether a stage's pattern names a part or parameter; encoders learn only where they are named."""
+    return fnmatchcase(name, pattern) and (pattern.startswith("encoders.") or not name.startswith("encoders."))
 
 
 def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], missing: Missing) -> _Shown:

@@ -20,6 +20,7 @@ from merc.components import (
     Waveform,
     Words,
 )
+from merc.features.prepared import wrong_input
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 
@@ -144,6 +145,63 @@ class EncoderContract(ComponentContract):
             require(
                 np.array_equal(_array(shown), _array(kept)), f"{self.title} wrote into clip {number}; copy it first"
             )
+
+    def test_what_is_prepared_can_be_kept(self) -> None:
+        """Of an encoder that may learn: ``prepare`` gives arrays, the same each time, and Missing where ``load``
+        gives Missing."""
+        if self.component.why_frozen() is not None:
+            return
+        clips = self.clips()
+        features = self.component.load(self.device)(clips)
+        first, second = self.component.prepare()(clips), self.component.prepare()(clips)
+        require(len(first) == len(clips), f"prepare() of {self.title} gives {len(first)} inputs for {len(clips)} clips")
+        for number, (one, two, feature) in enumerate(zip(first, second, features, strict=True)):
+            if isinstance(feature, Missing) or isinstance(one, Missing):
+                require(one == feature, f"clip {number}: load() gives {feature!r} and prepare() {one!r}")
+                continue
+            problem = wrong_input(one)
+            require(problem is None, f"clip {number}: {problem}")
+            same = not isinstance(two, Missing) and one.dtype == two.dtype and np.array_equal(one, two)
+            require(same, f"clip {number}: prepare() of {self.title} gives another input the second time")
+
+    def test_the_network_gives_the_features_that_are_kept_while_it_is_frozen(self) -> None:
+        """Of an encoder that may learn: before its first step, the network of ``build`` gives what ``load`` gives, for
+        a clip alone and in a batch, as many tokens as ``token_count`` says, and its parameters get a gradient."""
+        if self.component.why_frozen() is not None:
+            return
+        import torch
+
+        clips = self.clips()
+        features = self.component.load(self.device)(clips)
+        prepared = [one for one in self.component.prepare()(clips) if not isinstance(one, Missing)]
+        wanted = [one for one in features if not isinstance(one, Missing)]
+        network = self.component.build().to(self.device).eval()
+        inputs = [torch.from_numpy(one).to(self.device) for one in prepared]
+        together = network(inputs)
+        require(
+            len(together) == len(inputs),
+            f"{len(inputs)} inputs went in and {len(together)} features came out of build()",
+        )
+        for number, (given, kept, mine) in enumerate(zip(inputs, wanted, together, strict=True)):
+            count = self.component.token_count(len(given))
+            require(
+                tuple(mine.shape) == kept.shape == (count, self.component.spec().dim),
+                f"input {number}: the network gives {list(mine.shape)}, load() gives {list(kept.shape)} and "
+                f"token_count() says {count} tokens",
+            )
+            for how, other in (("in a batch", mine), ("alone", network([given])[0])):
+                near = _same(other.detach().cpu().float().numpy(), kept, self.tolerance)
+                require(near, f"input {number}, {how}: the network of build() gives other features than load()")
+        learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        require(learning, f"no parameter of the network of {self.title} may learn; leave build() out, or let some")
+        total = torch.stack([one.square().sum() for one in together]).sum()
+        gradients = torch.autograd.grad(total, list(learning.values()), allow_unused=True)
+        idle = [name for name, g in zip(learning, gradients, strict=True) if g is None or not torch.isfinite(g).all()]
+        require(
+            not idle,
+            f"parameters of the network of {self.title} get no gradient, or none that is a number: "
+            f"{', '.join(idle[:3])}; set requires_grad of what features don't depend on to False",
+        )
 
 
 def _array(clip: Clip) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

@@ -18,6 +18,7 @@ from merc.model.reference import keep_reference
 from merc.registry import get_registry
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.context import StageContext, stage_of
+from merc.training.encoder_cost import note_encoders
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.loss_set import LossSet, wanted_answers
 from merc.training.rollout import Rollout
@@ -83,6 +84,7 @@ class _Loop:
     def run(self) -> TrainReport:
         progress = self.progress
         if not progress.stopped_early:
+            note_encoders(self.context, self.schedule.first_epoch)
             self._train()
         self._restore_best()
         self._count_seconds()

@@ -10,10 +10,11 @@ from typing import Literal
 class Settings:
     """Parameters of supervised fine-tuning.
 
-    ``epochs`` passes over the train split, with AdamW at the learning rate ``lr`` (``connector_lr`` for connectors and
-    fusers, if given), which ``schedule`` lowers after it rose for ``warmup_steps`` steps. ``weight_decay`` is AdamW's,
-    decoupled from the loss. Gradients are clipped to the norm ``max_grad_norm``. ``activation_checkpointing`` computes
-    activations again in the backward pass: less memory, more time.
+    ``epochs`` passes over the train split, with AdamW at the learning rate ``lr`` (if given, ``connector_lr`` for
+    connectors and fusers, ``encoder_lr`` for encoders that learn), which ``schedule`` lowers after it rose for
+    ``warmup_steps`` steps. ``weight_decay`` is AdamW's, decoupled from the loss. Gradients are clipped to the norm
+    ``max_grad_norm``. ``activation_checkpointing`` computes activations again in the backward pass: less memory, more
+    time.
 
     How much is learned at once: ``batch_conversations`` in one optimizer step, computed in as many forward passes of at
     most ``batch_tokens`` places as they need; with ``batch_conversations: null`` a step is ``gradient_accumulation``
@@ -30,6 +31,7 @@ class Settings:
     epochs: int = 1
     lr: float = 2e-4
     connector_lr: float | None = None
+    encoder_lr: float | None = None
     weight_decay: float = 0.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = 0
@@ -62,7 +64,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} counts from 1, not {value}")
-        for name in ("lr", "connector_lr", "max_grad_norm"):
+        for name in ("lr", "connector_lr", "encoder_lr", "max_grad_norm"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is above 0, not {value}")

@@ -54,11 +54,11 @@ class StepSchedule:
                 f"stages.{context.stage}.trainer.batch_conversations: null fills a step to a budget of tokens, which "
                 "are not known before the model has written them; say how many conversations a step has"
             )
-        self._first = self._groups(0)
-        if not self._first:
+        self.first_epoch = self._groups(0)
+        if not self.first_epoch:
             raise MercError(f"stages.{context.stage}: there is nothing to learn: no utterance of its data has a label")
         if "pairs" in answers and rollout is None:
-            _check_pairs(context, self._first)
+            _check_pairs(context, self.first_epoch)
 
     @cached_property
     def counts(self) -> list[int]:
@@ -103,12 +103,12 @@ class StepSchedule:
 
     def loss_context(self) -> LossContext:
         """What a loss may know of the stage: its labels, and the answers of the first epoch."""
-        gold = [[a for a in p.answers if a.gold][:1] for group in self._first for p in group.prompts]
+        gold = [[a for a in p.answers if a.gold][:1] for group in self.first_epoch for p in group.prompts]
         known = [answer for answers in gold for answer in answers if answer.label >= 0]
         model, labels = self.context.network, self.context.labels
         counts = Counter(labels.labels[answer.label] for answer in known)
         if self.rollout is not None:  # its answers are not known yet
-            targets = [example.query.target for group in self._first for example in group.examples]
+            targets = [example.query.target for group in self.first_epoch for example in group.examples]
             counts = Counter(target.label for target in targets if target.label is not None)
         return LossContext(
             labels=labels,
@@ -119,7 +119,7 @@ class StepSchedule:
         )
 
     def _steps(self, epoch: int) -> list[Step]:
-        groups, settings = self._first if epoch == 0 else self._groups(epoch), self.settings
+        groups, settings = self.first_epoch if epoch == 0 else self._groups(epoch), self.settings
         if self.rollout is None:
             return epoch_steps(self.context.network, groups, settings)
         return [Step([], [g.examples for g in some]) for some in _in_steps(groups, settings.batch_conversations or 1)]

@@ -93,15 +93,17 @@ class Updater:
 
 
 def parameter_groups(model: Any, settings: Settings, l2: float = 0.0) -> list[ParameterGroup]:
-    """AdamW's groups: the backbone's parameters, and those of connectors, fusers, heads and losses, all with the
-    penalty ``l2``. Raises MercError if none learns."""
+    """AdamW's groups: the backbone's parameters, those of connectors, fusers, heads and losses, and those of encoders,
+    all with the penalty ``l2``. Raises MercError if none learns."""
     learning = [(n, p) for n, p in model.learning().items() if p.requires_grad]
     backbone = [p for n, p in learning if n.startswith("llm.")]
-    media = [p for n, p in learning if not n.startswith("llm.")]
+    encoders = [p for n, p in learning if n.startswith("media.encoders.")]
+    media = [p for n, p in learning if not n.startswith(("llm.", "media.encoders."))]
     both: ParameterGroup = {"weight_decay": settings.weight_decay, "l2": l2}
     groups: list[ParameterGroup] = [
         {"params": backbone, "lr": settings.lr, **both},
         {"params": media, "lr": settings.connector_lr or settings.lr, **both},
+        {"params": encoders, "lr": settings.encoder_lr or settings.lr, **both},
     ]
     groups = [g for g in groups if g["params"]]
     if not groups:

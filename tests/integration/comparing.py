@@ -35,4 +35,6 @@ def same_numbers(one: Path, two: Path) -> None:
         ("note", ("text",)),
     ):
         mine, other = ([[record[f] for f in fields] for record in log_of(run, event)] for run in (one, two))
+        if event == "note":  # one that says how long something took is another each time
+            mine, other = ([t for (t,) in texts if "computed in every step" not in t] for texts in (mine, other))
         assert mine == other, event

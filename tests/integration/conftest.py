@@ -29,6 +29,19 @@ def register_prompters(register):
     register("turns", "merc_tiny.parts:Turns")
 """
 
+MODELS = """\
+import merc
+
+@merc.hookimpl
+def register_encoders(register):
+    register("look", "tests.learning:Look")
+    register("tower", "tests.native:Tower")
+
+@merc.hookimpl
+def register_backbones(register):
+    register("native", "tests.native:Native")
+"""
+
 PARTS = """\
 from dataclasses import dataclass
 
@@ -137,6 +150,15 @@ def merc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """``merc`` in a process of its own, with the tiny plugin installed."""
     site = install([Distribution("tiny", PLUGIN, {"parts.py": PARTS})], tmp_path_factory.mktemp("tiny"))
     forks = Forks(site, tmp_path_factory.mktemp("cache"))
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """``merc`` in a process of its own, with an encoder that may learn and a native multimodal backbone."""
+    site = install([Distribution("models", MODELS)], tmp_path_factory.mktemp("models"))
+    forks = Forks(site, tmp_path_factory.mktemp("models-cache"), plugins="models")
     yield forks
     forks.close()
 

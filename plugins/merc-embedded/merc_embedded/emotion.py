@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
-from merc_embedded.reading import FaceReader
+from merc_embedded.face import FaceFinder, grey_face
+from merc_embedded.reading import WEIGHTS, FaceReader
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import nn
+
+    from merc import EncodeFunction, Features, PrepareFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class FaceEmotion(Encoder):
     Of several faces it takes the largest and most certain. Frames without a face give no token; a clip without one in
     any frame cannot be encoded. ``frames`` are sampled uniformly; ``margin`` is added around the face, as a share of
     its size; ``smallest`` is the smallest face looked for, as a share of the frame's shorter side; ``votes`` is how
-    many overlapping windows must agree on a face.
+    many overlapping windows must agree on a face. The network may learn; faces are found once.
     """
 
     modality = "video"
@@ -64,6 +67,23 @@ class FaceEmotion(Encoder):
             return answers
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to the grey faces ``[faces, 64, 64]`` uint8 that the network sees."""
+        finder = FaceFinder.load(self.smallest, self.votes)
+
+        def cut(clip: VideoClip) -> np.ndarray | Missing:
+            found = [(frame, box) for frame in clip.frames for box in finder.find(frame)[:1]]
+            faces = [grey_face(frame, box, margin=self.margin) for frame, box in found]
+            return np.stack(faces) if faces else _no_face(clip)
+
+        return lambda clips: [cut(clip) for clip in clips]
+
+    def build(self) -> nn.Module:
+        """The network, from faces to features."""
+        from merc_embedded.nets import xception
+
+        return xception.FaceFeatures(xception.read(WEIGHTS.path()))
 
 
 def _no_face(clip: VideoClip) -> Missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,21 @@ class EfficientNetLite0(nn.Module):
         for block in self._blocks:
             x = block(x)
         return F.relu6(self._bn1(self._conv_head(x)))
+
+
+class FrameFeatures(nn.Module):
+    """Lists of frames ``[n, side, side, 3]`` uint8 to tokens ``[n * pool * pool, 1280]``, row by row of each frame."""
+
+    def __init__(self, net: EfficientNetLite0, pool: int) -> None:
+        super().__init__()
+        self.net, self.pool = net, pool
+
+    def forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The tokens of each entry."""
+        frames = torch.cat(list(inputs)).permute(0, 3, 1, 2).to(self.net._bn0.weight.dtype)
+        maps = self.net((frames - 127) / 128)
+        tokens = F.adaptive_avg_pool2d(maps, self.pool).flatten(2).mT.flatten(0, 1)
+        return list(tokens.split([len(one) * self.pool**2 for one in inputs]))
 
 
 class _Conv2d(nn.Conv2d):

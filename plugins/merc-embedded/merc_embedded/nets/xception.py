@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,22 @@ class MiniXception(nn.Module):
         for block in self.blocks:
             faces = block(faces)
         return faces.mean((2, 3)), self.classify(faces).mean((2, 3)).softmax(-1)
+
+
+class FaceFeatures(nn.Module):
+    """Lists of grey faces ``[n, 64, 64]`` uint8 to features ``[n, 135]``: those of the network, and its probabilities.
+
+    The network stands in it under its own names."""
+
+    def __init__(self, net: MiniXception) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The features of each entry."""
+        faces = torch.cat(list(inputs)).unsqueeze(1).to(self.net.classify.weight.dtype)
+        tokens = torch.cat(self.net(faces / 127.5 - 1), dim=-1)
+        return list(tokens.split([len(one) for one in inputs]))
 
 
 class _Conv(nn.Module):
