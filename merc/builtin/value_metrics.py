@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +49,8 @@ class RegressionMetric(Metric):
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers; ``n`` alone where no utterance has any."""
+        from merc.evaluation.values import agreement
+
         names = self.outputs or tuple(dict.fromkeys(k for p in predictions for k, v in p.values.items() if _number(v)))
         found = {}
         measured = {p.id for p in predictions for name in names if self._pair(p, name) is not None}
@@ -103,7 +104,7 @@ class LabelSets(Metric):
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, and of each label its precision, recall, F1 and support under ``per_label``."""
-        import numpy as np
+        from merc.evaluation.values import set_numbers
 
         said = [self._set(prediction) for prediction in predictions]
         names = list(dict.fromkeys(label for one in said for label in one["probabilities"]))
@@ -113,54 +114,15 @@ class LabelSets(Metric):
                     f"utterance {p.id!r}: {self.field} has {unknown[0]!r}, which is none of the labels that the head "
                     f"gives: {', '.join(names)}"
                 )
-        truth = np.array([[label in p.true(self.field) for label in names] for p in predictions])
-        guess = np.array([[label in one["labels"] for label in names] for one in said])
-        right, claimed, support = (one.sum(0) for one in (truth & guess, guess, truth))
-        f1 = 2 * right / np.maximum(claimed + support, 1)
-        there = support > 0
-        return {
-            "micro_f1": float(2 * right.sum() / max(1, claimed.sum() + support.sum())),
-            "macro_f1": float(f1[there].mean()) if there.any() else 0.0,
-            "subset_accuracy": float((truth == guess).all(1).mean()),
-            "hamming_loss": float((truth != guess).mean()),
-            "averaged_over": [name for name, occurs in zip(names, there, strict=True) if occurs],
-            "per_label": {
-                name: {
-                    "precision": float(right[i] / max(1, claimed[i])),
-                    "recall": float(right[i] / max(1, support[i])),
-                    "f1": float(f1[i]),
-                    "support": int(support[i]),
-                }
-                for i, name in enumerate(names)
-            },
-        }
+        return set_numbers(
+            [(one["labels"], p.true(self.field)) for one, p in zip(said, predictions, strict=True)], names
+        )
 
     def _set(self, prediction: Prediction) -> Mapping[str, Any]:
         said = prediction.values.get(self.field)
         if not isinstance(said, Mapping) or not {"labels", "probabilities"} <= set(said):
             raise MercError(f"utterance {prediction.id!r}: {self.field} was predicted as {said!r}, which is no set")
         return said
-
-
-def agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """The numbers of pairs of what was predicted and what is true, at least one.
-
-    >>> agreement([(1.0, 1.0), (2.0, 3.0)])
-    {'mae': 0.5, 'rmse': 0.7071067811865476, 'pearson': 1.0, 'ccc': 0.6666666666666666}
-    """
-    count = len(pairs)
-    mean_said, mean_true = (sum(pair[side] for pair in pairs) / count for side in (0, 1))
-    var_said = sum((said - mean_said) ** 2 for said, _ in pairs) / count
-    var_true = sum((true - mean_true) ** 2 for _, true in pairs) / count
-    together = sum((said - mean_said) * (true - mean_true) for said, true in pairs) / count
-    spread = math.sqrt(var_said) * math.sqrt(var_true)
-    apart = var_said + var_true + (mean_said - mean_true) ** 2
-    return {
-        "mae": sum(abs(said - true) for said, true in pairs) / count,
-        "rmse": math.sqrt(sum((said - true) ** 2 for said, true in pairs) / count),
-        "pearson": min(1.0, max(-1.0, together / spread)) if spread else 0.0,
-        "ccc": 2 * together / apart if apart else 0.0,
-    }
 
 
 def _number(value: Any) -> bool:

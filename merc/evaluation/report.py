@@ -15,6 +15,7 @@ from merc.evaluation.metrics import UNSPLIT
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import Projection, project, read_states
 from merc.evaluation.run_files import RunFiles, labels_of, read_run
+from merc.evaluation.values import values_views
 from merc.evaluation.views import label_space, missing_rows, split_views
 from merc.files import write_text
 
@@ -46,6 +47,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         run=run.resolve().name,
         splits=views,
         head=views[0] if views else None,
+        values=values_views(files.predictions),
         stages=stage_curves(files.log),
         missing=missing_rows(files, views),
         notes=list(dict.fromkeys(notes)),

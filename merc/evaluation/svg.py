@@ -14,12 +14,14 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 30
 
 @dataclass(frozen=True)
 class Series:
-    """A line through points ``(x, y)`` in order of x; a ``faint`` one is background. ``dots`` marks each point."""
+    """A line through points ``(x, y)`` in order of x; a ``faint`` one is background. ``dots`` marks each point, and
+    without ``joined`` there are only these."""
 
     name: str
     points: Sequence[tuple[float, float]]
     faint: bool = False
     dots: bool = False
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def chart(
         style = "faint" if line.faint else f"line-{shown % 4}"
         shown += not line.faint
         drawn = " ".join(f"{x_at(x)},{y_at(y)}" for x, y in line.points)
-        parts.append(f'<polyline class="{style}" points="{drawn}"/>')
+        if line.joined:
+            parts.append(f'<polyline class="{style}" points="{drawn}"/>')
         for x, y in line.points if line.dots or len(line.points) == 1 else ():
             about = f"{escape(line.name)} {short(y)} at {escape(across)} {x:.4g}"
             parts.append(
@@ -87,6 +90,8 @@ def chart(
 def _in_words(lines: Sequence[Series]) -> str:
     return "; ".join(
         f"{line.name}: {short(line.points[0][1])} at first, {short(line.points[-1][1])} at last"
+        if line.joined
+        else f"{line.name}: {len(line.points)} points"
         for line in lines
         if not line.faint and line.points
     )

@@ -128,7 +128,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
     trust = calibration(mine)
     averaged = numbers.get("averaged_over") or list(per_class)
     also = [Classified(k, str(v["of"]), v, majority(v.get("per_class") or {})) for k, v in numbers.items() if _of(v)]
-    shown = (*OWN_NUMBERS, *(one.name for one in also))
+    shown = (*OWN_NUMBERS, *(one.name for one in also), *(name for name, value in numbers.items() if _of_heads(value)))
     return SplitView(
         name=name,
         also=also,
@@ -153,6 +153,13 @@ def _of(value: Any) -> bool:
     """Whether a metric's value are numbers of a classification that says what of."""
     said = isinstance(value, Mapping) and isinstance(value.get("of"), str)
     return said and ("accuracy" in value or value.get("n") == 0)
+
+
+def _of_heads(value: Any) -> bool:
+    """Whether a metric's value are numbers of what heads gave, which have a section of their own."""
+    return isinstance(value, Mapping) and (
+        {"ccc", "outputs"} <= set(value) or {"hamming_loss", "per_label"} <= set(value)
+    )
 
 
 def _row(labels: Sequence[str], i: int, counts: Sequence[int]) -> Row:

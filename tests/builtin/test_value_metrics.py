@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from merc.builtin.value_metrics import LabelSets, RegressionMetric, agreement
+from merc.builtin.value_metrics import LabelSets, RegressionMetric
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.evaluation.values import agreement
 from merc.testing import MetricContract
 
 LABELS = LabelSpace(("joy",))

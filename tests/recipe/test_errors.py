@@ -83,7 +83,7 @@ WRONG = [
     ("backbone.tuning.name=lorra", "backbone.tuning.name (command line): unknown tuning 'lorra'. Did you mean 'lora'? The "
      "tunings are: frozen, full, lora"),
     ("backbone.tuning.rank=4", "backbone.tuning.rank (command line): tuning 'lora' takes no 'rank'. It takes: r, alpha, "
-     "dropout, targets"),
+     "dropout, targets, dora, rank_stabilized"),
     ("backbone.tuning.r=0", "backbone.tuning (small.yaml:8): tuning 'lora': r counts from 1, not 0"),
     ("backbone.tuning.dropout=1", "backbone.tuning (small.yaml:8): tuning 'lora': dropout is from 0 to below 1, not 1.0"),
     ("backbone.tuning.targets=[]", "backbone.tuning (small.yaml:8): tuning 'lora': targets names no layer; leave it out for "

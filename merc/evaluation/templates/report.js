@@ -127,7 +127,8 @@
 
   function row(turn, hit) {
     const more = [];
-    if ("valence" in turn) more.push(["valence", String(turn.valence)]);
+    more.push(...Object.entries(turn.values || {}));
+    if ("valence" in turn && !("valence" in (turn.values || {}))) more.push(["valence", String(turn.valence)]);
     if (turn.open) more.push(["open labels", turn.open.join(", ")]);
     const words = element(
       "div",
