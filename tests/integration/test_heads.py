@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+import merc
 from tests.integration.comparing import files_of, log_of, same_numbers
 from tests.integration.conftest import lay_out
 from tests.integration.forking import Forks
@@ -209,3 +210,13 @@ def test_parameters_of_heads_are_counted(merc: Forks, heads_work: Path) -> None:
     ended = merc(heads_work, "params", "heads.yaml")
     assert ended.code == 0, ended.err
     assert "heads.affect" in ended.out and "heads.tagger" in ended.out
+
+
+def test_a_loaded_run_gives_values(run: Path) -> None:
+    (row, *_) = rows(run)
+    said = next(u for talk in map(json.loads, (run.parent / "talk.jsonl").read_text().splitlines())
+                for u in talk["utterances"][:1] if u["id"] == row["id"])  # fmt: skip
+    one = merc.Conversation(id="c", utterances=(merc.Utterance(id="u", text=said["text"], speaker=said["speaker"]),))
+    (prediction,) = merc.load(run).predict(one)
+    assert prediction.values["valence"] == pytest.approx(row["values"]["valence"], abs=1e-5)
+    assert prediction.truths == {}
