@@ -165,7 +165,9 @@ def _clip(
         return resample(given.samples, int(given.rate), sampling.rate)
     assert isinstance(sampling, Frames)
     content = hashlib.sha256(given.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
-    chosen = sample(given.times, 0.0, float(given.times[-1]), sampling, f"{seed}/{content}")
+    last, count = float(given.times[-1]), len(given.times)
+    end = last + (last - float(given.times[0])) / max(count - 1, 1)  # the last frame is shown as long as the others
+    chosen = sample(given.times, 0.0, end, sampling, f"{seed}/{content}")
     scaler = Scaler()
     pictures = [scaler.at(given.frames[index], [sampling.size])[sampling.size] for index in chosen]
     return VideoClip(frames=np.stack(pictures), times=given.times[chosen])
