@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.forking import Forks
+from tests.letters import LETTERS
 from tests.registry.distributions import Distribution, install
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
@@ -20,7 +21,7 @@ import merc
 
 @merc.hookimpl
 def register_encoders(register):
-    register("letters", "merc_tiny.parts:Letters")
+    register("letters", "merc_tiny.parts:ThreeWords")
     register("loudness", "merc_tiny.parts:Loudness")
 
 @merc.hookimpl
@@ -42,30 +43,14 @@ def register_backbones(register):
     register("native", "tests.native:Native")
 """
 
-PARTS = """\
-from dataclasses import dataclass
-
-import merc
-import numpy as np
-
+PARTS = (
+    LETTERS
+    + """
 
 @dataclass(frozen=True, kw_only=True)
-class Letters(merc.Encoder):
-    modality = "text"
-
-    def sampling(self):
-        return merc.Words()
-
-    def spec(self):
-        return merc.FeatureSpec(dim=26)
-
-    def load(self, device):
-        def count(clip):
-            words = clip.text.lower().split()[:3]
-            if "house" in words:
-                return merc.Missing("a house has no letters")
-            return np.array([[word.count(chr(97 + i)) for i in range(26)] for word in words], "float32")
-        return lambda clips: [count(clip) for clip in clips]
+class ThreeWords(Letters):
+    words: int | None = 3
+    missing: str = "house"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +90,7 @@ class Turns(merc.Prompter):
         said = query.target
         return merc.Prompt((merc.Turn("user"), merc.Text(f"{said.text} LABEL:"), merc.Answer()), said.id)
 """
+)
 
 MEDIA = """\
 corpus: {name: jsonl, path: talk.jsonl}

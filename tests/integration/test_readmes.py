@@ -17,6 +17,7 @@ from merc.recipe import ComponentRef, load_recipe
 from merc.registry import get_registry
 from merc.session.directory import differences
 from tests.integration.readmes import READMES, Command, commands, recipe_block
+from tests.letters import LETTERS
 from tests.registry.distributions import Distribution, install
 from tests.tiny_backbone import save_tiny_backbone
 
@@ -73,26 +74,11 @@ def register_encoders(register):
 def register_annotators(register):
     register("writes", "merc_letters.parts:Writes")
 """
-PARTS = """\
+PARTS = (
+    LETTERS
+    + """
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import merc
-import numpy as np
-
-
-@dataclass(frozen=True, kw_only=True)
-class Letters(merc.Encoder):
-    modality = "text"
-
-    def sampling(self):
-        return merc.Words()
-
-    def spec(self):
-        return merc.FeatureSpec(dim=26, tokens=1)
-
-    def load(self, device):
-        return lambda clips: [np.array([[c.text.count(chr(97 + i)) for i in range(26)]], "float32") for c in clips]
+from dataclasses import field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +93,7 @@ class Writes(merc.Annotator):
         cues = dict.fromkeys(self.cues, "a word")
         return lambda many: ((one.query.target.id, merc.Annotation(cues=cues)) for one in many)
 """
+)
 WORDS = {"joy": "yes, wonderful", "anger": "enough of this", "sadness": "so alone"}
 
 

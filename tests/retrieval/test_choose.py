@@ -19,6 +19,7 @@ from merc.features import FeatureStore
 from merc.recipe import ComponentRef
 from merc.registry import get_registry
 from merc.retrieval import Chooser, Embeddings, IndexSource
+from tests.letters import LETTERS
 from tests.registry.distributions import Distribution, install
 
 LABELS = LabelSpace(("joy", "anger"))
@@ -31,36 +32,11 @@ def register_encoders(register):
     register("letters", "merc_spelling.parts:Letters")
 """
 
-PARTS = """\
-from dataclasses import dataclass
-
-import merc
-import numpy as np
-
-
-@dataclass(frozen=True, kw_only=True)
-class Letters(merc.Encoder):
-    modality = "text"
-    first: str = "a"
-
-    def sampling(self):
-        return merc.Words()
-
-    def spec(self):
-        return merc.FeatureSpec(dim=26)
-
-    def load(self, device):
-        def count(clip):
-            found = [clip.text.lower().count(chr(97 + i)) for i in range(26)]
-            return np.array([found], "float32") if any(found) else merc.Missing("no letters")
-        return lambda clips: [count(clip) for clip in clips]
-"""
-
 
 @pytest.fixture(autouse=True)
 def spelling(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """A plugin with the encoder ``letters``."""
-    site = install([Distribution("spelling", PLUGIN, {"parts.py": PARTS})], tmp_path_factory.mktemp("spelling"))
+    site = install([Distribution("spelling", PLUGIN, {"parts.py": LETTERS})], tmp_path_factory.mktemp("spelling"))
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("MERC_PLUGINS", "spelling")
     get_registry.cache_clear()
