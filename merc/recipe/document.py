@@ -196,7 +196,10 @@ class _Reading:
             return Node(self._children(node, path, above), origin)
         elif isinstance(node, yaml.ScalarNode):
             try:
-                return Node(self._scalar(node), origin)
+                value = scalar(node)
+                if isinstance(value, str) and (fault := unreadable_reference(value)):
+                    raise ValueError(fault)
+                return Node(value, origin)
             except ValueError as error:
                 self.errors.append(f"{self._place(path, node)}: {error}")
         return Node(None, origin, broken=True)
@@ -225,12 +228,6 @@ class _Reading:
                     built = replace(built, origin=replace(built.origin, where=f"{self.shown}:{_line(key)}"))
                 children[word] = built
         return children
-
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
-        value = scalar(node)
-        if isinstance(value, str) and (fault := unreadable_reference(value)):
-            raise ValueError(fault)
-        return value
 
     def _place(self, path: str, node: yaml.Node) -> str:
         return f"{path} ({self.shown}:{_line(node)})" if path else f"{self.shown}, line {_line(node)}"

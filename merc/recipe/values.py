@@ -9,7 +9,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -79,19 +79,7 @@ def convert_node(annotation: Any, node: Node, path: str, problems: Problems) -> 
 
 def record(value: Any, node: Node | None) -> Any:
     """A value as a run's recipe records it: plain, with ``${env:NAME}`` where the node has it."""
-    if node is not None and node.kept is not None:
-        return node.kept
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = _fields(value)
-    if isinstance(value, Mapping):
-        return {str(k): record(v, node.get(str(k)) if node else None) for k, v in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
-        inside = node.value if node is not None and isinstance(node.value, list) else []
-        items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        return [record(v, inside[i] if i < len(inside) else None) for i, v in enumerate(items)]
-    if isinstance(value, Path):
-        return escape(str(value))
-    return escape(value) if isinstance(value, str) else value
+    return _plain(value, node, escape)
 
 
 def plain(value: Any) -> Any:
@@ -100,15 +88,23 @@ def plain(value: Any) -> Any:
     >>> plain((Path("a"), {"b": (1, None)}))
     ['a', {'b': [1, None]}]
     """
+    return _plain(value, None, str)
+
+
+def _plain(value: Any, node: Node | None, write: Callable[[str], str]) -> Any:
+    if node is not None and node.kept is not None:
+        return node.kept
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = _fields(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((plain(v) for v in value), key=repr)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(v) for v in value]
-    return str(value) if isinstance(value, Path) else value
+        return {str(k): _plain(v, node.get(str(k)) if node else None, write) for k, v in value.items()}
+    if isinstance(value, str | Path):
+        return write(str(value))
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        inside = node.value if node is not None and isinstance(node.value, list) else []
+        items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return [_plain(v, inside[i] if i < len(inside) else None, write) for i, v in enumerate(items)]
+    return value
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -227,7 +223,8 @@ def _cached_adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
     before = os.environ.get(_PLUGINS)
     os.environ[_PLUGINS] = "__all__"
     try:
-        return _made_adapter(annotation)
+        # Within a tuple, because pydantic takes no configuration for a dataclass that stands alone.
+        return TypeAdapter(tuple[annotation], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
     finally:
         if before is None:
             del os.environ[_PLUGINS]
@@ -235,17 +232,12 @@ def _cached_adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
             os.environ[_PLUGINS] = before
 
 
-def _made_adapter(annotation: Any) -> TypeAdapter[tuple[Any]]:
-    # Within a tuple, because pydantic takes no configuration for a dataclass that stands alone.
-    return TypeAdapter(tuple[annotation], config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
-
-
 def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mistake]:
     if value is not None:
         annotation = _without_none(annotation)
     if len(_members(annotation)) > 1:
         return [("", _wants(annotation, value))]
-    found: list[Mistake] = []
+    mistakes: list[Mistake] = []
     for one in error.errors():
         # The first index is that of the tuple around the type.
         steps = list(one["loc"][1:])
@@ -269,8 +261,8 @@ def _mistakes(annotation: Any, value: Any, error: ValidationError) -> list[Mista
             text = f"wants {wants(inner)}; given {_count(given_value)}"
         elif "ctx" in one and not kind.endswith(("_type", "_parsing", "literal_error", "_error")):
             text = f"{one['msg'].removeprefix('Input ')}; given {given(given_value)}"
-        found.append((where, text))
-    return list(dict.fromkeys(found))
+        mistakes.append((where, text))
+    return list(dict.fromkeys(mistakes))
 
 
 def _not_finite(value: Any) -> str:

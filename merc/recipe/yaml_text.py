@@ -7,7 +7,6 @@ value. It is YAML 1.1 without dates, and with ``2e-4`` as a number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -29,26 +28,16 @@ MAX_KEY = 200
 
 CORE = "tag:yaml.org,2002:"
 _FLOAT = re.compile(
-    r"""[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    r"""(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
        |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+
        |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
        |[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*
        |[-+]?\.(?:inf|Inf|INF)
-       |\.(?:nan|NaN|NAN)""",
+       |\.(?:nan|NaN|NAN))\Z""",
     re.X,
 )
 # What no file, terminal or prompt should get: control characters but tab and line ends, and halves of characters.
 _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-class _Exact:
-    """A regular expression that matches whole texts alone, for PyYAML's table, which asks for ``match``."""
-
-    def __init__(self, pattern: re.Pattern[str]) -> None:
-        self._pattern = pattern
-
-    def match(self, text: str) -> object:
-        return self._pattern.fullmatch(text)
 
 
 def _resolvers() -> dict[Any, list[tuple[str, Any]]]:
@@ -59,7 +48,7 @@ def _resolvers() -> dict[Any, list[tuple[str, Any]]]:
         for first, some in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     for first in "-+0123456789.":
-        table.setdefault(first, []).insert(0, (CORE + "float", _Exact(_FLOAT)))
+        table.setdefault(first, []).insert(0, (CORE + "float", _FLOAT))
     return table
 
 
@@ -117,7 +106,7 @@ def read_yaml(text: str, shown: str) -> yaml.Node | None:
 def _check_size(text: str, shown: str) -> None:
     """Go through the document without building anything: building a deep one ends the process."""
     depth = count = 0
-    for event in _events(text):
+    for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -130,10 +119,6 @@ def _check_size(text: str, shown: str) -> None:
             # Keys count here too.
             if count > 2 * MAX_NODES:
                 raise too_many(shown)
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    yield from yaml.parse(text, Loader=Loader)
 
 
 def too_many(shown: str) -> MercError:
@@ -169,8 +154,8 @@ def unfit_character(text: str) -> str:
     >>> unfit_character("a\\x1b[31m"), unfit_character("two\\nlines")
     ('U+001B', '')
     """
-    found = _UNFIT.search(text)
-    return f"U+{ord(found.group()):04X}" if found else ""
+    unfit = _UNFIT.search(text)
+    return f"U+{ord(unfit.group()):04X}" if unfit else ""
 
 
 def first_line(error: BaseException) -> str:
