@@ -167,8 +167,8 @@ class MultiLabel(_Layers):
         """-(y · log p + (1 - y) · log(1 - p)), p being the logistic function of an output."""
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        found: Tensor = binary_cross_entropy_with_logits(outputs, targets.values, reduction="none")
-        return found
+        per_label: Tensor = binary_cross_entropy_with_logits(outputs, targets.values, reduction="none")
+        return per_label
 
     def values(self, outputs: Sequence[float]) -> Mapping[str, Any]:
         """By ``field`` the ``labels`` that are predicted and the ``probabilities`` of all."""

@@ -23,8 +23,8 @@ def ids_of_one_corpus(conversations: Sequence[Conversation]) -> tuple[list[Conve
     splits: dict[tuple[str, str], set[str | None]] = {}
     for talk in conversations:
         splits.setdefault(("conversation", talk.id), set()).add(talk.split)
-        for said in talk.utterances:
-            splits.setdefault(("utterance", said.id), set()).add(talk.split)
+        for utterance in talk.utterances:
+            splits.setdefault(("utterance", utterance.id), set()).add(talk.split)
     shared = {what: [name for (kind, name), those in splits.items() if kind == what and len(those) > 1]
               for what in ("conversation", "utterance")}  # fmt: skip
     if not any(shared.values()):
@@ -43,5 +43,5 @@ def ids_of_one_corpus(conversations: Sequence[Conversation]) -> tuple[list[Conve
 def _within(talk: Conversation) -> Conversation:
     if talk.split is None:
         return talk
-    said = tuple(replace(u, id=f"{talk.split}_{u.id}") for u in talk.utterances)
-    return replace(talk, id=f"{talk.split}_{talk.id}", utterances=said)
+    utterances = tuple(replace(u, id=f"{talk.split}_{u.id}") for u in talk.utterances)
+    return replace(talk, id=f"{talk.split}_{talk.id}", utterances=utterances)

@@ -35,22 +35,22 @@ class MediaCheck:
     looked_at: int = 0
     lacking: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": [], "text": []})
 
-    def at(self, said: Utterance) -> Utterance:
+    def at(self, utterance: Utterance) -> Utterance:
         """The utterance, with why it lacks pictures or sound where it does; what it lacks is counted."""
         self.looked_at += 1
-        missing = dict(said.missing)
+        missing = dict(utterance.missing)
         for modality in MODALITIES:
-            path = said.media(modality)
+            path = utterance.media(modality)
             if modality not in missing:
                 reason = "the corpus names no file" if path is None else self._tracks(path).get(modality)
                 if path is not None and reason is not None:
                     missing[modality] = reason
                 if reason is None:
                     continue
-            self.lacking[modality].append(said.id)
-        if not said.text.strip():
-            self.lacking["text"].append(said.id)
-        return replace(said, missing=missing)
+            self.lacking[modality].append(utterance.id)
+        if not utterance.text.strip():
+            self.lacking["text"].append(utterance.id)
+        return replace(utterance, missing=missing)
 
     def notes(self) -> list[str]:
         """A sentence for each of pictures, sound and words that some utterances lack."""
@@ -83,7 +83,7 @@ def check(data: CorpusData) -> None:
         raise MercError("the corpus holds no utterance, so nothing is written")
     for what, ids in (
         ("conversation", [talk.id for talk in data.conversations]),
-        ("utterance", [said.id for talk in data.conversations for said in talk.utterances]),
+        ("utterance", [utterance.id for talk in data.conversations for utterance in talk.utterances]),
     ):
         twice = [one for one, count in Counter(ids).items() if count > 1]
         if twice:

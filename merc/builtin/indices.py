@@ -22,39 +22,39 @@ def shuffled(places: Sequence[int], chance: random.Random) -> Iterator[int]:
     moved: dict[int, int] = {}
     for at in range(len(places)):
         taken = chance.randrange(at, len(places))
-        found = moved.get(taken, taken)
+        index = moved.get(taken, taken)
         moved[taken] = moved.pop(at, at)
-        yield places[found]
+        yield places[index]
 
 
 def others(places: Iterable[int], pool: Pool, query: Query, count: int, distinct: Distinct) -> list[int]:
     """The first ``count`` places that are not of the query's conversation and, if so wanted, of different ones."""
-    found: list[int] = []
+    chosen: list[int] = []
     seen = {query.conversation.id}
     for place in places:
-        if len(found) == count:
+        if len(chosen) == count:
             break
         conversation = pool.queries[place].conversation.id
         if conversation not in seen:
-            found.append(place)
+            chosen.append(place)
             if distinct == "conversations":
                 seen.add(conversation)
-    return found
+    return chosen
 
 
 def nearest(pool: Pool, queries: Sequence[Query], vectors: Vectors, count: int, distinct: Distinct) -> list[list[int]]:
     """For each query the ``count`` most similar places that it may be shown, most similar first; fewer where the pool
     has no more."""
-    found: list[list[int]] = [[] for _ in queries]
+    neighbours: list[list[int]] = [[] for _ in queries]
     waiting = list(range(len(queries)))
     width = 2 * count + 8
     while waiting:
         _, places = pool.nearest(vectors[waiting], width)
         for i, row in zip(waiting, places.tolist(), strict=True):
-            found[i] = others(row, pool, queries[i], count, distinct)
-        waiting = [i for i in waiting if len(found[i]) < count] if width < len(pool) else []
+            neighbours[i] = others(row, pool, queries[i], count, distinct)
+        waiting = [i for i in waiting if len(neighbours[i]) < count] if width < len(pool) else []
         width *= 4
-    return found
+    return neighbours
 
 
 def arranged(places: Sequence[int], order: Order, pool: Pool, vector: Vectors | None = None) -> list[int]:
@@ -79,14 +79,14 @@ def check_size(pool: Pool, k: int, distinct: Distinct) -> None:
         )
 
 
-def enough(found: list[int], k: int, pool: Pool, query: Query, distinct: Distinct) -> list[int]:
+def enough(chosen: list[int], k: int, pool: Pool, query: Query, distinct: Distinct) -> list[int]:
     """The places, if they are ``k``. Raises MercError if not: the query's own conversation has the rest."""
-    if len(found) < k:
+    if len(chosen) < k:
         raise MercError(
             f"k: {k} wants more demonstrations than there are for {query.target.id!r}, whose own conversation is never "
             f"shown: {_of(pool, distinct)}; lower k{_or(distinct)}"
         )
-    return found
+    return chosen
 
 
 def _of(pool: Pool, distinct: Distinct) -> str:

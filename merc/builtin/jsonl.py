@@ -87,9 +87,9 @@ def write_jsonl(
         for dataset, space in (spaces or {}).items():
             file.write(json.dumps(space_record(dataset, space), ensure_ascii=False) + "\n")
         for conversation in conversations:
-            said = [utterance_record(u, home) for u in conversation.utterances]
+            utterances = [utterance_record(u, home) for u in conversation.utterances]
             own = {"id": conversation.id, "split": conversation.split, "dataset": conversation.dataset}
-            record = {**conversation.extra, **own, "utterances": said}
+            record = {**conversation.extra, **own, "utterances": utterances}
             order = (*own, *conversation.extra, "utterances")
             ordered = {key: record[key] for key in order if record[key] is not None}
             file.write(json.dumps(ordered, ensure_ascii=False, allow_nan=False) + "\n")

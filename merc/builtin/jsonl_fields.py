@@ -160,21 +160,21 @@ class Fields:
         if not isinstance(given, dict):
             self._wrong(name, "an object of numbers and of lists of texts", given)
             return {}
-        found: dict[str, float | tuple[str, ...]] = {}
+        values: dict[str, float | tuple[str, ...]] = {}
         for key, value in given.items():
             if key in _OWN_FIELDS:
                 self.faults.append(f"{name!r} has {key!r}, which is no value but a field of its own; write it there")
             elif not key.strip() or control_in(key):
                 self.faults.append(f"{name!r} has a name that is empty or holds a control character: {key!r}")
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                found[key] = float(value)
+                values[key] = float(value)
             elif isinstance(value, list) and all(isinstance(word, str) for word in value):
-                found[key] = tuple(word.strip() for word in value)
+                values[key] = tuple(word.strip() for word in value)
             elif value is not None:
                 self.faults.append(f"{name}.{key} must be a number or a list of texts, not {_shown(value)}")
-        if "valence" in found and self.record.get("valence") is not None:
+        if "valence" in values and self.record.get("valence") is not None:
             self.faults.append(f"'valence' stands beside {name}.valence; keep one of them")
-        return found
+        return values
 
     def objects(self, name: str) -> list[dict[str, Any]]:
         """A list of at least one object."""

@@ -97,14 +97,14 @@ class MicroF1(Metric):
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """``micro_f1``, ``precision``, ``recall`` (0 where nothing was predicted or true), ``support``: how many
         utterances bear a label that counts, and ``of``: which these are."""
-        said = [p.label for p in predictions if p.label is not None and p.label not in self.exclude]
+        answers = [p.label for p in predictions if p.label is not None and p.label not in self.exclude]
         true = [p.truth for p in predictions if p.truth not in self.exclude]
         right = sum(p.label == p.truth for p in predictions if p.truth not in self.exclude)
-        both = len(said) + len(true)
+        both = len(answers) + len(true)
         return {
             "of": f"all labels but {', '.join(self.exclude)}" if self.exclude else "all labels",
             "micro_f1": 2 * right / both if both else 0.0,
-            "precision": right / len(said) if said else 0.0,
+            "precision": right / len(answers) if answers else 0.0,
             "recall": right / len(true) if true else 0.0,
             "support": len(true),
         }

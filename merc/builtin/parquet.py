@@ -121,9 +121,9 @@ def _rows_of(conversation: Conversation, home: Path) -> Iterator[dict[str, Any]]
     if not conversation.utterances:
         raise MercError(f"conversation {conversation.id!r} has no utterance, and so no row; leave it out")
     first = {"conversation_extra": _json(conversation.extra)} if conversation.extra else {}
-    for said in conversation.utterances:
-        record = utterance_record(said, home)
-        named = {name for name in record if name in said.extra}
+    for utterance in conversation.utterances:
+        record = utterance_record(utterance, home)
+        named = {name for name in record if name in utterance.extra}
         typed = {"labels", "sentiment", "intention"}
         rest = {name: record.pop(name) for name in list(record) if name in named - typed}
         if rest:
@@ -148,12 +148,12 @@ def _spaces(file: Path) -> list[Mapping[str, Any]]:
     except Exception:
         return []  # reading the rows says what is wrong
     try:
-        found = load_json(declared.decode("utf-8")) if declared else []
+        spaces = load_json(declared.decode("utf-8")) if declared else []
     except (Problem, UnicodeDecodeError):
-        found = None
-    if not isinstance(found, list) or not all(isinstance(one, dict) and is_space(one) for one in found):
+        spaces = None
+    if not isinstance(spaces, list) or not all(isinstance(one, dict) and is_space(one) for one in spaces):
         raise MercError(f"{file}: the metadata {_SPACES} must be a JSON list of objects with 'labels'")
-    return found
+    return spaces
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -226,7 +226,7 @@ def _conversations(rows: Iterable[dict[str, Any]]) -> tuple[list[list[Row]], int
     split is the same, too: ids may begin anew in each split. A row that names none is a conversation.
     """
     runs: list[list[Row]] = []
-    found: dict[tuple[Any, Any], list[Row]] = {}
+    conversations: dict[tuple[Any, Any], list[Row]] = {}
     apart: set[int] = set()
     last: object = None
     run: list[Row] = []
@@ -238,13 +238,13 @@ def _conversations(rows: Iterable[dict[str, Any]]) -> tuple[list[list[Row]], int
         last, run = name, [(number, row)]
         if name is None:
             runs.append(run)
-        elif (name, row.get("split")) in found:
-            run = found[name, row.get("split")]
+        elif (name, row.get("split")) in conversations:
+            run = conversations[name, row.get("split")]
             run.append((number, row))
             apart.add(id(run))
         else:
             runs.append(run)
-            found[name, row.get("split")] = run
+            conversations[name, row.get("split")] = run
     return runs, len(apart)
 
 
@@ -261,7 +261,7 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
             )
     if name is not None and not isinstance(name, str):
         raise Problem(f"'conversation' must be a text, not {name!r}: give the column the type of text")
-    said = []
+    utterances = []
     for row in rows:
         kept = {key: value for key, value in row.items() if key not in ("conversation", "split", "dataset", *_OWN)}
         inside = _opened(row, "extra")
@@ -269,13 +269,13 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
         if twice is not None:
             raise Problem(f"{twice!r} stands in a column of its own and in 'extra'")
         objects = {name: _opened(row, name) for name in _JSON if kept.get(name) is not None}
-        said.append({**kept, **objects, **inside})
+        utterances.append({**kept, **objects, **inside})
     own = {
         "id": first.get("id") if name is None else name,
         "split": first.get("split"),
         "dataset": first.get("dataset"),
     }
-    return {**extra, **own, "utterances": said}
+    return {**extra, **own, "utterances": utterances}
 
 
 def _opened(row: Mapping[str, Any], column: str) -> dict[str, Any]:
@@ -286,9 +286,9 @@ def _opened(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return {key: one for key, one in value.items() if one is not None}
     try:
-        found = load_json(value) if isinstance(value, str) else None
+        opened = load_json(value) if isinstance(value, str) else None
     except Problem as problem:
         raise Problem(*(f"{column!r}: {sentence}" for sentence in problem.sentences)) from None
-    if not isinstance(found, dict):
+    if not isinstance(opened, dict):
         raise Problem(f"{column!r} must hold a JSON object, not {str(value)[:40]!r}")
-    return found
+    return opened

@@ -66,8 +66,8 @@ def control_in(name: str) -> str | None:
     >>> control_in("Ana\\x1b[2J"), control_in("Ana")
     ('holds a control character (\\\\u001b); take it out', None)
     """
-    found = _CONTROL.search(name)
-    return f"holds a control character (\\u{ord(found[0]):04x}); take it out" if found else None
+    control = _CONTROL.search(name)
+    return f"holds a control character (\\u{ord(control[0]):04x}); take it out" if control else None
 
 
 def _no_constant(name: str) -> Any:

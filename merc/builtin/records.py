@@ -54,25 +54,25 @@ def lacking(file: Path, should_be: str) -> MercError:
     return MercError(f"the conversations file {file} is not there{folder}.{did_you_mean(file.name, near)}")
 
 
-def utterance_record(said: Utterance, home: Path) -> dict[str, Any]:
+def utterance_record(utterance: Utterance, home: Path) -> dict[str, Any]:
     """An utterance as a record, fields that are empty left out; media below ``home`` get relative paths."""
     record: dict[str, Any] = {
-        "id": said.id,
-        "speaker": said.speaker,
-        "text": said.text,
-        "label": said.label,
-        "video": _relative(said.video, home),
-        "audio": _relative(said.audio, home),
-        "start": said.start,
-        "end": said.end,
-        "cut": list(said.cut) or None,
-        "region": None if said.region is None else list(said.region),
-        "valence": said.valence,
-        "open_labels": list(said.open_labels) or None,
-        "values": {name: list(v) if isinstance(v, tuple) else v for name, v in said.values.items()} or None,
-        "cues": dict(said.cues) or None,
-        "missing": dict(said.missing) or None,
-        **said.extra,
+        "id": utterance.id,
+        "speaker": utterance.speaker,
+        "text": utterance.text,
+        "label": utterance.label,
+        "video": _relative(utterance.video, home),
+        "audio": _relative(utterance.audio, home),
+        "start": utterance.start,
+        "end": utterance.end,
+        "cut": list(utterance.cut) or None,
+        "region": None if utterance.region is None else list(utterance.region),
+        "valence": utterance.valence,
+        "open_labels": list(utterance.open_labels) or None,
+        "values": {name: list(v) if isinstance(v, tuple) else v for name, v in utterance.values.items()} or None,
+        "cues": dict(utterance.cues) or None,
+        "missing": dict(utterance.missing) or None,
+        **utterance.extra,
     }
     return {key: value for key, value in record.items() if value is not None}
 
@@ -167,8 +167,8 @@ class Reading:
         total = sum(len(one.utterances) for one in self.conversations)
         for modality, places in self.absent.items():
             if places:
-                said = f"{len(places)} of {total} utterances {'names' if len(places) == 1 else 'name'}"
-                notes.append(f"{said} a file for {modality} that is not there; the first: {places[0]}")
+                subject = f"{len(places)} of {total} utterances {'names' if len(places) == 1 else 'name'}"
+                notes.append(f"{subject} a file for {modality} that is not there; the first: {places[0]}")
         if self.wordless:
             have = "has" if self.wordless == 1 else "have"
             notes.append(f"{self.wordless} of {total} utterances {have} an empty text")
@@ -205,7 +205,7 @@ class Reading:
         own_split, dataset = fields.choice("split", SPLITS), fields.text("dataset")
         if split is not None and own_split not in (None, split):
             fields.faults.append(f"'split' is {own_split!r}, but the recipe's path gives this file to {split!r}")
-        said = fields.objects("utterances")
+        spoken = fields.objects("utterances")
         chosen: Any = own_split or split
         if name is not None:
             if place := _taken(self.seen, chosen, name):
@@ -214,7 +214,7 @@ class Reading:
         extra = fields.extra()
         self.unknown.update(extra.keys())
         utterances = []
-        for index, one in enumerate(said):
+        for index, one in enumerate(spoken):
             inner = Fields(one, UTTERANCE)
             row = rows[index] if rows else where
             utterances.append(self._utterance(inner, f"{name or where}_u{index}", file, row, chosen))

@@ -128,18 +128,18 @@ class Balanced(Random):
             orders = [
                 shuffled(by_label[name], random.Random(f"{pool.seed}/demonstrations/{which}/{name}")) for name in labels
             ]
-            found: list[int] = []
+            drawn: list[int] = []
             seen = {query.conversation.id}
-            while orders and len(found) < self.k:
+            while orders and len(drawn) < self.k:
                 for order in list(orders):
                     place = next((p for p in order if pool.queries[p].conversation.id not in seen), None)
                     if place is None:
                         orders.remove(order)
-                    elif len(found) < self.k:
-                        found.append(place)
+                    elif len(drawn) < self.k:
+                        drawn.append(place)
                         if self.distinct == "conversations":
                             seen.add(pool.queries[place].conversation.id)
-            return found
+            return drawn
 
         return draw
 
@@ -182,8 +182,8 @@ class Compared(Selector):
         """The ``count`` places most like each query; for one that has nothing to be compared by, none."""
         compared = [i for i, vector in enumerate(vectors) if vector.any()]
         near = nearest(pool, [queries[i] for i in compared], vectors[compared], count, self.distinct)
-        found = dict(zip(compared, near, strict=True))
-        return [found.get(i, []) for i in range(len(queries))]
+        nearest_of = dict(zip(compared, near, strict=True))
+        return [nearest_of.get(i, []) for i in range(len(queries))]
 
     def _or_drawn(
         self, pool: Pool, queries: Sequence[Query], vectors: Vectors, near: list[list[int]]

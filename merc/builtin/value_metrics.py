@@ -52,25 +52,25 @@ class RegressionMetric(Metric):
         from merc.evaluation.values import agreement
 
         names = self.outputs or tuple(dict.fromkeys(k for p in predictions for k, v in p.values.items() if _number(v)))
-        found = {}
+        measures = {}
         measured = {p.id for p in predictions for name in names if self._pair(p, name) is not None}
         for name in names:
             pairs = [pair for p in predictions if (pair := self._pair(p, name)) is not None]
             counts = {"n": len(pairs), "unlabelled": len(predictions) - len(pairs)}
-            found[name] = {**counts, **agreement(pairs)} if pairs else counts
-        given = [numbers for numbers in found.values() if numbers["n"]]
+            measures[name] = {**counts, **agreement(pairs)} if pairs else counts
+        given = [numbers for numbers in measures.values() if numbers["n"]]
         means = {one: sum(numbers[one] for numbers in given) / len(given) for one in _NUMBERS} if given else {}
-        return {"n": len(measured), "unlabelled": len(predictions) - len(measured), **means, "outputs": found}
+        return {"n": len(measured), "unlabelled": len(predictions) - len(measured), **means, "outputs": measures}
 
     @staticmethod
     def _pair(prediction: Prediction, name: str) -> tuple[float, float] | None:
         """What was predicted and what is true; None where either is not known."""
-        said, true = prediction.values.get(name), prediction.true(name)
-        if said is None or true is None:
+        answer, true = prediction.values.get(name), prediction.true(name)
+        if answer is None or true is None:
             return None
-        if not _number(said) or not _number(true):
-            raise MercError(f"utterance {prediction.id!r}: {name} is {true!r}, predicted {said!r}; both are numbers")
-        return float(said), float(true)
+        if not _number(answer) or not _number(true):
+            raise MercError(f"utterance {prediction.id!r}: {name} is {true!r}, predicted {answer!r}; both are numbers")
+        return float(answer), float(true)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,8 @@ class LabelSets(Metric):
         """The numbers, and of each label its precision, recall, F1 and support under ``per_label``."""
         from merc.evaluation.values import set_numbers
 
-        said = [self._set(prediction) for prediction in predictions]
-        names = list(dict.fromkeys(label for one in said for label in one["probabilities"]))
+        answers = [self._set(prediction) for prediction in predictions]
+        names = list(dict.fromkeys(label for one in answers for label in one["probabilities"]))
         for p in predictions:
             if unknown := [label for label in p.true(self.field) if label not in names]:
                 raise MercError(
@@ -115,14 +115,14 @@ class LabelSets(Metric):
                     f"gives: {', '.join(names)}"
                 )
         return set_numbers(
-            [(one["labels"], p.true(self.field)) for one, p in zip(said, predictions, strict=True)], names
+            [(one["labels"], p.true(self.field)) for one, p in zip(answers, predictions, strict=True)], names
         )
 
     def _set(self, prediction: Prediction) -> Mapping[str, Any]:
-        said = prediction.values.get(self.field)
-        if not isinstance(said, Mapping) or not {"labels", "probabilities"} <= set(said):
-            raise MercError(f"utterance {prediction.id!r}: {self.field} was predicted as {said!r}, which is no set")
-        return said
+        answer = prediction.values.get(self.field)
+        if not isinstance(answer, Mapping) or not {"labels", "probabilities"} <= set(answer):
+            raise MercError(f"utterance {prediction.id!r}: {self.field} was predicted as {answer!r}, which is no set")
+        return answer
 
 
 def _number(value: Any) -> bool:

@@ -99,10 +99,10 @@ def as_record(cells: Sequence[Cell], averages: Sequence[Average]) -> dict[str, A
     """What table.json holds: values from 0 to 1, ``null`` where a set is absent."""
     columns: dict[str, Any] = {}
     for cell in cells:
-        found: dict[str, Any] = {"value": cell.value, "samples": cell.samples, **cell.record}
+        record: dict[str, Any] = {"value": cell.value, "samples": cell.samples, **cell.record}
         if cell.absent:
-            found["absent"] = cell.absent
-        columns[cell.title] = found
+            record["absent"] = cell.absent
+        columns[cell.title] = record
     means = {a.title: {"value": a.value, "over": a.over, "of": a.of, "partial": a.partial} for a in averages}
     return {"columns": columns, "averages": means}
 

@@ -35,14 +35,14 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     heads gave, in words).
     """
     place = {label: i for i, label in enumerate(labels.labels)}
-    asked: dict[tuple[str | None, str], dict[str, Prediction]] = {}
+    answers: dict[tuple[str | None, str], dict[str, Prediction]] = {}
     for p in predictions:
-        asked.setdefault((p.split, p.conversation), {})[p.id] = p
+        answers.setdefault((p.split, p.conversation), {})[p.id] = p
     known: dict[tuple[str | None, str], Conversation] = {(c.split, c.id): c for c in conversations}
     unsplit = {c.id: c for c in conversations if c.split is None}
     out: list[dict[str, Any]] = []
     without_text = 0
-    for (split, name), group in asked.items():
+    for (split, name), group in answers.items():
         conversation = known.get((split, name)) or unsplit.get(name)
         turns = []
         for utterance in conversation.utterances if conversation else ():

@@ -40,13 +40,13 @@ class Cases:
     said: str
 
 
-def find_cases(found: Comparison, conversations: Sequence[Conversation], most: int) -> Cases:
+def find_cases(comparison: Comparison, conversations: Sequence[Conversation], most: int) -> Cases:
     """Where the first two entries differ: one right, the other wrong, in the first run of each.
 
     Of more than ``most`` cases it takes them evenly, half of each kind where there are enough, in the corpus' order.
     """
-    one, two = (next(iter(entry.runs.values())) for entry in found.entries[:2])
-    names = [entry.name for entry in found.entries[:2]]
+    one, two = (next(iter(entry.runs.values())) for entry in comparison.entries[:2])
+    names = [entry.name for entry in comparison.entries[:2]]
     won: list[Key] = []
     lost: list[Key] = []
     for key, p in one.items():
@@ -57,15 +57,15 @@ def find_cases(found: Comparison, conversations: Sequence[Conversation], most: i
     keys = {*_evenly(won, share[0]), *_evenly(lost, share[1])}
     talks = {c.id: c for c in conversations}
     shown = [_case(key, one[key], two[key], names, talks.get(key[0])) for key in one if key in keys]
-    said = "There is no utterance on which one of them is right and the other wrong."
+    note = "There is no utterance on which one of them is right and the other wrong."
     if won or lost:
-        said = (
+        note = (
             f"Only {names[1]} is right on {len(won):,} utterances, only {names[0]} on {len(lost):,}; {len(shown):,} of "
             "these are shown."
         )
-    if any(len(entry.runs) > 1 for entry in found.entries[:2]):
-        said += " Of runs with several seeds, the first is taken."
-    return Cases(shown, said)
+    if any(len(entry.runs) > 1 for entry in comparison.entries[:2]):
+        note += " Of runs with several seeds, the first is taken."
+    return Cases(shown, note)
 
 
 def _evenly(keys: Sequence[Key], count: int) -> list[Key]:

@@ -93,29 +93,29 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
     if len(folders) < 2:
         raise MercError("merc compare wants two run directories or more: merc compare RUN_A RUN_B")
     notes: list[str] = []
-    found = [_read(folder, split, notes) for folder in folders]
-    first_folder, first = next(iter(found[0].values()))
-    for runs in found:
+    every_run = [_read(folder, split, notes) for folder in folders]
+    first_folder, first = next(iter(every_run[0].values()))
+    for runs in every_run:
         for folder, answered in runs.values():
             _check_same(first_folder, first, folder, answered, split)
-    measures = [find_measure(name, [folder for runs in found for folder, _ in runs.values()]) for name in names]
+    measures = [find_measure(name, [folder for runs in every_run for folder, _ in runs.values()]) for name in names]
     keys = [key for key, p in first.items() if p.truth is not None]
     if not keys and any(measure.of_labels for measure in measures):
         raise MercError(f"{folders[0]}: no utterance of the {split} split has a truth, so there is nothing to compare")
     counted = {m.name: _keys_of(m, first_folder, first, split) for m in measures}
     for measure in measures:
-        for runs in found:
+        for runs in every_run:
             for folder, answered in runs.values():
                 _check_truths(measure, first_folder, first, folder, answered, counted[measure.name])
     # Numbers do not depend on labels that are never true, so one space for all runs keeps each run's own numbers.
-    everything = [p for runs in found for _, answered in runs.values() for p in answered.values()]
+    everything = [p for runs in every_run for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
-    told = [told_labels(p for _, answered in runs.values() for p in answered.values()) for runs in found]
-    shown = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), told, strict=True)]
-    notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(told) if its]
+    histories = [told_labels(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
+    shown = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), histories, strict=True)]
+    notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(histories) if its]
     entries = [
         _entry(name, folder, runs, keys, LabelSpace(labels), [(m, counted[m.name]) for m in measures], split)
-        for name, folder, runs in zip(shown, folders, found, strict=True)
+        for name, folder, runs in zip(shown, folders, every_run, strict=True)
     ]
     verdicts = [_verdict(entries[0], e, m, counted[m.name], LabelSpace(labels)) for e in entries[1:] for m in measures]
     counts = [len(counted[m.name]) for m in measures]
@@ -124,9 +124,9 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
 
 def _keys_of(measure: Measure, run: Path, answered: Answered, split: str) -> list[Key]:
     """The utterances that a number is of. Raises MercError where there are none."""
-    found = [key for key, p in answered.items() if measure.counts(p)]
-    if found:
-        return found
+    keys = [key for key, p in answered.items() if measure.counts(p)]
+    if keys:
+        return keys
     lacking = [n for n in measure.component.truths() if all(p.true(n) is None for p in answered.values())]
     what = f"{', '.join(map(repr, lacking))} of any utterance" if lacking else "any utterance that it is of"
     raise MercError(
@@ -222,12 +222,12 @@ def _value(
 ) -> float:
     if not measure.component.repeatable():
         return measure.kept(run, split)
-    found = measure.value([answered[key] for key in keys], space)
-    if found is None:
+    value = measure.value([answered[key] for key in keys], space)
+    if value is None:
         raise MercError(
             f"the metric {measure.metric!r} gives no number {measure.number!r} for {run}; see its metrics.json"
         )
-    return found
+    return value
 
 
 def _verdict(first: Entry, second: Entry, measure: Measure, keys: Sequence[Key], space: LabelSpace) -> Verdict:

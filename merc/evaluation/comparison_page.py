@@ -12,25 +12,27 @@ from merc.evaluation.significance import mean_and_deviation
 from merc.files import write_text
 
 
-def write_comparison_page(path: Path, found: Comparison, cases: Cases | None) -> None:
+def write_comparison_page(path: Path, comparison: Comparison, cases: Cases | None) -> None:
     """Write the tables, the F1 of each label by run and, where given, the cases in which the first two runs differ,
     whole or not at all."""
-    names = [entry.name for entry in found.entries]
+    names = [entry.name for entry in comparison.entries]
     html = (
         page_environment()
         .get_template("compare.html.j2")
         .render(
             title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
-            caption=caption(found),
-            notes=found.notes,
-            heads=number_heads(found),
-            rows=number_rows(found),
+            caption=caption(comparison),
+            notes=comparison.notes,
+            heads=number_heads(comparison),
+            rows=number_rows(comparison),
             first=names[0],
-            test_heads=test_heads(found),
-            tests=test_rows(found),
+            test_heads=test_heads(comparison),
+            tests=test_rows(comparison),
             names=names,
             labels={
-                label: [mean_and_deviation(e.f1[label])[0] for e in found.entries] for label in found.labels if found.n
+                label: [mean_and_deviation(e.f1[label])[0] for e in comparison.entries]
+                for label in comparison.labels
+                if comparison.n
             },
             cases=cases,
             style=page_source("report.css"),

@@ -8,50 +8,50 @@ from merc.evaluation.comparison import Comparison, Entry, Verdict
 from merc.evaluation.measures import TITLES, Measure
 
 
-def number_heads(found: Comparison) -> list[str]:
+def number_heads(comparison: Comparison) -> list[str]:
     """The heads of the numbers' columns; the number of seeds and the unparsed rate stand only where there are any."""
-    return ["Run", *(["Seeds"] if _several(found) else []), *(_title(found, c) for c in _columns(found))]
+    return ["Run", *(["Seeds"] if _several(comparison) else []), *(_title(comparison, c) for c in _columns(comparison))]
 
 
-def number_rows(found: Comparison) -> list[tuple[list[str], list[bool]]]:
+def number_rows(comparison: Comparison) -> list[tuple[list[str], list[bool]]]:
     """A row an entry: name, seeds, then the numbers in percent; and which of the cells are the best of their column."""
     rows = []
-    for entry in found.entries:
-        seeds = [str(len(entry.runs))] if _several(found) else []
-        cells = [entry.name, *seeds, *(_number(found, entry, c) for c in _columns(found))]
-        best = [False] * (1 + len(seeds)) + [entry.mean(c)[0] == found.best(c) for c in _columns(found)]
+    for entry in comparison.entries:
+        seeds = [str(len(entry.runs))] if _several(comparison) else []
+        cells = [entry.name, *seeds, *(_number(comparison, entry, c) for c in _columns(comparison))]
+        best = [False] * (1 + len(seeds)) + [entry.mean(c)[0] == comparison.best(c) for c in _columns(comparison)]
         rows.append((cells, best))
     return rows
 
 
-def test_heads(found: Comparison) -> tuple[str, ...]:
+def test_heads(comparison: Comparison) -> tuple[str, ...]:
     """The heads of ``test_rows``; with several numbers each row says which."""
-    number = () if _one(found) else ("Number",)
-    return ("Run", *number, f"Δ {_of_one(found)} (95 % interval)", "p (bootstrap)", "p (other test)")
+    number = () if _one(comparison) else ("Number",)
+    return ("Run", *number, f"Δ {_of_one(comparison)} (95 % interval)", "p (bootstrap)", "p (other test)")
 
 
-def test_rows(found: Comparison) -> list[list[str]]:
+def test_rows(comparison: Comparison) -> list[list[str]]:
     """A row for each entry but the first, and number: how it differs from the first, shares in points."""
-    each = [entry for entry in found.entries[1:] for _ in found.measures]
-    number = [[] if _one(found) else [verdict.measure.title] for verdict in found.verdicts]
-    return [[e.name, *n, *_verdict(v)] for e, n, v in zip(each, number, found.verdicts, strict=True)]
+    each = [entry for entry in comparison.entries[1:] for _ in comparison.measures]
+    number = [[] if _one(comparison) else [verdict.measure.title] for verdict in comparison.verdicts]
+    return [[e.name, *n, *_verdict(v)] for e, n, v in zip(each, number, comparison.verdicts, strict=True)]
 
 
-def caption(found: Comparison) -> str:
+def caption(comparison: Comparison) -> str:
     """What the tables count, and how."""
-    spread = " Mean ± sample standard deviation over the seeds." if _several(found) else ""
+    spread = " Mean ± sample standard deviation over the seeds." if _several(comparison) else ""
     other = "".join(
         f" {m.name} is of {count:,} of them."
-        for m, count in zip(found.measures, found.counts, strict=True)
-        if count != found.n
+        for m, count in zip(comparison.measures, comparison.counts, strict=True)
+        if count != comparison.n
     )
     return (
-        f"{found.split} split, {found.n:,} utterances.{other}{spread} Differences are against {found.entries[0].name}; "
-        "the interval is a paired bootstrap over conversations."
+        f"{comparison.split} split, {comparison.n:,} utterances.{other}{spread} Differences are against "
+        f"{comparison.entries[0].name}; the interval is a paired bootstrap over conversations."
     )
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """Both tables as Markdown."""
 
     def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -63,51 +63,51 @@ def markdown(found: Comparison) -> str:
 
     numbers = [
         [f"**{cell}**" if bold else cell for cell, bold in zip(cells, best, strict=True)]
-        for cells, best in number_rows(found)
+        for cells, best in number_rows(comparison)
     ]
     lines = [
-        caption(found),
+        caption(comparison),
         "",
-        *table(number_heads(found), numbers),
+        *table(number_heads(comparison), numbers),
         "",
-        *table(test_heads(found), test_rows(found)),
-        *(f"\n{note}" for note in found.notes),
+        *table(test_heads(comparison), test_rows(comparison)),
+        *(f"\n{note}" for note in comparison.notes),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _several(found: Comparison) -> bool:
-    return any(len(entry.runs) > 1 for entry in found.entries)
+def _several(comparison: Comparison) -> bool:
+    return any(len(entry.runs) > 1 for entry in comparison.entries)
 
 
-def _one(found: Comparison) -> bool:
-    return len(found.measures) == 1
+def _one(comparison: Comparison) -> bool:
+    return len(comparison.measures) == 1
 
 
-def _of_one(found: Comparison) -> str:
+def _of_one(comparison: Comparison) -> str:
     """The only number, within a sentence."""
-    return (found.measures[0].title[:1].lower() + found.measures[0].title[1:]) if _one(found) else ""
+    return (comparison.measures[0].title[:1].lower() + comparison.measures[0].title[1:]) if _one(comparison) else ""
 
 
-def _columns(found: Comparison) -> list[str]:
-    own = [column for column in TITLES if column in found.entries[0].numbers]
-    asked = [measure.name for measure in found.measures if measure.name not in own]
-    unread = any(value > 0 for entry in found.entries for value in entry.numbers.get("unparsed_rate", ()))
-    return [column for column in own if column != "unparsed_rate" or unread] + asked
+def _columns(comparison: Comparison) -> list[str]:
+    own = [column for column in TITLES if column in comparison.entries[0].numbers]
+    further = [measure.name for measure in comparison.measures if measure.name not in own]
+    unread = any(value > 0 for entry in comparison.entries for value in entry.numbers.get("unparsed_rate", ()))
+    return [column for column in own if column != "unparsed_rate" or unread] + further
 
 
-def _measure(found: Comparison, column: str) -> Measure | None:
-    return next((measure for measure in found.measures if measure.name == column), None)
+def _measure(comparison: Comparison, column: str) -> Measure | None:
+    return next((measure for measure in comparison.measures if measure.name == column), None)
 
 
-def _title(found: Comparison, column: str) -> str:
-    measure = _measure(found, column)
+def _title(comparison: Comparison, column: str) -> str:
+    measure = _measure(comparison, column)
     return TITLES[column] if measure is None else measure.title
 
 
-def _number(found: Comparison, entry: Entry, column: str) -> str:
+def _number(comparison: Comparison, entry: Entry, column: str) -> str:
     mean, deviation = entry.mean(column)
-    measure = _measure(found, column)
+    measure = _measure(comparison, column)
     return " ± ".join(_shown(measure, value) for value in (mean, deviation) if value is not None)
 
 

@@ -75,17 +75,17 @@ def _loss_names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 def _summary(steps: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> str:
     done = [r for r in records if r.get("event") == "stage"]
     count = done[-1].get("steps") if done else max((int(r.get("step", 0)) for r in steps), default=0)
-    said = [f"{count:,} steps" if isinstance(count, int) else ""]
+    facts = [f"{count:,} steps" if isinstance(count, int) else ""]
     if done and isinstance(done[-1].get("seconds"), int | float):
-        said.append(duration(done[-1]["seconds"]))
+        facts.append(duration(done[-1]["seconds"]))
     elif not done:
-        said.append("the log has no end of this stage")
+        facts.append("the log has no end of this stage")
     speeds = sorted(
         float(r["utterances_per_second"]) for r in steps if isinstance(r.get("utterances_per_second"), int | float)
     )
     if speeds:
-        said.append(f"{speeds[len(speeds) // 2]:.3g} utterances a second (median)")
-    return ", ".join(part for part in said if part)
+        facts.append(f"{speeds[len(speeds) // 2]:.3g} utterances a second (median)")
+    return ", ".join(part for part in facts if part)
 
 
 def duration(seconds: float) -> str:
@@ -109,28 +109,28 @@ def _scalars(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _dev_names(devs: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = dict.fromkeys(
+    names = dict.fromkeys(
         name
         for record in devs
         for name, value in _scalars(record).items()
         if isinstance(value, int | float) and name not in ("n", "unlabelled", "unparsed_rate")
     )
-    chosen = [name for name in _DEV_FIRST if name in found]
-    return chosen or list(found)[:4]
+    chosen = [name for name in _DEV_FIRST if name in names]
+    return chosen or list(names)[:4]
 
 
 def _points(records: Sequence[Mapping[str, Any]], value: Any) -> tuple[list[tuple[float, float]], int]:
-    found: dict[float, float] = {}
+    points: dict[float, float] = {}
     bad = 0
     for record in records:
         step, number = record.get("step"), value(record)
         if not isinstance(step, int | float) or number is None:
             continue
         if isinstance(number, int | float) and math.isfinite(number):
-            found[step] = float(number)
+            points[step] = float(number)
         else:
             bad += 1
-    return sorted(found.items()), bad
+    return sorted(points.items()), bad
 
 
 def _running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -18,22 +18,22 @@ def told_labels(predictions: Iterable[Prediction]) -> str | None:
     return " and ".join(sorted({p.label_history for p in predictions if p.label_history})) or None
 
 
-def in_words(told: str) -> str:
+def in_words(source: str) -> str:
     """What stands beside a name or a number.
 
     >>> in_words("gold")
     'gold past labels'
     """
-    return f"{told} past labels"
+    return f"{source} past labels"
 
 
-def explained(told: str) -> str:
+def explained(source: str) -> str:
     """What it means, for the head of a page or a table.
 
     >>> explained("predicted")
     'The model was told its own predictions of earlier utterances.'
     """
-    return " ".join(_MEANS.get(one, "") for one in told.split(" and "))
+    return " ".join(_MEANS.get(one, "") for one in source.split(" and "))
 
 
 def sentences(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -44,6 +44,8 @@ def sentences(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     splits: dict[str, list[str]] = {}
     for split, numbers in metrics.items():
-        if told := numbers.get("label_history"):
-            splits.setdefault(str(told), []).append(split)
-    return [f"{in_words(told).capitalize()} ({', '.join(names)}). {explained(told)}" for told, names in splits.items()]
+        if source := numbers.get("label_history"):
+            splits.setdefault(str(source), []).append(split)
+    return [
+        f"{in_words(source).capitalize()} ({', '.join(names)}). {explained(source)}" for source, names in splits.items()
+    ]

@@ -81,19 +81,19 @@ class Measure:
 
     def value(self, predictions: Sequence[Prediction], labels: LabelSpace) -> float | None:
         """The number for predictions that all count; None where the metric does not give it for them."""
-        found: Any = self.component.compute(predictions, labels) if predictions else None
+        value: Any = self.component.compute(predictions, labels) if predictions else None
         for key in self.number.split("."):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def kept(self, run: Path, split: str) -> float:
         """The number that metrics.json of a run has. Raises MercError where it has none."""
-        found: Any = read_metrics(run / "metrics.json").get(split, {})
+        value: Any = read_metrics(run / "metrics.json").get(split, {})
         for key in (*([] if self.metric in CLASSIFICATION else [self.metric]), *self.number.split(".")):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if not isinstance(found, int | float) or isinstance(found, bool):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
             raise MercError(f"{run / 'metrics.json'} has no number {self.name!r} for the {split} split")
-        return float(found)
+        return float(value)
 
     def statistic(self, predictions: Sequence[Prediction], labels: LabelSpace) -> Statistic:
         """The number as a function of how often each conversation is drawn; conversations in their order."""
@@ -103,9 +103,9 @@ class Measure:
         if self.of_labels:
             order = {name: place for place, name in enumerate(groups)}
             at = np.array([order[p.conversation] for p in predictions])
-            truth, said = (_classes([p.true("label") for p in predictions], labels),
+            truth, answers = (_classes([p.true("label") for p in predictions], labels),
                            _classes([p.label for p in predictions], labels))  # fmt: skip
-            return counted(self.number, truth, said, len(labels), at)
+            return counted(self.number, truth, answers, len(labels), at)
         talks = list(groups.values())
 
         def recomputed(weights: Weights) -> Values:
@@ -133,7 +133,7 @@ def find_measure(name: str, runs: Sequence[Path]) -> Measure:
     if name in TITLES or name.startswith("per_class."):
         return Measure(name, "classification", _registered("classification", name), name)
     metric, _, number = name.partition(".")
-    found: dict[Path, ComponentRef] = {}
+    metrics_of: dict[Path, ComponentRef] = {}
     others: dict[str, None] = {}
     for run in runs:
         if (run / "recipe.yaml").is_file():
@@ -141,9 +141,9 @@ def find_measure(name: str, runs: Sequence[Path]) -> Measure:
             metrics = recipe.evaluate.metrics if recipe.evaluate is not None else {}
             others |= dict.fromkeys(metrics)
             if metric in metrics:
-                found[run] = metrics[metric]
-    first = next(iter(found.items()), None)
-    for run, part in found.items():
+                metrics_of[run] = metrics[metric]
+    first = next(iter(metrics_of.items()), None)
+    for run, part in metrics_of.items():
         assert first is not None
         if part.component != first[1].component:
             raise MercError(

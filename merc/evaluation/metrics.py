@@ -86,8 +86,8 @@ def _given(metric: Metric, predictions: Sequence[Prediction]) -> list[Prediction
 def truths_of(metrics: Mapping[str, ComponentRef]) -> list[str]:
     """What the metrics compare with, other than the label: what predictions have to carry."""
     components = [part.component for part in metrics.values()]
-    asked = [name for c in components if isinstance(c, Metric) for name in c.truths()]
-    return [name for name in dict.fromkeys(asked) if name != "label"]
+    names = [name for c in components if isinstance(c, Metric) for name in c.truths()]
+    return [name for name in dict.fromkeys(names) if name != "label"]
 
 
 def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False) -> dict[str, Any]:
@@ -100,19 +100,19 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
 
     Raises MercError for a value that JSON cannot hold.
     """
-    found = {}
+    truths = {}
     for name in names:
         value = last if name == "last" else utterance.true(name)
         value = utterance.cues.get(name) if value is None else value
         if value is None:
             continue
         try:
-            found[name] = json.loads(json.dumps(value, allow_nan=False))
+            truths[name] = json.loads(json.dumps(value, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise MercError(
                 f"utterance {utterance.id!r}: {name!r}, which a metric compares with, is no plain JSON value: {error}"
             ) from None
-    return found
+    return truths
 
 
 def further_metrics(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -140,39 +140,42 @@ def _one_split(
         "unlabelled": len(predictions) - len(counted),
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
-    if told := told_labels(predictions):
-        numbers["label_history"] = told
+    if history := told_labels(predictions):
+        numbers["label_history"] = history
     own = next((name for name in metrics if name in CLASSIFICATION), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
         assert isinstance(component, Metric)
         given = _given(component, predictions)
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         if tuple(component.truths()) != ("label",):
-            found = {"n": len(given), "unlabelled": len(predictions) - len(given)}
+            results = {"n": len(given), "unlabelled": len(predictions) - len(given)}
         elif not given:
             continue
         if given:
             require(component, f"metric {name!r}")
             computed = component.compute(given, labels)
             _check_json(name, split, computed)
-            found = {**found, **(hide_in(computed) if metrics[name].from_environment else computed)}
+            results = {
+                **results,
+                **(hide_in(computed) if metrics[name].from_environment else computed),
+            }
         if name == own:
-            numbers = {**numbers, **found}
+            numbers = {**numbers, **results}
         elif name in numbers:
             raise MercError(
                 f"evaluate.metrics: the name {name!r} is taken by a number of merc's own; give the metric another name"
             )
         else:
-            numbers[name] = found
+            numbers[name] = results
     return numbers
 
 
-def _check_json(name: str, split: str, found: object) -> None:
-    if not isinstance(found, dict):
-        raise MercError(f"metric {name!r} gave {type(found).__name__} for split {split!r}; a mapping was expected")
+def _check_json(name: str, split: str, value: object) -> None:
+    if not isinstance(value, dict):
+        raise MercError(f"metric {name!r} gave {type(value).__name__} for split {split!r}; a mapping was expected")
     try:
-        json.dumps(found, allow_nan=False)
+        json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise MercError(f"metric {name!r} gave something that is not JSON for split {split!r}: {error}") from error
 
@@ -188,11 +191,11 @@ def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         raise MercError(f"{path} is not there; it is written by `merc run` when the recipe has `evaluate:`")
     remedy = "take it away, and merc run ... --resume works it out again from the predictions"
-    found = read_json(path, remedy)
-    for split, block in found.items():
+    numbers = read_json(path, remedy)
+    for split, block in numbers.items():
         odd = odd_number(block, split) if isinstance(block, dict) else f"{split} is no JSON object of numbers"
         if odd:
             raise damaged(path, odd, remedy)
         if "past_labels" in block:  # as an older merc called it
             block["label_history"] = block.pop("past_labels")
-    return found
+    return numbers

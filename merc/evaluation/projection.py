@@ -45,7 +45,7 @@ def write_states(run: Path, predictions: Sequence[Prediction], states: StatesByI
     splits = dict.fromkeys(p.split or UNSPLIT for p in predictions)
     rows = {s: np.stack([states[p.id] for p in predictions if (p.split or UNSPLIT) == s]) for s in splits}
     with whole_file(run / FILE) as temporary:
-        save_file({name: np.ascontiguousarray(found, dtype=np.float32) for name, found in rows.items()}, temporary)
+        save_file({name: np.ascontiguousarray(array, dtype=np.float32) for name, array in rows.items()}, temporary)
 
 
 def read_states(run: Path) -> dict[str, States]:
@@ -58,13 +58,13 @@ def read_states(run: Path) -> dict[str, States]:
 
     remedy = "take it away, and make it again with merc evaluate"
     try:
-        found = dict(load_file(path))
+        arrays = dict(load_file(path))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise damaged(path, str(error), remedy) from None
-    for split, states in found.items():
+    for split, states in arrays.items():
         if states.ndim != 2 or states.dtype != np.float32 or not np.isfinite(states).all():
             raise damaged(path, f"the states of {split} are no finite numbers for each utterance", remedy)
-    return found
+    return arrays
 
 
 def project(states: States, truths: Sequence[str | None], labels: Sequence[str]) -> Projection | None:
@@ -84,8 +84,8 @@ def project(states: States, truths: Sequence[str | None], labels: Sequence[str])
     rows = states[kept].astype(np.float64)
     if len(rows) < 3 or np.ptp(rows, axis=0).max() == 0:
         return None
-    found = PCA(n_components=2, svd_solver="full").fit(rows)
-    points = found.transform(rows)
+    fitted = PCA(n_components=2, svd_solver="full").fit(rows)
+    points = fitted.transform(rows)
     step = max(1, -(-len(points) // MOST_POINTS))
     place = {label: i for i, label in enumerate(labels)}
     named = [str(truths[i]) for i in kept]
@@ -103,5 +103,5 @@ def project(states: States, truths: Sequence[str | None], labels: Sequence[str])
             f'<circle class="spot spot-{place[named[i]] % 8}" {at} r="3"><title>{escape(named[i])}</title></circle>'
         )
     parts.append("</svg>")
-    first, second = (float(share) for share in found.explained_variance_ratio_)
+    first, second = (float(share) for share in fitted.explained_variance_ratio_)
     return Projection(Markup("".join(parts)), (first, second), tuple(labels), len(chosen), len(points))

@@ -114,14 +114,14 @@ def _read_log(path: Path) -> tuple[list[Mapping[str, Any]], list[int]]:
 
 def _read_provenance(path: Path) -> Mapping[str, Any]:
     remedy = "take it away to do without it"
-    found = read_json(path, remedy)
+    provenance = read_json(path, remedy)
     for key, kind in (("plugins", list), ("packages", dict)):
-        if not isinstance(found.get(key) or kind(), kind):
+        if not isinstance(provenance.get(key) or kind(), kind):
             raise damaged(path, f"{key!r} is not what merc writes there", remedy)
-    seconds = found.get("seconds")
+    seconds = provenance.get("seconds")
     if seconds is not None and not (is_number(seconds) and math.isfinite(seconds)):
         raise damaged(path, "'seconds' is no finite number", remedy)
-    return found
+    return provenance
 
 
 def _parse_recipe(text: str) -> tuple[Mapping[str, Any], str | None]:
@@ -129,7 +129,7 @@ def _parse_recipe(text: str) -> tuple[Mapping[str, Any], str | None]:
     import yaml
 
     try:
-        found = yaml.safe_load(text)
+        recipe = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         return {}, f"not YAML: {' '.join(str(error).split())}"
-    return (found, None) if isinstance(found, dict) else ({}, "sections were expected")
+    return (recipe, None) if isinstance(recipe, dict) else ({}, "sections were expected")

@@ -101,17 +101,17 @@ def bootstrap(
     value = float(side(second, whole)[0] - side(first, whole)[0])
     if conversations < 2:
         return Difference(value, why="one conversation, so there is nothing to draw from")
-    found: list[float] = []
+    differences: list[float] = []
     drawn = 0
-    while len(found) < resamples:
+    while len(differences) < resamples:
         if drawn >= 2 * resamples:
-            return Difference(value, why=f"in {drawn - len(found)} of {drawn} draws the number does not exist")
+            return Difference(value, why=f"in {drawn - len(differences)} of {drawn} draws the number does not exist")
         count = min(_CHUNK, resamples)
         weights = draw.multinomial(conversations, np.full(conversations, 1 / conversations), size=count)
         apart = side(second, weights.astype(np.float64)) - side(first, weights.astype(np.float64))
-        found.extend(apart[~np.isnan(apart)])
+        differences.extend(apart[~np.isnan(apart)])
         drawn += count
-    spread = np.asarray(found[:resamples])
+    spread = np.asarray(differences[:resamples])
     low, high = np.quantile(spread, (0.025, 0.975))
     below, above = int((spread <= 0).sum()), int((spread >= 0).sum())
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
@@ -135,10 +135,10 @@ def counted(number: str, truth: Answers, answers: Answers, labels: int, conversa
         return table
 
     every = np.ones(len(truth), bool)
-    true, said, both = tally(truth, every), tally(answers, every), tally(truth, right)
+    true, answered, both = tally(truth, every), tally(answers, every), tally(truth, right)
 
     def statistic(weights: Weights) -> Values:
-        support, predicted, hits = (weights @ table for table in (true, said, both))
+        support, predicted, hits = (weights @ table for table in (true, answered, both))
         total = support.sum(1)
         if number == "accuracy":
             return _over(hits.sum(1), total)

@@ -105,9 +105,9 @@ def missing_rows(files: RunFiles, views: Sequence[SplitView]) -> list[MissingStr
     return rows
 
 
-def label_space(labels: LabelSpace, found: Sequence[str]) -> LabelSpace:
+def label_space(labels: LabelSpace, occurring: Sequence[str]) -> LabelSpace:
     """The labels given, and behind them any other that the run's files name, so that nothing is left out."""
-    return LabelSpace((*labels.labels, *(label for label in found if label not in labels.labels)))
+    return LabelSpace((*labels.labels, *(label for label in occurring if label not in labels.labels)))
 
 
 def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Prediction]) -> SplitView:
@@ -145,14 +145,14 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         reliability=_reliability(trust) if trust else None,
         others={k: _plain(v) for k, v in numbers.items() if k not in shown},
         left_out=[label for label in per_class if label not in averaged],
-        label_history=(in_words(told), explained(told)) if (told := numbers.get("label_history")) else None,
+        label_history=(in_words(history), explained(history)) if (history := numbers.get("label_history")) else None,
     )
 
 
 def _of(value: Any) -> bool:
     """Whether a metric's value are numbers of a classification that says what of."""
-    said = isinstance(value, Mapping) and isinstance(value.get("of"), str)
-    return said and ("accuracy" in value or value.get("n") == 0)
+    has_total = isinstance(value, Mapping) and isinstance(value.get("of"), str)
+    return has_total and ("accuracy" in value or value.get("n") == 0)
 
 
 def _of_heads(value: Any) -> bool:

@@ -115,17 +115,17 @@ class Builder:
         """Report a stage that learns with labels of past utterances where nothing says whose the model is told when it
         is measured, on dev between epochs too. ``null`` says: nobody's."""
         node = self.root.get("evaluate")
-        said = node is not None and (node.broken or node.get("label_history") is not None)
+        is_stated = node is not None and (node.broken or node.get("label_history") is not None)
         learns = [task.path for stage in stages for task in stage.tasks if task.data.label_history]
-        if learns and not said:
+        if learns and not is_stated:
             text = f"is missing: {learns[0]} learns with gold labels of past utterances (data.label_history), so say "
             text += "what the model is told when it is measured: predicted (its own), gold (the corpus's, which a "
             self.problems.add("evaluate.label_history", node, f"{text}user's recordings do not have), or null (none)")
 
     def deeper(self, key: str) -> str:
         """' Did you mean ...?' with the places below the sections where a key stands that was given at the top."""
-        found = [path for path, _ in self.root.walk() if path.endswith(f".{key}")]
-        return f" Did you mean {' or '.join(found[:3])}?" if found else ""
+        paths = [path for path, _ in self.root.walk() if path.endswith(f".{key}")]
+        return f" Did you mean {' or '.join(paths[:3])}?" if paths else ""
 
     def plain(self, key: str, annotation: Any, default: Any) -> Any:
         """A value that stands at the top of the recipe."""
@@ -241,9 +241,9 @@ class Builder:
             if part is not None:
                 self.staging.prompters.append(("evaluate.prompter", prompter, part))
             values = None if values is None or part is None else {**values, "prompter": part}
-        found: dict[str, Any] = {"demonstrations": stages[-1].demonstrations if stages else None}
-        fine = self.staging.demonstrations(node, "evaluate", found, recorded)
-        values = None if values is None or not fine else {**values, **found}
+        settings: dict[str, Any] = {"demonstrations": stages[-1].demonstrations if stages else None}
+        fine = self.staging.demonstrations(node, "evaluate", settings, recorded)
+        values = None if values is None or not fine else {**values, **settings}
         metrics, recorded["metrics"] = self.metrics(node)
         self.recorded["evaluate"] = recorded
         if values is None:

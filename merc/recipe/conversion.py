@@ -177,8 +177,8 @@ def _section_edits(
     section: yaml.MappingNode, old: Collection[str], new: Mapping[str, str], text: str
 ) -> Iterator[_Edit]:
     """Put the new keys where the first old key stands, and take the others out. Comments beside them stay."""
-    found = [(key, value) for key, value in section.value if key.value in old]
-    for number, (key, value) in enumerate(found):
+    entries = [(key, value) for key, value in section.value if key.value in old]
+    for number, (key, value) in enumerate(entries):
         start, end = key.start_mark.index, value.end_mark.index
         begin = text.rfind("\n", 0, start) + 1
         if number == 0:
@@ -264,18 +264,18 @@ def _losses(old: Mapping[str, str]) -> list[dict[str, Any]]:
     """The losses that old keys meant."""
     balanced_tokens, free = old.get("class_weights") == "balanced-tokens", old.get("answer") == "free-running"
     if balanced_tokens or free:
-        found: dict[str, Any] = {"name": "farcer-nll"}
-        found["token_weights"] = "balanced" if balanced_tokens else "none"
-        found["answers_read"] = "free-running" if free else "teacher-forced"
+        loss: dict[str, Any] = {"name": "farcer-nll"}
+        loss["token_weights"] = "balanced" if balanced_tokens else "none"
+        loss["answers_read"] = "free-running" if free else "teacher-forced"
         if old.get("average", "utterances") != "tokens":
-            found["average"] = "utterances"
+            loss["average"] = "utterances"
     else:
-        found = {"name": "label-ce" if old.get("loss") == "labels" else "token-nll"}
-        found |= {
+        loss = {"name": "label-ce" if old.get("loss") == "labels" else "token-nll"}
+        loss |= {
             key: old[key] for key in ("average", "class_weights") if old.get(key, "none") not in ("none", "utterances")
         }
     l2 = float(old.get("l2") or 0)
-    return [found, {"name": "l2", "weight": l2}] if l2 else [found]
+    return [loss, {"name": "l2", "weight": l2}] if l2 else [loss]
 
 
 def _section(section: Mapping[str, Any]) -> str:

@@ -55,14 +55,14 @@ def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
 
 def _load(place: Place) -> tuple[Recipe | None, list[str]]:
     """The recipe, to compare its copy with. It may need a data folder, or be incomplete on this machine."""
-    said = ""
+    fault = ""
     for overrides in ([], ["data_root=."]):
         try:
             return load_recipe(str(place.file), overrides), []
         except MercError as error:
-            said = str(error)
+            fault = str(error)
     return None, [
-        f"{place.shown} is not valid as it stands here, so its relative paths were copied as they are:\n{said}"
+        f"{place.shown} is not valid as it stands here, so its relative paths were copied as they are:\n{fault}"
     ]
 
 
@@ -77,15 +77,15 @@ def _parent_from(parent: Place, target: Path) -> str:
 def _moved_paths(original: Recipe, copied: Path, target: Path) -> dict[str, str]:
     """The paths that came out differently from the new place, as they must be written there."""
     before = dict(leaves(original.resolved))
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for path in _differences(original, copied):
         base = target.absolute().parent
         value = before.get(path)
         if isinstance(value, str):
-            found[path] = _relative(value, base)
+            paths[path] = _relative(value, base)
         elif isinstance(value, list):
-            found |= {f"{path}.{i}": _relative(item, base) for i, item in enumerate(value) if isinstance(item, str)}
-    return found
+            paths |= {f"{path}.{i}": _relative(item, base) for i, item in enumerate(value) if isinstance(item, str)}
+    return paths
 
 
 def _relative(path: str, base: Path) -> str:

@@ -45,16 +45,16 @@ def check_demonstrations(
 def _why_no_embedder(name: str) -> str:
     """Why a name cannot serve as an embedder; empty if it can."""
     try:
-        found = get_registry().resolve("encoder", name)
+        encoder = get_registry().resolve("encoder", name)
     except MercError as error:
         return str(error)
-    if not issubclass(found, Encoder) or found.modality != "text":
+    if not issubclass(encoder, Encoder) or encoder.modality != "text":
         return (
-            f"wants a text encoder, and {name!r} is for {getattr(found, 'modality', 'something else')}; for media name "
-            "an encoder of the recipe under streams"
+            f"wants a text encoder, and {name!r} is for {getattr(encoder, 'modality', 'something else')}; for media "
+            "name an encoder of the recipe under streams"
         )
     try:
-        found()
+        encoder()
     except (TypeError, ValueError, MercError) as error:
         return (
             f"encoder {name!r} cannot be made with its defaults alone ({error}); put it into the recipe's encoders "

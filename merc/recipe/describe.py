@@ -49,22 +49,22 @@ def find_component(registry: Registry, name: str) -> tuple[PluginStatus, Registr
     """
     *given, bare = name.split("/")
     every = [(plugin, one) for plugin in registry.plugins() for one in plugin.components]
-    found = [(p, c) for p, c in every if c.name == bare and all(part in (c.kind, p.name) for part in given)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    components = [(p, c) for p, c in every if c.name == bare and all(part in (c.kind, p.name) for part in given)]
+    if len(components) == 1:
+        return components[0]
+    if not components:
         known = [c.name for _, c in every]
         known += [f"{start}/{c.name}" for p, c in every for start in (c.kind, p.name)] if given else []
         notes = [note for plugin in registry.plugins() if (note := plugin.note())]
         unknown = f"no component has the name {name!r}.{did_you_mean(name, known)} They are listed by: merc plugins"
         raise MercError("\n".join([unknown, *notes]))
-    if len({c.kind for _, c in found}) == len(found):
-        which = [f"{c.kind}/{bare}" for _, c in found]
-    elif len({p.name for p, _ in found}) == len(found):
-        which = [f"{p.name}/{bare}" for p, _ in found]
+    if len({c.kind for _, c in components}) == len(components):
+        which = [f"{c.kind}/{bare}" for _, c in components]
+    elif len({p.name for p, _ in components}) == len(components):
+        which = [f"{p.name}/{bare}" for p, _ in components]
     else:
-        which = [f"{p.name}/{c.kind}/{bare}" for p, c in found]
-    raise MercError(f"{name!r} means {len(found)} components; say which: {' or '.join(which)}")
+        which = [f"{p.name}/{c.kind}/{bare}" for p, c in components]
+    raise MercError(f"{name!r} means {len(components)} components; say which: {' or '.join(which)}")
 
 
 def describe(registry: Registry, plugin: PluginStatus, component: Registration) -> Description:
@@ -94,8 +94,8 @@ def meaning_of(cls: type, field: str) -> str:
     for pattern in (rf"``{name}_?\b[^`]*``", rf"\b{name}_?\b"):
         for one in cls.__mro__[:-1]:
             clauses = [clause for part in _prose(own_doc(one)) for clause in _clauses(part)]
-            if found := [clause.rstrip(".") for clause in clauses if re.search(pattern, clause)]:
-                return "; ".join(found)
+            if named := [clause.rstrip(".") for clause in clauses if re.search(pattern, clause)]:
+                return "; ".join(named)
     return ""
 
 
@@ -132,13 +132,13 @@ def _clauses(text: str) -> list[str]:
     >>> _clauses("The rank is ``r`` (see the paper; more is slower); the rest is ``alpha``. ``dropout`` too.")
     ['The rank is ``r`` (see the paper; more is slower)', 'the rest is ``alpha``.', '``dropout`` too.']
     """
-    found: list[str] = []
+    clauses: list[str] = []
     begin = 0
     for mark in _CLAUSE.finditer(text):
         if text.count("(", begin, mark.start()) == text.count(")", begin, mark.start()):
-            found.append(text[begin : mark.start()])
+            clauses.append(text[begin : mark.start()])
             begin = mark.end()
-    return [*found, text[begin:]]
+    return [*clauses, text[begin:]]
 
 
 def _parameters(cls: type) -> list[Parameter]:

@@ -121,8 +121,8 @@ def _check_shown(
         problems.add(shots, _node(root, shots), f"prompter {name!r} shows no demonstrations; take them out "
                      f"({shots}=null), or choose another prompter")  # fmt: skip
     labels = asking.query.labels.labels
-    told = (*(labels[0] for _ in range(asking.query.index)), None)
-    if past and not asking.shows(label_history=told):
+    history = (*(labels[0] for _ in range(asking.query.index)), None)
+    if past and not asking.shows(label_history=history):
         problems.add(past, _node(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
                      "label_history would change nothing; take it out, or choose another prompter")  # fmt: skip
 
@@ -274,18 +274,18 @@ def _sample(part: ComponentRef, labels: LabelSpace | None) -> Query:
     except Exception:  # reported by check_cues
         cues = {}
     words = [("Ann", "Did you hear?"), ("Ben", "No."), ("Ann", "We won!")]
-    said = tuple(
+    utterances = tuple(
         Utterance(id=f"sample_u{i}", speaker=who, text=text, label=space.labels[0], cues=cues)
         for i, (who, text) in enumerate(words)
     )
-    return Query(conversation=Conversation(id="sample", utterances=said), index=2, labels=space)
+    return Query(conversation=Conversation(id="sample", utterances=utterances), index=2, labels=space)
 
 
 def _shown(asking: _Asking) -> Query:
     """A demonstration for the sample: the same in another conversation."""
     talk = asking.query.conversation
-    said = tuple(replace(u, id=f"shown_{u.id}", text=f"{u.text} Yes?") for u in talk.utterances)
-    return replace(asking.query, conversation=replace(talk, id="shown", utterances=said))
+    utterances = tuple(replace(u, id=f"shown_{u.id}", text=f"{u.text} Yes?") for u in talk.utterances)
+    return replace(asking.query, conversation=replace(talk, id="shown", utterances=utterances))
 
 
 def _prompt(part: ComponentRef, query: Query) -> Prompt | None:

@@ -54,8 +54,8 @@ class References:
         data_root = self.root.get("data_root")
         if data_root is not None:
             # Made absolute first: what refers to it may be a text that nothing knows to be a path.
-            found = self._fill(data_root, "data_root", ())
-            made = absolute(found, "data_root", self.problems) if isinstance(found.value, str) else found
+            filled = self._fill(data_root, "data_root", ())
+            made = absolute(filled, "data_root", self.problems) if isinstance(filled.value, str) else filled
             self.root = self.root.with_children({**self.root.value, "data_root": made})
         return self._fill(self.root, "", ())
 
@@ -95,10 +95,10 @@ class References:
         text: str = node.value
         whole = REFERENCE.fullmatch(text)
         if whole and whole.group(1) is not None:
-            found = self._look_up(whole.group(1).strip(), node, path, above)
+            value = self._look_up(whole.group(1).strip(), node, path, above)
             # The value is another's, and so is the folder that a path in it means; it stands here all the same.
-            origin = replace(node.origin, base=found.origin.base)
-            return replace(found, origin=origin) if not found.broken else replace(node, broken=True)
+            origin = replace(node.origin, base=value.origin.base)
+            return replace(value, origin=origin) if not value.broken else replace(node, broken=True)
         values: list[str] = []
         kept: list[str] = []
         base, end, broken = node.origin.base, 0, False
@@ -110,16 +110,16 @@ class References:
                 kept.append("\\${")
             else:
                 name = match.group(1).strip()
-                found = self._look_up(name, node, path, above)
-                if not found.broken and isinstance(found.value, dict | list | None):
-                    what = "nothing (null)" if found.value is None else "a section or a list"
+                value = self._look_up(name, node, path, above)
+                if not value.broken and isinstance(value.value, dict | list | None):
+                    what = "nothing (null)" if value.value is None else "a section or a list"
                     self.problems.add(path, node, f"${{{name}}} is {what}, and stands within a text here")
                     broken = True
-                broken = broken or found.broken
+                broken = broken or value.broken
                 if match.start() == 0:
-                    base = found.origin.base
-                values.append(_text(found.value))
-                kept.append(found.kept if found.kept is not None else escape(values[-1]))
+                    base = value.origin.base
+                values.append(_text(value.value))
+                kept.append(value.kept if value.kept is not None else escape(values[-1]))
                 self._characters += len(values[-1])
                 self._count(node, path, above)
             end = match.end()
@@ -153,15 +153,15 @@ class References:
                 self._circles |= set(chain[start:])
                 self.problems.add(path, node, f"${{{name}}} refers to itself: {' -> '.join([*chain[start:], name])}")
             return lost
-        found = self._at(name)
-        if name == "data_root" and (found is None or found.value is None):
+        target = self._at(name)
+        if name == "data_root" and (target is None or target.value is None):
             self._no_data_root(node, path)
             return lost
-        if found is None:
+        if target is None:
             known = [key for key, _ in self.root.walk() if key]
             self.problems.add(path, node, f"${{{name}}}: the recipe has no {name!r}.{did_you_mean(name, known)}")
             return lost
-        return self._fill(found, name, (*above, path))
+        return self._fill(target, name, (*above, path))
 
     def _environment(self, name: str, node: Node, path: str) -> Node:
         try:

@@ -220,14 +220,14 @@ class Sections:
 
     def recordable(self, node: Node, path: str) -> bool:
         """Whether a value may be written into a run, which what comes from the environment may not; reported if not."""
-        found = next((child for child in node.nodes() if refers_to_environment(child)), None)
-        if found is not None and not node.broken:
+        secret = next((child for child in node.nodes() if refers_to_environment(child)), None)
+        if secret is not None and not node.broken:
             self.problems.add(
-                path, node, f"is recorded with the run, and what comes from the environment ({found.kept}) never is; "
+                path, node, f"is recorded with the run, and what comes from the environment ({secret.kept}) never is; "
                 "give the value itself. Parameters of components, data_root, init_from and features.store may come "
                 "from the environment",
             )  # fmt: skip
-        return found is None
+        return secret is None
 
     def _no_environment(self, node: Node, path: str, apart: Sequence[str]) -> None:
         for key, child in node.value.items():
@@ -311,8 +311,8 @@ def _taken_by(kind: str, key: str) -> str:
     registry = get_registry()
     own = [name for name in registry.names(kind) if registry.owner(kind, name).name == BUILTIN]
     classes = {name: registry.resolve(kind, name) for name in own}
-    found = [repr(name) for name, cls in classes.items() if key in map(parameter_name, _names(cls))]
-    return f" {' and '.join(found)} {'takes' if len(found) == 1 else 'take'} it." if found else ""
+    names = [repr(name) for name, cls in classes.items() if key in map(parameter_name, _names(cls))]
+    return f" {' and '.join(names)} {'takes' if len(names) == 1 else 'take'} it." if names else ""
 
 
 def _names(cls: type[Component]) -> list[str]:

@@ -123,7 +123,7 @@ class Staging:
         if not isinstance(several.value, list) or not several.value:
             self.problems.add(here, several, "wants a list: - {prompter: {name: ...}, share: 0.5}")
             return None, []
-        found, recorded = [], []
+        made, recorded = [], []
         for index, child in enumerate(several.value):
             place = join(here, index)
             if not self.sections.is_mapping(child, place):
@@ -132,9 +132,9 @@ class Staging:
             if child.get("prompter") is None:
                 self.problems.add(join(place, "prompter"), child, "is missing; a task is what a prompter asks")
             task, how = self._task(child, place)
-            found.append(task)
+            made.append(task)
             recorded.append(how)
-        tasks = [task for task in found if task is not None]
+        tasks = [task for task in made if task is not None]
         if len(tasks) < len(several.value):
             return None, recorded
         lacking = [index for index, task in enumerate(tasks) if task.share is None]
@@ -155,8 +155,8 @@ class Staging:
                 self._place(self.prompters, join(path, "prompter"), prompter, part)
         data = data if data is None or data.value is not None else None
         here = join(path, "data")
-        found, recorded["data"] = self.sections.section(StageData, data, here, "data")
-        values["data"] = self.sections.make(StageData, found, data, here)
+        settings, recorded["data"] = self.sections.section(StageData, data, here, "data")
+        values["data"] = self.sections.make(StageData, settings, data, here)
         if share is not None and ".tasks." in path:
             self._value("share", float | None, share, path, values, recorded)
         fine = self.demonstrations(node, path, values, recorded)

@@ -96,8 +96,8 @@ def class_fault(loaded: object, kind: str) -> str | None:
         return f"{title} lacks what a {wanted} must have: {', '.join(f'{n}()' for n in left)}"
     if kind == "encoder" and getattr(loaded, "modality", None) not in _MODALITIES:
         stated = getattr(loaded, "modality", None)
-        said = f"says modality = {stated!r}" if stated is not None else "does not say its modality"
-        return f"{title} {said}; write one of: modality = 'video', 'audio' or 'text'"
+        fault = f"says modality = {stated!r}" if stated is not None else "does not say its modality"
+        return f"{title} {fault}; write one of: modality = 'video', 'audio' or 'text'"
     return None
 
 

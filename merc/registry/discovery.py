@@ -37,13 +37,13 @@ def discover(only: Sequence[str] | None = None) -> list[PluginStatus]:
 
     Raises MercError for a name in ``only`` that is not installed.
     """
-    found = installed()
+    plugins = installed()
     if only is not None:
-        _check_names(only, found)
+        _check_names(only, plugins)
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     statuses: dict[str, PluginStatus] = {}
-    for entry in found:
+    for entry in plugins:
         name = entry.name
         status = PluginStatus(name, entry.distribution, entry.version)
         if name in statuses:
@@ -61,11 +61,11 @@ def discover(only: Sequence[str] | None = None) -> list[PluginStatus]:
     return [_beside_merc(one, statuses[BUILTIN]) for one in statuses.values()]
 
 
-def _check_names(only: Sequence[str], found: Sequence[Installed]) -> None:
-    known = {name for entry in found for name in (entry.name, entry.distribution)}
+def _check_names(only: Sequence[str], plugins: Sequence[Installed]) -> None:
+    known = {name for entry in plugins for name in (entry.name, entry.distribution)}
     for name in only:
         if name not in known:
-            listed = ", ".join(entry.name for entry in found)
+            listed = ", ".join(entry.name for entry in plugins)
             raise MercError(
                 f"MERC_PLUGINS names {name!r}, which is not installed.{did_you_mean(name, known)} "
                 f"The installed plugins are: {listed}"
@@ -131,8 +131,8 @@ def _called(manager: pluggy.PluginManager, module: ModuleType, name: str, status
             isolated(lambda caller=caller, collect=collect: caller(register=collect))  # type: ignore[misc]
         except Exception as error:
             # Nothing of a hook that failed half way is kept, so that what works does not depend on its order.
-            said = str(error) if type(error) is MercError else f"raised {_describe(error, name)}"
-            errors.append(f"hook {hook}: {said}")
+            reason = str(error) if type(error) is MercError else f"raised {_describe(error, name)}"
+            errors.append(f"hook {hook}: {reason}")
             continue
         components = collect.components
     return _with(status, "faulty" if errors else "ok", errors, list(components.values()))
@@ -234,12 +234,12 @@ def _hook_faults(manager: pluggy.PluginManager, module: ModuleType) -> list[str]
 
 def _describe(error: BaseException, module: str) -> str:
     """The exception in a line, with the place in the plugin's own package where it came from."""
-    said = described(error)
+    text = described(error)
     package = module.partition(".")[0]
     raised = error.__cause__ if isinstance(error, Fault) and error.__cause__ is not None else error
     trace = list(traceback.walk_tb(raised.__traceback__))
     for frame, line in reversed(trace):
         inside = frame.f_globals.get("__name__", "")
         if inside.partition(".")[0] == package:
-            return f"{said} ({inside}, line {line})"
-    return said
+            return f"{text} ({inside}, line {line})"
+    return text

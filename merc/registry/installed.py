@@ -33,16 +33,16 @@ class Installed:
 def installed() -> list[Installed]:
     """All of them, merc's own first even where merc runs without being installed, the others by name."""
     seen: set[str] = set()
-    found: list[Installed] = []
+    plugins: list[Installed] = []
     for distribution in distributions():
         # The folder's name says which it is, without reading the METADATA of everything that is installed.
         key = (_place(distribution).partition("-")[0] or _stated(distribution, "Name")).lower().replace("_", "-")
         if key not in seen:  # the first on the path is the one that is imported
-            found += _plugins_of(distribution)
+            plugins += _plugins_of(distribution)
         seen.add(key)
-    found.sort(key=lambda one: (one.name, one.distribution))
-    own = [one for one in found if one.name == BUILTIN and one.distribution == "merc"][:1]
-    return [*(own or [_itself()]), *(one for one in found if one not in own)]
+    plugins.sort(key=lambda one: (one.name, one.distribution))
+    own = [one for one in plugins if one.name == BUILTIN and one.distribution == "merc"][:1]
+    return [*(own or [_itself()]), *(one for one in plugins if one not in own)]
 
 
 def _itself() -> Installed:
