@@ -60,7 +60,10 @@ class Inserted:
         self.streams: list[str] = []
         for stream in media.connectors:
             part = media.connector_parts[stream]
-            modules = part.insert(llm) if stream in media.inserts else {}
+            try:
+                modules = part.insert(llm) if stream in media.inserts else {}
+            except ValueError as error:
+                raise MercError(f"connectors.{stream}: {error}") from None
             if not modules:
                 media.inserts.discard(stream)
                 continue

@@ -12,6 +12,7 @@ import merc
 import merc.testing
 from merc.testing.examples import connector, fuser
 from tests.testing.broken import frozen, said
+from tests.toys.glance import Glance
 from tests.toys.listener import Listener
 
 
@@ -222,3 +223,51 @@ def test_fuser_that_looks_ahead(ahead: str) -> None:
 
     message = said(merc.testing.FuserContract, Broken(), "test_a_row_depends_on_nothing_that_it_may_not_see")
     assert "utterance 0 of the conversation" in message and "Broken looks ahead" in message and "causal" in message
+
+
+def broken_glance(change: Callable[[Any, Any, Any], Any], named: str = "") -> Any:
+    """The toy, with what its modules give changed by ``change(states, media, own)``."""
+
+    @frozen
+    class Broken(Glance):
+        def insert(self, llm: Any) -> Any:
+            modules = super().insert(llm)
+            for module in modules.values():
+                forward = module.forward
+                module.forward = lambda states, media, forward=forward: change(states, media, forward(states, media))
+            return {named or name: module for name, module in modules.items()}
+
+    return Broken()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda states, media, own: own + own.mean(1, keepdim=True), ("place 2", "other places")),
+        (lambda states, media, own: own + media.tokens.mean(0), ("place 2", "media that it does not see")),
+        (lambda states, media, own: own[..., :3], ("[1, 6, 3]", "[1, 6, 16]")),
+        (lambda states, media, own: own / media.mask.sum(-1, keepdim=True), ("NaN or infinity", "sees no token")),
+    ],
+)
+def test_connector_whose_modules_look_where_they_may_not(change: Any, words: tuple[str, ...]) -> None:
+    check = "test_a_place_looks_at_what_it_sees_and_nothing_else"
+    message = said(merc.testing.ConnectorContract, broken_glance(change), check)
+    assert all(word in message for word in ("Broken", "model.layers.0", *words)), message
+
+
+def test_connector_that_names_a_layer_that_is_not_there() -> None:
+    broken = broken_glance(lambda states, media, own: own, "model.layers.40")
+    check = "test_inserted_modules_stand_before_layers_that_there_are"
+    message = said(merc.testing.ConnectorContract, broken, check)
+    assert "Broken" in message and "'model.layers.40'" in message and "model.layers.3" in message
+
+
+def test_connector_that_changes_the_language_model() -> None:
+    @frozen
+    class Broken(Glance):
+        def insert(self, llm: Any) -> Any:
+            llm.get_input_embeddings().weight.data.mul_(2)
+            return super().insert(llm)
+
+    check = "test_inserted_modules_stand_before_layers_that_there_are"
+    assert "changes the language model" in said(merc.testing.ConnectorContract, Broken(), check)

@@ -26,7 +26,7 @@ from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import select_trainable, tune
-from merc.prompting import AnswerPath, EncodedPrompt
+from merc.prompting import AnswerPath, EncodedPrompt, SeenItem
 from merc.recipe import Strategy as EngineChoice
 from merc.training.loop import fit
 from merc.training.settings import Settings
@@ -34,13 +34,15 @@ from merc.training.strategies import make_strategy
 from merc.training.strategy import Strategy
 from merc.training.update import parameter_groups
 from tests.losses import use_loss
+from tests.toys.glance import Glance
 from tests.training import jobs
 from tests.tunings import tuning_of
 
 
 @dataclass(frozen=True)
 class Case:
-    """One training. ``parts`` are what learns, as in a stage's ``trainable``; several: one stage behind the other."""
+    """One training. ``parts`` are what learns, as in a stage's ``trainable``; several: one stage behind the other. With
+    ``glance`` layers look at faces, which stand in no prompt."""
 
     name: str
     strategy: str = "deepspeed"
@@ -53,6 +55,7 @@ class Case:
     parts: tuple[str, ...] = ("*",)
     checkpointing: bool = False
     hidden: int = 32
+    glance: bool = False
 
 
 def model_of(case: Case) -> EmotionModel:
@@ -64,12 +67,17 @@ def model_of(case: Case) -> EmotionModel:
     )  # fmt: skip
     backbone = LlamaForCausalLM(config).to(getattr(torch, case.dtype))
     tuned = tune(backbone, tuning_of(case.tuning, r=4, alpha=8))
+    face = Glance(every=1) if case.glance else Linear()
     media = MediaTokens(
-        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": Linear(), "voice": Mlp(width=5)}, {}, case.hidden
+        {"face": FeatureSpec(6), "voice": FeatureSpec(4)}, {"face": face, "voice": Mlp(width=5)}, {}, case.hidden
     )
     table = {(s, u): torch.randn(3, dim).numpy() for s, dim in (("face", 6), ("voice", 4)) for u in ("u0", "u1", "v0")}
     media.source = lambda stream, utterance, draw: table[stream, utterance]
     model = EmotionModel(tuned, None, media)
+    with torch.no_grad():
+        for name, parameter in media.named_parameters():
+            if name.endswith("gate"):
+                parameter.fill_(0.5)
     model.probe()
     return model
 
@@ -78,8 +86,9 @@ def batches_of(model: EmotionModel) -> list[TreeBatch]:
     media = [("face", "u0"), ("voice", "u1"), None, ("face", "v0"), ("voice", "v0"), None, ("face", "u1")]
     batches = []
     for number, slot in enumerate(media):
-        shown = [(*slot, i) for i in range(3)] if slot else []
-        head = (1, *shown, 2 + number, 3)
+        seen = slot is not None and slot[0] in model.inserted.streams
+        shown = [(*slot, i) for i in range(3)] if slot and not seen else []
+        head: tuple[Any, ...] = (1, *shown, SeenItem(2 + number, (slot,)) if slot and seen else 2 + number, 3)
         prompts = [
             EncodedPrompt(f"{number}a", head, (AnswerPath((7, 8), 0, 0, True),)),
             EncodedPrompt(f"{number}b", (*head, 5, 9 + number), (AnswerPath((11,), 1, 0, True),)),
@@ -133,7 +142,7 @@ def prepare(case: Case, strategy: Strategy, model: EmotionModel, part: str) -> N
 def run(case: Case, strategy: Strategy, out: Path) -> None:
     model = model_of(case)
     if case.checkpointing:
-        model.base.gradient_checkpointing_enable({"use_reentrant": False})
+        model.base.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": model.inserted.contexts})
     rows = []
     for part in case.parts:
         prepare(case, strategy, model, part)
