@@ -13,9 +13,10 @@ from merc.consent import require
 from merc.errors import MercError
 from merc.memory import enough_memory
 from merc.model.backbone import load_network
-from merc.model.emotion_model import EmotionModel, context_of
+from merc.model.emotion_model import EmotionModel
 from merc.model.heads import Heads
 from merc.model.media_tokens import MediaTokens
+from merc.model.reach import context_of
 from merc.model.tuning import tune
 from merc.recipe import Recipe
 

@@ -18,10 +18,11 @@ from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.heads import Heads
 from merc.model.inserted import Inserted
-from merc.model.media_tokens import Media, MediaTokens
-from merc.model.past import utterance_id, with_past
+from merc.model.media_tokens import Media, MediaTokens, means_of
+from merc.model.past import with_past
 from merc.model.precision import autocast
 from merc.model.probe import Head, find_decoder, probe_head, probe_tree, restrict_to
+from merc.model.reach import context_of, window_of
 from merc.prompting import (
     CHAT_DATE,
     EncodedPrompt,
@@ -34,7 +35,7 @@ from merc.prompting import (
 )
 
 if TYPE_CHECKING:
-    from transformers import Cache, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
     from merc.model.tuning import TunedBackbone
 
@@ -162,15 +163,7 @@ class EmotionModel(nn.Module):
     @property
     def window(self) -> int | None:
         """How many tokens the backbone's attention sees at once, if its layers look through a window or in chunks."""
-        config = self.base.config.get_text_config()
-        kinds = getattr(config, "layer_types", None)
-        found = []
-        for name, kind in (("sliding_window", "sliding_attention"), ("attention_chunk_size", "chunked_attention")):
-            value = getattr(config, name, None)
-            used = kind in kinds if kinds else getattr(config, "use_sliding_window", True) is not False
-            if value and used:
-                found.append(int(value))
-        return min(found, default=None)
+        return window_of(self.base.config)
 
     def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
@@ -229,8 +222,8 @@ class EmotionModel(nn.Module):
     def outputs(self, batch: TreeBatch, needs: Collection[str], draw: int = 0) -> Outputs:
         """What a pass gives of what is needed (``merc.components.model.NEEDS``, and ``heads.<name>``), and nothing
         more."""
-        summary = _MediaMeans() if "media" in needs else None
-        states, logits = self._states(batch, draw, summary)
+        media = self.media_of(batch, draw)
+        states, logits = self._states(batch, draw, media)
         found: dict[str, Any] = {}
         if {"path_log_probs", "token_log_probs"} & set(needs):
             found["token_log_probs"] = _token_log_probs(batch, self._logits(states, logits))
@@ -241,8 +234,8 @@ class EmotionModel(nn.Module):
             at_answers = self._at_answers(batch, states)
             found["states"] = at_answers if "states" in needs else None
             found["heads"] = self.heads.outputs(at_answers, heads) if heads else None
-        if summary is not None:
-            found["media"], found["media_ids"] = summary.means, summary.ids
+        if "media" in needs:
+            found["media"], found["media_ids"] = means_of(media)
         return Outputs(**found)
 
     def reference(self) -> AbstractContextManager[None]:
@@ -351,13 +344,11 @@ class EmotionModel(nn.Module):
         return flat.index_copy(0, batch.slot_at, tokens[batch.slot_from]).view_as(words)
 
     def _states(
-        self, batch: TreeBatch, draw: int, summary: _MediaMeans | None = None, past: Cache | None = None
+        self, batch: TreeBatch, draw: int, media: Mapping[Media, Tensor] | None = None, past: Cache | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Hidden states at the places that the batch reads, and their logits where the model must compute them.
         ``past`` are the keys and values of the places that the batch holds, to which those of the others are added."""
-        media = self.media_of(batch, draw)
-        if summary is not None:
-            summary.take(media)
+        media = self.media_of(batch, draw) if media is None else media
         with self.inserted.seeing(self.inserted.view(batch, media)):
             return self._pass(batch, self.embed(batch, draw, media), past)
 
@@ -380,30 +371,6 @@ class EmotionModel(nn.Module):
         with restrict_to(decoder, batch.read) as kept:
             logits = self.base(**inputs).logits[0]
         return kept[0], logits
-
-
-class _MediaMeans:
-    """The mean of each utterance's tokens after its connector, by stream."""
-
-    def __init__(self) -> None:
-        self.means: dict[str, Tensor] = {}
-        self.ids: dict[str, list[str]] = {}
-
-    def take(self, media: Mapping[Media, Tensor]) -> None:
-        """The tokens ``[tokens, hidden]`` of each of the media."""
-        rows: dict[str, list[Tensor]] = {}
-        for (stream, utterance), own in media.items():
-            if not utterance:
-                continue  # a soft prompt
-            rows.setdefault(stream, []).append(own.mean(0))
-            self.ids.setdefault(stream, []).append(utterance_id(utterance))
-        self.means = {stream: torch.stack(means) for stream, means in rows.items()}
-
-
-def context_of(config: PretrainedConfig) -> int | None:
-    """The longest path of tokens that a backbone of this configuration was made for, if it says."""
-    value = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(value) if value else None
 
 
 def _token_log_probs(batch: TreeBatch, logits: Tensor) -> Tensor:

@@ -25,6 +25,17 @@ def inserts(connector: Connector) -> bool:
     return type(connector).insert is not Connector.insert
 
 
+def means_of(media: Mapping[Media, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+    """The mean of each utterance's tokens ``[utterances, hidden]`` and the ids of the utterances, by stream."""
+    rows: dict[str, list[Tensor]] = {}
+    ids: dict[str, list[str]] = {}
+    for (stream, utterance), tokens in media.items():
+        if utterance:  # a soft prompt has none
+            rows.setdefault(stream, []).append(tokens.mean(0))
+            ids.setdefault(stream, []).append(utterance_id(utterance))
+    return {stream: torch.stack(means) for stream, means in rows.items()}, ids
+
+
 class MediaTokens(nn.Module):
     """The connectors and fusers of a recipe as one module.
 
@@ -160,8 +171,7 @@ class MediaTokens(nn.Module):
     def _given(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:
         """What the stream's connector gets."""
         if stream in self.opening:
-            like = next(self.parameters(), torch.empty(0))
-            nothing = torch.zeros(len(utterances), 0, 0, device=like.device)
+            nothing = torch.zeros(len(utterances), 0, 0, device=self._device())
             return Stream(nothing, nothing.any(-1))
         if stream in self.past:
             return self._with_past(stream, utterances, draw)
