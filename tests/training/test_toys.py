@@ -98,3 +98,9 @@ def test_they_import_nothing_of_merc_but_merc(name: str) -> None:
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported == {"__future__", "collections.abc", "dataclasses", "merc", "torch", "typing"}
     assert hasattr(toys, name)
+
+
+def test_the_documented_trainer_is_this_one() -> None:
+    source = Path(toys.__file__).read_text(encoding="utf-8")
+    page = (Path(merc.__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    assert source[source.index("@dataclass(frozen=True, kw_only=True)\nclass Written") :].rstrip() in page
