@@ -219,7 +219,18 @@ class Encoder(Component):
         Its ``forward`` takes a list of prepared inputs, tensors ``[n, ...]`` on its device, one a clip, and gives a
         list of their features, tensors ``[tokens, dim]``: those of ``load``, with a gradient. It always computes in
         evaluation mode, so that nothing of it is random and no statistics move. Parameters that come with
-        ``requires_grad`` False never learn."""
+        ``requires_grad`` False never learn.
+
+        >>> import torch
+        >>> class Network(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.layer = torch.nn.Linear(2, 3)
+        ...     def forward(self, inputs):
+        ...         return list(self.layer(torch.cat(inputs)).split([len(one) for one in inputs]))
+        >>> [features.shape for features in Network()([torch.zeros(4, 2), torch.zeros(1, 2)])]
+        [torch.Size([4, 3]), torch.Size([1, 3])]
+        """
         raise NotImplementedError(f"{type(self).__name__} has no build()")
 
     def token_count(self, count: int) -> int:

@@ -30,7 +30,7 @@ from merc.cues import CueTable
 from merc.cues.admit import admit
 from merc.cues.plan import blind
 from merc.errors import MercError
-from merc.features import FeatureTable
+from merc.features import FeatureTable, prepared
 from merc.features.careful import CarefulFunction
 from merc.features.plan import Stream, streams_of
 from merc.media.audio import resample
@@ -113,7 +113,7 @@ def with_arrays(
     seed, device = wiring.recipe.features.seed, wiring.device
     held: dict[tuple[str, str], Features] = {}
     missing: dict[tuple[str, str], str] = {}
-    for name, stream in streams_of(encoders).items():
+    for name, stream in streams_of(prepared(encoders, wiring.recipe.learning_encoders)).items():
         require(stream.encoder, stream.part)
         ids, clips = [], list[Clip]()
         for said in utterances:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from merc.components import Annotator
+from merc.components import Annotator, Encoder
 from merc.recipe import ComponentRef, Recipe
 
 
 def load_once(part: ComponentRef) -> ComponentRef:
-    """The same encoder or annotator, whose ``load`` gives one function for good. Only one thread at a time is in it,
-    since nothing says that a network may be shared.
+    """The same encoder or annotator, whose ``load``, and ``prepare`` of an encoder that learns, give one function for
+    good. Only one thread at a time is in it, since nothing says that a network may be shared.
 
     What its answers are kept by, its class and parameters, stays as it is.
     """
@@ -22,10 +22,16 @@ def load_once(part: ComponentRef) -> ComponentRef:
     loaded: dict[str, Any] = {}
 
     def load(device: str) -> Any:
+        return once(device, lambda: part.component.load(device))  # type: ignore[attr-defined]
+
+    def prepare() -> Any:
+        return once("prepare", lambda: part.component.prepare())  # type: ignore[attr-defined]
+
+    def once(name: str, make: Callable[[], Any]) -> Any:
         with lock:
-            if device not in loaded:
-                loaded[device] = part.component.load(device)  # type: ignore[attr-defined]
-        function = loaded[device]
+            if name not in loaded:
+                loaded[name] = make()
+        function = loaded[name]
 
         def one_at_a_time(given: Any) -> Any:
             with lock:
@@ -39,6 +45,8 @@ def load_once(part: ComponentRef) -> ComponentRef:
 
     try:
         object.__setattr__(component, "load", load)
+        if isinstance(component, Encoder):
+            object.__setattr__(component, "prepare", prepare)
     except AttributeError:  # a class with slots takes no attribute: it loads each time
         return part
     return replace(part, component=component)

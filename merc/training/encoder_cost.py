@@ -9,6 +9,7 @@ import torch
 
 from merc.model.emotion_model import EmotionModel
 from merc.model.precision import autocast
+from merc.prompting.runs import SeenItem
 from merc.training.context import StageContext
 from merc.training.groups import Group
 
@@ -29,9 +30,13 @@ def note_encoders(context: StageContext, groups: Iterable[Group]) -> None:
 
 
 def _shown(group: Group, streams: set[str]) -> list[str]:
-    """The utterances whose slots of these streams are in the prompts of a group."""
-    items = (item for prompt in group.prompts for item in prompt.context if not isinstance(item, int))
-    return list(dict.fromkeys(item[1] for item in items if item[0] in streams))
+    """The utterances whose slots of these streams are in the prompts of a group, those without a place included."""
+    shown: dict[str, None] = {}
+    for item in (item for prompt in group.prompts for item in prompt.context):
+        for part in (item.item, *item.media) if isinstance(item, SeenItem) else (item,):
+            if not isinstance(part, int) and part[0] in streams:
+                shown[part[1]] = None
+    return list(shown)
 
 
 def _seconds(model: EmotionModel, name: str, utterances: Sequence[str]) -> float:

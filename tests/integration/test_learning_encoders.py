@@ -119,6 +119,31 @@ def test_others_compute_with_what_was_learned(models: Forks, learned: Path) -> N
     shutil.rmtree(learned / "run/evaluations")  # other tests compare the run's files
 
 
+ARRAYS = """
+import json, sys
+import numpy as np
+import merc
+session = merc.load("run")
+frames = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3)).astype("uint8")
+clip = merc.VideoClip(frames=frames, times=np.arange(3) / 2)
+for _ in range(2):
+    (found,) = session.predict(clip, text="It was so.")
+    print(json.dumps([dict(found.probabilities), dict(found.missing)]))
+(found,) = session.predict("clips/1.mp4", text="It was so.")
+print(json.dumps([dict(found.probabilities), dict(found.missing)]))
+"""
+
+
+def test_a_session_computes_with_what_was_learned_from_arrays_too(models: Forks, learned: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ARRAYS], cwd=learned, env=models.environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two, file = map(json.loads, done.stdout.splitlines())
+    assert one == two
+    assert one[1] == file[1] == {} and one[0] != file[0]
+
+
 def test_predictions_depend_on_what_was_learned(models: Forks, learned: Path, tmp_path: Path) -> None:
     """With the weights that it began from, the same run predicts other numbers."""
     shutil.copytree(learned / "run", tmp_path / "run")

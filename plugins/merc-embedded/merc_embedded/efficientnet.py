@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
+from merc import Encoder, FeatureSpec, Frames, FrozenNetwork, Missing, VideoClip
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ class EfficientNetLite0(Encoder):
     def spec(self) -> FeatureSpec:
         """1280 numbers a token, at most ``pool`` x ``pool`` tokens a frame."""
         return FeatureSpec(dim=1280, tokens=self.frames * self.pool**2)
+
+    def network(self) -> FrozenNetwork:
+        """EfficientNet-Lite0 without its classifier."""
+        import torch
+
+        from merc_embedded.nets import efficientnet
+
+        with torch.device("meta"):
+            net = efficientnet.EfficientNetLite0()
+        return FrozenNetwork("EfficientNet-Lite0", sum(p.numel() for p in net.parameters()))
 
     def load(self, device: str) -> EncodeFunction:
         """Read the network."""

