@@ -22,6 +22,10 @@ from merc.model.inserted import View
 from merc.model.probe import find_decoder
 from merc.prompting import EncodedPrompt, build_tree
 
+KEPT_MORE = 4
+"""So many more texts are written at a time than prompts are computed, where a prompt is computed once for its texts: a
+step computes one token of each, and keys and values of a token are less than a tenth of what training keeps of it."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -90,9 +94,9 @@ def generate(
 ) -> list[list[Generation]]:
     """Texts after prompts, ``how.count`` for each.
 
-    At most ``rows`` are written at a time. Rows are padded on the left; a backbone that computes prompts on their own
-    may not know padding from words, and gets rows of one length, or one row where rows disturb each other. Raises
-    MercError for one that cannot go on from media tokens.
+    At most ``rows`` prompts are computed at a time, or all. Rows are padded on the left; a backbone that computes
+    prompts on their own may not know padding from words, and gets rows of one length, or one row where rows disturb
+    each other. Raises MercError for one that cannot go on from media tokens.
     """
     lengths: dict[int, list[int]] = {}
     for index, prompt in enumerate(prompts):
@@ -113,7 +117,7 @@ def _texts(
         return [[text] * how.count for text in _rows(model, [_Row(prompt) for prompt in prompts], how, draw)]
     most = max(1, rows or count * len(prompts))
     if model.layout == "tree":
-        at_once = max(1, most // count)
+        at_once = max(1, min(most, KEPT_MORE * most // count))
         chunks = [prompts[i : i + at_once] for i in range(0, len(prompts), at_once)]
         return [texts for some in chunks for texts in _Held.of(model, some, draw).texts(some, how, most)]
     every = [_Row(prompt, number) for prompt in prompts for number in range(count)]
@@ -210,10 +214,10 @@ class _Held:
         return cls(model, inputs, cache, view)
 
     def texts(self, prompts: Sequence[EncodedPrompt], how: Sampling, most: int) -> list[list[Generation]]:
-        """The texts of each prompt, at most ``most`` at a time, or one a prompt."""
+        """The texts of each prompt, where ``most`` prompts may be computed at a time."""
         found: list[list[Generation]] = [[] for _ in prompts]
         count = how.count if how.temperature else 1
-        at_once = max(1, most // len(prompts))
+        at_once = max(1, KEPT_MORE * most // len(prompts))
         held = self.inputs["attention_mask"].shape[1] - 1
         for first in range(0, count, at_once):
             numbers = range(first, min(first + at_once, count))
@@ -232,8 +236,8 @@ class _Held:
 def go_on(
     model: EmotionModel, prompt: EncodedPrompt, cache: DynamicCache, how: Sampling, most: int, draw: int = 0
 ) -> list[Generation]:
-    """Texts after one prompt whose keys and values are in ``cache``, but for its last token; at most ``most`` at a
-    time."""
+    """Texts after one prompt whose keys and values are in ``cache``, but for its last token; ``most`` prompts may be
+    computed at a time."""
     held = len(prompt.context) > 1
     inputs = _inputs(model, [prompt], draw, held)
     view = _view(model, [prompt], draw)

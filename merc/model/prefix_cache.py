@@ -80,7 +80,7 @@ class KeptPrefix:
 
     @torch.no_grad()
     def generate(self, prompt: EncodedPrompt, how: Sampling, rows: int) -> list[Generation]:
-        """Texts after one prompt, at most ``rows`` at a time."""
+        """Texts after one prompt, where ``rows`` prompts may be computed at a time."""
         window = self.model.window
         if self.model.forgets or (window is not None and max(len(self.begin.context), len(prompt.context)) > window):
             return generate(self.model, [prompt], how, rows, self.draw)[0]

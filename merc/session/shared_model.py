@@ -16,7 +16,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
-from merc.model.generation import Sampling, generate
+from merc.model.generation import KEPT_MORE, Sampling, generate
 from merc.model.prefix_cache import KeptPrefix, first_of, shared_length
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.session.reporter import Progress
@@ -119,7 +119,7 @@ class SharedModel:
         shared = self.strategy if self.strategy and not self.strategy.lockstep else None
         by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
         rows = self.rows(by_length[0], how) if by_length else 1
-        size = max(1, rows // count)
+        size = max(1, min(rows, KEPT_MORE * rows // count))
         chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
 
         def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, list[Any]]]:
@@ -160,7 +160,7 @@ class SharedModel:
         return [heads.values_of(row) for row in rows]
 
     def rows(self, longest: EncodedPrompt, how: Sampling) -> int:
-        """How many texts are written at a time."""
+        """How many prompts are computed at a time, to write after them."""
         return max(1, self.batch_tokens // max(1, len(longest.context) + how.max_new_tokens))
 
     def cache(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> SharedPrefixCache:

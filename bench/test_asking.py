@@ -1,0 +1,60 @@
+"""What may be asked of a model: eight texts from one prompt, and the labels of a conversation that goes on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.workload import LABELS, joined, load, rounds, tiny
+from merc.builtin.prompters import ConversationPrompter
+from merc.session.data import queries
+from merc.session.shared_model import SharedModel
+
+COUNT, NEW, HISTORY = 8, 16, 30
+
+
+@pytest.fixture(scope="module")
+def asks() -> SharedModel:
+    return SharedModel(model=load("bfloat16").eval(), prompter=ConversationPrompter(), labels=LABELS)
+
+
+def test_eight_texts(asks, compare, found, say):
+    """Drawn from one prompt after 30 utterances, against a call for each."""
+    query = queries([joined(found.conversations, HISTORY + 1, seed=0)], LABELS)[0][HISTORY]
+    say(f"{compare.title}: {COUNT} texts of {NEW} tokens after a prompt of {len(asks.encode(query).context)}")
+    how = {"max_new_tokens": NEW, "temperature": 1.0}
+
+    def check(name, plain, mine):
+        # The first draw is the same one; in bfloat16 a draw may fall beside an edge of the probabilities.
+        assert tiny() or plain[0].tokens[:2] == mine[0].tokens[:2]
+        assert len(plain) == len(mine) == COUNT
+
+    compare(
+        lambda: asks.generate([query], count=COUNT, **how)[0],
+        {f"{COUNT} calls": lambda: [asks.generate([query], seed=seed, **how)[0][0] for seed in range(COUNT)]},
+        rounds(),
+        check,
+        COUNT,
+        "texts",
+        {f"{COUNT} calls": 3},
+    )
+
+
+def test_live(asks, compare, found, say):
+    """The next utterance after 30, whose words are computed with the labels, against the whole prompt."""
+    own = queries([joined(found.conversations, HISTORY + 1, seed=0)], LABELS)[0]
+    cache = asks.cache(own[HISTORY - 1 : HISTORY])
+    cache.score(own[HISTORY - 1 : HISTORY])
+    query = own[HISTORY]
+    say(f"{compare.title}: a prompt of {len(asks.encode(query).context)} tokens, {cache.length} were held")
+
+    def live() -> torch.Tensor:
+        goes_on = cache.fork()  # so that every round begins with what was held
+        goes_on.extend([query])
+        return goes_on.score([query]).values.softmax(-1)
+
+    def check(name, plain, mine):
+        torch.testing.assert_close(mine, plain, atol=5e-2, rtol=0)
+
+    whole = {"the whole prompt": lambda: asks.score([query]).values.softmax(-1)}
+    compare(live, whole, rounds(), check, 1, "utterances", {"the whole prompt": 5})
