@@ -114,6 +114,14 @@ class TreeBatch:
         """A value of each path ``[paths]``, taken at each prompt's right answer ``[prompts]``."""
         return values[self.right]
 
+    def token_log_probs(self, logits: Tensor) -> Tensor:
+        """Log-probability of each step's token ``[steps]``, float32, from the logits ``[read, vocabulary]``."""
+        return torch.log_softmax(logits.float(), dim=-1)[self.step_read, self.step_token]
+
+    def over_paths(self, steps: Tensor) -> Tensor:
+        """Log-probability of each answer path ``[paths]``, from that of its steps ``[steps]``."""
+        return torch.zeros(len(self.path_length), device=steps.device).index_add(0, self.step_path, steps)
+
     def label_scores(self, path_log_probs: Tensor, normalize: Normalize = "none") -> Tensor:
         """Scores ``[prompts, labels]`` from the log-probability of each path ``[paths]``."""
         of_label = self.path_label >= 0

@@ -32,6 +32,7 @@ from merc.prompting import (
     build_chains,
     build_trees,
     micro_batches,
+    rows_within,
 )
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class EmotionModel(nn.Module):
             fits = [self.layout == "tree" and (window is None or p.depth <= window) for p in prompts]
             apart.extend(build_chains(p) for p, fit in zip(prompts, fits, strict=True) if not fit)
             shared.extend(build_trees([p for p, fit in zip(prompts, fits, strict=True) if fit], budget, width))
-        plain = [(group, True) for group in _rows_within(apart, budget)]
+        plain = [(group, True) for group in rows_within(apart, budget)]
         return [(group, False) for group in micro_batches(shared, budget)] + plain
 
     def hidden(self, batch: TreeBatch, draw: int = 0, past: Cache | None = None) -> Tensor:
@@ -217,7 +218,7 @@ class EmotionModel(nn.Module):
 
     def log_probabilities(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Log-probability of each answer path ``[paths]``, float32: the sum over its tokens."""
-        return _over_paths(batch, _token_log_probs(batch, self.logits(batch, draw)))
+        return batch.over_paths(batch.token_log_probs(self.logits(batch, draw)))
 
     def outputs(self, batch: TreeBatch, needs: Collection[str], draw: int = 0) -> Outputs:
         """What a pass gives of what is needed (``merc.components.model.NEEDS``, and ``heads.<name>``), and nothing
@@ -226,9 +227,9 @@ class EmotionModel(nn.Module):
         states, logits = self._states(batch, draw, media)
         found: dict[str, Any] = {}
         if {"path_log_probs", "token_log_probs"} & set(needs):
-            found["token_log_probs"] = _token_log_probs(batch, self._logits(states, logits))
+            found["token_log_probs"] = batch.token_log_probs(self._logits(states, logits))
         if "path_log_probs" in needs:
-            found["path_log_probs"] = _over_paths(batch, found["token_log_probs"])
+            found["path_log_probs"] = batch.over_paths(found["token_log_probs"])
         heads = [name for name in self.heads if f"heads.{name}" in needs]
         if "states" in needs or heads:
             at_answers = self._at_answers(batch, states)
@@ -312,7 +313,7 @@ class EmotionModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
         states, logits = self._states(batch, draw, past=past)
-        found = _over_paths(batch, _token_log_probs(batch, self._logits(states, logits)))
+        found = batch.over_paths(batch.token_log_probs(self._logits(states, logits)))
         return replace(batch, labels=labels).label_scores(found, normalize), self._at_answers(batch, states)
 
     @staticmethod
@@ -371,28 +372,3 @@ class EmotionModel(nn.Module):
         with restrict_to(decoder, batch.read) as kept:
             logits = self.base(**inputs).logits[0]
         return kept[0], logits
-
-
-def _token_log_probs(batch: TreeBatch, logits: Tensor) -> Tensor:
-    """Log-probability of each step's token ``[steps]``, float32, from the logits ``[read, vocabulary]``."""
-    return torch.log_softmax(logits.float(), dim=-1)[batch.step_read, batch.step_token]
-
-
-def _over_paths(batch: TreeBatch, steps: Tensor) -> Tensor:
-    """Log-probability of each answer path ``[paths]``, from that of its steps ``[steps]``."""
-    return torch.zeros(len(batch.path_length), device=steps.device).index_add(0, batch.step_path, steps)
-
-
-def _rows_within(prompts: Sequence[list[Tree]], budget: int) -> Iterable[list[Tree]]:
-    """Unbranched trees as groups whose padded rows stay within the budget, alike lengths together; the answers of one
-    prompt stay together, since their scores are compared."""
-    group: list[Tree] = []
-    longest = 0
-    for trees in sorted(prompts, key=lambda trees: max(map(len, trees)), reverse=True):
-        longest = longest or max(map(len, trees))
-        if group and (len(group) + len(trees)) * longest > budget:
-            yield group
-            group, longest = [], max(map(len, trees))
-        group.extend(trees)
-    if group:
-        yield group

@@ -27,11 +27,6 @@ class Reference:
             and not name.startswith("losses.")
             and not (self._off and name.startswith("llm."))
         }
-        if any(hasattr(parameter, "ds_id") and name.startswith("llm.") for name, parameter in copied.items()):
-            raise MercError(
-                "a loss compares the model with what it was before this stage, of which ZeRO-3 keeps no copy; set "
-                "strategy.zero=2, or begin the stage with adapters that have not learned"
-            )
         self._pairs: list[tuple[Tensor, Tensor]] = [
             (tensor, tensor.detach().clone()) for tensor in (*copied.values(), *model.media.buffers())
         ]
@@ -44,10 +39,15 @@ class Reference:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """While it lasts, the model is what it was."""
+        """While it lasts, the model is what it was. Raises MercError where ZeRO-3 has shared out what was copied."""
         if self._active:
             yield
             return
+        if any(tensor.numel() != copy.numel() for tensor, copy in self._pairs):
+            raise MercError(
+                "a loss compares the model with what it was before this stage, and ZeRO-3 shares out the weights that "
+                "were copied for it; set strategy.zero=2, or begin the stage with adapters that have not learned"
+            )
         with ExitStack() as stack:
             if self._off is not None:
                 stack.enter_context(self._off())
@@ -64,8 +64,7 @@ class Reference:
 
 
 def keep_reference(model: EmotionModel) -> int:
-    """Keep what the model is now as its reference; gives the memory that it takes. Raises MercError where the strategy
-    cannot."""
+    """Keep what the model is now as its reference; gives the memory that it takes."""
     kept = Reference(model)
     model.before = kept.active
     return kept.nbytes

@@ -4,7 +4,16 @@ from merc.prompting.chat import CHAT_DATE
 from merc.prompting.encode import AnswerPath, EncodedPrompt, PromptEncoder, is_label_prompt
 from merc.prompting.parse import Policy, parse_label
 from merc.prompting.runs import Item, SeenItem, SlotItem
-from merc.prompting.tree import Tree, build_chains, build_tree, build_trees, check_depth, micro_batches, pack_rows
+from merc.prompting.tree import (
+    Tree,
+    build_chains,
+    build_tree,
+    build_trees,
+    check_depth,
+    micro_batches,
+    pack_rows,
+    rows_within,
+)
 from merc.prompting.verbalizer import Normalize, label_scores
 
 __all__ = [
@@ -27,4 +36,5 @@ __all__ = [
     "micro_batches",
     "pack_rows",
     "parse_label",
+    "rows_within",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from merc.prompting.runs import Item
 
 # Linear layers cost 2·parameters a token, attention 4·width·layers a pair of them, at about a third of the speed: for
 # SmolLM2-135M both take the same time at about 1,000 tokens, for larger models later: at about twice their width. Only
-# the packing depends on it, and where a tree is split.
+# the packing depends on it, and where a tree is split, which knows the width.
 _ATTENTION = 1000
 
 
@@ -175,7 +175,7 @@ def build_trees(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -
     dear = max(_ATTENTION, 2 * width)
 
     def cost(trees: Iterable[Tree]) -> float:
-        return sum(len(tree) * (1 + len(tree) / dear) for tree in trees)
+        return sum(_cost(1, len(tree), dear) for tree in trees)
 
     longest = max((prompt.depth for prompt in asked), default=0)
     trees = _filled(asked, budget if longest <= budget else longest + longest // 8)
@@ -241,7 +241,7 @@ def pack_rows(trees: Sequence[Tree]) -> list[list[Tree]]:
         width = max(longest, -(-total // count))
         if width not in tried:
             tried[width] = _first_fit(trees, width)
-    return min(tried.values(), key=_cost)
+    return min(tried.values(), key=lambda rows: _cost(len(rows), _longest(rows)))
 
 
 def _row_counts(most: int) -> list[int]:
@@ -256,9 +256,9 @@ def _row_counts(most: int) -> list[int]:
     return counts
 
 
-def _cost(rows: Sequence[Sequence[Tree]]) -> float:
-    """The cost of rows, in places. A place that sees _ATTENTION others costs twice what it costs alone."""
-    return _places(rows) * (1 + _places(rows) / len(rows) / _ATTENTION)
+def _cost(rows: int, length: int, dear: float = _ATTENTION) -> float:
+    """The cost of rows of one length, in places. A place that sees ``dear`` others costs twice what it costs alone."""
+    return rows * length * (1 + length / dear)
 
 
 def _first_fit(trees: Sequence[Tree], width: int) -> list[list[Tree]]:
@@ -297,5 +297,24 @@ def micro_batches(trees: Sequence[Tree], budget: int) -> Iterator[list[Tree]]:
         waiting = waiting[least:]
 
 
+def rows_within(prompts: Sequence[list[Tree]], budget: int) -> Iterator[list[Tree]]:
+    """Unbranched trees as groups whose padded rows stay within the budget, alike lengths together; the answers of one
+    prompt stay together, since their scores are compared."""
+    group: list[Tree] = []
+    longest = 0
+    for trees in sorted(prompts, key=lambda trees: max(map(len, trees)), reverse=True):
+        longest = longest or max(map(len, trees))
+        if group and (len(group) + len(trees)) * longest > budget:
+            yield group
+            group, longest = [], max(map(len, trees))
+        group.extend(trees)
+    if group:
+        yield group
+
+
 def _places(rows: Sequence[Sequence[Tree]]) -> int:
-    return len(rows) * max(sum(map(len, row)) for row in rows)
+    return len(rows) * _longest(rows)
+
+
+def _longest(rows: Sequence[Sequence[Tree]]) -> int:
+    return max(sum(map(len, row)) for row in rows)

@@ -116,6 +116,16 @@ def test_a_pass_in_it_does_not_disturb_a_gradient_that_is_waited_for() -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_weights_that_are_shared_out_are_an_error() -> None:
+    """ZeRO-3 leaves nothing of a large weight in its place between passes, and fetches what was learned."""
+    model = MODELS["full"]()
+    keep_reference(model)
+    shared = next(model.llm.parameters())
+    shared.data = torch.empty(0)
+    with pytest.raises(MercError, match=r"ZeRO-3 shares out .* strategy\.zero=2, or begin the stage with adapters"):
+        model.reference().__enter__()
+
+
 def test_without_a_loss_that_needs_it_there_is_none() -> None:
     with pytest.raises(MercError, match="kept only while a stage trains with a loss that needs reference_path_log_p"):
         MODELS["frozen"]().reference()

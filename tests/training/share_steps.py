@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from merc.builtin.connectors import Linear, Mlp
 from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import FeatureSpec
+from merc.components import Batch, FeatureSpec, Loss, LossContext, Outputs
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
+from merc.model.reference import keep_reference
 from merc.model.tuning import select_trainable, tune
 from merc.prompting import AnswerPath, EncodedPrompt, SeenItem
 from merc.recipe import Strategy as EngineChoice
@@ -56,6 +58,23 @@ class Case:
     checkpointing: bool = False
     hidden: int = 32
     glance: bool = False
+    compares: bool = False
+    """Whether it learns to gain on the model as it was before the stage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain(Loss):
+    """-log σ(2 (log p - log p of the model as it was before the stage)) of the right answer."""
+
+    needs = frozenset({"path_log_probs", "reference_path_log_probs"})
+
+    def build(self, context: LossContext) -> nn.Module:
+        class Function(nn.Module):
+            def forward(_, outputs: Outputs, batch: Batch) -> Tensor:
+                gains = outputs.path_log_probs - outputs.reference_path_log_probs
+                return -nn.functional.logsigmoid(2 * batch.at_right_answer(gains))
+
+        return Function()
 
 
 def model_of(case: Case) -> EmotionModel:
@@ -135,7 +154,9 @@ def scores(strategy: Strategy, model: EmotionModel) -> list[list[float]]:
 def prepare(case: Case, strategy: Strategy, model: EmotionModel, part: str) -> None:
     select_trainable(model, (part,))
     settings = Settings(lr=0.05, connector_lr=0.01, weight_decay=0.1)
-    use_loss(model, TokenNLL(), labels=2)
+    use_loss(model, Gain() if case.compares else TokenNLL(), labels=2)
+    if case.compares:
+        keep_reference(model)
     strategy.prepare(model, parameter_groups(model, settings, case.l2), case.precision)
 
 

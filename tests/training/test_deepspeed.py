@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "lora": {},
     "full": {"tuning": "full", "l2": 0.01, "max_norm": None},
     "stages": {"parts": ("connectors.*", "*")},
+    "compares": {"compares": True},
     "bfloat16": {"dtype": "bfloat16", "precision": "bfloat16", "checkpointing": True},
     "glance": {"glance": True, "parts": ("connectors.*", "*"), "checkpointing": True},
 }
@@ -37,10 +38,12 @@ SHARED = [Case(f"{kind}{zero}", zero=zero, **KINDS[kind]) for zero in (0, 1, 2, 
 # Weights so large that ZeRO-3 fetches them from all processes for each pass: it keeps small ones whole.
 WIDE = Case("wide", zero=3, hidden=352, parts=("connectors.*", "*"))
 GLANCE_WIDE = Case("glancewide", zero=3, hidden=352, parts=("connectors.*", "*"), glance=True)
+# A copy of a backbone's weights, as they were before a stage.
+COPIED = [Case(f"copied{zero}", zero=zero, tuning="full", compares=True) for zero in (0, 1, 2, 3)]
 HALF = [Case(f"half{zero}", zero=zero, dtype="float16") for zero in (0, 1, 2, 3)]
 LORA, KEPT = ([c for c in SHARED if c.name[:4] in names] for names in (("lora",), ("lora", "full")))
 IN_TWO = {
-    "run": [*SHARED, WIDE, GLANCE_WIDE, *HALF],
+    "run": [*SHARED, WIDE, GLANCE_WIDE, *HALF, *COPIED],
     "resume": [*KEPT, *HALF],
     "spoil": [*LORA, *HALF],
     "fail": LORA[1:2],
@@ -54,7 +57,7 @@ def torch_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("torch")
     for kind, fields in KINDS.items():
         share_steps.run(Case(kind, strategy="torch", **fields), TorchStrategy(), folder)
-    for case in (WIDE, GLANCE_WIDE, HALF[0]):
+    for case in (WIDE, GLANCE_WIDE, HALF[0], COPIED[0]):
         share_steps.run(replace(case, strategy="torch"), TorchStrategy(), folder)
     return folder
 
@@ -126,6 +129,12 @@ def test_what_layers_look_at_is_whole_in_every_process(in_two: Path, torch_resul
     kinds = [any(stream == "face" for stream, _ in batch.seen) for batch in batches]
     assert kinds[:3] == [True, False, False]
     same(torch_results / "glancewide", in_two / "glancewide", 1e-2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", COPIED, ids=lambda case: case.name)
+def test_a_copy_of_the_backbone_before_a_stage(case: Case, in_two: Path, torch_results: Path) -> None:
+    same(torch_results / "copied0", in_two / case.name, 1e-3)
 
 
 @pytest.mark.slow
