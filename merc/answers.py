@@ -80,7 +80,7 @@ class Vocabulary:
         >>> Vocabulary({"sad": "sad", "高兴": "happy"}).within("Not sadly; 我觉得她很高兴。")
         ['happy']
         """
-        return [self._searched[found] for found in self._within.findall(_fold(text))] if self._within else []
+        return [self._searched[word] for word in self._within.findall(_fold(text))] if self._within else []
 
     def pieces(self, text: str) -> list[tuple[str, bool]]:
         """A text cut at the labels that hold separators; each piece, and whether it is such a label."""
@@ -129,12 +129,12 @@ def until_end(text: str) -> tuple[str, bool]:
     (('happy', False), ('happy', True))
     """
     text = _BEGIN.sub(" ", text)
-    found = _END.search(text)
-    if found is None:
+    end = _END.search(text)
+    if end is None:
         return text, False
-    if not text[: found.start()].strip():
-        return until_end(text[found.end() :])
-    return text[: found.start()], bool(_END.sub("", text[found.end() :]).strip())
+    if not text[: end.start()].strip():
+        return until_end(text[end.end() :])
+    return text[: end.start()], bool(_END.sub("", text[end.end() :]).strip())
 
 
 def find_answer(text: str, block: Block) -> tuple[str, list[str]]:
@@ -156,8 +156,8 @@ def find_answer(text: str, block: Block) -> tuple[str, list[str]]:
     notes = ["after_end"] * more
     if block == "whole":
         return _untagged(text), notes
-    if found := _ANSWER.findall(text):
-        return _untagged(_THOUGHT.split(found[-1])[-1]), notes + ["several_answers"] * (len(found) > 1)
+    if answers := _ANSWER.findall(text):
+        return _untagged(_THOUGHT.split(answers[-1])[-1]), notes + ["several_answers"] * (len(answers) > 1)
     if _OPEN.search(text):
         return "" if block == "answer-only" else _untagged(_OPEN.split(text)[-1]), [*notes, "unclosed_answer"]
     if block == "answer-only":
@@ -192,8 +192,8 @@ def read_answer(text: str, known: Vocabulary, block: Block = "answer-or-rest", s
         elif item.casefold() in known.folded:
             labels.append(known.folded[item.casefold()])
             notes.append("other_case")
-        elif (phrase := _PHRASE.search(item)) and sentences == "search" and (found := known.within(item)):
-            labels += found
+        elif (phrase := _PHRASE.search(item)) and sentences == "search" and (within := known.within(item)):
+            labels += within
             notes.append("sentence")
         else:
             outside.append(item)
@@ -217,9 +217,9 @@ def read_lowercase(text: str, known: Vocabulary, separators: str = "") -> Read:
     if "'" in separators:
         text = text.removeprefix("[").removesuffix("]")
     items = [text] if not separators else re.split(f"[{re.escape(separators)}]", text)
-    said = [item for item in (item.strip().lower() for item in items) if item]
-    labels = tuple(dict.fromkeys(known.lower[item] for item in said if item in known.lower))
-    outside = tuple(item for item in said if item not in known.lower)
+    written = [item for item in (item.strip().lower() for item in items) if item]
+    labels = tuple(dict.fromkeys(known.lower[item] for item in written if item in known.lower))
+    outside = tuple(item for item in written if item not in known.lower)
     return Read(labels, outside, ("outside",) * bool(outside) + ("unparsed",) * (not labels))
 
 
@@ -229,18 +229,18 @@ def _cached(words: tuple[tuple[str, str], ...]) -> Vocabulary:
 
 
 def _items(answer: str, known: Vocabulary) -> list[str]:
-    found: list[str] = []
+    pieces: list[str] = []
     for piece, is_label in known.pieces(_NUMBER.sub("\n", answer)):
         if is_label:
-            found.append(bare(piece))
+            pieces.append(bare(piece))
             continue
         for part in _SEPARATOR.split(piece):
             item = bare(" ".join(part.split()))
             if item.casefold() in known.folded or not re.search(r"\s(?:and|or|&)\s|^(?:and|or)\s", item, re.IGNORECASE):
-                found.append(item)
+                pieces.append(item)
             else:
-                found += [bare(one) for one in re.split(r"(?:^|\s)(?:and|or|&)\s", item, flags=re.IGNORECASE)]
-    return [item for item in found if item]
+                pieces += [bare(one) for one in re.split(r"(?:^|\s)(?:and|or|&)\s", item, flags=re.IGNORECASE)]
+    return [item for item in pieces if item]
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str] | None:

@@ -180,12 +180,12 @@ def read_json(path: Path, remedy: str = "") -> dict[str, Any]:
     """The JSON object of a file. Raises MercError, with the place in the file and the remedy, for one that is not
     there, cannot be read or holds anything else."""
     try:
-        found = parse_json(read_text(path, remedy))
+        value = parse_json(read_text(path, remedy))
     except ValueError as error:
         raise damaged(path, str(error), remedy) from None
-    if not isinstance(found, dict):
-        raise damaged(path, f"a JSON object was expected, not {type(found).__name__}", remedy)
-    return found
+    if not isinstance(value, dict):
+        raise damaged(path, f"a JSON object was expected, not {type(value).__name__}", remedy)
+    return value
 
 
 def damaged(path: Path, why: str, remedy: str = "") -> MercError:

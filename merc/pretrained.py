@@ -68,11 +68,11 @@ class Pretrained:
         files = sorted(file for file in folder.iterdir() if file.suffix in _OF_A_MODEL and file.is_file())
         kept = HashMemory(cache_folder() / "weights.json")
         try:
-            found = {file.name: [file.stat().st_size, kept.of(file)] for file in files}
+            weights = {file.name: [file.stat().st_size, kept.of(file)] for file in files}
         except OSError as error:
             raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
         kept.write()
-        return {"files": found}
+        return {"files": weights}
 
     def commit(self) -> str | None:
         """Which commit of the hub a name stands for here: the one that was fetched last. ``None`` for a folder, and
@@ -90,11 +90,11 @@ class Pretrained:
         memory = HashMemory(cache_folder() / "weights.json")
         try:
             files = [folder / name for name in (*_weight_files(folder), *_BESIDE_WEIGHTS)]
-            found = {f.name: [f.stat().st_size, memory.of(f)] for f in files if f.is_file()}
+            contents = {f.name: [f.stat().st_size, memory.of(f)] for f in files if f.is_file()}
         except OSError as error:
             raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
         memory.write()
-        return found
+        return contents
 
     def _kept(self) -> Path | None:
         """The folder of a hub model in the hub's cache, named by its commit."""
@@ -145,13 +145,13 @@ class Pretrained:
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         try:
-            found = self.read_json(ADAPTER)
+            adapter = self.read_json(ADAPTER)
         except MercError as error:
             if not isinstance(error.__cause__, LocalEntryNotFoundError):  # the hub was not reached: others say so
                 raise
             return
-        if found is not None:
-            of = f" of {found['base_model_name_or_path']}" if found.get("base_model_name_or_path") else ""
+        if adapter is not None:
+            of = f" of {adapter['base_model_name_or_path']}" if adapter.get("base_model_name_or_path") else ""
             raise MercError(
                 f"{self.where}: {self.path!r} holds an adapter of PEFT{of} ({ADAPTER}), not a model alone; merge the "
                 "two (merge_and_unload(), then save_pretrained()) and give the merged folder, or give the model that "
@@ -162,10 +162,10 @@ class Pretrained:
         """``config.json`` as plain values, read without torch. For a hub model that was not fetched yet it is what
         ``known`` has under its name, so that public models can be counted on a machine that reaches no hub."""
         shape = (known or {}).get(self.path)
-        found = self.read_json(CONFIG, here=shape is not None)
-        if found is None and shape is None:
+        config = self.read_json(CONFIG, here=shape is not None)
+        if config is None and shape is None:
             raise MercError(f"{self.where}: {self.path!r} has no {CONFIG}; give the folder of a transformers model")
-        return found if found is not None else dict(shape or {})
+        return config if config is not None else dict(shape or {})
 
     def read_json(self, name: str, *, here: bool = False) -> dict[str, Any] | None:
         """A JSON file of the model, ``None`` where it has none. ``here``: only what is on this machine counts."""
@@ -173,10 +173,10 @@ class Pretrained:
             path = folder / name if (folder := self.folder()) else self._fetched(name, here)
             if path is None or not path.is_file():
                 return None
-            found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
+            value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
             raise MercError(f"{self.where}: {path} holds no mapping; give the folder of a transformers model")
-        return found
+        return value
 
     def _fetched(self, name: str, here: bool) -> Path | None:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache

@@ -48,8 +48,8 @@ def command(
 
     from merc.recipe import load_recipe
 
-    found = load_recipe(recipe, overrides or [])
-    parts = _chosen(found, only)
+    loaded = load_recipe(recipe, overrides or [])
+    parts = _chosen(loaded, only)
 
     from merc.cli.progress import TerminalReporter
     from merc.cues import CueTable, PassOptions, annotate
@@ -60,31 +60,31 @@ def command(
 
     reporter = TerminalReporter()
     with reporter.task("conversations") as progress:
-        _, conversations, notes = load_conversations(found)
+        _, conversations, notes = load_conversations(loaded)
         progress(1.0, f"{len(conversations)}")
     for note in notes:
         reporter.say(note)
-    for name in found.annotators:
+    for name in loaded.annotators:
         if name not in parts and not only:
             reporter.say(f"annotators.{name}: no prompt reads its cues, so it is not asked; --only {name} asks it")
-    device = found.strategy.device
+    device = loaded.strategy.device
     if device != "cpu":  # imported only here: an annotator need not use torch at all
         from merc.model.build import pick_device
 
         device = pick_device(device)
-    hashes, tables = hashes_of(found), []
-    read = annotators_of(found, prompters_of(found))
+    hashes, tables = hashes_of(loaded), []
+    read = annotators_of(loaded, prompters_of(loaded))
     wanted = {
-        name: wanted_conversations(found, conversations, part.component.fields() if name in read else None)  # type: ignore[attr-defined]
+        name: wanted_conversations(loaded, conversations, part.component.fields() if name in read else None)  # type: ignore[attr-defined]
         for name, part in parts.items()
     }
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
             options = PassOptions(
-                device=device, decoding=Decoding.of(found), again_refused=again is not None,
+                device=device, decoding=Decoding.of(loaded), again_refused=again is not None,
                 progress=within(progress, number, len(parts)),
             )  # fmt: skip
-            tables.append(annotate(cue_store(found), {name: part}, wanted[name], conversations, hashes, options))
+            tables.append(annotate(cue_store(loaded), {name: part}, wanted[name], conversations, hashes, options))
     table = CueTable.joined(tables)
     for note in table.notes:
         reporter.say(note)
@@ -92,11 +92,11 @@ def command(
     if as_json:
         import json
 
-        told = {"store": str(cue_store(found).root), "notes": list(table.notes), "annotators": record}
-        typer.echo(json.dumps(told, indent=1, ensure_ascii=False), results)
+        shown = {"store": str(cue_store(loaded).root), "notes": list(table.notes), "annotators": record}
+        typer.echo(json.dumps(shown, indent=1, ensure_ascii=False), results)
     else:
         _show(record, results)
-        typer.echo(f"cues: {cue_store(found).root}", results)
+        typer.echo(f"cues: {cue_store(loaded).root}", results)
     if any(what["again"] or what["unasked"] for what in record.values()):
         reporter.say("not all is answered: give the same command again to ask for the rest")
         raise typer.Exit(1)

@@ -55,21 +55,21 @@ def command(
     for path in write or ():
         if path.suffix not in _SUFFIXES:
             raise MercError(f"--write {path}: a name that ends in {', '.join(_SUFFIXES)} was expected")
-    found = compare_runs(runs, split, list(dict.fromkeys(metric or ["weighted_f1"])))
-    _print(found, Console())
+    comparison = compare_runs(runs, split, list(dict.fromkeys(metric or ["weighted_f1"])))
+    _print(comparison, Console())
     for path in write or ():
         if path.suffix == ".html":
-            _write_page(path, found, cases)
+            _write_page(path, comparison, cases)
         elif path.suffix == ".md":
-            write_text(path, markdown(found))
+            write_text(path, markdown(comparison))
         else:
             console = Console(record=True, width=120, file=io.StringIO())
-            _print(found, console)
+            _print(comparison, console)
             write_text(path, console.export_text())
         typer.echo(f"written: {path}", err=True)
 
 
-def _print(found: Comparison, console: object) -> None:
+def _print(comparison: Comparison, console: object) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -77,28 +77,30 @@ def _print(found: Comparison, console: object) -> None:
     from merc.evaluation.comparison_text import caption, number_heads, number_rows, test_heads, test_rows
 
     assert isinstance(console, Console)
-    table = Table(title=caption(found), title_justify="left", caption="In percent. The best of each column is bold.")
-    heads = number_heads(found)
+    table = Table(
+        title=caption(comparison), title_justify="left", caption="In percent. The best of each column is bold."
+    )
+    heads = number_heads(comparison)
     table.add_column(heads[0], overflow="fold")
     for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
-    for cells, best in number_rows(found):
+    for cells, best in number_rows(comparison):
         shown = [f"[bold]{c}[/bold]" if b else escape(c) for c, b in zip(cells, best, strict=True)]
         table.add_row(*shown)
     console.print(table)
     tests = Table()
-    first, *others = test_heads(found)
+    first, *others = test_heads(comparison)
     tests.add_column(first, overflow="fold")
     for head in others:
         tests.add_column(head, justify="right")
-    for row in test_rows(found):
+    for row in test_rows(comparison):
         tests.add_row(*map(escape, row))
     console.print(tests)
-    for note in found.notes:
+    for note in comparison.notes:
         console.print(escape(note))
 
 
-def _write_page(path: Path, found: Comparison, cases: int) -> None:
+def _write_page(path: Path, comparison: Comparison, cases: int) -> None:
     from merc.cli.report import conversations_of
     from merc.evaluation.cases import find_cases
     from merc.evaluation.comparison_page import write_comparison_page
@@ -108,7 +110,7 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
 
     shown = None
     if cases:
-        runs = [_single_run(entry.folder) for entry in found.entries]
+        runs = [_single_run(entry.folder) for entry in comparison.entries]
         try:
             conversations = conversations_of(runs[0], [])
             # A cue that one of the runs knew is shown whichever stands first.
@@ -117,8 +119,8 @@ def _write_page(path: Path, found: Comparison, cases: int) -> None:
                     conversations = known_cues(load_recipe(recipe_name(run), use="predict"), conversations)
         except MercError as error:
             raise MercError(f"{error}\n--cases 0 makes the page without the utterances' texts.") from None
-        shown = find_cases(found, conversations, cases)
-    write_comparison_page(path, found, shown)
+        shown = find_cases(comparison, conversations, cases)
+    write_comparison_page(path, comparison, shown)
 
 
 def _single_run(folder: Path) -> Path:

@@ -53,11 +53,11 @@ def import_(
         raise MercError(f"corpus {name!r} is read from nowhere (it has no 'root' and no 'path'), so SRC means nothing")
     if target.exists() and source.exists() and target.samefile(source):
         raise MercError(f"{target} would be written over what is read; give another DEST")
-    found = load_part("corpus", name, {where: str(source)}, overrides or []).component
-    assert isinstance(found, Corpus)
+    corpus = load_part("corpus", name, {where: str(source)}, overrides or []).component
+    assert isinstance(corpus, Corpus)
     reporter = TerminalReporter()
     with reporter.task("corpus") as progress:
-        data = found.load()
+        data = corpus.load()
         check(data)
         progress(1.0, f"{len(data.conversations)} conversations")
     looks = MediaCheck()
@@ -90,10 +90,10 @@ def _show(target: Path, data: CorpusData, notes: list[str], as_json: bool, resul
 
         counts = [{"what": c.what, "found": c.found, "reported": c.reported, "source": c.source} for c in data.counts]
         labels = list(data.label_space().labels) if spaces else []
-        told: dict[str, Any] = {
+        record: dict[str, Any] = {
             "file": str(target), "utterances": splits, "labels": labels, "datasets": datasets, "counts": counts,
         }  # fmt: skip
-        typer.echo(json.dumps({**told, "notes": notes}, indent=1, ensure_ascii=False), results)
+        typer.echo(json.dumps({**record, "notes": notes}, indent=1, ensure_ascii=False), results)
         return
     for note in notes:
         typer.echo(f"· {note}", results)

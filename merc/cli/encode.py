@@ -31,9 +31,9 @@ def command(
     from merc.errors import MercError
     from merc.recipe import load_recipe
 
-    found = load_recipe(recipe, overrides or [])
-    if not found.encoders:
-        raise MercError(f"recipe {found.name!r} has no encoders, so there is nothing to encode; add some at encoders:")
+    loaded = load_recipe(recipe, overrides or [])
+    if not loaded.encoders:
+        raise MercError(f"recipe {loaded.name!r} has no encoders, so there is nothing to encode; add some at encoders:")
 
     from merc.cli.progress import TerminalReporter
     from merc.components import Corpus
@@ -42,32 +42,32 @@ def command(
     from merc.media import Decoding
 
     reporter = TerminalReporter()
-    corpus = found.corpus.component
+    corpus = loaded.corpus.component
     assert isinstance(corpus, Corpus)
     with reporter.task("corpus") as progress:
         data = corpus.load()
         progress(1.0, f"{len(data.conversations)} conversations")
     for note in data.notes:
         reporter.say(note)
-    store = FeatureStore(Path(found.features.store) if found.features.store else cache_folder("features"))
-    device = found.strategy.device
+    store = FeatureStore(Path(loaded.features.store) if loaded.features.store else cache_folder("features"))
+    device = loaded.strategy.device
     if device != "cpu":  # imported only here: an encoder need not use torch at all
         from merc.model.build import pick_device
 
         device = pick_device(device)
     with reporter.task("features") as progress:
         table = encode(
-            store, prepared(found.encoders, found.learning_encoders), data.conversations, found.features.seed,
-            progress, device, Decoding.of(found),
+            store, prepared(loaded.encoders, loaded.learning_encoders), data.conversations, loaded.features.seed,
+            progress, device, Decoding.of(loaded),
         )  # fmt: skip
     for note in table.notes:
         reporter.say(note)
-    record = _record(table, list(found.encoders), data.conversations)
+    record = _record(table, list(loaded.encoders), data.conversations)
     if as_json:
         import json
 
-        told = {"store": str(store.root), "notes": list(table.notes), "streams": record}
-        typer.echo(json.dumps(told, indent=1), results)
+        shown = {"store": str(store.root), "notes": list(table.notes), "streams": record}
+        typer.echo(json.dumps(shown, indent=1), results)
     else:
         _show(record, results)
         typer.echo(f"features: {store.root}", results)
@@ -106,8 +106,8 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
         shown.add_row(stream, str(what["utterances"]), str(what["encoded"]), str(len(what["missing"])))
     console.print(shown)
     for stream, what in record.items():
-        for found in count_reasons((entry["utterance"], entry["reason"]) for entry in what["missing"]):
-            named = ", ".join(found.names[:_NAMED])
-            more = f" and {len(found.names) - _NAMED} more" if len(found.names) > _NAMED else ""
-            count = f"{len(found.names)} of {what['utterances']}"
-            console.print(f"{stream}: {count} ({named}{more}): {found.text}", markup=False)
+        for reason in count_reasons((entry["utterance"], entry["reason"]) for entry in what["missing"]):
+            named = ", ".join(reason.names[:_NAMED])
+            more = f" and {len(reason.names) - _NAMED} more" if len(reason.names) > _NAMED else ""
+            count = f"{len(reason.names)} of {what['utterances']}"
+            console.print(f"{stream}: {count} ({named}{more}): {reason.text}", markup=False)

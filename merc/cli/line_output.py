@@ -53,13 +53,13 @@ class LineOutput:
         if not source.exists():
             return
         lines = read_text(source).split("\n")[:-1]
-        found = [_ids(source, number, line) for number, line in enumerate(lines, start=1)]
-        if source == self._part and found:
-            last = found[-1][0]
-            lines = [line for line, (talk, _) in zip(lines, found, strict=True) if talk != last]
-            found = [ids for ids in found if ids[0] != last]
+        ids_of_lines = [_ids(source, number, line) for number, line in enumerate(lines, start=1)]
+        if source == self._part and ids_of_lines:
+            last = ids_of_lines[-1][0]
+            lines = [line for line, (talk, _) in zip(lines, ids_of_lines, strict=True) if talk != last]
+            ids_of_lines = [ids for ids in ids_of_lines if ids[0] != last]
         write_text(self._part, "".join(f"{line}\n" for line in lines))
-        for talk, name in found:
+        for talk, name in ids_of_lines:
             self.done.setdefault(talk, []).append(name)
 
     def belong_to(self, session: Session) -> None:

@@ -71,10 +71,10 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from error
         except Exception as error:
             stand_back(error)
-            told = _told(error)
-            if not told:
+            message = _told(error)
+            if not message:
                 raise
-            typer.echo(f"error: {shown(hide(told))}", err=True)
+            typer.echo(f"error: {shown(hide(message))}", err=True)
             raise typer.Exit(2) from error
         except BaseException as error:
             raise _ended(error) from error
@@ -180,8 +180,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"merc {__version__}")
         raise typer.Exit()
 

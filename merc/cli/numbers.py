@@ -16,10 +16,10 @@ def show_numbers(metrics: Numbers, results: TextIO) -> None:
     _show(metrics, ("n", *_COLUMNS), "", results)
 
 
-def show_seeds(found: Numbers, seeds: int, results: TextIO) -> None:
+def show_seeds(numbers: Numbers, seeds: int, results: TextIO) -> None:
     """Print the mean and the standard deviation over seeds of each split's main numbers, and of its further metrics."""
-    said = f"Mean ± sample standard deviation over {seeds} seed{'' if seeds == 1 else 's'}."
-    _show(found, _COLUMNS, said, results)
+    caption = f"Mean ± sample standard deviation over {seeds} seed{'' if seeds == 1 else 's'}."
+    _show(numbers, _COLUMNS, caption, results)
 
 
 def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO) -> None:

@@ -31,18 +31,18 @@ def command(
 
     from merc.recipe import load_recipe
 
-    found = load_recipe(recipe, overrides or [])
+    loaded = load_recipe(recipe, overrides or [])
 
     from merc.components import Encoder
     from merc.model.build import build_meta
     from merc.model.memory_use import memory_use
     from merc.model.parameters import count_networks, count_parameters, shares
 
-    encoders = {n: p.component for n, p in found.encoders.items() if isinstance(p.component, Encoder)}
-    networks, silent = count_networks(encoders, found.learning_encoders)
-    model = build_meta(found)
+    encoders = {n: p.component for n, p in loaded.encoders.items() if isinstance(p.component, Encoder)}
+    networks, silent = count_networks(encoders, loaded.learning_encoders)
+    model = build_meta(loaded)
     parts = [*count_parameters(model), *networks]
-    tokens, checkpointing = _pass(found)
+    tokens, checkpointing = _pass(loaded)
     memory = {
         (bits, zero): memory_use(
             model, dtype, tokens=tokens, checkpointing=checkpointing, zero=zero, processes=processes if zero else 1
@@ -94,7 +94,7 @@ def command(
     console.print(
         f"memory of each GPU to train all that may learn, a pass of {tokens:,} tokens, activations {again} and roughly "
         "estimated; encoders are not in it"
-        + (f": {', '.join(learning)} will learn and need more" if (learning := found.learning_encoders) else "")
+        + (f": {', '.join(learning)} will learn and need more" if (learning := loaded.learning_encoders) else "")
     )
 
 

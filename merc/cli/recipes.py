@@ -17,13 +17,13 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Write JSON ins
 
     from merc.recipe import shipped_recipes, summarize
 
-    found = [summarize(str(file)) for file in shipped_recipes().values()]
+    summaries = [summarize(str(file)) for file in shipped_recipes().values()]
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False), results)
+        typer.echo(json.dumps([asdict(one) for one in summaries], indent=2, ensure_ascii=False), results)
         return
-    if not found:
+    if not summaries:
         typer.echo("no recipes came with this installation of merc", err=True)
-    for one in found:
+    for one in summaries:
         typer.echo(f"{one.name}: {one.title}" if one.title else one.name, results)
         if one.error:
             typer.echo(f"  cannot be read: {one.error}", results)

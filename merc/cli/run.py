@@ -38,8 +38,8 @@ def command(
     from merc.session.seeds import run_seeds, seed_recipes, write_over_seeds
 
     # All that is wrong with the recipe is said before anything heavy is imported.
-    found = seed_recipes(recipe, overrides or [], 1 if seeds is None else seeds)
-    first = next(iter(found.values()))
+    recipes = seed_recipes(recipe, overrides or [], 1 if seeds is None else seeds)
+    first = next(iter(recipes.values()))
 
     from merc.cli.launched import speaks
     from merc.cli.numbers import show_numbers, show_seeds
@@ -60,7 +60,7 @@ def command(
         if seeds is None:
             metrics = run_recipe(first, target, reporter, resume)
         else:
-            every = run_seeds(found, target, one)
+            every = run_seeds(recipes, target, one)
     except Stopped as stopped:
         if speaks():
             typer.echo(str(stopped), err=True)

@@ -22,15 +22,15 @@ def command(
     from merc.registry import get_registry
 
     loaded = load_recipe(recipe, overrides or [])
-    said = [f"corpus {loaded.corpus.name}"]
+    facts = [f"corpus {loaded.corpus.name}"]
     if loaded.backbone is not None:
-        said.append(f"backbone {loaded.backbone.name} ({get_registry().name_of(loaded.tuning)})")
+        facts.append(f"backbone {loaded.backbone.name} ({get_registry().name_of(loaded.tuning)})")
     if loaded.encoders:
-        said.append(f"encoders {', '.join(loaded.encoders)}")
+        facts.append(f"encoders {', '.join(loaded.encoders)}")
     if loaded.annotators:
-        said.append(f"annotators {', '.join(loaded.annotators)}")
+        facts.append(f"annotators {', '.join(loaded.annotators)}")
     if loaded.stages:
-        said.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
-    typer.echo(f"{recipe} is valid: {'; '.join(said)}", results)
+        facts.append(f"stages {', '.join(stage.id for stage in loaded.stages)}")
+    typer.echo(f"{recipe} is valid: {'; '.join(facts)}", results)
     for note in loaded.notes:
         typer.echo(f"note: {note}", err=True)

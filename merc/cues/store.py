@@ -65,8 +65,8 @@ class CueFile:
 
     def final(self, key: str) -> bool:
         """Whether a key has an answer that is not a fault that may pass."""
-        found = self._answers.get(key)
-        return found is not None and not found.retry
+        answer = self._answers.get(key)
+        return answer is not None and not answer.retry
 
     def refresh(self) -> None:
         """Read what was appended since, by whichever process. Raises MercError for a file that cannot be read."""
@@ -117,14 +117,14 @@ class CueFile:
 
     def _take(self, line: bytes) -> None:
         try:
-            found = json.loads(line)
+            row = json.loads(line)
             given = Annotation(
-                cues=_texts(found.get("fields", {})),
-                raw=tuple(found.get("raw", ())),
-                reason=found.get("reason"),
-                retry=found.get("retry", False),
+                cues=_texts(row.get("fields", {})),
+                raw=tuple(row.get("raw", ())),
+                reason=row.get("reason"),
+                retry=row.get("retry", False),
             )
-            key, reached = found["key"], dict(found.get("reached", {}))
+            key, reached = row["key"], dict(row.get("reached", {}))
             given = replace(given, reached=tuple(reached))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.damaged.append(self._lines)

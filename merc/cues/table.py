@@ -52,11 +52,11 @@ class CueTable:
 
     def beside(self, conversations: Iterable[Conversation]) -> list[Conversation]:
         """The conversations with the cues beside their utterances; a cue of the corpus of the same name gives way."""
-        found: dict[str, dict[str, str]] = {}
+        cues: dict[str, dict[str, str]] = {}
         for (_, utterance), given in self.answers.items():
-            found.setdefault(utterance, {}).update(given.cues)
+            cues.setdefault(utterance, {}).update(given.cues)
 
-        def one(said: Utterance) -> Utterance:
-            return said.with_cues(found[said.id]) if found.get(said.id) else said
+        def one(utterance: Utterance) -> Utterance:
+            return utterance.with_cues(cues[utterance.id]) if cues.get(utterance.id) else utterance
 
         return [replace(c, utterances=tuple(one(u) for u in c.utterances)) for c in conversations]

@@ -24,14 +24,14 @@ def agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     """
     count = len(pairs)
     mean_said, mean_true = (sum(pair[side] for pair in pairs) / count for side in (0, 1))
-    var_said = sum((said - mean_said) ** 2 for said, _ in pairs) / count
+    var_said = sum((answer - mean_said) ** 2 for answer, _ in pairs) / count
     var_true = sum((true - mean_true) ** 2 for _, true in pairs) / count
-    together = sum((said - mean_said) * (true - mean_true) for said, true in pairs) / count
+    together = sum((answer - mean_said) * (true - mean_true) for answer, true in pairs) / count
     spread = math.sqrt(var_said) * math.sqrt(var_true)
     apart = var_said + var_true + (mean_said - mean_true) ** 2
     return {
-        "mae": sum(abs(said - true) for said, true in pairs) / count,
-        "rmse": math.sqrt(sum((said - true) ** 2 for said, true in pairs) / count),
+        "mae": sum(abs(answer - true) for answer, true in pairs) / count,
+        "rmse": math.sqrt(sum((answer - true) ** 2 for answer, true in pairs) / count),
         "pearson": min(1.0, max(-1.0, together / spread)) if spread else 0.0,
         "ccc": 2 * together / apart if apart else 0.0,
     }
@@ -114,12 +114,12 @@ def in_words(prediction: Prediction) -> dict[str, str]:
     >>> in_words(Prediction(id="u", conversation="c", values={"valence": 0.3128}, truths={"valence": 0.5}))
     {'valence': '0.313 (true: 0.5)'}
     """
-    found = {}
+    words = {}
     for name, value in prediction.values.items():
         true = prediction.true(name)
         about = "" if true is None else f" (true: {_words(true)})"
-        found[name] = _words(value["labels"] if _is_set(value) else value) + about
-    return found
+        words[name] = _words(value["labels"] if _is_set(value) else value) + about
+    return words
 
 
 def _words(value: Any) -> str:

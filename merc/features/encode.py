@@ -201,8 +201,8 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
         """Where everything is, and what is to be said of it."""
         places: dict[tuple[str, str], tuple[str | Missing, ...]] = {}
         missing: dict[tuple[str, str], str] = {}
-        for at, found in self.plan.places.items():
-            places[at] = tuple(place if isinstance(place, Missing) else self._outcome(place) for place in found)
+        for at, keys in self.plan.places.items():
+            places[at] = tuple(place if isinstance(place, Missing) else self._outcome(place) for place in keys)
             reasons = [place.reason for place in places[at] if isinstance(place, Missing)]
             if reasons:
                 missing[at] = reasons[0]

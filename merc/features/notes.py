@@ -18,8 +18,8 @@ def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
         short: list[str] = []
         remarks: dict[str, list[str]] = {}
         total = sum(where == name for where, _ in plan.places)
-        for (where, utterance), found in plan.places.items():
-            entry = plan.entries.get(str(found[0])) if where == name else None
+        for (where, utterance), keys in plan.places.items():
+            entry = plan.entries.get(str(keys[0])) if where == name else None
             if entry is None:
                 continue
             if stream.least is not None and entry.frames is not None and entry.frames < stream.least:

@@ -167,23 +167,23 @@ class Decoders:
         draws. Nothing is raised for a bad file, not even where its decoder crashes or hangs."""
         if not ISOLATED:
             return decode_here(path, wants, seed, content)
-        found: dict[int, Decoded] = {}
+        answered: dict[int, Decoded] = {}
         left = list(range(len(wants)))
         deaths = 0
         while left:
-            asked = [wants[place] for place in left]
-            given, fault = self._decode(path, asked, seed, content)
-            found.update({left[at]: one for at, one in given.items()})
+            open_wants = [wants[place] for place in left]
+            given, fault = self._decode(path, open_wants, seed, content)
+            answered.update({left[at]: one for at, one in given.items()})
             if fault is None:
                 break
             deaths += 1
             # It died at the first group that it did not answer; what comes after may be sound.
-            lost = next(group for group in groups(asked) if group[0] not in given)
+            lost = next(group for group in groups(open_wants) if group[0] not in given)
             if deaths == _MOST_DEATHS or self._stopped:
-                lost = [at for at in range(len(asked)) if at not in given]
-            found.update({left[at]: Decoded(Missing(fault)) for at in lost})
-            left = [place for place in left if place not in found]
-        return [found[place] for place in range(len(wants))]
+                lost = [at for at in range(len(open_wants)) if at not in given]
+            answered.update({left[at]: Decoded(Missing(fault)) for at in lost})
+            left = [place for place in left if place not in answered]
+        return [answered[place] for place in range(len(wants))]
 
     def _decode(
         self, path: Path, wants: Sequence[Want], seed: int, content: str

@@ -38,11 +38,11 @@ class Decoding:
     @classmethod
     def of(cls, recipe: Recipe) -> Decoding:
         """What the ``features`` section of a recipe states."""
-        asked = recipe.features
+        section = recipe.features
         limits = Limits(
-            seconds=asked.decode_seconds, gigabytes=asked.decode_gigabytes, megapixels=asked.decode_megapixels
+            seconds=section.decode_seconds, gigabytes=section.decode_gigabytes, megapixels=section.decode_megapixels
         )
-        return cls(workers=max(1, asked.workers), limits=limits)
+        return cls(workers=max(1, section.workers), limits=limits)
 
 
 DECODING = Decoding()

@@ -40,20 +40,20 @@ def decode(
     >>> decode(Utterance(id="u", text="Hi."), {"said": Words(), "seen": Frames(count=1)}, seed=0)
     {'said': TextClip(text='Hi.'), 'seen': Missing(reason='the utterance has no video file')}
     """
-    found: dict[str, Clip | Missing] = {}
+    clips: dict[str, Clip | Missing] = {}
     files: dict[Path, dict[str, Want]] = {}
     for name, sampling in wants.items():
         if isinstance(sampling, Words):
-            found[name] = words(utterance)
+            clips[name] = words(utterance)
             continue
         source = locate(utterance, sampling)
         if isinstance(source, Missing):
-            found[name] = source
+            clips[name] = source
         else:
             files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)
-    for path, asked in files.items():
-        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in asked.values())
+    for path, wanted in files.items():
+        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in wanted.values())
         content = hash_file(path) if random and path.is_file() else ""
-        for name, decoded in zip(asked, decode_file(path, list(asked.values()), seed, content), strict=True):
-            found[name] = decoded.clip
-    return {name: found[name] for name in wants}
+        for name, decoded in zip(wanted, decode_file(path, list(wanted.values()), seed, content), strict=True):
+            clips[name] = decoded.clip
+    return {name: clips[name] for name in wants}

@@ -92,10 +92,10 @@ def within(track: Track, start: float | None, end: float | None) -> npt.NDArray[
     """The frames that begin within a span; where none does, the one that is on show when the span begins."""
     low = 0.0 if start is None else start
     high = np.inf if end is None else end
-    found = np.flatnonzero((track.times >= (low if start else -np.inf)) & (track.times < high))
-    if not len(found) and track.times[0] <= low < track.end:
-        found = np.array([np.searchsorted(track.times, low, side="right") - 1])
-    return found
+    frames = np.flatnonzero((track.times >= (low if start else -np.inf)) & (track.times < high))
+    if not len(frames) and track.times[0] <= low < track.end:
+        frames = np.array([np.searchsorted(track.times, low, side="right") - 1])
+    return frames
 
 
 def cut_short(media: Media, track: Track, end: float | None) -> str | None:
@@ -171,7 +171,7 @@ def _end(times: Times, stated: float) -> float:
 def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str]:
     """The frames in the order in which they are shown, read from the container without decoding, and the fault met, if
     any. Where the container stores no time of show the frames are decoded to learn it."""
-    found: dict[int, Shot] = {}
+    shots: dict[int, Shot] = {}
     fault = ""
     with opened(media.path) as again:
         try:
@@ -179,19 +179,19 @@ def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str]:
                 if packet.size and not packet.is_discard:
                     if packet.pts is None:
                         return _decoded_shots(media), fault
-                    found[packet.pts] = Shot(packet.pts, packet.is_keyframe, packet.duration or 0)
+                    shots[packet.pts] = Shot(packet.pts, packet.is_keyframe, packet.duration or 0)
         except av.error.FFmpegError as error:
             fault = error_text(error)
-    return [found[stamp] for stamp in sorted(found)], fault
+    return [shots[stamp] for stamp in sorted(shots)], fault
 
 
 def _decoded_shots(media: Media) -> list[Shot]:
-    found: dict[int, Shot] = {}
+    shots: dict[int, Shot] = {}
     with opened(media.path) as again:
         for frame in _frames(again, stream_of(again)):
             if frame.pts is not None:
-                found[frame.pts] = Shot(frame.pts, frame.key_frame, frame.duration or 0)
-    return [found[stamp] for stamp in sorted(found)]
+                shots[frame.pts] = Shot(frame.pts, frame.key_frame, frame.duration or 0)
+    return [shots[stamp] for stamp in sorted(shots)]
 
 
 def _frames(media: Media, stream: av.VideoStream) -> Iterator[av.VideoFrame]:

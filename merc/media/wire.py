@@ -103,10 +103,10 @@ def pack(decoded: Sequence[Decoded]) -> tuple[Message, list[Array]]:
 
 def unpack(message: Message) -> list[Decoded]:
     """What ``pack`` was given."""
-    arrays, clips, found = message["arrays"], {}, []
+    arrays, clips, decoded = message["arrays"], {}, []
     for row in message["decoded"]:
         if "reason" in row:
-            found.append(Decoded(Missing(row["reason"]), tuple(row["remarks"])))
+            decoded.append(Decoded(Missing(row["reason"]), tuple(row["remarks"])))
             continue
         at = row["clip"]
         if at not in clips:
@@ -115,5 +115,5 @@ def unpack(message: Message) -> list[Decoded]:
                 if "rate" in row
                 else VideoClip(frames=arrays[at], times=arrays[at + 1])
             )
-        found.append(Decoded(clips[at], tuple(row["remarks"])))
-    return found
+        decoded.append(Decoded(clips[at], tuple(row["remarks"])))
+    return decoded

@@ -99,9 +99,9 @@ class Chooser:
                 raise self._fault(f"gave {len(given)} lists of places for {len(some)} queries")
             for query, places in zip(some, given, strict=True):
                 self._known[query.target.id, draw] = self._checked(query, places)
-        found = [self._known[query.target.id, draw] for query in queries]
-        self._tell_fewer(queries, found)
-        return found
+        chosen = [self._known[query.target.id, draw] for query in queries]
+        self._tell_fewer(queries, chosen)
+        return chosen
 
     def unknown(self, queries: Sequence[Query], draw: int = 0) -> list[Query]:
         """The queries, each once, for which nothing was chosen yet."""
@@ -131,9 +131,9 @@ class Chooser:
         except MercError as error:
             raise MercError(f"{self.where}: {error}") from None
 
-    def _tell_fewer(self, queries: Sequence[Query], found: Sequence[Sequence[Query]]) -> None:
-        most = max((len(shown) for shown in found), default=0)
-        few = [query.target.id for query, shown in zip(queries, found, strict=True) if len(shown) < most]
+    def _tell_fewer(self, queries: Sequence[Query], chosen: Sequence[Sequence[Query]]) -> None:
+        most = max((len(shown) for shown in chosen), default=0)
+        few = [query.target.id for query, shown in zip(queries, chosen, strict=True) if len(shown) < most]
         if few:
             are = "utterance is" if len(few) == 1 else "utterances are"
             self._tell(

@@ -69,7 +69,7 @@ class Embeddings:
         wide = [
             (name, part, self._dim(part)) for encoders in (self.words, self.media) for name, part in encoders.items()
         ]
-        found = np.zeros((len(queries), sum(dim for _, _, dim in wide)), np.float32)
+        vectors = np.zeros((len(queries), sum(dim for _, _, dim in wide)), np.float32)
         at = 0
         for encoders, conversations in self._parts(queries):
             table = encode(self.store, encoders, conversations, self.seed, progress, self.device, self.decoding)
@@ -81,9 +81,9 @@ class Embeddings:
                         mean = value[:, :dim].mean(axis=0, dtype=np.float64)
                         length = float(np.linalg.norm(mean))
                         if length > 0:
-                            found[row, at : at + dim] = mean / length * self.weights[name] ** 0.5
+                            vectors[row, at : at + dim] = mean / length * self.weights[name] ** 0.5
                 at += dim
-        return found
+        return vectors
 
     def _parts(self, queries: Sequence[Query]) -> list[tuple[_Encoders, list[Conversation]]]:
         """What is encoded: the target's words with those before it, and the target's media."""
@@ -100,8 +100,8 @@ class Embeddings:
         text = query.target.text
         if history != 0:
             first = 0 if history is None else max(0, query.index - history)
-            said = query.conversation.utterances[first : query.index + 1]
-            text = "\n".join(f"{one.speaker}: {one.text}" if one.speaker else one.text for one in said)
+            utterances = query.conversation.utterances[first : query.index + 1]
+            text = "\n".join(f"{one.speaker}: {one.text}" if one.speaker else one.text for one in utterances)
         return Conversation(id=query.conversation.id, utterances=(Utterance(id=query.target.id, text=text),))
 
     @staticmethod

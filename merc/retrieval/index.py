@@ -106,18 +106,18 @@ class Index:
         faiss = _faiss()
 
         count = min(count, len(self))
-        asked = np.ascontiguousarray(vectors, np.float32)
-        if not len(asked) or not count:
-            return np.zeros((len(asked), count), np.float32), np.zeros((len(asked), count), np.int64)
+        rows = np.ascontiguousarray(vectors, np.float32)
+        if not len(rows) or not count:
+            return np.zeros((len(rows), count), np.float32), np.zeros((len(rows), count), np.int64)
         how = None
         if self.kind == "hnsw":
             how = faiss.SearchParametersHNSW(efSearch=max(self.index.hnsw.efSearch, 2 * count))
         elif self.kind == "ivf":  # the cells looked into hold some times what is asked for
             cells = max(self.index.nprobe, 4 * count * self.index.nlist // len(self))
             how = faiss.SearchParametersIVF(nprobe=min(self.index.nlist, cells))
-        scores, places = self.index.search(asked, count, params=how)
+        scores, places = self.index.search(rows, count, params=how)
         for row in np.flatnonzero((places < 0).any(axis=1)):  # rare: the cells or the graph held too few
-            scores[row], places[row] = self._exact(asked[row], count)
+            scores[row], places[row] = self._exact(rows[row], count)
         order = np.lexsort((places, -scores), axis=1)
         return np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
 
@@ -126,8 +126,8 @@ class Index:
         wanted = np.asarray(places, np.int64)
         if not len(wanted):
             return np.zeros((0, self.index.d), np.float32)
-        found: Vectors = self.index.reconstruct_batch(wanted)
-        return found
+        vectors: Vectors = self.index.reconstruct_batch(wanted)
+        return vectors
 
     def save(self, path: Path, data: str) -> None:
         """Write the index and its ids, whole or not at all; ``data`` names what it was made from."""
@@ -178,7 +178,7 @@ class Index:
         return self
 
 
-def _look_far_enough(index: Any, kind: Kind, vectors: Vectors, asked: Vectors) -> None:
+def _look_far_enough(index: Any, kind: Kind, vectors: Vectors, probes: Vectors) -> None:
     """Set how far an index of ``vectors`` looks, half as far again each time, until it finds enough of the nearest of
     what is asked.
 
@@ -187,19 +187,19 @@ def _look_far_enough(index: Any, kind: Kind, vectors: Vectors, asked: Vectors) -
     faiss = _faiss()
     ivf, count = kind == "ivf", min(_NEIGHBOURS, len(vectors))
     far, most = (1, index.nlist) if ivf else (2 * count, 2560)
-    asked = np.ascontiguousarray(asked)
-    exact = faiss.knn(asked, np.ascontiguousarray(vectors), count, metric=faiss.METRIC_INNER_PRODUCT)[0]
+    probes = np.ascontiguousarray(probes)
+    exact = faiss.knn(probes, np.ascontiguousarray(vectors), count, metric=faiss.METRIC_INNER_PRODUCT)[0]
     while True:
         far = min(far, most)
         if ivf:
             index.nprobe = far
         else:
             index.hnsw.efSearch = far
-        if far == most or not len(asked):
+        if far == most or not len(probes):
             return
-        found, places = index.search(asked, count)
+        similarities, places = index.search(probes, count)
         # By likeness: of those that are equally like, any will do.
-        if ((found >= exact[:, -1:] - 1e-5) & (places >= 0)).mean() >= _FOUND:
+        if ((similarities >= exact[:, -1:] - 1e-5) & (places >= 0)).mean() >= _FOUND:
             return
         far = far * 3 // 2 + 1
 

@@ -119,7 +119,7 @@ class AnnotatorContract(ComponentContract):
                 taken.append(one.query.target.id)
                 yield one
 
-        found: dict[str, Annotation] = {}
+        annotations: dict[str, Annotation] = {}
         for given in self.component.load(self.device)(observe()):
             require(
                 isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation),
@@ -127,13 +127,13 @@ class AnnotatorContract(ComponentContract):
             )
             name, annotation = given
             require(name in taken, f"{self.title} answered for {name!r}, which it had not been given")
-            require(name not in found, f"{self.title} answered twice for {name!r}")
+            require(name not in annotations, f"{self.title} answered twice for {name!r}")
             self._check(name, annotation)
-            found[name] = annotation
-        lacking = [name for name in taken if name not in found]
+            annotations[name] = annotation
+        lacking = [name for name in taken if name not in annotations]
         require(not lacking, f"{self.title} took {', '.join(lacking)} and gave no answer")
         require(len(taken) == len(shown), f"{self.title} took {len(taken)} of {len(shown)} observations")
-        return found
+        return annotations
 
     def _check(self, name: str, annotation: Annotation) -> None:
         parameters = [one.name for one in dataclass_fields(self.component)]

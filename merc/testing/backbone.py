@@ -48,9 +48,9 @@ class BackboneContract(ComponentContract):
 
         with torch.device("meta"):
             shape = self.component.shape()
-        said = {name: tuple(p.shape) for name, p in shape.named_parameters()}
+        stated = {name: tuple(p.shape) for name, p in shape.named_parameters()}
         held = {name: tuple(p.shape) for name, p in self.component.load("cpu").named_parameters()}
-        different = sorted(name for name in said.keys() | held.keys() if said.get(name) != held.get(name))
+        different = sorted(name for name in stated.keys() | held.keys() if stated.get(name) != held.get(name))
         require(
             not different,
             f"config() of {self.title} describes another model than load() gives; they differ at {different[:3]}",

@@ -55,10 +55,10 @@ class CommandContract:
             return
         registry = Registry.discover()
         try:
-            found: Any = registry.resolve(self.kind, self.name)
+            command: Any = registry.resolve(self.kind, self.name)
         except MercError as error:
             raise AssertionError(f"{error}\nIs the plugin installed (pip install -e .)?") from error
-        require(found is type(self).component, f"command {self.name!r} is {found!r}, not {type(self).component!r}")
+        require(command is type(self).component, f"command {self.name!r} is {command!r}, not {type(self).component!r}")
         for option, code in (("--help", 0), ("--no-such-option", 2)):
             done = subprocess.run([sys.executable, "-m", "merc", self.name, option], capture_output=True, text=True)
             require(

@@ -78,11 +78,11 @@ class ConnectorContract(ComponentContract):
         out = self.module()(self._batch())
         for index, count in enumerate(self._counts):
             present = index in self._present()
-            found, said = int(out.mask[index].sum()), self.component.tokens(count) if present else 0
-            if present and not said and self._inserted():
+            tokens, stated = int(out.mask[index].sum()), self.component.tokens(count) if present else 0
+            if present and not stated and self._inserted():
                 continue  # layers look at them, and none stands in the prompt
-            what = f"tokens({count}) of {self.title} says {said}" if present else "the row lacks the modality"
-            require(found == said, f"row {index}: {count} tokens went in and {found} came out, but {what}")
+            what = f"tokens({count}) of {self.title} says {stated}" if present else "the row lacks the modality"
+            require(tokens == stated, f"row {index}: {count} tokens went in and {tokens} came out, but {what}")
 
     def test_same_input_gives_same_tokens(self) -> None:
         """A module of the same seed gives the very same numbers."""

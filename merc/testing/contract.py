@@ -114,13 +114,13 @@ class ComponentContract:
         if self.name is None:
             return
         try:
-            found = Registry.discover().resolve(self.kind, self.name)
+            registered = Registry.discover().resolve(self.kind, self.name)
         except MercError as error:
             raise AssertionError(f"{error}\nIs the plugin installed (pip install -e .)?") from error
         cls = type(self.component)
         require(
-            (found.__module__, found.__qualname__) == (cls.__module__, cls.__qualname__),
-            f"{self.kind} {self.name!r} is {found.__module__}:{found.__qualname__}, not "
+            (registered.__module__, registered.__qualname__) == (cls.__module__, cls.__qualname__),
+            f"{self.kind} {self.name!r} is {registered.__module__}:{registered.__qualname__}, not "
             f"{cls.__module__}:{cls.__qualname__}",
         )
 

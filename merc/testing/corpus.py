@@ -51,16 +51,16 @@ class CorpusContract(ComponentContract):
     def test_media_exist_or_say_why_not(self) -> None:
         """A path leads to a file, or ``missing`` gives the reason; spans run forward."""
         for talk in self.data().conversations:
-            for said in talk.utterances:
-                for modality, path in (("video", said.video), ("audio", said.audio)):
+            for utterance in talk.utterances:
+                for modality, path in (("video", utterance.video), ("audio", utterance.audio)):
                     require(
-                        path is None or modality in said.missing or path.is_file(),
-                        f"utterance {said.id!r}: {modality} {path} is no file, and `missing` says no reason",
+                        path is None or modality in utterance.missing or path.is_file(),
+                        f"utterance {utterance.id!r}: {modality} {path} is no file, and `missing` says no reason",
                     )
-                start, end = said.start or 0.0, said.end
+                start, end = utterance.start or 0.0, utterance.end
                 require(
                     start >= 0 and (end is None or end > start),
-                    f"utterance {said.id!r} runs from {start} to {end} seconds",
+                    f"utterance {utterance.id!r} runs from {start} to {end} seconds",
                 )
 
     def test_loading_again_gives_the_same(self) -> None:

@@ -65,9 +65,9 @@ class DecoderContract(ComponentContract):
     def test_answers_every_query_with_what_it_gives(self) -> None:
         """One answer for each query, in order, with a label of the query's own or None, and with all that ``gives``
         names."""
-        found, states = self._predicted()
+        answers, states = self._predicted()
         ids = [u.id for u in samples.conversation().utterances]
-        require([p.id for p in found] == ids, f"{self.title} answers {[p.id for p in found]} for {ids}")
+        require([p.id for p in answers] == ids, f"{self.title} answers {[p.id for p in answers]} for {ids}")
         if "states" in self.component.gives:
             require(list(states) == ids, f"{self.title} gives states of {list(states)} for {ids}")
 

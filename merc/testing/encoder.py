@@ -88,10 +88,10 @@ class EncoderContract(ComponentContract):
         clips = self.clips()
         for number, (clip, answer) in enumerate(zip(clips, self.component.load(self.device)(clips), strict=True)):
             if not isinstance(answer, Missing):
-                said = self.component.remark(clip, answer)
+                remark = self.component.remark(clip, answer)
                 require(
-                    said is None or (isinstance(said, str) and bool(said.strip())),
-                    f"clip {number}: remark() of {self.title} gives {said!r}; it must give a sentence or None",
+                    remark is None or (isinstance(remark, str) and bool(remark.strip())),
+                    f"clip {number}: remark() of {self.title} gives {remark!r}; it must give a sentence or None",
                 )
 
     def _check(self, number: int, answer: object, spec: FeatureSpec) -> None:

@@ -69,11 +69,13 @@ class FuserContract(ComponentContract):
         streams.check_finite(self.title, out)
         for row in self._present():
             counts = {name: self.counts[name][row] for name in self.inputs}
-            found, said = int(out.mask[row].sum()), self.component.tokens(counts)
-            require(found == said, f"row {row} gives {found} tokens, but tokens({counts}) of {self.title} says {said}")
+            tokens, stated = int(out.mask[row].sum()), self.component.tokens(counts)
             require(
-                spec.tokens is None or found <= spec.tokens,
-                f"row {row} gives {found} tokens; spec() says at most {spec.tokens}",
+                tokens == stated, f"row {row} gives {tokens} tokens, but tokens({counts}) of {self.title} says {stated}"
+            )
+            require(
+                spec.tokens is None or tokens <= spec.tokens,
+                f"row {row} gives {tokens} tokens; spec() says at most {spec.tokens}",
             )
 
     def test_same_input_gives_same_stream(self) -> None:

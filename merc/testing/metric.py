@@ -27,18 +27,18 @@ class MetricContract(ComponentContract):
         return samples.predictions(self.labels)
 
     def _compute(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
-        found = self.component.compute(predictions, self.labels)
-        require(isinstance(found, dict), f"compute() gives {type(found).__name__}; it must give a dict of numbers")
-        return found
+        numbers = self.component.compute(predictions, self.labels)
+        require(isinstance(numbers, dict), f"compute() gives {type(numbers).__name__}; it must give a dict of numbers")
+        return numbers
 
     def test_numbers_can_be_written_as_json(self) -> None:
         """Names to finite numbers, or lists and mappings of these: what metrics.json holds."""
-        found = self._compute(self.predictions())
-        require(found, f"{self.title} gives no number")
+        numbers = self._compute(self.predictions())
+        require(numbers, f"{self.title} gives no number")
         try:
-            json.dumps(found, allow_nan=False)
+            json.dumps(numbers, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise AssertionError(f"metrics.json cannot hold {found!r}: {error}; give plain finite numbers") from error
+            raise AssertionError(f"metrics.json cannot hold {numbers!r}: {error}; give plain finite numbers") from error
 
     def test_truths_are_names_of_what_the_predictions_have(self) -> None:
         """One name at least, but of a metric of heads' values (``needs``), the same each time; and every prediction of
@@ -58,8 +58,8 @@ class MetricContract(ComponentContract):
         """A single prediction, an unparsed one and a label that never occurs raise nothing and give no NaN."""
         every = list(self.predictions())
         for few in ([every[0]], [p for p in every if p.label is None][:1] or [every[-1]]):
-            found = self._compute(few)
-            for name, value in found.items():
+            numbers = self._compute(few)
+            for name, value in numbers.items():
                 require(
                     not isinstance(value, float) or math.isfinite(value),
                     f"{name} is {value} for the one prediction {few[0]}",

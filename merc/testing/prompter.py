@@ -30,11 +30,11 @@ class PrompterContract(ComponentContract):
     def queries(self, conversation: Conversation | None = None) -> list[Query]:
         """A query for each utterance that the prompter can teach."""
         talk = conversation or self.conversation()
-        found = [
+        queries = [
             Query(conversation=talk, index=i, labels=self.labels, demonstrations=self.demonstrations())
             for i in range(len(talk.utterances))
         ]
-        return [query for query in found if self.component.has_target(query)]
+        return [query for query in queries if self.component.has_target(query)]
 
     def test_prompts_are_segments_that_end_with_an_answer(self) -> None:
         """A Prompt for the utterance that was asked about, of Text, Slot, Control, Turn, and one Answer at its end."""
@@ -145,12 +145,12 @@ class PrompterContract(ComponentContract):
         ``label_history``, which holds none there when merc asks, nor from the conversation."""
         names = self.labels.labels
         for query in self.queries():
-            told = tuple(names[i % len(names)] for i in range(query.index))
+            history = tuple(names[i % len(names)] for i in range(query.index))
             later = len(query.conversation.utterances) - query.index
             hidden, leaking = (
                 replace(
                     query,
-                    label_history=(*told, *(label,) * later),
+                    label_history=(*history, *(label,) * later),
                     conversation=_relabelled(query.conversation, query.index, gold),
                 )
                 for label, gold in ((None, names[0]), (names[-1], names[-1]))
@@ -172,9 +172,9 @@ _VALUES = ("valence", "arousal", "dominance", "intensity")
 """Values that utterances are given, to see that no prompt shows them."""
 
 
-def _lists(said: Utterance) -> dict[str, tuple[str, ...]]:
+def _lists(utterance: Utterance) -> dict[str, tuple[str, ...]]:
     """The values of an utterance that are several labels at once, which answers may be made of."""
-    return {name: value for name, value in said.values.items() if isinstance(value, tuple)}
+    return {name: value for name, value in utterance.values.items() if isinstance(value, tuple)}
 
 
 def _relabelled(talk: Conversation, first: int, label: str) -> Conversation:

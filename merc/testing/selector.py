@@ -32,15 +32,17 @@ class SelectorContract(ComponentContract):
             replace(
                 talk,
                 id=f"talk{n}",
-                utterances=tuple(replace(u, id=f"talk{n}_u{i}", text=f"{u.text} {n}") for i, u in enumerate(said)),
+                utterances=tuple(
+                    replace(u, id=f"talk{n}_u{i}", text=f"{u.text} {n}") for i, u in enumerate(utterances)
+                ),
             )
-            for n, said in enumerate([talk.utterances[:2], *[talk.utterances] * 8, talk.utterances[1:]])
+            for n, utterances in enumerate([talk.utterances[:2], *[talk.utterances] * 8, talk.utterances[1:]])
         ]
 
     def pool(self) -> Pool:
         """The labelled utterances, with vectors of length 1 where the selector compares."""
-        asked = _queries(self.conversations(), self.labels)
-        return Pool(asked, seed=3, vectors=self._vectors(asked))
+        queries = _queries(self.conversations(), self.labels)
+        return Pool(queries, seed=3, vectors=self._vectors(queries))
 
     def queries(self) -> list[Query]:
         """Queries of the train split, and of a conversation that is not in it."""
@@ -96,7 +98,7 @@ class SelectorContract(ComponentContract):
 
     def test_the_label_of_a_query_does_not_count(self) -> None:
         """Else demonstrations would tell what is to be recognised."""
-        asked = self.queries()
+        queries = self.queries()
         bare = [
             replace(
                 query,
@@ -105,10 +107,10 @@ class SelectorContract(ComponentContract):
                     utterances=tuple(replace(u, label=None) for u in query.conversation.utterances),
                 ),
             )
-            for query in asked
+            for query in queries
         ]
         require(
-            self.chosen(queries=asked) == self.chosen(queries=bare),
+            self.chosen(queries=queries) == self.chosen(queries=bare),
             f"{self.title} gives other places when the query's labels are taken away; it must not look at them",
         )
 
@@ -119,9 +121,11 @@ class SelectorContract(ComponentContract):
 
     def test_a_pool_too_small_is_a_mistake_of_the_user(self) -> None:
         """MercError, or fewer places; no other exception."""
-        asked = _queries(self.conversations()[:1], self.labels)
+        queries = _queries(self.conversations()[:1], self.labels)
         try:
-            given = self.component.load(Pool(asked, vectors=self._vectors(asked)))(asked, self._vectors(asked), 0)
+            given = self.component.load(Pool(queries, vectors=self._vectors(queries)))(
+                queries, self._vectors(queries), 0
+            )
         except MercError:
             return
         except Exception as error:

@@ -34,9 +34,9 @@ class Guard:
         resolve = socket.getaddrinfo
 
         def note_names(host: Any, *args: Any, **options: Any) -> Any:
-            found = resolve(host, *args, **options)
-            self._names |= {str(one[4][0]): str(host) for one in found}
-            return found
+            addresses = resolve(host, *args, **options)
+            self._names |= {str(one[4][0]): str(host) for one in addresses}
+            return addresses
 
         self._replace(socket, "getaddrinfo", note_names)
         for name in ("connect", "connect_ex"):

@@ -34,7 +34,7 @@ def test_a_new_encoder_installs_and_its_own_test_passes(tmp_path: Path) -> None:
         [bin_folder / "python", "-m", "pytest", "-q"], cwd=plugin, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 passed" in done.stdout
+    assert " passed" in done.stdout and "skipped" not in done.stdout
     listed = subprocess.run(
         [bin_folder / "python", "-m", "merc", "plugins"], env=environment, capture_output=True, text=True
     )
