@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tests.integration.comparing import files_of, log_of, same_numbers
 from tests.integration.conftest import lay_out
 from tests.integration.forking import Forks
+from tests.integration.test_heads import lay_out_heads
 
 pytest.importorskip("deepspeed")
 pytestmark = pytest.mark.slow
@@ -155,3 +156,22 @@ def test_a_mistake_ends_all_and_is_told_once(merc: Forks, shared: Path) -> None:
         assert code != 0
         assert err.count("error: ") == 1 and sentence in err, err
         assert "DistBackendError" not in err and out == ""
+
+
+@pytest.mark.parametrize("zero", [2, 3])
+def test_two_processes_learn_the_heads_that_one_learns(merc: Forks, parts: Path, tmp_path: Path, zero: int) -> None:
+    folder = lay_out_heads(parts, tmp_path)
+    more = ("backbone.tuning.dropout=0", "evaluate.decoder={name: generate, max_new_tokens: 2}")
+    ended = merc(folder, "run", "heads.yaml", *more, "--run-dir", "one")
+    assert ended.code == 0, ended.err
+    given = ("strategy.name=deepspeed", f"strategy.zero={zero}", "--run-dir", "two")
+    code, _, err = finish(start(merc, folder, "run", "heads.yaml", *more, *given))
+    assert code == 0, err
+    for mine, other in zip(log_of(folder / "one", "step"), log_of(folder / "two", "step"), strict=True):
+        assert other["losses"] == pytest.approx(mine["losses"], rel=2e-3)
+    one, two = (load_file(folder / name / "stages" / "merc" / "heads.safetensors") for name in ("one", "two"))
+    assert all((two[name] - value).abs().max() < 2e-3 for name, value in one.items())
+    for mine, other in zip(rows(folder / "one"), rows(folder / "two"), strict=True):
+        for name in ("valence", "arousal"):
+            assert other["values"][name] == pytest.approx(mine["values"][name], abs=2e-3)
+    assert files_of(folder / "one") == files_of(folder / "two")
