@@ -21,7 +21,7 @@ from merc.model.inserted import Inserted
 from merc.model.media_tokens import Media, MediaTokens, means_of
 from merc.model.past import with_past
 from merc.model.precision import autocast
-from merc.model.probe import Head, find_decoder, probe_head, probe_tree, restrict_to
+from merc.model.probe import LMHead, find_decoder, probe_lm_head, probe_tree, restrict_to
 from merc.model.reach import context_of, window_of
 from merc.prompting import (
     CHAT_DATE,
@@ -82,7 +82,7 @@ class EmotionModel(nn.Module):
         self.backbone: Backbone | None = None
         self.layout = "tree"
         self.note = ""
-        self._head: Head = "whole"
+        self._lm_head: LMHead = "whole"
         self._additive = False
         self.rows_disturb: bool | None = None
         self.forgets: str | None = None
@@ -168,7 +168,7 @@ class EmotionModel(nn.Module):
 
     def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
-        self._head = probe_head(self.base)
+        self._lm_head = probe_lm_head(self.base)
         found = probe_tree(self.base)
         if found in ("bool", "additive"):
             self._additive = found == "additive"
@@ -362,11 +362,11 @@ class EmotionModel(nn.Module):
         if not batch.plain or any(tree.positions for tree in batch.trees):
             inputs["position_ids"] = batch.positions
         decoder = find_decoder(self.base)
-        if decoder is None or self._head == "whole":
+        if decoder is None or self._lm_head == "whole":
             out = self.base(**inputs, output_hidden_states=True)
             states, logits = (t.reshape(-1, t.shape[-1])[batch.read] for t in (out.hidden_states[-1], out.logits))
             return states, logits
-        if self._head == "plain":
+        if self._lm_head == "plain":
             states = decoder(**inputs).last_hidden_state
             return states.reshape(-1, states.shape[-1])[batch.read], None
         with restrict_to(decoder, batch.read) as kept:

@@ -16,7 +16,7 @@ from merc.prompting import AnswerPath, EncodedPrompt, Tree, build_chains, build_
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Head = Literal["plain", "own", "whole"]
+LMHead = Literal["plain", "own", "whole"]
 Mask = Literal["bool", "additive"]
 
 
@@ -49,7 +49,7 @@ def restrict_to(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
 
 
 @torch.inference_mode()
-def probe_head(model: PreTrainedModel) -> Head:
+def probe_lm_head(model: PreTrainedModel) -> LMHead:
     """How logits are had at a few places only.
 
     ``plain``: they are the output embeddings applied to the hidden states. ``own``: the model does more than that

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from merc.model.probe import find_decoder, probe_head, probe_tree, restrict_to
+from merc.model.probe import find_decoder, probe_lm_head, probe_tree, restrict_to
 from tests.model.architectures import ADDITIVE, ALL, OWN_HEAD, SEPARATE, TREE, WINDOWED, build
 from tests.model.tiny import tiny_llama
 
@@ -18,7 +18,7 @@ from tests.model.tiny import tiny_llama
 def test_kinds_of_mask_and_head(name: str, dtype: torch.dtype) -> None:
     model = build(TREE[name], dtype)
     assert probe_tree(model) == ("additive" if name in ADDITIVE else "bool")
-    assert probe_head(model) == ("own" if name in OWN_HEAD else "plain")
+    assert probe_lm_head(model) == ("own" if name in OWN_HEAD else "plain")
 
 
 @pytest.mark.parametrize("name", SEPARATE)
@@ -73,7 +73,7 @@ def test_a_backbone_that_fails_on_the_mask_is_found() -> None:
 def test_probing_leaves_the_model_as_it_was() -> None:
     model = tiny_llama().train()
     before = {n: p.clone() for n, p in model.state_dict().items()}
-    probe_head(model)
+    probe_lm_head(model)
     probe_tree(model)
     assert model.training
     assert all(torch.equal(before[n], p) for n, p in model.state_dict().items())
@@ -96,7 +96,7 @@ def test_a_model_without_a_decoder_of_its_own_computes_all_logits() -> None:
     from tests.model.tiny import tuned_model
 
     model = tuned_model(tuning="frozen")
-    model._head = "whole"
+    model._lm_head = "whole"
     (batch,) = model.batches(two_talks()[0], 1000)
     with torch.no_grad():
         found = model.log_probabilities(batch)
