@@ -76,6 +76,10 @@ class Commands(TyperGroup):
                 raise
             typer.echo(f"error: {shown(hide(message))}", err=True)
             raise typer.Exit(2) from error
+        except SystemExit as error:
+            if isinstance(error.__context__, BrokenPipeError):  # whoever read has read enough; rich ends the program
+                raise typer.Exit(1) from error
+            raise _ended(error) from error
         except BaseException as error:
             raise _ended(error) from error
 

@@ -185,3 +185,13 @@ def test_no_command_imports_torch_before_it_runs() -> None:
         """
     )
     assert done.stdout == "ok\n", done.stderr
+
+
+@pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["plugins"], ["show", "quickstart"]])
+def test_whoever_reads_may_stop_reading(command: list[str]) -> None:
+    """As ``merc --help | head`` does: no traceback, and no success either."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "merc", *command], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "error: " not in done.stderr

@@ -161,3 +161,15 @@ def test_standard_input_is_answered_line_by_line(senses: Path, trained: Path, tm
 
 def test_standard_input_that_is_empty(program: Forks, trained: Path, tmp_path: Path) -> None:
     assert "standard input is empty" in mistake(program(tmp_path, "predict", str(trained), "-"))
+
+
+def test_lines_of_another_run_are_not_gone_on_with(
+    program: Forks, trained: Path, own_run: Path, senses: Path, tmp_path: Path
+) -> None:
+    file = str(senses / "talk.jsonl")
+    first = ["predict", str(trained), file, "--out", "out.jsonl"]
+    assert program(tmp_path, *first).code == 0
+    assert program(tmp_path, *first, "--resume", "strategy.batch_tokens=64").code == 0
+    for other in (["predict", str(own_run), file], [*first[:3], "evaluate.decoder={name: generate}"]):
+        told = mistake(program(tmp_path, *other, "--out", "out.jsonl", "--resume"))
+        assert told.startswith(f"the lines in out.jsonl are of another run or other settings ({trained})")
