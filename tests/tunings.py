@@ -6,10 +6,12 @@ from typing import Any
 
 from merc.builtin.tunings import Full, LoRA
 from merc.components import Frozen, Tuning
+from merc.registry import get_registry
 
 BY_NAME: dict[str, type[Tuning]] = {"frozen": Frozen, "full": Full, "lora": LoRA}
 
 
 def tuning_of(name: str, **lora: Any) -> Tuning:
-    """The tuning of a name; LoRA alone takes the parameters."""
-    return BY_NAME[name](**(lora if name == "lora" else {}))
+    """The tuning of a name, which may be a plugin's; LoRA alone takes the parameters."""
+    found = BY_NAME[name] if name in BY_NAME else get_registry().resolve("tuning", name)
+    return found(**(lora if name == "lora" else {}))  # type: ignore[return-value]

@@ -7,7 +7,7 @@ import shutil
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -88,6 +88,20 @@ class PeftTuning(Tuning):
 
         set_peft_model_state_dict(llm, dict(state))
 
+    def merged(self, llm: Any) -> nn.Module | None:
+        """What PEFT merges, if it merges what this method adds. Raises MercError for weights that are no numbers."""
+        from peft.tuners.tuners_utils import BaseTuner
+
+        if not isinstance(llm.base_model, BaseTuner):
+            return None
+        try:
+            merged: nn.Module = llm.merge_and_unload(safe_merge=True)
+        except NotImplementedError:
+            return None
+        except ValueError as error:
+            raise MercError(f"backbone.tuning: {type(self).__name__} cannot be merged: {error}") from None
+        return merged
+
     def reference(self, llm: nn.Module) -> Callable[[], AbstractContextManager[None]] | None:
         """Switch low-rank adapters off, where they have not learned yet."""
         from peft.tuners.lora import LoraLayer
@@ -107,7 +121,11 @@ class PeftTuning(Tuning):
         did the first time, so the backward pass wants it as well.
         """
         from peft.helpers import disable_input_dtype_casting
+        from peft.tuners.tuners_utils import BaseTunerLayer
 
+        layers = (module for module in llm.modules() if isinstance(module, BaseTunerLayer))
+        if not all(hasattr(layer, "cast_input_dtype_enabled") for layer in layers):
+            return nullcontext()  # a method that casts nothing
         context: AbstractContextManager[None] = disable_input_dtype_casting(llm)
         return context
 

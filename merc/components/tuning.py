@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ class Tuning(Component):
     the small updates of a bfloat16 weight would be rounded away; a trainer's ``precision`` says what is computed in.
 
     ``saved_as`` is the file or folder that ``save`` writes into a stage's folder.
+
+    merc computes with the backbone inside a wrapper (its ``get_base_model()``), over prompts that share what they begin
+    with. A tuning that puts virtual tokens before every prompt says how many by ``virtual_tokens``, and gives their
+    keys and values; merc lets every token of every prompt see them.
 
     A tuning that trains the biases alone:
 
@@ -52,6 +56,31 @@ class Tuning(Component):
 
         Raises MercError for what the backbone does not have (a layer that is named, say).
         """
+
+    @property
+    def virtual_tokens(self) -> int:
+        """How many virtual tokens stand before every prompt."""
+        return 0
+
+    def keys_and_values(self, llm: nn.Module) -> Sequence[tuple[Tensor, Tensor]]:
+        """Of each layer, in order, the keys and values of the virtual tokens, ``[1, heads, tokens, width]`` each, with
+        gradients to what they are computed from. Called in every pass where there are virtual tokens."""
+        return ()
+
+    def check(self, device: str) -> None:
+        """See, before hours of encoding, that what it needs is there: a package, or what a device can do. Raises
+        MercError where it is not."""
+
+    def packed(self, llm: nn.Module) -> Mapping[str, float]:
+        """Bytes a number of those weights that it holds in fewer than the backbone's dtype has, by their names in
+        ``llm``. On the meta device, where nothing is packed, too."""
+        return {}
+
+    def merged(self, llm: nn.Module) -> nn.Module | None:
+        """The backbone as transformers knows it, with what was learned in its own weights: for ``merc export``, after
+        which ``llm`` is not used again. ``None``, the default, where new parameters cannot be merged; a tuning that
+        brings none is not asked."""
+        return None
 
     def fits(self, trained: Tuning) -> str | None:
         """Why weights that ``trained`` learned in another run cannot start this one, and what to set; ``None`` if they

@@ -23,6 +23,7 @@ from merc.model.past import with_past
 from merc.model.precision import autocast
 from merc.model.probe import LMHead, find_decoder, probe_lm_head, probe_tree, restrict_to
 from merc.model.reach import context_of, window_of
+from merc.model.virtual import begun, check_tuned, seen_by_all
 from merc.prompting import (
     CHAT_DATE,
     EncodedPrompt,
@@ -36,7 +37,7 @@ from merc.prompting import (
 )
 
 if TYPE_CHECKING:
-    from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import Cache, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
     from merc.model.tuning import TunedBackbone
 
@@ -152,19 +153,32 @@ class EmotionModel(nn.Module):
         return PromptEncoder(self.tokenizer, self.today, self.backbone, self.media.opening)
 
     @property
+    def virtual_tokens(self) -> int:
+        """How many virtual tokens the tuning puts before every prompt."""
+        return self.tuning.virtual_tokens
+
+    def begun(self, rows: int = 1) -> DynamicCache:
+        """The keys and values that so many rows begin with: those of the tuning's virtual tokens, or none."""
+        return begun(self.tuning, self.llm, rows)
+
+    @property
     def device(self) -> torch.device:
         """Where the language model is."""
         return next(self.llm.parameters()).device
 
     @property
     def context(self) -> int | None:
-        """The longest path of tokens that the backbone was made for, if its configuration says."""
-        return context_of(self.base.config)
+        """The longest path of tokens that the backbone was made for, if its configuration says; virtual tokens take
+        their part of it."""
+        whole = context_of(self.base.config)
+        return None if whole is None else whole - self.virtual_tokens
 
     @property
     def window(self) -> int | None:
-        """How many tokens the backbone's attention sees at once, if its layers look through a window or in chunks."""
-        return window_of(self.base.config)
+        """How many tokens of a prompt the backbone's attention sees at once, if its layers look through a window or in
+        chunks."""
+        whole = window_of(self.base.config)
+        return None if whole is None else whole - self.virtual_tokens
 
     def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
@@ -174,6 +188,7 @@ class EmotionModel(nn.Module):
             self._additive = found == "additive"
         else:
             self.layout, self.note = "separate", f"every prompt is computed on its own: {found}"
+        check_tuned(self.tuning, self.llm, self.base, self.logits, self.layout == "tree")
 
     def encode(
         self,
@@ -350,17 +365,17 @@ class EmotionModel(nn.Module):
         """Hidden states at the places that the batch reads, and their logits where the model must compute them.
         ``past`` are the keys and values of the places that the batch holds, to which those of the others are added."""
         media = self.media_of(batch, draw) if media is None else media
+        if past is None and self.virtual_tokens:
+            past = self.begun(len(batch.tokens))
         with self.inserted.seeing(self.inserted.view(batch, media)):
             return self._pass(batch, self.embed(batch, draw, media), past)
 
     def _pass(self, batch: TreeBatch, embedded: Tensor, past: Cache | None) -> tuple[Tensor, Tensor | None]:
         inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": past is not None, "past_key_values": past}
-        if batch.plain:
-            inputs["attention_mask"] = batch.mask().long()
-        else:
-            inputs["attention_mask"] = batch.mask(embedded.dtype if self._additive else None)
+        mask, ahead = batch.mask(None if batch.plain or not self._additive else embedded.dtype), self.virtual_tokens
+        inputs["attention_mask"] = seen_by_all(mask.long() if batch.plain else mask, ahead)
         if not batch.plain or any(tree.positions for tree in batch.trees):
-            inputs["position_ids"] = batch.positions
+            inputs["position_ids"] = batch.positions + ahead
         decoder = find_decoder(self.base)
         if decoder is None or self._lm_head == "whole":
             out = self.base(**inputs, output_hidden_states=True)

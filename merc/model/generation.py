@@ -140,7 +140,10 @@ def _rows(model: EmotionModel, rows: Sequence[_Row], how: Sampling, draw: int) -
 
 def _together(model: EmotionModel, rows: Sequence[_Row], how: Sampling, draw: int) -> list[Generation]:
     prompts = [row.prompt for row in rows]
-    return _write(model, rows, how, _inputs(model, prompts, draw), _view(model, prompts, draw))
+    inputs = _inputs(model, prompts, draw)
+    if model.virtual_tokens:
+        inputs["past_key_values"] = model.begun(len(rows))
+    return _write(model, rows, how, inputs, _view(model, prompts, draw))
 
 
 def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, held: bool = False) -> dict[str, Any]:
@@ -162,7 +165,22 @@ def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, he
     if axes > 1:
         padded = [nn.functional.pad(b.positions, (longest - b.size, 0)).expand(axes, 1, longest) for b in rows]
         inputs["position_ids"] = torch.cat(padded, dim=1)
-    return inputs
+    return _after_virtual(inputs, model.virtual_tokens)
+
+
+def _after_virtual(inputs: dict[str, Any], ahead: int) -> dict[str, Any]:
+    """Inputs with places for virtual tokens before all rows, of which only the keys and values are looked at."""
+    if not ahead:
+        return inputs
+    pad = nn.functional.pad
+    placed = {"attention_mask": pad(inputs["attention_mask"], (ahead, 0), value=1)}
+    if "inputs_embeds" in inputs:
+        placed["inputs_embeds"] = pad(inputs["inputs_embeds"], (0, 0, ahead, 0))
+    if "input_ids" in inputs:
+        placed["input_ids"] = pad(inputs["input_ids"], (ahead, 0))
+    if "position_ids" in inputs:
+        placed["position_ids"] = pad(inputs["position_ids"] + ahead, (ahead, 0))
+    return placed
 
 
 def _view(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int) -> View | None:
@@ -202,12 +220,13 @@ class _Held:
     def of(cls, model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int) -> _Held:
         """Compute prompts."""
         inputs, view = _inputs(model, prompts, draw), _view(model, prompts, draw)
-        mask = inputs["attention_mask"][:, :-1]
-        if mask.shape[1] == 0:
-            return cls(model, inputs, None, view)
-        cache = DynamicCache(config=model.base.config)
-        begins = {name: value[:, :-1] if name == "inputs_embeds" else value[..., :-1] for name, value in inputs.items()}
-        begins.setdefault("position_ids", (mask.cumsum(-1) - 1).clamp(min=0))
+        mask, ahead = inputs["attention_mask"][:, :-1], model.virtual_tokens
+        cache = model.begun(len(prompts)) if ahead else DynamicCache(config=model.base.config)
+        if mask.shape[1] == ahead:
+            return cls(model, inputs, cache if ahead else None, view)
+        begins = {n: v[:, ahead:-1] if n == "inputs_embeds" else v[..., ahead:-1] for n, v in inputs.items()}
+        begins["attention_mask"] = mask
+        begins.setdefault("position_ids", (mask.cumsum(-1) - 1).clamp(min=0)[:, ahead:])
         decoder = find_decoder(model.base) or model.base
         with model.inserted.seeing(view and view.written(0)):
             decoder(**begins, past_key_values=cache, use_cache=True)
@@ -218,7 +237,7 @@ class _Held:
         found: list[list[Generation]] = [[] for _ in prompts]
         count = how.count if how.temperature else 1
         at_once = max(1, KEPT_MORE * most // len(prompts))
-        held = self.inputs["attention_mask"].shape[1] - 1
+        held = self.inputs["attention_mask"].shape[1] - 1 - self.model.virtual_tokens
         for first in range(0, count, at_once):
             numbers = range(first, min(first + at_once, count))
             inputs = _each(self.inputs, len(numbers))
@@ -241,7 +260,7 @@ def go_on(
     held = len(prompt.context) > 1
     inputs = _inputs(model, [prompt], draw, held)
     view = _view(model, [prompt], draw)
-    (texts,) = _Held(model, inputs, cache if held else None, view).texts([prompt], how, most)
+    (texts,) = _Held(model, inputs, cache if held or model.virtual_tokens else None, view).texts([prompt], how, most)
     return texts if how.temperature else texts * how.count
 
 

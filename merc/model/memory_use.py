@@ -17,7 +17,8 @@ class MemoryUse:
 
     With n numbers that learn, f that do not, in P tensors that learn, and s bytes a number in the backbone's dtype:
 
-    - ``weights``: s f + 4 n, since what learns is held in float32, whatever the backbone's dtype;
+    - ``weights``: s f + 4 n, since what learns is held in float32, whatever the backbone's dtype; weights that a tuning
+      holds packed take what it says;
     - ``gradients``: 4 n;
     - ``optimizer``: AdamW's two means, 8 n, and a count of steps a tensor, 4 P.
 
@@ -58,10 +59,12 @@ def memory_use(
     ZeRO among ``processes``.
     """
     learning = [parameter.numel() for parameter in model.learning().values()]
-    total = sum(p.numel() for p in model.parameters())
     count, size = sum(learning), BYTES[dtype]
+    packed = model.tuning.packed(model.llm)
+    sizes = {f"llm.{name}": each for name, each in packed.items()}
+    weights = int(sum(p.numel() * sizes.get(name, size) for name, p in model.named_parameters()))
     share = -(-count // processes)
-    weights = size * (total - count) + 4 * count
+    weights += (4 - size) * count
     optimizer = 8 * count + _ADAM_STEP * len(learning)
     if zero:
         optimizer = 8 * share + 4 * share + _ADAM_STEP

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from merc.components.model import Generation
 from merc.model.batch import TreeBatch, make_batch
@@ -26,7 +25,7 @@ class KeptPrefix:
 
     def __init__(self, model: EmotionModel, begin: EncodedPrompt, draw: int = 0) -> None:
         self.model, self.draw, self.begin = model, draw, begin
-        self._cache = DynamicCache()
+        self._restart()
 
     @classmethod
     def of(cls, model: EmotionModel, begin: EncodedPrompt) -> KeptPrefix:
@@ -94,14 +93,19 @@ class KeptPrefix:
     @property
     def _computed(self) -> int:
         """How many tokens of the beginning have their keys and values."""
-        return int(self._cache.get_seq_length())
+        return int(self._cache.get_seq_length()) - self.model.virtual_tokens
 
     def _keep(self, length: int) -> None:
         """Drop all keys and values but those of the first places."""
         if length == 0:
-            self._cache = DynamicCache()
+            self._restart()
         elif self._computed > length:
             self._cache.crop(length - self._computed)
+
+    @torch.no_grad()
+    def _restart(self) -> None:
+        """Keep nothing but what every prompt begins with."""
+        self._cache = self.model.begun()
 
     def _compute(self) -> None:
         """Compute what is not computed of the beginning."""

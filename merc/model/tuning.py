@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class TunedBackbone:
     """A backbone that is ready to learn.
 
-    ``learns`` are the names of the parameters of ``llm`` that may learn; ``added`` those that the tuning brought.
+    ``learns`` are the names of the parameters of ``llm`` that may learn; ``added`` those of them that the tuning
+    brought.
     """
 
     llm: nn.Module
@@ -43,7 +44,7 @@ def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
         tuned,
         tuning,
         frozenset(name for name, parameter in named.items() if parameter.requires_grad),
-        frozenset(name for name, parameter in named.items() if id(parameter) not in before),
+        frozenset(name for name, p in named.items() if p.requires_grad and id(p) not in before),
     )
 
 

@@ -60,7 +60,8 @@ class TuningContract(ComponentContract):
         real, config = self._tuned(), self.backbone().config
         with torch.device("meta"):
             shape = tune(AutoModelForCausalLM.from_config(config), self.component)
-        counts = [{n: p.numel() for n, p in t.llm.named_parameters()} for t in (real, shape)]
+        packed = self.component.packed(shape.llm)
+        counts = [{n: n in packed or p.numel() for n, p in t.llm.named_parameters()} for t in (real, shape)]
         require(counts[0] == counts[1], "on the meta device it gives parameters of other names or sizes")
         require(real.learns == shape.learns, "on the meta device other parameters learn")
 

@@ -47,6 +47,7 @@ def fit(
     losses = losses or _default_losses()
     network = stage.network
     _check_precision(network, settings, stage.stage)
+    _check_checkpointing(network, settings, stage.stage)
     schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout)
     # New parameters of losses come from the stage's seed alone.
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
@@ -216,6 +217,17 @@ def _check_precision(network: EmotionModel, settings: Settings, stage: str) -> N
         raise MercError(
             f"stages.{stage}.trainer.precision: float32 can't be computed with a backbone held in {held}; "
             "set backbone.dtype=float32, or precision=model to compute in the backbone's"
+        )
+
+
+def _check_checkpointing(model: EmotionModel, settings: Settings, stage: str) -> None:
+    """Raise MercError where activations are to be computed again and keys and values of virtual tokens would be lost,
+    which transformers drops then."""
+    if settings.activation_checkpointing and model.virtual_tokens:
+        raise MercError(
+            f"stages.{stage}.trainer.activation_checkpointing: {type(model.tuning).__name__} puts virtual tokens "
+            "before every prompt, which layers that are computed again do not see; set "
+            "activation_checkpointing=false, or choose another backbone.tuning"
         )
 
 

@@ -1,0 +1,1 @@
+"""Efficient tunings for merc."""
