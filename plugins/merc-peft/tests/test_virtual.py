@@ -20,6 +20,7 @@ from merc.model.prefix_cache import KeptPrefix
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import tune
 from merc.prompting import AnswerPath, EncodedPrompt
+from tests.model import test_inserted
 from tests.model.alone import in_rows, key, media_tokens, together
 from tests.model.architectures import CONTEXT, SEPARATE, TREE, WINDOW, WINDOWED, build
 from tests.model.test_tree_exact import text_talks, two_talks
@@ -254,10 +255,10 @@ def test_a_backbone_that_forgets_them_is_refused() -> None:
     llm = tiny_llama()
     forward = llm.model.forward
 
-    def forgets(past_key_values=None, use_cache=None, **more):  # type: ignore[no-untyped-def]
-        if use_cache is False and past_key_values is not None:
+    def forgets(past_key_values=None, inputs_embeds=None, **more):  # type: ignore[no-untyped-def]
+        if inputs_embeds is not None and past_key_values is not None:
             raise ValueError("no cache")
-        return forward(past_key_values=past_key_values, use_cache=use_cache, **more)
+        return forward(past_key_values=past_key_values, inputs_embeds=inputs_embeds, **more)
 
     llm.model.forward = forgets
     with pytest.raises(merc.MercError, match="LlamaForCausalLM does not go on from keys and values"):
@@ -292,3 +293,22 @@ def test_how_they_begin() -> None:
     assert not any(bool((words == row).all(-1).any()) for row in drawn)
     zero = model_of(PrefixTuning(tokens=3, start="zero")).llm.prompt_encoder.default.embedding.weight
     assert not np.any(zero.detach().numpy())
+
+
+@pytest.mark.parametrize("tuning", ["prefix", "prompt"])
+@torch.no_grad()
+def test_layers_that_look_at_media_see_the_same_beside_them(tuning: str) -> None:
+    """On the tree, in rows of their own, and from what is kept of a beginning."""
+    model = test_inserted.model_of(tuning=tuning)
+    prompts = test_inserted.encoded(model)
+    found = together(model, [prompts])
+    kept = {p.target: scores for p, scores, _ in KeptPrefix.of(model, prompts[0]).score(prompts, 2, "none", 4096)}
+    texts = [text.tokens for (text,) in generate(model, prompts, Sampling(3))]
+    drawn = [text.tokens for (text, _) in generate(model, prompts, Sampling(3, count=2, temperature=1e-6))]
+    assert texts == drawn
+    model.layout = "separate"
+    alone = together(model, [prompts])
+    for name, value in alone.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(kept[name[0]][name[1]], value, rtol=1e-4, atol=1e-4)
+    assert [text.tokens for (text,) in generate(model, prompts, Sampling(3))] == texts
