@@ -159,3 +159,39 @@ def test_validate_lists_the_notes(merc: Callable[..., CompletedProcess[str]]) ->
     assert "note: encoders.audio: nothing uses it" in done.stderr
     done = merc("validate", "plain.yaml", LABELS, WRITES)
     assert done.returncode == 2 and "evaluate.decoder (command line)" in done.stderr
+
+
+LEARNER = "encoders.video.name=toy-learner"
+
+
+def test_encoders_learn_where_they_are_named(here: Path) -> None:
+    def learning(*names: str) -> tuple[str, ...]:
+        named = f"stages.0.trainable=[{', '.join(names)}]" if names else "stages.0.trainable=null"
+        return load_recipe("plain.yaml", [LEARNER, named]).learning_encoders
+
+    assert learning() == learning('"*"') == learning('"connectors.*"', "backbone") == ()
+    assert learning("encoders.video") == learning("encoders.video.blocks.2.*", "backbone") == ("video",)
+
+
+def test_an_encoder_alone_may_learn(here: Path) -> None:
+    load_recipe("plain.yaml", [LEARNER, FROZEN, "stages.0.trainable=[encoders.video]"])
+
+
+def test_an_encoder_that_is_named_for_nothing_is_noted() -> None:
+    found = notes(LEARNER, "encoders.other={name: toy-learner}", "stages.0.trainable=[encoders.other, backbone]")
+    assert any("encoders.other learns nothing here" in note for note in found)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("encoders.audio", ("'toy-audio'", "encoders.audio", "no prepare()", "no build()", "register_encoders")),
+        ('"encoders.*"', ("'toy-audio'", "cannot learn")),
+        ("encoders.vide", ("'encoders.vide'", "encoders.video")),
+    ],
+)
+def test_encoders_that_cannot_learn_are_named(named: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(ManyErrors) as error:
+        load_recipe("plain.yaml", [LEARNER, f"stages.0.trainable=[{named}, backbone]"])
+    assert all(word in str(error.value) for word in words), error.value
+    assert "stages.0.trainable" in str(error.value)

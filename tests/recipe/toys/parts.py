@@ -36,6 +36,15 @@ class ToyVideo(Encoder):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToyLearner(ToyVideo):
+    def prepare(self):
+        raise NotImplementedError
+
+    def build(self):
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToyAudio(Encoder):
     modality = "audio"
     window: float = 0.5

@@ -4,6 +4,7 @@ from merc import hookimpl
 @hookimpl
 def register_encoders(register):
     register("toy-video", "merc_toys.parts:ToyVideo")
+    register("toy-learner", "merc_toys.parts:ToyLearner")
     register("toy-audio", "merc_toys.parts:ToyAudio")
     register("toy-words", "merc_toys.parts:ToyWords")
     register("toy-demanding", "merc_toys.parts:ToyDemanding")
