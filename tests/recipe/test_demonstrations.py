@@ -81,8 +81,8 @@ def test_a_child_takes_out_what_it_inherits() -> None:
         ("evaluate.demonstrations={name: retrieved}", "evaluate.demonstrations.embedder (command line): is required by "
          "selector 'retrieved': text or null"),
         ("evaluate.demonstrations={name: retrieved, embedder: toy-word}", "evaluate.demonstrations.embedder (command "
-         "line): unknown encoder 'toy-word'. Did you mean 'toy-words'? The encoders are: toy-audio, toy-demanding, toy-learner, "
-         "toy-video, toy-words"),
+         "line): unknown encoder 'toy-word'. Did you mean 'toy-words'? The encoders are: toy-audio, toy-demanding, "
+         "toy-learner, toy-video, toy-words"),
         ("evaluate.demonstrations={name: retrieved, embedder: toy-video}", "evaluate.demonstrations.embedder (command "
          "line): wants a text encoder, and 'toy-video' is for video; for media name an encoder of the recipe under "
          "streams"),
