@@ -154,7 +154,7 @@ def _scaled(layer: nn.Linear, scale: float) -> nn.Linear:
 
 
 def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.Module:
-    """A module that applies a network to each token of a Stream, behind a fitted normalization and a pooling."""
+    """A module that applies a network to each token of a Stream, after a fitted normalization and a pooling."""
     import torch
     from torch import nn
 

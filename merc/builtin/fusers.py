@@ -1,4 +1,4 @@
-"""Fusers: none, and putting streams one behind another."""
+"""Fusers: none, and putting streams one after another."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Draw = Callable[[Query, int | str], list[int]]
 class Fixed(Selector):
     """The utterances ``ids`` of the train split, for every prompt.
 
-    ``k`` is how many of them are shown, the first (``null``: all). Named ones behind these stand in for those of a
+    ``k`` is how many of them are shown, the first (``null``: all). Named ones after these stand in for those of a
     query's own conversation, which is never shown to it. ``order``: ``drawn`` as they are named, or ``label``, in the
     order of the label space.
     """
@@ -99,7 +99,7 @@ class Random(Selector):
 
 
 def drawing(pool: Pool, k: int, distinct: Distinct) -> Draw:
-    """``k`` places at random. A place of the query's own conversation is passed over, and one more drawn behind."""
+    """``k`` places at random. A place of the query's own conversation is passed over, and one more is drawn."""
 
     def draw(query: Query, which: int | str) -> list[int]:
         order = shuffled(range(len(pool)), random.Random(f"{pool.seed}/demonstrations/{which}"))

@@ -1,4 +1,4 @@
-"""The contracts, a file a kind. A plugin implements these and nothing else."""
+"""The contracts, one file for each kind. A plugin implements these and nothing else."""
 
 from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
 from merc.components.backbone import Backbone, MediaRun, SlotTokens

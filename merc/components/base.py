@@ -25,7 +25,7 @@ class Component:
     The module of a component imports without torch: heavy imports stand inside the methods that need them. So a
     recipe is checked, with types and defaults, before anything heavy is loaded. Parameters are plain values (numbers,
     strings, booleans, lists, mappings, ``Literal``, ``Path``); ``__post_init__`` may raise ``ValueError`` with one
-    sentence. A parameter that has the name of a method is a field with an underscore behind it: an encoder's field
+    sentence. A parameter that has the name of a method is a field with an underscore after it: an encoder's field
     ``sampling_`` is ``sampling`` in a recipe.
     """
 

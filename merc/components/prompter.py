@@ -58,7 +58,7 @@ class Answer:
 
     ``text`` ``None`` means the label of the target, by the words of the label space; otherwise it is the text to
     learn (a description, say). ``prefix`` stands between the prompt and the answer's first word, and is tokenized
-    with that word. ``end`` puts the tokenizer's end token behind the answer, so that a model learns where to stop and
+    with that word. ``end`` puts the tokenizer's end token after the answer, so that a model learns where to stop and
     a label that begins another ("sad", "sadness") has no head start.
 
     ``rejected`` are answers that the right one is preferred to, for a loss that compares (``Loss.answers = "pairs"``):

@@ -1,4 +1,4 @@
-"""The table of a benchmark: a column a set, averages behind them, as Markdown, text and JSON."""
+"""The table of a benchmark: a column for each set, then averages, as Markdown, text and JSON."""
 
 from __future__ import annotations
 

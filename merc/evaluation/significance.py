@@ -13,7 +13,7 @@ RESAMPLES = 10_000
 _CHUNK = 500
 
 Answers = npt.NDArray[np.int64]
-"""A class number an utterance ``[n]``; what could not be parsed is a class of its own behind the last label."""
+"""The class number of each utterance ``[n]``; what could not be parsed is a class of its own after the last label."""
 
 
 Weights = npt.NDArray[np.float64]

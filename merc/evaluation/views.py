@@ -106,7 +106,7 @@ def missing_rows(files: RunFiles, views: Sequence[SplitView]) -> list[MissingStr
 
 
 def label_space(labels: LabelSpace, occurring: Sequence[str]) -> LabelSpace:
-    """The labels given, and behind them any other that the run's files name, so that nothing is left out."""
+    """The labels given, and after them any other that the run's files name, so that nothing is left out."""
     return LabelSpace((*labels.labels, *(label for label in occurring if label not in labels.labels)))
 
 

@@ -1,4 +1,4 @@
-"""Prompts as tokens: segments through a tokenizer, slots counted, answers hung behind."""
+"""Prompts as tokens: segments through a tokenizer, slots counted, answers at the end."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class PromptEncoder:
     ) -> EncodedPrompt:
         """The items of a prompt.
 
-        ``answers``: ``gold`` hangs the one right answer behind it (the prompt's own text, or the first word of the
+        ``answers``: ``gold`` hangs the one right answer after it (the prompt's own text, or the first word of the
         label ``gold``), ``labels`` every word of every label, ``rejected`` what the right one is preferred to, ``none``
         nothing. ``within`` is the label space whose
         places ``AnswerPath.label`` counts, where prompts of several label spaces meet; by default ``labels``. A context
@@ -164,7 +164,7 @@ class PromptEncoder:
         return [(name, "", i) for name, count in self._opening.items() if name not in placed for i in range(count)]
 
     def end_tokens(self) -> tuple[int, ...]:
-        """What stands behind a finished answer; empty for a tokenizer without an end token."""
+        """What stands after a finished answer; empty for a tokenizer without an end token."""
         end = self.tokenizer.eos_token_id
         return () if end is None else (int(end),)
 

@@ -23,5 +23,5 @@ class Example(merc.Benchmark):
         ]
 
     def averages(self) -> Mapping[str, Sequence[str]]:
-        """What stands behind the columns."""
+        """What stands after the columns."""
         return {"Emotion": ("MELD", "IEMOCAP"), "All": ("MELD", "MELD-s", "IEMOCAP")}

@@ -34,7 +34,7 @@ class OpenSmile(Encoder):
 
     BeMERC (arXiv 2503.23990, 3.1) takes a token every two seconds. ``features`` names the set: ComParE_2016 has 6,373
     numbers a token, eGeMAPSv02 88, GeMAPSv01b 62, emobase 988, IS09 384, IS10 1,582. All sound counts: what is left
-    over behind the last whole window is a token of its own if it lasts ``shortest`` seconds, and belongs to the window
+    over after the last whole window is a token of its own if it lasts ``shortest`` seconds, and belongs to the window
     before it if it is shorter. Sound that is shorter than a window in all is one token.
 
     The numbers are as openSMILE gives them, some up to 10^8: the connector should have ``normalize: train``.

@@ -120,7 +120,7 @@ class ConvAttention(Conv):
     """Conv-Attention of Emotion-LLaMAv2 (section 4.3): convolution and attention side by side, and their sum.
 
     Each stream is brought to ``tokens`` tokens and goes through an MLP of its own to a common width. F_d sets the
-    streams side by side, F_s one behind another (equation 2). F_attn is F_s times what another MLP makes of F_d
+    streams side by side, F_s one after another (equation 2). F_attn is F_s times what another MLP makes of F_d
     (equation 3), F_conv a convolution of F_d and ``blocks`` residual ones, F + x sigmoid(x) of a convolution of F
     (equation 4). The sum of both goes out.
 
@@ -137,14 +137,14 @@ class ConvAttention(Conv):
       one weight a stream.
     - **Equation 3** as printed has the column of weights on the left of F_s, where the shapes don't fit; it is F_s
       times the column. It has no softmax, so weights may be negative and need not sum to one.
-    - **MLP**: ``layers`` are its widths, each with a ReLU and ``dropout`` behind it. Attn_MLP is another of them and a
+    - **MLP**: ``layers`` are its widths, each with a ReLU and ``dropout`` after it. Attn_MLP is another of them and a
       linear layer to one number a stream.
     - **Convolutions**: the first has kernel 1, the ``blocks`` residual ones kernel ``kernel``, zeros beyond the ends.
     - **out**: in the text the sum itself goes to the modal adapter. The published program has one more linear layer
       between them, of this many numbers; ``out: null`` leaves it out. With it, and LLaMA-2-7B, EVA ViT-g and
       Whisper-large-v3, what learns is 71.5 million parameters, 0.92 % of the LLM, EVA and what learns; without it 71.0
       million, 0.91 %. The paper states 71 million and 0.92 %, so the layer is there by default.
-    - **A missing modality** is not treated. Here zeros stand for it in F_d and F_s, behind the MLP: it adds nothing to
+    - **A missing modality** is not treated. Here zeros stand for it in F_d and F_s, after the MLP: it adds nothing to
       F_attn, and no bias of its own to F_conv. An utterance without any of the streams gives no token.
     """
 

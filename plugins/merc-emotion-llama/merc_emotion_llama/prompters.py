@@ -43,7 +43,7 @@ class EmotionLlama(Prompter):
     (``merc_emotion_llama.instructions``). ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label
     list in them. ``instruction`` is the number of the one that is asked by. ``null`` draws one an utterance by
     ``seed``, the task and the utterance's id; ``drawn`` says which it was. With ``chat`` the prompt is a user's turn in
-    the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end token behind the answer.
+    the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end token after the answer.
 
     The paper says neither where demonstrations stand (here: turns before it) nor how a missing modality is written
     (here: not at all; ``[Vid]`` stays even where an utterance lacks every stream).

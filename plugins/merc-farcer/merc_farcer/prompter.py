@@ -17,8 +17,8 @@ class FarcerPrompter(Prompter):
 
     ``history`` is how many utterances before the target are shown (``null``: all), ``demonstration_history`` how many
     before a demonstration's target (``null``: as ``history`` says). Where a query brings the labels of
-    past utterances (the paper's PL rows), each stands behind its utterance's words, in demonstrations too.
-    ``end: true`` teaches the end token behind the label as well.
+    past utterances (the paper's PL rows), each stands after its utterance's words, in demonstrations too.
+    ``end: true`` teaches the end token after the label as well.
 
     >>> from merc import Conversation, LabelSpace, Utterance
     >>> said = [Utterance(id="u0", text="Hey!", speaker="Mark"), Utterance(id="u1", text="Oh.", speaker="Rachel")]
