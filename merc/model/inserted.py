@@ -47,6 +47,13 @@ class View:
         return SeenMedia(seen.tokens, mask.repeat_interleave(len(states) // len(mask), 0))
 
 
+class _PerThread(threading.local):
+    """What a thread sees now. A copied model begins with nothing."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _PerThread:
+        return type(self)()
+
+
 class Inserted:
     """The modules that connectors put before layers of ``llm``. They are part of the connectors' own modules, as
     ``inserted``, so whatever is done with connectors is done with them; the language model gets hooks alone.
@@ -55,7 +62,7 @@ class Inserted:
     """
 
     def __init__(self, llm: nn.Module, media: MediaTokens) -> None:
-        self._now = threading.local()
+        self._now = _PerThread()
         self._hooks: list[Any] = []
         self.streams: list[str] = []
         for stream in media.connectors:

@@ -291,7 +291,7 @@ def test_each_set_is_scored_among_its_own_labels_as_if_alone(model):
 
 
 def test_what_is_written_is_read_among_the_labels_of_its_set(model, monkeypatch):
-    written = lambda model, prompts, limit: ["anger"] * len(prompts)  # noqa: E731
+    written = lambda model, prompts, how, rows: [[("anger", (1,), (0.0,), True)] for _ in prompts]  # noqa: E731
     monkeypatch.setattr("merc.session.shared_model.generate", written)
     found = Predictor(model, Listing(), JOINED, Evaluate(decoder=Generate()), 4096).predict(of_two_sets())
     assert {p.id: p.label for p in found} == {"faces": None, "voices": "anger", "others": "anger"}
