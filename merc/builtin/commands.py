@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": "Check a recipe and list everything that is wrong with it.",
     "copy": "Copy a recipe, to change it.",
     "convert": "Rewrite a recipe of an older merc in today's words.",
+    "export": "Write a run's language model for transformers or PEFT.",
     "encode": "Fill the feature store for a recipe.",
     "annotate": "Ask a recipe's annotators for cues, and keep them.",
     "corpus": "Bring a published corpus into a file of merc's own form.",

@@ -19,7 +19,8 @@ _BLOCK, _SECOND = 64, 256
 class QLoRA(merc.PeftTuning):
     """LoRA beside linear layers whose weights are held in four bits (NF4, by bitsandbytes), which do not learn; the
     last layer of the model and its embeddings stay as they are. The backbone is loaded in its own dtype, and then
-    packed layer by layer.
+    packed layer by layer. A layer whose input width is not a multiple of 64, the weights that share a scale, is not
+    packed: bitsandbytes reads the scales of such a layer wrongly on a CPU.
 
     ``r``, ``alpha``, ``dropout`` and ``targets`` are as those of ``lora``. With ``double`` the scales, one for each 64
     weights, are packed too: 0.52 bytes a weight in place of 0.56.
@@ -79,7 +80,13 @@ class QLoRA(merc.PeftTuning):
         place = next(llm.parameters()).device
         if place.type != "meta":
             self.check(str(place))
-            for name, layer in _layers(llm, llm.get_output_embeddings()).items():
+            layers = _layers(llm, llm.get_output_embeddings())
+            if not layers:
+                raise merc.MercError(
+                    f"backbone.tuning: no linear layer of {type(llm).__name__} has an input width that is a multiple "
+                    f"of {_BLOCK}, as four bits need it; set backbone.tuning.name=lora"
+                )
+            for name, layer in layers.items():
                 parent, _, last = name.rpartition(".")
                 setattr(llm.get_submodule(parent), last, _packed(layer, self.double, llm.dtype, place))
             llm.is_loaded_in_4bit = True  # how PEFT knows which of its adapters fit
@@ -111,13 +118,15 @@ class QLoRA(merc.PeftTuning):
         from bitsandbytes.functional import dequantize_4bit
 
         base = llm.get_base_model()
-        dtype, last = base.dtype, base.get_output_embeddings()
+        dtype = base.dtype
         for name, module in list(base.named_modules()):
             layer = getattr(module, "base_layer", module)
-            if layer is last or not hasattr(layer, "quant_state") or name.endswith(".base_layer"):
+            adapted = layer is not module
+            if name.endswith(".base_layer") or not (adapted or hasattr(layer, "quant_state")):
                 continue
-            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).float()
-            if module is not layer:
+            state = getattr(layer.weight, "quant_state", None)
+            weight = (layer.weight.data if state is None else dequantize_4bit(layer.weight.data, state)).float()
+            if adapted:
                 weight = weight + module.get_delta_weight(llm.active_adapter).float()
             plain = torch.nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
             plain.weight = torch.nn.Parameter(weight.to(dtype), requires_grad=False)
@@ -129,10 +138,11 @@ class QLoRA(merc.PeftTuning):
 
 
 def _layers(llm: Any, last: Any) -> dict[str, Any]:
-    """The linear layers but for the last of the model, by name."""
+    """The linear layers that are held in four bits, by name."""
     from torch import nn
 
-    return {name: m for name, m in llm.named_modules() if isinstance(m, nn.Linear) and m is not last}
+    linear = {name: m for name, m in llm.named_modules() if isinstance(m, nn.Linear) and m is not last}
+    return {name: layer for name, layer in linear.items() if layer.in_features % _BLOCK == 0}
 
 
 def _packed(layer: Any, double: bool, dtype: Any, place: Any) -> Any:

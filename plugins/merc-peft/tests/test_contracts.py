@@ -11,6 +11,7 @@ from merc_peft.qlora import QLoRA
 from merc_peft.virtual import PrefixTuning, PromptTuning, PTuning
 
 import merc.testing
+from merc.testing.examples.backbone import Example as TinyBackbone
 
 
 class TestAdapter(merc.testing.TuningContract):
@@ -83,6 +84,9 @@ class TestQLoRA(merc.testing.TuningContract):
     component = QLoRA(r=2)
     name = "qlora"
 
+    def backbone(self) -> Any:
+        return TinyBackbone(width=64).load("cpu")
 
-class TestQLoRAWithPlainScales(merc.testing.TuningContract):
+
+class TestQLoRAWithPlainScales(TestQLoRA):
     component = QLoRA(r=2, double=False, targets=("q_proj",))
