@@ -7,8 +7,13 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+# Tests assert behaviour, never time: a machine that is busy with something else fails none of them.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 # A job that a shell started in the background ignores Ctrl-C, and so would every process that a test starts and
 # interrupts. A handler of our own is not inherited: such a process begins as it does for a user.
