@@ -21,13 +21,47 @@ class Stream(NamedTuple):
     values: Tensor
     mask: Tensor
 
+    def present(self) -> Tensor:
+        """Which rows have the modality, ``[batch]`` bool."""
+        return self.mask.any(1)
+
+    def zeroed(self) -> Tensor:
+        """The values with zeros at masked places, where anything may stand: NaN times zero would be NaN."""
+        return self.values.masked_fill(~self.mask.unsqueeze(-1), 0.0)
+
+    def mean(self) -> Tensor:
+        """The mean of each row's real tokens, ``[batch, dim]``; zeros for a row without any."""
+        return self.zeroed().sum(1) / self.mask.sum(1, keepdim=True).clamp(min=1)
+
+    def shares(self, tokens: int) -> Tensor:
+        """What each real token gives to each of ``tokens`` means, ``[batch, tokens, length]``: adaptive average
+        pooling is ``stream.shares(tokens) @ stream.zeroed()``.
+
+        Of ``n`` real tokens the i-th mean takes those from ``floor(i n / tokens)`` to before
+        ``ceil((i + 1) n / tokens)``, as ``torch.nn.AdaptiveAvgPool1d`` does, but by each row's own ``n``. One token is
+        so repeated ``tokens`` times.
+
+        >>> import torch
+        >>> Stream(torch.rand(1, 4, 2), torch.tensor([[True, True, True, False]])).shares(2).tolist()
+        [[[0.5, 0.5, 0.0, 0.0], [0.0, 0.5, 0.5, 0.0]]]
+        """
+        place = (self.mask.cumsum(1) - 1).unsqueeze(1)
+        count = self.mask.sum(1).view(-1, 1, 1)
+        step = self.mask.new_ones(tokens).cumsum(0).sub(1).view(1, -1, 1)
+        first, behind = step * count // tokens, ((step + 1) * count + tokens - 1) // tokens
+        taken = (place >= first) & (place < behind) & self.mask.unsqueeze(1)
+        return taken.to(self.values.dtype) / (behind - first).clamp(min=1)
+
 
 class SeenMedia(NamedTuple):
     """What the places of a pass see of a connector's media: ``tokens`` ``[tokens, hidden]`` of all utterances that the
-    pass shows, side by side, and ``mask`` ``[rows, length, tokens]`` bool, true where a place sees a token."""
+    pass shows, side by side, and ``mask`` ``[rows, length, tokens]`` bool, true where a place sees a token. ``age``
+    ``[rows, length, tokens]`` int says how many utterances ago a token was shown: 0 for those of the slot that stands
+    last before the place, 1 for those of the slot before it, and so on; it means nothing where the mask is false."""
 
     tokens: Tensor
     mask: Tensor
+    age: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,8 @@ class View:
         first = self._next.get(id(layer), self._first)
         self._next[id(layer)] = first + states.shape[1]
         places = torch.arange(first, first + states.shape[1], device=states.device)
-        mask = seen.mask[:, places.clamp(max=seen.mask.shape[1] - 1)]
-        return SeenMedia(seen.tokens, mask.repeat_interleave(len(states) // len(mask), 0))
+        places, copies = places.clamp(max=seen.mask.shape[1] - 1), len(states) // len(seen.mask)
+        return SeenMedia(seen.tokens, *(part[:, places].repeat_interleave(copies, 0) for part in seen[1:]))
 
 
 class _PerThread(threading.local):
@@ -136,14 +136,16 @@ class Inserted:
             there = [row for row in rows if row is not None]
             if not there:
                 continue
-            mask = there[0].mask.new_zeros(len(rows), length, sum(len(row.tokens) for row in there))
+            shape = (len(rows), length, sum(len(row.tokens) for row in there))
+            mask, age = (part.new_zeros(shape) for part in there[0][1:])
             begin = 0
             for number, row in enumerate(rows):
                 if row is not None:
                     size, count = row.mask.shape[1:]
                     mask[number, length - size :, begin : begin + count] = row.mask[0]
+                    age[number, length - size :, begin : begin + count] = row.age[0]
                     begin += count
-            media[stream] = SeenMedia(torch.cat([row.tokens for row in there]), mask)
+            media[stream] = SeenMedia(torch.cat([row.tokens for row in there]), mask, age)
         return View(media) if media else None
 
     def _hook(self, stream: str, module: nn.Module, who: str) -> Any:
@@ -154,7 +156,7 @@ class Inserted:
             if seen is None:
                 return None
             kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), states.dtype)
-            looked = module(states.to(kind), SeenMedia(seen.tokens.to(kind), seen.mask))
+            looked = module(states.to(kind), seen._replace(tokens=seen.tokens.to(kind)))
             if not isinstance(looked, Tensor) or looked.shape != states.shape:
                 shape = list(looked.shape) if isinstance(looked, Tensor) else type(looked).__name__
                 raise MercError(f"{who} gives {shape} for states of shape {list(states.shape)}; it must give as many")
@@ -179,8 +181,12 @@ def _seen(batch: TreeBatch, tokens: Mapping[Media, Tensor], stream: str) -> Seen
     within = (place >= (at % length).unsqueeze(1)) & (place < batch.end.flatten()[at].unsqueeze(1))
     number_of = {utterance: number for number, utterance in enumerate(utterances)}
     which = torch.tensor([number_of[batch.seen[number][1]] for number in slots], device=device)
-    seen = torch.zeros(rows, len(utterances), length, dtype=torch.long, device=device)
-    seen.index_put_((at // length, which), within.long(), accumulate=True)
+    # The number of the last slot of each utterance that a place comes down from, from 1 on in the order of the tree.
+    order = torch.arange(1, len(slots) + 1, device=device).unsqueeze(1) * within
+    last = torch.zeros(rows * len(utterances), length, dtype=torch.long, device=device)
+    row_of = (at // length * len(utterances) + which).unsqueeze(1).expand(-1, length)
+    last = last.scatter_reduce(0, row_of, order, "amax").view(rows, len(utterances), length)
+    age = last.argsort(dim=1, descending=True, stable=True).argsort(1).int()
     counts = torch.tensor([len(one) for one in own], device=device)
-    mask = (seen > 0).repeat_interleave(counts, 1).transpose(1, 2)
-    return SeenMedia(torch.cat(own), mask[:, batch.held :])
+    mask, age = (part.repeat_interleave(counts, 1).transpose(1, 2)[:, batch.held :] for part in (last > 0, age))
+    return SeenMedia(torch.cat(own), mask, age)

@@ -135,7 +135,8 @@ class ConnectorContract(ComponentContract):
             streams.check_meta(self.title, lambda: nn.ModuleList(self.component.insert(llm).values()), "insert")
 
     def _places(self) -> tuple[Tensor, SeenMedia]:
-        """States of six places in a row, and five tokens: the first two places see none, the others these."""
+        """States of six places in a row, and five tokens: the first two places see none, the others those of one
+        utterance, and one place those of a second, which was shown after it."""
         import torch
 
         generator = torch.Generator().manual_seed(3)
@@ -143,7 +144,9 @@ class ConnectorContract(ComponentContract):
         mask = torch.zeros(1, 6, 5, dtype=torch.bool)
         mask[0, 2:, :2] = True
         mask[0, 4, 2:4] = True
-        return states, SeenMedia(tokens, mask)
+        age = torch.zeros(1, 6, 5, dtype=torch.int)
+        age[0, 4, :2] = 1
+        return states, SeenMedia(tokens, mask, age)
 
     def test_inserted_modules_stand_before_layers_that_there_are(self) -> None:
         """``insert`` gives modules by names of the language model's layers, and leaves it as it is."""
@@ -182,7 +185,7 @@ class ConnectorContract(ComponentContract):
                 unseen[~media.mask[0, place]] = 9.0
                 for states_too, tokens, what in ((other, media.tokens, "other places"),
                                                  (states, unseen, "media that it does not see")):  # fmt: skip
-                    again = module(states_too, SeenMedia(tokens, media.mask))[0, place]
+                    again = module(states_too, media._replace(tokens=tokens))[0, place]
                     require(
                         torch.allclose(again, given[0, place], rtol=self.tolerance, atol=self.tolerance),
                         f"{who} gives place {place} other numbers for {what}; let it look at what its mask shows alone",

@@ -52,6 +52,19 @@ class Beside(Glance):
         return count
 
 
+class Latest(Glance):
+    """What looks at the utterance that was shown last alone."""
+
+    def insert(self, llm: nn.Module) -> Mapping[str, nn.Module]:
+        modules = super().insert(llm)
+        for module in modules.values():
+            look = module.forward
+            module.forward = lambda states, media, look=look: look(  # type: ignore[method-assign, assignment]
+                states, media._replace(mask=media.mask & (media.age == 0))
+            )
+        return modules
+
+
 def model_of(
     glance: Connector | None = None, tuning: str = "frozen", dtype: torch.dtype = torch.float32
 ) -> EmotionModel:
@@ -139,6 +152,8 @@ def alone(model: EmotionModel, items: Sequence[Any]) -> Tensor:
             connector = model.media.connectors[stream]
             rows.append((connector.layer if stream == "face" else connector.network)(features)[number])
         seen.append(now)
+    if isinstance(model.media.connector_parts["face"], Latest):
+        seen = [utterances[-1:] for utterances in seen]
     with looking(model, seen):
         return model.base(inputs_embeds=torch.stack(rows)[None], use_cache=False).logits[0]  # type: ignore[no-any-return]
 
@@ -152,7 +167,7 @@ def all_alone(model: EmotionModel, prompts: Sequence[EncodedPrompt]) -> dict[tup
     return found
 
 
-@pytest.mark.parametrize("glance", [Glance(), Glance(every=1), Beside()])
+@pytest.mark.parametrize("glance", [Glance(), Glance(every=1), Beside(), Latest(every=1)])
 @pytest.mark.parametrize("history", [0, 1, 9])
 def test_each_prompt_on_the_tree_is_that_prompt_alone(glance: Connector, history: int) -> None:
     model = model_of(glance)
@@ -316,7 +331,7 @@ def written_alone(model: EmotionModel, prompt: EncodedPrompt, new: int) -> list[
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("glance", [Glance(every=1), Beside()])
+@pytest.mark.parametrize("glance", [Glance(every=1), Beside(), Latest(every=1)])
 def test_what_is_written_sees_the_media_of_its_prompt(glance: Connector) -> None:
     model = model_of(glance)
     prompts = encoded(model)

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merc_emotion_llama.fusers import AffectGPTAttention, Attention, Conv, ConvAttention, QFormer
-from merc_emotion_llama.nets.streams import shares
 
 import merc.testing
 from merc import FeatureSpec, Fuser, Stream
@@ -200,7 +199,8 @@ def test_tokens_are_brought_to_a_number_as_adaptive_average_pooling_does(count: 
     values = torch.randn(1, count, 2, generator=torch.Generator().manual_seed(count))
     wanted = torch.nn.functional.adaptive_avg_pool1d(values.transpose(1, 2), tokens).transpose(1, 2)
     mask = torch.arange(count + 3)[None] < count
-    got = shares(mask, tokens) @ torch.nn.functional.pad(values, (0, 0, 0, 3))
+    given = Stream(torch.nn.functional.pad(values, (0, 0, 0, 3)), mask)
+    got = given.shares(tokens) @ given.zeroed()
     torch.testing.assert_close(got, wanted)
 
 

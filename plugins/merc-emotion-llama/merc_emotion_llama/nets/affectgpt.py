@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from merc import Stream
-from merc_emotion_llama.nets.streams import cleaned, mean
 
 
 class MeanAttention(nn.Module):
@@ -26,7 +25,7 @@ class MeanAttention(nn.Module):
     def forward(self, streams: Mapping[str, Stream]) -> Stream:
         """The vector, ``tokens`` times."""
         there = torch.stack([streams[name].mask.any(1) for name in self.streams], 1)
-        parts = [layer(mean(streams[name])) for name, layer in self.streams.items()]
+        parts = [layer(streams[name].mean()) for name, layer in self.streams.items()]
         stacked = torch.stack(parts, 1).masked_fill(~there.unsqueeze(-1), 0.0)
         weights = self.weights(self.mlp(stacked.flatten(1)))
         fused = (weights.unsqueeze(-1) * stacked).sum(1, keepdim=True)
@@ -70,7 +69,7 @@ class QFormer(nn.Module):
         """As many tokens as there are queries."""
         given = []
         for name, layer in self.streams.items():
-            hidden = layer(cleaned(streams[name]))
+            hidden = layer(streams[name].zeroed())
             given.append(hidden + sinusoids(hidden.shape[1], hidden.shape[2], hidden))
         memory = torch.cat(given, 1)
         mask = torch.cat([streams[name].mask for name in self.streams], 1)

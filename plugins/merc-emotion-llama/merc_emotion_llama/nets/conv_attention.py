@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from merc import Stream
-from merc_emotion_llama.nets.streams import cleaned, present, shares
 
 
 class MLP(nn.Module):
@@ -97,8 +96,8 @@ class ConvAttention(nn.Module):
         mask = stream.mask
         # Each row has as many tokens as are wanted, or none: nothing to average.
         ready = mask.shape[1] == self.tokens and bool((mask == mask[:, :1]).all())
-        hidden = self.streams[name](cleaned(stream), None if ready else shares(mask, self.tokens))
-        return hidden.masked_fill(~present(stream), 0.0)
+        hidden = self.streams[name](stream.zeroed(), None if ready else stream.shares(self.tokens))
+        return hidden.masked_fill(~stream.present()[:, None, None], 0.0)
 
     def forward(self, streams: Mapping[str, Stream]) -> Stream:
         """A row that has any modality has ``tokens`` real tokens."""
