@@ -1,0 +1,52 @@
+"""What the parameters of several components must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from merc import FeatureSpec
+
+
+def at_least_one(component: Any, *names: str) -> None:
+    """ValueError for a field that is below 1; one that is None is fine."""
+    for name in names:
+        value = getattr(component, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name.rstrip('_')} counts from 1, not {value}")
+
+
+def share(dropout: float) -> None:
+    """ValueError for a dropout that is no share."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is a share from 0 to below 1, not {dropout:g}")
+
+
+def scale(init_scale: float) -> None:
+    """ValueError for an ``init_scale`` that is not above 0."""
+    if init_scale <= 0:
+        raise ValueError(f"init_scale is above 0, not {init_scale:g}")
+
+
+def heads_of(width: int | None, heads: int) -> None:
+    """ValueError for a width that the heads cannot divide among them."""
+    if width is not None and width % heads:
+        raise ValueError(f"width is a multiple of heads ({heads}), not {width}")
+
+
+def dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
+    """The numbers a token of each stream. ValueError without a stream."""
+    if not inputs:
+        raise ValueError("there is nothing to fuse: the recipe has no encoder")
+    return {name: spec.dim for name, spec in inputs.items()}
+
+
+def joined_size(kind: str, modalities: int, width: int) -> int:
+    """How many numbers come of ``modalities`` vectors of ``width`` numbers.
+
+    >>> [joined_size(kind, 3, 4) for kind in ("concat", "bilinear", "tensor")]
+    [12, 64, 125]
+    """
+    if kind == "concat":
+        return modalities * width
+    return (width + (kind == "tensor")) ** modalities
