@@ -22,7 +22,7 @@ def show_seeds(numbers: Numbers, seeds: int, results: TextIO) -> None:
     _show(numbers, _COLUMNS, caption, results)
 
 
-def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO) -> None:
+def _show(by_split: Numbers, columns: Sequence[str], caption: str, results: TextIO) -> None:
     """A metric with a headline of the table has a row below its split, any other a line below the table."""
     from rich.console import Console
     from rich.table import Table
@@ -31,15 +31,15 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
     from merc.evaluation.label_history import sentences
     from merc.evaluation.metrics import further_metrics
 
-    further = [(name, its) for numbers in found.values() for name, its in further_metrics(numbers).items()]
-    names = [*found, *(f"  {name}" for name, its in further if _in_table(its))]
+    further = [(name, its) for numbers in by_split.values() for name, its in further_metrics(numbers).items()]
+    names = [*by_split, *(f"  {name}" for name, its in further if _in_table(its))]
     table = Table(caption=caption or None)
     # In a narrow terminal a number breaks between its mean and its deviation before a name does.
     table.add_column("split", overflow="fold", no_wrap=max(map(len, names), default=0) <= 30)
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")
     below: dict[str, None] = {}
-    for split, numbers in found.items():
+    for split, numbers in by_split.items():
         table.add_row(Text(split), *(_cell(numbers, column) for column in columns))
         for name, its in further_metrics(numbers).items():
             shown = [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]
@@ -50,7 +50,7 @@ def _show(found: Numbers, columns: Sequence[str], caption: str, results: TextIO)
             if "of" in its:
                 below[f"{name}: {its['of']}"] = None
     console = Console(file=results, highlight=False, markup=False)
-    for line in sentences(found):
+    for line in sentences(by_split):
         console.print(line)
     console.print(table)
     for line in below:

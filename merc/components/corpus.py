@@ -56,9 +56,9 @@ class CorpusData:
     def spaces_of_all(self) -> dict[str | None, LabelSpace]:
         """The label space of every dataset that is there, by its name; of one that declares none, what the train split
         holds of all that declare none."""
-        found = LabelSpace.found_in([c for c in self.split("train") if self.space_of(c.dataset) is None])
+        of_rest = LabelSpace.found_in([c for c in self.split("train") if self.space_of(c.dataset) is None])
         names = dict.fromkeys(c.dataset for c in self.conversations)
-        return {name: self.space_of(name) or found for name in names}
+        return {name: self.space_of(name) or of_rest for name in names}
 
     def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
         """The label space of a run: the one that the recipe declares, else the corpus's own (with ``spaces``, the
@@ -67,8 +67,8 @@ class CorpusData:
         before anything else looks at a label.
 
         >>> from merc.conversation import Utterance
-        >>> said = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
-        >>> data = CorpusData(conversations=[Conversation(id="c", utterances=said)])
+        >>> utterances = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
+        >>> data = CorpusData(conversations=[Conversation(id="c", utterances=utterances)])
         >>> data.label_space(LabelSpace(("anger", "joy")))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         merc.errors.ManyErrors: 1 of 1 labels outside the label space (anger, joy); ...
@@ -85,16 +85,18 @@ class CorpusData:
             )
         errors, total = [], 0
         for conversation in self.conversations:
-            for said in conversation.utterances:
+            for utterance in conversation.utterances:
                 known = spaces[conversation.dataset].labels
-                total += said.label is not None
-                if said.label is not None and said.label not in known:
-                    where = said.origin or f"conversation {conversation.id!r}"
-                    hint = did_you_mean(said.label, known)
+                total += utterance.label is not None
+                if utterance.label is not None and utterance.label not in known:
+                    where = utterance.origin or f"conversation {conversation.id!r}"
+                    hint = did_you_mean(utterance.label, known)
                     whose = (
                         "" if known == space.labels else f", which {conversation.dataset or 'the rest'} does not have"
                     )
-                    errors.append(f"{where}: utterance {said.id!r} has the label {said.label!r}{whose}.{hint}")
+                    errors.append(
+                        f"{where}: utterance {utterance.id!r} has the label {utterance.label!r}{whose}.{hint}"
+                    )
         if errors:
             outside = f"{len(errors)} of {total} labels outside the label space ({', '.join(space.labels)})"
             raise ManyErrors(_first(errors), f"{outside}; correct them, or let the recipe list others")
@@ -110,10 +112,10 @@ def check_spelling(conversations: Iterable[Conversation], known: Iterable[str], 
     declared = list(known)
     counts: Counter[str] = Counter()
     first: dict[str, str] = {}
-    for said in (said for talk in conversations for said in talk.utterances):
-        if said.label is not None:
-            counts[said.label] += 1
-            first.setdefault(said.label, said.origin or f"utterance {said.id!r}")
+    for utterance in (utterance for talk in conversations for utterance in talk.utterances):
+        if utterance.label is not None:
+            counts[utterance.label] += 1
+            first.setdefault(utterance.label, utterance.origin or f"utterance {utterance.id!r}")
     spellings: dict[str, list[str]] = {}
     for label in dict.fromkeys([*declared, *counts]):
         spellings.setdefault(label.casefold(), []).append(label)
@@ -151,7 +153,7 @@ class Corpus(Component):
     ... class Two(Corpus):
     ...     def load(self):
     ...         said = (Utterance(id="u0", text="Great!", label="joy"), Utterance(id="u1", text="No!", label="anger"))
-    ...         return CorpusData(conversations=[Conversation(id="c", split="train", utterances=said)])
+    ...         return CorpusData(conversations=[Conversation(id="c", split="train", utterances=utterances)])
     >>> len(Two().load().split("train"))
     1
     """

@@ -92,12 +92,12 @@ def likeliest(
     """
     import torch
 
-    found = []
+    decoded = []
     for number, (query, row) in enumerate(zip(queries, torch.softmax(values, dim=-1).tolist(), strict=True)):
         chances = {label: row[labels.index(label)] for label in query.labels.labels}
         state = None if states is None else states[number]
-        found.append(Decoded(label=max(chances, key=chances.__getitem__), probabilities=chances, state=state))
-    return found
+        decoded.append(Decoded(label=max(chances, key=chances.__getitem__), probabilities=chances, state=state))
+    return decoded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,12 +31,12 @@ def count_reasons(reasons: Iterable[tuple[str, str]]) -> list[ReasonCount]:
     >>> [str(one) for one in count_reasons([("u", "a.mp4 has no audio track"), ("v", "b.mp4 has no audio track")])]
     ['2 × … has no audio track']
     """
-    found: dict[str, dict[str, list[str]]] = {}
+    by_kind: dict[str, dict[str, list[str]]] = {}
     for name, reason in reasons:
         bare = _FILE.sub("…", reason)
-        found.setdefault(_NUMBER.sub("…", bare), {}).setdefault(reason, []).append(name)
+        by_kind.setdefault(_NUMBER.sub("…", bare), {}).setdefault(reason, []).append(name)
     counts = []
-    for kind, same in found.items():
+    for kind, same in by_kind.items():
         bare_forms = {_FILE.sub("…", reason) for reason in same}
         text = next(iter(same)) if len(same) == 1 else next(iter(bare_forms)) if len(bare_forms) == 1 else kind
         counts.append(ReasonCount(text, tuple(name for names in same.values() for name in names)))

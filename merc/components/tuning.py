@@ -111,8 +111,8 @@ class Tuning(Component):
         """What ``save`` wrote, on the CPU, by the names that ``state`` gives. ``llm`` is the model that it is for."""
         from safetensors.torch import load_file
 
-        found: dict[str, Tensor] = load_file(folder / self.saved_as)
-        return found
+        weights: dict[str, Tensor] = load_file(folder / self.saved_as)
+        return weights
 
     def load(self, llm: nn.Module, state: Mapping[str, Tensor]) -> None:
         """Put a state that was read into the model. Names and shapes are checked before."""

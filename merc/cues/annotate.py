@@ -60,7 +60,7 @@ def annotate(
     for plan in made:
         if _open(plan):
             require(plan.teacher.annotator, str(plan.teacher))
-    asked: dict[str, int] = {}
+    counts: dict[str, int] = {}
     notes: list[str] = []
     total = sum(len(_open(plan)) for plan in made)
     done = 0
@@ -68,12 +68,12 @@ def annotate(
         for plan in made:
             work = _AskPass(store, plan, options, lambda at, what: progress(min(1.0, at / max(total, 1)), what), done)
             work.ask()
-            asked[plan.teacher.name] = work.asked
+            counts[plan.teacher.name] = work.asked
             notes += work.notes()
             done = work.done
     finally:
         store.claims.close()
-    return table_of(made, asked, notes)
+    return table_of(made, counts, notes)
 
 
 def _open(plan: Plan) -> list[Question]:

@@ -114,7 +114,7 @@ def look(
     return table_of(plans(store, annotators, conversations, corpus, hashes, workers, progress), {}, [])
 
 
-def table_of(made: Sequence[Plan], asked: Mapping[str, int], notes: Sequence[str]) -> CueTable:
+def table_of(made: Sequence[Plan], counts: Mapping[str, int], notes: Sequence[str]) -> CueTable:
     """What is known once the files were read."""
     answers: dict[tuple[str, str], Annotation] = {}
     unasked: dict[str, list[str]] = {}
@@ -133,7 +133,7 @@ def table_of(made: Sequence[Plan], asked: Mapping[str, int], notes: Sequence[str
                 f"{plan.file.path}: line {first_of([*map(str, damaged)])} is no answer and was left out; what it "
                 "answered counts as not asked"
             )
-    return CueTable(answers, unasked, asked, notes)
+    return CueTable(answers, unasked, counts, notes)
 
 
 def _questions(

@@ -40,8 +40,8 @@ def agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
 def set_numbers(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], names: Sequence[str]) -> dict[str, Any]:
     """The numbers of pairs of labels that were predicted and labels that are true, at least one pair, all of ``names``.
 
-    >>> found = set_numbers([(["joy"], ["joy", "fear"])], ["joy", "fear"])
-    >>> found["micro_f1"], found["subset_accuracy"], found["hamming_loss"], found["per_label"]["fear"]["recall"]
+    >>> scores = set_numbers([(["joy"], ["joy", "fear"])], ["joy", "fear"])
+    >>> scores["micro_f1"], scores["subset_accuracy"], scores["hamming_loss"], scores["per_label"]["fear"]["recall"]
     (0.6666666666666666, 0.0, 0.5, 0.0)
     """
     import numpy as np
@@ -136,22 +136,22 @@ def _view(split: str, predictions: Sequence[Prediction]) -> ValuesView:
     numbers, sets = [], []
     for name in dict.fromkeys(name for p in predictions for name in p.values):
         mine = [(p.values[name], p.true(name)) for p in predictions if name in p.values]
-        if all(is_number(said) for said, _ in mine):
-            pairs = [(float(said), float(true)) for said, true in mine if is_number(true)]
+        if all(is_number(predicted) for predicted, _ in mine):
+            pairs = [(float(predicted), float(true)) for predicted, true in mine if is_number(true)]
             drawn = _scatter(name, pairs) if pairs else None
             numbers.append(NumberView(name, len(pairs), len(predictions), agreement(pairs) if pairs else {}, drawn))
-        elif all(_is_set(said) for said, _ in mine):
-            known = [(said["labels"], true) for said, true in mine if isinstance(true, list | tuple)]
-            labels = dict.fromkeys(label for said, _ in mine for label in said["probabilities"])
-            found = set_numbers(known, list(labels)) if known else {}
-            sets.append(SetView(name, len(known), len(predictions), found))
+        elif all(_is_set(predicted) for predicted, _ in mine):
+            known = [(predicted["labels"], true) for predicted, true in mine if isinstance(true, list | tuple)]
+            labels = dict.fromkeys(label for predicted, _ in mine for label in predicted["probabilities"])
+            scores = set_numbers(known, list(labels)) if known else {}
+            sets.append(SetView(name, len(known), len(predictions), scores))
     return ValuesView(split, numbers, sets)
 
 
 def _scatter(name: str, pairs: Sequence[tuple[float, float]]) -> Chart:
     """What was predicted over what is true. Of very many, evenly spaced ones are drawn."""
     step = max(1, -(-len(pairs) // _MOST_POINTS))
-    points = [(true, said) for said, true in pairs[::step]]
+    points = [(true, predicted) for predicted, true in pairs[::step]]
     ends = [min(map(min, pairs)), max(map(max, pairs))]
     even = Series("as predicted", [(end, end) for end in ends], faint=True)
     return chart(f"{name}, predicted", [even, Series(name, points, dots=True, joined=False)], across=f"{name}, true")

@@ -66,13 +66,13 @@ class Prepared(Encoder):
 
 def prepared(encoders: Mapping[str, ComponentRef], learning: Collection[str]) -> dict[str, ComponentRef]:
     """The encoders, those that learn as what prepares the inputs of their networks."""
-    found = dict(encoders)
-    for name in found:
+    replaced = dict(encoders)
+    for name in replaced:
         if name in learning:
-            encoder = found[name].component
+            encoder = replaced[name].component
             assert isinstance(encoder, Encoder)
-            found[name] = replace(found[name], component=Prepared(of=encoder))
-    return found
+            replaced[name] = replace(replaced[name], component=Prepared(of=encoder))
+    return replaced
 
 
 def wrong_input(value: object) -> str | None:

@@ -99,12 +99,12 @@ def decode_groups(
 def decode_here(path: Path, wants: Sequence[Want], seed: int, content: str = "") -> list[Decoded]:
     """What is wanted of a file, in the order of ``wants``, decoded in this process: for files that are known to be
     sound."""
-    found = {
+    results = {
         place: decoded
         for places, given in decode_groups(path, wants, seed, content)
         for place, decoded in zip(places, given, strict=True)
     }
-    return [found[place] for place in range(len(wants))]
+    return [results[place] for place in range(len(wants))]
 
 
 def _reason(path: Path, error: Exception, limits: Limits) -> str:

@@ -69,8 +69,8 @@ class ChatTemplate:
             )
         frames, rest = [], plain
         for i, mark in enumerate(marks):
-            before, found, rest = rest.partition(mark)
-            if not found or "\ue000" in before:
+            before, separator, rest = rest.partition(mark)
+            if not separator or "\ue000" in before:
                 raise MercError(
                     "the tokenizer's chat template drops, repeats or reorders the words of a message, so merc cannot "
                     "place media in it; use a prompter without turns, or another tokenizer"

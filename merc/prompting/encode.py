@@ -129,19 +129,21 @@ class PromptEncoder:
         """
         runs, write = self._runs(prompt, lengths)
         opening = self._unplaced(prompt)
-        found: list[tuple[int | SlotItem, ...]] = []
+        run_items: list[tuple[int | SlotItem, ...]] = []
         seen: list[tuple[int, SeenFrom]] = []
         before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
         for run in runs:
             if isinstance(run, SeenFrom):
-                seen.append((len(opening) + sum(map(len, found)), run))
-                found.append(())
+                seen.append((len(opening) + sum(map(len, run_items)), run))
+                run_items.append(())
             elif isinstance(run, MediaItems):
-                found.append(run.items)
+                run_items.append(run.items)
                 before = ""
             else:
                 written = isinstance(run, ControlText)
-                found.append(self._pieces.frame(run, before is None) if written else self._pieces.words(run, before))
+                run_items.append(
+                    self._pieces.frame(run, before is None) if written else self._pieces.words(run, before)
+                )
                 # A begin token alone is no text: what stands behind it stands at the start.
                 before = None if written and run == self._begin else run if written else ""
 
@@ -149,11 +151,11 @@ class PromptEncoder:
             return self._pieces.words(write(text), before)
 
         paths = self._answers(prompt, labels, gold, answers, words, within or labels)
-        length = sum(map(len, found)) + len(opening)
+        length = sum(map(len, run_items)) + len(opening)
         if longest is not None and length > longest:
             return EncodedPrompt(prompt.target, (), paths, length)
-        positions = _positions(runs, list(map(len, found)), self._axes)
-        items = tuple(itertools.chain.from_iterable(found))
+        positions = _positions(runs, list(map(len, run_items)), self._axes)
+        items = tuple(itertools.chain.from_iterable(run_items))
         begins = bool(opening and self._begin and items[:1] == (self.tokenizer.bos_token_id,))
         items, positions = _opened(items, positions, opening, int(begins))
         return EncodedPrompt(prompt.target, marked(items, seen), paths, positions=positions)
@@ -181,13 +183,13 @@ class PromptEncoder:
         end = self.end_tokens() if answer.end else ()
 
         def tokens(text: str) -> tuple[int, ...]:
-            found = words(text) + end
-            if not found:
+            ids = words(text) + end
+            if not ids:
                 raise MercError(
                     f"an answer to the prompt for {prompt.target!r} is empty: {text!r} has no tokens, so there is "
                     "nothing to learn or to score; give it a word, or an end token (end: true)"
                 )
-            return found
+            return ids
 
         if which == "none":
             return ()
@@ -247,8 +249,8 @@ class PromptEncoder:
         runs, spaces = joined(runs)
 
         def write(text: str) -> str:
-            said = (prefix + text).lstrip() if cut else prefix + text
-            return said if said[:1].isspace() else spaces + said
+            joined = (prefix + text).lstrip() if cut else prefix + text
+            return joined if joined[:1].isspace() else spaces + joined
 
         return runs, write
 

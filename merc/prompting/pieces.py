@@ -71,10 +71,10 @@ class PieceTokenizer:
             return ()
         key = (text, control, inside)
         if key not in self._known:
-            found: list[int] = []
+            tokens: list[int] = []
             for part in [text] if control else self._cut_controls(text):
-                found.extend(self._inside(part, control) if inside or found else self._raw(part, control))
-            self._known[key] = tuple(found)
+                tokens.extend(self._inside(part, control) if inside or tokens else self._raw(part, control))
+            self._known[key] = tuple(tokens)
         return self._known[key]
 
     def _raw(self, text: str, control: bool) -> tuple[int, ...]:
@@ -83,15 +83,15 @@ class PieceTokenizer:
 
     def _inside(self, text: str, control: bool) -> tuple[int, ...]:
         for anchor, ids in self._anchors:
-            found = self._raw(anchor + text, control)
-            if found[: len(ids)] == ids:  # else the anchor melted with the text: the next one may not
-                return found[len(ids) :]
+            together = self._raw(anchor + text, control)
+            if together[: len(ids)] == ids:  # else the anchor melted with the text: the next one may not
+                return together[len(ids) :]
         return self._raw(text, control)
 
     def _find_anchors(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Texts that can stand before a piece and be cut off again; none for a tokenizer that adds no space."""
         alone = self._raw("a", False)
-        found = []
+        anchors = []
         for anchor in _ANCHORS:
             ids, both = self._raw(anchor, False), self._raw(anchor + "a", False)
             if both[: len(ids)] != ids:
@@ -99,8 +99,8 @@ class PieceTokenizer:
             if both[len(ids) :] == alone and len(ids):
                 return ()
             if len(ids):
-                found.append((anchor, ids))
-        return tuple(found)
+                anchors.append((anchor, ids))
+        return tuple(anchors)
 
     def _ends_in_control(self, text: str) -> bool:
         return any(text.endswith(token) for token in self._known_controls)

@@ -171,18 +171,18 @@ def build_trees(prompts: Iterable[EncodedPrompt], budget: int, width: int = 0) -
     with long answers, several trees are cheaper than a large one, and are made. How large depends on the model's
     ``width``.
     """
-    asked = list(prompts)
+    all_prompts = list(prompts)
     dear = max(_ATTENTION, 2 * width)
 
     def cost(trees: Iterable[Tree]) -> float:
         return sum(_cost(1, len(tree), dear) for tree in trees)
 
-    longest = max((prompt.depth for prompt in asked), default=0)
-    trees = _filled(asked, budget if longest <= budget else longest + longest // 8)
+    longest = max((prompt.depth for prompt in all_prompts), default=0)
+    trees = _filled(all_prompts, budget if longest <= budget else longest + longest // 8)
     cap = max(map(len, trees), default=0)
-    while cap > dear // 2 and len(trees) < len(asked):
+    while cap > dear // 2 and len(trees) < len(all_prompts):
         cap = cap * 2 // 3
-        smaller = _filled(asked, cap)
+        smaller = _filled(all_prompts, cap)
         if cost(smaller) > cost(trees):
             break
         trees = smaller

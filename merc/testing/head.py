@@ -40,10 +40,10 @@ class HeadContract(ComponentContract):
 
     def _targets(self) -> Targets:
         """Five prompts, of one of which nothing is known."""
-        said = [self.utterance()] * 4 + [Utterance(id="nothing", text="We won!")]
-        talk = Conversation(id="c", utterances=tuple(said))
+        utterances = [self.utterance()] * 4 + [Utterance(id="nothing", text="We won!")]
+        talk = Conversation(id="c", utterances=tuple(utterances))
         return self.component.targets(
-            [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(said))]
+            [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(utterances))]
         )
 
     def test_fields_are_names(self) -> None:
@@ -117,18 +117,18 @@ class HeadContract(ComponentContract):
         """``values`` gives each of ``fields``, as JSON: a number, or the labels that are true and the probabilities of
         all."""
         row = self._module()(self._states())[0].tolist()
-        found = self.component.values(row)
+        values = self.component.values(row)
         fields = list(self.component.fields())
         require(
-            isinstance(found, Mapping) and list(found) == fields,
-            f"values() gives {found!r}; it must give a value by each of fields(), {fields}, in their order",
+            isinstance(values, Mapping) and list(values) == fields,
+            f"values() gives {values!r}; it must give a value by each of fields(), {fields}, in their order",
         )
         try:
-            json.dumps(dict(found), allow_nan=False)
+            json.dumps(dict(values), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise AssertionError(f"values() gives what JSON cannot hold: {error}") from error
-        require(self.component.values(row) == found, "values() gives others the second time")
-        for name, value in found.items():
+        require(self.component.values(row) == values, "values() gives others the second time")
+        for name, value in values.items():
             if "numbers" in self.component.gives:
                 require(
                     isinstance(value, int | float) and not isinstance(value, bool),

@@ -62,8 +62,8 @@ class LossContract(ComponentContract):
         from merc.training.steps import encode_example
 
         model, talk = self._model(), samples.conversation()
-        said = (replace(u, values=self.values(i)) for i, u in enumerate(talk.utterances))
-        talk = replace(talk, utterances=tuple(said))
+        valued = (replace(u, values=self.values(i)) for i, u in enumerate(talk.utterances))
+        talk = replace(talk, utterances=tuple(valued))
         own = (WeightedAnswer((5, 6), 0.5), WeightedAnswer((7,), -1.0))
         queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
         encoded = [

@@ -46,7 +46,7 @@ def audio(seconds: float, rate: int, seed: int = 0) -> AudioClip:
 
 def conversation() -> Conversation:
     """Four utterances of two people, with cues, and one that has neither speaker nor cues."""
-    said: Sequence[tuple[str | None, str, str, dict[str, str]]] = [
+    lines: Sequence[tuple[str | None, str, str, dict[str, str]]] = [
         ("Ann", "Did you hear? We won!", "joy", {"face": "a broad smile", "prosody": "fast and loud"}),
         ("Ben", "Again? I can't believe it.", "anger", {"face": "a frown", "prosody": "low and tense"}),
         (None, "Well.", "neutral", {}),
@@ -57,7 +57,7 @@ def conversation() -> Conversation:
         split="train",
         utterances=tuple(
             Utterance(id=f"talk_u{i}", speaker=who, text=text, label=label, cues=cues)
-            for i, (who, text, label, cues) in enumerate(said)
+            for i, (who, text, label, cues) in enumerate(lines)
         ),
     )
 

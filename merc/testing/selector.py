@@ -52,11 +52,13 @@ class SelectorContract(ComponentContract):
 
     def chosen(self, draw: int = 0, queries: Sequence[Query] | None = None) -> list[list[int]]:
         """What it gives, checked for its form."""
-        asked = self.queries() if queries is None else list(queries)
+        queries = self.queries() if queries is None else list(queries)
         pool = self.pool()
-        given = self.component.load(pool)(asked, self._vectors(asked), draw)
-        require(len(given) == len(asked), f"{self.title} gives {len(given)} lists of places for {len(asked)} queries")
-        for query, places in zip(asked, given, strict=True):
+        given = self.component.load(pool)(queries, self._vectors(queries), draw)
+        require(
+            len(given) == len(queries), f"{self.title} gives {len(given)} lists of places for {len(queries)} queries"
+        )
+        for query, places in zip(queries, given, strict=True):
             for place in places:
                 require(
                     isinstance(place, int | np.integer) and 0 <= place < len(pool),

@@ -106,21 +106,21 @@ def load_checkpoint(
     ``say`` is told of each that is damaged and passed over. Raises MercError where all of them are.
     """
     damaged: dict[Path, str] = {}
-    for found in reversed(checkpoints(folder)):
+    for checkpoint in reversed(checkpoints(folder)):
         # All processes take the same one: the first looks.
-        problem = _damage(folder, found) if strategy.first else ""
+        problem = _damage(folder, checkpoint) if strategy.first else ""
         if strategy.sums([float(bool(problem))])[0]:
-            damaged[found] = problem
+            damaged[checkpoint] = problem
             continue
         try:
-            progress = _progress_of(found)
-            strategy.load(found)
+            progress = _progress_of(checkpoint)
+            strategy.load(checkpoint)
         except Damaged as error:
-            damaged[found] = str(error)
+            damaged[checkpoint] = str(error)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            damaged[found] = f"{found} is damaged ({' '.join(str(error).split())[:200]})"
+            damaged[checkpoint] = f"{checkpoint} is damaged ({' '.join(str(error).split())[:200]})"
         else:
-            _pass_over(damaged, found, strategy, say)
+            _pass_over(damaged, checkpoint, strategy, say)
             return progress
     if damaged:
         raise MercError(

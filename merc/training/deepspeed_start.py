@@ -31,8 +31,8 @@ def start_deepspeed(kind: str) -> Any:
         logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
         accelerator = importlib.import_module("deepspeed.accelerator")
         if accelerator.get_accelerator().device_name() != kind:  # something imported it before
-            found = importlib.import_module(f"deepspeed.accelerator.{kind}_accelerator")
-            accelerator.set_accelerator(getattr(found, f"{kind.upper()}_Accelerator")())
+            module = importlib.import_module(f"deepspeed.accelerator.{kind}_accelerator")
+            accelerator.set_accelerator(getattr(module, f"{kind.upper()}_Accelerator")())
     with contextlib.redirect_stdout(io.StringIO()):
         _compile_nothing()
         try:

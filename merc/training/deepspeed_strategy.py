@@ -91,8 +91,8 @@ class DeepSpeedStrategy(Strategy):
 
     def loss_values(self, batch: TreeBatch, draw: int) -> Tensor:
         """The losses of a forward pass, which runs under autocast if a precision was asked for."""
-        found: Tensor = self._ds(batch.to(self.device), draw)
-        return found
+        values: Tensor = self._ds(batch.to(self.device), draw)
+        return values
 
     def backward(self, loss: Tensor, last: bool) -> None:
         """Add gradients; DeepSpeed averages them over the processes behind the last pass of a step."""
@@ -170,7 +170,7 @@ class DeepSpeedStrategy(Strategy):
 
     def load(self, folder: Path) -> None:
         """Read them back. Raises MercError for a checkpoint of another strategy, world size or ZeRO stage."""
-        found = self._check(folder)
+        saved = self._check(folder)
         self.restore(load_file(folder / "model.safetensors"))
         flat = load_file(folder / f"optimizer-{self.rank if self.zero else 0:04d}.safetensors")
         for index, share in enumerate(self._shares()):
@@ -179,23 +179,23 @@ class DeepSpeedStrategy(Strategy):
                 self._ds.basic_optimizer.state[share] = {
                     k: v if k == "step" else v.to(share.device) for k, v in state.items()
                 }
-        if self.scale is not None and found["scale"]:
-            self.scale = LossScale(**found["scale"])
+        if self.scale is not None and saved["scale"]:
+            self.scale = LossScale(**saved["scale"])
 
     def _layout(self) -> dict[str, Any]:
         return {"zero": self.zero, "world": self.world, "shares": [s.numel() for s in self._shares()][:64]}
 
     def _check(self, folder: Path) -> dict[str, Any]:
         path = folder / "deepspeed.json"
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if (found.get("zero"), found.get("world")) != (self.zero, self.world):
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if (saved.get("zero"), saved.get("world")) != (self.zero, self.world):
             raise MercError(f"{folder} {written_by(folder)}")
-        if self.first and found["shares"] != self._layout()["shares"]:
+        if self.first and saved["shares"] != self._layout()["shares"]:
             raise MercError(
                 f"{folder} does not fit the recipe's model: other parts learn. Resume with the recipe that the run was "
                 "started with, or start again in a new run directory (--run-dir)"
             )
-        return found
+        return saved
 
     def _shares(self) -> list[Tensor]:
         """What this process's AdamW steps: parameters without ZeRO, flat shares of them with it."""
@@ -260,10 +260,10 @@ class DeepSpeedStrategy(Strategy):
         if not hasattr(parameter, "ds_id"):  # a buffer
             return contextlib.nullcontext()
         zero = importlib.import_module("deepspeed").zero
-        found: contextlib.AbstractContextManager[None] = zero.GatheredParameters(
+        gathered: contextlib.AbstractContextManager[None] = zero.GatheredParameters(
             [parameter], modifier_rank=0 if write else None
         )
-        return found
+        return gathered
 
     def _unhook_media(self) -> None:
         """Keep ZeRO-3 from fetching connectors, fusers, heads and losses when they are used: a process whose pass has
@@ -335,7 +335,7 @@ class _Pass(nn.Module):
         # On its way back a pass with media goes down to the embeddings, and the weights that it meets are fetched
         # from all processes. A pass without any must go as far, or the processes wait for each other for ever.
         words = self.model.base.get_input_embeddings()
-        handle = words.register_forward_hook(lambda module, given, found: _reached(found, nothing))
+        handle = words.register_forward_hook(lambda module, given, output: _reached(output, nothing))
         try:
             return self.model.loss_values(batch, draw)
         finally:
@@ -356,5 +356,5 @@ class _Reached(torch.autograd.Function):
 
 
 def _reached(words: Tensor, nothing: Tensor) -> Tensor:
-    found: Tensor = _Reached.apply(words, nothing)  # type: ignore[no-untyped-call]
-    return found
+    output: Tensor = _Reached.apply(words, nothing)  # type: ignore[no-untyped-call]
+    return output

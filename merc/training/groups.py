@@ -33,7 +33,7 @@ def joined(groups: Iterable[Group]) -> list[list[EncodedPrompt]]:
     Without demonstrations conversations stay apart: what they share, the instruction, is short, and many short trees
     are cheaper than one long one, whose attention grows with the square of its length.
     """
-    found: dict[tuple[str, ...] | int, list[EncodedPrompt]] = {}
+    by_shots: dict[tuple[str, ...] | int, list[EncodedPrompt]] = {}
     for number, group in enumerate(groups):
-        found.setdefault(group.shots or number, []).extend(group.prompts)
-    return list(found.values())
+        by_shots.setdefault(group.shots or number, []).extend(group.prompts)
+    return list(by_shots.values())

@@ -93,10 +93,10 @@ class LossSet:
         for name, function in self.functions.items():
             if hasattr(function, "rewrite"):
                 rewrite: Callable[..., Sequence[TreeBatch]] = getattr(function, "rewrite")  # noqa: B009
-                found = list(rewrite(model, batches, epoch))
-                if len(found) != len(batches):
-                    raise MercError(f"loss {name!r}: rewrite() gives {len(found)} batches for {len(batches)}")
-                return found
+                rewritten = list(rewrite(model, batches, epoch))
+                if len(rewritten) != len(batches):
+                    raise MercError(f"loss {name!r}: rewrite() gives {len(rewritten)} batches for {len(batches)}")
+                return rewritten
         return batches
 
 

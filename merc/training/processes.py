@@ -62,11 +62,11 @@ class Processes:
         dist.all_gather(sizes, size, group=self._group)
         longest = max(int(s) for s in sizes)
         padded = torch.nn.functional.pad(mine, (0, longest - len(mine)))
-        found = [torch.empty_like(padded) for _ in range(self.world)]
-        dist.all_gather(found, padded, group=self._group)
+        gathered = [torch.empty_like(padded) for _ in range(self.world)]
+        dist.all_gather(gathered, padded, group=self._group)
         return [
             item
-            for text, length in zip(found, sizes, strict=True)
+            for text, length in zip(gathered, sizes, strict=True)
             for item in json.loads(text[: int(length)].numpy().tobytes())
         ]
 

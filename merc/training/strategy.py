@@ -164,10 +164,10 @@ class TorchStrategy(Strategy):
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 name = self.names[id(parameter)]
-                found = {n.rpartition("//")[2]: v for n, v in flat.items() if n.rpartition("//")[0] == name}
-                if found:
+                moments = {n.rpartition("//")[2]: v for n, v in flat.items() if n.rpartition("//")[0] == name}
+                if moments:
                     self.optimizer.state[parameter] = {
-                        k: v if k == "step" else v.to(parameter.device) for k, v in found.items()
+                        k: v if k == "step" else v.to(parameter.device) for k, v in moments.items()
                     }
 
     def state(self) -> dict[str, Tensor]:
@@ -187,8 +187,8 @@ def written_by(folder: Path) -> str:
     if not about.exists():
         who, command = "strategy torch", "merc run RECIPE strategy.name=torch --resume"
     else:
-        found = json.loads(about.read_text(encoding="utf-8"))
-        zero, world = found["zero"], found["world"]
+        written = json.loads(about.read_text(encoding="utf-8"))
+        zero, world = written["zero"], written["world"]
         who = f"strategy deepspeed with ZeRO {zero} in {world} process{'' if world == 1 else 'es'}"
         launch = "merc" if world == 1 else f"torchrun --nproc-per-node {world} -m merc"
         command = f"{launch} run RECIPE strategy.name=deepspeed strategy.zero={zero} --resume"

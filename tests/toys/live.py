@@ -18,12 +18,12 @@ class Live(merc.Decoder):
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The likeliest label of each query."""
-        found: list[merc.Decoded] = []
+        decoded: list[merc.Decoded] = []
         for _, talk in groupby(queries, key=lambda query: query.conversation.id):
-            asked = list(talk)
-            cache = model.cache(asked[:1])
-            for query in asked:
+            spoken = list(talk)
+            cache = model.cache(spoken[:1])
+            for query in spoken:
                 cache.extend([query])
-                found += merc.likeliest([query], cache.score([query]).values, model.labels)
+                decoded += merc.likeliest([query], cache.score([query]).values, model.labels)
             cache.free()
-        return found
+        return decoded

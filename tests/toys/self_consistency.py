@@ -26,8 +26,8 @@ class SelfConsistency(merc.Decoder):
         labels after them."""
         how = {"count": self.count, "temperature": self.temperature, "seed": self.seed}
         thoughts = model.generate(queries, max_new_tokens=self.max_new_tokens, **how)
-        asked = [(query, one.text) for query, texts in zip(queries, thoughts, strict=True) for one in texts]
-        prompts = [model.prompt(query).after(text + self.conclude) for query, text in asked]
-        scores = model.score([query for query, _ in asked], prompts=prompts).values
+        pairs = [(query, one.text) for query, texts in zip(queries, thoughts, strict=True) for one in texts]
+        prompts = [model.prompt(query).after(text + self.conclude) for query, text in pairs]
+        scores = model.score([query for query, _ in pairs], prompts=prompts).values
         chances = scores.softmax(-1).view(len(queries), self.count, -1).mean(1)
         return merc.likeliest(queries, chances.log(), model.labels)

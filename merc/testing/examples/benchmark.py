@@ -16,10 +16,10 @@ class Example(merc.Benchmark):
 
     def columns(self) -> Sequence[merc.BenchmarkTask]:
         """A column a set; the same set may be asked in two ways."""
-        asked = {"MELD": ("meld", "label"), "MELD-s": ("meld", "sentiment"), "IEMOCAP": ("iemocap", "label")}
+        tasks = {"MELD": ("meld", "label"), "MELD-s": ("meld", "sentiment"), "IEMOCAP": ("iemocap", "label")}
         return [
             merc.BenchmarkTask(title=title, corpus=corpus, truth=truth, metric="classification", number=self.number)
-            for title, (corpus, truth) in asked.items()
+            for title, (corpus, truth) in tasks.items()
         ]
 
     def averages(self) -> Mapping[str, Sequence[str]]:

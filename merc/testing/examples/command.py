@@ -20,5 +20,5 @@ def command(
         info = merc.probe_media(clip)
         if info.seconds is not None and info.seconds > longest:
             raise merc.MercError(f"{clip} lasts {info.seconds:.0f} s; cut it, or allow more with --longest")
-        found = {"clip": str(clip), "seconds": info.seconds, "pictures": info.video, "sound": info.audio}
-        typer.echo(json.dumps(found, ensure_ascii=False))
+        report = {"clip": str(clip), "seconds": info.seconds, "pictures": info.video, "sound": info.audio}
+        typer.echo(json.dumps(report, ensure_ascii=False))

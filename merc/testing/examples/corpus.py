@@ -32,13 +32,15 @@ class Example(merc.Corpus):
                 missing = [column for column in COLUMNS if not row.get(column)]
                 if missing:
                     raise merc.MercError(f"{file}, line {number}: no {' and no '.join(missing)}")
-                said = talks.setdefault(row["conversation"], [])
+                utterances = talks.setdefault(row["conversation"], [])
                 splits[row["conversation"]] = row["split"]
-                name = f"{row['conversation']}_u{len(said)}"
-                said.append(merc.Utterance(id=name, speaker=row["speaker"], text=row["text"], label=row["label"]))
-        return merc.CorpusData(conversations=[self._talk(name, splits[name], said) for name, said in talks.items()])
+                name = f"{row['conversation']}_u{len(utterances)}"
+                utterances.append(merc.Utterance(id=name, speaker=row["speaker"], text=row["text"], label=row["label"]))
+        return merc.CorpusData(
+            conversations=[self._talk(name, splits[name], utterances) for name, utterances in talks.items()]
+        )
 
-    def _talk(self, name: str, split: str, said: list[merc.Utterance]) -> merc.Conversation:
+    def _talk(self, name: str, split: str, utterances: list[merc.Utterance]) -> merc.Conversation:
         if split not in ("train", "dev", "test"):
             raise merc.MercError(f"{self.path}: conversation {name!r} is of split {split!r}; write train, dev or test")
-        return merc.Conversation(id=name, split=split, utterances=tuple(said))  # type: ignore[arg-type]
+        return merc.Conversation(id=name, split=split, utterances=tuple(utterances))  # type: ignore[arg-type]

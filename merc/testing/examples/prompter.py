@@ -23,8 +23,8 @@ class Example(merc.Prompter):
         """What all prompts of a conversation share stands first, so that it is computed once."""
         segments: list[merc.Text | merc.Slot | merc.Turn | merc.Answer] = []
         segments.append(merc.Text(f"The emotions are: {', '.join(query.labels.labels)}.\n"))
-        for said in query.conversation.utterances[: query.index + 1]:
-            segments += [merc.Slot(stream, said.id) for stream in self.media]
-            segments.append(merc.Text(f"{said.speaker or 'Someone'}: {said.text}\n"))
+        for utterance in query.conversation.utterances[: query.index + 1]:
+            segments += [merc.Slot(stream, utterance.id) for stream in self.media]
+            segments.append(merc.Text(f"{utterance.speaker or 'Someone'}: {utterance.text}\n"))
         segments += [merc.Text(self.question), merc.Answer()]
         return merc.Prompt(tuple(segments), target=query.target.id)

@@ -56,18 +56,18 @@ class Hubert(SpeechTransformer):
         dtype = getattr(torch, self.dtype)
         # masks are for training; published weights leave their vector out now and then
         net = weights.network(HubertModel, config=config, dtype=dtype, unused=["masked_spec_embed"]).to(device)
-        told = weights.read_json("preprocessor_config.json") or weights.read_json("processor_config.json") or {}
-        normal = told.get("feature_extractor", told).get("do_normalize", True)
+        recorded = weights.read_json("preprocessor_config.json") or weights.read_json("processor_config.json") or {}
+        normal = recorded.get("feature_extractor", recorded).get("do_normalize", True)
         size, least = round(self.window * RATE), round(LEAST * RATE)
 
         def hear(clip: AudioClip) -> Tensor:
             samples = clip.samples
             if normal:
                 samples = ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
-            found = [
+            inputs = [
                 net(torch.from_numpy(samples[begin:end])[None].to(device, dtype)).last_hidden_state[0]
                 for begin, end in windows(len(samples), size, least)
             ]
-            return torch.cat(found)
+            return torch.cat(inputs)
 
         return lambda clips: [hear(clip) for clip in clips]

@@ -80,13 +80,13 @@ class SpeechTransformer(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            found = states([clip for clip in clips if clip.seconds >= LEAST])
+            hidden = states([clip for clip in clips if clip.seconds >= LEAST])
             out: list[Features | Missing] = []
             for clip in clips:
                 if clip.seconds < LEAST:
                     out.append(Missing(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
                     continue
-                of_clip = fit(found.pop(0).float(), self.tokens, self.pad)
+                of_clip = fit(hidden.pop(0).float(), self.tokens, self.pad)
                 out.append(np.ascontiguousarray(of_clip.cpu().numpy()))
             return out
 
@@ -121,13 +121,13 @@ def source(kind: str, path: str, revision: str | None) -> Pretrained:
 def configuration(kind: str, path: str, revision: str | None, *, own: bool = False) -> dict[str, Any]:
     """The configuration as plain values; ``own``: that of the weights, fetched if need be, and not what is known of
     public ones. Raises MercError for a model of another type."""
-    found = _read(kind, path, revision, own)
-    if found.get("model_type") != kind:
+    config = _read(kind, path, revision, own)
+    if config.get("model_type") != kind:
         raise MercError(
-            f"encoder {kind!r}: path: {path!r} is a model of type {found.get('model_type')!r}; one of type {kind!r} is "
-            "wanted"
+            f"encoder {kind!r}: path: {path!r} is a model of type {config.get('model_type')!r}; one of type {kind!r} "
+            "is wanted"
         )
-    return found
+    return config
 
 
 @lru_cache(maxsize=64)

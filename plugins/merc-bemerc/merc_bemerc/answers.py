@@ -67,14 +67,14 @@ def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict
     merc_bemerc.answers.Fault: the answer is prose without a JSON object
     """
     # what a reasoning model thought first is kept with its answer, and is no part of it
-    found = _json_object(answer.rpartition("</think>")[2], cut)
-    faults = [f"{name} is missing" for name in fields if name not in found]
-    faults += [_not_a_text(name, found[name]) for name in fields if not isinstance(found.get(name), str | None)]
-    faults += [f"{name[:60]!r} is none of the keys {', '.join(fields)}" for name in found if name not in fields]
+    answered = _json_object(answer.rpartition("</think>")[2], cut)
+    faults = [f"{name} is missing" for name in fields if name not in answered]
+    faults += [_not_a_text(name, answered[name]) for name in fields if not isinstance(answered.get(name), str | None)]
+    faults += [f"{name[:60]!r} is none of the keys {', '.join(fields)}" for name in answered if name not in fields]
     if faults:
         more = [f"and {len(faults) - _NAMED} faults more"] if len(faults) > _NAMED else []
         raise Fault("; ".join([*faults[:_NAMED], *more]))
-    texts = {name: found[name] for name in fields}
+    texts = {name: answered[name] for name in fields}
     cues = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     for name, text in cues.items():
         if text.strip(". ").lower() in _BLANK:
@@ -113,7 +113,7 @@ def refused(fault: Fault, raw: Sequence[str], cut: bool = False) -> Annotation:
 def _json_object(answer: str, cut: bool) -> dict[str, Any]:
     if not answer.strip():
         raise Fault("the answer is empty")
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     decoder = json.JSONDecoder(object_pairs_hook=_each_key_once)
     at = answer.find("{")
     if at < 0:
@@ -129,11 +129,11 @@ def _json_object(answer: str, cut: bool) -> dict[str, Any]:
             raise Fault(f"the JSON is broken at character {error.pos + 1}: {error.msg}") from None
         except ValueError:  # Python reads no number of more than 4,300 digits
             raise Fault("the JSON holds a number that cannot be read") from None
-        found.append(value)
+        objects.append(value)
         at = answer.find("{", end)
-    if len(found) > 1:
-        raise Fault(f"the answer holds {len(found)} JSON objects; it should hold one")
-    return found[0]
+    if len(objects) > 1:
+        raise Fault(f"the answer holds {len(objects)} JSON objects; it should hold one")
+    return objects[0]
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def teacher_prompt(
     its words, and what is ``shown`` of it (a sentence about the pictures; empty where there are none)."""
     target = query.target
     values = {
-        "conversation": "\n".join(f"{speaker(said)}: {line(said)}" for said in [*said_before(query, before), target]),
+        "conversation": "\n".join(f"{speaker(u)}: {line(u)}" for u in [*said_before(query, before), target]),
         "media": shown,
         "speaker": speaker(target),
         **fields_and_json(meanings),
@@ -99,8 +99,8 @@ def pictures(times: Sequence[float]) -> str:
 
 def wording(template: Mapping[str, str], meanings: Mapping[str, str], structured: bool) -> str:
     """All words of a prompt, for a made-up conversation: what answers depend on besides a conversation's own words."""
-    said = (Utterance(id="0", text="A", speaker="B"), Utterance(id="1", text="C", speaker="D"))
-    talk = Conversation(id="talk", utterances=said)
+    utterances = (Utterance(id="0", text="A", speaker="B"), Utterance(id="1", text="C", speaker="D"))
+    talk = Conversation(id="talk", utterances=utterances)
     both = [Query(conversation=talk, index=index, labels=LabelSpace(())) for index in range(2)]
     return "\n".join(
         teacher_prompt(query, template, meanings, shown=pictures((0.0,) * (2 - query.index)), structured=structured)
@@ -108,12 +108,12 @@ def wording(template: Mapping[str, str], meanings: Mapping[str, str], structured
     )
 
 
-def speaker(said: Utterance) -> str:
+def speaker(utterance: Utterance) -> str:
     """The name of who speaks, or words that stand for it."""
-    return said.speaker or "the speaker"
+    return utterance.speaker or "the speaker"
 
 
-def line(said: Utterance) -> str:
+def line(utterance: Utterance) -> str:
     """What was said, on one line and in quotes; an utterance without words says so."""
-    words = " ".join(said.text.split())
+    words = " ".join(utterance.text.split())
     return f'"{words}"' if words else "(no words)"

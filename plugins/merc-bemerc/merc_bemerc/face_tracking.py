@@ -125,10 +125,10 @@ def tilt(finder: FaceFinder, frame: npt.NDArray[np.uint8], box: Box) -> float | 
     votes = []
     for angle in _ANGLES:
         turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
-        found = near.find(
+        faces = near.find(
             np.asarray(cv2.warpAffine(cut, turn, (side, side), borderMode=cv2.BORDER_REPLICATE), np.uint8)
         )
-        votes.append(found[0].votes if found else 0)
+        votes.append(faces[0].votes if faces else 0)
     return float(np.dot(_ANGLES, votes) / sum(votes)) if sum(votes) else None
 
 

@@ -56,7 +56,7 @@ def describe(levels: Mapping[str, int], count: int, unpitched: bool = False) -> 
     >>> describe({"loudness": 0}, 3, unpitched=True)
     'low volume, no measurable pitch'
     """
-    told = []
+    phrases = []
     for name, what, words in (
         ("loudness", "volume", _LOW_TO_HIGH),
         ("pitch", "pitch", _LOW_TO_HIGH),
@@ -65,7 +65,7 @@ def describe(levels: Mapping[str, int], count: int, unpitched: bool = False) -> 
         if name in levels:
             variation = levels.get(f"{name}_variation")
             with_ = "" if variation is None else f" with {_LOW_TO_HIGH[count][variation]} variation"
-            told.append(f"{words[count][levels[name]]} {what}{with_}")
+            phrases.append(f"{words[count][levels[name]]} {what}{with_}")
         elif name == "pitch" and unpitched:
-            told.append("no measurable pitch")
-    return ", ".join(told)
+            phrases.append("no measurable pitch")
+    return ", ".join(phrases)

@@ -133,7 +133,7 @@ class OpenAICompatible(Annotator):
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
-        return [[said.speaker, said.text] for said in said_before(query, self.before)]
+        return [[utterance.speaker, utterance.text] for utterance in said_before(query, self.before)]
 
     def load(self, device: str) -> AnnotateFunction:
         """Read the key and get the client ready. Raises MercError when the environment has no such variable."""
@@ -143,12 +143,12 @@ class OpenAICompatible(Annotator):
             source = iter(observations)
             server.start()
             pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="teacher")
-            asked: dict[Future[Annotation], str] = {}
+            pending: dict[Future[Annotation], str] = {}
             failed_in_a_row = 0
             more = True
             try:
-                while more or asked:
-                    while more and len(asked) < self.concurrency:
+                while more or pending:
+                    while more and len(pending) < self.concurrency:
                         one = next(source, None)
                         more = one is not None
                         if one is None:
@@ -156,11 +156,11 @@ class OpenAICompatible(Annotator):
                         if isinstance(one.video, Missing):
                             yield one.query.target.id, Annotation(reason=one.video.reason)
                         else:
-                            asked[pool.submit(self._describe, server, one.query, one.video)] = one.query.target.id
-                    done, _ = wait(asked, return_when=FIRST_COMPLETED)
+                            pending[pool.submit(self._describe, server, one.query, one.video)] = one.query.target.id
+                    done, _ = wait(pending, return_when=FIRST_COMPLETED)
                     # those that went well first: an error of another must not cost them
                     for future in sorted(done, key=lambda future: future.exception() is not None):
-                        name = asked.pop(future)
+                        name = pending.pop(future)
                         annotation = future.result()
                         failed_in_a_row = failed_in_a_row + 1 if annotation.retry else 0
                         more = more and failed_in_a_row < self.give_up and not server.spent
@@ -178,16 +178,16 @@ class OpenAICompatible(Annotator):
             query, self.template, self.describes, before=self.before, shown=shown_as, structured=self.structured
         )
         shown = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
-        said: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
         raw: list[str] = []
         fault, any_cut = Fault(""), False
         for _ in range(self.attempts):
             try:
-                answer, cut = server.ask(said)
+                answer, cut = server.ask(messages)
             except TooLong as error:
                 fault = Fault(str(error))
                 raw.append(f"(not kept: {error}; at most {ANSWER_BYTES:,} are)")
-                said += [
+                messages += [
                     {"role": "assistant", "content": "(far too long)"},
                     {"role": "user", "content": ask_again(fault, fields)},
                 ]
@@ -200,7 +200,7 @@ class OpenAICompatible(Annotator):
                 return accepted(read(answer, cut, fields), raw)
             except Fault as error:
                 fault = error
-            said += [
+            messages += [
                 {"role": "assistant", "content": answer or "(nothing)"},
                 {"role": "user", "content": ask_again(fault, fields)},
             ]

@@ -140,8 +140,8 @@ class BehaviourPrompter(Structured):
                 "annotate it, or leave it out"
             )
         written = cues if self.absent == "left-out" else {name: cues.get(name) for name in self.fields}
-        said = json.dumps(written, ensure_ascii=False)
-        return self.write(query, "Behaviour:", Answer(text=said, prefix=" "))
+        description = json.dumps(written, ensure_ascii=False)
+        return self.write(query, "Behaviour:", Answer(text=description, prefix=" "))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +177,8 @@ class EmotionPrompter(Structured):
         """Cues."""
         if not is_target and self.cues_of == "target":
             return []
-        told = "; ".join(f"{name}: {utterance.cues[name]}" for name in self.cues if name in utterance.cues)
-        return [Text(f" ({told})")] if told else []
+        cues = "; ".join(f"{name}: {utterance.cues[name]}" for name in self.cues if name in utterance.cues)
+        return [Text(f" ({cues})")] if cues else []
 
     def media_of(self, target: Utterance) -> Sequence[Segment]:
         """The target's tokens."""

@@ -89,8 +89,8 @@ class Prosody(Annotator):
     def context(self, query: Query) -> Any:
         """What the table says of the target, and whether the target is one that others are compared with."""
         row = None if self.table is None else self._row(query)
-        said = row.reason if isinstance(row, Missing) else row
-        return [said, self._counts(query)]
+        measured = row.reason if isinstance(row, Missing) else row
+        return [measured, self._counts(query)]
 
     def load(self, device: str) -> AnnotateFunction:
         """Get openSMILE ready, or read the tables. Raises MercError for a table that cannot be read."""
@@ -110,36 +110,36 @@ class Prosody(Annotator):
             everybody: list[Measured] = []
             for one in observations:
                 target = one.query.target
-                found = measured(one)
-                if isinstance(found, Missing):
-                    yield target.id, Annotation(reason=found.reason)
+                row = measured(one)
+                if isinstance(row, Missing):
+                    yield target.id, Annotation(reason=row.reason)
                     continue
                 who = target.speaker
                 if who is not None and self.unnamed and is_unnamed(who, self.unnamed):
                     who = None
-                taken.append((target.id, who, found))
+                taken.append((target.id, who, row))
                 if self._counts(one.query):
-                    everybody.append(found)
+                    everybody.append(row)
                     if who is not None:
-                        values[who].append(found)
+                        values[who].append(row)
             common = Levels.of(everybody, self.quantiles, self.least)
-            own = {who: Levels.of(said, self.quantiles, self.least) for who, said in values.items()}
-            for name, who, found in taken:
-                yield name, self._describe(found, who, own.get(who, Levels({})), common, len(everybody))
+            own = {who: Levels.of(of_speaker, self.quantiles, self.least) for who, of_speaker in values.items()}
+            for name, who, row in taken:
+                yield name, self._describe(row, who, own.get(who, Levels({})), common, len(everybody))
 
         return annotate
 
-    def _describe(self, found: Measured, who: str | None, own: Levels, common: Levels, count: int) -> Annotation:
+    def _describe(self, measured: Measured, who: str | None, own: Levels, common: Levels, count: int) -> Annotation:
         # all by one measure: half of a sentence relative to the speaker would mean two things at once
-        levels, against = (own, who) if own.edges.keys() >= found.keys() else (common, None)
-        known = {name: level for name in found if (level := levels.level(name, found[name])) is not None}
+        levels, against = (own, who) if own.edges.keys() >= measured.keys() else (common, None)
+        known = {name: level for name in measured if (level := levels.level(name, measured[name])) is not None}
         if not known.keys() & {"loudness", "pitch", "rate"}:
             return Annotation(
                 reason=f"levels need at least {self.least} utterances to compare with ('least'); there are {count}"
             )
-        unpitched = "pitch" not in found and (self.table is None or "pitch" in self.columns)
+        unpitched = "pitch" not in measured and (self.table is None or "pitch" in self.columns)
         text = describe(known, len(self.quantiles) + 1, unpitched)
-        values = {measure: round(value, 4) for measure, value in found.items()}
+        values = {measure: round(value, 4) for measure, value in measured.items()}
         raw = json.dumps({"values": values, "compared with": against or "all speakers"})
         return Annotation(cues={"prosody": text if against else f"{text} (compared with all speakers)"}, raw=(raw,))
 

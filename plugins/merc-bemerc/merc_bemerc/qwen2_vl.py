@@ -85,7 +85,7 @@ class Qwen2VL(Annotator):
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
-        return [[said.speaker, said.text] for said in said_before(query, self.before)]
+        return [[utterance.speaker, utterance.text] for utterance in said_before(query, self.before)]
 
     def load(self, device: str) -> AnnotateFunction:
         """Load the model. Raises MercError when there is none at ``path``, or another kind of model."""
@@ -101,7 +101,7 @@ class Qwen2VL(Annotator):
                     if isinstance(one.video, Missing):
                         yield one.query.target.id, Annotation(reason=one.video.reason)
                     else:
-                        shown.append(_Asked(one.query.target.id, one.video, self._prompt(one.query, one.video)))
+                        shown.append(_Request(one.query.target.id, one.video, self._prompt(one.query, one.video)))
                 yield from self._ask(teacher, shown)
 
         return annotate
@@ -112,14 +112,14 @@ class Qwen2VL(Annotator):
             query, self.template, self.describes, before=self.before, shown=shown, structured=self.structured
         )
 
-    def _ask(self, teacher: Teacher, asked: Sequence[_Asked]) -> Iterator[tuple[str, Annotation]]:
+    def _ask(self, teacher: Teacher, requests: Sequence[_Request]) -> Iterator[tuple[str, Annotation]]:
         """Ask about a batch; those whose answers do not fit are asked about together once more."""
         for attempt in range(1, self.attempts + 1):
-            if not asked:
+            if not requests:
                 return
-            answers = teacher.answer([(one.clip.frames, one.said) for one in asked], self.max_tokens)
+            answers = teacher.answer([(one.clip.frames, one.messages) for one in requests], self.max_tokens)
             left = []
-            for one, (answer, cut) in zip(asked, answers, strict=True):
+            for one, (answer, cut) in zip(requests, answers, strict=True):
                 one.raw.append(answer)
                 one.cut = one.cut or cut
                 try:
@@ -128,9 +128,9 @@ class Qwen2VL(Annotator):
                     if attempt == self.attempts:
                         yield one.name, refused(fault, one.raw, one.cut)
                     else:
-                        one.said += [answer, ask_again(fault, self.fields())]
+                        one.messages += [answer, ask_again(fault, self.fields())]
                         left.append(one)
-            asked = left
+            requests = left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,15 +146,15 @@ class VideoDescription(Qwen2VL):
 
 
 @dataclass
-class _Asked:
-    """An utterance that is being asked about: what was said so far, the user and the model in turn, and the answers."""
+class _Request:
+    """What is asked about an utterance: the messages so far, of the user and the model in turn, and the answers."""
 
     name: str
     clip: VideoClip
     prompt: str
-    said: list[str] = field(init=False)
+    messages: list[str] = field(init=False)
     raw: list[str] = field(default_factory=list)
     cut: bool = False
 
     def __post_init__(self) -> None:
-        self.said = [self.prompt]
+        self.messages = [self.prompt]

@@ -61,18 +61,18 @@ class Teacher:
         processor.size = size
         return Teacher(model=model.to(device).eval(), tokenizer=tokenizer, processor=processor)
 
-    def answer(self, asked: Sequence[tuple[Frames, Sequence[str]]], max_tokens: int) -> list[tuple[str, bool]]:
+    def answer(self, requests: Sequence[tuple[Frames, Sequence[str]]], max_tokens: int) -> list[tuple[str, bool]]:
         """The model's next words in each conversation, and whether they were cut off at ``max_tokens``.
 
-        A conversation is the frames ``[n, height, width, 3]`` that its first turn shows, and what the user and the
-        model said in turn, the user last.
+        A conversation is the frames ``[n, height, width, 3]`` that its first message shows, and the messages of the
+        user and the model in turn, the user's last.
         """
         patches, grids, rows = [], [], []
-        for frames, said in asked:
+        for frames, messages in requests:
             values, grid = self._patches(frames)
             patches.append(values)
             grids.append(grid)
-            rows.append(self._tokens(said, grid))
+            rows.append(self._tokens(messages, grid))
         device = self.model.device
         longest = max(len(row) for row in rows)
         pad = self._pad()
@@ -109,13 +109,13 @@ class Teacher:
         joined = parts.unflatten(0, (times, span)).permute(0, 2, 3, 1, 4, 5)
         return joined.reshape(times * rows * columns, -1), [times, rows, columns]
 
-    def _tokens(self, said: Sequence[str], grid: Sequence[int]) -> list[int]:
-        """A conversation in Qwen2-VL's chat format, up to where the model speaks. What was said holds no control
-        tokens, whatever it spells."""
+    def _tokens(self, messages: Sequence[str], grid: Sequence[int]) -> list[int]:
+        """A conversation in Qwen2-VL's chat format, up to where the model speaks. Messages hold no control tokens,
+        whatever they spell."""
         merged = int(np.prod(grid)) // self.processor.merge_size**2
         video = [self._id("<|vision_start|>"), *[self._id("<|video_pad|>")] * merged, self._id("<|vision_end|>")]
         ids = self._turn("system", self._plain(_SYSTEM))
-        for number, text in enumerate(said):
+        for number, text in enumerate(messages):
             shown = video if number == 0 else []
             ids += self._turn("assistant" if number % 2 else "user", [*shown, *self._plain(text)])
         return [*ids, self._id("<|im_start|>"), *self._plain("assistant\n")]
@@ -128,10 +128,10 @@ class Teacher:
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def _id(self, token: str) -> int:
-        found = self.tokenizer.get_vocab().get(token)
-        if found is None:
+        number = self.tokenizer.get_vocab().get(token)
+        if number is None:
             raise MercError(f"annotator qwen2-vl: the tokenizer has no token {token}; it is not Qwen2-VL's")
-        return int(found)
+        return int(number)
 
     def _pad(self) -> int:
         pad = self.tokenizer.pad_token_id

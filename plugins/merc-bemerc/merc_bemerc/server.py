@@ -101,16 +101,16 @@ class Server:
         import openai
 
         teacher = self._teacher
-        asked: dict[str, Any] = {"model": teacher.model, "messages": list(messages)}
+        request: dict[str, Any] = {"model": teacher.model, "messages": list(messages)}
         if teacher.temperature is not None:
-            asked["temperature"] = teacher.temperature
+            request["temperature"] = teacher.temperature
         if teacher.max_tokens is not None:
-            asked["max_tokens"] = teacher.max_tokens
+            request["max_tokens"] = teacher.max_tokens
         if teacher.json_mode != "none":
-            asked["response_format"] = self._response_format()
+            request["response_format"] = self._response_format()
         where = f"the server at {teacher.base_url}"
         try:
-            given = self._submit(asked).result()
+            given = self._submit(request).result()
         except (_NoMore, CancelledError):
             budget = f"the budget of {teacher.budget} requests is spent"
             raise Passing(budget if self.spent else "asking was stopped") from None
@@ -159,7 +159,7 @@ class Server:
             return {"type": "json_object"}
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": self._schema, "strict": True}}
 
-    def _submit(self, asked: dict[str, Any]) -> Future[Any]:
+    def _submit(self, request: dict[str, Any]) -> Future[Any]:
         with self._lock:
             if self._stopped:
                 raise _NoMore
@@ -167,7 +167,7 @@ class Server:
                 self._client = self._make_client()
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="server", daemon=True).start()
-            return asyncio.run_coroutine_threadsafe(self._client.chat.completions.create(**asked), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._client.chat.completions.create(**request), self._loop)
 
     def _make_client(self) -> Any:
         import openai

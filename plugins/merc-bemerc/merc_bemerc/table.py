@@ -46,20 +46,20 @@ def _read(
             f"annotator prosody: the table {path} has no column {', '.join(lacking)}; its columns are "
             f"{', '.join(rows.fieldnames or ())}; name yours with 'columns' and 'key'"
         )
-    found: dict[str, Measured] = {}
+    measured: dict[str, Measured] = {}
     try:
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             name = PurePosixPath((row[key] or "").strip().replace("\\", "/")).stem
-            if not name or name in found:
+            if not name or name in measured:
                 fault = f"a second row for {name!r}" if name else f"no name in the column {key}"
                 raise MercError(f"annotator prosody: {where}: {fault}")
-            found[name] = _values(row, dict(columns), where)
+            measured[name] = _values(row, dict(columns), where)
     except csv.Error as error:
         raise MercError(
             f"annotator prosody: {path}, line {rows.line_num + 1}: not a table of commas and quotes ({error})"
         ) from None
-    return found
+    return measured
 
 
 def _values(row: Mapping[str, str | None], columns: Mapping[str, str], where: str) -> Measured:

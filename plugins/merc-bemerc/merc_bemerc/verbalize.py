@@ -95,7 +95,7 @@ def _look(chances: npt.NDArray[np.float64]) -> str:
 
 
 def _body(sight: FaceTrack) -> str:
-    told = []
+    sentences = []
     known = ~np.isnan(sight.strides[:, 0])
     if known.any():
         strides = sight.strides[known]
@@ -105,19 +105,19 @@ def _body(sight: FaceTrack) -> str:
         moves = speeds.mean() >= HEAD[0]
         word = _grade(float(speeds.mean()), HEAD, _MOVES)
         when = (way + _mostly_when(_stir(speeds, known, sight.times))) if moves else ""
-        told.append(f"The head {word}{when}{_as_seen(known)}.")
+        sentences.append(f"The head {word}{when}{_as_seen(known)}.")
     elif not any(sight.faces):
-        told.append("No face is found.")
+        sentences.append("No face is found.")
     moved = sight.moved[~np.isnan(sight.moved)]
     if len(moved):
         subject = "The body below it" if any(sight.faces) else "The picture as a whole"
         word = _grade(float(moved.mean()), MOVES, _MOVES)
         stir = _stir(moved, ~np.isnan(sight.moved), sight.times)
         when = _mostly_when(stir) if float(moved.mean()) >= MOVES[0] else ""
-        told.append(f"{subject} {word}{when}{_as_seen(~np.isnan(sight.moved))}.")
+        sentences.append(f"{subject} {word}{when}{_as_seen(~np.isnan(sight.moved))}.")
     if sight.cuts:
-        told.append(f"The picture cuts to another view {'once' if sight.cuts == 1 else f'{sight.cuts} times'}.")
-    return " ".join(told) if len(moved) or known.any() else ""
+        sentences.append(f"The picture cuts to another view {'once' if sight.cuts == 1 else f'{sight.cuts} times'}.")
+    return " ".join(sentences) if len(moved) or known.any() else ""
 
 
 def _posture(sight: FaceTrack) -> str:
@@ -129,17 +129,17 @@ def _posture(sight: FaceTrack) -> str:
     where = "on the left" if x < 0.4 else "on the right" if x > 0.6 else "in the middle"
     far = _grade(float(size), SIZES, ("far away", "at some distance", "near", "very near"))
     held = f", {_held(tilts)}" if tilts else ""
-    told = [f"The head is {where} of the picture, {far}{held}{_as_seen(known, 'frames')}."]
+    sentences = [f"The head is {where} of the picture, {far}{held}{_as_seen(known, 'frames')}."]
     parts = [sight.places[known][part] for part in _thirds(sight.times[known], sight.times)]
     if len(parts[0]) and len(parts[-1]):
         first, last = parts[0].mean(0), parts[-1].mean(0)
         growth = last[2] / first[2]
         if growth > NEARER or growth < 1 / NEARER:
-            told.append("It comes nearer." if growth > NEARER else "It draws back.")
+            sentences.append("It comes nearer." if growth > NEARER else "It draws back.")
         drop = (last[1] - first[1]) / size
         if abs(drop) > SINKS:
-            told.append("It sinks." if drop > 0 else "It rises.")
-    return " ".join(told)
+            sentences.append("It sinks." if drop > 0 else "It rises.")
+    return " ".join(sentences)
 
 
 def _as_seen(known: npt.NDArray[np.bool_], what: str = "steps between frames") -> str:

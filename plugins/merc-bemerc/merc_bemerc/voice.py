@@ -32,17 +32,17 @@ def measurer() -> Callable[[AudioClip], Measured | Missing]:
         if np.abs(clip.samples).max(initial=0.0) < _SILENT:
             return Missing("the sound is silent throughout")
         row = smile.process_signal(clip.samples, clip.rate).iloc[0]
-        found = {
+        values = {
             "loudness": row["loudness_sma3_amean"],
             "loudness_variation": row["loudness_sma3_stddevNorm"],
             "rate": row["loudnessPeaksPerSec"],
         }
         if row[f"{_PITCH}_amean"] > 0:
-            found["pitch"] = row[f"{_PITCH}_amean"]
-            found["pitch_variation"] = row[f"{_PITCH}_stddevNorm"] * row[f"{_PITCH}_amean"]
+            values["pitch"] = row[f"{_PITCH}_amean"]
+            values["pitch_variation"] = row[f"{_PITCH}_stddevNorm"] * row[f"{_PITCH}_amean"]
         if row["VoicedSegmentsPerSec"] * clip.seconds > 2.5 and row["MeanVoicedSegmentLengthSec"] > 0:
-            found["rate_variation"] = row["StddevVoicedSegmentLengthSec"] / row["MeanVoicedSegmentLengthSec"]
-        known = {name: float(value) for name, value in found.items() if np.isfinite(value)}
+            values["rate_variation"] = row["StddevVoicedSegmentLengthSec"] / row["MeanVoicedSegmentLengthSec"]
+        known = {name: float(value) for name, value in values.items() if np.isfinite(value)}
         return known or Missing(f"nothing can be measured in {clip.seconds:.2f} s of sound")
 
     return measure

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import merc
-from merc_corpora.iemocap_files import EMOTIONS, UNDECIDED, Judged, Said, read_evaluation, read_transcription
+from merc_corpora.iemocap_files import EMOTIONS, UNDECIDED, Judged, TranscriptLine, read_evaluation, read_transcription
 
 SIX = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
 NINE = (*SIX, "surprised", "fearful", "disgusted")
@@ -107,10 +107,10 @@ class IemocapCorpus(merc.Corpus):
         notes = []
         for which, reported in STATED.items():
             some = [talk for talk in talks if which == "all" or talk.split == which]
-            found = (sum(u.label is not None for talk in some for u in talk.utterances), len(some))
-            if found != reported:
+            counted = (sum(u.label is not None for talk in some for u in talk.utterances), len(some))
+            if counted != reported:
                 notes.append(
-                    f"{which}: {found[0]:,} utterances of the six classes in {found[1]} dialogues; the literature "
+                    f"{which}: {counted[0]:,} utterances of the six classes in {counted[1]} dialogues; the literature "
                     f"states {reported[0]:,} in {reported[1]}"
                 )
         return notes
@@ -119,11 +119,11 @@ class IemocapCorpus(merc.Corpus):
 def _stated(talks: Sequence[merc.Conversation]) -> list[merc.ReportedCount]:
     """What the paper of MMEVerse states: all utterances, and in session 5 those of the published labels that its four
     classes are made of, whatever labels are read."""
-    said = [u for talk in talks for u in talk.utterances]
+    utterances = [u for talk in talks for u in talk.utterances]
     four = {code for code, label in EMOTIONS.items() if label in ("neutral", "angry", "happy", "excited", "sad")}
     test = [u for talk in talks if talk.split == "test" for u in talk.utterances if u.extra.get("emotion") in four]
     return [
-        merc.ReportedCount(what="utterances", found=len(said), reported=10039, source="MMEVerse, Table 1"),
+        merc.ReportedCount(what="utterances", found=len(utterances), reported=10039, source="MMEVerse, Table 1"),
         merc.ReportedCount(
             what="utterances of session 5 in four classes, with excited", found=len(test), reported=1241,
             source="MMEVerse, Table 2",
@@ -180,14 +180,14 @@ class _Reading:
 
     def _dialogue(self, session: int, transcription: Path, evaluation: Path) -> merc.Conversation:
         name = transcription.stem
-        said, other = read_transcription(transcription)
+        lines, other = read_transcription(transcription)
         judged, strange = read_evaluation(evaluation)
         for where in other:
             self._fault("lines of transcriptions that are no utterance, passed over", where)
         for where in strange:
             self._fault("votes for an emotion that IEMOCAP does not have, kept as they stand", where)
-        seen: dict[str, Said] = {}
-        for one in said:
+        seen: dict[str, TranscriptLine] = {}
+        for one in lines:
             if one.name in seen:
                 raise merc.MercError(f"{one.where}: {one.name} occurs twice; the other: {seen[one.name].where}")
             if not one.name.startswith(f"{name}_"):
@@ -196,7 +196,7 @@ class _Reading:
         for one in judged.values():
             if one.name not in seen:
                 self._fault("utterances judged and not transcribed, which have no words", one.name)
-                seen[one.name] = Said(one.name, one.start, one.end, "", one.where)
+                seen[one.name] = TranscriptLine(one.name, one.start, one.end, "", one.where)
             elif abs(one.start - seen[one.name].start) > _SAME or abs(one.end - seen[one.name].end) > _SAME:
                 self._fault("utterances with other times where they are judged; the transcription's hold", one.name)
         media = _Media(self.root, session, name, self._fault)
@@ -208,8 +208,8 @@ class _Reading:
             id=name, dataset="iemocap", utterances=utterances, extra={"session": session, "scenario": scenario}
         )
 
-    def _utterance(self, session: int, said: Said, judged: Judged | None, media: _Media) -> merc.Utterance:
-        who = said.name.rpartition("_")[2][0]
+    def _utterance(self, session: int, line: TranscriptLine, judged: Judged | None, media: _Media) -> merc.Utterance:
+        who = line.name.rpartition("_")[2][0]
         label = None if judged is None else self.corpus.label_of(judged)
         if label is None:
             known = judged is not None and EMOTIONS.get(judged.code)
@@ -217,19 +217,19 @@ class _Reading:
         elif judged is not None and judged.code == UNDECIDED:
             self.drawn += 1
             if len(self.corpus.candidates(judged)) > len(_evaluators(judged)):
-                self._fault("utterances with a drawn label that have more candidates than annotators", said.name)
-        side = _HALVES[who != said.name[5]]
+                self._fault("utterances with a drawn label that have more candidates than annotators", line.name)
+        side = _HALVES[who != line.name[5]]
         return merc.Utterance(
-            id=said.name,
-            text=said.text,
+            id=line.name,
+            text=line.text,
             speaker=f"{'Woman' if who == 'F' else 'Man'} {session}",
             label=label,
-            **media.of(said),
+            **media.of(line),
             cut=("audio",),
             region=side if self.corpus.half == "speaker" else None,
             valence=None if judged is None else (judged.valence - 3) / 2,
             extra={"actor": f"Ses0{session}{who}", **({} if judged is None else _extra(judged))},
-            origin=said.where,
+            origin=line.where,
         )
 
 
@@ -250,18 +250,18 @@ class _Media:
             self.lacks["audio"] = f"the folder {self.sounds} is not there"
             fault("dialogues without a folder of sound", name)
 
-    def of(self, said: Said) -> dict[str, Any]:
+    def of(self, line: TranscriptLine) -> dict[str, Any]:
         """What an utterance says of its media."""
         missing = dict(self.lacks)
-        sound = self.sounds / f"{said.name}.wav"
+        sound = self.sounds / f"{line.name}.wav"
         if "audio" not in missing and sound.name not in self.there:
             missing["audio"] = f"the sound {sound} is not there"
-            self.fault("utterances without sound", said.name)
-        start: float | None = said.start
-        end: float | None = said.end
-        if said.end <= said.start:
-            self.fault("utterances that end before they begin, so that no picture of them is known", said.name)
-            missing["video"] = f"{said.where}: it ends at {said.end:g} s and begins at {said.start:g} s"
+            self.fault("utterances without sound", line.name)
+        start: float | None = line.start
+        end: float | None = line.end
+        if line.end <= line.start:
+            self.fault("utterances that end before they begin, so that no picture of them is known", line.name)
+            missing["video"] = f"{line.where}: it ends at {line.end:g} s and begins at {line.start:g} s"
             start = end = None
         return {
             "video": None if "video" in missing else self.film,

@@ -32,7 +32,7 @@ _VOTE = re.compile(r"C-([A-Z]\d*):\s*([^()]*)")
 
 
 @dataclass(frozen=True)
-class Said:
+class TranscriptLine:
     """A line of a transcription. ``where`` names file and line."""
 
     name: str
@@ -59,16 +59,16 @@ class Judged:
     votes: dict[str, list[str]] = field(default_factory=dict)
 
 
-def read_transcription(path: Path) -> tuple[list[Said], list[str]]:
+def read_transcription(path: Path) -> tuple[list[TranscriptLine], list[str]]:
     """The utterances of a dialogue as they stand in the file, and where lines are that are none."""
-    said, other = [], []
+    lines, other = [], []
     for where, line in _lines(path):
         if match := _SAID.fullmatch(line.strip()):
             name, start, end, text = match.groups()
-            said.append(Said(name, float(start), float(end), mend(text).strip(), where))
+            lines.append(TranscriptLine(name, float(start), float(end), mend(text).strip(), where))
         elif line.strip():
             other.append(where)
-    return said, other
+    return lines, other
 
 
 def read_evaluation(path: Path) -> tuple[dict[str, Judged], list[str]]:

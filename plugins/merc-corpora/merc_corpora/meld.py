@@ -89,17 +89,17 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
         text, speaker = mend(row["Utterance"]), mend(row["Speaker"])
         mended += text != row["Utterance"] or speaker != row["Speaker"]
         wordless += not text.strip()
-        said = dialogues.setdefault(dialogue, {})
-        if turn in said:
+        utterances = dialogues.setdefault(dialogue, {})
+        if turn in utterances:
             raise merc.MercError(
-                f"{where}: utterance {turn} of dialogue {dialogue} occurs twice; the other: {said[turn].origin}"
+                f"{where}: utterance {turn} of dialogue {dialogue} occurs twice; the other: {utterances[turn].origin}"
             )
         old = (number(row, OLD[0], where), number(row, OLD[1], where)) if set(OLD) <= set(row) else (dialogue, turn)
         renumbered += old != (dialogue, turn)
         if not row["Emotion"].strip():
             unlabelled.append(where)
         video, missing = clips.of(*old, seconds(row))
-        said[turn] = merc.Utterance(
+        utterances[turn] = merc.Utterance(
             id=f"{split}_dia{dialogue}_utt{turn}",
             text=text.strip(),
             speaker=speaker.strip() or None,
@@ -123,14 +123,14 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
             id=f"{split}_dia{n}",
             split=split,  # type: ignore[arg-type]
             dataset="meld",
-            utterances=tuple(u for _, u in sorted(said.items())),
+            utterances=tuple(u for _, u in sorted(utterances.items())),
         )
-        for n, said in sorted(dialogues.items())
+        for n, utterances in sorted(dialogues.items())
     ]
 
 
 def _extra(row: Row) -> dict[str, Any]:
-    extra: dict[str, Any] = {"sentiment": said} if (said := mend(row["Sentiment"]).strip().lower()) else {}
+    extra: dict[str, Any] = {"sentiment": sentiment} if (sentiment := mend(row["Sentiment"]).strip().lower()) else {}
     for name, column in (("season", "Season"), ("episode", "Episode")):
         value = mend(row.get(column) or "").strip()
         if value:

@@ -42,8 +42,8 @@ class Clips:
                 return path, {}
         if mp4_fault := reason if not reason.startswith("lasts") else "":
             self.faults.append(f"{path.name} {mp4_fault}")
-        said = f"the clip {path} {reason}"
-        return None, {"video": said, "audio": said}
+        why = f"the clip {path} {reason}"
+        return None, {"video": why, "audio": why}
 
     def notes(self) -> list[str]:
         """Sentences about the split's clips, if there is something to say."""
@@ -79,9 +79,9 @@ class Clips:
             reported = None
         if reported is None or not _far(reported, row):
             return ""
-        told = f"{reported:.1f} s, its row {row:.1f} s"
-        self.differing.append(f"{path.stem} ({told})")
-        return f"lasts {told}" if self.leave_out else ""
+        lengths = f"{reported:.1f} s, its row {row:.1f} s"
+        self.differing.append(f"{path.stem} ({lengths})")
+        return f"lasts {lengths}" if self.leave_out else ""
 
 
 def _far(clip: float, row: float) -> bool:

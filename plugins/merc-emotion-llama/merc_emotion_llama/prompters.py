@@ -150,14 +150,14 @@ class EmotionLlama(Prompter):
         return self.instructions.get(self.task, ())
 
     def _asked(self, query: Query) -> list[Segment]:
-        said = query.target.text.strip()
+        spoken = query.target.text.strip()
         block: list[Segment] = [Slot(stream, query.target.id, after=" ") for stream in self.media]
         if block:
             block = [Text("[Vid] "), *block]
-        words = ("[Vid] " if block else "") + (f"The person in the video says: {said} " if said else "")
+        words = ("[Vid] " if block else "") + (f"The person in the video says: {spoken} " if spoken else "")
         instruction = self._pool(query)[self.drawn(query)]
-        told = [Text(words)] if words else []
-        return [*self._turn("user"), *block, *told, Text(f"[{self.task}] {instruction}")]
+        speech = [Text(words)] if words else []
+        return [*self._turn("user"), *block, *speech, Text(f"[{self.task}] {instruction}")]
 
     def _turn(self, role: str) -> list[Segment]:
         if self.chat:
@@ -181,9 +181,9 @@ class EmotionLlama(Prompter):
         """The answer as a text. Whatever it is made of is there."""
         if self.task == "reason":
             return str(self._description(query.target))
-        found = self._true(query.target)
+        labels = self._true(query.target)
         known = self.labels(query)
-        words = [self._word(query, one) for one in found]
+        words = [self._word(query, one) for one in labels]
         for word in words:
             if known and word not in known:
                 raise MercError(
@@ -195,26 +195,26 @@ class EmotionLlama(Prompter):
                 f"utterance {query.target.id!r}: {self._name!r} holds several, and [{self.task}] asks for one; "
                 "set task: multi"
             )
-        said = ", ".join(words)
+        answer = ", ".join(words)
         if self.task != "think":
-            return said
-        return f"<think>{self._description(query.target)}</think><answer>{said}</answer>"
+            return answer
+        return f"<think>{self._description(query.target)}</think><answer>{answer}</answer>"
 
     def _true(self, target: Utterance) -> tuple[str, ...]:
         """What is true of the target, none where it lacks it."""
         held = {"label": target.label, "open_labels": target.open_labels}
-        found = held[self._name] if self._name in held else target.extra.get(self._name)
-        if isinstance(found, str):
-            return (found,) if found.strip() else ()
-        if found is None:
+        value = held[self._name] if self._name in held else target.extra.get(self._name)
+        if isinstance(value, str):
+            return (value,) if value.strip() else ()
+        if value is None:
             return ()
-        if isinstance(found, list | tuple) and all(isinstance(one, str) for one in found):
-            return tuple(found)
-        raise MercError(f"utterance {target.id!r}: {self._name!r} is {found!r}; a label or a list of them was expected")
+        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        raise MercError(f"utterance {target.id!r}: {self._name!r} is {value!r}; a label or a list of them was expected")
 
     def _description(self, target: Utterance) -> str | None:
-        found = target.cues.get(self.description) or target.extra.get(self.description)
-        return found.strip() or None if isinstance(found, str) else None
+        description = target.cues.get(self.description) or target.extra.get(self.description)
+        return description.strip() or None if isinstance(description, str) else None
 
     def _word(self, query: Query, label: str) -> str:
         return query.labels.words_of(label)[0] if label in query.labels.labels else label

@@ -47,13 +47,13 @@ class Recognition(Metric):
         from sklearn.metrics import accuracy_score, f1_score
 
         space = chosen(labels, self.among)
-        truth, said, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+        truth, predicted, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
 
         def numbers(answers: list[str], name: str = "") -> dict[str, float]:
             f1 = f1_score(truth, answers, labels=list(space.labels), average="weighted", zero_division=0.0)
             return {f"accuracy{name}": float(accuracy_score(truth, answers)), f"weighted_f1{name}": float(f1)}
 
-        return {**numbers(said), **numbers(published, "_affectgpt"), **beside}
+        return {**numbers(predicted), **numbers(published, "_affectgpt"), **beside}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +87,15 @@ class Recalls(Metric):
         from sklearn.metrics import recall_score
 
         space = chosen(labels, self.among)
-        truth, said, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
+        truth, predicted, published, beside = _one_label(predictions, space, self.truth, self.block, self.sentences)
         present = [label for label in space.labels if label in truth]
 
         def recall(answers: list[str], average: str) -> float:
             return float(recall_score(truth, answers, labels=present, average=average, zero_division=0.0))
 
         return {
-            "uar": recall(said, "macro"),
-            "war": recall(said, "weighted"),
+            "uar": recall(predicted, "macro"),
+            "war": recall(predicted, "weighted"),
             "uar_affectgpt": recall(published, "macro"),
             "war_affectgpt": recall(published, "weighted"),
             "averaged_over": present,
@@ -126,12 +126,12 @@ def _one_label(
         truth.append(p.true(name))
     known = vocabulary_of_labels(space)
     read = [answer_of(p, known, block, sentences) for p in predictions]
-    said, published = (
+    predicted, published = (
         [_only(one) for one in answers] for answers in (read, [published_answer_of(p, known) for p in predictions])
     )
     several = sum(len(one.labels) > 1 for one in read)
-    beside = {"samples": len(truth), "unparsed": said.count(_NONE), "several_labels": several}
-    return truth, said, published, {**beside, "answers": count_notes(read)}
+    beside = {"samples": len(truth), "unparsed": predicted.count(_NONE), "several_labels": several}
+    return truth, predicted, published, {**beside, "answers": count_notes(read)}
 
 
 def _only(read: Read) -> str:

@@ -56,7 +56,7 @@ class SentimentF1(Metric):
 
         known = _vocabulary(labels)
         every = [(_true_pole(p, self.truth), said_pole(p, self.block, known)) for p in predictions]
-        pairs = [(true, said) for true, said in every if true != "neutral"]
+        pairs = [(true, predicted) for true, predicted in every if true != "neutral"]
         truth = [true for true, _ in pairs]
         published = [
             next(iter(published_answer_of(p, known).labels), None)
@@ -71,15 +71,15 @@ class SentimentF1(Metric):
             return float(f1_score(truth, taken, labels=poles, average="weighted", zero_division=0.0))
 
         return {
-            "weighted_f1_neutral_wrong": score([said or "unparsed" for _, said in pairs]),
+            "weighted_f1_neutral_wrong": score([predicted or "unparsed" for _, predicted in pairs]),
             "weighted_f1_neutral_negative": score(
-                ["negative" if said == "neutral" else said or "unparsed" for _, said in pairs]
+                ["negative" if predicted == "neutral" else predicted or "unparsed" for _, predicted in pairs]
             ),
-            "weighted_f1_affectgpt": score([said or "unparsed" for said in published]),
+            "weighted_f1_affectgpt": score([predicted or "unparsed" for predicted in published]),
             "samples": len(pairs),
             "excluded_neutral": len(every) - len(pairs),
-            "neutral_answers": sum(said == "neutral" for _, said in pairs),
-            "unparsed": sum(said is None for _, said in pairs),
+            "neutral_answers": sum(predicted == "neutral" for _, predicted in pairs),
+            "unparsed": sum(predicted is None for _, predicted in pairs),
         }
 
 
@@ -129,9 +129,9 @@ class SentimentScore(Metric):
         from sklearn.metrics import mean_absolute_error
 
         truth = np.array([self._true(p) for p in predictions])
-        said = [self._said(p) for p in predictions]
-        scored = np.array([score is not None for score in said])
-        raw = np.array([0.0 if score is None else score for score in said])
+        scores = [self._said(p) for p in predictions]
+        scored = np.array([score is not None for score in scores])
+        raw = np.array([0.0 if score is None else score for score in scores])
         clipped = np.clip(raw, -3.0, 3.0)
         guess = clipped if self.clip else raw
         far = truth != 0
@@ -145,7 +145,7 @@ class SentimentScore(Metric):
             "samples": len(truth),
             "samples_without_neutral": int(far.sum()),
             "unparsed": int((~scored).sum()),
-            "outside_scale": sum(score is not None and abs(score) > 3 for score in said),
+            "outside_scale": sum(score is not None and abs(score) > 3 for score in scores),
         }
 
     def _true(self, prediction: Prediction) -> float:
@@ -168,19 +168,19 @@ class SentimentScore(Metric):
             )
         if prediction.answer is None:
             return None if prediction.label is None else _as_number(prediction.label)
-        found = _NUMBER.findall(find_answer(normal(prediction.answer), self.block)[0])
-        return _as_number(found[0]) if len(found) == 1 else None
+        numbers = _NUMBER.findall(find_answer(normal(prediction.answer), self.block)[0])
+        return _as_number(numbers[0]) if len(numbers) == 1 else None
 
 
 def said_pole(prediction: Prediction, block: Block, known: Vocabulary) -> str | None:
     """negative, neutral or positive, as an answer has it; ``None`` where it has none of the words or several."""
-    said = prediction.label if prediction.answer is None else find_answer(normal(prediction.answer), block)[0]
-    return None if said is None else _pole(said, known)
+    answer = prediction.label if prediction.answer is None else find_answer(normal(prediction.answer), block)[0]
+    return None if answer is None else _pole(answer, known)
 
 
 def _pole(text: str, known: Vocabulary = _KNOWN) -> str | None:
-    found = set(known.within(text))
-    return found.pop() if len(found) == 1 else None
+    poles = set(known.within(text))
+    return poles.pop() if len(poles) == 1 else None
 
 
 def _vocabulary(labels: LabelSpace) -> Vocabulary:
@@ -192,13 +192,12 @@ def _vocabulary(labels: LabelSpace) -> Vocabulary:
 
 
 def _true_pole(prediction: Prediction, name: str) -> str:
-    found = prediction.true(name)
-    if isinstance(found, str):
-        pole = _pole(found)
+    true = prediction.true(name)
+    if isinstance(true, str):
+        pole = _pole(true)
         if pole is None:
             raise MercError(
-                f"utterance {prediction.id!r}: {name!r} is {found!r}; one of negative, neutral and positive was "
-                "expected"
+                f"utterance {prediction.id!r}: {name!r} is {true!r}; one of negative, neutral and positive was expected"
             )
         return pole
     score = _number(prediction, name)
@@ -206,10 +205,10 @@ def _true_pole(prediction: Prediction, name: str) -> str:
 
 
 def _number(prediction: Prediction, name: str) -> float:
-    found = prediction.true(name)
-    number = _as_number(found) if isinstance(found, str) else found
+    true = prediction.true(name)
+    number = _as_number(true) if isinstance(true, str) else true
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise MercError(f"utterance {prediction.id!r}: {name!r} is {found!r}; a number was expected")
+        raise MercError(f"utterance {prediction.id!r}: {name!r} is {true!r}; a number was expected")
     return float(number)
 
 
@@ -242,5 +241,5 @@ def _pearson(one: Any, two: Any) -> float | None:
 
     if len(one) < 2 or one.min() == one.max() or two.min() == two.max():
         return None
-    found = float(pearsonr(one, two).statistic)
-    return found if math.isfinite(found) else None
+    correlation = float(pearsonr(one, two).statistic)
+    return correlation if math.isfinite(correlation) else None

@@ -53,19 +53,19 @@ class HitRateMetric(Metric):
         keys = keys_of(predictions)
         true = {key: _text(p, self.truth) for key, p in keys.items()}
         read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
-        found = hit_rate(true, {key: _all(one) for key, one in read.items()}, tables)
+        scores = hit_rate(true, {key: _all(one) for key, one in read.items()}, tables)
         published = hit_rate(true, _published(keys, tables, labels), tables)
         names = ("hit_rate", "hit_precision", "samples")
         return {
-            "hit_rate": found.hit_rate,
-            "hit_precision": found.hit_precision,
+            "hit_rate": scores.hit_rate,
+            "hit_precision": scores.hit_precision,
             "hit_rate_affectgpt": published.hit_rate,
             "hit_precision_affectgpt": published.hit_precision,
-            "samples": found.samples,
-            "excluded": found.excluded,
-            "labels_per_sample": found.labels_per_sample,
+            "samples": scores.samples,
+            "excluded": scores.excluded,
+            "labels_per_sample": scores.labels_per_sample,
             **_unknown(read, tables),
-            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, found.by_wheel, strict=True)},
+            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, scores.by_wheel, strict=True)},
             "answers": count_notes(read.values()),
         }
 
@@ -103,20 +103,20 @@ class WheelFMetric(Metric):
         keys = keys_of(predictions)
         true = {key: texts(p, self.truth) for key, p in keys.items()}
         read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
-        found = wheel_f(true, {key: _all(one) for key, one in read.items()}, tables)
+        scores = wheel_f(true, {key: _all(one) for key, one in read.items()}, tables)
         published = wheel_f(true, _published(keys, tables, labels), tables)
         names = ("wheel_f", "wheel_precision", "wheel_recall", "samples")
         return {
-            "wheel_f": found.f,
-            "wheel_f_or_nan": None if math.isnan(found.f_or_nan) else found.f_or_nan,
+            "wheel_f": scores.f,
+            "wheel_f_or_nan": None if math.isnan(scores.f_or_nan) else scores.f_or_nan,
             "wheel_f_affectgpt": published.f,
-            "wheel_precision": found.precision,
-            "wheel_recall": found.recall,
-            "samples": found.samples,
-            "excluded": found.excluded,
-            "labels_per_sample": found.labels_per_sample,
+            "wheel_precision": scores.precision,
+            "wheel_recall": scores.recall,
+            "samples": scores.samples,
+            "excluded": scores.excluded,
+            "labels_per_sample": scores.labels_per_sample,
             **_unknown(read, tables),
-            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, found.by_wheel, strict=True)},
+            "by_wheel": {n: dict(zip(names, row, strict=True)) for n, row in zip(WHEELS, scores.by_wheel, strict=True)},
             "answers": count_notes(read.values()),
         }
 
@@ -128,19 +128,19 @@ def keys_of(predictions: Sequence[Prediction]) -> dict[str, Prediction]:
 
 def texts(prediction: Prediction, name: str) -> list[str]:
     """A truth that is a list of texts, or one text. Raises MercError for any other."""
-    found = prediction.true(name)
-    if isinstance(found, str):
-        return [found]
-    if isinstance(found, list) and all(isinstance(one, str) for one in found):
-        return found
-    raise MercError(f"utterance {prediction.id!r}: {name!r} is {found!r}; a list of labels was expected")
+    true = prediction.true(name)
+    if isinstance(true, str):
+        return [true]
+    if isinstance(true, list) and all(isinstance(one, str) for one in true):
+        return true
+    raise MercError(f"utterance {prediction.id!r}: {name!r} is {true!r}; a list of labels was expected")
 
 
 def _text(prediction: Prediction, name: str) -> str:
-    found = prediction.true(name)
-    if not isinstance(found, str):
-        raise MercError(f"utterance {prediction.id!r}: {name!r} is {found!r}; one label was expected")
-    return found
+    true = prediction.true(name)
+    if not isinstance(true, str):
+        raise MercError(f"utterance {prediction.id!r}: {name!r} is {true!r}; one label was expected")
+    return true
 
 
 def _words(tables: Wheels, labels: LabelSpace) -> Vocabulary:

@@ -59,10 +59,10 @@ def hit_rate(truths: Mapping[str, str], answers: Mapping[str, Collection[str]], 
         candidates = wheels.map(every, wheel)
         hits: list[float] = []
         precisions: list[float] = []
-        for true, said in _mapped(pairs, wheels, wheel):
-            hit = len(true & said)
+        for true, predicted in _mapped(pairs, wheels, wheel):
+            hit = len(true & predicted)
             hits.append(hit)
-            precisions.append(hit / len(said & candidates) if said & candidates else 0.0)
+            precisions.append(hit / len(predicted & candidates) if predicted & candidates else 0.0)
         rows.append((_mean(hits), _mean(precisions), len(hits)))
     counted, labels = _counted(pairs, wheels)
     rate, precision = _mean([row[0] for row in rows]), _mean([row[1] for row in rows])
@@ -84,8 +84,8 @@ def wheel_f(truths: Mapping[str, Collection[str]], answers: Mapping[str, Collect
     undefined = False
     for wheel in range(len(WHEELS)):
         mapped = _mapped(pairs, wheels, wheel)
-        precision = _mean([len(true & said) / len(said) if said else 0.0 for true, said in mapped])
-        recall = _mean([len(true & said) / len(true) for true, said in mapped])
+        precision = _mean([len(true & predicted) / len(predicted) if predicted else 0.0 for true, predicted in mapped])
+        recall = _mean([len(true & predicted) / len(true) for true, predicted in mapped])
         f = None
         if precision is not None and recall is not None:
             undefined = undefined or precision + recall == 0
@@ -117,13 +117,13 @@ def check_ids(truths: Collection[str], answers: Collection[str]) -> None:
 def _mapped(
     pairs: Sequence[tuple[Sequence[str], Sequence[str]]], wheels: Wheels, wheel: int
 ) -> list[tuple[frozenset[str], frozenset[str]]]:
-    both = [(wheels.map(true, wheel), wheels.map(said, wheel)) for true, said in pairs]
-    return [(true, said) for true, said in both if true]
+    both = [(wheels.map(true, wheel), wheels.map(predicted, wheel)) for true, predicted in pairs]
+    return [(true, predicted) for true, predicted in both if true]
 
 
 def _counted(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], wheels: Wheels) -> tuple[int, float | None]:
     """How many samples some wheel counts, and the mean number of labels in their answers, unknown ones included."""
-    sizes = [len({plain(one) for one in said}) for true, said in pairs if any(map(wheels.knows, true))]
+    sizes = [len({plain(one) for one in predicted}) for true, predicted in pairs if any(map(wheels.knows, true))]
     return len(sizes), _mean(sizes)
 
 

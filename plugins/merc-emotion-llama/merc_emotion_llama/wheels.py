@@ -31,8 +31,8 @@ class Wheels:
 
     def map(self, labels: Iterable[str], wheel: int) -> frozenset[str]:
         """The clusters of some labels on one wheel (from 0); labels that it does not know are left out."""
-        found = (self.clusters[wheel].get(plain(label)) for label in labels)
-        return frozenset(cluster for cluster in found if cluster is not None)
+        clusters = (self.clusters[wheel].get(plain(label)) for label in labels)
+        return frozenset(cluster for cluster in clusters if cluster is not None)
 
     def knows(self, label: str) -> bool:
         """Whether one wheel at least has a cluster for the label."""
@@ -87,24 +87,24 @@ def _read(files: tuple[Path, ...], stamps: tuple[tuple[int, int] | None, ...]) -
 
 def _forms(table: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
     """The words of every surface form."""
-    found: dict[str, set[str]] = {}
+    words: dict[str, set[str]] = {}
     for row in table:
         word = plain(row["name"])
         for form in [word, *_parts(row["format"])]:
-            found.setdefault(form, set()).add(word)
-    return found
+            words.setdefault(form, set()).add(word)
+    return words
 
 
 def _synonyms(table: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
     """The wheel words of every word."""
-    found: dict[str, set[str]] = {}
+    words: dict[str, set[str]] = {}
     for row in table:
         for run in _RUNS:
             word = plain(row[f"word_run{run}"])
             for synonym in [word, *_parts(row[f"synonym_run{run}"])]:
                 if word:
-                    found.setdefault(synonym, set()).add(word)
-    return found
+                    words.setdefault(synonym, set()).add(word)
+    return words
 
 
 def _wheel(table: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -123,13 +123,13 @@ def _wheel(table: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def _all_forms(
     forms: Mapping[str, set[str]], synonyms: Mapping[str, set[str]], wheel: Mapping[str, str]
 ) -> dict[str, str]:
-    found = {}
+    first_of = {}
     for form, words in forms.items():
         candidates = sorted(candidate for word in words for candidate in synonyms.get(word, ()))
         first = next((wheel[candidate] for candidate in candidates if candidate in wheel), None)
         if first is not None:
-            found[form] = first
-    return found
+            first_of[form] = first
+    return first_of
 
 
 def _parts(cell: str) -> list[str]:

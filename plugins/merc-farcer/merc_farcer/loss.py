@@ -102,9 +102,9 @@ def free_running(model: merc.Speaks, batch: merc.Batch, epoch: int, longest: int
     it is. All batches of a step take as many passes, since processes in lockstep must.
     """
     for _ in range(longest - 1):
-        said: dict[int, list[int]] = {}  # by prompt, each of which has one answer
+        written: dict[int, list[int]] = {}  # by prompt, each of which has one answer
         prompts: list[Any] = batch.path_prompt[batch.step_path].tolist()
         for prompt, token in zip(prompts, model.likeliest(batch, epoch).tolist(), strict=True):
-            said.setdefault(prompt, []).append(token)
-        batch = batch.reading({prompt: tokens[:-1] for prompt, tokens in said.items()})
+            written.setdefault(prompt, []).append(token)
+        batch = batch.reading({prompt: tokens[:-1] for prompt, tokens in written.items()})
     return batch

@@ -61,12 +61,12 @@ class FarcerPrompter(Prompter):
     def _rules(self, query: Query) -> str:
         words = [query.labels.words_of(label)[0] for label in query.labels.labels]
         seen = "what was said and the pictures of the speakers" if self.media else "what was said"
-        told = "\n\nExamples:" if query.demonstrations else ""
+        examples = "\n\nExamples:" if query.demonstrations else ""
         return (
             f"You are FARCER, and recognise emotions well. Tell the emotion of the last speaker of a dialogue from "
             f"{seen}.\n\nRules:\n1. It is the last speaker of the dialogue whose emotion is asked for.\n"
             f"2. The answer is one of these {len(words)} labels: {', '.join(words)}.\n"
-            f"3. The answer is that one label and nothing else.{told}"
+            f"3. The answer is that one label and nothing else.{examples}"
         )
 
     def _dialogue(self, query: Query, back: int | None) -> list[Segment]:

@@ -70,7 +70,7 @@ class SkitsCorpus(merc.Corpus):
 
 
 def _conversation(scene: Scene, folder: Path) -> merc.Conversation:
-    said = tuple(
+    utterances = tuple(
         merc.Utterance(
             id=line.id,
             text=line.text,
@@ -81,4 +81,4 @@ def _conversation(scene: Scene, folder: Path) -> merc.Conversation:
         )
         for line in scene.lines
     )
-    return merc.Conversation(id=scene.id, split=scene.split, utterances=said)
+    return merc.Conversation(id=scene.id, split=scene.split, utterances=utterances)

@@ -66,9 +66,9 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
         if (folder / RECORD).is_file():
             there = _read_record(folder)
             if there != record:
-                found = there if isinstance(there, dict) else {}
-                differ = [f"{key}: {found.get(key)} there, {record[key]} asked for" for key in record
-                          if found.get(key) != record[key]]  # fmt: skip
+                recorded = there if isinstance(there, dict) else {}
+                differ = [f"{key}: {recorded.get(key)} there, {record[key]} asked for" for key in record
+                          if recorded.get(key) != record[key]]  # fmt: skip
                 raise merc.MercError(
                     f"the folder {folder} holds skits made with other parameters ({'; '.join(differ)}); give another "
                     "'folder', or leave it out"
@@ -89,12 +89,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def _as_record(scene: Scene) -> dict[str, Any]:
-    said = [
+    utterances = [
         {"id": line.id, "speaker": line.speaker.name, "text": line.text, "label": line.emotion,
          "video": f"clips/{line.id}.mp4", **extra_of(line)}
         for line in scene.lines
     ]  # fmt: skip
-    return {"id": scene.id, "split": scene.split, "utterances": said}
+    return {"id": scene.id, "split": scene.split, "utterances": utterances}
 
 
 def extra_of(line: Line) -> dict[str, Any]:

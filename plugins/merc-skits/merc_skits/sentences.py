@@ -91,7 +91,7 @@ def plain(split: Split, draw: random.Random) -> Iterator[str]:
 
 def hinting(split: Split, emotion: Emotion, draw: random.Random) -> Iterator[str]:
     """Sentences that tell an emotion, without end."""
-    return _endless([f"{said} {tail}." for said, tail in product(_HINTS[split][emotion], _TAILS)], draw)
+    return _endless([f"{clause} {tail}." for clause, tail in product(_HINTS[split][emotion], _TAILS)], draw)
 
 
 def _endless(sentences: list[str], draw: random.Random) -> Iterator[str]:

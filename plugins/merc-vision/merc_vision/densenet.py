@@ -83,14 +83,14 @@ class DenseNet(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
-            found = []
+            batches = []
             for some in _groups([clip.frames for clip in clips], FORWARD.get(kind, 64)):
                 pictures = torch.from_numpy(some).to(device).permute(0, 3, 1, 2)
                 pictures = (pictures.float() / 255 - mean) / deviation
                 with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
                     features = net(pictures)
-                found.append(features.float().cpu().numpy())
-            whole = np.concatenate(found) if found else np.zeros((0, 1024), np.float32)
+                batches.append(features.float().cpu().numpy())
+            whole = np.concatenate(batches) if batches else np.zeros((0, 1024), np.float32)
             ends = np.cumsum([len(clip.frames) for clip in clips])[:-1]
             parts = np.split(whole, ends) if clips else []
             return [np.ascontiguousarray(part) if len(part) else Missing("it has no frames") for part in parts]

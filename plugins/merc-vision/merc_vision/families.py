@@ -97,15 +97,15 @@ def weights(family: Family, path: str, revision: str | None) -> Pretrained:
 def configuration(family: Family, path: str, revision: str | None, *, own: bool = False) -> dict[str, Any]:
     """The vision part's configuration as plain values; ``own``: that of the weights, fetched if need be, and not what
     is known of public ones. Raises MercError for a model of another family."""
-    found = weights(family, path, revision).config(None if own else family.public)
-    kind = found.get("model_type")
+    config = weights(family, path, revision).config(None if own else family.public)
+    kind = config.get("model_type")
     if kind not in family.types:
         raise MercError(
             f"encoder {family.name!r}: path: {path!r} is a model of type {kind!r}; one of type "
             f"{' or '.join(repr(one) for one in family.types)} is wanted"
         )
     # a larger model is the first of the types, and keeps the vision part in a section
-    return dict(found.get(family.section) or {}) if family.section and kind == family.types[0] else found
+    return dict(config.get(family.section) or {}) if family.section and kind == family.types[0] else config
 
 
 @lru_cache(maxsize=64)
@@ -170,10 +170,10 @@ def normalisation(family: Family, path: str, revision: str | None) -> tuple[Thre
     family's documented ones, which the log says."""
     source = weights(family, path, revision)
     for name in _PREPROCESSORS:
-        found = source.read_json(name) or {}
-        found = found.get("image_processor", found)
-        if "image_mean" in found and "image_std" in found:
-            mean, deviation = _three(found["image_mean"]), _three(found["image_std"])
+        preprocessing = source.read_json(name) or {}
+        preprocessing = preprocessing.get("image_processor", preprocessing)
+        if "image_mean" in preprocessing and "image_std" in preprocessing:
+            mean, deviation = _three(preprocessing["image_mean"]), _three(preprocessing["image_std"])
             _log.info("encoder %r: pictures are normalised as %s of %s says", family.name, name, path)
             return mean, deviation
     _log.warning(

@@ -42,20 +42,20 @@ class Network:
     def states(self, clips: Sequence[VideoClip], asker: object, keep: bool) -> list[Tensor]:
         """The last hidden state of every frame of each clip, ``[frames, 1 + patches, dim]`` float32 on the device, CLS
         first. With ``keep`` they stay for other askers as long as the clip itself does."""
-        found: dict[int, Tensor] = {}
+        by_clip: dict[int, Tensor] = {}
         for place, clip in enumerate(clips):
             if clip in self._seen and self._seen[clip][0] is not asker:
-                found[place] = self._seen[clip][1]
-        todo = [place for place in range(len(clips)) if place not in found]
+                by_clip[place] = self._seen[clip][1]
+        todo = [place for place in range(len(clips)) if place not in by_clip]
         if todo:
             pictures = np.concatenate([clips[place].frames for place in todo])
             counts = [len(clips[place].frames) for place in todo]
             states = torch.cat(list(self._forward(pictures))).split(counts)
-            found.update(zip(todo, states, strict=True))
+            by_clip.update(zip(todo, states, strict=True))
         if keep:
             for place in todo:
-                self._seen[clips[place]] = (asker, found[place])
-        return [found[place] for place in range(len(clips))]
+                self._seen[clips[place]] = (asker, by_clip[place])
+        return [by_clip[place] for place in range(len(clips))]
 
     def video(self, frames: np.ndarray) -> Tensor:
         """The last hidden state of a video ``[frames, height, width, 3]``, ``[tokens, dim]`` float32."""
@@ -83,7 +83,7 @@ class Network:
 def shared(family_name: str, path: str, revision: str | None, dtype: str, device: str) -> Network:
     """The network of these weights, loaded if no encoder has it in memory."""
     key = (family_name, path, revision, dtype, device)
-    found = _LOADED.get(key)
-    if found is None:
-        found = _LOADED[key] = Network(FAMILIES[family_name], path, revision, dtype, device)
-    return found
+    network = _LOADED.get(key)
+    if network is None:
+        network = _LOADED[key] = Network(FAMILIES[family_name], path, revision, dtype, device)
+    return network

@@ -34,12 +34,12 @@ class FaceChooser:
     def sharpnesses(self, clip: VideoClip) -> list[tuple[int, float]]:
         """The frames that show a face, and how sharp it is: the variance of the Laplacian of the largest and most
         certain face, grey, at 64 x 64 pixels, so that faces of every size are compared alike."""
-        found = []
+        faces = []
         for place, frame in enumerate(clip.frames):
             if boxes := self.finder.find(frame):
                 face = grey_face(frame, boxes[0], margin=0.0)
-                found.append((place, float(cv2.Laplacian(face, cv2.CV_64F).var())))
-        return found
+                faces.append((place, float(cv2.Laplacian(face, cv2.CV_64F).var())))
+        return faces
 
     def _scaled(self, frame: np.ndarray) -> np.ndarray:
         picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()

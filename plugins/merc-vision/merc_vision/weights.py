@@ -40,11 +40,11 @@ class Published:
             return target
         with merc.whole_file(target) as temporary:
             self._fetch(temporary)
-            if not (found := merc.hash_file(temporary)).startswith(self.sha256):
+            if not (digest := merc.hash_file(temporary)).startswith(self.sha256):
                 raise merc.MercError(
                     f"what {self.url} gave is not the published file: its SHA-256 begins with "
-                    f"{found[: len(self.sha256)]}, not {self.sha256}; run the same command again, or fetch the file by "
-                    "other means and give its path"
+                    f"{digest[: len(self.sha256)]}, not {self.sha256}; run the same command again, or fetch the file "
+                    "by other means and give its path"
                 )
         return target
 

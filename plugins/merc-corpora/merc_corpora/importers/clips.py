@@ -70,20 +70,20 @@ class Clips:
         if not text:
             self.wordless.append(name)
         given = {"video": video, "missing": missing, "cues": _given(cues), "extra": _given(extra), **known}
-        said = merc.Utterance(id=f"{self.dataset}/{name}", text=text, origin=where, **given)
+        utterance = merc.Utterance(id=f"{self.dataset}/{name}", text=text, origin=where, **given)
         self.talks.append(
-            merc.Conversation(id=said.id, split=split, dataset=self.dataset, utterances=(said,))  # type: ignore[arg-type]
+            merc.Conversation(id=utterance.id, split=split, dataset=self.dataset, utterances=(utterance,))  # type: ignore[arg-type]
         )
 
     def data(
         self, labels: Sequence[str] | None, reported: Iterable[Reported] = (), notes: Iterable[str] = ()
     ) -> merc.CorpusData:
         """What was put together, with the notes and counts."""
-        told = list(notes)
+        lines = list(notes)
         if self.again:
             total = len(self.talks) + len(self.again)
             shown = "; ".join(self.again[:_AGAIN]) + ("; and more" if len(self.again) > _AGAIN else "")
-            told.append(f"rows that repeat a clip, left out: {len(self.again)} of {total} ({shown})")
+            lines.append(f"rows that repeat a clip, left out: {len(self.again)} of {total} ({shown})")
         unlabelled = [name for name, talk in zip(self.places, self.talks, strict=True) if not _labelled(talk)]
         for what, names in (
             ("clips that are not there", self.absent),
@@ -91,15 +91,15 @@ class Clips:
             ("clips without a label", unlabelled),
         ):
             if names:
-                told.append(f"{what}: {len(names)} of {len(self.places)} ({first(names)})")
+                lines.append(f"{what}: {len(names)} of {len(self.places)} ({first(names)})")
         space = merc.LabelSpace(tuple(labels)) if labels is not None else None
         counts = [self._counted(one) for one in reported]
-        return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(told), counts=tuple(counts))
+        return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(lines), counts=tuple(counts))
 
     def _counted(self, one: Reported) -> merc.ReportedCount:
         some = [talk for talk in self.talks if not one.splits or talk.split in one.splits]
-        found = sum(one.having(said) for talk in some for said in talk.utterances)
-        return merc.ReportedCount(what=one.what, found=found, reported=one.count, source=one.source)
+        count = sum(one.having(utterance) for talk in some for utterance in talk.utterances)
+        return merc.ReportedCount(what=one.what, found=count, reported=one.count, source=one.source)
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -118,7 +118,7 @@ def first(names: Sequence[str]) -> str:
 
 
 def _labelled(talk: merc.Conversation) -> bool:
-    return any(said.label is not None or said.open_labels or "labels" in said.extra for said in talk.utterances)
+    return any(u.label is not None or u.open_labels or "labels" in u.extra for u in talk.utterances)
 
 
 def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -45,19 +45,19 @@ class MerrCorpus(merc.Corpus):
         """Read both files. Raises MercError where one is not there or not as it should be, naming the line."""
         table, descriptions = f"MERR_{self.grain}_grained.txt", f"MERR_{self.grain}_grained.json"
         root = folder_of(self.root, "merr", [table, descriptions], f"the folder with {table} and {descriptions}")
-        told = _described(root / descriptions, MERR_KEYS[self.grain])
+        described = _described(root / descriptions, MERR_KEYS[self.grain])
         words, clips = words_of(root, MERR_WORDS), Clips("merr", root)
         known = {label: label for label in MERR_LABELS}
         silent = []
         for row in _lines(root / table):
             name = row["name"]
-            said = words.get(name)
-            text = (said.get("sentence") or said.get("english")) if said is not None else ""
-            if not told.get(name):
+            subtitle = words.get(name)
+            text = (subtitle.get("sentence") or subtitle.get("english")) if subtitle is not None else ""
+            if not described.get(name):
                 silent.append(name)
             clips.add(
                 name, "train", [f"{folder}/{name}" for folder in _FOLDERS], row.where, text,
-                cues={"multimodal": told.get(name, "")}, label=row.one_of("label", known),
+                cues={"multimodal": described.get(name, "")}, label=row.one_of("label", known),
             )  # fmt: skip
         count = Reported("clips", MERR_COUNTS[self.grain], "MERR (Cheng et al., 2024)")
         return clips.data(MERR_LABELS, [count], _undescribed(silent, clips))
@@ -89,16 +89,16 @@ class MerCaptionPlusCorpus(merc.Corpus):
         what = f"the folder with {LABELS_OF_CAPTIONS}, {CAPTIONS} and video"
         root = folder_of(self.root, "mer-caption-plus", [LABELS_OF_CAPTIONS, CAPTIONS], what)
         reasons = read_csv(root / CAPTIONS, ("name", "reason"))
-        told = {row.needed("name"): row["reason"] for row in reasons}
+        descriptions = {row.needed("name"): row["reason"] for row in reasons}
         words, clips, silent = words_of(root), Clips("mer-caption-plus", root), []
         for row in read_csv(root / LABELS_OF_CAPTIONS, ("name", "openset")):
-            name, said = row.needed("name"), words.get(row["name"])
-            text = said.get(self.language) if said is not None else ""
-            if not told.get(name):
+            name, subtitle = row.needed("name"), words.get(row["name"])
+            text = subtitle.get(self.language) if subtitle is not None else ""
+            if not descriptions.get(name):
                 silent.append(name)
             labels = listed(row["openset"]) or (("neutral",) if self.empty == "neutral" else ())
             clips.add(
-                name, "train", f"video/{name}", row.where, text, cues={"multimodal": told.get(name, "")},
+                name, "train", f"video/{name}", row.where, text, cues={"multimodal": descriptions.get(name, "")},
                 open_labels=labels,
             )  # fmt: skip
         count = Reported("clips", 31327, "MER-Caption+ (Lian et al., 2025)")
@@ -128,17 +128,19 @@ def _lines(path: Path) -> Iterator[Row]:
 def _described(path: Path, key: str) -> dict[str, str]:
     """The descriptions of a JSON object by name, empty where one is not there."""
     try:
-        found = json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except ValueError as error:
         raise merc.MercError(f"{path}: not JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise merc.MercError(f"{path}: an object by the names of clips is expected, not a {type(found).__name__}")
-    told = {}
-    for name, one in found.items():
-        said = one.get(key, "") if isinstance(one, dict) else None
-        if not isinstance(said, str):
+    if not isinstance(content, dict):
+        raise merc.MercError(f"{path}: an object by the names of clips is expected, not a {type(content).__name__}")
+    texts = {}
+    for name, one in content.items():
+        description = one.get(key, "") if isinstance(one, dict) else None
+        if not isinstance(description, str):
             raise merc.MercError(f"{path}: {name!r} should be an object in which {key!r} is a text")
-        told[name] = said.strip()
-    if told and not any(told.values()):
-        raise merc.MercError(f"{path}: 0 of {len(told)} clips have the key {key!r}; is it the file of the other grain?")
-    return told
+        texts[name] = description.strip()
+    if texts and not any(texts.values()):
+        raise merc.MercError(
+            f"{path}: 0 of {len(texts)} clips have the key {key!r}; is it the file of the other grain?"
+        )
+    return texts

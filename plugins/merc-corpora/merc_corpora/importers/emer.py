@@ -49,8 +49,8 @@ class EmerCorpus(merc.Corpus):
     def _second(self, root: Path) -> merc.CorpusData:
         clips, words = Clips("emer", root), words_of(root)
         for row in read_csv(root / SECOND, ("name", self.language)):
-            name, said = row.needed("name"), words.get(row["name"])
-            text = said.get(self.language) if said is not None else ""
+            name, subtitle = row.needed("name"), words.get(row["name"])
+            text = subtitle.get(self.language) if subtitle is not None else ""
             self._add(clips, row, name, text, row.needed(self.language), row.get(self._other))
         return clips.data(None, [Reported("clips", 332, SOURCE)])
 

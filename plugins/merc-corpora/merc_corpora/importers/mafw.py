@@ -19,8 +19,8 @@ LISTS = "Train & Test Set"
 _ENCODINGS = ("utf-8-sig", "gb18030")
 
 
-def _name(said: merc.Utterance) -> str:
-    return said.id.rpartition("/")[2]
+def _name(utterance: merc.Utterance) -> str:
+    return utterance.id.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class MafwCorpus(merc.Corpus):
         root = folder_of(self.root, "mafw", wanted, f"the folder with {LISTS!r} and data in it")
         clips, moved = Clips("mafw", root / "data" / "clips"), []
         single, compound = (self._listed(root, kind, "no_caption", clips.again) for kind in kinds)
-        told = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
+        captioned = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
         for name in sorted({*single, *compound}):
             where, split, emotion, _ = single.get(name) or compound[name]
             several = compound[name][2].split("_") if name in compound else []
@@ -59,7 +59,7 @@ class MafwCorpus(merc.Corpus):
                     raise merc.MercError(f"{where}: {one!r} is no emotion of MAFW: {', '.join(LABELS)}")
             if name in single and name in compound and compound[name][1] != split:
                 moved.append(name)
-            chinese, english = ([*told[name][3], "", ""] if name in told else ["", ""])[:2]
+            chinese, english = ([*captioned[name][3], "", ""] if name in captioned else ["", ""])[:2]
             clips.add(
                 name, split, name, where, label=emotion if name in single else None if len(several) > 1 else emotion,
                 cues={"description": english},
@@ -72,10 +72,10 @@ class MafwCorpus(merc.Corpus):
         reported = [Reported("clips", 10045, TABLE_1)]
         if self.fold == 1:
             reported += [
-                Reported("test clips of the single list", 1839, TABLE_2, ("test",), lambda said: _name(said) in single),
+                Reported("test clips of the single list", 1839, TABLE_2, ("test",), lambda u: _name(u) in single),
                 Reported(
                     "test clips of the single list that have several labels", 580, TABLE_2, ("test",),
-                    lambda said: _name(said) in single and "labels" in said.extra,
+                    lambda u: _name(u) in single and "labels" in u.extra,
                 ),
             ]  # fmt: skip
         return clips.data(LABELS, reported, notes)
@@ -85,7 +85,7 @@ class MafwCorpus(merc.Corpus):
     ) -> dict[str, tuple[str, str, str, list[str]]]:
         """By clip: where it is listed first, its split, its emotion, and what is told of it. Lines that repeat a clip
         are added to ``again``."""
-        found: dict[str, tuple[str, str, str, list[str]]] = {}
+        clips: dict[str, tuple[str, str, str, list[str]]] = {}
         for split in ("train", "test"):
             path = root / LISTS / kind / captions / f"set_{self.fold}" / f"{split}.txt"
             if captions == "with_caption" and not path.is_file():
@@ -97,9 +97,9 @@ class MafwCorpus(merc.Corpus):
                 if len(parts) < 2:
                     raise merc.MercError(f"{where}: a clip and its emotion are expected, not {line.strip()[:40]!r}")
                 name = parts[0].strip().removesuffix(".mp4")
-                if name in found:
+                if name in clips:
                     if again is not None:
-                        again.append(f"{name} in {where}; the first in {found[name][0]}")
+                        again.append(f"{name} in {where}; the first in {clips[name][0]}")
                     continue
-                found[name] = (where, split, parts[1].strip(), [part.strip() for part in parts[2:]])
-        return found
+                clips[name] = (where, split, parts[1].strip(), [part.strip() for part in parts[2:]])
+        return clips

@@ -123,9 +123,9 @@ def _tables(root: Path, set_: Columns) -> list[Path]:
             # The authors' configuration has CMU-MOSI's tables under the name of CMU-MOSEI, in CMU-MOSI's own folder.
             stems = (name, *(set_.files if folder.name == name else ()))
             for stem in () if folder.name in others else stems:
-                found = [path for kind in TABLES if (path := folder / f"{stem}_{kind}.csv").is_file()]
-                if found:
-                    return found
+                tables = [path for kind in TABLES if (path := folder / f"{stem}_{kind}.csv").is_file()]
+                if tables:
+                    return tables
     return []
 
 
@@ -175,8 +175,8 @@ class _Reading:
 
     def _add(self, clips: Clips, set_: Columns, name: str, row: Row) -> None:
         spelled = {one.lower(): one for one in set_.labels}
-        said = "" if set_.label is None else row[set_.label]
-        label = None if said.lower() in _NONE else spelled.get(said.lower(), said)
+        cell = "" if set_.label is None else row[set_.label]
+        label = None if cell.lower() in _NONE else spelled.get(cell.lower(), cell)
         more: dict[str, object] = {key: row.get(column).lower() for key, column in set_.more.items()}
         for key, known in FURTHER.items():
             if more.get(key) and more[key] not in known:

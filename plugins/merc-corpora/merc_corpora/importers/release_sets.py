@@ -56,8 +56,8 @@ def _in(count: int, *splits: str) -> Reported:
 
 
 def _of_part(*parts: str) -> Reported:
-    def having(said: merc.Utterance) -> bool:
-        return said.extra.get("part") in parts
+    def having(utterance: merc.Utterance) -> bool:
+        return utterance.extra.get("part") in parts
 
     whole = len(parts) > 1
     return Reported(
@@ -65,8 +65,8 @@ def _of_part(*parts: str) -> Reported:
     )
 
 
-def _of_four_classes(said: merc.Utterance) -> bool:
-    return said.label in ("neutral", "anger", "excited", "happiness", "sadness")
+def _of_four_classes(utterance: merc.Utterance) -> bool:
+    return utterance.label in ("neutral", "anger", "excited", "happiness", "sadness")
 
 
 _TESTED = ("dev", "test")

@@ -45,13 +45,13 @@ class _Table(merc.Corpus):
                         f"{row.where}: label is {score:g}; scores lie from -{self.scores:g} to {self.scores:g}"
                     )
                 score = math.copysign(self.scores, score)
-            said = row["annotation"].lower() or None
+            sentiment = row["annotation"].lower() or None
             clips.add(
                 f"{video}_{clip}", row.one_of("mode", SPLITS),
                 # Programs that read the numbers as such drop the zeros before them.
                 [f"{video}/{one}" for one in (clip, clip.zfill(4), clip.zfill(5))],
-                row.where, row["text"], label=said, valence=score,
-                extra={"sentiment": said, **{one: row.number(one) for one in ("label_T", "label_A", "label_V")}},
+                row.where, row["text"], label=sentiment, valence=score,
+                extra={"sentiment": sentiment, **{one: row.number(one) for one in ("label_T", "label_A", "label_V")}},
             )  # fmt: skip
         return clips.data(LABELS, self.reported)
 

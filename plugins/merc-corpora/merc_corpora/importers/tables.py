@@ -74,8 +74,8 @@ _CELL = 10_000
 def check_cell(where: str, column: str, cell: str, is_name: bool = False) -> None:
     """Raise MercError for a cell with a control character (of a text, but for tabs and ends of lines), or of a length
     that no utterance has (a quote that is not closed, say)."""
-    if found := (_IN_NAME if is_name else _CONTROL).search(cell.strip()):
-        raise merc.MercError(f"{where}: {column} holds a control character (\\u{ord(found[0]):04x}); take it out")
+    if control := (_IN_NAME if is_name else _CONTROL).search(cell.strip()):
+        raise merc.MercError(f"{where}: {column} holds a control character (\\u{ord(control[0]):04x}); take it out")
     if len(cell) > _CELL:
         raise merc.MercError(
             f"{where}: {column} holds {len(cell):,} characters, more than {_CELL:,}; is a quote not closed?"
