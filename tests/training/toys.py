@@ -63,16 +63,16 @@ class Reward(merc.training.Settings, merc.Trainer):
         """Train in place."""
 
         def rollout(groups: Sequence[Sequence[merc.Example]], step: int) -> Sequence[Sequence[merc.Example]]:
-            asked = [example for group in groups for example in group]
+            examples = [example for group in groups for example in group]
             texts = context.model.generate(
-                [example.query for example in asked],
-                prompts=[example.prompt() for example in asked],
+                [example.query for example in examples],
+                prompts=[example.prompt() for example in examples],
                 max_new_tokens=self.max_new_tokens,
                 count=self.count,
                 temperature=self.temperature,
                 seed=context.seed + step,
             )
-            learned = iter(map(_weighed, asked, texts))
+            learned = iter(map(_weighed, examples, texts))
             return [[next(learned) for _ in group] for group in groups]
 
         return merc.training.fit(context, self, (Written(),), rollout)
