@@ -152,8 +152,9 @@ class Corpus(Component):
     >>> @dataclass(frozen=True, kw_only=True)
     ... class Two(Corpus):
     ...     def load(self):
-    ...         said = (Utterance(id="u0", text="Great!", label="joy"), Utterance(id="u1", text="No!", label="anger"))
-    ...         return CorpusData(conversations=[Conversation(id="c", split="train", utterances=utterances)])
+    ...         joy = Utterance(id="u0", text="Great!", label="joy")
+    ...         anger = Utterance(id="u1", text="No!", label="anger")
+    ...         return CorpusData(conversations=[Conversation(id="c", split="train", utterances=(joy, anger))])
     >>> len(Two().load().split("train"))
     1
     """
