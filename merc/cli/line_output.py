@@ -132,6 +132,8 @@ def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
         record["probabilities"] = dict(prediction.probabilities or {})
     if prediction.values:
         record["values"] = dict(prediction.values)
+    if prediction.details:
+        record["details"] = dict(prediction.details)
     if how.label_history:
         record["label_history"] = how.label_history
     if prediction.unanswered is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merc.components.base import Component
 from merc.components.model import Model, Scores
-from merc.components.prompter import Query
+from merc.components.prompter import Prompter, Query
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 class Decoded:
     """The answer to one query. ``label`` is one of the query's labels, or ``None`` where none could be read;
     ``probabilities`` are of all of them, in their order; ``text`` is what the model wrote; ``state`` is the hidden
-    state ``[hidden]`` at which the answer was scored."""
+    state ``[hidden]`` at which the answer was scored. ``details`` is what else is to be kept of how the label came
+    about, by name, as plain JSON values: rationales, votes, a prior. It stands in predictions.jsonl and in the report.
+    """
 
     label: str | None
     probabilities: Mapping[str, float] | None = None
     text: str | None = None
     state: NDArray[Any] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,11 @@ class Decoder(Component):
         """Whether a written label is read only where the answer ends after it, so that the model must have learned
         where to stop."""
         return False
+
+    def prompters(self) -> Sequence[Prompter]:
+        """The prompters that it asks with beside the recipe's own. They may show the streams and cues that the
+        recipe's own shows, and no others."""
+        return ()
 
     @abstractmethod
     def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:

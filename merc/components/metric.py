@@ -21,9 +21,10 @@ class Prediction:
     wrote something. ``truths`` are what else is true of the
     utterance, by name, as plain JSON values: what a metric asked for (``Metric.truths``), and the fields of the
     recipe's heads. ``values`` are what heads gave, by the same names: a number (``{"valence": 0.3}``), or several
-    labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``label_history`` says whose
-    labels of the utterances before the model was told: ``gold`` (the corpus's, which a user does not know) or
-    ``predicted`` (its own); ``None`` where it was told none.
+    labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``details`` are what the
+    decoder keeps of how the label came about (``Decoded.details``). ``label_history`` says whose labels of the
+    utterances before the model was told: ``gold`` (the corpus's, which a user does not know) or ``predicted`` (its
+    own); ``None`` where it was told none.
 
     ``speaker``, ``text`` (the words), ``start`` and ``end`` (seconds within the media file) are those of the utterance,
     where they are known. ``unanswered`` says why the model was not asked: its prompt is too long, say. A run's
@@ -41,6 +42,7 @@ class Prediction:
     truths: Mapping[str, Any] = field(default_factory=dict)
     label_history: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     speaker: str | None = None
     text: str | None = None
     start: float | None = None

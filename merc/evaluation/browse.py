@@ -9,7 +9,7 @@ from typing import Any
 from merc.components import Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.evaluation.metrics import split_order
-from merc.evaluation.values import in_words
+from merc.evaluation.values import details_in_words, in_words
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     ``id``, ``split`` and ``turns``. A turn has ``id``, ``text`` (null when unknown), and where there is one:
     ``speaker``, ``truth`` and ``label`` (places in ``labels``; a label of -1 is an answer that could not be parsed;
     a turn without the key ``label`` has no prediction), ``chances`` (thousandths, in the order of ``labels``),
-    ``said`` (generated text), ``missing``, ``cues``, ``valence``, ``open`` (open labels) and ``values`` (what
-    heads gave, in words).
+    ``said`` (generated text), ``missing``, ``cues``, ``valence``, ``open`` (open labels), ``values`` (what
+    heads gave, in words) and ``details`` (what the decoder kept, in words).
     """
     place = {label: i for i, label in enumerate(labels.labels)}
     answers: dict[tuple[str | None, str], dict[str, Prediction]] = {}
@@ -89,6 +89,8 @@ def _turn(utterance: Utterance | None, prediction: Prediction | None, place: dic
             turn["chances"] = [round(1000 * prediction.probabilities.get(label, 0.0)) for label in place]
         if prediction.values:
             turn["values"] = in_words(prediction)
+        if prediction.details:
+            turn["details"] = details_in_words(prediction.details)
         if prediction.answer is not None:
             turn["said"] = prediction.answer
         if prediction.missing:

@@ -28,15 +28,15 @@ def prediction_to_json(prediction: Prediction) -> str:
     '{"id": "u0", "conversation": "d0", "split": "test", "truth'
     """
     row = {name: getattr(prediction, attribute) for name, attribute in _ATTRIBUTES.items()}
-    for name in ("probabilities", "missing", "truths", "values"):
+    for name in ("probabilities", "missing", "truths", "values", "details"):
         row[name] = None if row[name] is None else dict(row[name])
-    for name in ("truths", "label_history", "values"):
+    for name in ("truths", "label_history", "values", "details"):
         if not row[name]:
             del row[name]
     try:
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        for name in ("truths", "values"):
+        for name in ("truths", "values", "details"):
             try:
                 json.dumps(row.get(name), allow_nan=False)
             except (TypeError, ValueError):
@@ -118,7 +118,7 @@ def _parse(line: str, where: str) -> Prediction:
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)
     values["missing"] = {} if values["missing"] is None else values["missing"]
     _check(_is_texts(values["missing"]), where, "missing", "an object of reasons by stream", values["missing"])
-    for name in ("truths", "values"):
+    for name in ("truths", "values", "details"):
         values[name] = {} if values[name] is None else values[name]
         _check(isinstance(values[name], dict), where, name, "an object of values by name", values[name])
     return Prediction(**{_ATTRIBUTES[name]: value for name, value in values.items()})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from merc.components import Fuser, Head, Metric, Prompt, Prompter, Query, Selector, Trainer
+from merc.components import Decoder, Fuser, Head, Metric, Prompt, Prompter, Query, Selector, Trainer
 from merc.components.head import GIVES_OF_HEADS
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.recipe.document import Node
@@ -73,6 +73,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     past = "evaluate.label_history" if evaluate.label_history else ""
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
+    _check_prompters(asking, evaluate.decoder, root, problems)
     _check_length(asking, evaluate, labels, root, problems)
     _check_metrics(evaluate, given["heads"], root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
@@ -163,6 +164,27 @@ def _check_decoding(
             f"{last.id!r} teaches no end (end: false), so the model writes on; set evaluate.decoder={{name: generate, "
             "parser: first-label}, or the prompter's end to true",
         )  # fmt: skip
+
+
+def _check_prompters(asking: _Asking, decoder: Decoder, root: Node, problems: Problems) -> None:
+    """Report prompters of a decoder that show what the recipe's own does not, so that it would not be there."""
+    own, path = asking.part.component, "evaluate.decoder"
+    others: Sequence[Prompter] = ()
+    nothing: Sequence[str] = ()
+    assert isinstance(own, Prompter)
+    for number, prompter in enumerate(_says(decoder.prompters, others), start=1):
+        shown: dict[str, tuple[Callable[[], Sequence[str]], Callable[[], Sequence[str]]]] = {
+            "stream": (own.streams, prompter.streams),
+            "cue": (own.cue_fields, prompter.cue_fields),
+        }
+        for kind, (known, wanted) in shown.items():
+            lacking = sorted(set(_says(wanted, nothing)) - set(_says(known, nothing)))
+            if lacking:
+                problems.add(
+                    path, _node(root, path), f"prompter {number} of {get_registry().name_of(decoder)!r} shows the "
+                    f"{kind} {lacking[0]!r}, which the recipe's own prompter {asking.part.name!r} does not show, so it "
+                    f"would not be there; let {asking.path} show it too",
+                )  # fmt: skip
 
 
 def _check_length(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from merc.components import Decoded, Decoder, Prediction, Prompter, Query
@@ -84,11 +85,18 @@ class Predictor:
         decoder, limit = self.how.decoder, self.model.context
         model = self._shared(progress)
         encoded = [(q, p) for g in groups for q, p in zip(g, encode_group(g, model.encode, limit), strict=True)]
+        others = [
+            prompt
+            for prompter in decoder.prompters()
+            for group in groups
+            for prompt in encode_group(group, partial(self._encode_by, model, prompter), limit)
+        ]
+        every = [*(prompt for _, prompt in encoded), *others]
         if self.unanswered is None or limit is None:
-            check_depth((prompt for _, prompt in encoded), limit)
+            check_depth(every, limit)
         else:
-            self.unanswered |= {prompt.target: prompt.depth for _, prompt in encoded if prompt.depth > limit}
-            encoded = [(query, prompt) for query, prompt in encoded if prompt.depth <= limit]
+            self.unanswered |= {prompt.target: prompt.depth for prompt in every if prompt.depth > limit}
+            encoded = [(query, prompt) for query, prompt in encoded if prompt.target not in self.unanswered]
         model.encoded = {id(query): prompt for query, prompt in encoded}
         asked = [query for query, _ in encoded]
         decoded = decoder.decode(model, asked) if asked else []
@@ -103,6 +111,10 @@ class Predictor:
             for group in groups
             for query in group
         ]
+
+    @staticmethod
+    def _encode_by(model: SharedModel, prompter: Prompter, query: Query) -> EncodedPrompt:
+        return model.encode(query, prompter.prompt(query))
 
     def _shared(self, progress: Progress = lambda share, text: None) -> SharedModel:
         """The model as the decoder asks it."""
@@ -125,6 +137,7 @@ class Predictor:
             label=found.label,
             probabilities=found.probabilities,
             answer=found.text,
+            details=found.details,
             speaker=query.target.speaker,
             text=query.target.text or None,
             start=query.target.start,

@@ -37,6 +37,9 @@ PREDICTIONS = st.lists(
             ),
             max_size=3,
         ),
+        details=st.dictionaries(
+            WORDS, WORDS | st.lists(WORDS, max_size=3) | st.dictionaries(WORDS, st.floats(0, 1)), max_size=3
+        ),
     ),
     max_size=8,
     unique_by=lambda p: (p.split, p.conversation, p.id),
@@ -114,6 +117,7 @@ GOOD = {"id": "u0", "conversation": "c"}
             json.dumps({**GOOD, "id": "u1", "label_history": 1}),
             "line 2: 'label_history' must be a string or null, not 1",
         ),
+        (json.dumps({**GOOD, "id": "u1", "details": "so"}), "line 2: 'details' must be an object of values by name"),
         (json.dumps({**GOOD, "id": "u1", "truths": ["joy"]}), "line 2: 'truths' must be an object of values by name"),
         (json.dumps(GOOD), "line 2: utterance 'u0' has a prediction already, in line 1"),
     ],
@@ -143,3 +147,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: Any, message:
     make(path)
     with pytest.raises(MercError, match=message):
         read_predictions(path)
+
+
+def test_details_that_are_no_json_are_named(tmp_path: Path) -> None:
+    wrong = Prediction(id="u", conversation="c", details={"why": {1, 2}})
+    with pytest.raises(MercError, match="prediction for 'u': 'details' is not plain JSON"):
+        write_predictions(tmp_path / "predictions.jsonl", [wrong])

@@ -252,3 +252,12 @@ def test_numbers_of_other_utterances_stand_in_a_table_that_says_which(tmp_path: 
 
 def test_without_such_numbers_there_is_no_such_table(run: Run) -> None:
     assert "What the numbers are of" not in page(run)
+
+
+def test_what_a_decoder_kept_stands_beside_the_utterance(tmp_path: Path) -> None:
+    kept = {"rationales": ["He <b>laughs</b>.", "No."], "prior": {"joy": 0.25}, "seed": 3}
+    found = browse_data([Prediction(id="u", conversation="c", label="joy", details=kept)], [], LABELS)
+    (turn,) = found.data["conversations"][0]["turns"]
+    assert turn["details"] == {"rationales": "He <b>laughs</b>.; No.", "prior": "joy: 0.25", "seed": "3"}
+    without = browse_data([Prediction(id="u", conversation="c", label="joy")], [], LABELS)
+    assert "details" not in without.data["conversations"][0]["turns"][0]

@@ -220,6 +220,39 @@ def test_what_is_too_long_is_left_out_and_nothing_else_changes(model, decoder, l
     assert [p for name, p in found.items() if name not in asks.unanswered] == list(plain.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Twice(Verbalizer):
+    """Keeps what a second prompter says of each query."""
+
+    second: ConversationPrompter
+
+    def prompters(self):
+        return [self.second]
+
+    def decode(self, model, queries):
+        other = model.score(queries, prompts=[self.second.prompt(query) for query in queries]).values
+        return [
+            replace(one, details={"second": row})
+            for one, row in zip(super().decode(model, queries), other.tolist(), strict=True)
+        ]
+
+
+def test_what_is_too_long_for_another_prompter_is_left_out(model):
+    """The recipe's own prompter shows the utterance alone, the decoder's the one before it as well."""
+    said = ["Hm.", "so " * 250, "so " * 250, "Oh."]
+    long = Conversation(id="l", utterances=tuple(Utterance(id=f"l{i}", text=t) for i, t in enumerate(said)))
+    decoder = Twice(second=ConversationPrompter(history=1))
+    asks = predictor(model, prompter=ConversationPrompter(history=0), decoder=decoder)
+    asks.unanswered = {}
+    found = {p.id: p for p in asks.predict(queries([long, *TALK], LABELS))}
+    assert list(asks.unanswered) == ["l2"] and asks.unanswered["l2"] > 512
+    assert found["l2"].label is None and not found["l2"].details
+    assert found["l1"].label and len(found["l1"].details["second"]) == 3
+    asks.unanswered = None
+    with pytest.raises(MercError, match="l2"):
+        asks.predict(queries([long], LABELS))
+
+
 def test_many_utterances_cost_no_square_of_their_number(model, monkeypatch):
     """Twenty thousand utterances, a million letters, each prompt with all that was said before."""
     talk = Conversation(id="l", utterances=tuple(Utterance(id=f"l{i}", text="I said it " * 5) for i in range(20_000)))

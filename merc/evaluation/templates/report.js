@@ -136,6 +136,7 @@
       turn.text === null ? element("em", { class: "quiet" }, "text unknown") : element("p", { dir: "auto" }, turn.text),
       "said" in turn ? element("p", { class: "said" }, "generated: ", element("q", {}, turn.said)) : null,
       facts("cues", [...Object.entries(turn.cues || {}), ...more]),
+      facts("cues", Object.entries(turn.details || {})),
       facts("lacks", Object.entries(turn.missing || {}).map(([stream, reason]) => [`no ${stream}`, reason])),
     );
     return element(

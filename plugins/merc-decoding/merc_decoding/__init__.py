@@ -1,0 +1,1 @@
+"""Ways of asking a model whose weights stay as they are."""

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.session.test_predicting import model
+
+__all__ = ["model"]
