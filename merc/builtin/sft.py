@@ -31,7 +31,7 @@ class SupervisedFineTuning(Settings, Trainer):
 
     def teaches_writing(self) -> bool:
         """Whether some loss learns the words of answers, and not the choice among labels alone."""
-        return any(loss.answers != "labels" and loss.weight and loss.needs for loss in self.losses)
+        return any(loss.answers not in ("labels", "none") and loss.weight and loss.needs for loss in self.losses)
 
     def heads(self) -> Sequence[str]:
         """Those that a loss with a weight above 0 names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from merc.components.head import Head
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,9 @@ class LossContext:
 
     ``labels`` is the label space, in which ``Batch.truth`` counts; ``width`` that of hidden states; ``counts`` how many
     answers of the first epoch have each label; ``answers`` the tokens of these answers, an entry an answer. ``heads``
-    are the recipe's, by name.
+    are the recipe's, by name. ``streams`` are those that a prompt may show. ``embed`` gives texts as they enter the
+    language model ``[texts, width]``: the mean of the input embeddings of a text's tokens, with a gradient where these
+    learn. ``say`` takes a sentence for the user that the log keeps.
     """
 
     labels: LabelSpace
@@ -29,6 +31,13 @@ class LossContext:
     counts: Mapping[str, int]
     answers: Sequence[tuple[int, ...]]
     heads: Mapping[str, Head] = field(default_factory=dict)
+    streams: Sequence[str] = ()
+    embed: Callable[[Sequence[str]], Tensor] = field(default=lambda texts: _no_words(), repr=False)
+    say: Callable[[str], None] = lambda sentence: None
+
+
+def _no_words() -> Tensor:
+    raise RuntimeError("this context has no model, so it cannot embed texts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +104,9 @@ class Loss(Component):
         sum over the step, divided by the sum of ``counts(batch)`` ``[prompts]`` if the module has such a method, else
         by the number of prompts. Parameters of the module learn at the connectors' rate and are kept in the stage's
         checkpoints, not in the trained run.
+
+        A module may have ``begin(batches)``: it is called before the passes of a step with all of its batches, those
+        of other processes too, for what a pass alone does not show.
 
         A module may have ``rewrite(model, batches, epoch)``: it is called before the passes of a step, and gives the
         step's batches as they are to be computed, one for one. ``model`` is a ``merc.Speaks``.

@@ -72,6 +72,10 @@ class Batch(Protocol):
     def step_token(self) -> Tensor:
         """``[steps]``: the token, a number of the tokenizer."""
 
+    @property
+    def media_ids(self) -> Mapping[str, frozenset[str]]:
+        """By stream, the utterances whose tokens stand in the prompts."""
+
     def at_right_answer(self, values: Tensor) -> Tensor:
         """A value of each path ``[paths]``, taken at each prompt's right answer ``[prompts]``. Of a label with several
         words that is the first."""
@@ -101,11 +105,20 @@ class Outputs(NamedTuple):
     reference_path_log_probs: Tensor | None = None
     """``[paths]`` float32, without gradient: ``path_log_probs`` of the model as it was before this stage, without
     dropout. It takes a second pass."""
+    second_path_log_probs: Tensor | None = None
+    """``[paths]`` float32, with a gradient: ``path_log_probs`` of a second pass, whose dropout is drawn anew."""
     heads: Mapping[str, Tensor] | None = None
     """By head, ``[prompts, outputs]`` float32: of those that ``Loss.heads`` names."""
 
 
-NEEDS = ("path_log_probs", "token_log_probs", "states", "media", "reference_path_log_probs")
+NEEDS = (
+    "path_log_probs",
+    "token_log_probs",
+    "states",
+    "media",
+    "reference_path_log_probs",
+    "second_path_log_probs",
+)
 """What a loss may ask for."""
 
 

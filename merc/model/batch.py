@@ -12,6 +12,7 @@ from torch import Tensor
 
 from merc.components import Query
 from merc.errors import MercError
+from merc.model.past import utterance_id
 from merc.prompting import AnswerPath, EncodedPrompt, Normalize, SeenItem, Tree, build_tree, label_scores, pack_rows
 
 
@@ -70,6 +71,15 @@ class TreeBatch:
     def queries(self) -> list[Query]:
         """Whom each prompt asks about."""
         return [prompt.query for prompt in self.prompts if prompt.query is not None]
+
+    @property
+    def media_ids(self) -> dict[str, frozenset[str]]:
+        """By stream, the utterances whose tokens stand in the prompts."""
+        found: dict[str, set[str]] = {}
+        for stream, utterance in [(stream, utterance) for stream, utterance, _ in self.slots] + list(self.seen):
+            if utterance:
+                found.setdefault(stream, set()).add(utterance_id(utterance))
+        return {stream: frozenset(ids) for stream, ids in found.items()}
 
     @property
     def path_own(self) -> Tensor:

@@ -282,6 +282,8 @@ class EmotionModel(nn.Module):
         with autocast(self.device.type, self.precision, self):
             reference = self.reference_log_probs(batch, draw) if "reference_path_log_probs" in self.needs else None
             outputs = self.outputs(batch, self.needs, draw)._replace(reference_path_log_probs=reference)
+            if "second_path_log_probs" in self.needs:
+                outputs = outputs._replace(second_path_log_probs=self.log_probabilities(batch, draw))
         learns = any(t is not None and t.requires_grad for t in outputs[:3])
         found = []
         for name, function in self.losses.items():
@@ -295,6 +297,13 @@ class EmotionModel(nn.Module):
                 raise MercError(f"loss {name!r} gives values without a gradient, so nothing can learn from it")
             found.append(values)
         return torch.stack(found)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """The mean of the input embeddings of each text's tokens ``[texts, hidden]`` float32."""
+        rows = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        tokens = torch.tensor([token for row in rows for token in row], device=self.device)
+        embedded = self.base.get_input_embeddings()(tokens).float()
+        return torch.stack([own.mean(0) for own in embedded.split([len(row) for row in rows])])
 
     def use_losses(self, functions: Mapping[str, nn.Module], needs: Collection[str]) -> None:
         """Take the working parts of a stage's losses, and what they need of a pass."""

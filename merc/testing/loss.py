@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from merc.builtin.connectors import Linear
 from merc.builtin.heads import Regression
-from merc.components import Example, Head, Loss, LossContext, Prompt, Query, WeightedAnswer
+from merc.components import Example, FeatureSpec, Head, Loss, LossContext, Prompt, Query, WeightedAnswer
 from merc.components.model import NEEDS
+from merc.conversation import Conversation
 from merc.testing import samples
 from merc.testing.contract import ComponentContract, require
 from merc.testing.examples.backbone import Example as TinyBackbone
@@ -32,24 +34,42 @@ class _Rejecting(PlainPrompter):
 class LossContract(ComponentContract):
     """What a loss must keep, tried on a small random model and the sample conversation.
 
-    A loss of heads gets ``head`` for each that it names, which learns from ``values`` of an utterance."""
+    A loss of heads gets ``head`` for each that it names, which learns from ``values`` of an utterance. One that needs
+    media finds those of ``streams`` in the prompts."""
 
     kind = "loss"
     component: ClassVar[Loss]
     head: ClassVar[Head] = Regression(outputs={"valence": (-1, 1), "arousal": (-1, 1)})
+
+    streams: ClassVar[tuple[str, ...]] = ("face", "voice")
+
+    def conversations(self) -> Sequence[Conversation]:
+        """Whose utterances are computed in the one pass."""
+        return [samples.conversation()]
 
     def values(self, number: int) -> Mapping[str, float | tuple[str, ...]]:
         """What is true of utterance ``number`` (from 0) and ``head`` learns."""
         return {"valence": 0.5 - 0.3 * number, "arousal": 0.2 * number}
 
     def _model(self) -> EmotionModel:
+        import numpy as np
+        import torch
+
         from merc.builtin.tunings import Full
         from merc.model.emotion_model import EmotionModel
         from merc.model.media_tokens import MediaTokens
         from merc.model.tuning import tune
 
         backbone = TinyBackbone(layers=2, width=16)
-        model = EmotionModel(tune(backbone.load("cpu"), Full()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
+        streams = self.streams if "media" in self.component.needs else ()
+        torch.manual_seed(7)
+        media = MediaTokens(
+            {stream: FeatureSpec(6) for stream in streams}, {stream: Linear() for stream in streams}, {}, 16
+        )
+        media.source = lambda stream, utterance, draw: np.random.default_rng(
+            [*stream.encode(), *utterance.encode()]
+        ).standard_normal((2, 6), dtype="float32")
+        model = EmotionModel(tune(backbone.load("cpu"), Full()), backbone.tokenizer(), media)
         model.probe()
         return model
 
@@ -61,14 +81,16 @@ class LossContract(ComponentContract):
         from merc.model.reference import keep_reference
         from merc.training.steps import encode_example
 
-        model, talk = self._model(), samples.conversation()
-        valued = (replace(u, values=self.values(i)) for i, u in enumerate(talk.utterances))
-        talk = replace(talk, utterances=tuple(valued))
+        model, queries = self._model(), []
+        for talk in self.conversations():
+            valued = (replace(u, values=self.values(i)) for i, u in enumerate(talk.utterances))
+            talk = replace(talk, utterances=tuple(valued))
+            queries += [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
         own = (WeightedAnswer((5, 6), 0.5), WeightedAnswer((7,), -1.0))
-        queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
+        prompter = _Rejecting(media=tuple(model.media.connectors))
+        wanted = {self.component.answers} - {"none"}
         encoded = [
-            encode_example(model, Example(q, _Rejecting(), own), {self.component.answers}, samples.LABELS)
-            for q in queries[:utterances]
+            encode_example(model, Example(q, prompter, own), wanted, samples.LABELS) for q in queries[:utterances]
         ]
         counts = {label: sum(q.target.label == label for q in queries) for label in samples.LABELS.labels}
         answers = [a.tokens for p in encoded for a in p.answers if a.gold]
@@ -76,7 +98,15 @@ class LossContract(ComponentContract):
         heads = dict.fromkeys(self.component.heads(), self.head)
         model.heads = Heads(heads, 16)
         function = self.component.build(
-            LossContext(labels=samples.LABELS, width=16, counts=counts, answers=answers, heads=heads)
+            LossContext(
+                labels=samples.LABELS,
+                width=16,
+                counts=counts,
+                answers=answers,
+                heads=heads,
+                streams=tuple(model.media.connectors),
+                embed=model.embed_texts,
+            )
         )
         if function is None:
             return model, None, []
@@ -84,6 +114,8 @@ class LossContract(ComponentContract):
         keep_reference(model)
         (batch,) = model.batches(encoded, 10_000)
         batch = replace(batch, labels=len(samples.LABELS))
+        if hasattr(function, "begin"):
+            function.begin([batch])  # type: ignore[operator]
         if hasattr(function, "rewrite"):
             (batch,) = function.rewrite(model, [batch], 0)  # type: ignore[operator]
         return model, model.loss_values(batch)[0], [p.target for p in batch.prompts]

@@ -53,6 +53,11 @@ def fit(
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
     built = LossSet.build(losses, schedule.loss_context())
     network.use_losses(built.functions, built.needs)
+    if "second_path_log_probs" in built.needs and not _drops(network):
+        raise MercError(
+            f"stages.{stage.stage}: a loss compares two passes that differ by dropout, and nothing of the model drops "
+            "anything, so they would be the same; set backbone.tuning.dropout, say, or leave that loss out"
+        )
     if "reference_path_log_probs" in built.needs and (size := keep_reference(network)):
         stage.say(f"a copy of what learns, as it is before the stage, takes {size / 1e6:,.1f} MB")
     try:
@@ -64,6 +69,13 @@ def fit(
         network.before = None
     network.eval()
     return report
+
+
+def _drops(network: EmotionModel) -> bool:
+    """Whether some module of a model has dropout: one of torch's, or attention's own."""
+    chances = [getattr(m, "p", 0.0) for m in network.modules() if isinstance(m, torch.nn.modules.dropout._DropoutNd)]
+    chances += [getattr(m, "attention_dropout", 0.0) for m in network.modules()]
+    return any(isinstance(chance, float) and chance > 0 for chance in chances)
 
 
 def _default_losses() -> tuple[Loss, ...]:

@@ -88,6 +88,13 @@ class LossSet:
             for index, (weight, total) in enumerate(zip(self.weights, totals, strict=True))
         ]
 
+    def begin(self, batches: Sequence[TreeBatch]) -> None:
+        """Show the losses that ask for it all batches of a step."""
+        for function in self.functions.values():
+            if hasattr(function, "begin"):
+                begin: Callable[..., None] = getattr(function, "begin")  # noqa: B009
+                begin(batches)
+
     def rewritten(self, model: EmotionModel, batches: list[TreeBatch], epoch: int) -> list[TreeBatch]:
         """The batches with what is to be read of their answers."""
         for name, function in self.functions.items():

@@ -116,6 +116,9 @@ class StepSchedule:
             counts=counts,
             answers=[answer.tokens for answer in known],
             heads=model.heads.components,
+            streams=tuple(model.media.connectors),
+            embed=model.embed_texts,
+            say=self.context.say,
         )
 
     def _steps(self, epoch: int) -> list[Step]:

@@ -50,6 +50,7 @@ class Updater:
         context.network.train()
         batches = [replace(make_batch(*some), labels=len(context.labels)) for some in step.micro]
         batches = losses.rewritten(context.network, batches, epoch)
+        losses.begin(batches)
         totals = losses.totals(batches)
         mine = batches[strategy.rank :: strategy.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.

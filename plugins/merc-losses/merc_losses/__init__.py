@@ -1,0 +1,1 @@
+"""Losses, preferences, rewards and teachers for merc."""

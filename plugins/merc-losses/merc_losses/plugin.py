@@ -1,0 +1,24 @@
+"""What this plugin registers; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import merc
+
+MERC_PLUGIN_API = 2
+
+
+@merc.hookimpl
+def register_losses(register):
+    register("ccc", "merc_losses.numbers:CCC")
+    register("class-balanced", "merc_losses.labels:ClassBalanced")
+    register("focal", "merc_losses.labels:Focal")
+    register("info-nce", "merc_losses.contrastive:InfoNCE")
+    register("label-smoothing", "merc_losses.labels:LabelSmoothing")
+    register("mse", "merc_losses.numbers:MSE")
+    register("ordinal", "merc_losses.numbers:Ordinal")
+    register("r-drop", "merc_losses.labels:RDrop")
+    register("rationale", "merc_losses.labels:Rationale")
+    register("supervised-contrastive", "merc_losses.contrastive:SupervisedContrastive")
+    register("task", "merc_losses.labels:Task")
+    register("temporal", "merc_losses.labels:Temporal")
+    register("trajectories", "merc_losses.contrastive:Trajectories")
