@@ -75,11 +75,11 @@ class TreeBatch:
     @property
     def media_ids(self) -> dict[str, frozenset[str]]:
         """By stream, the utterances whose tokens stand in the prompts."""
-        found: dict[str, set[str]] = {}
+        ids: dict[str, set[str]] = {}
         for stream, utterance in [(stream, utterance) for stream, utterance, _ in self.slots] + list(self.seen):
             if utterance:
-                found.setdefault(stream, set()).add(utterance_id(utterance))
-        return {stream: frozenset(ids) for stream, ids in found.items()}
+                ids.setdefault(stream, set()).add(utterance_id(utterance))
+        return {stream: frozenset(own) for stream, own in ids.items()}
 
     @property
     def path_own(self) -> Tensor:

@@ -32,7 +32,7 @@ class InfoNCEFunction(nn.Module):
         super().__init__()
         check_stream(context, "info-nce", loss.stream)
         self.loss, self.embed, self.say, self.labels = loss, context.embed, context.say, context.labels
-        self.said = False
+        self.warned = False
         self.anchors: dict[str, int] = {}
 
     def text(self, query: merc.Query) -> str | None:
@@ -58,8 +58,8 @@ class InfoNCEFunction(nn.Module):
         if self.loss.anchor == "label":
             texts = [self.labels.words_of(label)[0] for label in self.labels.labels] if texts else []
         self.anchors = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        if len(self.anchors) < 2 and not self.said:
-            self.said = True
+        if len(self.anchors) < 2 and not self.warned:
+            self.warned = True
             self.say(
                 f"loss 'info-nce': a step has {len(self.anchors)} different anchors ({self.loss.anchor}) of utterances "
                 f"with the stream {self.loss.stream!r}, and one alone teaches nothing; raise batch_conversations, or "
@@ -131,24 +131,24 @@ class TrajectoriesFunction(nn.Module):
         super().__init__()
         for stream in loss.streams:
             check_stream(context, "trajectories", stream)
-        self.loss, self.say, self.said = loss, context.say, False
+        self.loss, self.say, self.warned = loss, context.say, False
 
     def talks(self, batch: merc.Batch) -> list[tuple[int, list[list[str]]]]:
         """The conversations of a pass: the first prompt of each, and its utterances in order by stream. None where
         there are fewer than two."""
         shown = [batch.media_ids.get(stream, frozenset()) for stream in self.loss.streams]
-        found: dict[tuple[str, str], tuple[int, list[list[str]]]] = {}
+        complete: dict[tuple[str, str], tuple[int, list[list[str]]]] = {}
         for place, query in enumerate(batch.queries):
             talk = query.conversation
-            ids = [[said.id for said in talk.utterances if said.id in those] for those in shown]
+            ids = [[u.id for u in talk.utterances if u.id in those] for those in shown]
             if all(ids):
-                found.setdefault((talk.id, talk.utterances[0].id), (place, ids))
-        return list(found.values()) if len(found) > 1 else []
+                complete.setdefault((talk.id, talk.utterances[0].id), (place, ids))
+        return list(complete.values()) if len(complete) > 1 else []
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:
         """Say once where no pass of a step has two conversations to tell apart."""
-        if not self.said and not any(self.talks(batch) for batch in batches):
-            self.said = True
+        if not self.warned and not any(self.talks(batch) for batch in batches):
+            self.warned = True
             self.say(
                 "loss 'trajectories': no pass of a step has two conversations with "
                 f"{' and '.join(self.loss.streams)}, so nothing is compared; raise batch_conversations and batch_tokens"

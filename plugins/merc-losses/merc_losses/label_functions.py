@@ -33,10 +33,10 @@ class OverLabels(nn.Module):
         return (batch.truth >= 0).float()
 
     def over(self, batch: merc.Batch, path_log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities ``[asked, labels]`` and right labels ``[asked]`` of the prompts that ask for a label, and
-        the places of these."""
-        asked = (batch.truth >= 0).nonzero().flatten()
-        return batch.label_scores(path_log_probs)[asked].log_softmax(-1), batch.truth[asked], asked
+        """Log-probabilities ``[labelled, labels]`` and right labels ``[labelled]`` of the prompts that ask for a
+        label, and the places of these."""
+        labelled = (batch.truth >= 0).nonzero().flatten()
+        return batch.label_scores(path_log_probs)[labelled].log_softmax(-1), batch.truth[labelled], labelled
 
 
 def spread(batch: merc.Batch, values: Tensor, places: Tensor, source: Tensor) -> Tensor:
@@ -60,11 +60,11 @@ class LabelFunction(OverLabels):
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""
         assert outputs.path_log_probs is not None
-        log_probs, truth, asked = self.over(batch, outputs.path_log_probs)
+        log_probs, truth, labelled = self.over(batch, outputs.path_log_probs)
         losses = self.of_labels(log_probs, truth)
         if self.weights is not None:
             losses = losses * self.weights[truth]
-        return spread(batch, losses, asked, outputs.path_log_probs)
+        return spread(batch, losses, labelled, outputs.path_log_probs)
 
 
 def right_of(log_probs: Tensor, truth: Tensor) -> Tensor:
@@ -93,8 +93,8 @@ def smoothed(epsilon: float) -> OfLabels:
     """-(1 - ε) log p_y - ε / K Σ_k log p_k over the labels that were asked."""
 
     def losses(log_probs: Tensor, truth: Tensor) -> Tensor:
-        asked = log_probs.isfinite()
-        mean = log_probs.masked_fill(~asked, 0.0).sum(-1) / asked.sum(-1)
+        possible = log_probs.isfinite()
+        mean = log_probs.masked_fill(~possible, 0.0).sum(-1) / possible.sum(-1)
         return -(1 - epsilon) * right_of(log_probs, truth) - epsilon * mean
 
     return losses
@@ -121,16 +121,16 @@ class RDropFunction(OverLabels):
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""
         assert outputs.path_log_probs is not None and outputs.second_path_log_probs is not None
-        p, truth, asked = self.over(batch, outputs.path_log_probs)
+        p, truth, labelled = self.over(batch, outputs.path_log_probs)
         q, _, _ = self.over(batch, outputs.second_path_log_probs)
         losses = -right_of(p, truth) - right_of(q, truth) + self.alpha / 2 * symmetric_kl(p, q)
-        return spread(batch, losses, asked, outputs.path_log_probs + outputs.second_path_log_probs)
+        return spread(batch, losses, labelled, outputs.path_log_probs + outputs.second_path_log_probs)
 
 
 def symmetric_kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(p‖q) + KL(q‖p) = Σ (p - q) (log p - log q) of log-probabilities ``[prompts, labels]``."""
-    asked = p.isfinite()
-    p, q = p.masked_fill(~asked, -100.0), q.masked_fill(~asked, -100.0)
+    possible = p.isfinite()
+    p, q = p.masked_fill(~possible, -100.0), q.masked_fill(~possible, -100.0)
     return ((p.exp() - q.exp()) * (p - q)).sum(-1)
 
 
@@ -139,29 +139,29 @@ class TemporalFunction(OverLabels):
 
     def __init__(self, context: merc.LossContext) -> None:
         super().__init__(context, "temporal")
-        self.say, self.said = context.say, False
-        self.following: set[tuple[Asked, Asked]] = set()
+        self.say, self.warned = context.say, False
+        self.following: set[tuple[Target, Target]] = set()
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:
         """See which utterances of the step follow each other. Say once where pairs are computed apart, and so are not
         compared, and where there are none."""
-        every = {asked for batch in batches for asked in asked_of(batch)}
+        every = {target for batch in batches for target in targets_of(batch)}
         order = sorted(every)
         self.following = {(one, two) for one, two in itertools.pairwise(order) if one[:3] == two[:3]}
         apart = len(self.following) - sum(len(self.pairs(batch)) for batch in batches)
-        if apart > 0 and not self.said:
-            self.said = True
+        if apart > 0 and not self.warned:
+            self.warned = True
             self.say(
                 f"loss 'temporal': {apart} of {len(self.following)} pairs of a step are computed in two passes and do "
                 "not count; raise trainer.batch_tokens to have each conversation in one"
             )
-        elif not self.following and not self.said:
-            self.said = True
+        elif not self.following and not self.warned:
+            self.warned = True
             self.say("loss 'temporal': a step asks about no two utterances of one conversation, so nothing is compared")
 
     def pairs(self, batch: merc.Batch) -> list[tuple[int, int]]:
         """Prompts of a batch whose utterances follow each other: the places of the earlier and the later one."""
-        places = asked_of(batch)
+        places = targets_of(batch)
         return [(places[one], places[two]) for one, two in sorted(self.following) if one in places and two in places]
 
     def counts(self, batch: merc.Batch) -> Tensor:
@@ -174,29 +174,29 @@ class TemporalFunction(OverLabels):
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``, each at the later utterance of a pair."""
         assert outputs.path_log_probs is not None
-        found = torch.tensor(self.pairs(batch), dtype=torch.long, device=batch.path_prompt.device).reshape(-1, 2)
-        log_probs, _, asked = self.over(batch, outputs.path_log_probs)
-        row = torch.zeros(len(batch.queries), dtype=torch.long, device=asked.device)
-        row[asked] = torch.arange(len(asked), device=asked.device)
-        early, late = (log_probs.exp()[row[places]] for places in (found[:, 0], found[:, 1]))
-        return spread(batch, (late - early).square().sum(-1), found[:, 1], outputs.path_log_probs)
+        compared = torch.tensor(self.pairs(batch), dtype=torch.long, device=batch.path_prompt.device).reshape(-1, 2)
+        log_probs, _, labelled = self.over(batch, outputs.path_log_probs)
+        row = torch.zeros(len(batch.queries), dtype=torch.long, device=labelled.device)
+        row[labelled] = torch.arange(len(labelled), device=labelled.device)
+        early, late = (log_probs.exp()[row[places]] for places in (compared[:, 0], compared[:, 1]))
+        return spread(batch, (late - early).square().sum(-1), compared[:, 1], outputs.path_log_probs)
 
 
-Asked = tuple[str, str, int, int]
+Target = tuple[str, str, int, int]
 """Who is asked about: conversation, its first utterance (segments have one each), how many times the utterance was
 asked about before, and its index."""
 
 
-def asked_of(batch: merc.Batch) -> dict[Asked, int]:
+def targets_of(batch: merc.Batch) -> dict[Target, int]:
     """The prompts of a batch that ask for a label, and their places."""
-    found: dict[Asked, int] = {}
+    places: dict[Target, int] = {}
     for place, (query, truth) in enumerate(zip(batch.queries, batch.truth.tolist(), strict=True)):
         talk, times = query.conversation, 0
-        while (asked := (talk.id, talk.utterances[0].id, times, query.index)) in found:
+        while (target := (talk.id, talk.utterances[0].id, times, query.index)) in places:
             times += 1
         if truth >= 0:
-            found[asked] = place
-    return found
+            places[target] = place
+    return places
 
 
 class RationaleFunction(nn.Module):
