@@ -245,7 +245,20 @@ def fail(case: Case, strategy: Strategy, out: Path) -> None:
         (out / case.name / "said.json").write_text(json.dumps({"said": all_said, "steps": len(seen.log)}))
 
 
-WHAT = {"run": run, "resume": resume, "spoil": spoil, "fail": fail}
+def refuse(case: Case, strategy: Strategy, out: Path) -> None:
+    """A stage that the strategy cannot compute: what each process says."""
+    said = ""
+    try:
+        run(case, strategy, out)
+    except MercError as error:
+        said = str(error)
+    all_said = strategy.collect([said])
+    if strategy.first:
+        (out / case.name).mkdir(parents=True, exist_ok=True)
+        (out / case.name / "said.json").write_text(json.dumps({"said": all_said}))
+
+
+WHAT = {"run": run, "resume": resume, "spoil": spoil, "fail": fail, "refuse": refuse}
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ SHARED = [Case(f"{kind}{zero}", zero=zero, **KINDS[kind]) for zero in (0, 1, 2, 
 WIDE = Case("wide", zero=3, hidden=352, parts=("connectors.*", "*"))
 GLANCE_WIDE = Case("glancewide", zero=3, hidden=352, parts=("connectors.*", "*"), glance=True)
 # A copy of a backbone's weights, as they were before a stage.
-COPIED = [Case(f"copied{zero}", zero=zero, tuning="full", compares=True) for zero in (0, 1, 2, 3)]
+COPIED = [Case(f"copied{zero}", zero=zero, tuning="full", compares=True) for zero in (0, 1, 2)]
+REFUSED = Case("copied3", zero=3, tuning="full", compares=True)
 HALF = [Case(f"half{zero}", zero=zero, dtype="float16") for zero in (0, 1, 2, 3)]
 LORA, KEPT = ([c for c in SHARED if c.name[:4] in names] for names in (("lora",), ("lora", "full")))
 IN_TWO = {
@@ -47,6 +48,7 @@ IN_TWO = {
     "resume": [*KEPT, *HALF],
     "spoil": [*LORA, *HALF],
     "fail": LORA[1:2],
+    "refuse": [REFUSED],
 }
 IN_ONE = {"run": [Case(f"alone{zero}", zero=zero) for zero in (0, 1, 2, 3)]}
 
@@ -135,6 +137,12 @@ def test_what_layers_look_at_is_whole_in_every_process(in_two: Path, torch_resul
 @pytest.mark.parametrize("case", COPIED, ids=lambda case: case.name)
 def test_a_copy_of_the_backbone_before_a_stage(case: Case, in_two: Path, torch_results: Path) -> None:
     same(torch_results / "copied0", in_two / case.name, 1e-3)
+
+
+@pytest.mark.slow
+def test_a_copy_that_zero_3_would_have_to_share_out_is_refused(in_two: Path) -> None:
+    said = json.loads((in_two / REFUSED.name / "said.json").read_text())["said"]
+    assert len(said) == 2 and all("set strategy.zero=2, or begin the stage with adapters" in one for one in said)
 
 
 @pytest.mark.slow
