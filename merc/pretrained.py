@@ -106,7 +106,7 @@ class Pretrained:
     def fetch(self, kind: Any, **more: Any) -> Any:
         """What ``kind.from_pretrained`` makes of it. Raises MercError where it makes nothing of it."""
         folder = self.folder()
-        with self._told():
+        with self._loading():
             return kind.from_pretrained(folder or self.path, revision=self.revision, trust_remote_code=False, **more)
 
     def network(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> Any:
@@ -169,7 +169,7 @@ class Pretrained:
 
     def read_json(self, name: str, *, here: bool = False) -> dict[str, Any] | None:
         """A JSON file of the model, ``None`` where it has none. ``here``: only what is on this machine counts."""
-        with self._told():
+        with self._loading():
             path = folder / name if (folder := self.folder()) else self._fetched(name, here)
             if path is None or not path.is_file():
                 return None
@@ -193,7 +193,7 @@ class Pretrained:
             return None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _loading(self) -> Iterator[None]:
         """What transformers and the hub raise, as one sentence."""
         from safetensors import SafetensorError
 

@@ -71,7 +71,7 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from error
         except Exception as error:
             stand_back(error)
-            message = _told(error)
+            message = _sentence(error)
             if not message:
                 raise
             typer.echo(f"error: {shown(hide(message))}", err=True)
@@ -116,7 +116,7 @@ def _ended(error: BaseException) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _told(error: Exception) -> str:
+def _sentence(error: Exception) -> str:
     """The sentence for a mistake of the user; empty for a fault, also one of an exception that has no text."""
     try:
         return str(error) if isinstance(error, MercError) else _forbidden(error)

@@ -83,7 +83,7 @@ class _Writer:
     def __init__(self, session: Session, lines: LineOutput, reporter: TerminalReporter) -> None:
         self.session, self.lines, self.reporter = session, lines, reporter
         self.too_long: dict[str, int] = {}
-        self.asked = self.answered = 0
+        self.queried = self.answered = 0
         self.held: list[list[dict[str, Any]]] = []
 
     def write(self, block: Sequence[Given], alone: bool) -> None:
@@ -93,7 +93,7 @@ class _Writer:
         block = [one for one in block if not self._is_done(one.conversation)]
         for answered in self.session.answers(block, alone) if block else ():
             if not answered.given.fault:
-                self.asked += len(answered.predictions)
+                self.queried += len(answered.predictions)
                 self.answered += len(answered.predictions) - len(answered.too_long)
             self.too_long |= answered.too_long
             # Lines without an answer wait for the first with one, since a command that answers nothing has failed.
@@ -106,8 +106,8 @@ class _Writer:
         from merc.session.trained import too_long
 
         if self.too_long:
-            sentence = too_long(self.too_long, self.asked, self.session.load().context)
-            if len(self.too_long) == self.asked:
+            sentence = too_long(self.too_long, self.queried, self.session.load().context)
+            if len(self.too_long) == self.queried:
                 self.session.check_demonstrations()
                 raise MercError(sentence)
             self.reporter.say(

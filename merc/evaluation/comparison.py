@@ -13,7 +13,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
-from merc.evaluation.label_history import explained, in_words, told_labels
+from merc.evaluation.label_history import explained, history_sources, in_words
 from merc.evaluation.measures import FEWER_DRAWS, TITLES, Measure, find_measure
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.significance import (
@@ -110,7 +110,7 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
     # Numbers do not depend on labels that are never true, so one space for all runs keeps each run's own numbers.
     everything = [p for runs in every_run for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
-    histories = [told_labels(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
+    histories = [history_sources(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
     shown = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), histories, strict=True)]
     notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(histories) if its]
     entries = [

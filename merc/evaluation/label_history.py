@@ -13,7 +13,7 @@ _MEANS = {
 }
 
 
-def told_labels(predictions: Iterable[Prediction]) -> str | None:
+def history_sources(predictions: Iterable[Prediction]) -> str | None:
     """``gold``, ``predicted``, or both with an "and"; ``None`` where the model was told no labels."""
     return " and ".join(sorted({p.label_history for p in predictions if p.label_history})) or None
 

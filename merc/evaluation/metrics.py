@@ -11,7 +11,7 @@ from merc.components import Metric, Prediction
 from merc.consent import hide_in, require
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
-from merc.evaluation.label_history import told_labels
+from merc.evaluation.label_history import history_sources
 from merc.evaluation.shapes import odd_number
 from merc.files import damaged, read_json, write_text
 from merc.recipe.metric_names import CLASSIFICATION
@@ -140,7 +140,7 @@ def _one_split(
         "unlabelled": len(predictions) - len(counted),
         "unparsed_rate": sum(p.label is None for p in judged) / len(judged),
     }
-    if history := told_labels(predictions):
+    if history := history_sources(predictions):
         numbers["label_history"] = history
     own = next((name for name in metrics if name in CLASSIFICATION), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them

@@ -170,7 +170,7 @@ class TreeBatch:
 
         def reads(prompt: EncodedPrompt) -> EncodedPrompt:
             (answer,) = prompt.answers
-            return replace(prompt, answers=(replace(answer, said=tuple(tokens[index[id(prompt)]])),))
+            return replace(prompt, answers=(replace(answer, inputs=tuple(tokens[index[id(prompt)]])),))
 
         trees = [build_tree([reads(prompt) for prompt in tree.prompts]) for tree in self.trees]
         return replace(make_batch(trees, self.plain), labels=self.labels).to(self.tokens.device)

@@ -23,7 +23,7 @@ from merc.model.past import with_past
 from merc.model.precision import autocast
 from merc.model.probe import LMHead, find_decoder, probe_lm_head, probe_tree, restrict_to
 from merc.model.reach import context_of, window_of
-from merc.model.virtual import begun, check_tuned, seen_by_all
+from merc.model.virtual import check_tuned, new_cache, seen_by_all
 from merc.prompting import (
     CHAT_DATE,
     EncodedPrompt,
@@ -157,9 +157,9 @@ class EmotionModel(nn.Module):
         """How many virtual tokens the tuning puts before every prompt."""
         return self.tuning.virtual_tokens
 
-    def begun(self, rows: int = 1) -> DynamicCache:
+    def new_cache(self, rows: int = 1) -> DynamicCache:
         """The keys and values that so many rows begin with: those of the tuning's virtual tokens, or none."""
-        return begun(self.tuning, self.llm, rows)
+        return new_cache(self.tuning, self.llm, rows)
 
     @property
     def device(self) -> torch.device:
@@ -183,11 +183,11 @@ class EmotionModel(nn.Module):
     def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
         self._lm_head = probe_lm_head(self.base)
-        found = probe_tree(self.base)
-        if found in ("bool", "additive"):
-            self._additive = found == "additive"
+        mask = probe_tree(self.base)
+        if mask in ("bool", "additive"):
+            self._additive = mask == "additive"
         else:
-            self.layout, self.note = "separate", f"every prompt is computed on its own: {found}"
+            self.layout, self.note = "separate", f"every prompt is computed on its own: {mask}"
         check_tuned(self.tuning, self.llm, self.base, self.logits, self.layout == "tree")
 
     def encode(
@@ -240,19 +240,19 @@ class EmotionModel(nn.Module):
         more."""
         media = self.media_of(batch, draw)
         states, logits = self._states(batch, draw, media)
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if {"path_log_probs", "token_log_probs"} & set(needs):
-            found["token_log_probs"] = batch.token_log_probs(self._logits(states, logits))
+            fields["token_log_probs"] = batch.token_log_probs(self._logits(states, logits))
         if "path_log_probs" in needs:
-            found["path_log_probs"] = batch.over_paths(found["token_log_probs"])
+            fields["path_log_probs"] = batch.over_paths(fields["token_log_probs"])
         heads = [name for name in self.heads if f"heads.{name}" in needs]
         if "states" in needs or heads:
             at_answers = self._at_answers(batch, states)
-            found["states"] = at_answers if "states" in needs else None
-            found["heads"] = self.heads.outputs(at_answers, heads) if heads else None
+            fields["states"] = at_answers if "states" in needs else None
+            fields["heads"] = self.heads.outputs(at_answers, heads) if heads else None
         if "media" in needs:
-            found["media"], found["media_ids"] = means_of(media)
-        return Outputs(**found)
+            fields["media"], fields["media_ids"] = means_of(media)
+        return Outputs(**fields)
 
     def reference(self) -> AbstractContextManager[None]:
         """While it lasts, the model computes as it did before this stage. Raises MercError where that is not known."""
@@ -285,7 +285,7 @@ class EmotionModel(nn.Module):
             if "second_path_log_probs" in self.needs:
                 outputs = outputs._replace(second_path_log_probs=self.log_probabilities(batch, draw))
         learns = any(t is not None and t.requires_grad for t in outputs[:3])
-        found = []
+        of_losses = []
         for name, function in self.losses.items():
             values = function(outputs, batch)
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
@@ -295,8 +295,8 @@ class EmotionModel(nn.Module):
                 )
             if learns and torch.is_grad_enabled() and not values.requires_grad:
                 raise MercError(f"loss {name!r} gives values without a gradient, so nothing can learn from it")
-            found.append(values)
-        return torch.stack(found)
+            of_losses.append(values)
+        return torch.stack(of_losses)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """The mean of the input embeddings of each text's tokens ``[texts, hidden]`` float32."""
@@ -319,10 +319,10 @@ class EmotionModel(nn.Module):
         try:
             batch = batch.to(self.device)
             with autocast(self.device.type, self.precision, self):
-                found: Tensor = self.logits(batch, epoch).argmax(-1)[batch.step_read]
+                tokens: Tensor = self.logits(batch, epoch).argmax(-1)[batch.step_read]
         finally:
             self.train(was_training)
-        return found
+        return tokens
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Logits ``[read, vocabulary]`` at the places that the batch reads."""
@@ -337,8 +337,8 @@ class EmotionModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
         states, logits = self._states(batch, draw, past=past)
-        found = batch.over_paths(batch.token_log_probs(self._logits(states, logits)))
-        return replace(batch, labels=labels).label_scores(found, normalize), self._at_answers(batch, states)
+        log_probs = batch.over_paths(batch.token_log_probs(self._logits(states, logits)))
+        return replace(batch, labels=labels).label_scores(log_probs, normalize), self._at_answers(batch, states)
 
     @staticmethod
     def _at_answers(batch: TreeBatch, states: Tensor) -> Tensor:
@@ -375,7 +375,7 @@ class EmotionModel(nn.Module):
         ``past`` are the keys and values of the places that the batch holds, to which those of the others are added."""
         media = self.media_of(batch, draw) if media is None else media
         if past is None and self.virtual_tokens:
-            past = self.begun(len(batch.tokens))
+            past = self.new_cache(len(batch.tokens))
         with self.inserted.seeing(self.inserted.view(batch, media)):
             return self._pass(batch, self.embed(batch, draw, media), past)
 

@@ -84,8 +84,8 @@ class _Choice:
         places = torch.tensor([[draw.random()] for draw in self._draws], dtype=torch.float64)
         below = likely.softmax(-1, dtype=torch.float64).cumsum(-1)
         last = (likely > -math.inf).long().cumsum(-1).argmax(-1, keepdim=True)  # where rounding leaves a little over
-        found = torch.searchsorted(below, places.to(below.device) * below[:, -1:], right=True)
-        return torch.minimum(found, last)
+        drawn = torch.searchsorted(below, places.to(below.device) * below[:, -1:], right=True)
+        return torch.minimum(drawn, last)
 
 
 @torch.no_grad()
@@ -101,11 +101,11 @@ def generate(
     lengths: dict[int, list[int]] = {}
     for index, prompt in enumerate(prompts):
         lengths.setdefault(len(prompt.context) if model.layout == "separate" else 0, []).append(index)
-    found: list[list[Generation]] = [[] for _ in prompts]
+    by_prompt: list[list[Generation]] = [[] for _ in prompts]
     for indices in lengths.values():
         for index, texts in zip(indices, _texts(model, [prompts[i] for i in indices], how, rows, draw), strict=True):
-            found[index] = texts
-    return found
+            by_prompt[index] = texts
+    return by_prompt
 
 
 def _texts(
@@ -142,7 +142,7 @@ def _together(model: EmotionModel, rows: Sequence[_Row], how: Sampling, draw: in
     prompts = [row.prompt for row in rows]
     inputs = _inputs(model, prompts, draw)
     if model.virtual_tokens:
-        inputs["past_key_values"] = model.begun(len(rows))
+        inputs["past_key_values"] = model.new_cache(len(rows))
     return _write(model, rows, how, inputs, _view(model, prompts, draw))
 
 
@@ -221,7 +221,7 @@ class _Held:
         """Compute prompts."""
         inputs, view = _inputs(model, prompts, draw), _view(model, prompts, draw)
         mask, ahead = inputs["attention_mask"][:, :-1], model.virtual_tokens
-        cache = model.begun(len(prompts)) if ahead else DynamicCache(config=model.base.config)
+        cache = model.new_cache(len(prompts)) if ahead else DynamicCache(config=model.base.config)
         if mask.shape[1] == ahead:
             return cls(model, inputs, cache if ahead else None, view)
         begins = {n: v[:, ahead:-1] if n == "inputs_embeds" else v[..., ahead:-1] for n, v in inputs.items()}
@@ -234,7 +234,7 @@ class _Held:
 
     def texts(self, prompts: Sequence[EncodedPrompt], how: Sampling, most: int) -> list[list[Generation]]:
         """The texts of each prompt, where ``most`` prompts may be computed at a time."""
-        found: list[list[Generation]] = [[] for _ in prompts]
+        by_prompt: list[list[Generation]] = [[] for _ in prompts]
         count = how.count if how.temperature else 1
         at_once = max(1, KEPT_MORE * most // len(prompts))
         held = self.inputs["attention_mask"].shape[1] - 1 - self.model.virtual_tokens
@@ -246,9 +246,9 @@ class _Held:
                 inputs["past_key_values"].batch_repeat_interleave(len(numbers))
             rows = [_Row(prompt, number) for prompt in prompts for number in numbers]
             written = _write(self.model, rows, how, inputs, self.view, 0 if self.cache is None else held)
-            for index, own in enumerate(found):
+            for index, own in enumerate(by_prompt):
                 own += written[index * len(numbers) : (index + 1) * len(numbers)]
-        return found
+        return by_prompt
 
 
 @torch.no_grad()
@@ -266,9 +266,9 @@ def go_on(
 
 def copied(cache: DynamicCache) -> DynamicCache:
     """A cache that goes on apart from another. They share what they hold, which no pass writes into."""
-    found = copy.copy(cache)
-    found.layers = [copy.copy(layer) for layer in cache.layers]
-    return found
+    fork = copy.copy(cache)
+    fork.layers = [copy.copy(layer) for layer in cache.layers]
+    return fork
 
 
 def _write(
@@ -297,13 +297,13 @@ def _write(
     if "input_ids" in inputs:
         out = out[:, inputs["input_ids"].shape[1] :]
     log_probs = torch.stack(choice.log_probs, 1)[:, : out.shape[1]].tolist()
-    found = []
+    generations = []
     for tokens, chances in zip(out.tolist(), log_probs, strict=True):
         end = next((place for place, token in enumerate(tokens) if token in ends), None)
         size = len(tokens) if end is None else end + 1
         text = str(model.tokenizer.decode(torch.tensor(tokens[:size]), skip_special_tokens=True))
-        found.append(Generation(text, tuple(tokens[:size]), tuple(chances[:size]), end is not None))
-    return found
+        generations.append(Generation(text, tuple(tokens[:size]), tuple(chances[:size]), end is not None))
+    return generations
 
 
 def _ends(model: EmotionModel) -> list[int]:

@@ -22,8 +22,8 @@ class Heads(nn.ModuleDict):
 
     def rows(self, states: Tensor) -> list[dict[str, list[float]]]:
         """The outputs of every head for each prompt, as plain numbers."""
-        found = {name: values.tolist() for name, values in self.outputs(states, tuple(self)).items()}
-        return [{name: rows[at] for name, rows in found.items()} for at in range(len(states))]
+        by_head = {name: values.tolist() for name, values in self.outputs(states, tuple(self)).items()}
+        return [{name: rows[at] for name, rows in by_head.items()} for at in range(len(states))]
 
     def values_of(self, row: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         """The values of one utterance by field, from its row."""
@@ -34,7 +34,7 @@ class Heads(nn.ModuleDict):
 
         Raises MercError for a head that gives another shape.
         """
-        found = {}
+        by_head = {}
         with torch.autocast(states.device.type, enabled=False):
             for name in names:
                 values = self[name](states.float())
@@ -43,5 +43,5 @@ class Heads(nn.ModuleDict):
                     raise MercError(
                         f"heads.{name} gives {shape} for {len(states)} prompts; it must give [prompts, outputs]"
                     )
-                found[name] = values.float()
-        return found
+                by_head[name] = values.float()
+        return by_head

@@ -161,8 +161,8 @@ class Inserted:
                 shape = list(looked.shape) if isinstance(looked, Tensor) else type(looked).__name__
                 raise MercError(f"{who} gives {shape} for states of shape {list(states.shape)}; it must give as many")
             # A place that sees nothing is what it is where there are no media at all.
-            found = torch.where(seen.mask.any(-1, keepdim=True), looked.to(states.dtype), states)
-            return ((found, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": found})
+            looked_at = torch.where(seen.mask.any(-1, keepdim=True), looked.to(states.dtype), states)
+            return ((looked_at, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": looked_at})
 
         return look
 

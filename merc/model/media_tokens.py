@@ -127,13 +127,13 @@ class MediaTokens(nn.Module):
 
     def tokens(self, media: Sequence[Media], draw: int = 0) -> dict[Media, Tensor]:
         """The tokens ``[tokens, hidden]`` of each of the media (stream, utterance)."""
-        found: dict[Media, Tensor] = {}
+        by_media: dict[Media, Tensor] = {}
         for stream in dict.fromkeys(stream for stream, _ in media):
             utterances = [utterance for own, utterance in media if own == stream]
             tokens = self.connectors[stream](self._given(stream, utterances, draw))
             for i, utterance in enumerate(utterances):
-                found[stream, utterance] = tokens.values[i][tokens.mask[i]]
-        return found
+                by_media[stream, utterance] = tokens.values[i][tokens.mask[i]]
+        return by_media
 
     def forward(
         self, slots: Sequence[tuple[str, str, int]], draw: int = 0, known: Mapping[Media, Tensor] | None = None
@@ -191,9 +191,9 @@ class MediaTokens(nn.Module):
             talks.setdefault(utterance.start, []).append(utterance)
         for wanted in talks.values():
             last = max(wanted, key=lambda one: one.place)
-            said = [utterance.id for utterance in last.conversation.utterances[: last.place + 1]]
-            streams = {s: self._stream(s, said, draw) for s in self.inputs[stream]}
-            speakers = torch.tensor(speaker_numbers(last.conversation, len(said)))
+            past = [utterance.id for utterance in last.conversation.utterances[: last.place + 1]]
+            streams = {s: self._stream(s, past, draw) for s in self.inputs[stream]}
+            speakers = torch.tensor(speaker_numbers(last.conversation, len(past)))
             fused = self.fusers[stream](streams, speakers.to(streams[self.inputs[stream][0]].values.device))
             rows.update({one: (fused.values[one.place], fused.mask[one.place]) for one in wanted})
         values, masks = ([rows[utterance][part] for utterance in utterances] for part in (0, 1))
@@ -228,8 +228,8 @@ class MediaTokens(nn.Module):
         given = [torch.from_numpy(row).to(device) for row in rows if row is not None]
         parts = [given[i : i + encoder.batch] for i in range(0, len(given), encoder.batch)]
         computed = iter([features for part in parts for features in network(part)])
-        found = [None if row is None else next(computed) for row in rows]
-        for utterance, row, features in zip(utterances, rows, found, strict=True):
+        all_features = [None if row is None else next(computed) for row in rows]
+        for utterance, row, features in zip(utterances, rows, all_features, strict=True):
             if row is not None and features is not None:
                 wanted = (encoder.token_count(len(row)), self.specs[stream].dim)
                 if tuple(features.shape) != wanted:
@@ -237,7 +237,7 @@ class MediaTokens(nn.Module):
                         f"encoder {stream!r}, utterance {utterance_id(utterance)!r}: the network of build() gives "
                         f"features of shape {list(features.shape)}; token_count() and spec() say {list(wanted)}"
                     )
-        return found
+        return all_features
 
     def _device(self) -> torch.device:
         return next(self.parameters(), torch.empty(0)).device

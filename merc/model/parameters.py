@@ -77,11 +77,11 @@ def shares(parts: list[PartCount]) -> list[Share]:
     modality and of everything but the encoders."""
     trainable = sum(p.trainable for p in parts)
     encoders = [p for p in parts if p.modality is not None]
-    found = [Share("all parts", sum(p.total for p in parts), trainable)]
+    rows = [Share("all parts", sum(p.total for p in parts), trainable)]
     modalities = sorted({p.modality for p in encoders if p.modality})
     for modality in modalities if len(modalities) > 1 else ():
         left = sum(p.total for p in parts if p.modality != modality)
-        found.append(Share(f"all but {modality} encoders", left, trainable))
+        rows.append(Share(f"all but {modality} encoders", left, trainable))
     if encoders:
-        found.append(Share("all but encoders", sum(p.total for p in parts if p.modality is None), trainable))
-    return found
+        rows.append(Share("all but encoders", sum(p.total for p in parts if p.modality is None), trainable))
+    return rows

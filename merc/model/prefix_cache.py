@@ -42,9 +42,9 @@ class KeptPrefix:
 
     def fork(self) -> KeptPrefix:
         """Another one that begins alike and goes on apart."""
-        found = KeptPrefix(self.model, self.begin, self.draw)
-        found._cache = copied(self._cache)
-        return found
+        fork = KeptPrefix(self.model, self.begin, self.draw)
+        fork._cache = copied(self._cache)
+        return fork
 
     def free(self) -> None:
         """Drop keys and values."""
@@ -62,20 +62,20 @@ class KeptPrefix:
     ) -> list[tuple[EncodedPrompt, Tensor, Tensor]]:
         """Of each prompt, in any order: scores ``[labels]``, and the hidden state ``[hidden]`` where its answer begins.
         At most ``budget`` tokens are computed in a pass, beside those of one prompt."""
-        found: list[tuple[EncodedPrompt, Tensor, Tensor]] = []
+        scored: list[tuple[EncodedPrompt, Tensor, Tensor]] = []
         for trees, plain in self.model.trees([prompts], budget + self._computed):
             if plain or self.model.forgets:
                 batch = make_batch(trees, plain).to(self.model.device)
                 scores, states = self.model.score_with_states(batch, labels, normalize, self.draw)
-                found += zip(batch.prompts, scores, states, strict=True)
+                scored += zip(batch.prompts, scores, states, strict=True)
                 continue
             for tree in trees:
                 batch = self._batch(tree.prompts)
                 scores, states = self.model.score_with_states(batch, labels, normalize, self.draw, self._cache)
                 self._keep(len(self.begin.context))
                 # The first prompt is the beginning itself, which asks nothing.
-                found += list(zip(batch.prompts, scores, states, strict=True))[1:]
-        return found
+                scored += list(zip(batch.prompts, scores, states, strict=True))[1:]
+        return scored
 
     @torch.no_grad()
     def generate(self, prompt: EncodedPrompt, how: Sampling, rows: int) -> list[Generation]:
@@ -105,7 +105,7 @@ class KeptPrefix:
     @torch.no_grad()
     def _restart(self) -> None:
         """Keep nothing but what every prompt begins with."""
-        self._cache = self.model.begun()
+        self._cache = self.model.new_cache()
 
     def _compute(self) -> None:
         """Compute what is not computed of the beginning."""
@@ -154,12 +154,12 @@ def why_forgets(model: EmotionModel) -> str:
         kept = KeptPrefix(model, first_of(whole, 4))
         kept._compute()
         kept.extend(first_of(whole, 3))
-        found = model.hidden(kept._batch([whole]), 0, kept._cache)[1:]
+        continued = model.hidden(kept._batch([whole]), 0, kept._cache)[1:]
     except Exception as error:  # any failure of a model that was not made to go on means the same
         return f"nothing is kept between calls: {name} does not go on from keys and values ({type(error).__name__})"
     finally:
         model.train(training)
-    apart = ((found - wanted).norm(dim=-1) / wanted.norm(dim=-1)).float().max()
+    apart = ((continued - wanted).norm(dim=-1) / wanted.norm(dim=-1)).float().max()
     if not apart <= (1e-3 if model.base.dtype == torch.float32 else 0.1):
         return f"nothing is kept between calls: {name} computes otherwise from keys and values than at once"
     return ""

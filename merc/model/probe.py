@@ -22,9 +22,9 @@ Mask = Literal["bool", "additive"]
 
 def find_decoder(model: PreTrainedModel) -> nn.Module | None:
     """The part of a causal language model that gives hidden states, without the head; ``None`` if it has no such."""
-    for found in (model.get_decoder(), model.base_model, *model.children()):
-        if found is not model and "inputs_embeds" in inspect.signature(found.forward).parameters:
-            decoder: nn.Module = found
+    for module in (model.get_decoder(), model.base_model, *model.children()):
+        if module is not model and "inputs_embeds" in inspect.signature(module.forward).parameters:
+            decoder: nn.Module = module
             return decoder
     return None
 
@@ -67,9 +67,9 @@ def probe_lm_head(model: PreTrainedModel) -> LMHead:
             return "plain"
         places = torch.tensor([2, 0], device=model.device)
         with restrict_to(decoder, places):
-            found = model(input_ids=tokens, use_cache=False).logits
-        same = found.shape[:-1] == (1, 2) and torch.allclose(
-            found[0].float(), wanted[0, places].float(), rtol=1e-2, atol=1e-3
+            logits = model(input_ids=tokens, use_cache=False).logits
+        same = logits.shape[:-1] == (1, 2) and torch.allclose(
+            logits[0].float(), wanted[0, places].float(), rtol=1e-2, atol=1e-3
         )
         return "own" if same else "whole"
 
@@ -98,9 +98,9 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
         else:
             inputs["attention_mask"] = batch.mask(inputs["inputs_embeds"].dtype if kind == "additive" else None)
             inputs["position_ids"] = batch.positions
-        found = model(**inputs).logits if decoder is None else decoder(**inputs).last_hidden_state
+        hidden = model(**inputs).logits if decoder is None else decoder(**inputs).last_hidden_state
         ends = [place for place, prompt in zip(batch.read, batch.prompts, strict=True) if prompt.target == "branch"]
-        return found.reshape(-1, found.shape[-1])[torch.stack(ends)].float()  # type: ignore[no-any-return]
+        return hidden.reshape(-1, hidden.shape[-1])[torch.stack(ends)].float()  # type: ignore[no-any-return]
 
     half = model.dtype != torch.float32
     reason = ""
@@ -135,8 +135,8 @@ def _branches(vocabulary: int) -> tuple[list[EncodedPrompt], EncodedPrompt, Enco
 
 def _distance(one: Tensor, two: Tensor) -> Tensor:
     """How far states are apart, relative to their length ``[tokens]``; infinite where they are not numbers."""
-    found = (one - two).norm(dim=-1) / two.norm(dim=-1).clamp(min=1e-6)
-    return torch.where(torch.isnan(found), torch.inf, found)
+    relative = (one - two).norm(dim=-1) / two.norm(dim=-1).clamp(min=1e-6)
+    return torch.where(torch.isnan(relative), torch.inf, relative)
 
 
 @contextmanager

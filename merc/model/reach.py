@@ -18,10 +18,10 @@ def window_of(config: PretrainedConfig) -> int | None:
     """How many tokens a backbone's attention sees at once, if its layers look through a window or in chunks."""
     config = config.get_text_config()
     kinds = getattr(config, "layer_types", None)
-    found = []
+    windows = []
     for name, kind in (("sliding_window", "sliding_attention"), ("attention_chunk_size", "chunked_attention")):
         value = getattr(config, name, None)
         used = kind in kinds if kinds else getattr(config, "use_sliding_window", True) is not False
         if value and used:
-            found.append(int(value))
-    return min(found, default=None)
+            windows.append(int(value))
+    return min(windows, default=None)

@@ -34,8 +34,8 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
     states = {}
     for part, modules in model.kinds().items():
         own = _by_name(modules)
-        states[part] = found = _split(_read(file)) if (file := folder / f"{part}.safetensors").exists() else {}
-        for name, state in found.items():
+        states[part] = saved = _split(_read(file)) if (file := folder / f"{part}.safetensors").exists() else {}
+        for name, state in saved.items():
             if name not in own:
                 if part == "encoders":
                     raise MercError(
@@ -47,14 +47,14 @@ def start_from(model: EmotionModel, folder: Path, trained_by: Tuning) -> tuple[l
                     f"(it has: {', '.join(own) or 'none'})"
                 )
             _check(f"{part}.{name}", state, own[name], f"{part}.{name} to that of the run")
-        taken += [f"{part}.{name}" for name in found]
-        new += [f"{part}.{name}" for name in own if name not in found]
+        taken += [f"{part}.{name}" for name in saved]
+        new += [f"{part}.{name}" for name in own if name not in saved]
     if tuned is not None:
         model.tuning.load(model.llm, tuned)
     if learns:
         (taken if tuned is not None else new).insert(0, "backbone")
-    for part, found in states.items():
-        for name, state in found.items():
+    for part, saved in states.items():
+        for name, state in saved.items():
             model.kinds()[part][name].load_state_dict(state)
     return taken, new
 
@@ -72,11 +72,11 @@ def _by_name(modules: nn.ModuleDict) -> dict[str, Mapping[str, Tensor]]:
 
 def _split(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """A state of several parts by part: a name has no dots."""
-    found: dict[str, dict[str, Tensor]] = {}
+    by_name: dict[str, dict[str, Tensor]] = {}
     for key, value in state.items():
         name, _, inside = key.partition(".")
-        found.setdefault(name, {})[inside] = value
-    return found
+        by_name.setdefault(name, {})[inside] = value
+    return by_name
 
 
 def _check(what: str, saved: Mapping[str, Tensor], own: Mapping[str, Tensor], mend: str) -> None:

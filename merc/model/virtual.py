@@ -15,7 +15,7 @@ from merc.model.batch import TreeBatch, make_batch
 from merc.prompting import AnswerPath, EncodedPrompt, build_chains, build_tree
 
 
-def begun(tuning: Tuning, llm: nn.Module, rows: int = 1) -> DynamicCache:
+def new_cache(tuning: Tuning, llm: nn.Module, rows: int = 1) -> DynamicCache:
     """The keys and values that so many rows begin with: those of the virtual tokens, or none."""
     if not tuning.virtual_tokens:
         return DynamicCache()
@@ -49,7 +49,7 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
     llm.eval()
     try:
         wanted = llm(input_ids=torch.tensor([context], device=base.device)).logits[:, -1].float()
-        found = [logits(batch.to(base.device)).float() for batch in batches]
+        computed = [logits(batch.to(base.device)).float() for batch in batches]
     except Exception as error:  # any failure of a model that was not made for it means the same
         if not tuning.virtual_tokens:
             return
@@ -60,7 +60,7 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
         ) from None
     finally:
         llm.train(training)
-    apart = max(float((one - wanted).norm() / wanted.norm()) for one in found)
+    apart = max(float((one - wanted).norm() / wanted.norm()) for one in computed)
     if apart <= (1e-3 if base.dtype == torch.float32 else 0.1):
         return
     why = (

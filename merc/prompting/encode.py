@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 class AnswerPath:
     """One answer as tokens. ``label`` is a place in the label space, ``word`` one among the label's words, both -1 for
     a free text; ``gold`` is true for what the target is labelled with, ``rejected`` for what it is preferred to, and
-    ``weight`` is that of an answer which an example brings. ``said`` is what the model reads of the answer
-    before each further token of it, where that is not the answer itself but what a model said in its place: one token
-    fewer."""
+    ``weight`` is that of an answer which an example brings. ``inputs`` are the tokens that the model reads of the answer
+    before each further token of it, where these are not the answer itself but what a model wrote in its place: one
+    token fewer."""
 
     tokens: tuple[int, ...]
     label: int = -1
     word: int = -1
     gold: bool = False
-    said: tuple[int, ...] | None = None
+    inputs: tuple[int, ...] | None = None
     rejected: bool = False
     weight: float = 1.0
     numbers: Mapping[str, float | Sequence[float]] = field(default_factory=dict, compare=False)
@@ -52,7 +52,7 @@ class AnswerPath:
     @property
     def read(self) -> tuple[int, ...]:
         """The tokens that stand in the model's input: all but the last, which is only predicted."""
-        return self.tokens[:-1] if self.said is None else self.said
+        return self.tokens[:-1] if self.inputs is None else self.inputs
 
 
 @dataclass(frozen=True)

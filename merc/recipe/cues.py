@@ -27,7 +27,7 @@ def check_cues(
     writers: dict[str, str] = {}
     for name, part in annotators.items():
         path, node = join("annotators", name), section.get(name) if section is not None else None
-        for field in _said(part, path, node, "annotator", cast(Annotator, part.component).fields, problems):
+        for field in _cue_fields(part, path, node, "annotator", cast(Annotator, part.component).fields, problems):
             first = writers.setdefault(field, name)
             if first != name:
                 problems.add(
@@ -37,10 +37,10 @@ def check_cues(
     for path, node, part in prompters:
         prompter = cast(Prompter, part.component)
         for say in (prompter.cue_fields, prompter.answer_fields):
-            _said(part, path, node, "prompter", say, problems)
+            _cue_fields(part, path, node, "prompter", say, problems)
 
 
-def _said(
+def _cue_fields(
     part: ComponentRef, path: str, node: Node | None, kind: str, say: Callable[[], Sequence[str]], problems: Problems
 ) -> list[str]:
     try:

@@ -75,9 +75,9 @@ class Chooser:
         if not labelled:
             raise MercError(f"{where}: there is nothing to show: no utterance of the train split has a label")
         self._known: dict[tuple[str, int], tuple[Query, ...]] = {}
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         self.pool = Pool(labelled, seed) if source is None else self._indexed(labelled, seed, source, progress)
-        self._select: SelectFunction = self._asked(lambda: self.selector.load(self.pool))
+        self._select: SelectFunction = self._naming_where(lambda: self.selector.load(self.pool))
 
     def choose(
         self, queries: Sequence[Query], draw: int = 0, progress: Progress = lambda share, what: None
@@ -94,7 +94,7 @@ class Chooser:
                     f"{self.where}: {len(lost)} {have} nothing to be compared by ({lost[0].target.id}"
                     f"{', ...' if len(lost) > 1 else ''}): not chosen by what they are like"
                 )
-            given = self._asked(lambda some=some, vectors=vectors: self._select(some, vectors, draw))  # type: ignore[misc]
+            given = self._naming_where(lambda some=some, vectors=vectors: self._select(some, vectors, draw))  # type: ignore[misc]
             if len(given) != len(some):
                 raise self._fault(f"gave {len(given)} lists of places for {len(some)} queries")
             for query, places in zip(some, given, strict=True):
@@ -125,7 +125,7 @@ class Chooser:
     def _fault(self, what: str) -> MercError:
         return MercError(f"{self.where}: selector {self.name!r} {what}; this is a fault of the selector")
 
-    def _asked(self, act: Callable[[], _T]) -> _T:
+    def _naming_where(self, act: Callable[[], _T]) -> _T:
         try:
             return act()
         except MercError as error:
@@ -142,8 +142,8 @@ class Chooser:
             )
 
     def _tell(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
+        if sentence not in self._noted:
+            self._noted.add(sentence)
             self.say(sentence)
 
     def _indexed(self, pool: Sequence[Query], seed: int, source: IndexSource, progress: Progress) -> Pool:

@@ -67,12 +67,12 @@ def run(
 
     changes = changes_of(overrides)
     if isinstance(recipe, Recipe):
-        found = load_recipe(recipe.config, changes) if changes else recipe
-        found = replace(found, name=recipe.name)
+        changed = load_recipe(recipe.config, changes) if changes else recipe
+        changed = replace(changed, name=recipe.name)
     else:
-        found = load_recipe(recipe, changes)
-    target = Path(run_dir) if run_dir is not None else default_folder(found.name, changes)
-    run_recipe(found, target, Logging(), resume)
+        changed = load_recipe(recipe, changes)
+    target = Path(run_dir) if run_dir is not None else default_folder(changed.name, changes)
+    run_recipe(changed, target, Logging(), resume)
     return Session(trained_run(target, [NO_CORPUS]), Journal(Logging()))
 
 

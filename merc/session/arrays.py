@@ -116,12 +116,12 @@ def with_arrays(
     for name, stream in streams_of(prepared(encoders, wiring.recipe.learning_encoders)).items():
         require(stream.encoder, stream.part)
         ids, clips = [], list[Clip]()
-        for said in utterances:
-            clip = _clip(said, arrays.get(said.id, {}), stream.sampling, seed)
+        for u in utterances:
+            clip = _clip(u, arrays.get(u.id, {}), stream.sampling, seed)
             if isinstance(clip, Missing):
-                missing[name, said.id] = clip.reason
+                missing[name, u.id] = clip.reason
             else:
-                ids.append(said.id)
+                ids.append(u.id)
                 clips.append(clip)
         for utterance, features in zip(ids, _encoded(stream, ids, clips, device), strict=True):
             if isinstance(features, Missing):
@@ -140,20 +140,20 @@ def _encoded(stream: Stream, ids: Sequence[str], clips: Sequence[Clip], device: 
     if not clips:
         return []
     function = CarefulFunction(stream, stream.encoder.load(device), lambda: False)
-    found: list[Features | Missing] = []
+    features: list[Features | Missing] = []
     for at in range(0, len(clips), stream.encoder.batch):
         some = slice(at, at + stream.encoder.batch)
-        found += function(ids[some], clips[some], [""] * len(clips[some]))
+        features += function(ids[some], clips[some], [""] * len(clips[some]))
     function.finish()
-    return found
+    return features
 
 
 def _clip(
-    said: Utterance, arrays: Mapping[str, AudioClip | VideoClip], sampling: Frames | Waveform | Words, seed: int
+    utterance: Utterance, arrays: Mapping[str, AudioClip | VideoClip], sampling: Frames | Waveform | Words, seed: int
 ) -> Clip | Missing:
     """The clip that an encoder wants of an utterance."""
     if isinstance(sampling, Words):
-        return words(said)
+        return words(utterance)
     modality = "video" if isinstance(sampling, Frames) else "audio"
     given = arrays.get(modality)
     if given is None:
@@ -192,14 +192,16 @@ def annotate_arrays(
 
 
 def _observations(annotator: Annotator, conversations: Sequence[Conversation], arrays: Arrays) -> Iterator[Observation]:
-    def seen(said: Utterance, sampling: Frames | Waveform | None) -> Any:
+    def seen(utterance: Utterance, sampling: Frames | Waveform | None) -> Any:
         nothing = Missing("not asked for")
-        return nothing if sampling is None else _clip(said, arrays.get(said.id, {}), sampling, 0)
+        return nothing if sampling is None else _clip(utterance, arrays.get(utterance.id, {}), sampling, 0)
 
     for shown in map(blind, conversations):
-        for index, said in enumerate(shown.utterances):
+        for index, utterance in enumerate(shown.utterances):
             query = Query(conversation=shown, index=index, labels=LabelSpace(()))
-            yield Observation(query=query, video=seen(said, annotator.video()), audio=seen(said, annotator.audio()))
+            yield Observation(
+                query=query, video=seen(utterance, annotator.video()), audio=seen(utterance, annotator.audio())
+            )
 
 
 def without(conversations: Sequence[Conversation], arrays: Arrays) -> list[Conversation]:

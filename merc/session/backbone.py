@@ -33,20 +33,20 @@ def backbone_record(recipe: Recipe) -> dict[str, Any] | None:
 def recorded_backbone(provenance: Path) -> dict[str, Any]:
     """What a run's provenance.json says of its backbone; nothing where it is not there or says nothing. Raises
     MercError for a file that is damaged."""
-    found = _read(provenance).get("backbone") or {}
-    if not isinstance(found, dict) or not isinstance(found.get("weights") or {}, dict):
+    recorded = _read(provenance).get("backbone") or {}
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("weights") or {}, dict):
         raise _damaged(provenance)
-    return found
+    return recorded
 
 
 def recorded_date(provenance: Path) -> date:
     """The date that a run's chat template was given. A run that was made before merc recorded it had the clock's, so
     the day on which it started stands for it."""
-    found = _read(provenance)
+    recorded = _read(provenance)
     try:
-        if "chat_date" in found:
-            return date.fromisoformat(found["chat_date"])
-        return datetime.fromisoformat(found["started"]).date() if "started" in found else CHAT_DATE
+        if "chat_date" in recorded:
+            return date.fromisoformat(recorded["chat_date"])
+        return datetime.fromisoformat(recorded["started"]).date() if "started" in recorded else CHAT_DATE
     except (TypeError, ValueError):
         raise _damaged(provenance) from None
 
@@ -96,6 +96,6 @@ def check_same(recipe: Recipe, record: Mapping[str, Any], run: Path, where: str 
 
 
 def _of(recipe: Recipe) -> Backbone | None:
-    found = recipe.backbone.component if recipe.backbone else None
-    assert found is None or isinstance(found, Backbone)
-    return found
+    component = recipe.backbone.component if recipe.backbone else None
+    assert component is None or isinstance(component, Backbone)
+    return component

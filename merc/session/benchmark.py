@@ -52,10 +52,11 @@ class Measured:
         how, prompter = self.setup.how, self.setup.how.prompter
         assert prompter is not None
         names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
-        asked = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
+        answering = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         made: dict[str, Any] = {
-            **asked, "prompter": [prompter.name, prompter.params], "labels": self.setup.labels.labels, "shown": shown,
+            **answering, "prompter": [prompter.name, prompter.params],
+            "labels": self.setup.labels.labels, "shown": shown,
         }  # fmt: skip
         return dict(json.loads(json.dumps(made, default=str)))
 
@@ -75,7 +76,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
             f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"
         )
     sets = Sets(root, benchmark.component)
-    found: dict[str, Measured] = {}
+    by_title: dict[str, Measured] = {}
     absent: dict[str, str] = {}
     with journal.task("sets") as progress:
         for index, column in enumerate(columns):
@@ -83,9 +84,9 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
             if one is None:
                 absent[column.title] = f"no {column.corpus}.jsonl or .parquet"
             else:
-                found[column.title] = one
+                by_title[column.title] = one
             progress((index + 1) / len(columns), column.title)
-    if not found:
+    if not by_title:
         wanted = ", ".join(dict.fromkeys(column.corpus for column in columns))
         together = "".join(f", or {name} with several of them" for name in benchmark.component.collections())
         raise MercError(
@@ -96,7 +97,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
     checked = False
     cells: list[Cell] = []
     for column in columns:
-        if (one := found.get(column.title)) is None:
+        if (one := by_title.get(column.title)) is None:
             cells.append(Cell(title=column.title, absent=absent[column.title]))
             continue
         for note in one.notes:
@@ -116,7 +117,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
     text = as_text(cells, averages)
     made = {"benchmark": benchmark.name, "parameters": json.loads(json.dumps(benchmark.params, default=str))}
     record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
-    every = [talk for one in found.values() for talk in one.conversations]
+    every = [talk for one in by_title.values() for talk in one.conversations]
     record["provenance"] = provenance(session.recipe, every, chat_date=recorded_date(session.path / "provenance.json"))
     write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(folder / "table.md", as_markdown(cells, averages))
@@ -126,10 +127,10 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
 
 def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Prediction], where: str) -> None:
     """Raise MercError, listing the ids, for utterances without a prediction and predictions without an utterance."""
-    said = {prediction.id for prediction in predictions}
+    predicted = {prediction.id for prediction in predictions}
     faults = []
     for ids, what in (
-        ([name for name in targets if name not in said], "have no prediction"),
+        ([name for name in targets if name not in predicted], "have no prediction"),
         ([p.id for p in predictions if p.id not in targets], "are predicted and not in the set"),
     ):
         if ids:
@@ -141,22 +142,22 @@ def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Predi
 
 def _prepared(session: Session, column: BenchmarkTask, sets: Sets) -> Measured | None:
     """A column ready to be asked; ``None`` where its set is not there. Raises MercError that names the column."""
-    found = sets.view(column)
-    if found is None:
+    view = sets.view(column)
+    if view is None:
         return None
     try:
-        return _view(session, column, found)
+        return _view(session, column, view)
     except MercError as error:
-        raise MercError(f"{column.title} ({found.file}): {error}") from None
+        raise MercError(f"{column.title} ({view.file}): {error}") from None
 
 
-def _view(session: Session, column: BenchmarkTask, found: SetView) -> Measured:
-    chosen, labels = found.conversations, found.labels
+def _view(session: Session, column: BenchmarkTask, view: SetView) -> Measured:
+    chosen, labels = view.conversations, view.labels
     params = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
     metric = load_part("metric", column.metric, {}, params)
     assert isinstance(metric.component, Metric)
     names = tuple(dict.fromkeys([*metric.component.truths(), *column.needs]))
-    targets = {said.id: said for talk in chosen for said in talk.utterances if has(said, names)}
+    targets = {one.id: one for talk in chosen for one in talk.utterances if has(one, names)}
     if not targets:
         raise MercError(f"no utterance of {' and '.join(column.splits)} has {' and '.join(names)} to compare with")
     outside = [u for u in targets.values() if u.label is not None and u.label not in labels.labels]
@@ -166,25 +167,25 @@ def _view(session: Session, column: BenchmarkTask, found: SetView) -> Measured:
             f"{outside[0].id!r}, {outside[0].label!r}.{did_you_mean(str(outside[0].label), labels.labels)}"
         )
     require(metric.component, f"metric {metric.name!r}")
-    truths = [_unsaid(said, talk, names) for talk in chosen for said in talk.utterances if said.id in targets]
+    truths = [_without_label(one, talk, names) for talk in chosen for one in talk.utterances if one.id in targets]
     metric.component.check(truths, labels)
-    setup, written = _asked(session, column, labels, metric, chosen, targets)
-    notes = [*found.notes, *written]
+    setup, written = _setup_of(session, column, labels, metric, chosen, targets)
+    notes = [*view.notes, *written]
     if column.reported is not None and column.reported != len(targets):
         notes.append(f"{len(targets):,} samples; {column.reported:,} are reported")
     return Measured(
-        column=column, file=found.file, setup=setup, conversations=chosen, targets=targets, metric=metric,
+        column=column, file=view.file, setup=setup, conversations=chosen, targets=targets, metric=metric,
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def _unsaid(said: Utterance, talk: Conversation, names: Sequence[str]) -> Prediction:
+def _without_label(utterance: Utterance, talk: Conversation, names: Sequence[str]) -> Prediction:
     others = [name for name in names if name != "label"]
-    truths = known_truths(said, others)
-    return Prediction(id=said.id, conversation=talk.id, split=talk.split, truth=said.label, truths=truths)
+    truths = known_truths(utterance, others)
+    return Prediction(id=utterance.id, conversation=talk.id, split=talk.split, truth=utterance.label, truths=truths)
 
 
-def _asked(
+def _setup_of(
     session: Session,
     column: BenchmarkTask,
     labels: LabelSpace,
@@ -192,8 +193,8 @@ def _asked(
     talks: Sequence[Conversation],
     targets: Mapping[str, Utterance],
 ) -> tuple[Setup, list[str]]:
-    """How the run is asked with the labels of a set, and its prompter as the column has it; a note where that asks for
-    a text, which a model whose labels are scored has to write."""
+    """How the run answers with the labels of a set, and its prompter as the column has it; a note where that prompter
+    wants a text, which a model whose labels are scored has to write."""
     prompter, how = session.setup.prompter, session.setup.how
     part = how.prompter if how.prompter is not None else session.recipe.stages[-1].prompter
     sets = {name: value for name, value in column.prompter.items() if name in {f.name for f in fields(prompter)}}
@@ -201,8 +202,8 @@ def _asked(
         component = replace(prompter, **sets)
     except (ValueError, TypeError) as error:
         raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
-    asks = ComponentRef(name=part.name, params={**part.params, **sets}, component=component)
-    how = replace(how, prompter=asks, splits=column.splits, metrics={column.metric: metric}, states=False)
+    prompts_with = ComponentRef(name=part.name, params={**part.params, **sets}, component=component)
+    how = replace(how, prompter=prompts_with, splits=column.splits, metrics={column.metric: metric}, states=False)
     notes = [f"{in_words(how.label_history)}: {explained(how.label_history)}"] if how.label_history else []
     if how.decoder.answers == "labels":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
@@ -266,7 +267,7 @@ def _measured(recipe: Recipe, one: Measured, predictions: Sequence[Prediction], 
     }  # fmt: skip
     beside = {column.rows.get(name, name): numbers[name] for name in column.beside}
     samples = numbers.get("samples", len(predictions))
-    without = {stream: (found["without"], found["of"]) for stream, found in record["missing"].items()}
+    without = {stream: (counts["without"], counts["of"]) for stream, counts in record["missing"].items()}
     absent = "" if value is not None else f"{column.number} is null: no sample could be counted"
     return Cell(
         title=column.title, value=value, absent=absent, samples=samples, beside=beside, without=without, record=record
@@ -280,12 +281,12 @@ def _missing(recipe: Recipe, one: Measured, predictions: Sequence[Prediction]) -
         *encoders_of(recipe, one.setup.prompter.streams()),
         *(name for p in predictions for name in p.missing),
     ]
-    found = {}
+    counts = {}
     for name in dict.fromkeys(names):
         reasons = {p.id: p.missing[name] for p in predictions if name in p.missing}
         first = dict(list(reasons.items())[:_REASONS])
-        found[name] = {"without": len(reasons), "of": len(predictions), "first": first}
-    return found
+        counts[name] = {"without": len(reasons), "of": len(predictions), "first": first}
+    return counts
 
 
 def _plain(name: str) -> str:

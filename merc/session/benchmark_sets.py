@@ -99,17 +99,17 @@ class Sets:
         return self._read[file]
 
 
-def has(said: Utterance, names: Sequence[str]) -> bool:
+def has(utterance: Utterance, names: Sequence[str]) -> bool:
     """Whether an utterance has all of these, by the names of ``Metric.truths``."""
-    known = {"label": said.label, **known_truths(said, [name for name in names if name != "label"])}
+    known = {"label": utterance.label, **known_truths(utterance, [name for name in names if name != "label"])}
     return all(known.get(name) is not None for name in names)
 
 
-def _relabelled(said: Utterance, truth: str) -> Utterance:
-    found = said.extra.get(truth)
-    if found is not None and not isinstance(found, str):
-        raise MercError(f"utterance {said.id!r}: {truth!r} is {found!r}; a text was expected")
-    return replace(said, label=found)
+def _relabelled(utterance: Utterance, truth: str) -> Utterance:
+    value = utterance.extra.get(truth)
+    if value is not None and not isinstance(value, str):
+        raise MercError(f"utterance {utterance.id!r}: {truth!r} is {value!r}; a text was expected")
+    return replace(utterance, label=value)
 
 
 def _classes(column: BenchmarkTask, labels: LabelSpace) -> tuple[LabelSpace, Mapping[str, str]]:

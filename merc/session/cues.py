@@ -82,7 +82,7 @@ def wanted_conversations(
                 learned |= {c.id for c in task.data.chosen(conversations)}
                 # Any conversation of the train split may be shown.
                 whole |= {"train"} if task.demonstrations is not None else set()
-        if reads("dev", stage.prompter) and _looks_at_dev(stage, conversations):
+        if reads("dev", stage.prompter) and _evaluates_dev(stage, conversations):
             whole.add("dev")
     if recipe.evaluate is not None:
         prompter = recipe.evaluate.prompter or (recipe.stages[-1].prompter if recipe.stages else None)
@@ -93,7 +93,7 @@ def wanted_conversations(
     return [c for c in conversations if c.split in whole or c.id in learned]
 
 
-def _looks_at_dev(stage: Stage, conversations: Sequence[Conversation]) -> bool:
+def _evaluates_dev(stage: Stage, conversations: Sequence[Conversation]) -> bool:
     """Whether training may ask about dev as the stage's first task asks: not where this asks for texts, which are
     nothing to choose a state by."""
     prompter = stage.prompter.component
@@ -134,14 +134,14 @@ def read_cues(
             tables.append(look(store, {name: part}, some, corpus, hashes, Decoding.of(recipe).workers, step))
     table = CueTable.joined(tables)
     if table.unasked:
-        said = [
+        faults = [
             f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of "
             f"{sum(len(c.utterances) for c in wanted(_fields(parts[name])))} utterances ({ids[0]}"
             f"{', ...' if len(ids) > 1 else ''})"
             for name, ids in table.unasked.items()
         ]
         damaged = "".join(f"\n  {note}" for note in table.notes)
-        raise MercError(f"{'; '.join(said)}: ask first, with: {annotate_command(recipe)}{damaged}")
+        raise MercError(f"{'; '.join(faults)}: ask first, with: {annotate_command(recipe)}{damaged}")
     return table
 
 
@@ -181,12 +181,12 @@ def annotate_command(recipe: Recipe) -> str:
 
 def missing_cues(table: CueTable, prompter: Prompter, recipe: Recipe, utterance: str) -> dict[str, str]:
     """Why the model does not read an utterance's cues, by ``annotators.NAME``."""
-    found = {}
+    reasons = {}
     for name in annotators_of(recipe, [("", prompter)]):
         answer = table.answers.get((name, utterance))
         if answer is not None and answer.reason is not None:
-            found[f"annotators.{name}"] = answer.reason
-    return found
+            reasons[f"annotators.{name}"] = answer.reason
+    return reasons
 
 
 def note_cues(recipe: Recipe, prompters: Prompting, table: CueTable, wanted: Wanted, journal: Journal) -> None:
@@ -197,35 +197,36 @@ def note_cues(recipe: Recipe, prompters: Prompting, table: CueTable, wanted: Wan
     if unused:
         journal.say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
     for name, part in parts.items():
-        said = [u for c in wanted(_fields(part)) for u in c.utterances]
+        shown = [u for c in wanted(_fields(part)) for u in c.utterances]
         missing = table.missing(name)
         written = table.written(name)
         journal.log(
             {
-                "event": "annotate", "stream": f"annotators.{name}", "encoded": len(said) - len(missing),
+                "event": "annotate", "stream": f"annotators.{name}", "encoded": len(shown) - len(missing),
                 "missing": [{"utterance": u, "reason": reason} for u, reason in missing.items()],
             }
         )  # fmt: skip
         counts = ", ".join(f"{field} {written[field]}" for field in _fields(part))
         journal.say(
-            f"annotators.{name} ({part.name}): cues for {len(said) - len(missing)} of {len(said)} utterances ({counts})"
+            f"annotators.{name} ({part.name}): cues for {len(shown) - len(missing)} of {len(shown)} utterances "
+            f"({counts})"
         )
         if missing:
-            have = f"of {len(said)} utterances {'has' if len(missing) == 1 else 'have'}"
+            have = f"of {len(shown)} utterances {'has' if len(missing) == 1 else 'have'}"
             again = len(table.to_retry(name))
             more = f"; {again} of them may get some yet, with: {annotate_command(recipe)}" if again else ""
             journal.say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
         for field in _fields(part):
-            replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in said)
+            replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in shown)
             if replaced:
-                count = f"{replaced} of {len(said)} utterances"
+                count = f"{replaced} of {len(shown)} utterances"
                 journal.say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {count}")
     written_here = {field for part in parts.values() for field in _fields(part)}
     for field in dict.fromkeys(f for path, p in prompters for f in fields_of(path, p) if f not in written_here):
-        said = [u for c in wanted((field,)) for u in c.utterances]
-        lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in said)
+        shown = [u for c in wanted((field,)) for u in c.utterances]
+        lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in shown)
         if lacking:
-            journal.say(f"the cue {field!r}, from the corpus: {lacking} of {len(said)} utterances have none")
+            journal.say(f"the cue {field!r}, from the corpus: {lacking} of {len(shown)} utterances have none")
     for note in table.notes:
         journal.say(note)
 

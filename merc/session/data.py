@@ -34,14 +34,14 @@ class Data:
     def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
         """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
         asks for it."""
-        found = self.by_split.get(name, ())
-        if not found:
+        conversations = self.by_split.get(name, ())
+        if not conversations:
             there = ", ".join(f"{n} ({len(c)})" for n, c in self.by_split.items()) or "none"
-            asked = f"; {named_by} asks for it, and can be set to others" if named_by else ""
+            remedy = f"; {named_by} asks for it, and can be set to others" if named_by else ""
             raise MercError(
-                f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}{asked}"
+                f"the corpus has no conversation in the split {name!r}; the splits with some are: {there}{remedy}"
             )
-        return found
+        return conversations
 
     def with_cues(self, table: CueTable) -> Data:
         """The same with annotators' cues beside the utterances."""
@@ -56,11 +56,11 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
     keeps its own. ``evaluate.limit`` leaves the first conversations of dev and of test. Raises MercError for an empty
     corpus, an id that occurs twice, and labels outside the label space.
     """
-    found, conversations, notes = load_conversations(recipe)
+    data, conversations, notes = load_conversations(recipe)
     if recipe.evaluate is not None and recipe.evaluate.limit is not None:
         conversations = _limited(conversations, recipe.evaluate.limit, notes)
-    labels = found.label_space(labels or recipe.labels)
-    spaces = {} if recipe.labels or not found.spaces else _within(found.spaces_of_all(), labels)
+    labels = data.label_space(labels or recipe.labels)
+    spaces = {} if recipe.labels or not data.spaces else _within(data.spaces_of_all(), labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
         total = sum(len(c.utterances) for c in conversations)
@@ -86,12 +86,14 @@ def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]
 
 def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
     """Label spaces without the labels that a run does not know; one of which nothing is left stands for all labels."""
-    found = {}
+    spaces_within = {}
     for name, space in spaces.items():
         known = tuple(label for label in space.labels if label in labels.labels)
         if known:
-            found[name] = LabelSpace(known, {label: words for label, words in space.words.items() if label in known})
-    return found
+            spaces_within[name] = LabelSpace(
+                known, {label: words for label, words in space.words.items() if label in known}
+            )
+    return spaces_within
 
 
 def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
@@ -102,11 +104,11 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
     require(corpus, f"corpus {recipe.corpus.name!r}")
-    found = corpus.load()
-    notes = list(found.notes)
-    conversations = [c for c in found.conversations if c.utterances]
-    if silent := len(found.conversations) - len(conversations):
-        have = f"{silent} of {len(found.conversations)} conversations {'has' if silent == 1 else 'have'}"
+    data = corpus.load()
+    notes = list(data.notes)
+    conversations = [c for c in data.conversations if c.utterances]
+    if silent := len(data.conversations) - len(conversations):
+        have = f"{silent} of {len(data.conversations)} conversations {'has' if silent == 1 else 'have'}"
         notes.append(f"{have} no utterance: left out")
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
@@ -116,7 +118,7 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
         state = f"{len(unsplit)} of {len(conversations)} conversations {'states' if len(unsplit) == 1 else 'state'}"
         notes.append(f"{state} no split: counted as test")
         conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
-    return found, conversations, [*notes, *repeats(conversations)]
+    return data, conversations, [*notes, *repeats(conversations)]
 
 
 def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversation, ...]]:
@@ -204,14 +206,14 @@ class FeatureCache:
     def __call__(self, stream: str, utterance: str, draw: int) -> Features | Missing:
         """Features of a stream, an utterance and a draw; draws are taken in turn."""
         key = (stream, utterance, draw % len(self.table.places[stream, utterance]))
-        found = self.kept.get(key)
-        if found is None:
-            found = self.table.get(*key)
-            size = 0 if isinstance(found, Missing) else found.nbytes
+        features = self.kept.get(key)
+        if features is None:
+            features = self.table.get(*key)
+            size = 0 if isinstance(features, Missing) else features.nbytes
             if self.held + size <= self.limit:
                 self.held += size
-                self.kept[key] = found
-        return found
+                self.kept[key] = features
+        return features
 
 
 def missing_streams(recipe: Recipe, table: FeatureTable, utterance: str, shown: set[str]) -> dict[str, str]:

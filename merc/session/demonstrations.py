@@ -119,12 +119,12 @@ class Demonstrations:
 
 def selectors_of(recipe: Recipe) -> dict[str, ComponentRef]:
     """What chooses demonstrations, by its path in the recipe."""
-    found = {
+    selectors = {
         f"{task.path}.demonstrations": task.demonstrations for task in recipe.tasks if task.demonstrations is not None
     }
     if recipe.evaluate is not None and recipe.evaluate.demonstrations is not None:
-        found.setdefault("evaluate.demonstrations", recipe.evaluate.demonstrations)
-    return found
+        selectors.setdefault("evaluate.demonstrations", recipe.evaluate.demonstrations)
+    return selectors
 
 
 def last_demonstrations(recipe: Recipe) -> ComponentRef | None:

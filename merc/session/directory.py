@@ -282,15 +282,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _paths(*trees: Mapping[str, Any]) -> Iterable[str]:
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     for tree in trees:
         for key, value in tree.items():
             if isinstance(value, Mapping) and value:
                 others = [t[key] for t in trees if isinstance(t.get(key), Mapping)]
-                found.update((f"{key}.{p}", None) for p in _paths(*others))
+                paths.update((f"{key}.{p}", None) for p in _paths(*others))
             else:
-                found[key] = None
-    return found
+                paths[key] = None
+    return paths
 
 
 def _at(tree: Any, path: str) -> Any:

@@ -24,12 +24,12 @@ def examples(
 ) -> list[list[Example]]:
     """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group."""
     every = [task_queries(task, data, demonstrations, epoch, only) for task in stage.tasks]
-    found: list[list[Example]] = []
+    gathered: list[list[Example]] = []
     for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True):
         prompter = _prompter(task)
         some = groups if task.share is None else drawn(groups, amount, epoch, f"{data.seed}/{stage.id}/{task.path}")
-        found += [[Example(query, prompter) for query in group] for group in some]
-    return found
+        gathered += [[Example(query, prompter) for query in group] for group in some]
+    return gathered
 
 
 def task_queries(
@@ -74,11 +74,11 @@ def amounts(sizes: Sequence[int], shares: Sequence[float | None]) -> list[int]:
     if not total:
         return [0] * len(sizes)
     wanted = [total * weight / whole for weight in weights]
-    found = [max(math.floor(part), int(size > 0)) for part, size in zip(wanted, sizes, strict=True)]
+    counts = [max(math.floor(part), int(size > 0)) for part, size in zip(wanted, sizes, strict=True)]
     order = sorted(range(len(sizes)), key=lambda i: (math.floor(wanted[i]) - wanted[i], i))
-    for index in [i for i in order if sizes[i]][: max(0, total - sum(found))]:
-        found[index] += 1
-    return found
+    for index in [i for i in order if sizes[i]][: max(0, total - sum(counts))]:
+        counts[index] += 1
+    return counts
 
 
 def drawn(groups: Sequence[T], amount: int, epoch: int, seed: str) -> list[T]:
@@ -88,14 +88,14 @@ def drawn(groups: Sequence[T], amount: int, epoch: int, seed: str) -> list[T]:
     >>> sorted(drawn("abc", 2, 0, "s") + drawn("abc", 2, 1, "s") + drawn("abc", 2, 2, "s"))
     ['a', 'a', 'b', 'b', 'c', 'c']
     """
-    found: list[T] = []
+    chosen: list[T] = []
     for place in range(epoch * amount, (epoch + 1) * amount):
         time, index = divmod(place, len(groups))
-        if not found or index == 0:
+        if not chosen or index == 0:
             order = list(range(len(groups)))
             random.Random(f"{seed}/{time}").shuffle(order)
-        found.append(groups[order[index]])
-    return found
+        chosen.append(groups[order[index]])
+    return chosen
 
 
 def _prompter(task: Task) -> Prompter:

@@ -23,9 +23,9 @@ def check_values(heads: Heads, conversations: Sequence[Conversation], labels: La
     faults = []
     for name, part in heads.items():
         head = cast(Head, part.component)
-        for said in (u for c in conversations for u in c.utterances):
+        for utterance in (u for c in conversations for u in c.utterances):
             try:
-                head.checked(said)
+                head.checked(utterance)
             except MercError as error:
                 faults.append(f"{error} (heads.{name})")
     if faults:
@@ -47,7 +47,7 @@ def teaches(stage: Stage, heads: Heads) -> Callable[[Query], bool] | None:
 def known_counts(stage: Stage, recipe: Recipe, learned: Sequence[Query]) -> str:
     """Of how many of the utterances that a stage learns from its heads know each value, as a sentence; empty where it
     trains no head. Raises MercError for a head of which none of them has any value: it has nothing to learn."""
-    told = []
+    phrases = []
     for name in heads_of(stage.trainer):
         head = cast(Head, recipe.heads[name].component)
         counts = {f: sum(q.target.true(f) is not None for q in learned) for f in head.fields()}
@@ -57,5 +57,5 @@ def known_counts(stage: Stage, recipe: Recipe, learned: Sequence[Query]) -> str:
                 f"{' or '.join(repr(f) for f in counts)}, so heads.{name} has nothing to learn; give the corpus these "
                 f"values ('values' of an utterance), or take the head out (heads.{name}=null, and its loss)"
             )
-        told += [f"{count} of {len(learned)} utterances have {f!r}" for f, count in counts.items()]
-    return f"heads learn from what is known: {', '.join(told)}" if told else ""
+        phrases += [f"{count} of {len(learned)} utterances have {f!r}" for f, count in counts.items()]
+    return f"heads learn from what is known: {', '.join(phrases)}" if phrases else ""

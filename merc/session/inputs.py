@@ -24,7 +24,7 @@ _SOUND = (".wav", ".flac", ".mp3")
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A conversation to be asked about. ``clip`` is the file that it was made of, where it is a clip; ``fault`` why
+    """A conversation to be prompt_of about. ``clip`` is the file that it was made of, where it is a clip; ``fault`` why
     nothing can be said of it; ``arrays`` the media that are no files, by utterance and modality."""
 
     conversation: Conversation
@@ -162,12 +162,12 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     return with_known_labels(corpus.load(), labels)
 
 
-def with_known_labels(found: CorpusData, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
+def with_known_labels(data: CorpusData, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
     """Conversations as they were read, without labels that the run does not know, and notes on them. Raises as
     ``read_conversations``."""
-    check_spelling(found.conversations, labels.labels, only_known=True)
-    conversations, strange = _without_strange_labels(found.conversations, labels)
-    notes = list(found.notes)
+    check_spelling(data.conversations, labels.labels, only_known=True)
+    conversations, strange = _without_strange_labels(data.conversations, labels)
+    notes = list(data.notes)
     if strange:
         counts = ", ".join(f"{brief(label)} ({count})" for label, count in sorted(strange.items())[:_NAMED])
         counts += f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
@@ -220,7 +220,7 @@ def clip_names(clips: Sequence[Path]) -> list[str]:
 def clip_conversation(path: Path, name: str, text: str | None, speaker: str | None) -> Conversation:
     """A conversation of one utterance, which is the clip, both of that name."""
     sound = path.suffix.lower() in _SOUND
-    said = Utterance(
+    utterance = Utterance(
         id=name,
         text=text or "",
         speaker=speaker,
@@ -228,17 +228,17 @@ def clip_conversation(path: Path, name: str, text: str | None, speaker: str | No
         audio=path if sound else None,
         origin=str(path),
     )
-    return Conversation(id=name, utterances=(said,))
+    return Conversation(id=name, utterances=(utterance,))
 
 
 def needs_words(prompter: Prompter, encoders: Mapping[str, ComponentRef], labels: LabelSpace) -> bool:
     """Whether predictions depend on the words of an utterance: a prompt shows them, or an encoder reads them."""
 
-    def asked(text: str) -> object:
+    def prompt_of(text: str) -> object:
         talk = Conversation(id="talk", utterances=(Utterance(id="said", text=text),))
         return prompter.prompt(Query(conversation=talk, index=0, labels=labels))
 
-    return asked("one") != asked("two") or len(media_encoders(encoders)) < len(encoders)
+    return prompt_of("one") != prompt_of("two") or len(media_encoders(encoders)) < len(encoders)
 
 
 def media_encoders(encoders: Mapping[str, ComponentRef]) -> list[str]:

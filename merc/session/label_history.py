@@ -11,12 +11,14 @@ from merc.errors import MercError
 
 def with_gold(groups: Sequence[Sequence[Query]]) -> list[list[Query]]:
     """The queries, each with the labels that its conversation has before the target: a user's recordings have none."""
-    return [[_told(query, tuple(u.label for u in query.conversation.utterances)) for query in g] for g in groups]
+    return [
+        [_with_history(query, tuple(u.label for u in query.conversation.utterances)) for query in g] for g in groups
+    ]
 
 
 def with_predicted(query: Query, labels: Mapping[int, str | None]) -> Query:
     """The query with what was predicted so far, by place in the conversation; its demonstrations have their own."""
-    return _told(query, tuple(labels.get(place) for place in range(len(query.conversation.utterances))))
+    return _with_history(query, tuple(labels.get(place) for place in range(len(query.conversation.utterances))))
 
 
 def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
@@ -36,13 +38,13 @@ def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
     return f"{where}: {without} of {len(before)} earlier utterances have no label, and nothing is told of theirs"
 
 
-def check_told(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
+def check_label_history_shown(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:
     """Raise MercError for a prompter that does not show the labels of past utterances that a recipe gives it."""
 
     def shows(query: Query) -> bool:
         plain = replace(query, demonstrations=(), label_history=None)
-        told = with_predicted(plain, dict.fromkeys(range(plain.index), plain.labels.labels[0]))
-        return prompter.prompt(plain) != prompter.prompt(told)
+        with_label = with_predicted(plain, dict.fromkeys(range(plain.index), plain.labels.labels[0]))
+        return prompter.prompt(plain) != prompter.prompt(with_label)
 
     later = [query for group in groups for query in group if query.index]
     if later and not any(map(shows, later)):
@@ -52,7 +54,7 @@ def check_told(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]
         )
 
 
-def _told(query: Query, labels: tuple[str | None, ...]) -> Query:
+def _with_history(query: Query, labels: tuple[str | None, ...]) -> Query:
     (shown,) = with_gold([query.demonstrations])
     hidden = (None,) * (len(labels) - query.index)
     return replace(query, label_history=labels[: query.index] + hidden, demonstrations=tuple(shown))

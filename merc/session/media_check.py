@@ -15,8 +15,8 @@ from merc.recipe import Recipe, Stage, Task
 from merc.recipe.heads import heads_of
 from merc.session.data import encoders_of, inputs_of, used_streams
 
-Asked = Sequence[tuple[str, Prompter, list[list[Query]]]]
-"""What of the recipe asks, the prompter, and the queries."""
+StagePrompts = Sequence[tuple[str, Prompter, list[list[Query]]]]
+"""Each place of a recipe whose prompts are made: its path or name, its prompter, and its queries in groups."""
 
 Missing = Mapping[tuple[str, str], str]
 """Why there are no features, by encoder and utterance."""
@@ -34,33 +34,35 @@ class _Shown:
     there: set[tuple[str, str]] = field(default_factory=set)
 
 
-def check_files(recipe: Recipe, asked: Asked) -> None:
+def check_files(recipe: Recipe, prompts: StagePrompts) -> None:
     """``check_media`` by what is known before anything is decoded or loaded: what is shown, and files that are not
     there. It keeps hours of encoding from ending in an error that was certain before."""
     talks = {
-        id(query.conversation): query.conversation for _, _, groups in asked for group in groups for query in group
+        id(query.conversation): query.conversation for _, _, groups in prompts for group in groups for query in group
     }
     missing = known_missing(encoders_of(recipe, used_streams(recipe)[0]), talks.values())
     learned = {stream for task in recipe.tasks for stream in _streams(task)}
-    shown = {stream for _, prompter, _ in asked for stream in prompter.streams()}
-    groups = {where: some for where, _, some in asked}
+    shown = {stream for _, prompter, _ in prompts for stream in prompter.streams()}
+    groups = {where: some for where, _, some in prompts}
     there = {one for stage in recipe.stages for one in _shown(recipe, stage, groups, missing).there}
     if shown <= learned and all((stream, one) in there for stream in learned for one in inputs_of(recipe, stream)):
         return  # most runs; only the others need to know what parts the model has
-    check_media(recipe, build_meta(recipe).parts(), asked, missing)
+    check_media(recipe, build_meta(recipe).parts(), prompts, missing)
 
 
-def check_media(recipe: Recipe, parts: Parts, asked: Asked, missing: Missing, begun: Collection[str] = ()) -> None:
+def check_media(
+    recipe: Recipe, parts: Parts, prompts: StagePrompts, missing: Missing, inherited: Collection[str] = ()
+) -> None:
     """Raise MercError for a stream that no utterance of training has, for a connector that only the evaluation would
-    use, and for a stage in which nothing that learns has any input. ``parts`` are ``EmotionModel.parts``, and ``begun``
-    those that another run trained, which need nothing more."""
-    groups = {where: some for where, _, some in asked}
+    use, and for a stage in which nothing that learns has any input. ``parts`` are ``EmotionModel.parts``, and
+    ``inherited`` those that another run trained, which need nothing more."""
+    groups = {where: some for where, _, some in prompts}
     stages = [_shown(recipe, stage, groups, missing) for stage in recipe.stages]
     for stage, shown in zip(recipe.stages, stages, strict=True):
         _check_stage(recipe, parts, stage, shown, missing)
-    users = {stream: where for where, prompter, _ in reversed(asked) for stream in prompter.streams()}
+    users = {stream: where for where, prompter, _ in reversed(prompts) for stream in prompter.streams()}
     for stream, where in users.items() if stages else ():
-        if f"connectors.{stream}" in begun or not parts.get(f"connectors.{stream}") or _takes_none(recipe, stream):
+        if f"connectors.{stream}" in inherited or not parts.get(f"connectors.{stream}") or _takes_none(recipe, stream):
             continue
         shows = [task.path for task in recipe.tasks if stream in _streams(task)]
         if not shows:
@@ -70,23 +72,23 @@ def check_media(recipe: Recipe, parts: Parts, asked: Asked, missing: Missing, be
             )
         for encoder in inputs_of(recipe, stream):
             if not any((stream, encoder) in shown.there for shown in stages):
-                said = [one for shown in stages for one in shown.utterances.get(stream, ())]
+                utterances = [one for shown in stages for one in shown.utterances.get(stream, ())]
                 raise MercError(
-                    f"{_none_of(missing, encoder, said)}; mend the media or how they are named, or take {stream!r} out "
-                    f"of the prompts of {', '.join(shows)}"
+                    f"{_none_of(missing, encoder, utterances)}; mend the media or how they are named, or take "
+                    f"{stream!r} out of the prompts of {', '.join(shows)}"
                 )
 
 
 def _none_of(missing: Missing, encoder: str, utterances: Iterable[str]) -> str:
     """That no utterance has features, with the commonest reason, its share and an utterance of which it is true."""
-    reasons = {said: missing[encoder, said] for said in utterances if (encoder, said) in missing}
+    reasons = {first: missing[encoder, first] for first in utterances if (encoder, first) in missing}
     if not reasons:
         return f"{encoder}: the prompts that are learned from show it of no utterance"
     commonest = count_reasons(reasons.items())[0]
-    said = commonest.names[0]
+    first = commonest.names[0]
     return (
         f"{encoder}: none of the {len(reasons)} utterances that are learned from has features; the commonest reason "
-        f"({len(commonest.names)} of {len(reasons)}), of {said}: {reasons[said]}"
+        f"({len(commonest.names)} of {len(reasons)}), of {first}: {reasons[first]}"
     )
 
 
@@ -126,22 +128,22 @@ def _learns(name: str, pattern: str) -> bool:
 
 def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], missing: Missing) -> _Shown:
     """What a stage's prompts show, read until every encoder of every stream was found to have features."""
-    found = _Shown()
+    shown = _Shown()
     open_ = {(stream, one) for task in stage.tasks for stream in _streams(task) for one in inputs_of(recipe, stream)}
     for task in stage.tasks:
         prompter = task.prompter.component
         assert isinstance(prompter, Prompter)
         for query in (query for group in groups.get(f"{task.path}.prompter", ()) for query in group):
             if not open_:
-                return found
+                return shown
             for segment in prompter.prompt(query).segments:
                 if isinstance(segment, Slot):
-                    found.utterances.setdefault(segment.stream, {})[segment.utterance] = None
+                    shown.utterances.setdefault(segment.stream, {})[segment.utterance] = None
                     for encoder in inputs_of(recipe, segment.stream):
                         if (encoder, segment.utterance) not in missing:
-                            found.there.add((segment.stream, encoder))
+                            shown.there.add((segment.stream, encoder))
                             open_.discard((segment.stream, encoder))
-    return found
+    return shown
 
 
 def _takes_none(recipe: Recipe, stream: str) -> bool:

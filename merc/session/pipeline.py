@@ -43,8 +43,8 @@ from merc.session.encoding import note_features
 from merc.session.examples import all_queries
 from merc.session.heads import check_values, known_counts, teaches
 from merc.session.journal import Journal
-from merc.session.label_history import check_told, gold_note, with_gold
-from merc.session.media_check import Asked, check_files, check_media
+from merc.session.label_history import check_label_history_shown, gold_note, with_gold
+from merc.session.media_check import StagePrompts, check_files, check_media
 from merc.session.media_hash import media_hashes
 from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
@@ -105,7 +105,7 @@ class _Run:
         first = recipe.stages[0].id if recipe.stages else None
         start = start_of(recipe) if first is not None and not directory.is_done(first) else None
         data, cues = self._data()
-        notes = self._look_after_backbone(record, start)
+        notes = self._check_backbone(record, start)
         new = self.strategy.first and directory.open(recipe, self.resume)
         for note in notes:
             self.journal.say(note)
@@ -163,15 +163,15 @@ class _Run:
         fail."""
         recipe, directory = self.recipe, self.directory
         demonstrations = self.wiring.demonstrations(data) if selectors_of(recipe) else None
-        asked = self._asked(data, demonstrations)
+        prompts = self._stage_prompts(data, demonstrations)
         untrained = not any(directory.is_done(stage.id) for stage in recipe.stages)
         if untrained and start is None:
-            check_files(recipe, asked)
+            check_files(recipe, prompts)
         material = Material(cues=cues, table=self._features(data, demonstrations))
-        model, begun = self._model(material, start)
+        model, inherited = self._model(material, start)
         if untrained:
-            check_media(recipe, model.parts(), asked, material.table.missing, begun)
-        self._check_prompts(model, asked)
+            check_media(recipe, model.parts(), prompts, material.table.missing, inherited)
+        self._check_prompts(model, prompts)
 
         def predict(
             split: str, prompter: Prompter, selector: ComponentRef | None, states: StatesById | None = None
@@ -181,7 +181,7 @@ class _Run:
             request = Request(groups=groups, title=f"predict {split}", states=states)
             return self.wiring.predictions(model, setup, material, request)
 
-        Stages(recipe, directory, self.strategy, self.journal, self.resume, demonstrations, begun).run(
+        Stages(recipe, directory, self.strategy, self.journal, self.resume, demonstrations, inherited).run(
             model, data, self.metrics, predict
         )
         if recipe.evaluate is None:
@@ -220,7 +220,7 @@ class _Run:
         wanted = partial(wanted_conversations, self.recipe, data.conversations)
         return data, self.wiring.cues(self.prompters, wanted, data.conversations)
 
-    def _look_after_backbone(self, record: Mapping[str, Any], start: Start | None) -> list[str]:
+    def _check_backbone(self, record: Mapping[str, Any], start: Start | None) -> list[str]:
         """See that the backbone can be loaded, before hours go into features, and that it is the one that the run, and
         the run that it starts from, were made with. A hub model is fetched now. Gives sentences for the user."""
         notes = []
@@ -254,45 +254,45 @@ class _Run:
         # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
         return groups if self.how.label_history is None else with_gold(groups)
 
-    def _asked(self, data: Data, demonstrations: Demonstrations | None) -> Asked:
+    def _stage_prompts(self, data: Data, demonstrations: Demonstrations | None) -> StagePrompts:
         """All that the run will ask the model, by what asks for it."""
         with self.wiring.in_turn():  # the first process embeds and builds what the others read
-            asked: list[tuple[str, Prompter, list[list[Query]]]] = []
+            prompts: list[tuple[str, Prompter, list[list[Query]]]] = []
             for stage in self.recipe.stages:
                 if not self.directory.is_done(stage.id):
-                    asked += self._of_stage(stage, data, demonstrations)
+                    prompts += self._of_stage(stage, data, demonstrations)
             if self.recipe.evaluate is not None:
                 for name in self.how.splits:
                     groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
                     if self.how.label_history == "gold":
                         self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
-                    asked.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
+                    prompts.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
             for stage in self.recipe.stages:
                 paths = {f"{task.path}.prompter" for task in stage.tasks}
-                learned = [q for where, _, some in asked if where in paths for group in some for q in group]
+                learned = [q for where, _, some in prompts if where in paths for group in some for q in group]
                 if learned:
                     known_counts(stage, self.recipe, learned)
             for path, part in selectors_of(self.recipe).items():
                 where = path.removesuffix(".demonstrations")
-                groups = [group for name, _, some in asked if name.startswith(where) for group in some]
+                groups = [group for name, _, some in prompts if name.startswith(where) for group in some]
                 if groups:
                     self.journal.log(record_of(where, part, groups))
-        return asked
+        return prompts
 
-    def _of_stage(self, stage: Stage, data: Data, demonstrations: Demonstrations | None) -> Asked:
+    def _of_stage(self, stage: Stage, data: Data, demonstrations: Demonstrations | None) -> StagePrompts:
         """What a stage will ask the model."""
-        asked: list[tuple[str, Prompter, list[list[Query]]]] = []
+        prompts: list[tuple[str, Prompter, list[list[Query]]]] = []
         for task in stage.tasks:
             assert isinstance(task.prompter.component, Prompter)
             groups = all_queries(task, data, demonstrations, teaches(stage, self.recipe.heads))
             if task.data.label_history:
                 self._note_gold(f"{task.path}.data.label_history", groups)
-            asked.append((f"{task.path}.prompter", task.prompter.component, groups))
+            prompts.append((f"{task.path}.prompter", task.prompter.component, groups))
         first = stage.tasks[0]
         if first.demonstrations is not None and "dev" in data.by_split:
             groups = self._queries(data, "dev", first.demonstrations, demonstrations)
-            asked.append((f"{first.path}, a look at dev", asked[0][1], groups))
-        return asked
+            prompts.append((f"{first.path}, evaluation on dev", prompts[0][1], groups))
+        return prompts
 
     def _note_gold(self, where: str, groups: Sequence[Sequence[Query]]) -> None:
         if note := gold_note(where, groups):
@@ -317,19 +317,19 @@ class _Run:
             model = self.wiring.model()
             model.media.source = material.source
             progress(1.0, "loaded")
-        begun, told = start.load(model) if start else ((), "")
-        for note in [model.note, told]:
+        inherited, note_of_start = start.load(model) if start else ((), "")
+        for note in [model.note, note_of_start]:
             if note:
                 self.journal.say(note)
-        return model, begun
+        return model, inherited
 
-    def _check_prompts(self, model: EmotionModel, asked: Asked) -> None:
+    def _check_prompts(self, model: EmotionModel, prompts: StagePrompts) -> None:
         """See that every prompt of the run fits the model, before hours go into the first of its stages."""
         with self.reporter.task("prompts") as progress:
-            for number, (where, prompter, groups) in enumerate(asked, start=1):
+            for number, (where, prompter, groups) in enumerate(prompts, start=1):
                 check_shown(where, prompter, groups)
                 if any(query.label_history is not None for group in groups for query in group):
-                    check_told(where, prompter, groups)
+                    check_label_history_shown(where, prompter, groups)
                 try:
                     check_prompts(model, prompter, groups)
                 except MercError as error:
@@ -337,7 +337,7 @@ class _Run:
                     raise MercError(f"{where}: {error}") from None
                 if where.startswith("evaluate"):
                     check_room(model, prompter, self.how, groups)
-                progress(number / len(asked), "")
+                progress(number / len(prompts), "")
         for note in model.prompts.notes:  # a prompt that is written tells what its tokenizer lacks
             self.journal.say(note)
 

@@ -69,16 +69,16 @@ class Predictor:
     def _turn_by_turn(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         """Predictions that are told those before them: the first query of every group at once, then the second."""
         turns = max((len(group) for group in groups), default=0)
-        said: list[dict[int, str | None]] = [{} for _ in groups]
-        found: dict[tuple[int, int], Prediction] = {}
+        labels: list[dict[int, str | None]] = [{} for _ in groups]
+        by_place: dict[tuple[int, int], Prediction] = {}
         for turn in range(turns):
             now = [number for number, group in enumerate(groups) if turn < len(group)]
-            asked = [[with_predicted(groups[number][turn], said[number])] for number in now]
-            predictions = self._at_once(asked, within(progress, turn, turns))
+            queries = [[with_predicted(groups[number][turn], labels[number])] for number in now]
+            predictions = self._at_once(queries, within(progress, turn, turns))
             for number, prediction in zip(now, predictions, strict=True):
-                said[number][groups[number][turn].index] = prediction.label
-                found[number, turn] = prediction
-        return [found[number, turn] for number, group in enumerate(groups) for turn in range(len(group))]
+                labels[number][groups[number][turn].index] = prediction.label
+                by_place[number, turn] = prediction
+        return [by_place[number, turn] for number, group in enumerate(groups) for turn in range(len(group))]
 
     def _at_once(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         self.model.eval()
@@ -98,16 +98,16 @@ class Predictor:
             self.unanswered |= {prompt.target: prompt.depth for prompt in every if prompt.depth > limit}
             encoded = [(query, prompt) for query, prompt in encoded if prompt.target not in self.unanswered]
         model.encoded = {id(query): prompt for query, prompt in encoded}
-        asked = [query for query, _ in encoded]
-        decoded = decoder.decode(model, asked) if asked else []
-        check_decoded(decoder, asked, decoded, model.keeps_states)
-        found = {query.target.id: one for query, one in zip(asked, decoded, strict=True)}
-        values = {query.target.id: one for query, one in zip(asked, model.values(asked), strict=True)}
+        queries = [query for query, _ in encoded]
+        decoded = decoder.decode(model, queries) if queries else []
+        check_decoded(decoder, queries, decoded, model.keeps_states)
+        by_id = {query.target.id: one for query, one in zip(queries, decoded, strict=True)}
+        values = {query.target.id: one for query, one in zip(queries, model.values(queries), strict=True)}
         if self.states is not None:
-            self.states.update((name, one.state) for name, one in found.items() if one.state is not None)
+            self.states.update((name, one.state) for name, one in by_id.items() if one.state is not None)
         nothing = Decoded(label=None)
         return [
-            self._prediction(query, found.get(query.target.id, nothing), values.get(query.target.id, {}))
+            self._prediction(query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}))
             for group in groups
             for query in group
         ]
@@ -123,7 +123,7 @@ class Predictor:
             batch_tokens=self.budget, strategy=self.strategy, keeps_states=self.states is not None, progress=progress,
         )  # fmt: skip
 
-    def _prediction(self, query: Query, found: Decoded, values: Mapping[str, Any]) -> Prediction:
+    def _prediction(self, query: Query, decoded: Decoded, values: Mapping[str, Any]) -> Prediction:
         fields = [field for head in self.model.heads.components.values() for field in head.fields()]
         truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
         return Prediction(
@@ -134,10 +134,10 @@ class Predictor:
             missing=self.missing(query.target.id),
             label_history=self.how.label_history,
             truths=known_truths(query.target, truths, query.is_last),
-            label=found.label,
-            probabilities=found.probabilities,
-            answer=found.text,
-            details=found.details,
+            label=decoded.label,
+            probabilities=decoded.probabilities,
+            answer=decoded.text,
+            details=decoded.details,
             speaker=query.target.speaker,
             text=query.target.text or None,
             start=query.target.start,
@@ -151,14 +151,14 @@ class Predictor:
         return None if length is None else f"its prompt of {length} tokens is longer than the model's context"
 
 
-def check_decoded(decoder: Decoder, queries: Sequence[Query], found: Sequence[Decoded], states: bool = False) -> None:
+def check_decoded(decoder: Decoder, queries: Sequence[Query], decoded: Sequence[Decoded], states: bool = False) -> None:
     """Raise MercError, naming the decoder, for answers that are not what it has to give: one for each query, with a
     label of the query's own or None, and with what the decoder says it gives. ``states`` is whether states were wanted.
     """
     name = f"decoder {get_registry().name_of(decoder)!r}"
-    if len(found) != len(queries):
-        raise MercError(f"{name} gave {len(found)} answers to {len(queries)} queries; it must give one for each")
-    for query, one in zip(queries, found, strict=True):
+    if len(decoded) != len(queries):
+        raise MercError(f"{name} gave {len(decoded)} answers to {len(queries)} queries; it must give one for each")
+    for query, one in zip(queries, decoded, strict=True):
         labels, where = query.labels.labels, f"{name} gave for {query.target.id!r}"
         if one.label is not None and one.label not in labels:
             raise MercError(f"{where} {one.label!r}, which is none of its labels: {', '.join(labels)}")
@@ -217,15 +217,15 @@ def encode_group(
     and the last of the group is longer still, those between are not put together: each counts as long as the one
     before them.
     """
-    found: list[EncodedPrompt] = []
+    prompts: list[EncodedPrompt] = []
     growing = 0
     for place, query in enumerate(group, start=1):
-        found.append(encode(query))
-        grows = len(found) == 1 or found[-1].depth > found[-2].depth
-        growing = growing + 1 if context is not None and found[-1].depth > context and grows else 0
+        prompts.append(encode(query))
+        grows = len(prompts) == 1 or prompts[-1].depth > prompts[-2].depth
+        growing = growing + 1 if context is not None and prompts[-1].depth > context and grows else 0
         if growing == _GROWING and len(group) - place > 1:
             last = encode(group[-1])
-            if last.depth > found[-1].depth:
-                between = [replace(found[-1], target=q.target.id) for q in group[place:-1]]
-                return [*found, *between, last]
-    return found
+            if last.depth > prompts[-1].depth:
+                between = [replace(prompts[-1], target=q.target.id) for q in group[place:-1]]
+                return [*prompts, *between, last]
+    return prompts

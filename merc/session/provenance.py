@@ -125,13 +125,13 @@ def _read(path: Path) -> dict[str, Any]:
         "bring it back, or take it away: --resume then goes on without comparing the data of now with those that the "
         "run began with"
     )
-    found = read_json(path, remedy)
+    recorded = read_json(path, remedy)
     for key in ("data", "media", "cues", "init_from", "backbone"):
-        if not isinstance(found.get(key) or {}, dict):
+        if not isinstance(recorded.get(key) or {}, dict):
             raise damaged(path, f"{key!r} is no JSON object", remedy)
-    if not found.get("data"):
+    if not recorded.get("data"):
         raise damaged(path, "it has no 'data'", remedy)
-    return found
+    return recorded
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> list[str]:
@@ -140,22 +140,22 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> lis
     return [split for split in {**then, **those} if then.get(split) != those.get(split)]
 
 
-def _block(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    block: Mapping[str, Any] = found.get(key) or {}
+def _block(recorded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = recorded.get(key) or {}
     return block
 
 
 def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
     """By split: conversations, utterances, and a hash of their ids, texts and labels in order."""
-    found: dict[str, Any] = {}
+    by_split: dict[str, Any] = {}
     for split in (*SPLITS, None):
         chosen = [c for c in conversations if c.split == split]
         if chosen:
             content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
             digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
             count = sum(len(c.utterances) for c in chosen)
-            found[split or "none"] = {"conversations": len(chosen), "utterances": count, "sha256": digest}
-    return found
+            by_split[split or "none"] = {"conversations": len(chosen), "utterances": count, "sha256": digest}
+    return by_split
 
 
 def _command() -> str:

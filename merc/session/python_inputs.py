@@ -64,7 +64,7 @@ class _Reading:
             )
         if (self.text is not None or self.speaker is not None) and len(conversations) == len(given):
             raise MercError("text and speaker belong to a clip; a conversation holds its own")
-        return [found for one in given for found in self._one(one)]
+        return [read for one in given for read in self._one(one)]
 
     def _one(self, given: Any) -> list[Given]:
         if isinstance(given, str | Path):
@@ -85,8 +85,8 @@ class _Reading:
     def _conversation(self, talk: Conversation) -> Given:
         if not talk.utterances:
             raise MercError(f"conversation {talk.id!r} has no utterance, so there is nothing to predict")
-        for said in talk.utterances:
-            _check_text(f"utterance {said.id!r}", said.text)
+        for utterance in talk.utterances:
+            _check_text(f"utterance {utterance.id!r}", utterance.text)
         (known,), notes = with_known_labels(CorpusData(conversations=(talk,)), self.reader.setup.labels)
         for note in notes:
             self.reader.say(note)
@@ -121,9 +121,13 @@ class _Reading:
             )
         if media:
             self.reader.check_media_count(name)
-        said = Utterance(id=name, text=text or "", speaker=speaker, video=files.get("video"), audio=files.get("audio"))
+        utterance = Utterance(
+            id=name, text=text or "", speaker=speaker, video=files.get("video"), audio=files.get("audio")
+        )
         # Also without media: what a program gives in memory is kept nowhere.
-        return Given(conversation=Conversation(id=name, utterances=(said,)), arrays={} if files else {name: arrays})
+        return Given(
+            conversation=Conversation(id=name, utterances=(utterance,)), arrays={} if files else {name: arrays}
+        )
 
 
 def _checked_clips(clips: Any) -> dict[str, dict[str, AudioClip | VideoClip]]:

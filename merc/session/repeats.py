@@ -26,32 +26,32 @@ def repeats(conversations: Sequence[Conversation]) -> list[str]:
             places.setdefault(key, {}).setdefault(split, talk.id)
     notes = []
     for split, other in _PAIRS:
-        found: dict[str, str] = {}
+        repeated: dict[str, str] = {}
         for talk in conversations:
             if (talk.split or "test") == split:
                 same = next((places[key][other] for key in _keys(talk) if other in places[key]), None)
                 if same is not None:
-                    found[talk.id] = same
-        if found:
-            named = ", ".join(f"{one} = {same}" for one, same in list(found.items())[:_NAMED])
-            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-            stand = "stands" if len(found) == 1 else "stand"
-            count = f"{len(found)} of {sizes[split]} conversations of {split}"
+                    repeated[talk.id] = same
+        if repeated:
+            named = ", ".join(f"{one} = {same}" for one, same in list(repeated.items())[:_NAMED])
+            more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+            stand = "stands" if len(repeated) == 1 else "stand"
+            count = f"{len(repeated)} of {sizes[split]} conversations of {split}"
             notes.append(f"{count} {stand} in {other} too, by words or media: {named}{more}")
     return notes
 
 
 def _keys(talk: Conversation) -> Iterator[Hashable]:
     """What is like nothing but the same conversation."""
-    words = tuple(" ".join(said.text.split()) for said in talk.utterances)
+    words = tuple(" ".join(utterance.text.split()) for utterance in talk.utterances)
     spoken = sum(bool(one) for one in words)
     if spoken > 1 or len(" ".join(words).split()) >= _WORDS:
         yield words
     media = tuple(
-        (file, *said.span(modality))
-        for said in talk.utterances
+        (file, *utterance.span(modality))
+        for utterance in talk.utterances
         for modality in ("video", "audio")
-        if (file := said.media(modality)) is not None
+        if (file := utterance.media(modality)) is not None
     )
     if len(media) >= len(talk.utterances):
         yield media

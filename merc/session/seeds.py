@@ -37,17 +37,17 @@ def run_seeds(
 ) -> dict[int, Metrics]:
     """Run each seed into ``seed-<n>`` of a folder through ``one(recipe, folder, resume)``; gives the metrics by seed.
 
-    A seed that is finished is left as it is, and one that is not goes on: what was begun by the same recipe is never
-    begun again. Raises MercError for a folder that holds a single run, or the seeds of another recipe.
+    A seed that is finished is left as it is, and one that is not goes on: what the same recipe has started is never
+    started again. Raises MercError for a folder that holds a single run, or the seeds of another recipe.
     """
     check_name(path)
     if (path / "recipe.yaml").exists():
         raise MercError(f"{path} holds a single run; give another --run-dir for several seeds")
-    found = {}
+    by_seed = {}
     for seed, recipe in recipes.items():
         folder = path / f"seed-{seed}"
-        found[seed] = one(recipe, folder, (folder / "recipe.yaml").exists())
-    return found
+        by_seed[seed] = one(recipe, folder, (folder / "recipe.yaml").exists())
+    return by_seed
 
 
 def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
@@ -61,7 +61,7 @@ def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     """
     every = list(metrics.values())
     splits = [split for split in (every[0] if every else {}) if all(split in m for m in every)]
-    found: dict[str, dict[str, Any]] = {}
+    by_split: dict[str, dict[str, Any]] = {}
     for split in splits:
         blocks = {seed: m[split] for seed, m in metrics.items()}
         numbers = _means(blocks, NUMBERS)
@@ -69,32 +69,32 @@ def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
             if all(name in block for block in blocks.values()):
                 its = {seed: block[name] for seed, block in blocks.items()}
                 fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
-                numbers[name] = _said(its, "of") | _means(its, dict.fromkeys(fractions))
+                numbers[name] = _text_beside(its, "of") | _means(its, dict.fromkeys(fractions))
         if numbers:
-            found[split] = _said(blocks, "label_history") | numbers
-    return found
+            by_split[split] = _text_beside(blocks, "label_history") | numbers
+    return by_split
 
 
 def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
     """Over seeds, the numbers that every seed has."""
-    found = {}
+    means = {}
     for name in names:
         if all(isinstance(block.get(name), int | float) for block in blocks.values()):
             values = [float(block[name]) for block in blocks.values()]
             mean, deviation = mean_and_deviation(values)
             by_seed = {str(seed): value for seed, value in zip(blocks, values, strict=True)}
-            found[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
-    return found
+            means[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
+    return means
 
 
-def _said(blocks: Mapping[int, Mapping[str, Any]], name: str) -> dict[str, Any]:
+def _text_beside(blocks: Mapping[int, Mapping[str, Any]], name: str) -> dict[str, Any]:
     """A text that stands beside numbers, where there is one; seeds of one recipe say the same."""
-    said = dict.fromkeys(str(block[name]) for block in blocks.values() if name in block)
-    return {name: " and ".join(said)} if said else {}
+    words = dict.fromkeys(str(block[name]) for block in blocks.values() if name in block)
+    return {name: " and ".join(words)} if words else {}
 
 
 def write_over_seeds(path: Path, metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     """Write ``seeds.json`` into the folder of the seeds, and give what it holds."""
-    found = over_seeds(metrics)
-    write_text(path / "seeds.json", json.dumps({"seeds": list(metrics), **found}, indent=1) + "\n")
-    return found
+    by_split = over_seeds(metrics)
+    write_text(path / "seeds.json", json.dumps({"seeds": list(metrics), **by_split}, indent=1) + "\n")
+    return by_split

@@ -65,10 +65,10 @@ def chosen_queries(how: StageData, data: Data, has_target: Callable[[Query], boo
 
 def _parts(conversation: Conversation, least: int, most: int, seed: int) -> list[Conversation]:
     chance = random.Random(f"{seed}/parts/{least}-{most}/{conversation.id}")
-    left, found = conversation.utterances, []
+    left, segments = conversation.utterances, []
     while left:
         fit = [n for n in range(least, most + 1) if n == len(left) or len(left) - n >= least]
         length = chance.choice(fit) if fit else len(left)
-        found.append(replace(conversation, utterances=left[:length]))
+        segments.append(replace(conversation, utterances=left[:length]))
         left = left[length:]
-    return found
+    return segments

@@ -28,7 +28,7 @@ from merc.session.demonstrations import Demonstrations, check_length
 from merc.session.directory import recipe_name
 from merc.session.inputs import Given, Reader, media_encoders
 from merc.session.journal import Journal
-from merc.session.label_history import check_told, gold_note
+from merc.session.label_history import check_label_history_shown, gold_note
 from merc.session.loading import kept_loaded
 from merc.session.predicting import check_room
 from merc.session.python_inputs import read_given
@@ -191,7 +191,7 @@ class Session:
     def prepared(self, conversations: Sequence[Conversation], cues: CueTable, arrays: Arrays | None = None) -> Prepared:
         """Conversations with their cues beside the utterances on the rest of their way to the model: demonstrations and
         features."""
-        groups, shown = self._asked(conversations)
+        groups, shown = self._queries(conversations)
         given = [*conversations, *shown]
         wiring, streams = self.wiring, self.setup.prompter.streams()
         table = wiring.features(streams, without(given, arrays) if arrays else given)
@@ -259,13 +259,13 @@ class Session:
                 tables.append(self.wiring.annotated(prompter, others))
         return CueTable.joined(tables)
 
-    def _asked(self, conversations: Sequence[Conversation]) -> tuple[list[list[Query]], list[Conversation]]:
+    def _queries(self, conversations: Sequence[Conversation]) -> tuple[list[list[Query]], list[Conversation]]:
         """The queries about conversations, with demonstrations where the run has some, and the conversations that these
         are of."""
         setup = self.setup
         groups, where = setup.queries(conversations), "evaluate.demonstrations"
         if setup.how.label_history:
-            check_told("evaluate.label_history", setup.prompter, groups)
+            check_label_history_shown("evaluate.label_history", setup.prompter, groups)
         if setup.how.label_history == "gold" and (note := gold_note("evaluate.label_history: gold", groups)):
             self.journal.say(note)
         if setup.selector is None:
@@ -328,9 +328,13 @@ class Session:
     def _faulty(self, given: Given) -> Answered:
         """What is said of a clip of which nothing can be used."""
         self.journal.say(given.fault)
-        name, said = given.conversation.id, given.conversation.utterances[0]
+        name, utterance = given.conversation.id, given.conversation.utterances[0]
         nothing = Prediction(
-            id=said.id, conversation=name, speaker=said.speaker, text=said.text or None, unanswered=given.fault
+            id=utterance.id,
+            conversation=name,
+            speaker=utterance.speaker,
+            text=utterance.text or None,
+            unanswered=given.fault,
         )
         return Answered(given=given, predictions=[nothing])
 
@@ -339,8 +343,8 @@ class Session:
         of_media = given.clip is not None or any(given.arrays.values())
         if given.fault or not of_media or len(given.conversation.utterances) > 1:
             return given
-        said = given.conversation.utterances[0].id
-        reasons = {stream: reason for (stream, utterance), reason in table.missing.items() if utterance == said}
+        name = given.conversation.utterances[0].id
+        reasons = {stream: reason for (stream, utterance), reason in table.missing.items() if utterance == name}
         media = media_encoders(encoders_of(self.recipe, self.setup.prompter.streams()))
         if not media or not all(stream in reasons for stream in media):
             return given

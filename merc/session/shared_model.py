@@ -84,11 +84,11 @@ class SharedModel:
             places = [place[id(prompt)] for prompt in batch.prompts]
             return list(zip(places, scores.double().tolist(), kept, self.model.heads.rows(states), strict=True))
 
-        found = {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
+        rows = {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
         if prompts is None:
-            kept = ((id(query), found[at][2]) for at, query in enumerate(queries))
+            kept = ((id(query), rows[at][2]) for at, query in enumerate(queries))
             self.head_rows.update((known, row) for known, row in kept if known in self.encoded)
-        return self.scores(queries, [(found[at][0], found[at][1]) for at in range(len(queries))])
+        return self.scores(queries, [(rows[at][0], rows[at][1]) for at in range(len(queries))])
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
         """Scores of queries from a row and a state of each. Raises MercError for those that give no probabilities."""
@@ -126,8 +126,8 @@ class SharedModel:
             written = generate(self.model, chunk, how, rows)
             return [(place[id(prompt)], texts) for prompt, texts in zip(chunk, written, strict=True)]
 
-        found = dict(self._shared(chunks, compute, shared, len(by_length)))
-        return [[_generation(*text) for text in found[at]] for at in range(len(queries))]
+        chunk_texts = dict(self._shared(chunks, compute, shared, len(by_length)))
+        return [[_generation(*text) for text in chunk_texts[at]] for at in range(len(queries))]
 
     @torch.no_grad()
     def values(self, queries: Sequence[Query]) -> list[dict[str, Any]]:
@@ -147,8 +147,8 @@ class SharedModel:
                 assert states is not None
                 return list(zip([place[id(p)] for p in batch.prompts], heads.rows(states), strict=True))
 
-            found = dict(self._shared(micro, compute, self.strategy, len(micro)))
-            self.head_rows.update((id(query), found[at]) for at, query in enumerate(absent))
+            computed = dict(self._shared(micro, compute, self.strategy, len(micro)))
+            self.head_rows.update((id(query), computed[at]) for at, query in enumerate(absent))
         rows = [self.head_rows[id(query)] for query in queries]
         for name in heads:
             wrong = [q.target.id for q, r in zip(queries, rows, strict=True) if not all(map(math.isfinite, r[name]))]
@@ -212,14 +212,14 @@ class SharedModel:
         """
         rank, world = (strategy.rank, strategy.world) if strategy else (0, 1)
         turns = math.ceil(len(work) / world)
-        found: list[Any] = []
+        results: list[Any] = []
         for turn in range(turns):
             at = turn * world + rank
             made = compute(work[at if at < len(work) else 0])
-            found.extend(made if at < len(work) else [])
-            done = min(total, (turn + 1) * world) if total == len(work) else len(found)
+            results.extend(made if at < len(work) else [])
+            done = min(total, (turn + 1) * world) if total == len(work) else len(results)
             self.progress((turn + 1) / turns, f"{done}/{total}")
-        return strategy.collect(found) if strategy else found
+        return strategy.collect(results) if strategy else results
 
     @property
     def _computed_in(self) -> str:
@@ -262,8 +262,8 @@ class SharedPrefixCache:
         asks = self._asks
         made = asks.encoded_prompts(queries, prompts, "labels")
         scored = self._kept.score(made, len(asks.labels), normalize, asks.batch_tokens)
-        found = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
-        return asks.scores(queries, [found[id(prompt)] for prompt in made])
+        rows = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
+        return asks.scores(queries, [rows[id(prompt)] for prompt in made])
 
     def generate(
         self,

@@ -37,7 +37,7 @@ Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
 
 
 class Stages:
-    """What trains a recipe's stages. ``begun`` are the parts of the model that another run trained."""
+    """What trains a recipe's stages. ``inherited`` are the parts of the model that another run trained."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class Stages:
         journal: Journal,
         resume: bool,
         demonstrations: Demonstrations | None = None,
-        begun: Collection[str] = (),
+        inherited: Collection[str] = (),
     ) -> None:
         self.recipe, self.directory, self.strategy = recipe, directory, strategy
-        self.demonstrations, self.begun = demonstrations, begun
+        self.demonstrations, self.inherited = demonstrations, inherited
         self.journal, self.resume = journal, resume
 
     def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict) -> None:
@@ -66,7 +66,7 @@ class Stages:
                     utterances = [InPast.of(c, index) for c in talks for index in range(len(c.utterances))]
                     # Streams that no prompt shows are not encoded, so there is nothing to fit their connectors to.
                     idle = {f"connectors.{s}" for s in self.recipe.connectors if s not in used_streams(self.recipe)[0]}
-                    model.media.fit(utterances, but={*self.begun, *idle})
+                    model.media.fit(utterances, but={*self.inherited, *idle})
                 self._train(stage, model, data, metrics, predict)
             if self.strategy.first:
                 remove_checkpoints(self.directory.stage(stage.id))
@@ -159,9 +159,9 @@ class Stages:
         for task in stage.tasks:
             first = -1 if task.data.targets == "last" else 0
             talks = chosen_conversations(task.data, data)
-            asked = [u for c in talks for u in c.utterances[first:] if u.id not in learned]
-            learned |= {u.id for u in asked}
-            left += [u for u in asked if u.label is not None]
+            candidates = [u for c in talks for u in c.utterances[first:] if u.id not in learned]
+            learned |= {u.id for u in candidates}
+            left += [u for u in candidates if u.label is not None]
         if not left:
             return ""
         have = "utterance has" if len(left) == 1 else "utterances have"

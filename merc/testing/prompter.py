@@ -113,7 +113,8 @@ class PrompterContract(ComponentContract):
             if one.demonstrations:
                 continue  # they are shown with their answers
             require(
-                _asked(self.component.prompt(one)) == _asked(self.component.prompt(replace(one, conversation=bare))),
+                _segments_asked(self.component.prompt(one))
+                == _segments_asked(self.component.prompt(replace(one, conversation=bare))),
                 f"the prompt for {one.target.id!r} shows cues that answer_fields() lists, {sorted(answers)}; what is "
                 "shown stands in cue_fields()",
             )
@@ -132,7 +133,7 @@ class PrompterContract(ComponentContract):
             for label, number in ((self.labels.labels[0], 0.25), (self.labels.labels[-1], 0.75))
         )
         for one, two in zip(self.queries(first), self.queries(second), strict=True):
-            before, after = (_asked(self.component.prompt(query)) for query in (one, two))
+            before, after = (_segments_asked(self.component.prompt(query)) for query in (one, two))
             if before != after:
                 raise AssertionError(
                     f"the label of an utterance, or a value, stands in the prompt for {one.target.id!r}: "
@@ -155,7 +156,10 @@ class PrompterContract(ComponentContract):
                 )
                 for label, gold in ((None, names[0]), (names[-1], names[-1]))
             )
-            before, after = _asked(self.component.prompt(hidden)), _asked(self.component.prompt(leaking))
+            before, after = (
+                _segments_asked(self.component.prompt(hidden)),
+                _segments_asked(self.component.prompt(leaking)),
+            )
             require(
                 before == after,
                 f"with past labels, the label of the target or of a later utterance stands in the prompt for "
@@ -163,7 +167,7 @@ class PrompterContract(ComponentContract):
             )
 
 
-def _asked(prompt: Prompt) -> tuple[Segment, ...]:
+def _segments_asked(prompt: Prompt) -> tuple[Segment, ...]:
     """What a model sees of a prompt before it answers: the segments, without the answer's own text."""
     return (*prompt.segments[:-1], replace(prompt.answer, text=None))
 

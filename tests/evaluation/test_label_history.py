@@ -9,7 +9,7 @@ import pytest
 
 from merc.components import Prediction
 from merc.evaluation import compute_metrics, read_predictions, write_metrics, write_predictions, write_report
-from merc.evaluation.label_history import explained, sentences, told_labels
+from merc.evaluation.label_history import explained, history_sources, sentences
 from tests.evaluation.conftest import LABELS, Run, classification
 from tests.evaluation.test_report import words
 
@@ -17,9 +17,9 @@ from tests.evaluation.test_report import words
 def test_what_was_told() -> None:
     plain = Prediction(id="u", conversation="c")
     gold, own = (replace(plain, label_history=kind) for kind in ("gold", "predicted"))
-    assert told_labels([plain]) is None
-    assert told_labels([plain, gold]) == "gold"
-    assert told_labels([own, gold, own]) == "gold and predicted"
+    assert history_sources([plain]) is None
+    assert history_sources([plain, gold]) == "gold"
+    assert history_sources([own, gold, own]) == "gold and predicted"
     assert explained("gold and predicted") == f"{explained('gold')} {explained('predicted')}"
 
 

@@ -75,7 +75,7 @@ def test_a_stream_that_no_utterance_of_training_has_is_an_error_with_the_commone
         "/films/0.mp4 is not there", "take 'seen' out of the prompts of stages.0",
     ):  # fmt: skip
         assert words in str(told.value)
-    look(given, missing, begun=("connectors.seen",))  # another run has trained it
+    look(given, missing, inherited=("connectors.seen",))  # another run has trained it
 
 
 def test_of_a_fuser_every_encoder_has_some() -> None:
@@ -86,7 +86,7 @@ def test_of_a_fuser_every_encoder_has_some() -> None:
 def test_a_connector_that_only_the_evaluation_would_use() -> None:
     with pytest.raises(MercError, match=r"evaluate, split test: it shows 'heard', which no stage's prompts show"):
         look(recipe(("seen",), evaluate=("seen", "heard")), {})
-    look(recipe(("seen",), evaluate=("seen", "heard")), {}, begun=("connectors.heard",))
+    look(recipe(("seen",), evaluate=("seen", "heard")), {}, inherited=("connectors.heard",))
     look(recipe(evaluate=("heard",)), {})  # nothing is trained at all
 
 

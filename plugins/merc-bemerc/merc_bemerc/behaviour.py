@@ -75,7 +75,7 @@ def teacher_prompt(
     its words, and what is ``shown`` of it (a sentence about the pictures; empty where there are none)."""
     target = query.target
     values = {
-        "conversation": "\n".join(f"{speaker(u)}: {line(u)}" for u in [*said_before(query, before), target]),
+        "conversation": "\n".join(f"{speaker(u)}: {line(u)}" for u in [*utterances_before(query, before), target]),
         "media": shown,
         "speaker": speaker(target),
         **fields_and_json(meanings),
@@ -83,7 +83,7 @@ def teacher_prompt(
     return words_of(template, values, structured)
 
 
-def said_before(query: Query, before: int | None) -> tuple[Utterance, ...]:
+def utterances_before(query: Query, before: int | None) -> tuple[Utterance, ...]:
     """The utterances before the target that a prompt tells: the last ``before`` of them (``None``: all)."""
     first = 0 if before is None else max(0, query.index - before)
     return query.conversation.utterances[first : query.index]

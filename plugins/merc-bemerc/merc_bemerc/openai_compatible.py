@@ -16,7 +16,16 @@ import numpy.typing as npt
 
 from merc import Annotation, Annotator, Frames, Missing, Observation, Query, VideoClip
 from merc_bemerc.answers import Fault, accepted, ask_again, read, refused, schema_of
-from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, pictures, said_before, teacher_prompt, wording
+from merc_bemerc.behaviour import (
+    BEHAVIOUR,
+    FIELDS,
+    MEANINGS,
+    PLACES,
+    pictures,
+    teacher_prompt,
+    utterances_before,
+    wording,
+)
 from merc_bemerc.server import ANSWER_BYTES, Passing, Server, TooLong
 from merc_bemerc.template import check_template
 
@@ -133,7 +142,7 @@ class OpenAICompatible(Annotator):
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
-        return [[utterance.speaker, utterance.text] for utterance in said_before(query, self.before)]
+        return [[utterance.speaker, utterance.text] for utterance in utterances_before(query, self.before)]
 
     def load(self, device: str) -> AnnotateFunction:
         """Read the key and get the client ready. Raises MercError when the environment has no such variable."""

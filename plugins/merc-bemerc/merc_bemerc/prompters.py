@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from merc import Answer, MercError, Prompt, Prompter, Query, Segment, Slot, Text, Turn, Utterance
-from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, fields_and_json, line, said_before, speaker
+from merc_bemerc.behaviour import BEHAVIOUR, FIELDS, MEANINGS, PLACES, fields_and_json, line, speaker, utterances_before
 from merc_bemerc.template import Order, check_template, render
 
 EMOTION = {
@@ -77,7 +77,7 @@ class Structured(Prompter):
     def _conversation(self, query: Query) -> list[Segment]:
         between = "\n" if self.structured else " "
         segments: list[Segment] = []
-        for number, utterance in enumerate([*said_before(query, self.history), query.target]):
+        for number, utterance in enumerate([*utterances_before(query, self.history), query.target]):
             segments.append(Text(f"{between if number else ''}{speaker(utterance)}: {line(utterance)}"))
             segments += self.beside(utterance, utterance is query.target)
         return segments

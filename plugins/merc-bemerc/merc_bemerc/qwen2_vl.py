@@ -16,8 +16,8 @@ from merc_bemerc.behaviour import (
     MEANINGS,
     PLACES,
     pictures,
-    said_before,
     teacher_prompt,
+    utterances_before,
     wording,
 )
 from merc_bemerc.template import check_template
@@ -85,7 +85,7 @@ class Qwen2VL(Annotator):
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
-        return [[utterance.speaker, utterance.text] for utterance in said_before(query, self.before)]
+        return [[utterance.speaker, utterance.text] for utterance in utterances_before(query, self.before)]
 
     def load(self, device: str) -> AnnotateFunction:
         """Load the model. Raises MercError when there is none at ``path``, or another kind of model."""

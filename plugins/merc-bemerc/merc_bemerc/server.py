@@ -121,7 +121,7 @@ class Server:
         except openai.NotFoundError as error:
             raise MercError(
                 f"{where} has no model {teacher.model!r}, or no chat completions at this base_url (HTTP 404: "
-                f"{self._told(error)}); check base_url and model of {self._who}"
+                f"{self._error_text(error)}); check base_url and model of {self._who}"
             ) from None
         except _Late:
             raise Passing(f"{where} had not answered in full within {self._deadline:g} s ('deadline')") from None
@@ -131,7 +131,7 @@ class Server:
             if 300 <= error.status_code < 400:
                 raise MercError(self._redirected(error.response)) from None
             again = self._tries() if error.status_code in (408, 409, 429) or error.status_code >= 500 else ""
-            raise Passing(f"{where} answered HTTP {error.status_code}{again}: {self._told(error)}") from None
+            raise Passing(f"{where} answered HTTP {error.status_code}{again}: {self._error_text(error)}") from None
         except openai.APIConnectionError as error:
             cause = self._clean(str(error.__cause__ or error))
             raise Passing(f"the connection to {teacher.base_url} failed{self._tries()}: {cause}") from None
@@ -222,7 +222,7 @@ class Server:
         retries = self._teacher.retries
         return f" (asked {retries + 1} times)" if retries else ""
 
-    def _told(self, error: Any) -> str:
+    def _error_text(self, error: Any) -> str:
         """What the server said of an error."""
         body = error.body
         message = body.get("message") if isinstance(body, dict) else None

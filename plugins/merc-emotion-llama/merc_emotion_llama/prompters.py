@@ -121,9 +121,9 @@ class EmotionLlama(Prompter):
         for shown in query.demonstrations:
             if not self.has_target(shown):
                 raise MercError(f"demonstration {shown.target.id!r} has no answer to [{self.task}] to show")
-            segments += [*self._asked(shown), *self._turn("assistant"), Text(self._shown(shown))]
+            segments += [*self._user_turn(shown), *self._turn("assistant"), Text(self._shown(shown))]
             segments += [] if self.chat else [Text("\n\n")]
-        segments += self._asked(query)
+        segments += self._user_turn(query)
         return Prompt((*segments, self._answer(query)), query.target.id)
 
     def labels(self, query: Query) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ class EmotionLlama(Prompter):
     def _own(self) -> Sequence[str]:
         return self.instructions.get(self.task, ())
 
-    def _asked(self, query: Query) -> list[Segment]:
+    def _user_turn(self, query: Query) -> list[Segment]:
         spoken = query.target.text.strip()
         block: list[Segment] = [Slot(stream, query.target.id, after=" ") for stream in self.media]
         if block:

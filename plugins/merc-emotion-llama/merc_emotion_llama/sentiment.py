@@ -55,7 +55,7 @@ class SentimentF1(Metric):
         from sklearn.metrics import f1_score
 
         known = _vocabulary(labels)
-        every = [(_true_pole(p, self.truth), said_pole(p, self.block, known)) for p in predictions]
+        every = [(_true_pole(p, self.truth), predicted_pole(p, self.block, known)) for p in predictions]
         pairs = [(true, predicted) for true, predicted in every if true != "neutral"]
         truth = [true for true, _ in pairs]
         published = [
@@ -129,7 +129,7 @@ class SentimentScore(Metric):
         from sklearn.metrics import mean_absolute_error
 
         truth = np.array([self._true(p) for p in predictions])
-        scores = [self._said(p) for p in predictions]
+        scores = [self._predicted(p) for p in predictions]
         scored = np.array([score is not None for score in scores])
         raw = np.array([0.0 if score is None else score for score in scores])
         clipped = np.clip(raw, -3.0, 3.0)
@@ -157,7 +157,7 @@ class SentimentScore(Metric):
             )
         return min(3.0, max(-3.0, score))
 
-    def _said(self, prediction: Prediction) -> float | None:
+    def _predicted(self, prediction: Prediction) -> float | None:
         if self.expected and prediction.probabilities is not None:
             chances = {_as_number(label): chance for label, chance in prediction.probabilities.items()}
             if None in chances:
@@ -172,7 +172,7 @@ class SentimentScore(Metric):
         return _as_number(numbers[0]) if len(numbers) == 1 else None
 
 
-def said_pole(prediction: Prediction, block: Block, known: Vocabulary) -> str | None:
+def predicted_pole(prediction: Prediction, block: Block, known: Vocabulary) -> str | None:
     """negative, neutral or positive, as an answer has it; ``None`` where it has none of the words or several."""
     answer = prediction.label if prediction.answer is None else find_answer(normal(prediction.answer), block)[0]
     return None if answer is None else _pole(answer, known)

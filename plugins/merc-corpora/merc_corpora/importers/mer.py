@@ -21,7 +21,7 @@ def words_of(root: Path, tables: tuple[str, ...] = WORDS) -> dict[str, Row]:
     return {} if table is None else {row.needed("name"): row for row in read_csv(table, ("name",))}
 
 
-def _said(words: dict[str, Row], name: str, language: Language) -> tuple[str, dict[str, str]]:
+def _subtitle(words: dict[str, Row], name: str, language: Language) -> tuple[str, dict[str, str]]:
     """What is said in a clip, and the same in the other language."""
     row = words.get(name)
     if row is None:
@@ -58,7 +58,7 @@ class Mer2023Corpus(merc.Corpus):
             folder = "train" if split == "train" else self.test
             for row in read_csv(root / table, ("name", "discrete")):
                 name = row.needed("name")
-                text, extra = _said(words, name, self.language)
+                text, extra = _subtitle(words, name, self.language)
                 clips.add(
                     name, split, f"{folder}/{name}", row.where, text, extra={**extra, "part": folder},
                     label=row.needed("discrete"), valence=row.number("valence"),
@@ -96,7 +96,7 @@ class Mer2024Corpus(merc.Corpus):
         for split, table in tables.items():
             for row in read_csv(table, ("name", "discrete")):
                 name = row.needed("name")
-                text, extra = _said(words, name, self.language)
+                text, extra = _subtitle(words, name, self.language)
                 clips.add(
                     name, split, [f"{folder}/{name}" for folder in places[split]], row.where, text, extra=extra,
                     label=row.needed("discrete"), valence=row.number("valence"),
@@ -125,7 +125,7 @@ class OvMerdPlusCorpus(merc.Corpus):
         clips, words = Clips("ov-merd-plus", root), words_of(root, ("subtitle_eng.csv", *WORDS))
         for row in read_csv(root / "ovlabel.csv", ("name", "openset")):
             name = row.needed("name")
-            text, extra = _said(words, name, "english")
+            text, extra = _subtitle(words, name, "english")
             labels = listed(row["openset"])
             clips.add(name, "test", f"video/{name}", row.where, text, extra=extra, open_labels=labels)
         return clips.data(None, [Reported("clips", 532, TABLE_2)])

@@ -147,13 +147,13 @@ class _Reading:
     tables: list[Path]
     language: str = "english"
     strangers: int = 0
-    told: dict[str, Row] = field(default_factory=dict)
+    descriptions: dict[str, Row] = field(default_factory=dict)
 
     def data(self) -> merc.CorpusData:
         """All that its tables hold."""
         set_, notes = SETS[self.name], []
         clips = Clips(self.name, self.tables[0].parent / "video")
-        self.told = self._descriptions(set_)
+        self.descriptions = self._descriptions(set_)
         wanted = [one for one in ("video_id", set_.label, set_.split, set_.several) if one is not None]
         words = (set_.chinese if self.language == "chinese" else None) or set_.text
         for place, table in enumerate(self.tables):
@@ -190,7 +190,7 @@ class _Reading:
             other = {"text_zh": row.get(set_.chinese)}
             if self.language == "chinese":
                 text, other = other["text_zh"], {"text_en": text}
-        rows = [row, *([self.told[name]] if name in self.told else [])]
+        rows = [row, *([self.descriptions[name]] if name in self.descriptions else [])]
         cues = {
             cue: next((one.get(column) for column in columns for one in rows if one.get(column)), "")
             for cue, columns in DESCRIPTIONS.items()
