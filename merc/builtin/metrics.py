@@ -70,8 +70,8 @@ class MicroF1(Metric):
     with ``exclude: [neutral]``. With nothing excluded, and every answer parsed, it is the accuracy. An answer that
     could not be parsed lowers recall alone.
 
-    >>> said = [("neutral", "joy"), ("joy", "joy")]
-    >>> guesses = [Prediction(id=str(i), conversation="c", truth=t, label=p) for i, (t, p) in enumerate(said)]
+    >>> pairs = [("neutral", "joy"), ("joy", "joy")]
+    >>> guesses = [Prediction(id=str(i), conversation="c", truth=t, label=p) for i, (t, p) in enumerate(pairs)]
     >>> found = MicroF1(exclude=("neutral",)).compute(guesses, LabelSpace(("neutral", "joy")))
     >>> found["precision"], found["recall"], round(found["micro_f1"], 4), found["of"]
     (0.5, 1.0, 0.6667, 'all labels but neutral')

@@ -24,8 +24,8 @@ def classification(predictions: Sequence[Prediction], labels: LabelSpace) -> dic
     - ``confusion["matrix"][i][j]`` counts utterances of label i that were taken for j, and
       ``confusion["unparsed"][i]`` those whose answer could not be parsed; a row and its unparsed sum to the support.
 
-    >>> said = [("joy", "joy"), ("joy", None), ("anger", "joy"), ("anger", "anger")]
-    >>> predictions = [Prediction(id=str(i), conversation="c", truth=t, label=p) for i, (t, p) in enumerate(said)]
+    >>> pairs = [("joy", "joy"), ("joy", None), ("anger", "joy"), ("anger", "anger")]
+    >>> predictions = [Prediction(id=str(i), conversation="c", truth=t, label=p) for i, (t, p) in enumerate(pairs)]
     >>> numbers = classification(predictions, LabelSpace(("anger", "fear", "joy")))
     >>> numbers["accuracy"], numbers["uar"], numbers["unparsed_rate"], numbers["averaged_over"]
     (0.5, 0.5, 0.25, ['anger', 'joy'])

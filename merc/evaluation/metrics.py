@@ -94,8 +94,8 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
     """What an utterance knows of these names, as plain JSON values: what ``Utterance.true`` gives, ``last`` (whether it
     is the last of its conversation, or of the part that is asked about), or its cues.
 
-    >>> said = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
-    >>> known_truths(said, ["open_labels", "valence", "sentiment"])
+    >>> utterance = Utterance(id="u", text="Oh!", open_labels=("surprised", "glad"), extra={"sentiment": "positive"})
+    >>> known_truths(utterance, ["open_labels", "valence", "sentiment"])
     {'open_labels': ['surprised', 'glad'], 'sentiment': 'positive'}
 
     Raises MercError for a value that JSON cannot hold.

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class AnswerPath:
     """One answer as tokens. ``label`` is a place in the label space, ``word`` one among the label's words, both -1 for
     a free text; ``gold`` is true for what the target is labelled with, ``rejected`` for what it is preferred to, and
-    ``weight`` is that of an answer which an example brings. ``inputs`` are the tokens that the model reads of the answer
-    before each further token of it, where these are not the answer itself but what a model wrote in its place: one
+    ``weight`` is that of an answer which an example brings. ``inputs`` are the tokens that the model reads before
+    each further token of the answer, where these are not the answer's own but what a model wrote in its place: one
     token fewer."""
 
     tokens: tuple[int, ...]

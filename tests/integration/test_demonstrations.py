@@ -172,7 +172,7 @@ def test_a_demonstration_longer_than_the_context_is_named(merc: Forks, parts: Pa
 
 
 def test_ten_fixed_prompts_are_trained_in_turn(merc: Forks, work: Path) -> None:
-    """Each conversation sees another draw in the next epoch; looks at dev and the evaluation see the first alone."""
+    """Each conversation sees another draw in the next epoch; evaluations on dev and of the run see the first alone."""
     selector = "stages.0.demonstrations={name: random, k: 1, sets: 10}"
     ended = merc(work, "run", "text.yaml", selector, "--run-dir", "run")
     assert ended.code == 0, ended.err

@@ -74,7 +74,7 @@ def _when(path: Path, pattern: str, number: int, pid: int) -> None:
     "moment", ["stages/merc/.checkpoint-*", "stages/align/done.json", "stages/merc/best-*", "predictions.jsonl"]
 )
 def test_killed_at_a_moment(merc: Forks, work: Path, undisturbed: tuple[Path, int], moment: str) -> None:
-    """While a checkpoint is written, between stages, behind a look at dev, behind the predictions."""
+    """While a checkpoint is written, between stages, after an evaluation on dev, after the predictions."""
     run = work / "run"
     ended = merc(
         work, "run", "media.yaml", "--run-dir", "run", meanwhile=lambda pid: _when(run, moment, signal.SIGKILL, pid)

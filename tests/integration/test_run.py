@@ -213,7 +213,7 @@ def test_a_recipe_that_only_trains_still_chooses_on_dev(merc: Forks, work: Path)
 
 
 def test_an_evaluation_that_leaves_dev_out(merc: Forks, work: Path) -> None:
-    """Training looks at dev all the same, with its features."""
+    """Training is evaluated on dev all the same, with its features."""
     ended = merc(work, "run", "media.yaml", "--run-dir", "run", "evaluate.splits=[test]")
     assert ended.code == 0, ended.err
     assert len(log_of(work / "run", "dev")) == 3
