@@ -69,8 +69,8 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node,
 
 
 def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | None, problems: Problems) -> None:
-    """Report trainers that would keep the best state by a metric that no evaluation on dev gives. ``evaluate`` None is a
-    recipe without one, for which merc takes its own metric, or one that is reported already."""
+    """Report trainers that would keep the best state by a metric that no evaluation on dev gives. ``evaluate`` None is
+    a recipe without one, for which merc takes its own metric, or one that is reported already."""
     section = root.get("evaluate")
     if evaluate is not None:
         components = {name: part.component for name, part in evaluate.metrics.items()}

@@ -68,7 +68,7 @@ def test_where_it_is_wrong_the_answer_is_learned_behind_what_was_said(layout: st
     assert found.keys() == {p.target for p in wrong}
     for p in wrong:
         assert found[p.target].tokens == p.answers[0].tokens
-        assert found[p.target].said == said_by(model, p.context, 2)
+        assert found[p.target].inputs == said_by(model, p.context, 2)
     assert loss(model, running) != loss(model, batches(model, wrong))
 
 
