@@ -13,7 +13,7 @@ from merc.consent import require
 from merc.conversation import Conversation
 from merc.cues.admit import admit
 from merc.cues.observe import Clips, decode, groups, observation_of
-from merc.cues.plan import Plan, Question, plans, table_of
+from merc.cues.plan import CuePlan, Question, plans, table_of
 from merc.cues.store import CueStore
 from merc.cues.table import CueTable
 from merc.errors import MercError
@@ -76,7 +76,7 @@ def annotate(
     return table_of(made, counts, notes)
 
 
-def _open(plan: Plan) -> list[Question]:
+def _open(plan: CuePlan) -> list[Question]:
     """The questions without a final answer, each key once; all of them for a teacher that needs all."""
     lacking: dict[str, Question] = {}
     for question in plan.wanted:
@@ -90,7 +90,7 @@ def _open(plan: Plan) -> list[Question]:
 class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
     """One teacher, asked."""
 
-    def __init__(self, store: CueStore, plan: Plan, options: PassOptions, progress: Progress, done: int) -> None:
+    def __init__(self, store: CueStore, plan: CuePlan, options: PassOptions, progress: Progress, done: int) -> None:
         self.store, self.plan, self.teacher, self.file = store, plan, plan.teacher, plan.file
         self.device, self.done = options.device, done
         super().__init__(

@@ -39,7 +39,7 @@ class Question:
 
 
 @dataclass(eq=False)
-class Plan:
+class CuePlan:
     """What a teacher is wanted for: a question an utterance, and those of them that are wanted beside the rest of
     the corpus, which only a teacher that ``needs_all`` is shown. ``again`` are answers that are asked for once more."""
 
@@ -81,12 +81,12 @@ def plans(
     hashes: Hashes,
     workers: int,
     progress: Progress,
-) -> list[Plan]:
+) -> list[CuePlan]:
     """Find out what is wanted of each annotator. Reads no media but to hash them."""
     made = []
     for name, part in annotators.items():
         teacher = teacher_of(name, part)
-        plan = Plan(teacher, store.of(teacher))
+        plan = CuePlan(teacher, store.of(teacher))
         plan.file.refresh()
         wanted = {u.id for c in conversations for u in c.utterances}
         among = (corpus if corpus is not None else conversations) if teacher.annotator.needs_all else conversations
@@ -114,7 +114,7 @@ def look(
     return table_of(plans(store, annotators, conversations, corpus, hashes, workers, progress), {}, [])
 
 
-def table_of(made: Sequence[Plan], counts: Mapping[str, int], notes: Sequence[str]) -> CueTable:
+def table_of(made: Sequence[CuePlan], counts: Mapping[str, int], notes: Sequence[str]) -> CueTable:
     """What is known once the files were read."""
     answers: dict[tuple[str, str], Annotation] = {}
     unasked: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from merc.components.encoder import Clip, EncodeFunction, Features, Missing
 from merc.errors import MercError
 from merc.features.check import check
-from merc.features.plan import Stream
+from merc.features.plan import NamedEncoder
 from merc.memory import is_out_of_memory
 
 # An encoder that fails on so many clips before it has encoded one is at fault itself.
@@ -31,7 +31,7 @@ class CarefulFunction:
     what it raised.
     """
 
-    def __init__(self, stream: Stream, function: EncodeFunction, has_worked: Callable[[], bool]) -> None:
+    def __init__(self, stream: NamedEncoder, function: EncodeFunction, has_worked: Callable[[], bool]) -> None:
         self.stream, self.function, self._has_worked = stream, function, has_worked
         self._encoded: tuple[str, Clip] | None = None
         self._failures = 0
@@ -122,7 +122,7 @@ class CarefulFunction:
 class _NotFinite(Exception):
     """Features that hold NaN or infinity."""
 
-    def __init__(self, stream: Stream, value: Features | Missing) -> None:
+    def __init__(self, stream: NamedEncoder, value: Features | Missing) -> None:
         assert not isinstance(value, Missing)
         count = int((~np.isfinite(value)).sum())
         verb = "is" if count == 1 else "are"

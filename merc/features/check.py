@@ -12,10 +12,10 @@ from merc.errors import MercError
 from merc.features.prepared import Prepared, wrong_input
 
 if TYPE_CHECKING:
-    from merc.features.plan import Stream
+    from merc.features.plan import NamedEncoder
 
 
-def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Features | Missing]:
+def check(stream: NamedEncoder, utterances: Sequence[str], given: object) -> list[Features | Missing]:
     """The answer of an encoder to a batch; raises MercError, naming encoder and utterance, where it breaks the
     contract: one array ``[tokens, dim]`` float32 an utterance, as its spec says. Whether they are finite may depend on
     the clip, and is looked at elsewhere."""
@@ -26,7 +26,7 @@ def check(stream: Stream, utterances: Sequence[str], given: object) -> list[Feat
     return [_one(f"{who}, utterance {u!r}", stream, value) for u, value in zip(utterances, given, strict=True)]
 
 
-def _one(where: str, stream: Stream, value: object) -> Features | Missing:
+def _one(where: str, stream: NamedEncoder, value: object) -> Features | Missing:
     spec = stream.encoder.spec()
     if isinstance(value, Missing):
         return value

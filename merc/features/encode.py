@@ -12,7 +12,7 @@ from merc.consent import require
 from merc.conversation import Conversation
 from merc.features.careful import CarefulFunction, Failed
 from merc.features.notes import notes_of
-from merc.features.plan import DecodeTask, FeatureRequest, Plan, Stream, look, plan, streams_of, without
+from merc.features.plan import DecodeTask, FeaturePlan, FeatureRequest, NamedEncoder, look, plan, streams_of, without
 from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
@@ -63,8 +63,8 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
     def __init__(
         self,
         store: FeatureStore,
-        streams: Mapping[str, Stream],
-        made: Plan,
+        streams: Mapping[str, NamedEncoder],
+        made: FeaturePlan,
         seed: int,
         device: str,
         decoding: Decoding,
@@ -78,13 +78,13 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
         self.failed: dict[str, Missing] = {}
         self.encoded: Counter[str] = Counter()
         self.claimed: dict[str, set[str]] = {}
-        self.total = len(made.jobs) - len(made.entries)
+        self.total = len(made.requests) - len(made.entries)
         self.done = 0
 
     def texts(self) -> None:
         """Encode texts, which need no decoding."""
-        for job in self.plan.texts():
-            self._accept(job, Decoded(TextClip(text=job.content)))
+        for request in self.plan.texts():
+            self._accept(request, Decoded(TextClip(text=request.content)))
         self._flush()
 
     def tasks(self, items: Sequence[DecodeTask]) -> Iterator[DecodeTask]:
@@ -95,42 +95,42 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
             def is_done() -> bool:
                 nonlocal task
                 task = self._lacking(task)
-                return not task.jobs
+                return not task.requests
 
             if (claimed := self.claim(item.name, is_done)) is False:
                 self.left.append(task)
             elif claimed:
-                self.claimed[item.name] = {job.key for job in task.jobs}
+                self.claimed[item.name] = {request.key for request in task.requests}
                 yield task
 
     def decode(self, decoders: Decoders, task: DecodeTask) -> list[Decoded]:
         """The clips of a file."""
-        wants = [job.want for job in task.jobs if job.want is not None]
+        wants = [request.want for request in task.requests if request.want is not None]
         return decoders.decode(task.path, wants, self.seed, task.content)
 
     def work(self, decoded: Iterator[tuple[DecodeTask, list[Decoded]]]) -> bool:
         """Encode here, in the order of the tasks."""
         for task, clips in decoded:
-            for job, clip in zip(task.jobs, clips, strict=True):
-                self._accept(job, clip)
+            for request, clip in zip(task.requests, clips, strict=True):
+                self._accept(request, clip)
         self._flush()
         return True
 
     def _lacking(self, task: DecodeTask) -> DecodeTask:
         """What of a task the store lacks now."""
-        self.done += sum(look(self.store, self.plan, job.key) for job in task.jobs)
+        self.done += sum(look(self.store, self.plan, request.key) for request in task.requests)
         return without(task, self.plan.entries)
 
-    def _accept(self, job: FeatureRequest, decoded: Decoded) -> None:
+    def _accept(self, request: FeatureRequest, decoded: Decoded) -> None:
         """Take a clip; encode when there are enough of them for a batch."""
         if isinstance(decoded.clip, Missing):
             # Not kept: what is wrong may be mended in another way than by changing the file.
-            self.failed[job.key] = decoded.clip
-            self._finish(job)
+            self.failed[request.key] = decoded.clip
+            self._finish(request)
             return
-        self.waiting[job.stream].append((job, decoded))
-        if len(self.waiting[job.stream]) >= self.streams[job.stream].encoder.batch:
-            self._encode(job.stream)
+        self.waiting[request.stream].append((request, decoded))
+        if len(self.waiting[request.stream]) >= self.streams[request.stream].encoder.batch:
+            self._encode(request.stream)
 
     def _flush(self) -> None:
         for name in self.streams:
@@ -149,13 +149,13 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
                 function = stream.encoder.load(self.device)
             self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, Missing)]
-        jobs = [job for job, _ in batch]
-        files = ["" if job.path is None else job.path.name for job in jobs]
+        requests = [request for request, _ in batch]
+        files = ["" if request.path is None else request.path.name for request in requests]
         with self._enough_memory(name):
-            answers = self.functions[name]([job.utterance for job in jobs], clips, files)
-        for (job, decoded), value in zip(batch, answers, strict=True):
+            answers = self.functions[name]([request.utterance for request in requests], clips, files)
+        for (request, decoded), value in zip(batch, answers, strict=True):
             if isinstance(value, Failed):
-                self._accept(job, Decoded(value))
+                self._accept(request, Decoded(value))
                 continue
             frames = len(decoded.clip.frames) if isinstance(decoded.clip, VideoClip) else None
             remarks = decoded.remarks
@@ -167,9 +167,9 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
                 remarks = remarks if own is None else (*remarks, own)
                 entry = Entry(value.shape, None, frames, remarks)
                 self.encoded[name] += 1
-            self.store.save(job.key, value, frames, remarks)
-            self.plan.entries[job.key] = entry
-            self._finish(job)
+            self.store.save(request.key, value, frames, remarks)
+            self.plan.entries[request.key] = entry
+            self._finish(request)
 
     def _enough_memory(self, name: str) -> AbstractContextManager[None]:
         where = f"encoders.{name} ({self.streams[name].part!r}) on {self.device}"
@@ -178,18 +178,20 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
 
     def _has_worked(self, name: str) -> bool:
         """Whether there are answers of an encoder, of this pass or an earlier one."""
-        return any(job.stream == name and job.key in self.plan.entries for job in self.plan.jobs.values())
+        return any(
+            request.stream == name and request.key in self.plan.entries for request in self.plan.requests.values()
+        )
 
     def finish(self) -> None:
         """Raise what an encoder raised that failed on every clip."""
         for function in self.functions.values():
             function.finish()
 
-    def _finish(self, job: FeatureRequest) -> None:
+    def _finish(self, request: FeatureRequest) -> None:
         self.done += 1
-        self.report(f"{job.stream}: {job.utterance}")
+        self.report(f"{request.stream}: {request.utterance}")
         for name, keys in list(self.claimed.items()):
-            keys.discard(job.key)
+            keys.discard(request.key)
             if not keys:
                 self.claims.release(name)
                 del self.claimed[name]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from merc.features.plan import Plan, Stream
+from merc.features.plan import FeaturePlan, NamedEncoder
 from merc.passes import first_of
 
 
-def notes_of(streams: Mapping[str, Stream], plan: Plan) -> list[str]:
+def notes_of(streams: Mapping[str, NamedEncoder], plan: FeaturePlan) -> list[str]:
     """What is to be said of a pass: damaged files, clips that are too short, and remarks on single clips."""
     notes = []
     if plan.damaged:

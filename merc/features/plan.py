@@ -26,7 +26,7 @@ _SPANS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
+class NamedEncoder:
     """An encoder under the name that it has in the recipe."""
 
     name: str
@@ -61,44 +61,48 @@ class FeatureRequest:
 
 @dataclass(frozen=True)
 class DecodeTask:
-    """Jobs that one decode of a file serves. ``name`` says which, to other processes too."""
+    """Requests that one decode of a file serves. ``name`` says which, to other processes too."""
 
     name: str
     path: Path
     content: str
-    jobs: tuple[FeatureRequest, ...]
+    requests: tuple[FeatureRequest, ...]
 
 
 @dataclass(eq=False)
-class Plan:
-    """Every wanted feature: where it belongs, the jobs by key, what of them is in the store, and what is not."""
+class FeaturePlan:
+    """Every wanted feature: where it belongs, the requests by key, what of them is in the store, and what is not."""
 
     places: dict[tuple[str, str], tuple[str | Missing, ...]] = field(default_factory=dict)
-    jobs: dict[str, FeatureRequest] = field(default_factory=dict)
+    requests: dict[str, FeatureRequest] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     def tasks(self) -> Iterator[DecodeTask]:
-        """The files to decode, for the jobs that the store lacks."""
+        """The files to decode, for the requests that the store lacks."""
         by_file: dict[str, dict[tuple[float, float], list[FeatureRequest]]] = {}
-        for job in self.jobs.values():
-            if job.want is not None:
-                span = (job.want.start or 0.0, float("inf") if job.want.end is None else job.want.end)
-                by_file.setdefault(job.content, {}).setdefault(span, []).append(job)
+        for request in self.requests.values():
+            if request.want is not None:
+                span = (request.want.start or 0.0, float("inf") if request.want.end is None else request.want.end)
+                by_file.setdefault(request.content, {}).setdefault(span, []).append(request)
         for content, spans in by_file.items():
             # Cut by all spans of the file, those that are done included, so that every process cuts alike.
             ordered = iter(sorted(spans))
             while chunk := list(islice(ordered, _SPANS)):
-                jobs = tuple(job for span in chunk for job in spans[span] if job.key not in self.entries)
-                if jobs and jobs[0].path is not None:
-                    yield DecodeTask(f"{content}/{chunk[0]}", jobs[0].path, content, jobs)
+                requests = tuple(
+                    request for span in chunk for request in spans[span] if request.key not in self.entries
+                )
+                if requests and requests[0].path is not None:
+                    yield DecodeTask(f"{content}/{chunk[0]}", requests[0].path, content, requests)
 
     def texts(self) -> list[FeatureRequest]:
         """The texts that the store lacks."""
-        return [job for job in self.jobs.values() if job.want is None and job.key not in self.entries]
+        return [
+            request for request in self.requests.values() if request.want is None and request.key not in self.entries
+        ]
 
 
-def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
+def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, NamedEncoder]:
     """The encoders of a recipe; raises MercError for a component of another kind."""
     streams = {}
     for name, part in encoders.items():
@@ -109,7 +113,7 @@ def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, Stream]:
             recipe: Mapping[str, Any] = {**recipe_of(part.name, encoder.of), "prepared": True}
         else:
             recipe = recipe_of(part.name, encoder)
-        streams[name] = Stream(name, part.name, encoder, encoder.sampling(), recipe)
+        streams[name] = NamedEncoder(name, part.name, encoder, encoder.sampling(), recipe)
     return streams
 
 
@@ -122,22 +126,22 @@ def known_missing(
     return {(name, id_): place.reason for name, id_, place in located if isinstance(place, Missing)}
 
 
-def _located(stream: Stream, utterance: Utterance) -> Path | TextClip | Missing:
+def _located(stream: NamedEncoder, utterance: Utterance) -> Path | TextClip | Missing:
     """What of an utterance is encoded, or why there is nothing."""
     return words(utterance) if isinstance(stream.sampling, Words) else locate(utterance, stream.sampling)
 
 
 def plan(
     store: FeatureStore,
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, NamedEncoder],
     conversations: Sequence[Conversation],
     seed: int,
     hashes: Hashes,
     workers: int,
     progress: Progress,
-) -> Plan:
+) -> FeaturePlan:
     """Find out what is wanted, what is there and what is not. Reads no media but to hash them."""
-    made = Plan()
+    made = FeaturePlan()
     utterances = [u for c in conversations for u in c.utterances]
     located = {
         (stream.name, at): _located(stream, utterance)
@@ -160,24 +164,30 @@ def plan(
                 f"two utterances have the id {utterance.id!r} and are not the same; every utterance of a corpus needs "
                 "an id of its own"
             )
-    for key in made.jobs:
+    for key in made.requests:
         look(store, made, key)
     return made
 
 
 def _add(
-    made: Plan, stream: Stream, utterance: Utterance, known: str | TextClip, file: Path | None, seed: int, draw: int
+    made: FeaturePlan,
+    stream: NamedEncoder,
+    utterance: Utterance,
+    known: str | TextClip,
+    file: Path | None,
+    seed: int,
+    draw: int,
 ) -> str:
     """Add one feature to the plan, and give its key."""
     want = None if isinstance(stream.sampling, Words) else want_of(utterance, stream.sampling, draw)
     content = known.text if isinstance(known, TextClip) else known
     source = Source(content) if want is None else Source(content, want.start, want.end, want.region)
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
-    made.jobs.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))
+    made.requests.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))
     return key
 
 
-def look(store: FeatureStore, made: Plan, key: str) -> bool:
+def look(store: FeatureStore, made: FeaturePlan, key: str) -> bool:
     """Whether a feature is in the store now; a damaged one is noted and removed."""
     try:
         entry = store.look(key)
@@ -192,4 +202,4 @@ def look(store: FeatureStore, made: Plan, key: str) -> bool:
 
 def without(task: DecodeTask, keys: Mapping[str, Entry]) -> DecodeTask:
     """The same task less what is there by now."""
-    return replace(task, jobs=tuple(job for job in task.jobs if job.key not in keys))
+    return replace(task, requests=tuple(request for request in task.requests if request.key not in keys))

@@ -32,7 +32,7 @@ from merc.cues.plan import blind
 from merc.errors import MercError
 from merc.features import FeatureTable, prepared
 from merc.features.careful import CarefulFunction
-from merc.features.plan import Stream, streams_of
+from merc.features.plan import NamedEncoder, streams_of
 from merc.media.audio import resample
 from merc.media.decode import words
 from merc.media.sampling import sample
@@ -135,7 +135,7 @@ def with_arrays(
     )
 
 
-def _encoded(stream: Stream, ids: Sequence[str], clips: Sequence[Clip], device: str) -> list[Features | Missing]:
+def _encoded(stream: NamedEncoder, ids: Sequence[str], clips: Sequence[Clip], device: str) -> list[Features | Missing]:
     """What an encoder gives of clips, in its batches; a clip that it fails on is missing with the reason."""
     if not clips:
         return []
