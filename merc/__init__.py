@@ -7,6 +7,7 @@ This module is what plugins import. It stays light: neither torch nor a plugin i
 2
 """
 
+# ruff: noqa: F403, F405 - `__all__` says which of the components are public
 from __future__ import annotations
 
 import importlib
@@ -26,76 +27,7 @@ _RENAMED = {
 
 if TYPE_CHECKING:
     import merc.training as training
-    from merc.components import (
-        AnnotateFunction,
-        Annotation,
-        Annotator,
-        Answer,
-        AudioClip,
-        Backbone,
-        Batch,
-        Benchmark,
-        BenchmarkTask,
-        Clip,
-        Component,
-        Connector,
-        Control,
-        Corpus,
-        CorpusData,
-        Decoded,
-        Decoder,
-        EncodeFunction,
-        Encoder,
-        Example,
-        Features,
-        FeatureSpec,
-        FolderOrName,
-        Frames,
-        FrozenNetwork,
-        Fuser,
-        Head,
-        Loss,
-        LossContext,
-        MediaRun,
-        Metric,
-        Missing,
-        Model,
-        Observation,
-        Outputs,
-        PeftTuning,
-        Pool,
-        Prediction,
-        PrefixCache,
-        PrepareFunction,
-        Prompt,
-        Prompter,
-        Query,
-        ReportedCount,
-        Scores,
-        SeenMedia,
-        Segment,
-        SelectFunction,
-        Selector,
-        Similarity,
-        Slot,
-        SlotTokens,
-        Speaks,
-        Stream,
-        Targets,
-        Text,
-        TextClip,
-        TrainContext,
-        Trainer,
-        TrainReport,
-        Tuning,
-        Turn,
-        VideoClip,
-        Waveform,
-        WeightedAnswer,
-        Words,
-        layer_names,
-        likeliest,
-    )
+    from merc.components import *
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
