@@ -100,7 +100,8 @@ class Connector(Component):
 
     @abstractmethod
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
-        """The module; it may be built on torch's meta device, so it must not read its own weights."""
+        """The module; it may be built on torch's meta device, so it must not read its own weights. ``ValueError`` if it
+        can't be built for these widths."""
 
     def tokens(self, count: int) -> int:
         """How many tokens stand in the prompt when ``count`` go in: at least 1, or 0 into one that takes no features.

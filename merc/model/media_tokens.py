@@ -80,7 +80,13 @@ class MediaTokens(nn.Module):
                 self.fusers[name] = fuser.build(given)
         shapes.update(dict.fromkeys(self.opening, FeatureSpec(dim=0)))
         self.shapes = shapes
-        self.connectors = nn.ModuleDict({s: c.build(shapes[s], hidden) for s, c in connectors.items() if s in shapes})
+        self.connectors = nn.ModuleDict()
+        for name, connector in connectors.items():
+            if name in shapes:
+                try:
+                    self.connectors[name] = connector.build(shapes[name], hidden)
+                except ValueError as error:
+                    raise MercError(f"connectors.{name}: {error}") from None
         self.source: FeatureSource | None = None
 
     @staticmethod

@@ -106,6 +106,15 @@ def test_a_fuser_that_cannot_take_its_inputs_says_why() -> None:
         MediaTokens(SPECS, {}, {"both": Picky()}, 8)
 
 
+def test_a_connector_that_cannot_be_built_for_these_widths_says_why() -> None:
+    class Picky(Linear):
+        def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
+            raise ValueError(f"width is a multiple of heads (5), not {hidden}")
+
+    with pytest.raises(MercError, match=r"^connectors\.face: width is a multiple of heads \(5\), not 8$"):
+        MediaTokens(SPECS, {"face": Picky()}, {}, 8)
+
+
 def test_without_features_the_model_says_so() -> None:
     with pytest.raises(RuntimeError, match=r"set media\.source first"):
         MediaTokens(SPECS, {"face": Linear()}, {}, 8).length("face", "u0")
