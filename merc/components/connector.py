@@ -48,9 +48,9 @@ class Stream(NamedTuple):
         place = (self.mask.cumsum(1) - 1).unsqueeze(1)
         count = self.mask.sum(1).view(-1, 1, 1)
         step = self.mask.new_ones(tokens).cumsum(0).sub(1).view(1, -1, 1)
-        first, behind = step * count // tokens, ((step + 1) * count + tokens - 1) // tokens
-        taken = (place >= first) & (place < behind) & self.mask.unsqueeze(1)
-        return taken.to(self.values.dtype) / (behind - first).clamp(min=1)
+        first, end = step * count // tokens, ((step + 1) * count + tokens - 1) // tokens
+        taken = (place >= first) & (place < end) & self.mask.unsqueeze(1)
+        return taken.to(self.values.dtype) / (end - first).clamp(min=1)
 
 
 class SeenMedia(NamedTuple):

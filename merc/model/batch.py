@@ -32,7 +32,7 @@ class TreeBatch:
     ``path_first``, the place among those read that predicts its first token. ``trees`` are those that it was made of,
     ``labels`` is the size of the label space, and ``answers`` has the answer of each path. ``held`` places at the
     beginning of its one row are not computed, since their keys and values are kept: ``tokens``, ``positions``,
-    ``slot_at`` and ``read`` count from behind them.
+    ``slot_at`` and ``read`` count from after them.
     """
 
     tokens: Tensor

@@ -32,7 +32,7 @@ def find_decoder(model: PreTrainedModel) -> nn.Module | None:
 @contextmanager
 def restrict_to(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
     """While this lasts, what the decoder gives is cut down to the flat ``places``, in one row, so that whatever the
-    model does behind its last layer it does there only. The list holds the hidden states ``[places, hidden]``."""
+    model does after its last layer it does there only. The list holds the hidden states ``[places, hidden]``."""
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:

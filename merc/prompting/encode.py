@@ -131,7 +131,7 @@ class PromptEncoder:
         opening = self._unplaced(prompt)
         run_items: list[tuple[int | SlotItem, ...]] = []
         seen: list[tuple[int, SeenFrom]] = []
-        before: str | None = None  # the frame that a run stands behind, None at the start, empty behind others
+        before: str | None = None  # the frame that a run follows, None at the start, empty after other items
         for run in runs:
             if isinstance(run, SeenFrom):
                 seen.append((len(opening) + sum(map(len, run_items)), run))
@@ -144,7 +144,7 @@ class PromptEncoder:
                 run_items.append(
                     self._pieces.frame(run, before is None) if written else self._pieces.words(run, before)
                 )
-                # A begin token alone is no text: what stands behind it stands at the start.
+                # A begin token alone is no text: what follows it stands at the start.
                 before = None if written and run == self._begin else run if written else ""
 
         def words(text: str) -> tuple[int, ...]:
@@ -220,7 +220,7 @@ class PromptEncoder:
 
     def _runs(self, prompt: Prompt, lengths: SlotLength) -> tuple[list[Run], Callable[[str], str]]:
         """The prompt without its answer as texts and slots, chat turns rendered, and how an answer's words are written
-        behind it."""
+        after it."""
         segments, prefix = prompt.segments[:-1], prompt.answer.prefix
         numbers: Counter[str] = Counter()
         if not any(isinstance(s, Turn) for s in segments):

@@ -18,7 +18,7 @@ class PieceTokenizer:
     """One tokenizer, piece by piece.
 
     Tokenizers of the SentencePiece kind put a space before whatever they are given. A piece inside a prompt is
-    therefore tokenized behind an anchor (a line break, say), which takes that space and is cut off again, so that the
+    therefore tokenized after an anchor (a line break, say), which takes that space and is cut off again, so that the
     tokens of all pieces together read as the pieces' text.
 
     Words of a corpus never become control tokens: "<|im_end|>" in an utterance stays text.
@@ -36,14 +36,14 @@ class PieceTokenizer:
         added_special = [str(t.content) for t in tokenizer.added_tokens_decoder.values() if t.special]
         # The longest first: one may begin with another.
         self._known_controls = sorted({*special, *added_special, *self._controls}, key=len, reverse=True)
-        # Older tokenizers of the kind put their space behind every control token too, newer ones at the start alone.
-        self._space_behind_control = bool(
+        # Older tokenizers of the kind put their space after every control token too, newer ones at the start alone.
+        self._space_after_control = bool(
             self._anchors and special and self._raw(special[0] + "a", True)[1:] == self._raw("a", True)
         )
 
-    def words(self, text: str, behind: str | None = "") -> tuple[int, ...]:
-        """The tokens of words that stand behind a frame, other words or a slot (empty), or at the start (``None``)."""
-        inside = behind is not None and not (self._space_behind_control and self._ends_in_control(behind))
+    def words(self, text: str, after: str | None = "") -> tuple[int, ...]:
+        """The tokens of words that follow a frame, other words or a slot (empty), or at the start (``None``)."""
+        inside = after is not None and not (self._space_after_control and self._ends_in_control(after))
         return self._tokens(text, False, inside)
 
     def frame(self, text: str, start: bool = False) -> tuple[int, ...]:

@@ -210,7 +210,7 @@ class RunDirectory:
         return records, damaged
 
     def rewind(self, stage: str, step: int) -> None:
-        """Drop a stage's records of steps behind ``step``, and of its end: training goes on from there."""
+        """Drop a stage's records of steps after ``step``, and of its end: training goes on from there."""
 
         def stands(record: Mapping[str, Any]) -> bool:
             if record.get("stage") != stage:

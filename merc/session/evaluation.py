@@ -51,7 +51,7 @@ def evaluate_again(
 ) -> tuple[Path, dict[str, dict[str, Any]]]:
     """Evaluate a trained run with changes to its recipe; gives the folder below ``evaluations/`` and the metrics.
 
-    The folder is there whole or not at all, and no other evaluation is touched. Where something fails behind the
+    The folder is there whole or not at all, and no other evaluation is touched. Where something fails after the
     predictions (a metric that asks a server, a full disk), these are kept in a hidden folder, and the same command goes
     on from them. Raises MercError for a name that is taken, a split without conversations, and labels that the run was
     not trained with.
@@ -111,7 +111,7 @@ def _key(run: TrainedRun, made: Mapping[str, Any]) -> str:
 
 
 def _take(kept: Path, folder: RunDirectory, reporter: Reporter) -> list[Prediction] | None:
-    """The predictions of the same evaluation that failed behind them, with all that was written by then."""
+    """The predictions of the same evaluation that failed after them, with all that was written by then."""
     if not kept.is_dir():
         return None
     kept.rename(folder.path)

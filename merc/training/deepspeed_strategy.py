@@ -95,7 +95,7 @@ class DeepSpeedStrategy(Strategy):
         return values
 
     def backward(self, loss: Tensor, last: bool) -> None:
-        """Add gradients; DeepSpeed averages them over the processes behind the last pass of a step."""
+        """Add gradients; DeepSpeed averages them over the processes after the last pass of a step."""
         if last and self.zero < 3:
             # The average of what all processes add alike is what each adds. ZeRO-3 has no whole weights here.
             for group in self.groups:
@@ -152,7 +152,7 @@ class DeepSpeedStrategy(Strategy):
                 for parameter in group["params"]:
                     share = safe_get_local_fp32_param(parameter).view(-1)
                     gradient = safe_get_local_grad(parameter).view(-1)
-                    # Shares are of one size: what lies behind the parameter's end in the last of them is no number.
+                    # Shares are of one size: what lies past the parameter's end in the last of them is no number.
                     size = max(0, min(len(share), parameter.ds_numel - self.rank * len(share)))
                     penalty = torch.zeros_like(share)
                     penalty[:size] = factor * share[:size]

@@ -9,7 +9,7 @@ _STEPS_TO_GROW = 2000
 
 @dataclass
 class LossScale:
-    """Halved behind a step whose gradient was not finite, doubled behind 2000 steps without one, as torch does it.
+    """Halved after a step whose gradient was not finite, doubled after 2000 steps without one, as torch does it.
 
     >>> scale = LossScale()
     >>> scale.update(finite=False)

@@ -74,7 +74,7 @@ def test_media_stand_before_the_words() -> None:
     assert ConversationPrompter(media=("face", "voice")).streams() == ("face", "voice")
 
 
-def test_cues_stand_behind_the_words_where_there_are_any() -> None:
+def test_cues_stand_after_the_words_where_there_are_any() -> None:
     found = text(ConversationPrompter(cues=("face", "prosody")).prompt(query(2)))
     assert found == (HEAD + "Ann: We won! (a smile; fast)\nSpeaker: Again? (low)\nAnn: Yes {labels}.\nAnn feels|")
 

@@ -117,7 +117,7 @@ def test_draws_and_seeds_differ_and_everybody_else_sees_the_same(chooses):
             assert (mine == names) == (query.conversation.id not in owners)
 
 
-def test_one_drawn_behind_stands_in_for_the_query_s_own():
+def test_one_drawn_after_stands_in_for_the_query_s_own():
     chooses = Random(k=4)
     names = shown(chooses, NEW[0])
     second = next(q for q in asked(*TALKS) if q.conversation.id == names[1][0])

@@ -106,7 +106,7 @@ def test_another_corpus_keeps_the_runs_labels(program: Forks, own_run: Path, tmp
     assert "the utterance has no video file" in (folder / "report.html").read_text()
 
 
-def test_what_goes_wrong_leaves_nothing_behind(program: Forks, own_run: Path, tmp_path: Path):
+def test_what_goes_wrong_leaves_nothing_after(program: Forks, own_run: Path, tmp_path: Path):
     before = contents(own_run)
     wrong = talk("test", 0)
     wrong["utterances"][0]["label"] = "sad"

@@ -104,7 +104,7 @@ def test_a_model_without_a_decoder_of_its_own_computes_all_logits() -> None:
     torch.testing.assert_close(found, wanted, rtol=2e-5, atol=2e-5)
 
 
-def test_only_at_cuts_what_stands_behind_the_decoder() -> None:
+def test_only_at_cuts_what_stands_after_the_decoder() -> None:
     model = tiny_llama()
     tokens = torch.tensor([[1, 2, 3], [4, 5, 6]])
     with torch.no_grad():

@@ -237,7 +237,7 @@ def streams_recipe() -> Recipe:
     )
 
 
-def test_the_streams_of_prompts_and_the_encoders_behind_them():
+def test_the_streams_of_prompts_and_the_encoders_after_them():
     recipe = streams_recipe()
     assert used_streams(recipe) == ({"both", "heard"}, {"heard", "seen"})
     assert inputs_of(recipe, "all") == ("words", "seen", "heard")

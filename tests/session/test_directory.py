@@ -135,7 +135,7 @@ def test_what_others_put_there_survives_an_abandoned_run(run, recipe):
     assert [path.name for path in run.path.iterdir()] == ["notes.txt"]
 
 
-def test_rewinding_drops_what_comes_behind_a_step(run, recipe):
+def test_rewinding_drops_what_comes_after_a_step(run, recipe):
     run.open(recipe(), resume=False)
     run.note("a text with \u2028 in it")
     for stage in ("align", "merc"):

@@ -21,7 +21,7 @@ from merc.session.naming import default_folder
         (["strategy.device=cuda", "features.workers=9", "title=x", "data_root=/data/meld"], "rows"),
     ],
 )
-def test_the_changes_stand_behind_the_recipe(overrides: list[str], name: str) -> None:
+def test_the_changes_stand_after_the_recipe(overrides: list[str], name: str) -> None:
     assert default_folder("paper/rows", overrides).as_posix() == f"runs/paper/{name}"
 
 

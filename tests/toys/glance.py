@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Glance(merc.Connector):
-    """Before every ``every``-th layer attention to what is seen of the media, behind a gate that begins closed: the
+    """Before every ``every``-th layer attention to what is seen of the media, after a gate that starts closed: the
     language model begins as it was."""
 
     every: int = 2

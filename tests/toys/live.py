@@ -11,8 +11,8 @@ import merc
 
 @dataclass(frozen=True, kw_only=True)
 class Live(merc.Decoder):
-    """Scores the labels of one utterance after the other, as they are spoken. What was said before keeps its keys and
-    values, so an utterance computes its own tokens and the labels, and nothing else."""
+    """Scores the labels of one utterance after the other, as they are spoken. Earlier utterances keep their keys and
+    values, so each computes its own tokens and the labels, and nothing else."""
 
     gives = frozenset({"probabilities"})
 

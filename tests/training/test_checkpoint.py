@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     assert str(folder / named) in sentence and "goes on from checkpoint-00000002" in sentence
 
 
-def test_the_numbers_are_the_same_behind_a_damaged_checkpoint(
+def test_the_numbers_are_the_same_after_a_damaged_checkpoint(
     backbone: Path, talks: list[Conversation], tmp_path: Path, undisturbed: dict[str, Tensor], cut_run: Path
 ) -> None:
     folder = Path(shutil.copytree(cut_run, tmp_path / "cut"))

@@ -54,7 +54,7 @@ def test_where_the_prediction_is_right_both_have_the_same_loss(layout: str, prom
 
 
 @pytest.mark.parametrize("layout", ["tree", "separate"])
-def test_where_it_is_wrong_the_answer_is_learned_behind_what_was_said(layout: str, prompts) -> None:
+def test_where_it_is_wrong_the_answer_is_learned_after_what_was_said(layout: str, prompts) -> None:
     model, plain = prompts
     model.layout = layout
     wrong = []
@@ -72,7 +72,7 @@ def test_where_it_is_wrong_the_answer_is_learned_behind_what_was_said(layout: st
     assert loss(model, running) != loss(model, batches(model, wrong))
 
 
-def test_dropout_is_off_while_the_model_says_it_and_on_again_behind(prompts) -> None:
+def test_dropout_is_off_while_the_model_says_it_and_on_again_after(prompts) -> None:
     model, plain = prompts
     model.train()
     state = torch.get_rng_state()

@@ -101,7 +101,7 @@ def test_early_stopping(backbone: Path, talks: list[Conversation], tmp_path: Pat
     assert same_state(state_of(model), looks.states[1])
 
 
-def test_going_on_behind_early_stopping_trains_no_more(
+def test_going_on_after_early_stopping_trains_no_more(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
     settings = Settings(epochs=9, lr=5e-3, batch_conversations=12, patience=1)
@@ -161,7 +161,7 @@ def test_cut_off_and_going_on(after: int, backbone: Path, talks: list[Conversati
     assert same_state(state_of(whole), state_of(resumed))
 
 
-def test_a_best_state_behind_the_last_checkpoint_is_not_taken_for_another(
+def test_a_best_state_after_the_last_checkpoint_is_not_taken_for_another(
     backbone: Path, talks: list[Conversation], tmp_path: Path
 ) -> None:
     """Cut off behind a look that was the best, and on going on is not: the state of the earlier one is still there."""
@@ -208,7 +208,7 @@ def test_asked_to_stop(number: int, backbone: Path, talks: list[Conversation], t
     assert same_state(state_of(whole), state_of(resumed))
 
 
-def test_asked_to_stop_behind_the_last_step(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+def test_asked_to_stop_after_the_last_step(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     model = model_of(backbone)
     looks = Looks(model, 0.5, 0.4)
     settings = Settings(epochs=2, lr=5e-3, batch_conversations=12)

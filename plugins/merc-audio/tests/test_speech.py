@@ -74,7 +74,7 @@ def means(states: np.ndarray, tokens: int) -> np.ndarray:
     return np.stack([states[i * n // tokens : -(-(i + 1) * n // tokens)].mean(0) for i in range(tokens)])
 
 
-def test_whisper_hears_what_transformers_does_and_no_silence_behind_it(models):
+def test_whisper_hears_what_transformers_does_and_no_silence_after_it(models):
     clip = sound(1.5)
     whole = heard_by_whisper(models["whisper"], clip.samples)
     assert whole.shape == (100, 8)

@@ -14,16 +14,8 @@ _NONE = "(none)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recognition(Metric):
-    """``mmeverse-recognition``: accuracy and weighted F1 of one label an utterance, for the sets without a metric of
-    their own (CAER, E3, MAFW, MELD's sentiment, MC-EIU and its intentions).
-
-    ``truth`` names the label, which need not be the one that the model was trained on; ``among`` are the labels that
-    count, by default those of the corpus. An answer with none of them, or with several, is wrong and counted as
-    ``unparsed``. ``block`` and ``sentences`` are the policies by which answers are read
-    (``merc.answers``). ``accuracy_affectgpt`` and ``weighted_f1_affectgpt`` are the same numbers by the published
-    reading: all of the answer, in small letters, is a label.
-    """
+class _OneLabel(Metric):
+    """A metric of answers of which each holds one label."""
 
     truth: str = "label"
     among: tuple[str, ...] = ()
@@ -34,13 +26,26 @@ class Recognition(Metric):
         """What ``truth`` names."""
         return (self.truth,)
 
-    def choices(self) -> Sequence[str]:
-        """Both numbers."""
-        return ("accuracy", "weighted_f1")
-
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
         """Compute once for predictions that say nothing: every fault of tables and truths shows."""
         self.compute(predictions, labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition(_OneLabel):
+    """``mmeverse-recognition``: accuracy and weighted F1 of one label an utterance, for the sets without a metric of
+    their own (CAER, E3, MAFW, MELD's sentiment, MC-EIU and its intentions).
+
+    ``truth`` names the label, which need not be the one that the model was trained on; ``among`` are the labels that
+    count, by default those of the corpus. An answer with none of them, or with several, is wrong and counted as
+    ``unparsed``. ``block`` and ``sentences`` are the policies by which answers are read
+    (``merc.answers``). ``accuracy_affectgpt`` and ``weighted_f1_affectgpt`` are the same numbers by the published
+    reading: all of the answer, in small letters, is a label.
+    """
+
+    def choices(self) -> Sequence[str]:
+        """Both numbers."""
+        return ("accuracy", "weighted_f1")
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is none of the labels."""
@@ -57,7 +62,7 @@ class Recognition(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recalls(Metric):
+class Recalls(_OneLabel):
     """``dfew-recall``: UAR and WAR, as DFEW (Jiang et al., 2020) reports them.
 
     ``uar`` is the mean of the labels' recalls, ``war`` their mean weighted by how often each is true, which is the
@@ -65,22 +70,9 @@ class Recalls(Metric):
     ``among``, ``block``, ``sentences`` and the numbers ``…_affectgpt`` are as of ``mmeverse-recognition``.
     """
 
-    truth: str = "label"
-    among: tuple[str, ...] = ()
-    block: Block = "answer-or-rest"
-    sentences: Sentences = "search"
-
-    def truths(self) -> Sequence[str]:
-        """What ``truth`` names."""
-        return (self.truth,)
-
     def choices(self) -> Sequence[str]:
         """Both numbers."""
         return ("uar", "war")
-
-    def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
-        """Compute once for predictions that say nothing: every fault of tables and truths shows."""
-        self.compute(predictions, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers. Raises MercError for a truth that is none of the labels."""

@@ -116,7 +116,7 @@ def test_the_bare_language_model_sees_no_picture():
     assert FarcerPrompter(media=()).streams() == () and FarcerPrompter().streams() == ("image",)
 
 
-def test_past_labels_stand_behind_past_utterances_alone():
+def test_past_labels_stand_after_past_utterances_alone():
     past = ("joy", None, "anger", "joy")
     shown = query(1, OTHER, label_history=("anger", "joy"))
     text = words(FarcerPrompter().prompt(query(2, label_history=past, demonstrations=(shown,))))

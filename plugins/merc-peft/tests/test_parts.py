@@ -58,7 +58,7 @@ def test_the_gradient_of_an_adapter(activation: str) -> None:
     assert torch.autograd.gradcheck(given, (hidden, *(w.detach().requires_grad_() for w in weights)))
 
 
-def test_adapters_stand_behind_blocks_or_inside() -> None:
+def test_adapters_stand_after_blocks_or_inside() -> None:
     """What each block gives goes through its adapter into the next; inside a block it is added before the sum."""
     llm = spread(tune(tiny_llama(), BottleneckAdapter(width=4)).llm)
     seen: list[Tensor] = []

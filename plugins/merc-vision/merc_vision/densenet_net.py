@@ -52,7 +52,7 @@ class DenseNet121(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Two convolutions behind a normalisation each; 32 further maps out of all those so far."""
+    """Two convolutions, each after a normalisation; 32 further maps out of all those so far."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from merc import Stream
 
 
 class MLP(nn.Module):
-    """Fully connected layers, behind each a ReLU and dropout: ``[batch, length, dim]`` to ``[..., widths[-1]]``."""
+    """Linear layers, each with a ReLU and dropout after it: ``[batch, length, dim]`` to ``[..., widths[-1]]``."""
 
     def __init__(self, dim: int, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
