@@ -30,6 +30,7 @@ from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Generation, Model, Outputs, PrefixCache, Scores, Speaks
 from merc.components.peft_tuning import PeftTuning
 from merc.components.prompter import Answer, Control, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.components.reward import Reward
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.tuning import Frozen, Tuning
@@ -83,6 +84,7 @@ __all__ = [
     "Prompter",
     "Query",
     "ReportedCount",
+    "Reward",
     "Scores",
     "SeenMedia",
     "Segment",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -105,6 +105,8 @@ class Outputs(NamedTuple):
     reference_path_log_probs: Tensor | None = None
     """``[paths]`` float32, without gradient: ``path_log_probs`` of the model as it was before this stage, without
     dropout. It takes a second pass."""
+    reference_token_log_probs: Tensor | None = None
+    """``[steps]`` float32, without gradient: ``token_log_probs`` of that model, of the same second pass."""
     second_path_log_probs: Tensor | None = None
     """``[paths]`` float32, with a gradient: ``path_log_probs`` of a second pass, whose dropout is drawn anew."""
     heads: Mapping[str, Tensor] | None = None
@@ -117,9 +119,15 @@ NEEDS = (
     "states",
     "media",
     "reference_path_log_probs",
+    "reference_token_log_probs",
     "second_path_log_probs",
 )
 """What a loss may ask for."""
+
+
+def of_reference(needs: Collection[str]) -> bool:
+    """Whether some of what losses need comes from the model as it was before the stage."""
+    return not {"reference_path_log_probs", "reference_token_log_probs"}.isdisjoint(needs)
 
 
 class Speaks(Protocol):
@@ -210,7 +218,7 @@ class Model(Protocol):
     def reference(self) -> AbstractContextManager[None]:
         """While it lasts, everything is computed with the model as it was before this stage: backbone, connectors and
         fusers. Raises MercError where that is not kept, which it is while a stage trains with a loss that needs
-        ``reference_path_log_probs``."""
+        ``reference_path_log_probs`` or ``reference_token_log_probs``."""
 
 
 class PrefixCache(Protocol):

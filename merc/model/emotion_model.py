@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from merc.components import Backbone, Prompt, Query, SlotTokens
-from merc.components.model import Outputs
+from merc.components.model import Outputs, of_reference
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
@@ -259,18 +259,18 @@ class EmotionModel(nn.Module):
         if self.before is None:
             raise MercError(
                 "the model as it was before this stage is kept only while a stage trains with a loss that needs "
-                "reference_path_log_probs; add one, or ask while it trains"
+                "reference_path_log_probs or reference_token_log_probs; add one, or ask while it trains"
             )
         return self.before()
 
     @torch.no_grad()
     def reference_log_probs(self, batch: TreeBatch, draw: int = 0) -> Tensor:
-        """``log_probabilities`` of the model as it was before this stage, without dropout."""
+        """The log-probability of each token ``[steps]`` by the model as it was before this stage, without dropout."""
         was_training = self.training
         self.eval()
         try:
             with self.reference():
-                return self.log_probabilities(batch, draw)
+                return batch.token_log_probs(self.logits(batch, draw))
         finally:
             self.train(was_training)
 
@@ -280,8 +280,11 @@ class EmotionModel(nn.Module):
         Raises MercError for a loss that gives another shape, or cuts the gradient off.
         """
         with autocast(self.device.type, self.precision, self):
-            reference = self.reference_log_probs(batch, draw) if "reference_path_log_probs" in self.needs else None
-            outputs = self.outputs(batch, self.needs, draw)._replace(reference_path_log_probs=reference)
+            reference = self.reference_log_probs(batch, draw) if of_reference(self.needs) else None
+            outputs = self.outputs(batch, self.needs, draw)
+            if reference is not None:
+                paths = batch.over_paths(reference)
+                outputs = outputs._replace(reference_path_log_probs=paths, reference_token_log_probs=reference)
             if "second_path_log_probs" in self.needs:
                 outputs = outputs._replace(second_path_log_probs=self.log_probabilities(batch, draw))
         learns = any(t is not None and t.requires_grad for t in outputs[:3])

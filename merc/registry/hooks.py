@@ -79,6 +79,11 @@ def register_trainers(register: Register) -> None:
 
 
 @hookspec
+def register_rewards(register: Register) -> None:
+    """Register rewards: how good an answer is that a model wrote."""
+
+
+@hookspec
 def register_corpora(register: Register) -> None:
     """Register corpora: where conversations come from."""
 
@@ -123,6 +128,7 @@ KINDS: dict[str, str] = {
     "head": "register_heads",
     "decoder": "register_decoders",
     "trainer": "register_trainers",
+    "reward": "register_rewards",
     "corpus": "register_corpora",
     "backbone": "register_backbones",
     "annotator": "register_annotators",

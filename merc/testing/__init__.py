@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from merc.testing.loss import LossContract
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
+    from merc.testing.reward import RewardContract
     from merc.testing.selector import SelectorContract
     from merc.testing.trainer import TrainerContract
     from merc.testing.tuning import TuningContract
@@ -52,6 +53,7 @@ _HOME = {
     "LossContract": "loss",
     "MetricContract": "metric",
     "PrompterContract": "prompter",
+    "RewardContract": "reward",
     "SelectorContract": "selector",
     "BenchmarkContract": "benchmark",
     "TrainerContract": "trainer",
@@ -73,6 +75,7 @@ __all__ = [
     "LossContract",
     "MetricContract",
     "PrompterContract",
+    "RewardContract",
     "SelectorContract",
     "TrainerContract",
     "TuningContract",

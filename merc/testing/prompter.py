@@ -168,8 +168,9 @@ class PrompterContract(ComponentContract):
 
 
 def _segments_asked(prompt: Prompt) -> tuple[Segment, ...]:
-    """What a model sees of a prompt before it answers: the segments, without the answer's own text."""
-    return (*prompt.segments[:-1], replace(prompt.answer, text=None))
+    """What a model sees of a prompt before it answers: the segments, without the answer's own text and
+    those that it is preferred to."""
+    return (*prompt.segments[:-1], replace(prompt.answer, text=None, rejected=()))
 
 
 _VALUES = ("valence", "arousal", "dominance", "intensity")

@@ -91,6 +91,10 @@ _USAGE = {
     ),
     "decoder": "evaluate: {{decoder: {{name: {name}}}}}",
     "trainer": "stages:\n  - {{id: learn, prompter: {{name: conversation}}, trainer: {{name: {name}}}}}",
+    "reward": (
+        "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n"
+        "    trainer: {{name: grpo, rewards: [{{name: {name}}}]}}  # of merc-losses"
+    ),
     "corpus": "corpus: {{name: {name}, path: talk.csv}}",
     "backbone": "backbone: {{name: {name}, tuning: {{name: lora}}}}",
     "selector": (

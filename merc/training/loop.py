@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from merc.components import Loss, TrainContext, TrainReport
+from merc.components.model import of_reference
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.reference import keep_reference
@@ -58,7 +59,7 @@ def fit(
             f"stages.{stage.stage}: a loss compares two passes that differ by dropout, and nothing of the model drops "
             "anything, so they would be the same; set backbone.tuning.dropout, say, or leave that loss out"
         )
-    if "reference_path_log_probs" in built.needs and (size := keep_reference(network)):
+    if of_reference(built.needs) and (size := keep_reference(network)):
         stage.say(f"a copy of what learns, as it is before the stage, takes {size / 1e6:,.1f} MB")
     try:
         with _activation_checkpointing(network, settings.activation_checkpointing):

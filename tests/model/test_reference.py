@@ -53,7 +53,7 @@ def test_it_computes_what_the_model_computed(name: str) -> None:
     learning = {n: p.requires_grad for n, p in model.named_parameters()}
     model.train()
     batch = model.batches(two_talks()[0], 10_000)[0]
-    found = model.reference_log_probs(batch)
+    found = batch.over_paths(model.reference_log_probs(batch))
     assert not found.requires_grad and model.training
     model.eval()
     with model.reference():

@@ -21,6 +21,7 @@ from merc.testing.examples import (
     loss,
     metric,
     prompter,
+    reward,
     selector,
     trainer,
     tuning,
@@ -61,6 +62,10 @@ class TestTuning(merc.testing.TuningContract):
 
 class TestTrainer(merc.testing.TrainerContract):
     component = trainer.Example()
+
+
+class TestReward(merc.testing.RewardContract):
+    component = reward.Example(words=2)
 
 
 class TestCommand(merc.testing.CommandContract):

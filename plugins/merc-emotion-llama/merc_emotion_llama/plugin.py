@@ -40,5 +40,10 @@ def register_fusers(register):
 
 
 @merc.hookimpl
+def register_rewards(register):
+    register("wheel-hit", "merc_emotion_llama.rewards:WheelHit")
+
+
+@merc.hookimpl
 def register_prompters(register):
     register("emotion-llama", "merc_emotion_llama.prompters:EmotionLlama")

@@ -52,7 +52,9 @@ class HitRateMetric(Metric):
         tables = read_wheels(self.wheels)
         keys = keys_of(predictions)
         true = {key: _text(p, self.truth) for key, p in keys.items()}
-        read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
+        read = {
+            key: answer_of(p, words_of_wheels(tables, labels), self.block, self.sentences) for key, p in keys.items()
+        }
         scores = hit_rate(true, {key: _all(one) for key, one in read.items()}, tables)
         published = hit_rate(true, _published(keys, tables, labels), tables)
         names = ("hit_rate", "hit_precision", "samples")
@@ -102,7 +104,9 @@ class WheelFMetric(Metric):
         tables = read_wheels(self.wheels)
         keys = keys_of(predictions)
         true = {key: texts(p, self.truth) for key, p in keys.items()}
-        read = {key: answer_of(p, _words(tables, labels), self.block, self.sentences) for key, p in keys.items()}
+        read = {
+            key: answer_of(p, words_of_wheels(tables, labels), self.block, self.sentences) for key, p in keys.items()
+        }
         scores = wheel_f(true, {key: _all(one) for key, one in read.items()}, tables)
         published = wheel_f(true, _published(keys, tables, labels), tables)
         names = ("wheel_f", "wheel_precision", "wheel_recall", "samples")
@@ -143,7 +147,8 @@ def _text(prediction: Prediction, name: str) -> str:
     return true
 
 
-def _words(tables: Wheels, labels: LabelSpace) -> Vocabulary:
+def words_of_wheels(tables: Wheels, labels: LabelSpace) -> Vocabulary:
+    """The words that the wheels and the labels know."""
     own = frozenset(map(plain, labels.labels))
     return vocabulary_of_words(tables.words | own, tables.printed | own)
 
@@ -155,7 +160,7 @@ def _all(read: Read) -> list[str]:
 
 def _published(keys: Mapping[str, Prediction], tables: Wheels, labels: LabelSpace) -> dict[str, list[str]]:
     """What each answer names by the published reading."""
-    known = _words(tables, labels)
+    known = words_of_wheels(tables, labels)
     return {key: _all(published_answer_of(p, known, "'\",")) for key, p in keys.items()}
 
 

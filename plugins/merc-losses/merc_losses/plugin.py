@@ -11,6 +11,9 @@ MERC_PLUGIN_API = 2
 def register_losses(register):
     register("ccc", "merc_losses.numbers:CCC")
     register("class-balanced", "merc_losses.labels:ClassBalanced")
+    register("clipped-policy", "merc_losses.policy:ClippedPolicy")
+    register("distillation", "merc_losses.distillation:Distillation")
+    register("dpo", "merc_losses.preference:DPO")
     register("focal", "merc_losses.labels:Focal")
     register("info-nce", "merc_losses.contrastive:InfoNCE")
     register("label-smoothing", "merc_losses.labels:LabelSmoothing")
@@ -18,7 +21,26 @@ def register_losses(register):
     register("ordinal", "merc_losses.numbers:Ordinal")
     register("r-drop", "merc_losses.labels:RDrop")
     register("rationale", "merc_losses.labels:Rationale")
+    register("reference-kl", "merc_losses.policy:ReferenceKL")
     register("supervised-contrastive", "merc_losses.contrastive:SupervisedContrastive")
     register("task", "merc_losses.labels:Task")
     register("temporal", "merc_losses.labels:Temporal")
     register("trajectories", "merc_losses.contrastive:Trajectories")
+
+
+@merc.hookimpl
+def register_prompters(register):
+    register("preference", "merc_losses.preference:Preference")
+
+
+@merc.hookimpl
+def register_trainers(register):
+    register("grpo", "merc_losses.sampling:GRPO")
+    register("online-dpo", "merc_losses.sampling:OnlineDPO")
+
+
+@merc.hookimpl
+def register_rewards(register):
+    register("format", "merc_losses.rewards:Format")
+    register("label-accuracy", "merc_losses.rewards:LabelAccuracy")
+    register("length", "merc_losses.rewards:Length")

@@ -1,0 +1,43 @@
+"""Reward: how good an answer is that a model wrote."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from merc.components.base import Component
+from merc.components.model import Generation
+from merc.components.prompter import Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward(Component):
+    """What a trainer that lets the model write learns to get more of. ``weight`` multiplies it where there are several.
+
+    Short answers:
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Short(Reward):
+    ...     words: int = 20
+    ...
+    ...     def scores(self, query, answers):
+    ...         return [float(len(answer.text.split()) <= self.words) for answer in answers]
+    >>> answers = [Generation(text, (5,), (-0.5,), ended=True) for text in ("joy", "so so so")]
+    >>> Short(words=2).scores(None, answers)
+    [1.0, 0.0]
+    """
+
+    kind: ClassVar[str] = "reward"
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight is 0 or above, not {self.weight:g}")
+
+    @abstractmethod
+    def scores(self, query: Query, answers: Sequence[Generation]) -> Sequence[float]:
+        """A finite number for each answer, more for a better one. All of them answer the one query, so a judge may
+        compare them; the same answers always get the same numbers."""

@@ -1,0 +1,49 @@
+"""Teachers: a student learns what a finished run gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import merc
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation(merc.Loss):
+    """T² KL(p_teacher ‖ p_student) of label probabilities, both softened by the ``temperature`` T (Hinton et al.,
+    2015), to stand beside a loss of the right labels. The ``teacher`` is a folder that an evaluation of a
+    finished run wrote, with its predictions of the train split; the run itself is not loaded again:
+
+    ``merc evaluate RUN --split train --name teacher`` writes ``RUN/evaluations/teacher``.
+
+    ``states`` adds so many times the mean squared error between the teacher's hidden states and a learned linear map of
+    the student's, where answers begin. It wants states in the folder: ``merc evaluate RUN ... evaluate.states=true``.
+    """
+
+    answers = "labels"
+    teacher: Path
+    temperature: float = 1.0
+    states: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature is above 0, not {self.temperature:g}")
+        if not 0 <= self.states < float("inf"):
+            raise ValueError(f"states is 0 or above, not {self.states:g}")
+
+    @property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
+        """States only where they are learned."""
+        return frozenset({"path_log_probs", *(["states"] if self.states else [])})
+
+    def build(self, context: merc.LossContext) -> nn.Module:
+        """The loss as a module. Raises MercError for a folder that holds no predictions with probabilities, or those of
+        a teacher whose labels are others."""
+        from merc_losses.distillation_functions import DistillationFunction
+
+        return DistillationFunction(context, self)

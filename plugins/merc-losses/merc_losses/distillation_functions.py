@@ -1,0 +1,142 @@
+"""The working part of distillation, and how a teacher's predictions are read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import merc
+from merc_losses.label_functions import OverLabels, spread
+
+if TYPE_CHECKING:
+    from merc_losses.distillation import Distillation
+
+HOW = "merc evaluate RUN --split train --name teacher"
+WITH_STATES = f"{HOW} evaluate.states=true"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a teacher gave, by conversation and utterance: log-probabilities ``[labels]``, and states ``[width]`` or
+    none."""
+
+    log_probs: Mapping[tuple[str, str], Tensor]
+    states: Mapping[tuple[str, str], Tensor]
+
+
+def read_teacher(folder: Path, labels: merc.LabelSpace, states: bool) -> Teacher:
+    """What an evaluation of a teacher wrote. Raises MercError, naming the file and the line, for what is not there or
+    does not fit."""
+    file = folder / "predictions.jsonl"
+    if not file.is_file():
+        raise merc.MercError(f"the teacher's folder {folder} has no predictions.jsonl; make it with: {HOW}")
+    log_probs: dict[tuple[str, str], Tensor] = {}
+    splits: dict[str, list[tuple[str, str]]] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        where = f"{file}, line {number}"
+        try:
+            record: Any = json.loads(line)
+            key = (str(record["conversation"]), str(record["id"]))
+            probabilities = record["probabilities"]
+        except (ValueError, KeyError, TypeError):
+            raise merc.MercError(f"{where} is no prediction of merc; make the file again with: {HOW}") from None
+        log_probs[key] = log_probabilities(where, probabilities, labels)
+        splits.setdefault(str(record.get("split")), []).append(key)
+    return Teacher(log_probs, read_states(folder, splits) if states else {})
+
+
+def log_probabilities(where: str, probabilities: Any, labels: merc.LabelSpace) -> Tensor:
+    """A teacher's log-probabilities ``[labels]`` in the order of the student's labels."""
+    if not isinstance(probabilities, Mapping):
+        raise merc.MercError(
+            f"{where} has no probabilities, as of a run that writes its answers; let the teacher score them with: "
+            f"{HOW} 'evaluate.decoder={{name: verbalizer}}'"
+        )
+    if set(probabilities) != set(labels.labels):
+        raise merc.MercError(
+            f"{where}: the teacher's labels are {', '.join(probabilities)}, and this recipe's are "
+            f"{', '.join(labels.labels)}; take a teacher that was asked with the same labels"
+        )
+    values = [float(probabilities[label]) for label in labels.labels]
+    if not all(math.isfinite(value) and value >= 0 for value in values) or not 0.99 < sum(values) < 1.01:
+        raise merc.MercError(f"{where} has probabilities that are none: {dict(probabilities)}; make the file again")
+    return torch.tensor(values).clamp(min=1e-12).log()
+
+
+def read_states(folder: Path, splits: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, str], Tensor]:
+    """A teacher's states by conversation and utterance: those of a split stand in the order of its predictions."""
+    file = folder / "states.safetensors"
+    if not file.is_file():
+        raise merc.MercError(f"{file} is not there, which states > 0 learns from; make it with: {WITH_STATES}")
+    try:
+        arrays = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise merc.MercError(f"{file} cannot be read ({error}); make it again with: {WITH_STATES}") from None
+    states: dict[tuple[str, str], Tensor] = {}
+    for split, keys in splits.items():
+        rows = arrays.get(split, torch.zeros(0, 0))
+        if len(rows) != len(keys):
+            raise merc.MercError(
+                f"{file} has {len(rows)} states of the {split} split for {len(keys)} predictions; make both "
+                f"again with: {WITH_STATES}"
+            )
+        states.update(zip(keys, rows, strict=True))
+    return states
+
+
+class DistillationFunction(OverLabels):
+    """A student's label probabilities against a teacher's, and states against states."""
+
+    def __init__(self, context: merc.LossContext, loss: Distillation) -> None:
+        super().__init__(context, "distillation")
+        self.loss = loss
+        self.teacher = read_teacher(loss.teacher, context.labels, loss.states > 0)
+        width = len(next(iter(self.teacher.states.values()), torch.zeros(0)))
+        self.map = nn.Linear(context.width, width) if width else None
+
+    def begin(self, batches: Sequence[merc.Batch]) -> None:
+        """Raise MercError for an utterance of which the teacher gave nothing."""
+        for batch in batches:
+            for query, truth in zip(batch.queries, batch.truth.tolist(), strict=True):
+                if truth >= 0 and key_of(query) not in self.teacher.log_probs:
+                    raise merc.MercError(
+                        f"the teacher in {self.loss.teacher} gave nothing for utterance {query.target.id!r} of "
+                        f"conversation {query.conversation.id!r}; let it predict all that the student learns: {HOW}"
+                    )
+
+    def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
+        """Losses ``[prompts]``."""
+        assert outputs.path_log_probs is not None
+        student, _, labelled = self.over(batch, outputs.path_log_probs)
+        source, device = outputs.path_log_probs, student.device
+        if not len(labelled):
+            return spread(batch, source.new_zeros(0), labelled, source)
+        keys = [key_of(batch.queries[place]) for place in labelled.tolist()]
+        t = self.loss.temperature
+        # Of labels that a prompt was not asked with the teacher's share is left out.
+        possible = student.isfinite()
+        teacher = torch.stack([self.teacher.log_probs[key] for key in keys]).to(device)
+        teacher = (teacher / t).masked_fill(~possible, float("-inf")).log_softmax(-1)
+        student = (student / t).log_softmax(-1)
+        apart = (teacher - student).masked_fill(~possible, 0.0)
+        losses = t**2 * (teacher.exp() * apart).sum(-1)
+        if self.map is not None:
+            assert outputs.states is not None
+            wanted = torch.stack([self.teacher.states[key] for key in keys]).to(device)
+            given = self.map(outputs.states[labelled].float())
+            losses = losses + self.loss.states * (given - wanted).square().mean(-1)
+        return spread(batch, losses, labelled, source)
+
+
+def key_of(query: merc.Query) -> tuple[str, str]:
+    """Whom a query asks about."""
+    return query.conversation.id, query.target.id

@@ -1,0 +1,116 @@
+"""Preferences: the right answer is to gain on rejected ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import merc
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPO(merc.Loss):
+    """Direct preference optimization (Rafailov et al., 2023; the survey's equation 32): -log σ(``beta`` · (gain of the
+    right answer - gain of a rejected one) - ``margin``), the mean over a prompt's rejected answers. A gain is an
+    answer's log-probability over that of the model as it was before the stage: the same weights without their adapter
+    where that has not learned yet, so there is no second model in memory. Chosen and rejected answers hang on one
+    prompt, which is computed once. A prompt without rejected answers counts nothing.
+
+    ``normalize: tokens`` divides gains by the answer's number of tokens. ``reference: false`` takes log-probabilities
+    in place of gains and saves the second pass: with ``normalize: tokens`` and a ``margin`` that is SimPO (Meng et al.,
+    2024).
+    """
+
+    answers = "pairs"
+    beta: float = 0.1
+    normalize: Literal["none", "tokens"] = "none"
+    reference: bool = True
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.beta < float("inf"):
+            raise ValueError(f"beta is above 0, not {self.beta:g}")
+
+    @property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
+        """A second pass where there is a reference."""
+        return frozenset({"path_log_probs", *(["reference_path_log_probs"] if self.reference else [])})
+
+    def build(self, context: merc.LossContext) -> nn.Module:
+        """The loss as a module."""
+        from merc_losses.preference_functions import DPOFunction
+
+        return DPOFunction(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preference(merc.Prompter):
+    """The prompts of another ``prompter``, with answers that the right one is preferred to, for the loss ``dpo``.
+
+    ``pairs: corpus`` takes both from the corpus: what an utterance has under the names ``chosen`` (a text) and
+    ``rejected`` (a text, or a list of them), such as keys of a .jsonl record. An utterance that has neither has nothing
+    to learn from, and is asked as the other prompter asks. ``pairs: labels`` prefers the right label to each of the
+    others.
+    """
+
+    prompter: merc.Prompter
+    pairs: Literal["corpus", "labels"] = "corpus"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+
+    def streams(self) -> tuple[str, ...]:
+        """Those of ``prompter``."""
+        return self.prompter.streams()
+
+    def cue_fields(self) -> tuple[str, ...]:
+        """Those of ``prompter``."""
+        return self.prompter.cue_fields()
+
+    def answer_fields(self) -> tuple[str, ...]:
+        """Those of ``prompter``."""
+        return self.prompter.answer_fields()
+
+    def has_target(self, query: merc.Query) -> bool:
+        """Whether there is a pair."""
+        if self.pairs == "labels":
+            return query.target.label is not None
+        return any(query.target.true(name) is not None for name in (self.chosen, self.rejected))
+
+    def prompt(self, query: merc.Query) -> merc.Prompt:
+        """The prompt with a right answer and rejected ones. Raises MercError, naming the utterance and where it was
+        read, for a pair of which one is missing or empty, or whose answers are the same."""
+        prompt = self.prompter.prompt(query)
+        if not self.has_target(query):
+            return prompt
+        if self.pairs == "labels":
+            others = tuple(label for label in query.labels.labels if label != query.target.label)
+            answer = replace(prompt.answer, text=None, rejected=others)
+        else:
+            chosen = self._texts(query, self.chosen)
+            if len(chosen) > 1:
+                raise self._fault(query, f"{self.chosen} is a list; give the one text that is preferred")
+            rejected = self._texts(query, self.rejected)
+            if chosen[0] in rejected:
+                raise self._fault(
+                    query, f"{self.chosen} and {self.rejected} are the same ({chosen[0]!r}); take the pair out"
+                )
+            answer = replace(prompt.answer, text=chosen[0], rejected=rejected)
+        return replace(prompt, segments=(*prompt.segments[:-1], answer))
+
+    def _texts(self, query: merc.Query, name: str) -> tuple[str, ...]:
+        value: Any = query.target.true(name)
+        texts = [value] if isinstance(value, str) or value is None else value
+        if not isinstance(texts, list | tuple) or not texts:
+            raise self._fault(query, f"{name} is {value!r}; a text is wanted, or a list of texts")
+        for text in texts:
+            if not isinstance(text, str) or not text.strip():
+                raise self._fault(query, f"{name} is {'empty' if text is not None else 'missing'}; give it a text")
+        return tuple(text.strip() for text in texts)
+
+    def _fault(self, query: merc.Query, what: str) -> merc.MercError:
+        where = f"{query.target.origin}: " if query.target.origin else ""
+        return merc.MercError(f"{where}preference pair of utterance {query.target.id!r}: {what}")

@@ -1,0 +1,111 @@
+"""Rewards of written answers, and how several are added up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import merc
+from merc.answers import read_answer, vocabulary_of_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(merc.Reward):
+    """1 for an answer that as a whole is of the form ``pattern``, a regular expression in which a dot also matches the
+    end of a line, else 0. By default that is what R1-Omni asks for: reasons within <think>, then the answer within
+    <answer>. An answer that the model did not end itself gets 0."""
+
+    pattern: str = r"\s*<think>.+</think>\s*<answer>.+</answer>\s*"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"pattern {self.pattern!r} is no regular expression: {error}") from None
+
+    def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
+        """1 or 0 for each answer."""
+        form = re.compile(self.pattern, re.DOTALL)
+        return [float(answer.ended and form.fullmatch(answer.text) is not None) for answer in answers]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelAccuracy(merc.Reward):
+    """1 for an answer of which the right label is read, and no other one, else 0. It is read as merc reads all written
+    answers: ``block`` is where (``answer-or-rest``: within <answer>, else what follows the reasoning; ``answer-only``;
+    ``whole``), and ``sentences`` whether labels are looked for within sentences (``search``) or not (``drop``)."""
+
+    block: Literal["answer-or-rest", "answer-only", "whole"] = "answer-or-rest"
+    sentences: Literal["search", "drop"] = "search"
+
+    def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
+        """1 or 0 for each answer. Raises MercError for an utterance without a label."""
+        if query.target.label is None:
+            raise merc.MercError(
+                f"reward 'label-accuracy': utterance {query.target.id!r} has no label; leave it out of the stage's data"
+            )
+        known = vocabulary_of_labels(query.labels)
+        right = (query.target.label,)
+        return [
+            float(read_answer(answer.text, known, self.block, self.sentences).labels == right) for answer in answers
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length(merc.Reward):
+    """1 for an answer of ``least`` to ``most`` words, else 0, so that reasons are neither left out nor endless."""
+
+    least: int = 1
+    most: int = 60
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.least <= self.most:
+            raise ValueError(f"least is from 0 to most, not {self.least} with most {self.most}")
+
+    def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
+        """1 or 0 for each answer."""
+        return [float(self.least <= len(answer.text.split()) <= self.most) for answer in answers]
+
+
+def totals(
+    rewards: Sequence[merc.Reward], names: Sequence[str], query: merc.Query, answers: Sequence[merc.Generation]
+) -> tuple[list[float], dict[str, list[float]]]:
+    """Each answer's rewards times their weights, added up, and the rewards by name. Raises MercError for a reward that
+    gives other than a finite number an answer."""
+    by_name: dict[str, list[float]] = {}
+    for name, reward in zip(names, rewards, strict=True):
+        scores = [float(score) for score in reward.scores(query, answers)]
+        if len(scores) != len(answers) or not all(abs(score) < float("inf") for score in scores):
+            raise merc.MercError(
+                f"reward {name!r} gives {scores} for {len(answers)} answers about utterance {query.target.id!r}; it "
+                "must give a finite number for each"
+            )
+        by_name[name] = scores
+    weighed = [[reward.weight * score for score in by_name[name]] for name, reward in zip(names, rewards, strict=True)]
+    return [sum(own) for own in zip(*weighed, strict=True)], by_name
+
+
+def names_of(rewards: Sequence[merc.Reward]) -> list[str]:
+    """A name for each reward, by its class, told apart where there are several of one.
+
+    >>> names_of([LabelAccuracy(), Format(), Format(pattern=".+")])
+    ['LabelAccuracy', 'Format', 'Format-2']
+    """
+    names: list[str] = []
+    for reward in rewards:
+        name = type(reward).__name__
+        times = 1 + sum(one == name or one.startswith(f"{name}-") for one in names)
+        names.append(name if times == 1 else f"{name}-{times}")
+    return names
+
+
+def check_rewards(rewards: Sequence[merc.Reward], count: int) -> None:
+    """Raise ValueError for rewards from which nothing can be learned, and for groups too small to compare."""
+    if not any(reward.weight for reward in rewards):
+        raise ValueError("rewards names none with a weight above 0; list some: [{name: label-accuracy}]")
+    if count < 2:
+        raise ValueError(f"count is how many answers are compared, 2 or more, not {count}")
