@@ -20,7 +20,14 @@ class RewardContract(ComponentContract):
 
     def texts(self) -> Sequence[str]:
         """Answers to each query of the sample conversation, among them a right and an empty one."""
-        return ("joy", "", "anger", "She laughs out loud. The emotion is joy.", "neither", "joy")
+        return (
+            "joy",
+            "",
+            "anger",
+            "She laughs out loud. The emotion is joy, " + "as far as anybody can tell " * 8,
+            "neither",
+            "joy",
+        )
 
     def queries(self) -> Sequence[Query]:
         """Whom the answers are about."""
