@@ -76,6 +76,18 @@ class Decoder(Component):
         recipe's own shows, and no others."""
         return ()
 
+    def fits_on(self) -> Literal["train", "dev"] | None:
+        """The split that it is fitted on once the model is trained; ``None`` for one with nothing to fit, or whose
+        parameters give what would be fitted."""
+        return None
+
+    def fit(self, model: Model, queries: Sequence[Query]) -> Decoder:
+        """The decoder with the parameters that suit the labelled utterances among ``queries``, those of the split that
+        ``fits_on`` names. The run keeps these parameters, so that predicting needs no data. It is called in every
+        process, as ``decode`` is, and the same queries give the same. While a stage trains, the decoder answers as it
+        is before."""
+        return self
+
     @abstractmethod
     def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:
         """An answer to each query, in their order.

@@ -80,6 +80,9 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     for split in sorted(learned.keys() & set(evaluate.splits)):
         problems.note("evaluate.splits", _node(root, "evaluate.splits"),
                       f"{split} is measured, and {learned[split]} learns from it")  # fmt: skip
+    if (fits_on := _says(evaluate.decoder.fits_on, None)) in evaluate.splits:
+        problems.note("evaluate.splits", _node(root, "evaluate.splits"),
+                      f"{fits_on} is measured, and evaluate.decoder is fitted on it")  # fmt: skip
 
 
 def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: Node, problems: Problems) -> None:

@@ -87,7 +87,7 @@ def wanted_conversations(
     if recipe.evaluate is not None:
         prompter = recipe.evaluate.prompter or (recipe.stages[-1].prompter if recipe.stages else None)
         if reads("evaluate.prompter", prompter):
-            whole |= set(recipe.evaluate.splits)
+            whole |= {*recipe.evaluate.splits, recipe.evaluate.decoder.fits_on() or recipe.evaluate.splits[0]}
         if recipe.evaluate.demonstrations is not None and reads(SHOWN, prompter):
             whole.add("train")
     return [c for c in conversations if c.split in whole or c.id in learned]

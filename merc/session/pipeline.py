@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from merc.components import Prediction, Prompter, Query
 from merc.cues import CueTable
@@ -41,6 +41,7 @@ from merc.session.demonstrations import (
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
 from merc.session.examples import all_queries
+from merc.session.fitted import keep_fitted
 from merc.session.heads import check_values, known_counts, teaches
 from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note, with_gold
@@ -186,6 +187,13 @@ class _Run:
         )
         if recipe.evaluate is None:
             return []
+        if (fits_on := self.how.decoder.fits_on()) is not None:
+            setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
+            groups = self._queries(data, fits_on, last_demonstrations(recipe), demonstrations)
+            fitted = self.wiring.fitted(model, setup, material, groups)
+            if self.strategy.first:
+                keep_fitted(directory.path, recipe, fitted)
+            self.how = replace(self.how, decoder=fitted)
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)
         predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), chooses, states)]
@@ -214,6 +222,8 @@ class _Run:
             check_datasets(f"{task.path}.data", task.data, data)
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
+        for fits_on in self._fits_on:
+            data.split(fits_on, "evaluate.decoder")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         check_values(self.recipe.heads, data.conversations, data.labels)
@@ -246,6 +256,12 @@ class _Run:
             self.journal.say(note)
         note_cues(self.recipe, self.prompters, cues, wanted, self.journal)
 
+    @property
+    def _fits_on(self) -> tuple[Literal["train", "dev"], ...]:
+        """The split that the evaluation's decoder is fitted on, if it is."""
+        split = self.how.decoder.fits_on() if self.recipe.evaluate else None
+        return () if split is None else (split,)
+
     def _queries(
         self, data: Data, split: str, selector: ComponentRef | None, demonstrations: Demonstrations | None
     ) -> list[list[Query]]:
@@ -262,7 +278,7 @@ class _Run:
                 if not self.directory.is_done(stage.id):
                     prompts += self._of_stage(stage, data, demonstrations)
             if self.recipe.evaluate is not None:
-                for name in self.how.splits:
+                for name in dict.fromkeys([*self.how.splits, *self._fits_on]):
                     groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
                     if self.how.label_history == "gold":
                         self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
@@ -303,6 +319,7 @@ class _Run:
         recipe = self.recipe
         streams, _ = used_streams(recipe)
         wanted = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
+        wanted |= set(self._fits_on)
         if recipe.stages:
             wanted.add("dev")  # training looks at it, whether or not the evaluation does
         chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()

@@ -66,6 +66,19 @@ class Predictor:
                 return self._turn_by_turn(groups, progress)
             return self._at_once(with_gold(groups) if self.how.label_history == "gold" else groups, progress)
 
+    def fitted(self, groups: Sequence[Sequence[Query]], progress: Progress) -> Decoder:
+        """The decoder as it is fitted to queries. Raises MercError for one that gives something else."""
+        self.model.eval()
+        decoder = self.how.decoder
+        with enough_memory("fitting the decoder", f"lower strategy.batch_tokens (now {self.budget})"):
+            fitted = decoder.fit(self._shared(progress), [query for group in groups for query in group])
+        if type(fitted) is not type(decoder):
+            name = get_registry().name_of(decoder)
+            raise MercError(
+                f"decoder {name!r}: fit() gives {type(fitted).__name__}; it must give a decoder of its kind"
+            )
+        return fitted
+
     def _turn_by_turn(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         """Predictions that are told those before them: the first query of every group at once, then the second."""
         turns = max((len(group) for group in groups), default=0)

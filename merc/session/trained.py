@@ -14,6 +14,7 @@ from merc.model.build import check_backbone, pick_device
 from merc.recipe import Recipe, Use
 from merc.session.backbone import check_same, pinned, recorded_backbone
 from merc.session.directory import RunDirectory
+from merc.session.fitted import with_fitted
 from merc.session.wiring import Setup
 
 
@@ -61,6 +62,7 @@ def trained_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict")
     """The same in one of several processes, which each may read it."""
     directory = RunDirectory(path)
     recipe = pinned(directory.trained(overrides, use), recorded_backbone(directory.provenance))
+    recipe = with_fitted(recipe, path)
     return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.strategy.device))
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import torch
 
-from merc.components import Metric, Prediction, Prompter, Query
+from merc.components import Decoder, Metric, Prediction, Prompter, Query
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -154,10 +154,7 @@ class Wiring:
 
         Raises MercError for prompts longer than the model's context, unless ``request.unanswered`` keeps them.
         """
-        predictor = Predictor(
-            model, setup.prompter, setup.labels, setup.how, self.recipe.strategy.batch_tokens,
-            lambda utterance: material.missing(self.recipe, setup.prompter, utterance), self.strategy,
-        )  # fmt: skip
+        predictor = self._predictor(model, setup, material)
         predictor.unanswered, predictor.states = request.unanswered, request.states
         known = len(model.prompts.notes)
         silent: AbstractContextManager[Progress] = nullcontext(lambda share, text: None)
@@ -170,6 +167,19 @@ class Wiring:
         for note in model.prompts.notes[known:]:  # a prompt that is written tells what its tokenizer lacks
             self.journal.say(note)
         return predictions
+
+    def fitted(
+        self, model: EmotionModel, setup: Setup, material: Material, groups: Sequence[Sequence[Query]]
+    ) -> Decoder:
+        """The decoder of ``setup`` as it is fitted to the queries of the split that it wants, before step 6."""
+        with self.journal.task("fit the decoder") as progress:
+            return self._predictor(model, setup, material).fitted(groups, progress)
+
+    def _predictor(self, model: EmotionModel, setup: Setup, material: Material) -> Predictor:
+        return Predictor(
+            model, setup.prompter, setup.labels, setup.how, self.recipe.strategy.batch_tokens,
+            lambda utterance: material.missing(self.recipe, setup.prompter, utterance), self.strategy,
+        )  # fmt: skip
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:

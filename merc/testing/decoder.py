@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from merc.components import Decoder, Query
@@ -38,6 +40,38 @@ class DecoderContract(ComponentContract):
         model = EmotionModel(tune(backbone.load("cpu"), Frozen()), backbone.tokenizer(), MediaTokens({}, {}, {}, 16))
         model.probe()
         return model
+
+    def test_what_it_is_fitted_to_can_be_kept(self) -> None:
+        """``fit`` gives a decoder of its own kind, the same each time, whose parameters are plain values that come back
+        from JSON, and which has nothing to fit any more."""
+        import json
+
+        from merc.recipe.values import convert, plain
+        from merc.session.predicting import Predictor
+
+        split = self.component.fits_on()
+        require(split in (None, "train", "dev"), f"fits_on() gives {split!r}; it is 'train', 'dev' or None")
+        if split is None:
+            return
+        from merc.recipe import Evaluate
+
+        talk = samples.conversation()
+        queries = [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(4)]
+        how = Evaluate(decoder=self.component)
+        predictor = Predictor(self._model(), PlainPrompter(), samples.LABELS, how, 4096)
+        fitted, again = (predictor.fitted([queries], lambda share, text: None) for _ in range(2))
+        require(fitted == again, f"{self.title} is fitted to something else the second time")
+        require(fitted.fits_on() is None, f"{self.title} is fitted and says that it is still to be: {fitted}")
+        hints = typing.get_type_hints(type(fitted), include_extras=True)
+        changed = [f.name for f in fields(fitted) if getattr(fitted, f.name) != getattr(self.component, f.name)]
+        back = {}
+        for name in changed:
+            value, faults = convert(hints[name], json.loads(json.dumps(plain(getattr(fitted, name)))))
+            require(not faults, f"what {self.title} was fitted to is not kept: {name} {faults}")
+            back[name] = value
+        require(
+            replace(self.component, **back) == fitted, f"what {self.title} was fitted to is another when read again"
+        )
 
     def _predicted(
         self, chosen: Sequence[int] = (0, 1, 2, 3), labels: LabelSpace = samples.LABELS, budget: int = 4096

@@ -10,6 +10,19 @@ MERC_PLUGIN_API = 2
 @merc.hookimpl
 def register_decoders(register):
     register("calibrated", "merc_decoding.calibrated:Calibrated")
+    register("dynamic-verbalizer", "merc_decoding.dynamic:DynamicVerbalizer")
     register("ensemble", "merc_decoding.ensemble:Ensemble")
+    register("late-fusion", "merc_decoding.late_fusion:LateFusion")
     register("rationale-then-verbalizer", "merc_decoding.rationale:RationaleThenVerbalizer")
     register("self-consistency", "merc_decoding.rationale:SelfConsistency")
+
+
+@merc.hookimpl
+def register_prompters(register):
+    register("evidence", "merc_decoding.evidence:Evidence")
+
+
+@merc.hookimpl
+def register_selectors(register):
+    register("determinantal", "merc_decoding.selectors:Determinantal")
+    register("max-min", "merc_decoding.selectors:MaxMin")

@@ -1,0 +1,65 @@
+"""A decoder that was fitted before a run was measured: what was fitted is kept with the run."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from merc.components import Decoder
+from merc.errors import MercError
+from merc.files import read_json, write_text
+from merc.recipe import Recipe
+from merc.recipe.values import convert, parameter_name, plain
+from merc.registry import get_registry
+
+FILE = "decoder.json"
+"""The file of a run's directory that holds it: ``settings``, what it was fitted with, and ``fitted``, the parameters of
+the decoder that it gave."""
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """What a fitted decoder depends on beside the weights: how the recipe's evaluation asks."""
+    evaluate = recipe.resolved.get("evaluate") or {}
+    return {key: evaluate.get(key) for key in ("decoder", "prompter", "demonstrations", "label_history")}
+
+
+def keep_fitted(path: Path, recipe: Recipe, fitted: Decoder) -> None:
+    """Write the parameters in which a fitted decoder differs from the recipe's into a run's directory."""
+    assert recipe.evaluate is not None
+    before = recipe.evaluate.decoder
+    changed = {f.name: getattr(fitted, f.name) for f in fields(fitted) if f.init}
+    params = {parameter_name(n): plain(v) for n, v in changed.items() if v != getattr(before, n)}
+    record = {"settings": settings_of(recipe), "fitted": params}
+    write_text(path / FILE, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def with_fitted(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe of a run with its decoder as it was fitted when the run was made.
+
+    Raises MercError for a decoder that is to be fitted where the run keeps nothing for these settings, and for a file
+    that is damaged.
+    """
+    evaluate = recipe.evaluate
+    if evaluate is None or (split := evaluate.decoder.fits_on()) is None:
+        return recipe
+    name, file = get_registry().name_of(evaluate.decoder), path / FILE
+    remedy = "run the recipe anew to fit it, or give what is fitted as its parameters"
+    kept = read_json(file, remedy) if file.exists() else {}
+    if not isinstance(kept, Mapping) or kept.get("settings") != json.loads(json.dumps(settings_of(recipe))):
+        raise MercError(
+            f"evaluate.decoder: {name!r} is fitted on the {split} split when a run is made, and {path} keeps nothing "
+            f"that was fitted with these settings of evaluate; {remedy}"
+        )
+    hints = typing.get_type_hints(type(evaluate.decoder), include_extras=True)
+    names = {parameter_name(f.name): f.name for f in fields(evaluate.decoder)}
+    found: dict[str, Any] = {}
+    for key, value in dict(kept.get("fitted") or {}).items():
+        field = names.get(str(key), "")
+        found[field], mistakes = convert(hints[field], value) if field in hints else (None, [("", "is unknown")])
+        if mistakes:
+            raise MercError(f"{file} is damaged: {key!r} of the decoder {name!r} {mistakes[0][1]}; {remedy}")
+    return replace(recipe, evaluate=replace(evaluate, decoder=replace(evaluate.decoder, **found)))

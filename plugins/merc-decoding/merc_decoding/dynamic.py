@@ -1,0 +1,182 @@
+"""The decoder ``dynamic-verbalizer``: more words of each label, given or proposed on the train split."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import merc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicVerbalizer(merc.Decoder):
+    """Scores several words of each label (equation 25 of the survey: P(y | X) = Σ P(s | X) over the words s of y): its
+    own, and more that are proposed.
+
+    ``words`` are more words by label; where they are given nothing is proposed. Else ``propose`` says where ``count``
+    of them for each label come from, on the train split: ``neighbours`` are words that occur there at least twice, each
+    for the label whose words ``embedder`` (a text encoder) puts nearest to it, the nearest ones first; ``model`` are
+    words that the model itself writes first after prompts of utterances of a label, ``samples`` texts at temperature 1
+    by ``seed`` for at most ``examples`` utterances of each label, the first (``null``: all), by how much larger their
+    share is with this label than with any other. A word that stands for a label already is not proposed. ``aggregate:
+    mean`` divides the sum over a label's words by their number, so that a label gains nothing by having more.
+    ``normalize: tokens`` divides the log-probability of a word by its number of tokens. What was proposed is kept with
+    the run.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
+    words: Mapping[str, tuple[str, ...]] | None = None
+    propose: Literal["neighbours", "model"] = "model"
+    embedder: merc.Encoder | None = None
+    count: int = 3
+    samples: int = 4
+    examples: int | None = 50
+    seed: int = 0
+    aggregate: Literal["sum", "mean"] = "sum"
+    normalize: Literal["none", "tokens"] = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("count", "samples", "examples"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} counts from 1, not {value}")
+        if self.words is None and self.propose == "neighbours" and self.embedder is None:
+            raise ValueError(
+                "propose: neighbours needs an embedder, such as {name: minilm}; or give words, or propose: model"
+            )
+
+    def fits_on(self) -> Literal["train", "dev"] | None:
+        """``train``, where words are to be proposed."""
+        return "train" if self.words is None else None
+
+    def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> DynamicVerbalizer:
+        """The decoder with the words that are proposed on ``queries``."""
+        labelled = [query for query in queries if query.target.label is not None]
+        if self.propose == "neighbours":
+            assert self.embedder is not None
+            words = neighbours(model.labels, _known(labelled), self.embedder, self.count)
+        else:
+            words = self._written(model, labelled)
+        return replace(self, words=words)
+
+    def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
+        """The label of each query whose words are likeliest together."""
+        import torch
+
+        prompts = [model.prompt(query) for query in queries]
+        asked = [replace(query, labels=self._with_words(model.labels, query.labels)) for query in queries]
+        scores = model.score(asked, self.normalize, prompts)
+        values = scores.values
+        if self.aggregate == "mean":
+            numbers = torch.ones_like(values)
+            for row, query in zip(numbers, asked, strict=True):
+                for label in query.labels.labels:
+                    row[model.labels.index(label)] = len(query.labels.words_of(label))
+            values = values - numbers.log()
+        return merc.likeliest(queries, values, model.labels, scores.states)
+
+    def _with_words(self, every: merc.LabelSpace, labels: merc.LabelSpace) -> merc.LabelSpace:
+        """Labels with their own words first, then the others. Raises MercError for a word of two labels."""
+        more = self.words or {}
+        try:
+            for label in more:
+                every.index(label)
+            words = {
+                label: tuple(dict.fromkeys((*labels.words_of(label), *more.get(label, ())))) for label in labels.labels
+            }
+            return merc.LabelSpace(labels.labels, words)
+        except merc.MercError as error:
+            raise merc.MercError(f"evaluate.decoder.words: {error}") from None
+
+    def _written(self, model: merc.Model, labelled: Sequence[merc.Query]) -> dict[str, tuple[str, ...]]:
+        """Words that the model writes first for utterances of a label."""
+        taken: Counter[str | None] = Counter()
+        some = []
+        for query in labelled:
+            taken[query.target.label] += 1
+            if self.examples is None or taken[query.target.label] <= self.examples:
+                some.append(query)
+        texts = model.generate(some, max_new_tokens=6, count=self.samples, temperature=1.0, seed=self.seed)
+        first: dict[str, Counter[str]] = {label: Counter() for label in model.labels.labels}
+        for query, written in zip(some, texts, strict=True):
+            for one in written:
+                if (match := _WORD.search(one.text)) is not None:
+                    first[str(query.target.label)][match.group().lower()] += 1
+        return by_share(model.labels, first, self.count)
+
+
+def by_share(labels: merc.LabelSpace, counts: Mapping[str, Counter[str]], count: int) -> dict[str, tuple[str, ...]]:
+    """Of words counted by label, those whose share of a label's words exceeds that of any other label most.
+
+    >>> counts = {"joy": Counter(glad=3, well=1), "anger": Counter(mad=2, well=2), "fear": Counter()}
+    >>> by_share(merc.LabelSpace(("joy", "anger", "fear")), counts, 2)
+    {'joy': ('glad',), 'anger': ('mad', 'well'), 'fear': ()}
+    """
+    own = _own_words(labels)
+    share = {
+        label: {word: n / counts[label].total() for word, n in counts[label].items()} if counts[label] else {}
+        for label in labels.labels
+    }
+    found = {}
+    for label in labels.labels:
+        gains = {
+            word: value - max((share[other].get(word, 0.0) for other in labels.labels if other != label), default=0.0)
+            for word, value in share[label].items()
+            if word not in own
+        }
+        best = sorted((word for word, gain in gains.items() if gain > 0), key=lambda word: (-gains[word], word))
+        found[label] = tuple(best[:count])
+    return found
+
+
+def neighbours(
+    labels: merc.LabelSpace, candidates: Sequence[str], embedder: merc.Encoder, count: int
+) -> dict[str, tuple[str, ...]]:
+    """Of candidates, those nearest to each label's words by cosine; a candidate goes to its nearest label alone."""
+    own = _own_words(labels)
+    words = [word for word in candidates if word not in own]
+    if not words:
+        return dict.fromkeys(labels.labels, ())
+    spelled = [(label, word) for label in labels.labels for word in labels.words_of(label)]
+    vectors = _vectors(embedder, [*(word for _, word in spelled), *words])
+    likeness = vectors[len(spelled) :] @ vectors[: len(spelled)].T
+    near: dict[str, list[tuple[float, str]]] = {label: [] for label in labels.labels}
+    for word, row in zip(words, likeness.tolist(), strict=True):
+        best = max(range(len(spelled)), key=row.__getitem__)
+        near[spelled[best][0]].append((-row[best], word))
+    return {label: tuple(word for _, word in sorted(some)[:count]) for label, some in near.items()}
+
+
+def _vectors(embedder: merc.Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """The vectors ``[texts, dim]`` of texts, of length 1. Raises MercError for one that cannot be encoded."""
+    import numpy as np
+
+    if not isinstance(embedder.sampling(), merc.Words):
+        raise merc.MercError(
+            "evaluate.decoder.embedder: it reads sound or pictures; give a text encoder, {name: minilm}"
+        )
+    rows = []
+    for text, features in zip(texts, embedder.load("cpu")([merc.TextClip(text=t) for t in texts]), strict=True):
+        if isinstance(features, merc.Missing):
+            raise merc.MercError(f"evaluate.decoder.embedder: {text!r} cannot be encoded: {features.reason}")
+        mean = np.asarray(features, np.float32).mean(0)
+        rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+    return np.stack(rows)
+
+
+def _known(queries: Sequence[merc.Query]) -> list[str]:
+    """The words that occur at least twice in what is said, sorted."""
+    counts = Counter(word for query in queries for word in _WORD.findall(query.target.text.lower()))
+    return sorted(word for word, n in counts.items() if n > 1)
+
+
+def _own_words(labels: merc.LabelSpace) -> set[str]:
+    return {word.lower() for label in labels.labels for word in (label, *labels.words_of(label))}

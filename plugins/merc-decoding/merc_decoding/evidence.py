@@ -1,0 +1,107 @@
+"""The prompter ``evidence``: what is said, heard and seen as words with role tags, and rationales in demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import merc
+
+TAGS = {"prosody": "Audio-Prosody", "face": "Visual-AU"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(merc.Prompter):
+    """The conversation up to the target, a line an utterance, each with its evidence as words behind role tags:
+    ``Ann: <Text> We won! <Audio-Prosody> fast and loud <Visual-AU> a broad smile``. Then a question that names the
+    target's speaker.
+
+    ``tags`` are the cues that are shown and the tag of each, in their order; a cue that was not written is left out,
+    with its tag. ``text_tag`` is that of the words. ``cues_of``: the cues of the ``target`` alone or of ``all``
+    utterances. ``instruction`` stands first, with the labels in the place of ``{labels}``; ``question`` last, with the
+    target's speaker in the place of ``{speaker}``. ``history`` is how many utterances before the target are shown
+    (``null``: all). ``end`` puts the tokenizer's end token after the answer.
+
+    ``rationale`` is the cue that holds the rationale of an utterance that is shown as a demonstration. Where it is
+    given, demonstrations are context, rationale, label: ``explain`` stands before the rationale and ``conclude``
+    between it and the label; the prompt itself ends with ``explain``, so that a decoder such as
+    ``rationale-then-verbalizer``, with the same ``conclude``, goes on from there. A demonstration without that cue is
+    an error.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=lambda: dict(TAGS))
+    text_tag: str = "Text"
+    cues_of: Literal["target", "all"] = "all"
+    instruction: str = "Infer the speaker's emotion from the evidence. The emotions are: {labels}.\n"
+    question: str = "The emotion of {speaker}?"
+    history: int | None = None
+    end: bool = True
+    rationale: str | None = None
+    explain: str = "\nReasoning:"
+    conclude: str = "\nSo the emotion is"
+
+    def __post_init__(self) -> None:
+        if self.history is not None and self.history < 0:
+            raise ValueError(f"history counts utterances from 0, not {self.history}")
+        for tag in (self.text_tag, *self.tags.values()):
+            if not tag or set(tag) & set("<>\n"):
+                raise ValueError(f"a tag is a name without < and >, which are put around it, not {tag!r}")
+        if self.rationale is not None and self.rationale in self.tags:
+            raise ValueError(f"rationale: {self.rationale!r} is among tags too, which would show the target's own")
+        for name, known in (("instruction", "labels"), ("question", "speaker")):
+            try:
+                getattr(self, name).format(**{known: ""})
+            except (KeyError, IndexError, ValueError, AttributeError):
+                raise ValueError(
+                    f"{name} may hold {{{known}}}, and other braces doubled; it is {getattr(self, name)!r}"
+                ) from None
+
+    def cue_fields(self) -> tuple[str, ...]:
+        """The cues of ``tags``."""
+        return tuple(self.tags)
+
+    def answer_fields(self) -> tuple[str, ...]:
+        """``rationale``, of what is shown as a demonstration."""
+        return () if self.rationale is None else (self.rationale,)
+
+    def prompt(self, query: merc.Query) -> merc.Prompt:
+        """Instruction, demonstrations, conversation, question, answer."""
+        segments: list[merc.Segment] = [merc.Text(self.instruction.format(labels=", ".join(query.labels.labels)))]
+        for shown in query.demonstrations:
+            segments += [*self._talk(shown), merc.Text(f"{self._explained(shown)} {self._word(shown)}\n\n")]
+        segments += self._talk(query)
+        if self.rationale is not None:
+            segments.append(merc.Text(self.explain))
+        return merc.Prompt((*segments, merc.Answer(end=self.end)), query.target.id)
+
+    def _talk(self, query: merc.Query) -> list[merc.Text]:
+        first = 0 if self.history is None else max(0, query.index - self.history)
+        said = [(i, query.conversation.utterances[i]) for i in range(first, query.index + 1)]
+        lines = [merc.Text(self._line(one, self.cues_of == "all" or at == query.index)) for at, one in said]
+        return [*lines, merc.Text(self.question.format(speaker=query.target.speaker or "Speaker"))]
+
+    def _line(self, utterance: merc.Utterance, shows_cues: bool) -> str:
+        parts = [(self.text_tag, utterance.text.strip())]
+        if shows_cues:
+            parts += [(tag, utterance.cues[cue].strip()) for cue, tag in self.tags.items() if cue in utterance.cues]
+        return f"{utterance.speaker or 'Speaker'}: {' '.join(f'<{tag}> {text}' for tag, text in parts)}\n"
+
+    def _explained(self, shown: merc.Query) -> str:
+        """What stands between the question of a demonstration and its label."""
+        if self.rationale is None:
+            return ""
+        written = shown.target.cues.get(self.rationale, "").strip()
+        if not written:
+            raise merc.MercError(
+                f"prompter evidence: demonstration {shown.target.id!r} has no cue {self.rationale!r}, which is its "
+                "rationale; write one for each utterance of the train split (an annotator, or the corpus), or set "
+                "rationale: null"
+            )
+        return f"{self.explain} {written}{self.conclude}"
+
+    @staticmethod
+    def _word(shown: merc.Query) -> str:
+        if shown.target.label is None:
+            raise merc.MercError(f"demonstration {shown.target.id!r} has no label to show")
+        return shown.labels.words_of(shown.target.label)[0]

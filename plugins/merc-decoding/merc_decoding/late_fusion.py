@@ -1,0 +1,138 @@
+"""The decoder ``late-fusion``: decisions of several prompts or runs, weighed by what they are worth on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import merc
+from merc_decoding.ensemble import probabilities_by_prompt, votes_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STEPS = 1000
+"""At most so many steps of the fit; it stops where no weight moves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateFusion(merc.Decoder):
+    """Decision-level fusion (equation 7 of the survey, late averaging): P(y | X) = Σ w_m P_m(y | X) over members m,
+    where the weights are at least 0 and have the sum 1.
+
+    Members are, in this order: the recipe's own prompter (``own``), ``prompters``, of which each may show another
+    stream, and finished ``runs``, folders whose models are loaded beside this one and predict with recipes of their
+    own. ``weights`` are one for each member; where they are not given, they are those under which the labels of the dev
+    split are likeliest together, and are kept with the run. ``normalize: tokens`` divides the log-probability of a word
+    by its number of tokens. Kept of each answer: ``votes``, the label by each member. Other runs are used in one
+    process alone.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
+    prompters_: tuple[merc.Prompter, ...]
+    own: bool = True
+    runs: tuple[Path, ...] = ()
+    weights: tuple[float, ...] | None = None
+    normalize: Literal["none", "tokens"] = "none"
+
+    def __post_init__(self) -> None:
+        if self._members < 2:
+            raise ValueError("prompters, own and runs make one member or none; there is nothing to fuse")
+        if self.weights is not None and len(self.weights) != self._members:
+            raise ValueError(f"weights has one for each of {self._members} members, not {len(self.weights)}")
+        if self.weights is not None and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6):
+            raise ValueError(f"weights are at least 0 and have the sum 1, not {list(self.weights)}")
+
+    @property
+    def _members(self) -> int:
+        return self.own + len(self.prompters_) + len(self.runs)
+
+    def prompters(self) -> Sequence[merc.Prompter]:
+        """``prompters``."""
+        return self.prompters_
+
+    def fits_on(self) -> Literal["train", "dev"] | None:
+        """``dev``, where no weights are given."""
+        return "dev" if self.weights is None else None
+
+    def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> LateFusion:
+        """The decoder with the weights that suit the labelled of ``queries``. Raises MercError where there are none."""
+        labelled = [query for query in queries if query.target.label is not None]
+        if not labelled:
+            raise merc.MercError(
+                "evaluate.decoder: late-fusion fits its weights on the dev split, which has no labels; give weights"
+            )
+        chances = self._chances(model, labelled)
+        right = [model.labels.index(str(query.target.label)) for query in labelled]
+        return replace(self, weights=likeliest_weights(chances[range(len(right)), :, right]))
+
+    def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
+        """The label of each query that is likeliest over all members; equally weighed until weights are fitted."""
+        chances = self._chances(model, queries)
+        weights = self.weights or (1 / self._members,) * self._members
+        fused = (chances * chances.new_tensor(weights)[:, None]).sum(1)
+        found = merc.likeliest(queries, fused.log(), model.labels)
+        return [
+            replace(one, details={"votes": votes}) for one, votes in zip(found, votes_of(model, chances), strict=True)
+        ]
+
+    def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
+        """Probabilities ``[queries, members, labels]``."""
+        import torch
+
+        parts = []
+        if self.own or self.prompters_:
+            parts.append(probabilities_by_prompt(model, queries, self.prompters_, self.own, self.normalize))
+        parts += [_of_run(run, model, queries)[:, None] for run in self.runs]
+        return torch.cat(parts, 1)
+
+
+def likeliest_weights(right: Tensor) -> tuple[float, ...]:
+    """The weights of a mixture under which what happened is likeliest, from the probability ``[queries, members]`` that
+    each member gives to the right answer: from equal weights on, w_m becomes the mean over queries of w_m p_m / Σ w p
+    (expectation maximisation; the likelihood has one maximum)."""
+    weights = right.new_full((right.shape[1],), 1 / right.shape[1])
+    for _ in range(STEPS):
+        shares = weights * right.clamp(min=1e-12)
+        found = (shares / shares.sum(1, keepdim=True)).mean(0)
+        moved, weights = (found - weights).abs().max().item(), found
+        if moved < 1e-9:
+            break
+    values = weights.tolist()
+    return tuple(value / sum(values) for value in values)
+
+
+@lru_cache(maxsize=8)
+def _session(run: Path) -> merc.Session:
+    return merc.load(run)
+
+
+def _of_run(run: Path, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
+    """Probabilities ``[queries, labels]`` by a finished run. Raises MercError for one with other labels, and where it
+    gives no probabilities."""
+    import torch
+
+    session = _session(run)
+    if sorted(session.labels.labels) != sorted(model.labels.labels):
+        raise merc.MercError(
+            f"evaluate.decoder.runs: {run} answers with other labels ({', '.join(session.labels.labels)}) than this "
+            f"run ({', '.join(model.labels.labels)}); name runs with the same labels"
+        )
+    talks = {query.conversation.id: query.conversation for query in queries}
+    known = {one.id: one for talk in talks.values() for one in session.predict(talk)}
+    rows = torch.zeros(len(queries), len(model.labels), dtype=torch.float64)
+    for row, query in zip(rows, queries, strict=True):
+        chances = known[query.target.id].probabilities
+        if chances is None:
+            why = known[query.target.id].unanswered or "its decoder gives none"
+            raise merc.MercError(
+                f"evaluate.decoder.runs: {run} gives no probabilities for {query.target.id!r} ({why}); name runs whose "
+                "decoder scores labels"
+            )
+        total = sum(chances[label] for label in query.labels.labels)
+        for label in query.labels.labels:
+            row[model.labels.index(label)] = chances[label] / total
+    return rows

@@ -1,0 +1,171 @@
+"""Decision-level fusion against its equation, and its weights against a grid."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from merc_decoding.late_fusion import LateFusion, likeliest_weights
+
+import merc
+from merc.builtin.prompters import ConversationPrompter
+from merc.model.emotion_model import EmotionModel
+from tests.decoding import LABELS, alone, check_of_no_company, every_query, plain, predicted
+from tests.tiny_backbone import write_tiny_recipe
+
+OTHERS = (ConversationPrompter(question="{speaker} sounds"), ConversationPrompter(instruction="{labels}?\n", history=0))
+WEIGHED = LateFusion(prompters_=OTHERS, weights=(0.2, 0.5, 0.3))
+
+
+def by_hand(model: EmotionModel, weights: tuple[float, ...]) -> list[list[float]]:
+    asked, found = plain(model), []
+    for query in every_query():
+        each = [alone(asked, query, p.prompt(query)) for p in (ConversationPrompter(), *OTHERS)]
+        found.append([sum(w * row[i] for w, row in zip(weights, each, strict=True)) for i in range(3)])
+    return found
+
+
+@pytest.mark.parametrize("weights", [None, (0.2, 0.5, 0.3), (0.0, 1.0, 0.0)])
+def test_the_weighted_mean_of_separate_prompts(model: EmotionModel, weights: tuple[float, ...] | None) -> None:
+    """Before it is fitted all weigh alike."""
+    wanted = by_hand(model, weights or (1 / 3,) * 3)
+    for one, row in zip(predicted(model, LateFusion(prompters_=OTHERS, weights=weights)), wanted, strict=True):
+        assert [(one.probabilities or {})[label] for label in LABELS.labels] == pytest.approx(row, rel=1e-4)
+        assert one.label == LABELS.labels[row.index(max(row))]
+        assert len(one.details["votes"]) == 3
+
+
+def test_weights_under_which_the_labels_are_likeliest() -> None:
+    """No weights of a grid of 1/50 make them likelier."""
+    torch.manual_seed(0)
+    right = torch.rand(40, 3, dtype=torch.float64) ** 2
+    weights = likeliest_weights(right)
+    assert sum(weights) == pytest.approx(1) and min(weights) >= 0
+
+    def likelihood(some: tuple[float, ...]) -> float:
+        return float((right @ torch.tensor(some, dtype=torch.float64)).log().sum())
+
+    grid = [(i / 50, j / 50, 1 - (i + j) / 50) for i, j in itertools.product(range(51), repeat=2) if i + j <= 50]
+    best = max(map(likelihood, grid))
+    assert best - 1e-9 <= likelihood(weights) < best + 0.05
+    assert likelihood(weights) > likelihood((1 / 3,) * 3) + 1e-3
+
+
+def test_a_member_that_is_always_right_has_all_the_weight() -> None:
+    assert likeliest_weights(torch.tensor([[0.9, 0.3], [0.8, 0.1]], dtype=torch.float64)) == pytest.approx(
+        (1, 0), abs=1e-6
+    )
+
+
+def test_fit_reads_labelled_queries_alone(model: EmotionModel) -> None:
+    decoder = LateFusion(prompters_=OTHERS)
+    assert decoder.fits_on() == "dev" and WEIGHED.fits_on() is None
+    fitted = decoder.fit(plain(model), every_query())
+    assert fitted.weights != (1 / 3,) * 3 and fitted.fits_on() is None
+    talk = merc.Conversation(id="x", utterances=(merc.Utterance(id="x0", text="Hm."),))
+    unlabelled = merc.Query(conversation=talk, index=0, labels=LABELS)
+    assert decoder.fit(plain(model), [*every_query(), unlabelled]).weights == pytest.approx(fitted.weights)
+    with pytest.raises(merc.MercError, match="late-fusion fits its weights on the dev split, which has no labels"):
+        decoder.fit(plain(model), [unlabelled])
+
+
+def test_answers_depend_on_nothing_beside_the_query(model: EmotionModel) -> None:
+    check_of_no_company(model, WEIGHED)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "holds"),
+    [
+        ({"prompters_": ()}, "nothing to fuse"),
+        ({"prompters_": OTHERS, "weights": (0.5, 0.5)}, "one for each of 3 members, not 2"),
+        ({"prompters_": OTHERS, "weights": (0.5, 0.7, -0.2)}, "at least 0 and have the sum 1"),
+    ],
+)
+def test_values_that_cannot_be(wrong: dict[str, object], holds: str) -> None:
+    with pytest.raises(ValueError, match=holds):
+        LateFusion(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_recipe(tmp_path_factory.mktemp("tiny"), trainer="epochs: 1")
+
+
+def test_whole_runs_are_fused_and_used_without_the_data(recipe: Path, tmp_path: Path) -> None:
+    """Two runs, and a third that weighs them on dev beside its own prompts; then the corpus is gone."""
+    runs = []
+    for seed in (1, 2):
+        merc.run(recipe, run_dir=tmp_path / f"run{seed}", seed=seed)
+        runs.append(str(tmp_path / f"run{seed}"))
+    decoder = {"name": "late-fusion", "prompters": ["conversation"], "runs": runs}
+    decoder["prompters"] = [{"name": "conversation", "question": "{speaker} sounds"}]
+    session = merc.run(recipe, run_dir=tmp_path / "fused", seed=3, evaluate={"decoder": decoder, "splits": ["test"]})
+    kept = json.loads((tmp_path / "fused" / "decoder.json").read_text())
+    weights = kept["fitted"]["weights"]
+    assert list(kept["fitted"]) == ["weights"] and len(weights) == 4 and sum(weights) == pytest.approx(1)
+    assert kept["settings"]["decoder"]["weights"] is None
+    lines = (tmp_path / "fused" / "predictions.jsonl").read_text().splitlines()
+    predictions = [json.loads(line) for line in lines]
+    assert all(len(one["details"]["votes"]) == 4 for one in predictions)
+    # The same by hand from the runs' own sessions.
+    talk = session_talk(recipe, predictions[0]["conversation"])
+    parts = [merc.load(run).predict(talk)[0].probabilities for run in runs]
+    own = asked_by(tmp_path / "fused", "{name: verbalizer}").predict(talk)[0].probabilities
+    for label in ("joy", "anger", "sadness"):
+        rest = weights[0] * own[label] + weights[2] * parts[0][label] + weights[3] * parts[1][label]
+        other = predictions[0]["probabilities"][label] - rest
+        assert -1e-6 <= other <= weights[1] + 1e-6
+    data = recipe.parent / "talk.jsonl"
+    shutil.move(data, tmp_path / "gone.jsonl")
+    try:
+        again = merc.load(tmp_path / "fused").predict(talk)
+        assert again[0].probabilities == pytest.approx(predictions[0]["probabilities"], rel=1e-4)
+        assert session.predict(talk)[0].label == again[0].label
+        other = {"name": "late-fusion", "prompters": [], "runs": runs[:1]}
+        # Other settings: nothing was fitted with these.
+        with pytest.raises(merc.MercError) as caught:
+            merc.load(
+                tmp_path / "fused", evaluate={"decoder": {"name": "late-fusion", "prompters": [], "runs": runs[:1]}}
+            )
+        assert "evaluate.decoder: 'late-fusion' is fitted on the dev split when a run is made" in str(caught.value)
+        assert asked_by(tmp_path / "fused", json.dumps({**other, "weights": [0.5, 0.5]})).predict(talk)[0].label
+        kept["fitted"]["weights"] = "much"
+        (tmp_path / "fused" / "decoder.json").write_text(json.dumps(kept))
+        with pytest.raises(merc.MercError, match=r"decoder\.json is damaged: 'weights' of the decoder 'late-fusion'"):
+            merc.load(tmp_path / "fused")
+    finally:
+        shutil.move(tmp_path / "gone.jsonl", data)
+
+
+def asked_by(run: Path, decoder: str) -> merc.Session:
+    """The run with another decoder."""
+    from merc.session.api import Logging, open_session
+    from merc.session.journal import Journal
+
+    return open_session(run, [f"evaluate.decoder={decoder}"], Journal(Logging()))
+
+
+def session_talk(recipe: Path, name: str) -> merc.Conversation:
+    lines = (recipe.parent / "talk.jsonl").read_text().splitlines()
+    (found,) = [one for one in map(json.loads, lines) if one["id"] == name]
+    said = tuple(merc.Utterance(id=u["id"], speaker=u["speaker"], text=u["text"]) for u in found["utterances"])
+    return merc.Conversation(id=name, utterances=said)
+
+
+def test_a_run_with_other_labels_is_refused(recipe: Path, tmp_path: Path, model: EmotionModel) -> None:
+    labels = ["anger", "joy", "sadness", "fear"]
+    merc.run(recipe, run_dir=tmp_path / "other", labels=labels)
+    with pytest.raises(merc.MercError) as caught:
+        predicted(model, LateFusion(prompters_=(), runs=(tmp_path / "other",), weights=(0.5, 0.5)))
+    assert "evaluate.decoder.runs: " in str(caught.value) and "answers with other labels" in str(caught.value)
+
+
+def test_a_split_that_is_measured_and_fitted_on_is_noted(recipe: Path) -> None:
+    fuses = "evaluate.decoder={name: late-fusion, prompters: [{name: conversation, history: 0}]}"
+    noted = "dev is measured, and evaluate.decoder is fitted on it"
+    assert any(noted in note for note in merc.load_recipe(recipe, [fuses]).notes)
+    assert not any(noted in note for note in merc.load_recipe(recipe, [fuses, "evaluate.splits=[test]"]).notes)
