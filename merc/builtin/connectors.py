@@ -184,9 +184,7 @@ def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.
                 self.get_buffer("deviation").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
         def forward(self, stream: Stream) -> Stream:
-            values, mask = stream
-            # What stands at masked places may be anything, NaN too, which times zero is NaN.
-            values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
+            values, mask = stream.zeroed(), stream.mask
             if normalize:
                 values = (values - self.get_buffer("mean")) / self.get_buffer("deviation")
             if pool:

@@ -64,12 +64,8 @@ class Concat(Fuser):
             def forward(self, streams: dict[str, Stream]) -> Stream:
                 parts, present = [], []
                 for name in names:
-                    values, mask = streams[name]
-                    # What stands at masked places may be anything, NaN too, which times zero is NaN.
-                    values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
-                    mean = values.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-                    here = mask.any(1, keepdim=True)
-                    parts.append(torch.where(here, self.layers[name](mean), self.absent[name]))
+                    here = streams[name].present().unsqueeze(1)
+                    parts.append(torch.where(here, self.layers[name](streams[name].mean()), self.absent[name]))
                     present.append(here)
                 return Stream(torch.cat(parts, -1).unsqueeze(1), torch.cat(present, 1).any(1, keepdim=True))
 

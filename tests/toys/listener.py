@@ -45,10 +45,9 @@ class Listener(merc.Fuser):
                 heard = changes.unsqueeze(1) * self.changed
                 present = torch.zeros_like(changes)
                 for name, layer in self.layers.items():
-                    values, mask = streams[name]
-                    mean = values.masked_fill(~mask.unsqueeze(-1), 0.0).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-                    heard = heard + layer(mean) * mask.any(1, keepdim=True)
-                    present = present | mask.any(1)
+                    here = streams[name].present()
+                    heard = heard + layer(streams[name].mean()) * here.unsqueeze(1)
+                    present = present | here
                 states, _ = self.cell(heard)
                 return merc.Stream(states.unsqueeze(1), present.unsqueeze(1))
 

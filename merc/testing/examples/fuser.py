@@ -41,10 +41,7 @@ class Example(merc.Fuser):
                 first = next(iter(streams.values())).values
                 total, present = first.new_zeros(len(first), self.width), first.new_zeros(len(first), 1)
                 for name, layer in self.layers.items():
-                    values, mask = streams[name]
-                    weights = mask.unsqueeze(-1).to(values.dtype)
-                    mean = (values * weights).sum(1) / weights.sum(1).clamp(min=1)
-                    here = mask.any(1, keepdim=True).to(values.dtype)
+                    mean, here = streams[name].mean(), streams[name].present().unsqueeze(1)
                     total, present = total + layer(mean) * here, present + here
                 return merc.Stream((total / present.clamp(min=1)).unsqueeze(1), present > 0)
 
