@@ -19,7 +19,7 @@ def command(
 
     from merc.recipe import copy_recipe
 
-    made, notes = copy_recipe(recipe, dest)
+    folder, notes = copy_recipe(recipe, dest)
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(f"{made} is yours to change; check it with: merc validate {made}", results)
+    typer.echo(f"{folder} is yours to change; check it with: merc validate {folder}", results)

@@ -146,14 +146,14 @@ def load_command(name: str) -> Any:
     from merc.registry.check import make_command
 
     if name in COMMANDS:
-        made = make_command(importlib.import_module(f"merc.cli.{name}").command, name, COMMANDS[name])
+        loaded = make_command(importlib.import_module(f"merc.cli.{name}").command, name, COMMANDS[name])
     else:
         from merc.registry import get_registry
 
-        made = get_registry().command(name)
+        loaded = get_registry().command(name)
     if name in consent.COMMANDS or name not in COMMANDS:
-        consent.add_options(made)
-    return made
+        consent.add_options(loaded)
+    return loaded
 
 
 @functools.cache

@@ -66,11 +66,11 @@ def new(
     """Write a complete, tested, installable plugin."""
     from merc.testing.scaffold import write_plugin
 
-    made = write_plugin(name, kind, folder)
-    typer.echo(f"{made} is ready. Install it, and run its test:")
-    typer.echo(f"  pip install -e '{made}[test]'")
-    typer.echo(f"  python -m pytest {made}")
-    typer.echo(f"Then change {made / made.name.replace('-', '_') / (kind + '.py')}.")
+    project = write_plugin(name, kind, folder)
+    typer.echo(f"{project} is ready. Install it, and run its test:")
+    typer.echo(f"  pip install -e '{project}[test]'")
+    typer.echo(f"  python -m pytest {project}")
+    typer.echo(f"Then change {project / project.name.replace('-', '_') / (kind + '.py')}.")
 
 
 @command.command("show")

@@ -53,19 +53,19 @@ def annotate(
     What concerns a single utterance is no error: see ``CueTable.missing``.
     """
     progress = options.progress
-    made = plans(store, annotators, conversations, corpus, hashes, options.decoding.workers, progress)
+    cue_plans = plans(store, annotators, conversations, corpus, hashes, options.decoding.workers, progress)
     if options.again_refused:
-        for plan in made:
+        for plan in cue_plans:
             plan.ask_refused_again()
-    for plan in made:
+    for plan in cue_plans:
         if _open(plan):
             require(plan.teacher.annotator, str(plan.teacher))
     counts: dict[str, int] = {}
     notes: list[str] = []
-    total = sum(len(_open(plan)) for plan in made)
+    total = sum(len(_open(plan)) for plan in cue_plans)
     done = 0
     try:
-        for plan in made:
+        for plan in cue_plans:
             work = _AskPass(store, plan, options, lambda at, what: progress(min(1.0, at / max(total, 1)), what), done)
             work.ask()
             counts[plan.teacher.name] = work.asked
@@ -73,7 +73,7 @@ def annotate(
             done = work.done
     finally:
         store.claims.close()
-    return table_of(made, counts, notes)
+    return table_of(cue_plans, counts, notes)
 
 
 def _open(plan: CuePlan) -> list[Question]:

@@ -83,7 +83,7 @@ def plans(
     progress: Progress,
 ) -> list[CuePlan]:
     """Find out what is wanted of each annotator. Reads no media but to hash them."""
-    made = []
+    cue_plans = []
     for name, part in annotators.items():
         teacher = teacher_of(name, part)
         plan = CuePlan(teacher, store.of(teacher))
@@ -95,9 +95,9 @@ def plans(
             keys = keys_among([question.key for question in plan.questions])
             plan.questions = [replace(q, key=key) for q, key in zip(plan.questions, keys, strict=True)]
         plan.wanted = [q for q in plan.questions if q.utterance in wanted]
-        made.append(plan)
+        cue_plans.append(plan)
     hashes.write()
-    return made
+    return cue_plans
 
 
 def look(
@@ -114,12 +114,12 @@ def look(
     return table_of(plans(store, annotators, conversations, corpus, hashes, workers, progress), {}, [])
 
 
-def table_of(made: Sequence[CuePlan], counts: Mapping[str, int], notes: Sequence[str]) -> CueTable:
+def table_of(cue_plans: Sequence[CuePlan], counts: Mapping[str, int], notes: Sequence[str]) -> CueTable:
     """What is known once the files were read."""
     answers: dict[tuple[str, str], Annotation] = {}
     unasked: dict[str, list[str]] = {}
     notes = list(notes)
-    for plan in made:
+    for plan in cue_plans:
         name = plan.teacher.name
         for question in plan.wanted:
             answer = plan.file.get(question.key)
@@ -145,7 +145,7 @@ def _questions(
     contents = hashes.of_all(
         (place for places in located for place in places.values()), workers, lambda _, what: progress(0.0, what)
     )
-    made = []
+    questions = []
     for (talk, index, utterance), places in zip(utterances, located, strict=True):
         query = Query(conversation=talk, index=index, labels=LabelSpace(()))
         files: dict[str, tuple[Path, str, Want]] = {}
@@ -160,5 +160,5 @@ def _questions(
                 assert isinstance(place, Path)
                 files[modality] = (place, known, want_of(utterance, teacher.samplings[modality]))
         media = {m: files[m][1:] if m in files else lacking[m] for m in teacher.samplings}
-        made.append(Question(key_of(teacher, query, media), query, files, lacking))
-    return made
+        questions.append(Question(key_of(teacher, query, media), query, files, lacking))
+    return questions

@@ -44,12 +44,12 @@ def encode(
     """
     streams = streams_of(encoders)
     hashes = Hashes(store.root / "hashes.json")
-    made = plan(store, streams, conversations, seed, hashes, decoding.workers, progress)
+    feature_plan = plan(store, streams, conversations, seed, hashes, decoding.workers, progress)
     hashes.write()
-    work = _EncodePass(store, streams, made, seed, device, decoding, progress)
+    work = _EncodePass(store, streams, feature_plan, seed, device, decoding, progress)
     try:
         work.texts()
-        work.run(list(made.tasks()))
+        work.run(list(feature_plan.tasks()))
         work.finish()
     finally:
         store.claims.close()
@@ -64,21 +64,21 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
         self,
         store: FeatureStore,
         streams: Mapping[str, NamedEncoder],
-        made: FeaturePlan,
+        feature_plan: FeaturePlan,
         seed: int,
         device: str,
         decoding: Decoding,
         progress: Progress,
     ) -> None:
         super().__init__(store.claims, decoding, self._report)
-        self.store, self.streams, self.plan, self.seed = store, streams, made, seed
+        self.store, self.streams, self.plan, self.seed = store, streams, feature_plan, seed
         self.device, self.progress = device, progress
         self.functions: dict[str, CarefulFunction] = {}
         self.waiting: dict[str, list[tuple[FeatureRequest, Decoded]]] = {name: [] for name in streams}
         self.failed: dict[str, Missing] = {}
         self.encoded: Counter[str] = Counter()
         self.claimed: dict[str, set[str]] = {}
-        self.total = len(made.requests) - len(made.entries)
+        self.total = len(feature_plan.requests) - len(feature_plan.entries)
         self.done = 0
 
     def texts(self) -> None:

@@ -141,7 +141,7 @@ def plan(
     progress: Progress,
 ) -> FeaturePlan:
     """Find out what is wanted, what is there and what is not. Reads no media but to hash them."""
-    made = FeaturePlan()
+    feature_plan = FeaturePlan()
     utterances = [u for c in conversations for u in c.utterances]
     located = {
         (stream.name, at): _located(stream, utterance)
@@ -158,19 +158,19 @@ def plan(
                 keys.append(known)
             else:
                 file = place if isinstance(place, Path) else None
-                keys.append(_add(made, streams[name], utterance, known, file, seed, draw))
-        if made.places.setdefault((name, utterance.id), tuple(keys)) != tuple(keys):
+                keys.append(_add(feature_plan, streams[name], utterance, known, file, seed, draw))
+        if feature_plan.places.setdefault((name, utterance.id), tuple(keys)) != tuple(keys):
             raise MercError(
                 f"two utterances have the id {utterance.id!r} and are not the same; every utterance of a corpus needs "
                 "an id of its own"
             )
-    for key in made.requests:
-        look(store, made, key)
-    return made
+    for key in feature_plan.requests:
+        look(store, feature_plan, key)
+    return feature_plan
 
 
 def _add(
-    made: FeaturePlan,
+    feature_plan: FeaturePlan,
     stream: NamedEncoder,
     utterance: Utterance,
     known: str | TextClip,
@@ -183,20 +183,20 @@ def _add(
     content = known.text if isinstance(known, TextClip) else known
     source = Source(content) if want is None else Source(content, want.start, want.end, want.region)
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
-    made.requests.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))
+    feature_plan.requests.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))
     return key
 
 
-def look(store: FeatureStore, made: FeaturePlan, key: str) -> bool:
+def look(store: FeatureStore, feature_plan: FeaturePlan, key: str) -> bool:
     """Whether a feature is in the store now; a damaged one is noted and removed."""
     try:
         entry = store.look(key)
     except Damaged as error:
-        made.damaged.append(f"{store.path(key)} ({error})")
+        feature_plan.damaged.append(f"{store.path(key)} ({error})")
         store.path(key).unlink(missing_ok=True)
         return False
     if entry is not None:
-        made.entries[key] = entry
+        feature_plan.entries[key] = entry
     return entry is not None
 
 

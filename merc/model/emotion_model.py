@@ -206,8 +206,8 @@ class EmotionModel(nn.Module):
             return self.media.slot(stream, utterance, draw)
 
         gold = query.target.label
-        made = self.prompts.encode(prompt, slot, query.labels, gold, answers, within, longest)
-        return replace(with_past(made, query, self.media.past), query=query)
+        encoded = self.prompts.encode(prompt, slot, query.labels, gold, answers, within, longest)
+        return replace(with_past(encoded, query, self.media.past), query=query)
 
     def batches(self, prompts: Sequence[EncodedPrompt], budget: int) -> list[TreeBatch]:
         """Prompts that share a beginning, as batches of trees of at most ``budget`` nodes each."""

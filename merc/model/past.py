@@ -27,9 +27,9 @@ class InPast(str):
     def of(cls, conversation: Conversation, index: int) -> InPast:
         """Utterance ``index`` of a conversation."""
         utterances = conversation.utterances
-        made = cls(f"{utterances[index].id}{_FROM}{utterances[0].id}")
-        made.conversation, made.place = conversation, index
-        return made
+        name = cls(f"{utterances[index].id}{_FROM}{utterances[0].id}")
+        name.conversation, name.place = conversation, index
+        return name
 
     @property
     def start(self) -> str:

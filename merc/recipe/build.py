@@ -248,8 +248,8 @@ class Builder:
         self.recorded["evaluate"] = recorded
         if values is None:
             return None
-        made: Evaluate | None = self.sections.make(Evaluate, {**values, "metrics": metrics}, node, "evaluate")
-        return made
+        evaluate: Evaluate | None = self.sections.make(Evaluate, {**values, "metrics": metrics}, node, "evaluate")
+        return evaluate
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
         """The metrics: a list of names, or of sections with parameters."""
@@ -285,12 +285,12 @@ class Builder:
             recorded.append(how)
         return parts, recorded
 
-    def fixed(self, key: str, made: type) -> Any:
+    def fixed(self, key: str, type_: type) -> Any:
         """A section of fixed keys that has defaults for all."""
         node = self.root.get(key)
         node = node if node is None or node.value is not None else None
-        values, self.recorded[key] = self.sections.section(made, node, key, key)
-        return self.sections.make(made, values, node, key)
+        values, self.recorded[key] = self.sections.section(type_, node, key, key)
+        return self.sections.make(type_, values, node, key)
 
     def features(self) -> Features | None:
         """Where features are kept; the folder is made absolute."""
@@ -302,8 +302,8 @@ class Builder:
             self.root = self.root.with_children(
                 {**self.root.value, "features": node.with_children({**node.value, "store": store})}
             )
-        made: Features | None = self.fixed("features", Features)
-        return made
+        features: Features | None = self.fixed("features", Features)
+        return features
 
 
 def _reads_cues(part: ComponentRef) -> bool:

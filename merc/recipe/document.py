@@ -168,12 +168,12 @@ class _Reading:
 
     def tree(self, root: yaml.Node) -> Node:
         """The tree. Raises ManyErrors with all that is wrong with it."""
-        made = self._node(root, "", ())
+        node = self._node(root, "", ())
         if count := len(self.errors):
             head = f"{count:,} errors" if count > 1 else "1 error"
             head = f"the first {_MOST_ERRORS} of {head}" if count > _MOST_ERRORS else head
             raise ManyErrors(self.errors[:_MOST_ERRORS], f"{head} in {self.shown}")
-        return made
+        return node
 
     def _node(self, node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Node:
         self.count += 1

@@ -316,10 +316,10 @@ def _shown(asking: _Asking) -> Query:
 def _prompt(part: ComponentRef, query: Query) -> Prompt | None:
     """The prompt of a sample; None where the prompter makes none of it, since it may want what a corpus has."""
     try:
-        made = isolated(lambda: cast(Prompter, part.component).prompt(query))
+        prompt = isolated(lambda: cast(Prompter, part.component).prompt(query))
     except Exception:
         return None
-    return made if isinstance(made, Prompt) else None
+    return prompt if isinstance(prompt, Prompt) else None
 
 
 def _node(root: Node, path: str) -> Node | None:

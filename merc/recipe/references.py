@@ -223,10 +223,10 @@ def absolute(node: Node, path: str, problems: Problems) -> Node:
         )  # fmt: skip
         return replace(node, broken=True)
     base = Path(os.path.realpath(node.origin.base))
-    made = os.path.normpath(base / text)
+    whole_path = os.path.normpath(base / text)
     # What the environment holds may change how '..' reads, so a text with it is only joined.
-    kept = f"{escape(str(base))}/{kept}" if "${env:" in kept else escape(made)
-    return replace(node, value=made, kept=kept)
+    kept = f"{escape(str(base))}/{kept}" if "${env:" in kept else escape(whole_path)
+    return replace(node, value=whole_path, kept=kept)
 
 
 def home(text: str) -> str:

@@ -69,23 +69,23 @@ class Sections:
                 self.problems.add(path, node, f"{owner} cannot be made; {_fault(kind, name)}: {says}")
             return None, {}
         from_environment = any(refers_to_environment(child) for child in node.nodes())
-        made = ComponentRef(name=name, params=params, component=component, from_environment=from_environment)
-        return made, {"name": name, **recorded}
+        ref = ComponentRef(name=name, params=params, component=component, from_environment=from_environment)
+        return ref, {"name": name, **recorded}
 
     def fill(
-        self, made: type, node: Node, path: str, owner: str, apart: Sequence[str] = ()
+        self, type_: type, node: Node, path: str, owner: str, apart: Sequence[str] = ()
     ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """The fields of a dataclass from a section: their values, and how they are recorded.
 
         ``apart`` are keys, and fields, that are seen to elsewhere.
         """
         try:
-            hints = isolated(lambda: typing.get_type_hints(made, include_extras=True))
+            hints = isolated(lambda: typing.get_type_hints(type_, include_extras=True))
         except Exception as error:
             why = described(error).partition(": ")[2]
             self.problems.add(path, node, f"the types of {owner}'s parameters cannot be read: {why}")
             return None, {}
-        fields = {parameter_name(f.name): f for f in dataclasses.fields(made) if f.init and f.name not in apart}
+        fields = {parameter_name(f.name): f for f in dataclasses.fields(type_) if f.init and f.name not in apart}
         fine = True
         for key, child in node.value.items():
             if key not in fields and key not in apart:
@@ -156,25 +156,25 @@ class Sections:
                 components.append(part.component)
         return (tuple(components) if len(components) == len(node.value) else None), records
 
-    def section(self, made: type, node: Node | None, path: str, owner: str, apart: Sequence[str] = ()) -> Any:
+    def section(self, type_: type, node: Node | None, path: str, owner: str, apart: Sequence[str] = ()) -> Any:
         """A section of fixed keys: its values, and how they are recorded; ``(None, {})`` if something is wrong."""
         if node is not None and not self.is_mapping(node, path):
             return None, {}
         if node is None:
-            empty = {f.name: record(getattr(made(), f.name), None) for f in dataclasses.fields(made)}
+            empty = {f.name: record(getattr(type_(), f.name), None) for f in dataclasses.fields(type_)}
             recorded = {key: value for key, value in empty.items() if key not in apart}
             for key, value in recorded.items():
                 self._source(join(path, key), value, None, owner)
-            return {key: getattr(made(), key) for key in recorded}, recorded
+            return {key: getattr(type_(), key) for key in recorded}, recorded
         self._no_environment(node, path, apart)
-        return self.fill(made, node, path, owner, apart)
+        return self.fill(type_, node, path, owner, apart)
 
-    def make(self, made: type, values: Mapping[str, Any] | None, node: Node | None, path: str) -> Any:
+    def make(self, type_: type, values: Mapping[str, Any] | None, node: Node | None, path: str) -> Any:
         """The dataclass of checked values, or None, with its own complaint reported."""
         if values is None:
             return None
         try:
-            return made(**values)
+            return type_(**values)
         except ValueError as error:
             self.problems.add(path, node, str(error))
             return None

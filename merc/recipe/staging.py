@@ -123,7 +123,7 @@ class Staging:
         if not isinstance(several.value, list) or not several.value:
             self.problems.add(here, several, "wants a list: - {prompter: {name: ...}, share: 0.5}")
             return None, []
-        made, recorded = [], []
+        read, recorded = [], []
         for index, child in enumerate(several.value):
             place = join(here, index)
             if not self.sections.is_mapping(child, place):
@@ -132,9 +132,9 @@ class Staging:
             if child.get("prompter") is None:
                 self.problems.add(join(place, "prompter"), child, "is missing; a task is what a prompter asks")
             task, how = self._task(child, place)
-            made.append(task)
+            read.append(task)
             recorded.append(how)
-        tasks = [task for task in made if task is not None]
+        tasks = [task for task in read if task is not None]
         if len(tasks) < len(several.value):
             return None, recorded
         lacking = [index for index, task in enumerate(tasks) if task.share is None]
@@ -162,8 +162,8 @@ class Staging:
         fine = self.demonstrations(node, path, values, recorded)
         if not fine or "prompter" not in values or values["data"] is None:
             return None, recorded
-        made: Task | None = self.sections.make(Task, values, node, path)
-        return made, recorded
+        task: Task | None = self.sections.make(Task, values, node, path)
+        return task, recorded
 
     def _place(self, placed: list[Placed], path: str, node: Node, part: ComponentRef) -> None:
         """Keep a component that is to be checked against the others."""

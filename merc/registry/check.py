@@ -74,9 +74,9 @@ def make_command(loaded: Any, name: str, help: str) -> Any:
     if not isinstance(loaded, typer.Typer):
         app = typer.Typer(add_completion=False)
         app.command(name, help=None if loaded.__doc__ else help)(loaded)
-    made = typer.main.get_command(app)
-    made.name = name
-    return made
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
 
 
 def class_fault(loaded: object, kind: str) -> str | None:

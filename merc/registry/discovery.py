@@ -55,9 +55,9 @@ def discover(only: Sequence[str] | None = None) -> list[PluginStatus]:
         elif entry.module is None:
             statuses[name] = _with(status, "failed", entry.faults)
         else:
-            made = _load(manager, entry.module, status)
-            faults = [*entry.faults, *made.errors]
-            statuses[name] = _with(made, "faulty" if faults and made.status == "ok" else made.status, faults)
+            loaded = _load(manager, entry.module, status)
+            faults = [*entry.faults, *loaded.errors]
+            statuses[name] = _with(loaded, "faulty" if faults and loaded.status == "ok" else loaded.status, faults)
     return [_beside_merc(one, statuses[BUILTIN]) for one in statuses.values()]
 
 
@@ -168,9 +168,9 @@ class _Collector:
                 raise MercError(f"needs of {self.kind} {name!r} holds {shown(one)}, which is the name of no module")
         if extra is not None and (type(extra) is not str or not extra.isprintable()):
             raise MercError(f"extra of {self.kind} {name!r} is {shown(extra)}; write what to pip install, as a text")
-        made = Registration(self.kind, name, target, tuple(needs), extra, help)
-        before = self.components.setdefault((self.kind, name), made)
-        if before != made:
+        registration = Registration(self.kind, name, target, tuple(needs), extra, help)
+        before = self.components.setdefault((self.kind, name), registration)
+        if before != registration:
             raise MercError(f"{self.kind} {name!r} is registered twice, for {before.target} and {target}")
 
 

@@ -48,7 +48,7 @@ class Embeddings:
         kept: list[object] = [asdict(replace(self.comparison, index="auto"))]
         hashes = Hashes(self.store.root / "hashes.json")
         for encoders, conversations in self._parts(queries):
-            made = plan(
+            feature_plan = plan(
                 self.store,
                 streams_of(encoders),
                 conversations,
@@ -57,7 +57,7 @@ class Embeddings:
                 self.decoding.workers,
                 lambda share, what: None,
             )
-            for (stream, utterance), places in made.places.items():
+            for (stream, utterance), places in feature_plan.places.items():
                 kept.append([stream, utterance, "" if isinstance(places[0], Missing) else places[0]])
         hashes.write()
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()

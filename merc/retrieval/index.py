@@ -79,27 +79,27 @@ class Index:
         # The last ones ask, before they are in it: what is in an index is found more easily than what comes new.
         first = count - min(_ASKING, count // 4)
         if kind == "flat":
-            made = faiss.IndexFlatIP(dim)
+            index = faiss.IndexFlatIP(dim)
         elif kind == "hnsw":
-            made = faiss.IndexHNSWFlat(dim, _LINKS, faiss.METRIC_INNER_PRODUCT)
-            made.hnsw.efConstruction = 80
+            index = faiss.IndexHNSWFlat(dim, _LINKS, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = 80
         else:
             cells = max(1, min(round(2 * count**0.5), count // 40))
-            made = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
-            made.cp.seed, made.cp.min_points_per_centroid = seed % 2**31, 1
+            index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
+            index.cp.seed, index.cp.min_points_per_centroid = seed % 2**31, 1
             sample = np.random.default_rng(seed).permutation(first)[: 64 * cells]
-            made.train(np.ascontiguousarray(vectors[np.sort(sample)]))
+            index.train(np.ascontiguousarray(vectors[np.sort(sample)]))
         threads = faiss.omp_get_max_threads()
         try:
             # Threads add to a graph in an order of their own, and then its neighbours differ from run to run.
             faiss.omp_set_num_threads(1 if kind == "hnsw" else threads)
-            made.add(np.ascontiguousarray(vectors[:first]))
+            index.add(np.ascontiguousarray(vectors[:first]))
             if kind != "flat":
-                _look_far_enough(made, kind, vectors[:first], vectors[first:])
-            made.add(np.ascontiguousarray(vectors[first:]))
+                _look_far_enough(index, kind, vectors[:first], vectors[first:])
+            index.add(np.ascontiguousarray(vectors[first:]))
         finally:
             faiss.omp_set_num_threads(threads)
-        return cls(made, ids, kind)._ready()
+        return cls(index, ids, kind)._ready()
 
     def search(self, vectors: Vectors, count: int) -> tuple[Vectors, Indices]:
         """Similarities and places ``[n, min(count, size)]``, most similar first and, of equals, the first place."""

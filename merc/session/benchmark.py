@@ -54,11 +54,11 @@ class Measured:
         names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
         answering = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
         shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
-        made: dict[str, Any] = {
+        settings: dict[str, Any] = {
             **answering, "prompter": [prompter.name, prompter.params],
             "labels": self.setup.labels.labels, "shown": shown,
         }  # fmt: skip
-        return dict(json.loads(json.dumps(made, default=str)))
+        return dict(json.loads(json.dumps(settings, default=str)))
 
 
 def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) -> tuple[Path, str]:
@@ -115,8 +115,8 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
         cells.append(_measured(session.recipe, one, predictions, place / "predictions.jsonl"))
     averages = [average(title, cells, over) for title, over in benchmark.component.averages().items()]
     text = as_text(cells, averages)
-    made = {"benchmark": benchmark.name, "parameters": json.loads(json.dumps(benchmark.params, default=str))}
-    record = {**made, "root": str(root.absolute()), **as_record(cells, averages)}
+    source = {"benchmark": benchmark.name, "parameters": json.loads(json.dumps(benchmark.params, default=str))}
+    record = {**source, "root": str(root.absolute()), **as_record(cells, averages)}
     every = [talk for one in by_title.values() for talk in one.conversations]
     record["provenance"] = provenance(session.recipe, every, chat_date=recorded_date(session.path / "provenance.json"))
     write_text(folder / "table.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

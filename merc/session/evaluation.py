@@ -70,9 +70,9 @@ def evaluate_again(
     data = data.with_cues(cues)
     media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
     today = recorded_date(run.directory.provenance)
-    made = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
+    provenance_record = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
     place.mkdir(exist_ok=True)
-    kept = place / f".kept-{_key(run, made)}"
+    kept = place / f".kept-{_key(run, provenance_record)}"
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
     making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))
     folder = RunDirectory(making / target.name)
@@ -83,7 +83,7 @@ def evaluate_again(
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
         write_metrics(folder.metrics, metrics)
         seconds = round(time.monotonic() - started, 1)
-        record = {"evaluates": str(path.absolute()), **made, "seconds": seconds}
+        record = {"evaluates": str(path.absolute()), **provenance_record, "seconds": seconds}
         write_text(folder.provenance, json.dumps(record, indent=1))
         with reporter.task("report"):
             write_report(folder.path, data.conversations, data.labels)
@@ -103,10 +103,10 @@ def evaluate_again(
     return target, metrics
 
 
-def _key(run: TrainedRun, made: Mapping[str, Any]) -> str:
+def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
     """What predictions depend on: the recipe as it is changed, but for how fast it is done, and the data."""
     recipe = {name: value for name, value in run.recipe.resolved.items() if name not in ("strategy", "features")}
-    parts = [recipe, *(made.get(name) for name in ("data", "media", "cues", "backbone", "chat_date"))]
+    parts = [recipe, *(provenance_record.get(name) for name in ("data", "media", "cues", "backbone", "chat_date"))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

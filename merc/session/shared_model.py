@@ -173,30 +173,30 @@ class SharedModel:
 
     def beginning(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None) -> EncodedPrompt:
         """The tokens that the prompts of queries have in common from the start, at least one."""
-        made = self.encoded_prompts(queries, prompts, "none")
-        if not made:
+        encoded = self.encoded_prompts(queries, prompts, "none")
+        if not encoded:
             raise MercError("a prefix cache is of one query at least, and was given none")
-        if not (same := shared_length([prompt.context for prompt in made])):
+        if not (same := shared_length([prompt.context for prompt in encoded])):
             raise MercError("the prompts of a prefix cache begin with nothing that they share; make a cache of each")
-        return first_of(made[0], same)
+        return first_of(encoded[0], same)
 
     def encoded_prompts(
         self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
     ) -> list[EncodedPrompt]:
         """The prompts of queries as tokens. Raises MercError for one that is longer than the model's context."""
         if prompts is None:
-            made = [self._encoded(query, answers) for query in queries]
+            encoded = [self._encoded(query, answers) for query in queries]
         else:
-            made = [self.encode(query, prompt, answers) for query, prompt in zip(queries, prompts, strict=True)]
-        check_depth(made, self.model.context)
-        return made
+            encoded = [self.encode(query, prompt, answers) for query, prompt in zip(queries, prompts, strict=True)]
+        check_depth(encoded, self.model.context)
+        return encoded
 
     def _groups(
         self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
     ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
         """The prompts in groups that share a beginning, and which query each is of, by its identity."""
-        made = self.encoded_prompts(queries, prompts, answers)
-        return _grouped(queries, made), {id(prompt): at for at, prompt in enumerate(made)}
+        encoded = self.encoded_prompts(queries, prompts, answers)
+        return _grouped(queries, encoded), {id(prompt): at for at, prompt in enumerate(encoded)}
 
     def _encoded(self, query: Query, answers: Literal["labels", "none"]) -> EncodedPrompt:
         """An encoded prompt of a query, an object of its own each time, since prompts go by their identity."""
@@ -215,8 +215,8 @@ class SharedModel:
         results: list[Any] = []
         for turn in range(turns):
             at = turn * world + rank
-            made = compute(work[at if at < len(work) else 0])
-            results.extend(made if at < len(work) else [])
+            computed = compute(work[at if at < len(work) else 0])
+            results.extend(computed if at < len(work) else [])
             done = min(total, (turn + 1) * world) if total == len(work) else len(results)
             self.progress((turn + 1) / turns, f"{done}/{total}")
         return strategy.collect(results) if strategy else results
@@ -260,10 +260,10 @@ class SharedPrefixCache:
     ) -> Scores:
         """Scores of the labels."""
         asks = self._asks
-        made = asks.encoded_prompts(queries, prompts, "labels")
-        scored = self._kept.score(made, len(asks.labels), normalize, asks.batch_tokens)
+        encoded = asks.encoded_prompts(queries, prompts, "labels")
+        scored = self._kept.score(encoded, len(asks.labels), normalize, asks.batch_tokens)
         rows = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
-        return asks.scores(queries, [rows[id(prompt)] for prompt in made])
+        return asks.scores(queries, [rows[id(prompt)] for prompt in encoded])
 
     def generate(
         self,
@@ -278,8 +278,8 @@ class SharedPrefixCache:
     ) -> list[list[Generation]]:
         """What the model writes."""
         how, asks = Sampling(max_new_tokens, count, temperature, top_p, seed), self._asks
-        made = asks.encoded_prompts(queries, prompts, "none")
-        return [self._kept.generate(prompt, how, asks.rows(prompt, how)) for prompt in made]
+        encoded = asks.encoded_prompts(queries, prompts, "none")
+        return [self._kept.generate(prompt, how, asks.rows(prompt, how)) for prompt in encoded]
 
     def fork(self) -> SharedPrefixCache:
         """A cache that goes on apart."""

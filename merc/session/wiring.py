@@ -206,6 +206,6 @@ def metrics_of(recipe: Recipe) -> Mapping[str, ComponentRef]:
     """The metrics of the evaluation; where a recipe has none, training still chooses by ``classification``."""
     if recipe.evaluate is not None and recipe.evaluate.metrics:
         return recipe.evaluate.metrics
-    made = get_registry().resolve("metric", "classification")
-    assert issubclass(made, Metric)
-    return {"classification": ComponentRef(name="classification", params={}, component=made())}
+    metric = get_registry().resolve("metric", "classification")
+    assert issubclass(metric, Metric)
+    return {"classification": ComponentRef(name="classification", params={}, component=metric())}

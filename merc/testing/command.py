@@ -23,8 +23,8 @@ class CommandContract:
 
     def _functions(self) -> list[Any]:
         """The command as typer makes it, or where it has commands of its own each of these."""
-        made = make_command(type(self).component, self.name or "command", "")
-        return list(made.commands.values()) if hasattr(made, "commands") else [made]
+        command = make_command(type(self).component, self.name or "command", "")
+        return list(command.commands.values()) if hasattr(command, "commands") else [command]
 
     def test_is_a_command(self) -> None:
         """A function whose parameters typer knows, or a typer app."""

@@ -28,12 +28,12 @@ class ConnectorContract(ComponentContract):
 
     def module(self) -> nn.Module:
         """The module from a fixed seed, shown some features if it has ``fit``, in evaluation mode."""
-        made = streams.seeded(lambda: self.component.build(self._spec, self.hidden))
-        fit = getattr(made, "fit", None)
+        module = streams.seeded(lambda: self.component.build(self._spec, self.hidden))
+        fit = getattr(module, "fit", None)
         if fit is not None:
             batch = self._batch()
             fit([streams.real(batch, i) for i, count in enumerate(self._counts) if count])
-        return made
+        return module
 
     def backbone(self) -> Any:
         """A small model in float32 of the width ``hidden``, always with the same numbers."""

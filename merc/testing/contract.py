@@ -78,12 +78,12 @@ class ComponentContract:
         cls = type(self.component)
         bare = {f.name: getattr(self.component, f.name) for f in fields(cls) if _is_required(f)}
         try:
-            made = cls(**bare)
+            component = cls(**bare)
         except (TypeError, ValueError, MercError) as error:
             raise AssertionError(
                 f"{self.title}({', '.join(bare)}) fails with its own defaults: {type(error).__name__}: {error}"
             ) from error
-        require(made == cls(**bare), f"two {self.title} made with the same parameters are not equal")
+        require(component == cls(**bare), f"two {self.title} made with the same parameters are not equal")
 
     def test_parameters_are_plain_values(self) -> None:
         """Defaults and values are what YAML can hold, so that recipe.yaml reproduces a run."""

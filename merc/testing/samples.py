@@ -66,15 +66,17 @@ def predictions(labels: LabelSpace = LABELS) -> list[Prediction]:
     """Right and wrong predictions, one that could not be parsed, and one without probabilities; each with truths beside
     its label."""
     names = labels.labels
-    made = []
+    guesses = []
     for i in range(12):
         truth, label = names[i % len(names)], names[(i * 2) % len(names)]
         even = {name: 0.5 / (len(names) - 1) if name != label else 0.5 for name in names}
-        made.append(
+        guesses.append(
             Prediction(
                 id=f"u{i}", conversation=f"c{i // 4}", split="test", truth=truth, label=label, probabilities=even
             )
         )
-    made.append(Prediction(id="u12", conversation="c3", split="test", truth=names[0], label=None, answer="well..."))
-    made.append(Prediction(id="u13", conversation="c3", split="test", truth=names[1], label=names[1], answer=names[1]))
-    return [replace(p, truths={"open_labels": [p.truth], "valence": i / 10 - 0.6}) for i, p in enumerate(made)]
+    guesses.append(Prediction(id="u12", conversation="c3", split="test", truth=names[0], label=None, answer="well..."))
+    guesses.append(
+        Prediction(id="u13", conversation="c3", split="test", truth=names[1], label=names[1], answer=names[1])
+    )
+    return [replace(p, truths={"open_labels": [p.truth], "valence": i / 10 - 0.6}) for i, p in enumerate(guesses)]

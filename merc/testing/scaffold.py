@@ -203,8 +203,8 @@ def class_name(name: str) -> str:
     >>> class_name("whisper-tiny"), class_name("none")
     ('WhisperTiny', 'NoneComponent')
     """
-    made = "".join(part.capitalize() for part in name.split("-"))
-    return f"{made}Component" if keyword.iskeyword(made) or made in _TAKEN else made
+    joined = "".join(part.capitalize() for part in name.split("-"))
+    return f"{joined}Component" if keyword.iskeyword(joined) or joined in _TAKEN else joined
 
 
 _TAKEN = ("Any", "Callable", "Mapping", "Module", "Path", "Sequence")

@@ -140,8 +140,8 @@ class SelectorContract(ComponentContract):
     def _vectors(self, queries: Sequence[Query]) -> Vectors | None:
         if self.component.comparison() is None:
             return None
-        made = [np.random.default_rng(list(query.target.text.encode())).normal(size=DIM) for query in queries]
-        return np.array([one / np.linalg.norm(one) for one in made], np.float32).reshape(-1, DIM)
+        vectors = [np.random.default_rng(list(query.target.text.encode())).normal(size=DIM) for query in queries]
+        return np.array([one / np.linalg.norm(one) for one in vectors], np.float32).reshape(-1, DIM)
 
 
 def _queries(conversations: Sequence[Conversation], labels: LabelSpace) -> list[Query]:

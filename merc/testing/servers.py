@@ -51,9 +51,9 @@ class Guard:
             return []
         return [*dict.fromkeys(self._others), *(name for name in read if name not in self._give().variables())]
 
-    def _replace(self, place: Any, name: str, made: Any) -> None:
+    def _replace(self, place: Any, name: str, replacement: Any) -> None:
         self._given.append((place, name, getattr(place, name)))
-        setattr(place, name, made)
+        setattr(place, name, replacement)
 
     def _watched(self, connect: Callable[..., Any]) -> Callable[..., Any]:
         def watched(one: socket.socket, address: Any) -> Any:

@@ -43,10 +43,10 @@ class Example(merc.Backbone):
         from transformers import PreTrainedTokenizerFast
 
         alphabet = [END, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-        made = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        made.decoder = decoders.ByteLevel()
-        return PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END, pad_token=END)
+        tokenizer = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
     def load(self, device: str) -> PreTrainedModel:
         """The model in ``dtype`` on the device. Yours would read safetensors here."""
