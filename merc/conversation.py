@@ -95,8 +95,8 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """Utterances in the order in which they were spoken, and the split that they belong to (``None``: not said).
-    ``dataset`` is the published set that it comes from ("meld"), by which a mixture of sets is told apart. ``extra``
+    """Utterances in the order in which they were spoken, and the split that they belong to (``None``: unknown).
+    ``dataset`` is the published set that it comes from ("meld"), which tells the sets of a mixture apart. ``extra``
     keeps what else a corpus knows.
 
     >>> talk = Conversation(id="d0", split="test", utterances=(Utterance(id="d0_u0", text="Hi."),))

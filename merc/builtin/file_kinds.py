@@ -24,7 +24,7 @@ _LINES = "merc reads JSON Lines (corpus jsonl: one conversation a line) and Parq
 
 def seems(content: bytes) -> str | None:
     """What a file that is no JSON Lines seems to be and what to do, as the end of a sentence that begins with its name;
-    ``None`` where that cannot be told.
+    ``None`` where that is unknown.
 
     >>> seems(b"dialogue,text,emotion\\n0,Hi.,joy\\n")[:69]
     'seems to be a table (columns dialogue, text, emotion, between commas)'

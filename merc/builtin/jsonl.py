@@ -121,7 +121,7 @@ def _lines(file: Path, content: bytes) -> Iterable[tuple[int, str]]:
 
 
 def _no_json_lines(first: str, content: bytes) -> str | None:
-    """What a file is whose first line is no object, where that can be told."""
+    """What a file is whose first line is no object, where that is known."""
     try:
         read_object(first)
     except Problem:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Weighted(Loss):
-    """What both losses may be told of how answers count.
+    """Parameters of both losses: how answers count.
 
     ``average: utterances`` counts every answer alike, ``tokens`` every token of the right answer. ``class_weights:
     balanced`` weighs an answer by the inverse of its label's frequency in the train split.

@@ -190,7 +190,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _instead(file: Path) -> str:
-    """What a file that is no Parquet seems to be, where that can be told."""
+    """What a file that is no Parquet seems to be, where that is known."""
     try:
         with file.open("rb") as opened:
             content = opened.read(1 << 20)

@@ -158,7 +158,7 @@ class Reading:
         return CorpusData(conversations=conversations, labels=labels, spaces=own, notes=notes)
 
     def notes(self) -> tuple[str, ...]:
-        """What the user is told of what was read."""
+        """What is reported to the user of what was read."""
         notes = []
         if self.unknown:
             counts = [f"{brief(name)} ({count})" for name, count in sorted(self.unknown.items())]

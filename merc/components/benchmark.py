@@ -69,7 +69,7 @@ class Benchmark(Component):
         """The columns, in the order of the table."""
 
     def collections(self) -> Sequence[str]:
-        """Names of files that hold several of the sets, told apart by the dataset of each conversation. A set's own
+        """Names of files that hold several of the sets, distinguished by the dataset of each conversation. A set's own
         file goes before."""
         return ()
 

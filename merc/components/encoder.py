@@ -198,8 +198,8 @@ class Encoder(Component):
         return {}
 
     def remark(self, clip: Clip, features: Features) -> str | None:
-        """What the user is told of a clip and the features that it gave, such as what had to be filled up; by default
-        nothing. The same words for many clips are told once, with the clips."""
+        """What the user reads of a clip and the features that it gave, such as what had to be filled up; by default
+        nothing. The same words for many clips are reported once, with the clips."""
         return None
 
     @abstractmethod

@@ -23,8 +23,8 @@ class Prediction:
     recipe's heads. ``values`` are what heads gave, by the same names: a number (``{"valence": 0.3}``), or several
     labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``details`` are what the
     decoder keeps of how the label came about (``Decoded.details``). ``label_history`` says whose labels of the
-    utterances before the model was told: ``gold`` (the corpus's, which a user does not know) or ``predicted`` (its
-    own); ``None`` where it was told none.
+    utterances before the model was shown: ``gold`` (the corpus's, which a user does not know) or ``predicted`` (its
+    own); ``None`` where it was shown none.
 
     ``speaker``, ``text`` (the words), ``start`` and ``end`` (seconds within the media file) are those of the utterance,
     where they are known. ``unanswered`` says why the model was not asked: its prompt is too long, say. A run's

@@ -36,7 +36,7 @@ Answered = Mapping[Key, Prediction]
 class Entry:
     """A line of the table: a run, or the runs of one recipe with several seeds (by seed).
 
-    Where a model was told labels of earlier utterances, its name says whose.
+    Where a model was shown labels of earlier utterances, its name says whose.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""In words, whose labels of earlier utterances a model was told: numbers with gold ones are no user's numbers."""
+"""In words, whose labels of earlier utterances a model was shown: numbers with gold ones are no user's numbers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from merc.components import Prediction
 
 _MEANS = {
-    "gold": "The model was told the corpus's labels of earlier utterances, which a user's recordings do not have.",
-    "predicted": "The model was told its own predictions of earlier utterances.",
+    "gold": "The model was shown the corpus's labels of earlier utterances, which a user's recordings do not have.",
+    "predicted": "The model was shown its own predictions of earlier utterances.",
 }
 
 
 def history_sources(predictions: Iterable[Prediction]) -> str | None:
-    """``gold``, ``predicted``, or both with an "and"; ``None`` where the model was told no labels."""
+    """``gold``, ``predicted``, or both with an "and"; ``None`` where the model was shown no labels."""
     return " and ".join(sorted({p.label_history for p in predictions if p.label_history})) or None
 
 
@@ -31,7 +31,7 @@ def explained(source: str) -> str:
     """What it means, for the head of a page or a table.
 
     >>> explained("predicted")
-    'The model was told its own predictions of earlier utterances.'
+    'The model was shown its own predictions of earlier utterances.'
     """
     return " ".join(_MEANS.get(one, "") for one in source.split(" and "))
 
@@ -40,7 +40,7 @@ def sentences(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A line for each kind of past labels in the numbers of several splits, which names these.
 
     >>> sentences({"dev": {"label_history": "predicted"}, "test": {"label_history": "predicted"}})
-    ['Predicted past labels (dev, test). The model was told its own predictions of earlier utterances.']
+    ['Predicted past labels (dev, test). The model was shown its own predictions of earlier utterances.']
     """
     splits: dict[str, list[str]] = {}
     for split, numbers in metrics.items():

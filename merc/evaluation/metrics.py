@@ -31,7 +31,7 @@ def compute_metrics(
     Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
     which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
     split without any truth, the share of all), and ``label_history`` (``gold`` or ``predicted``) where the model was
-    told labels of earlier utterances. The numbers of merc's own ``classification`` stand beside these; those
+    shown labels of earlier utterances. The numbers of merc's own ``classification`` stand beside these; those
     of every other metric stand under its name in the recipe. A split without any label has no number of a metric that
     compares with labels. A metric that compares with something else has an ``n`` and an ``unlabelled`` beside
     its numbers, and these alone where no utterance of the split has what it asks for.

@@ -82,7 +82,7 @@ class SplitView:
     others: Mapping[str, str]
     left_out: Sequence[str]
     label_history: tuple[str, str] | None
-    """Whose labels of earlier utterances the model was told, and what that means."""
+    """Whose labels of earlier utterances the model was shown, and what that means."""
 
 
 def split_views(files: RunFiles) -> list[SplitView]:

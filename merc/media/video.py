@@ -114,7 +114,7 @@ def _by_decord(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> 
 
     decord.logging.set_level(decord.logging.QUIET)
     # One thread a file: the files themselves are decoded side by side. A frame that decord recovers is a copy of its
-    # neighbour, so it is told to give up and PyAV leaves out what is broken.
+    # neighbour, so it is set to give up and PyAV leaves out what is broken.
     reader = decord.VideoReader(str(media.path), num_threads=1, fault_tol=1)
     track = _by_pyav(media, shots, most_pixels)
     shown = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")[:, 0]

@@ -120,7 +120,7 @@ class MediaTokens(nn.Module):
         return self.fuser_parts[stream].tokens(counts) if any(counts.values()) else 0
 
     def slot(self, stream: str, utterance: str, draw: int = 0) -> SlotTokens:
-        """What a backbone is told of a slot: its length, its encoder, and where its tokens lie. Raises MercError for a
+        """What a backbone knows of a slot: its length, its encoder, and where its tokens lie. Raises MercError for a
         stream without a connector."""
         count = self.length(stream, utterance, draw)
         where = None

@@ -112,14 +112,14 @@ class Builder:
             self.problems.add("init_from", node, f"{text}that run use merc evaluate")
 
     def check_past_labels(self, stages: Sequence[Stage]) -> None:
-        """Report a stage that learns with labels of past utterances where nothing says whose the model is told when it
+        """Report a stage that learns with labels of past utterances where nothing says whose the model is shown when it
         is measured, on dev between epochs too. ``null`` says: nobody's."""
         node = self.root.get("evaluate")
         is_stated = node is not None and (node.broken or node.get("label_history") is not None)
         learns = [task.path for stage in stages for task in stage.tasks if task.data.label_history]
         if learns and not is_stated:
             text = f"is missing: {learns[0]} learns with gold labels of past utterances (data.label_history), so say "
-            text += "what the model is told when it is measured: predicted (its own), gold (the corpus's, which a "
+            text += "what the model is shown when it is measured: predicted (its own), gold (the corpus's, which a "
             self.problems.add("evaluate.label_history", node, f"{text}user's recordings do not have), or null (none)")
 
     def deeper(self, key: str) -> str:

@@ -30,7 +30,7 @@ class SetView:
 @dataclass
 class Sets:
     """The sets of a benchmark below ``root``: a file each, in ``root`` or in a folder of the set's name, or one file of
-    several sets (``Benchmark.collections``), told apart by the dataset of each conversation."""
+    several sets (``Benchmark.collections``), distinguished by the dataset of each conversation."""
 
     root: Path
     benchmark: Benchmark

@@ -32,10 +32,10 @@ def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
         return ""
     if without == len(before):
         raise MercError(
-            f"{where} tells the model the corpus's own labels of earlier utterances, and none of these {without} has "
+            f"{where} shows the model the corpus's own labels of earlier utterances, and none of these {without} has "
             "one; use evaluate.label_history=predicted, the model's own, or evaluate.label_history=null"
         )
-    return f"{where}: {without} of {len(before)} earlier utterances have no label, and nothing is told of theirs"
+    return f"{where}: {without} of {len(before)} earlier utterances have no label, and none is shown for them"
 
 
 def check_label_history_shown(where: str, prompter: Prompter, groups: Sequence[Sequence[Query]]) -> None:

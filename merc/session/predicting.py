@@ -80,7 +80,7 @@ class Predictor:
         return fitted
 
     def _turn_by_turn(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
-        """Predictions that are told those before them: the first query of every group at once, then the second."""
+        """Predictions that are shown those before them: the first query of every group at once, then the second."""
         turns = max((len(group) for group in groups), default=0)
         labels: list[dict[int, str | None]] = [{} for _ in groups]
         by_place: dict[tuple[int, int], Prediction] = {}

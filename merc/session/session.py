@@ -92,7 +92,7 @@ class Session:
         self._last: list[list[Query]] = []
 
     def changed(self, setup: Setup, journal: Journal) -> Session:
-        """The same run with the same model, asked in another way, and with somebody else told about it."""
+        """The same run with the same model, used in another way, and reporting to somebody else."""
         other = copy.copy(self)
         other._take(replace(self._run, recipe=replace(self.recipe, evaluate=setup.how)), setup, journal)
         return other

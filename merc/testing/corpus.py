@@ -46,7 +46,7 @@ class CorpusContract(ComponentContract):
         """``label_space`` accepts every label, and the train split has some."""
         data = self.data()
         space = data.label_space()
-        require(len(space) >= 2, f"the label space has {len(space)} label; an emotion is told among two at least")
+        require(len(space) >= 2, f"the label space has {len(space)} label; a label space needs two at least")
 
     def test_media_exist_or_say_why_not(self) -> None:
         """A path leads to a file, or ``missing`` gives the reason; spans run forward."""

@@ -103,7 +103,7 @@ def load_checkpoint(
 ) -> Progress | None:
     """Put the newest checkpoint that is whole into the strategy and give its progress, or ``None`` if there is none.
 
-    ``say`` is told of each that is damaged and passed over. Raises MercError where all of them are.
+    ``say`` reports each that is damaged and passed over. Raises MercError where all of them are.
     """
     damaged: dict[Path, str] = {}
     for checkpoint in reversed(checkpoints(folder)):

@@ -1,4 +1,4 @@
-"""What a supervised fine-tuning may be told. Light: a recipe is checked with it, without torch."""
+"""The settings of a supervised fine-tuning. Light: a recipe is checked with it, without torch."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def encode_example(
 
 
 def _check_pairs(context: StageContext, groups: Sequence[Group]) -> None:
-    """See that there are rejected answers for a loss that compares them; the user is told where some have none."""
+    """See that there are rejected answers for a loss that compares them; a message says where some have none."""
     prompts = [prompt for group in groups for prompt in group.prompts]
     without = [prompt.target for prompt in prompts if not any(answer.rejected for answer in prompt.answers)]
     if len(without) == len(prompts):

@@ -242,8 +242,8 @@ def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, go
         words = " ".join(text.replace("&#39;", "'").split())
         assert "Differences are against test (gold past labels)" in words
         assert words.count("test-2 (predicted past labels)") >= 2  # in both tables
-        assert "Gold past labels. The model was told the corpus's labels of earlier utterances, which a user" in words
-        assert "Predicted past labels. The model was told its own predictions of earlier utterances." in words
+        assert "Gold past labels. The model was shown the corpus's labels of earlier utterances, which a user" in words
+        assert "Predicted past labels. The model was shown its own predictions of earlier utterances." in words
         assert "good (" not in words
     (plain,) = compare_runs([good, good], "test").entries[1:]
     assert plain.name == "good"

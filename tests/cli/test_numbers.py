@@ -104,7 +104,7 @@ def test_a_metric_twice_has_a_line_each_that_says_what_it_is_of() -> None:
 @pytest.mark.parametrize("kind", ["gold", "predicted"])
 def test_whose_past_labels_were_told_stands_above(kind: str) -> None:
     lines = shown(numbers(kind))
-    assert lines[0].startswith(f"{kind.capitalize()} past labels (test). The model was told ")
+    assert lines[0].startswith(f"{kind.capitalize()} past labels (test). The model was shown ")
     assert "past labels" not in " ".join(shown(numbers()))
 
 

@@ -26,7 +26,7 @@ def test_what_was_told() -> None:
 def test_splits_that_were_told_alike_share_a_sentence() -> None:
     found = sentences({"dev": {"label_history": "gold"}, "more": {"n": 2}, "test": {"label_history": "gold"}})
     assert found == [
-        "Gold past labels (dev, test). The model was told the corpus's labels of earlier utterances, which a user's "
+        "Gold past labels (dev, test). The model was shown the corpus's labels of earlier utterances, which a user's "
         "recordings do not have."
     ]
     assert len(sentences({"dev": {"label_history": "gold"}, "test": {"label_history": "predicted"}})) == 2

@@ -52,7 +52,7 @@ def test_gold_labels_of_recordings_that_have_none(merc: Forks, work: Path) -> No
     (work / "mine.jsonl").write_text(json.dumps(talks[1]) + "\n")
     ended = merc(work, "predict", "run", "mine.jsonl")
     assert ended.code == 2 and "Traceback" not in ended.err
-    assert "evaluate.label_history: gold tells the model the corpus's own labels of earlier utterances" in ended.err
+    assert "evaluate.label_history: gold shows the model the corpus's own labels of earlier utterances" in ended.err
     assert "use evaluate.label_history=predicted, the model's own" in ended.err
     ended = merc(work, "predict", "run", "mine.jsonl", "evaluate.label_history=predicted")
     assert ended.code == 0, ended.err

@@ -37,6 +37,6 @@ def test_otherwise_it_is_an_error(overrides: list[str], where: str) -> None:
     assert error.startswith(where)
     assert error.endswith(
         "is missing: stages.1 learns with gold labels of past utterances (data.label_history), so say what the model "
-        "is told when it is measured: predicted (its own), gold (the corpus's, which a user's recordings do not have), "
+        "is shown when it is measured: predicted (its own), gold (the corpus's, which a user's recordings do not have), "
         "or null (none)"
     )

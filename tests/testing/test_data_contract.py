@@ -56,7 +56,7 @@ def talk(name: str = "c", split: Any = "train", **changes: Any) -> merc.Conversa
         (
             corpus_of(talk(label="anger")),
             "test_labels_are_in_the_label_space",
-            "the label space has 1 label; an emotion is told among two at least",
+            "the label space has 1 label; a label space needs two at least",
         ),
         (
             corpus_of(talk(video=Path("gone.mp4"))),

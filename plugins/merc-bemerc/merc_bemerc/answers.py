@@ -87,7 +87,7 @@ def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict
 
 
 def ask_again(fault: Fault, fields: Sequence[str] = FIELDS) -> str:
-    """What the teacher is told after an answer that does not fit."""
+    """The message to the teacher after an answer that does not fit."""
     return (
         f"This answer cannot be used: {fault}. Answer again with the JSON object alone, with the keys "
         f"{', '.join(fields)}, each an English text or null."

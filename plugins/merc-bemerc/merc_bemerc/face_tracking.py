@@ -21,7 +21,7 @@ _SAME_VIEW = 0.4
 _CHANGED = 18
 """A point of the picture has changed when its grey value differs by more (of 255): above the noise of compression."""
 _AGREE = 0.3
-"""Below this response of the phase correlation, how far a face went cannot be told."""
+"""Below this response of the phase correlation, how far a face went is unknown."""
 _ANGLES = tuple(range(-32, 33, 8))
 
 
@@ -35,7 +35,7 @@ class FaceTrack:
     widths and heights of the picture and its height in heights of the picture, ``[n, 3]``, NaN where there is none.
 
     From a frame to the next: ``strides`` ``[n - 1, 2]`` is how far the followed face goes, right and down, in its own
-    heights, NaN where that cannot be told; ``moved`` ``[n - 1]`` is the share of points that change, below and beside
+    heights, NaN where that is unknown; ``moved`` ``[n - 1]`` is the share of points that change, below and beside
     the face where one is followed, else of the picture as a whole; NaN across a cut, and where the followed face is in
     neither frame. ``cuts`` are how many there are. ``blank`` says why nothing can be seen at all.
     """
@@ -108,7 +108,7 @@ class Watcher:
 
 
 def tilt(finder: FaceFinder, frame: npt.NDArray[np.uint8], box: Box) -> float | None:
-    """How far a face is tilted, in degrees clockwise as one sees the picture; None where it cannot be told.
+    """How far a face is tilted, in degrees clockwise as one sees the picture; None where that is unknown.
 
     The picture is turned back by several angles. A cascade for upright faces agrees with itself the more, the more
     upright the face then is; the middle of the angles, each weighed by that agreement, is the tilt.
@@ -221,7 +221,7 @@ def _step(one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8]) -> tuple[npt.N
 
 
 def _stride(one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8], box: Box) -> tuple[float, float]:
-    """How far what is in a box goes from a frame to the next, in heights of the box; NaN where it cannot be told.
+    """How far what is in a box goes from a frame to the next, in heights of the box; NaN where that is unknown.
 
     The boxes of a cascade jitter by some hundredths of the face. Phase correlation of the pictures in the box tells a
     hundredth of that.

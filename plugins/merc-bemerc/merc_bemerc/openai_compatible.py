@@ -41,7 +41,7 @@ class OpenAICompatible(Annotator):
     when the teacher is asked, and written nowhere.
 
     ``frames`` pictures are sampled uniformly and sent as JPEG, their longer side at most ``longest`` pixels.
-    ``before`` is how many utterances before it are told (``null``: all); ``structured`` false runs T_b together as one
+    ``before`` is how many utterances before it are shown (``null``: all); ``structured`` false runs T_b together as one
     paragraph. ``template`` holds the text of T_b, and ``describes`` the fields that it asks for and what each is about
     (``{description: what happens in the video}`` for something else than behaviour).
 

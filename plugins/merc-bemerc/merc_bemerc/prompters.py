@@ -31,7 +31,7 @@ class Structured(Prompter):
     which puts what differs from utterance to utterance (the context) before what is the same for all; ``shared-first``
     puts it last, so that the prompt tree computes the rest once for all utterances of a conversation.
     ``structured: false`` runs the parts together without headings, the flat prompt that the structured one is compared
-    with. ``history`` is how many utterances before the target are told (``null``: all). ``chat`` asks in a user's turn
+    with. ``history`` is how many utterances before the target are shown (``null``: all). ``chat`` asks in a user's turn
     of the tokenizer's own chat template.
     """
 

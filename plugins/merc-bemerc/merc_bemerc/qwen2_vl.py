@@ -33,7 +33,7 @@ class Qwen2VL(Annotator):
     name on the Hugging Face hub such as ``Qwen/Qwen2-VL-7B-Instruct``. ``dtype`` is how its weights are held.
 
     ``frames`` are sampled uniformly; each is made smaller to at most ``pixels`` pixels (28 × 28 of them make half a
-    token, since two frames share one). ``before`` is how many utterances before it are told (``null``: all);
+    token, since two frames share one). ``before`` is how many utterances before it are shown (``null``: all);
     ``structured`` false runs T_b together as one paragraph; ``template`` holds its text, and ``describes`` the fields
     that it asks for and what each is about. ``batch`` utterances are asked about at once. An answer has
     at most ``max_tokens`` tokens, the likeliest each time; one that does not fit the schema is asked for again, the

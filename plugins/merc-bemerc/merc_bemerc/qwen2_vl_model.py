@@ -20,7 +20,7 @@ from merc import MercError, quiet
 Frames = npt.NDArray[np.uint8]
 
 _SYSTEM = "You are a helpful assistant."
-"""What Qwen2-VL was trained to be told first."""
+"""The system message that Qwen2-VL was trained with."""
 _VIDEO = 2
 """The type of a video's tokens among ``mm_token_type_ids``; words have 0."""
 

@@ -17,9 +17,9 @@ _WHEN = ("at the beginning", "in the middle", "towards the end")
 CLEARLY, MOSTLY = 0.75, 0.5
 """From these average probabilities on a face looks clearly, or mostly, like something."""
 GROWS = 0.2
-"""A change of a probability from the first third of a clip to the last that is told."""
+"""A change of a probability from the first third of a clip to the last that is described."""
 SEEN = 0.8
-"""A face that is there in a smaller share of the frames is told to be."""
+"""A face that is there in a smaller share of the frames is described as such."""
 ENOUGH = 0.5
 """What was measured in a smaller share of the frames, or of the steps between them, says in how many."""
 MOVES = (0.02, 0.08, 0.2)

@@ -161,7 +161,7 @@ class _Reading:
         return talks
 
     def notes(self) -> list[str]:
-        """What the user is told of what was read."""
+        """What is reported to the user of what was read."""
         notes = []
         if self.context:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.context.items()))

@@ -83,7 +83,7 @@ class MafwCorpus(merc.Corpus):
     def _listed(
         self, root: Path, kind: str, captions: str, again: list[str] | None = None
     ) -> dict[str, tuple[str, str, str, list[str]]]:
-        """By clip: where it is listed first, its split, its emotion, and what is told of it. Lines that repeat a clip
+        """By clip: where it is listed first, its split, its emotion, and its descriptions. Lines that repeat a clip
         are added to ``again``."""
         clips: dict[str, tuple[str, str, str, list[str]]] = {}
         for split in ("train", "test"):
