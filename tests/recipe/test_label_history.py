@@ -35,8 +35,7 @@ def test_otherwise_it_is_an_error(overrides: list[str], where: str) -> None:
         load_recipe("small.yaml", overrides)
     (error,) = caught.value.errors
     assert error.startswith(where)
+    assert "is missing: stages.1 learns with gold labels of past utterances (data.label_history)" in error
     assert error.endswith(
-        "is missing: stages.1 learns with gold labels of past utterances (data.label_history), so say what the model "
-        "is shown when it is measured: predicted (its own), gold (the corpus's, which a user's recordings do not have), "
-        "or null (none)"
+        "predicted (its own), gold (the corpus's, which a user's recordings do not have), or null (none)"
     )
