@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -26,8 +27,21 @@ class Heads(nn.ModuleDict):
         return [{name: rows[at] for name, rows in by_head.items()} for at in range(len(states))]
 
     def values_of(self, row: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-        """The values of one utterance by field, from its row."""
-        return {k: v for name, numbers in row.items() for k, v in self.components[name].values(numbers).items()}
+        """The values of one utterance by field, from its row. Raises MercError for a head that gives other fields than
+        its own, or what is no JSON, such as NaN."""
+        values: dict[str, Any] = {}
+        for name, numbers in row.items():
+            head = self.components[name]
+            given = dict(head.values(numbers))
+            if set(given) != set(head.fields()):
+                has = ", ".join(map(str, given)) or "nothing"
+                raise MercError(f"heads.{name}: values() gives {has}; fields() says {', '.join(head.fields())}")
+            try:
+                json.dumps(given, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise MercError(f"heads.{name}: values() gives {given}, which is no plain JSON: {error}") from None
+            values.update(given)
+        return values
 
     def outputs(self, states: Tensor, names: Collection[str]) -> dict[str, Tensor]:
         """The outputs ``[prompts, outputs]`` of some heads, from the states ``[prompts, width]``.

@@ -150,7 +150,7 @@ class MediaTokens(nn.Module):
         for stream, utterance, count in slots:
             got = len(media[stream, utterance])
             if got != count:
-                raise RuntimeError(
+                raise MercError(
                     f"the connector or fuser of {stream!r} said that it gives {count} tokens for {utterance!r} and "
                     f"gave {got}: its tokens() and forward() disagree"
                 )
@@ -201,6 +201,11 @@ class MediaTokens(nn.Module):
             streams = {s: self._stream(s, past, draw) for s in self.inputs[stream]}
             speakers = torch.tensor(speaker_numbers(last.conversation, len(past)))
             fused = self.fusers[stream](streams, speakers.to(streams[self.inputs[stream][0]].values.device))
+            if len(fused.values) != len(past) or len(fused.mask) != len(past):
+                raise MercError(
+                    f"fusers.{stream}: forward() gives {len(fused.values)} rows for {len(past)} utterances of a "
+                    "conversation; it must give one for each"
+                )
             rows.update({one: (fused.values[one.place], fused.mask[one.place]) for one in wanted})
         values, masks = ([rows[utterance][part] for utterance in utterances] for part in (0, 1))
         pad = nn.utils.rnn.pad_sequence

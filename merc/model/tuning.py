@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -48,6 +48,18 @@ def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
     )
 
 
+def _names_nothing(wanted: str, parts: Mapping[str, Sequence[str]]) -> str:
+    """Why a name of ``trainable`` stands for nothing, and what there is in its place."""
+    part = next((part for part in parts if wanted.startswith(f"{part}.")), None)
+    if part is None:
+        return f"stages: trainable names unknown part {wanted!r}.{did_you_mean(wanted, parts)}"
+    members = parts[part][1:]
+    return (
+        f"stages: trainable: no parameter that may learn is called {wanted!r}; {part} has {len(members)} of them, "
+        f"{members[0]} to {members[-1]}"
+    )
+
+
 def select_trainable(
     model: EmotionModel, names: Sequence[str] | None, heads: Collection[str] | None = None
 ) -> list[str]:
@@ -63,8 +75,7 @@ def select_trainable(
     known = {name: part for part, members in parts.items() for name in members}
     for wanted in names or ():
         if not any(fnmatchcase(name.removesuffix("."), wanted) for name in known):
-            what = "parameter that learns" if wanted.startswith("backbone.") else "part"
-            raise MercError(f"stages: trainable names unknown {what} {wanted!r}.{did_you_mean(wanted, parts)}")
+            raise MercError(_names_nothing(wanted, parts))
     parameters = {model.public_name(name): parameter for name, parameter in model.learning().items()}
     chosen = dict.fromkeys(parts, False)
     for part, (_, *members) in parts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def load(run: str | Path, **overrides: Any) -> Session:
         MercError: There is no trained run, another process works in it, or its backbone is not the one it was
             trained with.
     """
-    session = open_session(Path(run), changes_of(overrides), Journal(Logging()))
+    session = open_session(_path("run", run), changes_of(overrides), Journal(Logging()))
     session.check()
     session.load()
     return session
@@ -71,7 +72,7 @@ def run(
         changed = replace(changed, name=recipe.name)
     else:
         changed = load_recipe(recipe, changes)
-    target = Path(run_dir) if run_dir is not None else default_folder(changed.name, changes)
+    target = _path("run_dir", run_dir) if run_dir is not None else default_folder(changed.name, changes)
     run_recipe(changed, target, Logging(), resume)
     return Session(trained_run(target, [NO_CORPUS]), Journal(Logging()))
 
@@ -89,18 +90,27 @@ def open_session(path: Path, changes: list[str], journal: Journal) -> Session:
     return Session(open_run(path, [*changes, NO_CORPUS]), journal)
 
 
+def _path(what: str, given: Any) -> Path:
+    if not isinstance(given, str | Path):
+        raise MercError(f"{what} is {type(given).__name__}; give the path of a run's directory")
+    return Path(given)
+
+
 def changes_of(overrides: Mapping[str, Any]) -> list[str]:
-    """Python values as the ``key=value`` of a command line; a mapping changes the keys that it has.
+    """Python values as the ``key=value`` of a command line. A mapping changes the keys that it has; one that names a
+    component is the whole section, since the parameters of another component mean nothing to it.
 
     >>> changes_of({"seed": 3, "strategy": {"device": "cpu", "threads": 1}, "labels": ["joy", "anger"]})
     ['seed=3', 'strategy.device="cpu"', 'strategy.threads=1', 'labels=["joy", "anger"]']
+    >>> changes_of({"evaluate": {"decoder": {"name": "generate", "parser": "strict"}}})
+    ['evaluate.decoder={"name": "generate", "parser": "strict"}']
     """
     return [f"{key}={_text(key, value)}" for key, value in _flat("", overrides)]
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and ("name" not in value or f"{prefix}{key}" == "strategy"):
             yield from _flat(f"{prefix}{key}.", value)
         else:
             yield f"{prefix}{key}", value
@@ -108,6 +118,15 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _text(key: str, value: Any) -> str:
     try:
-        return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):
-        raise MercError(f"{key}: a {type(value).__name__} is no value of a recipe; give plain values") from None
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=partial(_plain, key))
+    except ValueError as error:
+        raise MercError(f"{key}: {error}; give plain values") from None
+
+
+def _plain(key: str, value: Any) -> Any:
+    """What JSON does not know: a path is a text, a mapping of another class a mapping."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise MercError(f"{key}: {type(value).__name__} is no value of a recipe; give plain values")

@@ -173,6 +173,8 @@ def check_decoded(decoder: Decoder, queries: Sequence[Query], decoded: Sequence[
         raise MercError(f"{name} gave {len(decoded)} answers to {len(queries)} queries; it must give one for each")
     for query, one in zip(queries, decoded, strict=True):
         labels, where = query.labels.labels, f"{name} gave for {query.target.id!r}"
+        if not isinstance(one, Decoded):
+            raise MercError(f"{where} {type(one).__name__}; it must give merc.Decoded")
         if one.label is not None and one.label not in labels:
             raise MercError(f"{where} {one.label!r}, which is none of its labels: {', '.join(labels)}")
         has = {"probabilities": one.probabilities, "text": one.text, "states": one.state}

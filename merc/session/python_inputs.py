@@ -101,7 +101,14 @@ class _Reading:
                 raise MercError(f"{name}: {key!r} is none of {', '.join(_FIELDS)}.{did_you_mean(str(key), _FIELDS)}")
         if not given:
             raise MercError(f"{name} is an empty mapping; give some of {', '.join(_FIELDS)}")
+        for key, of_all in (("text", self.text), ("speaker", self.speaker)):
+            if of_all is not None and given.get(key, of_all) != of_all:
+                raise MercError(
+                    f"{name}: its {key} is {given[key]!r}, and {key}={of_all!r} was given too; give one of them"
+                )
         text, speaker = given.get("text", self.text), given.get("speaker", self.speaker)
+        if not isinstance(speaker, str | None):
+            raise MercError(f"{name}: its speaker is {type(speaker).__name__}; a string is wanted")
         if text is None and self.reader.goes_by_words:
             raise MercError(
                 f'{name}: this run goes by the words too: give them as text="I can\'t believe it", or text="" if '
@@ -143,7 +150,7 @@ def _checked_clips(clips: Any) -> dict[str, dict[str, AudioClip | VideoClip]]:
 
 def _check_text(where: str, text: Any) -> None:
     if not isinstance(text, str):
-        raise MercError(f"{where}: its text is a {type(text).__name__}; a string is wanted")
+        raise MercError(f"{where}: its text is {type(text).__name__}; a string is wanted")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from merc.components import Frozen, Prediction, Prompter, Query, Trainer, TrainReport
 from merc.consent import require
+from merc.errors import MercError
 from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.memory import enough_memory
@@ -81,7 +82,7 @@ class Stages:
             context = self._context(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
             with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
-                report = stage.trainer.component.train(context)
+                report = checked_report(stage.trainer.name, stage.trainer.component.train(context))
         with self.strategy.gathered():
             if self.strategy.first:
                 self._keep(stage, model, report)
@@ -180,6 +181,16 @@ class Stages:
         if any(task.data.split == "dev" for task in stage.tasks):
             return "it learns from the dev split"
         return ""
+
+
+def checked_report(trainer: str, report: Any) -> TrainReport:
+    """What ``train()`` of a trainer gave. Raises MercError, naming the trainer, for what is no report."""
+    if not isinstance(report, TrainReport):
+        raise MercError(
+            f"trainer {trainer!r}: train() gives {type(report).__name__}; it must give the merc.TrainReport of "
+            "merc.training.fit"
+        )
+    return report
 
 
 def _smaller_steps(stage: Stage, recipe: Recipe) -> str:

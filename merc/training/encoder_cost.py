@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.precision import autocast
 from merc.prompting.runs import SeenItem
@@ -50,6 +51,10 @@ def _seconds(model: EmotionModel, name: str, utterances: Sequence[str]) -> float
         if not features:
             return 0.0
         total = torch.stack([f.float().sum() for f in features]).sum()
+        if learning and not total.requires_grad:
+            raise MercError(
+                f"encoders.{name}: the network of build() gives features without a gradient, so it learns nothing"
+            )
         if learning:
             torch.autograd.grad(total, learning, allow_unused=True)
         if model.device.type == "cuda":

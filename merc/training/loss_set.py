@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from merc.components import Loss, LossContext
+from merc.components.model import NEEDS
 from merc.errors import MercError, did_you_mean
 from merc.model.batch import TreeBatch
 from merc.model.emotion_model import EmotionModel
 from merc.registry import get_registry
+
+ANSWERS = ("gold", "labels", "pairs", "own", "none")
+"""What ``Loss.answers`` may say."""
 
 
 def wanted_answers(losses: Sequence[Loss]) -> frozenset[str]:
@@ -35,6 +39,7 @@ class LossSet:
         seen: Counter[str] = Counter()
         for loss in losses:
             name = "-".join([get_registry().name_of(loss), *loss.heads()])
+            _check_declared(name, loss)
             for head in loss.heads():
                 if head not in context.heads:
                     raise MercError(
@@ -45,6 +50,11 @@ class LossSet:
             named[name if seen[name] == 1 else f"{name}-{seen[name]}"] = loss
         built = {name: loss.build(context) for name, loss in named.items()}
         functions = {name: function for name, function in built.items() if function is not None}
+        for name, function in functions.items():
+            if not isinstance(function, nn.Module):
+                raise MercError(
+                    f"loss {name!r}: build() gives {type(function).__name__}; it must give a torch.nn.Module"
+                )
         if not functions:
             raise MercError(f"losses: {', '.join(named)} has only penalties; add a loss of answers, such as token-nll")
         if not any(named[name].weight for name in functions):
@@ -105,6 +115,15 @@ class LossSet:
                     raise MercError(f"loss {name!r}: rewrite() gives {len(rewritten)} batches for {len(batches)}")
                 return rewritten
         return batches
+
+
+def _check_declared(name: str, loss: Loss) -> None:
+    """Raise MercError for what no pass computes: else a misspelled word would mean nothing, or other answers."""
+    for what, words, known in (("needs", sorted(loss.needs), NEEDS), ("answers", [loss.answers], ANSWERS)):
+        for word in words:
+            if word not in known:
+                close = did_you_mean(word, known)
+                raise MercError(f"loss {name!r}: its '{what}' says {word!r}.{close} There are: {', '.join(known)}")
 
 
 def _count(function: nn.Module, batch: TreeBatch) -> float:

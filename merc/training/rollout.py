@@ -24,7 +24,14 @@ def rolled_out(
     # Alike in all processes, and after a resume what it was without.
     torch.manual_seed(zlib.crc32(f"{context.seed}/{context.stage}/{number}/rollout".encode()))
     with torch.no_grad():
-        return rollout(examples, number)
+        learned = rollout(examples, number)
+    for what in (learned, *learned) if isinstance(learned, Sequence) else (learned,):
+        if not isinstance(what, Sequence) or (what is not learned and not all(isinstance(e, Example) for e in what)):
+            raise MercError(
+                f"stages.{context.stage}: the rollout of its trainer, at step {number + 1}, gave {type(what).__name__} "
+                "where a list is wanted; it must give lists of merc.Example, a list a conversation"
+            )
+    return learned
 
 
 def check_alike(context: StageContext, groups: Sequence[Group], number: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,6 +90,31 @@ def test_a_head_of_another_shape_is_named() -> None:
     model.heads["tags"] = torch.nn.Flatten(0)
     with pytest.raises(MercError, match=r"heads\.tags gives \(128,\) for 4 prompts"):
         model.heads.outputs(torch.zeros(4, 32), ["tags"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd(Regression):
+    """Gives other values than it has to."""
+
+    given: Any = None
+
+    def values(self, outputs: Sequence[float]) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"arousal": 0.5}, "heads.odd: values() gives arousal; fields() says valence"),
+        ({}, "heads.odd: values() gives nothing; fields() says valence"),
+        ({"valence": float("nan")}, "heads.odd: values() gives {'valence': nan}, which is no plain JSON"),
+    ],
+)
+def test_values_that_are_not_those_of_the_head(given: Any, said: str) -> None:
+    model = with_heads(heads={"odd": Odd(outputs={"valence": (-1, 1)}, given=given)})
+    with pytest.raises(MercError) as caught:
+        model.heads.values_of({"odd": [0.0]})
+    assert said in str(caught.value)
 
 
 def test_heads_are_parts() -> None:

@@ -136,7 +136,7 @@ class Wrong(Connector):
 def test_a_connector_that_gives_other_tokens_than_it_says_is_found() -> None:
     media = MediaTokens(SPECS, {"face": Wrong()}, {}, 8)
     media.source = lambda s, u, d: np.zeros((2, 6), "float32")
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(MercError) as caught:
         media([("face", "u0", media.length("face", "u0"))])
     assert str(caught.value) == (
         "the connector or fuser of 'face' said that it gives 2 tokens for 'u0' and gave 3: its tokens() and forward() "

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import merc.testing
 from merc.builtin.connectors import Linear
-from merc.components import Answer, FeatureSpec, Missing, Prompt, Query, Segment, Slot, Text
+from merc.components import Answer, FeatureSpec, Missing, Prompt, Query, Segment, Slot, Stream, Text
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
@@ -175,6 +175,20 @@ def test_the_gradient_goes_through_all_that_was_heard() -> None:
     total.backward()
     torch.testing.assert_close(found, layer.grad, rtol=1e-4, atol=1e-5)
     assert bool(layer.grad.any())
+
+
+class LastRow(nn.Module):
+    """Gives one row, whatever was said."""
+
+    def forward(self, streams: dict[str, Stream], speakers: Tensor) -> Stream:
+        return Stream(torch.zeros(1, 1, 5), torch.ones(1, 1, dtype=torch.bool))
+
+
+def test_a_fuser_that_gives_other_rows_than_utterances_is_named() -> None:
+    model = model_of()
+    model.media.fusers["heard"] = LastRow()
+    with pytest.raises(MercError, match=r"fusers\.heard: forward\(\) gives 1 rows for 3 utterances"):
+        model.media.tokens([("heard", InPast.of(TALK, 2))])
 
 
 def test_demonstrations_have_their_own_past() -> None:

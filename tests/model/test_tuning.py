@@ -172,5 +172,9 @@ def test_parameters_are_chosen_by_their_names() -> None:
 
 
 def test_parameters_that_no_name_stands_for() -> None:
-    with pytest.raises(MercError, match=r"trainable names unknown parameter that learns 'backbone\.\*\.layers\.7\.\*'"):
+    with pytest.raises(MercError) as caught:
         select_trainable(tuned_model(), ("backbone.*.layers.7.*",))
+    said = str(caught.value)
+    assert "trainable: no parameter that may learn is called 'backbone.*.layers.7.*'" in said
+    # One that there is shows how names look.
+    assert "; backbone has " in said and " of them, backbone." in said

@@ -66,6 +66,7 @@ SURE = {"joy": 1.0, "anger": 0.0, "sadness": 0.0}
             Stubborn(given=Decoded(label="rage", probabilities=SURE)),
             "gave for 'a0' 'rage', which is none of",
         ),
+        (Stubborn(given={"label": "joy"}), "gave for 'a0' dict; it must give merc.Decoded"),
         (Stubborn(given=Decoded(label="joy")), "gave for 'a0' no probabilities; its 'gives' says that it does"),
         (Stubborn(given=Decoded(label="joy", probabilities={"joy": 1.0})), "gave for 'a0' probabilities of joy; its"),
         (Stubborn(given=Decoded(label="joy", probabilities={**SURE, "anger": 0.5})), "do not add up to 1"),

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 import merc
+from merc.builtin.decoders import Generate
 from merc.media import decode
 from merc.registry import get_registry
+from merc.session.api import changes_of
 from merc.session.lock import FolderLock
 from tests.senses import LABELS, install_senses, read_lines
 
@@ -154,7 +156,8 @@ SAMPLES, PICTURES = np.zeros(16_000, "float32"), np.zeros((2, 8, 8, 3), "uint8")
         (3, "int is nothing that can be predicted; give a path"),
         ({}, "input-1 is an empty mapping"),
         ({"sound": 1}, "'sound' is none of text, speaker, audio, video"),
-        ({"text": 3}, "its text is a int; a string is wanted"),
+        ({"text": 3}, "its text is int; a string is wanted"),
+        ({"text": "", "speaker": 3}, "input-1: its speaker is int; a string is wanted"),
         ({"text": "\ud800"}, "half a character"),
         ({"audio": SAMPLES, "text": ""}, "input-1: audio is a ndarray; a merc.AudioClip is wanted"),
         (merc.AudioClip(samples=SAMPLES, rate=16_000), "this run goes by the words too"),
@@ -232,12 +235,41 @@ def test_a_run_that_is_gone_or_at_work(own_run: Path, talks: list[merc.Conversat
 def test_what_may_be_changed(trained: Path) -> None:
     assert merc.load(trained, strategy={"batch_tokens": 64}).recipe.strategy.batch_tokens == 64
     for change, says in (
+        ({"strategy": {"threads": float("inf")}}, "strategy.threads: .*; give plain values"),
         ({"seed": 3}, "'seed=3': a trained run keeps what it is"),
         ({"evaluate": {"segments": [2, 3]}}, "evaluate.segments is of evaluations"),
-        ({"strategy": {"device": object()}}, "strategy.device: a object is no value of a recipe"),
+        ({"strategy": {"device": object()}}, "strategy.device: object is no value of a recipe"),
     ):
         with pytest.raises(merc.MercError, match=says):
             merc.load(trained, **change)  # type: ignore[arg-type]
+
+
+def test_words_that_are_given_twice(session: merc.Session) -> None:
+    for twice in ({"text": "Oh."}, {"speaker": "Bo"}):
+        with pytest.raises(merc.MercError, match=f"input-1: its {next(iter(twice))} is .* was given too"):
+            session.predict({"text": "Hm.", "speaker": "Ann"}, **twice)
+    assert session.predict({"text": "Hm."}, speaker="Ann", text="Hm.")[0].speaker == "Ann"
+
+
+def test_what_is_no_directory(senses: Path) -> None:
+    with pytest.raises(merc.MercError, match="run is NoneType; give the path"):
+        merc.load(None)  # type: ignore[arg-type]
+    with pytest.raises(merc.MercError, match="run_dir is int; give the path"):
+        merc.run(senses / "media.yaml", run_dir=3)  # type: ignore[arg-type]
+
+
+def test_a_section_with_a_name_is_another_section(trained: Path, senses: Path) -> None:
+    """As on the command line: what the component before took is not kept."""
+    loaded = merc.load(trained, evaluate={"decoder": {"name": "generate", "max_new_tokens": 2}})
+    assert isinstance(loaded.recipe.evaluate.decoder, Generate)
+    assert loaded.predict({"text": "Hm."})[0].answer is not None
+    changes = changes_of({"heads": {"grade": {"name": "regression", "outputs": {"valence": [-1, 1]}}}})
+    assert changes == ['heads.grade={"name": "regression", "outputs": {"valence": [-1, 1]}}']
+    with pytest.raises(merc.MercError, match=r"heads\.grade.*no loss makes it learn"):  # so it is there
+        merc.load_recipe(senses / "media.yaml", changes)
+    assert changes_of({"corpus": {"name": "jsonl", "path": Path("a.jsonl")}}) == [
+        'corpus={"name": "jsonl", "path": "a.jsonl"}'
+    ]
 
 
 def test_training_from_python(senses: Path, tmp_path: Path, trained: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.sft import SupervisedFineTuning
-from merc.components import Answer, Prompt, Prompter, Query, Text
+from merc.components import Answer, Prompt, Prompter, Query, Text, TrainReport
 from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.errors import MercError
 from merc.recipe import ComponentRef, Stage, Task
 from merc.session.data import Data
 from merc.session.examples import examples, task_queries
-from merc.session.stages import Stages, _shares
+from merc.session.stages import Stages, _shares, checked_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,13 @@ def ids(*tasks: Task, epoch: int = 0) -> list[list[str]]:
 
 def left_out(*tasks: Task) -> str:
     return Stages._why_left_out(stage(*tasks), DATA, [task_queries(one, DATA) for one in tasks])
+
+
+def test_a_trainer_without_a_report_is_named() -> None:
+    report = TrainReport(epochs=1, steps=1, seconds=1.0)
+    assert checked_report("lazy", report) is report
+    with pytest.raises(MercError, match=r"trainer 'lazy': train\(\) gives NoneType; .*merc\.TrainReport"):
+        checked_report("lazy", None)
 
 
 def test_by_default_what_has_a_label_is_learned() -> None:

@@ -23,6 +23,7 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
+from tests.losses import built
 from tests.training.jobs import (
     LABELS,
     Gradients,
@@ -329,6 +330,46 @@ def test_a_loss_that_breaks_its_contract_is_named(
 ) -> None:
     with pytest.raises(MercError) as caught:
         trained(model_of(backbone), talks[:4], tmp_path, Settings(), losses=(Wrong(how=how),))
+    assert said in str(caught.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misspelled(Loss):
+    """Says what no pass gives."""
+
+    needs = frozenset({"state"})
+
+    def build(self, context: LossContext) -> Any:
+        return torch.nn.Module()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherAnswers(Misspelled):
+    """Says answers that there are not."""
+
+    needs = frozenset({"states"})
+    answers = "label"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoModule(Loss):
+    """Builds a plain function."""
+
+    def build(self, context: LossContext) -> Any:
+        return lambda outputs, batch: -outputs.path_log_probs
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (Misspelled(), "loss 'Misspelled': its 'needs' says 'state'. Did you mean 'states'?"),
+        (OtherAnswers(), "loss 'OtherAnswers': its 'answers' says 'label'. Did you mean 'labels'?"),
+        (NoModule(), "loss 'NoModule': build() gives function; it must give a torch.nn.Module"),
+    ],
+)
+def test_what_a_loss_declares_is_checked(loss: Loss, said: str) -> None:
+    with pytest.raises(MercError) as caught:
+        built(loss, labels=3)
     assert said in str(caught.value)
 
 

@@ -183,6 +183,15 @@ def test_a_rollout_that_gives_nothing(backbone: Path, talks: list[Conversation],
     assert seen.log == []
 
 
+@pytest.mark.parametrize("given", [None, [None], [[1]]])
+def test_a_rollout_that_gives_no_lists_of_examples(
+    given: Any, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    context, _ = context_of(model_of(backbone), talks, tmp_path)
+    with pytest.raises(MercError, match=r"stages\.merc: the rollout .* at step 1, gave .* lists of merc.Example"):
+        fit(context, SETTINGS, (Written(),), lambda groups, step: given)
+
+
 def test_a_step_of_so_many_tokens_cannot_be_known(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     context, _ = context_of(model_of(backbone), talks, tmp_path)
     with pytest.raises(MercError, match=r"stages\.merc\.trainer\.batch_conversations: null .* say how many"):
