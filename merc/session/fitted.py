@@ -56,10 +56,10 @@ def with_fitted(recipe: Recipe, path: Path) -> Recipe:
         )
     hints = typing.get_type_hints(type(evaluate.decoder), include_extras=True)
     names = {parameter_name(f.name): f.name for f in fields(evaluate.decoder)}
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for key, value in dict(kept.get("fitted") or {}).items():
         field = names.get(str(key), "")
-        found[field], mistakes = convert(hints[field], value) if field in hints else (None, [("", "is unknown")])
+        parameters[field], mistakes = convert(hints[field], value) if field in hints else (None, [("", "is unknown")])
         if mistakes:
             raise MercError(f"{file} is damaged: {key!r} of the decoder {name!r} {mistakes[0][1]}; {remedy}")
-    return replace(recipe, evaluate=replace(evaluate, decoder=replace(evaluate.decoder, **found)))
+    return replace(recipe, evaluate=replace(evaluate, decoder=replace(evaluate.decoder, **parameters)))
