@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import torch
 from torch import Tensor
 
 from merc.errors import MercError
@@ -53,6 +54,9 @@ class Reference:
                 stack.enter_context(self._off())
             now = [tensor.data for tensor, _ in self._pairs]
             self._active = True
+            # Autocast keeps weights that it has cast: those of now are not the reference's, nor the other way round,
+            # and what is cast without gradients would have none in the pass that learns.
+            torch.clear_autocast_cache()
             try:
                 for tensor, copy in self._pairs:
                     tensor.data = copy
@@ -61,6 +65,7 @@ class Reference:
                 for (tensor, _), data in zip(self._pairs, now, strict=True):
                     tensor.data = data
                 self._active = False
+                torch.clear_autocast_cache()
 
 
 def keep_reference(model: EmotionModel) -> int:

@@ -127,6 +127,22 @@ def test_the_equations(
         assert_gradients(now, plain, strategy.taken[0])
 
 
+def test_the_reference_is_another_model_in_half_precision(
+    backbone: Path, talks: list[merc.Conversation], tmp_path: Path
+) -> None:
+    """Under autocast too the distance is seen, and its gradient reaches the adapters."""
+    own = tuple(WeightedAnswer(tokens, weight, {"drawn": drawn}) for tokens, weight, drawn in OWN)
+    groups = [[Example(q, ConversationPrompter(), own) for q in queries_of([talk])] for talk in talks[:2]]
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        context, seen = context_of(model_of(backbone), [], tmp_path / precision, strategy=(strategy := Learning()))
+        settings = Settings(batch_conversations=2, max_grad_norm=None, precision=precision)  # type: ignore[arg-type]
+        fit(replace(context, examples=lambda epoch: groups), settings, (ReferenceKL(),))
+        losses[precision] = seen.losses[0]
+        assert all(bool(gradient.any()) for name, gradient in strategy.taken[0].items() if "lora" in name)
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.1) and losses["float32"] > 1e-3
+
+
 def mean_reward(context: merc.TrainContext) -> float:
     asked = [one for group in context.examples(0) for one in group]
     texts = context.model.generate([one.query for one in asked], max_new_tokens=4, count=16, temperature=1.0, seed=99)
