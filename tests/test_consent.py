@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import merc
-from merc.builtin.tunings import _save_pretrained
+from merc.components.peft_tuning import save_pretrained
 from merc.consent import forget, hide, hide_in, require
 from merc.files import HashMemory, cache_folder
 
@@ -210,6 +210,6 @@ def test_files_hold_no_place_that_came_from_the_environment(tmp_path: Path, monk
             target.mkdir()
             (target / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(folder), "r": 4}))
 
-    _save_pretrained(Network(), tmp_path / "adapter")
+    save_pretrained(Network(), tmp_path / "adapter")
     saved = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert saved == {"base_model_name_or_path": str(tmp_path / "${env:MY_FOLDER}"), "r": 4}

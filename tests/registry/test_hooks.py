@@ -126,6 +126,12 @@ def test_register_metrics(made: Resolve) -> None:
     assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}
 
 
+def test_register_rewards(made: Resolve) -> None:
+    query = merc.Query(conversation=samples.conversation(), index=0, labels=samples.LABELS)
+    written = [merc.Generation(text, (1,), (-0.5,), ended=True) for text in ("joy", "joy or anger")]
+    assert made("reward", words=2).scores(query, written) == [1.0, 0.0]
+
+
 def test_register_benchmarks(made: Resolve) -> None:
     benchmark = made("benchmark", number="accuracy")
     assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")

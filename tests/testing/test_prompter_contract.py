@@ -60,7 +60,7 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
         (
             lambda query, own: replace(own, segments=("words", *own.segments)),
             "test_prompts_are_segments_that_end_with_an_answer",
-            "a segment is 'words'; it must be merc.Text, merc.Slot, merc.Turn or merc.Answer",
+            "a segment is 'words'; it must be merc.Text, Slot, Control, Turn or Answer",
         ),
         (
             lambda query, own: replace(own, segments=own.segments[-1:]),
@@ -121,7 +121,8 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             ),
             "test_labels_are_not_given_away",
             "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not "
-            "neutral,', end=True) against Answer(text=None, prefix=' not anger,', end=True); past labels come from "
+            "neutral,', end=True, rejected=()) against Answer(text=None, prefix=' not anger,', end=True, "
+            "rejected=()); past labels come from "
             "query.label_history, which a recipe switches on",
         ),
     ],

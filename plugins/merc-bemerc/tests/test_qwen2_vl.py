@@ -122,9 +122,9 @@ def test_those_that_do_not_fit_are_asked_again_together(observe):
 
 
 def _asked(part, one):
-    from merc_bemerc.qwen2_vl import _Asked
+    from merc_bemerc.qwen2_vl import _Request
 
-    return _Asked(one.query.target.id, one.video, part._prompt(one.query, one.video))
+    return _Request(one.query.target.id, one.video, part._prompt(one.query, one.video))
 
 
 def test_batched_answers_are_those_of_each_alone(teacher):

@@ -9,4 +9,4 @@ MERC_PLUGIN_API = 2
 
 @merc.hookimpl
 def register_corpora(register):
-    register("skits", "merc_skits:SkitsCorpus", needs=("espeakng_loader",), extra="merc-skits")
+    register("skits", "merc_skits.corpus:SkitsCorpus", needs=("espeakng_loader",), extra="merc-skits")

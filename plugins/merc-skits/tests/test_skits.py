@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from merc_skits import SkitsCorpus
+from merc_skits.corpus import SkitsCorpus
 from merc_skits.expression import EMOTIONS
 from merc_skits.script import Line, Scene, write_script
 from scipy.stats import chi2
@@ -222,7 +222,7 @@ def test_parameters_that_make_no_sense(parameters: dict, message: str) -> None:
 
 def start(folder: Path) -> subprocess.Popen[str]:
     code = (
-        "from merc_skits import SkitsCorpus; import sys;"
+        "from merc_skits.corpus import SkitsCorpus; import sys;"
         f"SkitsCorpus(conversations={SMALL}, utterances=3, folder=sys.argv[1]).load()"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.PIPE, text=True)
