@@ -58,7 +58,7 @@ def test_commands_run_as_they_stand(clone: Path) -> None:
     environment = {**kept, "PATH": os.pathsep.join(tools), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(["bash", "-x", "-c", script], cwd=clone, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "14 passed" in done.stdout
+    assert re.search(r"\b\d+ passed", done.stdout) and " failed" not in done.stdout
     assert git(clone, "status", "--porcelain") == ""
     assert installed(clone / ".venv"), "the new encoder was not installed where the page says"
     assert not installed(Path(sys.prefix)), "the environment of this test has the new encoder"
