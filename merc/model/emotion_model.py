@@ -21,7 +21,7 @@ from merc.model.inserted import Inserted
 from merc.model.media_tokens import Media, MediaTokens, means_of
 from merc.model.past import with_past
 from merc.model.precision import autocast
-from merc.model.probe import LMHead, find_decoder, probe_lm_head, probe_tree, restrict_to
+from merc.model.probe import LMHead, evaluating, find_decoder, probe_lm_head, probe_tree, restrict_to
 from merc.model.reach import context_of, window_of
 from merc.model.virtual import check_tuned, new_cache, seen_by_all
 from merc.prompting import (
@@ -266,13 +266,8 @@ class EmotionModel(nn.Module):
     @torch.no_grad()
     def reference_log_probs(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """The log-probability of each token ``[steps]`` by the model as it was before this stage, without dropout."""
-        was_training = self.training
-        self.eval()
-        try:
-            with self.reference():
-                return batch.token_log_probs(self.logits(batch, draw))
-        finally:
-            self.train(was_training)
+        with evaluating(self), self.reference():
+            return batch.token_log_probs(self.logits(batch, draw))
 
     def loss_values(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """The losses ``[losses, prompts]`` of a pass, in the order of ``losses``.
@@ -317,14 +312,9 @@ class EmotionModel(nn.Module):
     def likeliest(self, batch: TreeBatch, epoch: int) -> Tensor:
         """The token ``[steps]`` that the model holds likeliest at each step, in the precision that it trains in and
         without dropout. Every process computes all of it, as processes in lockstep must."""
-        was_training = self.training
-        self.eval()
-        try:
-            batch = batch.to(self.device)
-            with autocast(self.device.type, self.precision, self):
-                tokens: Tensor = self.logits(batch, epoch).argmax(-1)[batch.step_read]
-        finally:
-            self.train(was_training)
+        batch = batch.to(self.device)
+        with evaluating(self), autocast(self.device.type, self.precision, self):
+            tokens: Tensor = self.logits(batch, epoch).argmax(-1)[batch.step_read]
         return tokens
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from merc.components import Connector, Encoder, Features, FeatureSpec, Fuser, Missing, SlotTokens, Stream
 from merc.errors import MercError
 from merc.model.past import InPast, speaker_numbers, utterance_id
+from merc.model.probe import evaluating
 
 Media = tuple[str, str]
 """A stream and an utterance."""
@@ -163,15 +164,13 @@ class MediaTokens(nn.Module):
         a fuser that looks at the past, utterances are given with it."""
         shown = list(utterances)
         fitted = []
-        training = self.training
-        self.eval()
-        for name, module in self.connectors.items():
-            fit = getattr(module, "fit", None)
-            if callable(fit) and f"connectors.{name}" not in but and name not in self.opening:
-                given = (self._given(name, [u], 0) for u in shown)
-                fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
-                fitted.append(f"connectors.{name}")
-        self.train(training)
+        with evaluating(self):
+            for name, module in self.connectors.items():
+                fit = getattr(module, "fit", None)
+                if callable(fit) and f"connectors.{name}" not in but and name not in self.opening:
+                    given = (self._given(name, [u], 0) for u in shown)
+                    fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
+                    fitted.append(f"connectors.{name}")
         return fitted
 
     def _given(self, stream: str, utterances: Sequence[str], draw: int) -> Stream:

@@ -12,6 +12,7 @@ from merc.components.model import Generation
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import Sampling, copied, generate, go_on
+from merc.model.probe import evaluating, probing_tokens
 from merc.prompting import AnswerPath, EncodedPrompt, Item, Normalize, build_tree
 
 
@@ -143,22 +144,18 @@ def why_forgets(model: EmotionModel) -> str:
     name = type(model.base).__name__
     if model.layout != "tree":
         return f"nothing is kept between calls: {model.note}"
-    size = int(model.base.config.get_text_config().vocab_size)
-    context = tuple(size // 16 * (i + 2) + i for i in (0, 1, 2, 5, 1, 3, 4))
+    context = probing_tokens(int(model.base.config.get_text_config().vocab_size))
     answers = tuple(AnswerPath(tokens) for tokens in ((1,), (context[3], context[5], 1), (context[3], 1, 1)))
     whole = EncodedPrompt("whole", context, answers)
-    training = model.training
-    model.eval()
     try:
-        wanted = model.hidden(make_batch([build_tree([whole])]).to(model.device))
-        kept = KeptPrefix(model, first_of(whole, 4))
-        kept._compute()
-        kept.extend(first_of(whole, 3))
-        continued = model.hidden(kept._batch([whole]), 0, kept._cache)[1:]
+        with evaluating(model):
+            wanted = model.hidden(make_batch([build_tree([whole])]).to(model.device))
+            kept = KeptPrefix(model, first_of(whole, 4))
+            kept._compute()
+            kept.extend(first_of(whole, 3))
+            continued = model.hidden(kept._batch([whole]), 0, kept._cache)[1:]
     except Exception as error:  # any failure of a model that was not made to go on means the same
         return f"nothing is kept between calls: {name} does not go on from keys and values ({type(error).__name__})"
-    finally:
-        model.train(training)
     apart = ((continued - wanted).norm(dim=-1) / wanted.norm(dim=-1)).float().max()
     if not apart <= (1e-3 if model.base.dtype == torch.float32 else 0.1):
         return f"nothing is kept between calls: {name} computes otherwise from keys and values than at once"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,7 +55,7 @@ def probe_lm_head(model: PreTrainedModel) -> LMHead:
     ``plain``: they are the output embeddings applied to the hidden states. ``own``: the model does more than that
     (caps or scales them), and can be made to do it at those places. ``whole``: neither; all logits are computed.
     """
-    with _evaluating(model):
+    with evaluating(model):
         tokens = torch.tensor([[1, 2, 3]], device=model.device)
         wanted = model(input_ids=tokens, use_cache=False).logits
         decoder, head = find_decoder(model), model.get_output_embeddings()
@@ -105,7 +105,7 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
     half = model.dtype != torch.float32
     reason = ""
     kinds: tuple[Mask, Mask] = ("bool", "additive")
-    with _evaluating(model):
+    with evaluating(model):
         apart = states([tree for prompt in branch for tree in build_chains(prompt)], plain=True)
         for kind in kinds:  # attention that is written out in full adds a mask, and would add a bool one as 1
             try:
@@ -122,11 +122,10 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
 
 
 def _branches(vocabulary: int) -> tuple[list[EncodedPrompt], EncodedPrompt, EncodedPrompt]:
-    """A branch, read at each of its tokens, and two siblings that stand before it. The tokens are from all over the
-    vocabulary, for at its beginning stand control tokens, after which some models compute little that is precise."""
+    """A branch, read at each of its tokens, and two siblings that stand before it."""
 
     def prompt(target: str, *choice: int) -> EncodedPrompt:
-        return EncodedPrompt(target, tuple(vocabulary // 16 * (i + 2) + i for i in choice), (AnswerPath((1,)),))
+        return EncodedPrompt(target, probing_tokens(vocabulary, choice), (AnswerPath((1,)),))
 
     head, branch = (0, 1, 2), (5, 1, 3, 4)
     steps = [prompt("branch", *head, *branch[: n + 1]) for n in range(len(branch))]
@@ -139,8 +138,15 @@ def _distance(one: Tensor, two: Tensor) -> Tensor:
     return torch.where(torch.isnan(relative), torch.inf, relative)
 
 
+def probing_tokens(vocabulary: int, choice: Sequence[int] = (0, 1, 2, 5, 1, 3, 4)) -> tuple[int, ...]:
+    """A few tokens to see on them how a backbone computes, by their numbers among some from all over the vocabulary:
+    at its beginning stand control tokens, after which some models compute little that is precise."""
+    return tuple(vocabulary // 16 * (number + 2) + number for number in choice)
+
+
 @contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """While it lasts, the model computes without dropout; then it is in the mode that it was in."""
     training = model.training
     model.eval()
     try:

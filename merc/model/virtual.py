@@ -12,6 +12,7 @@ from transformers import DynamicCache
 from merc.components import Tuning
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
+from merc.model.probe import evaluating, probing_tokens
 from merc.prompting import AnswerPath, EncodedPrompt, build_chains, build_tree
 
 
@@ -40,16 +41,14 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
     if llm is base:
         return
     name = f"backbone.tuning: {type(tuning).__name__}"
-    size = int(base.config.get_text_config().vocab_size)
-    context = tuple(size // 16 * (i + 2) + i for i in (0, 1, 2, 5, 1, 3, 4))
+    context = probing_tokens(int(base.config.get_text_config().vocab_size))
     prompt = EncodedPrompt("", context, (AnswerPath((context[3],)),))
     plain = make_batch(build_chains(prompt), plain=True)
     batches = [plain, make_batch([build_tree([prompt])])] if tree else [plain]
-    training = llm.training
-    llm.eval()
     try:
-        wanted = llm(input_ids=torch.tensor([context], device=base.device)).logits[:, -1].float()
-        computed = [logits(batch.to(base.device)).float() for batch in batches]
+        with evaluating(llm):
+            wanted = llm(input_ids=torch.tensor([context], device=base.device)).logits[:, -1].float()
+            computed = [logits(batch.to(base.device)).float() for batch in batches]
     except Exception as error:  # any failure of a model that was not made for it means the same
         if not tuning.virtual_tokens:
             return
@@ -58,8 +57,6 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
             f"values ({type(error).__name__}); choose a tuning without virtual tokens, such as lora, or soft prompts: "
             "connectors.prompt={name: soft}"
         ) from None
-    finally:
-        llm.train(training)
     apart = max(float((one - wanted).norm() / wanted.norm()) for one in computed)
     if apart <= (1e-3 if base.dtype == torch.float32 else 0.1):
         return

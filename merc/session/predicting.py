@@ -119,8 +119,10 @@ class Predictor:
         if self.states is not None:
             self.states.update((name, one.state) for name, one in by_id.items() if one.state is not None)
         nothing = Decoded(label=None)
+        fields = [field for head in self.model.heads.components.values() for field in head.fields()]
+        truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
         return [
-            self._prediction(query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}))
+            self._prediction(query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}), truths)
             for group in groups
             for query in group
         ]
@@ -136,9 +138,9 @@ class Predictor:
             batch_tokens=self.budget, strategy=self.strategy, keeps_states=self.states is not None, progress=progress,
         )  # fmt: skip
 
-    def _prediction(self, query: Query, decoded: Decoded, values: Mapping[str, Any]) -> Prediction:
-        fields = [field for head in self.model.heads.components.values() for field in head.fields()]
-        truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
+    def _prediction(
+        self, query: Query, decoded: Decoded, values: Mapping[str, Any], truths: Sequence[str]
+    ) -> Prediction:
         return Prediction(
             id=query.target.id,
             conversation=query.conversation.id,

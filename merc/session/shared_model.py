@@ -29,7 +29,7 @@ class SharedModel:
     """What a decoder is given (``merc.Model``). ``answers`` says what hangs after the prompts of queries, and
     ``batch_tokens`` how many tokens are computed at a time; ``keeps_states`` is whether scores come with states.
 
-    Without an ``strategy`` this process does all of the work.
+    Without a ``strategy`` this process does all of the work.
     """
 
     model: EmotionModel
