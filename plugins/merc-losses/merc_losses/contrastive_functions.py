@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 import merc
-from merc_losses.label_functions import spread
+from merc_losses.label_functions import counted, spread
 
 if TYPE_CHECKING:
     from merc_losses.contrastive import InfoNCE, Trajectories
@@ -68,10 +68,7 @@ class InfoNCEFunction(nn.Module):
 
     def counts(self, batch: merc.Batch) -> Tensor:
         """1 for an utterance that has the stream and an anchor, else 0 ``[prompts]``."""
-        counts = torch.zeros(len(batch.queries), device=batch.path_prompt.device)
-        for place, _ in self.pairs(batch):
-            counts[place] = 1.0
-        return counts
+        return counted(batch, (place for place, _ in self.pairs(batch)))
 
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""
@@ -156,10 +153,7 @@ class TrajectoriesFunction(nn.Module):
 
     def counts(self, batch: merc.Batch) -> Tensor:
         """1 for the first prompt of each conversation that is compared, else 0 ``[prompts]``."""
-        counts = torch.zeros(len(batch.queries), device=batch.path_prompt.device)
-        for place, _ in self.talks(batch):
-            counts[place] = 1.0
-        return counts
+        return counted(batch, (place for place, _ in self.talks(batch)))
 
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""
@@ -168,9 +162,8 @@ class TrajectoriesFunction(nn.Module):
         places = torch.tensor([place for place, _ in talks], dtype=torch.long, device=source.device)
         if not talks:
             return spread(batch, source.new_zeros(0), places, source)
-        assert outputs.media is not None
         a, b = (
-            torch.stack([self.trajectory(outputs, stream, ids[number]) for _, ids in talks])
+            self.trajectories(outputs, stream, [ids[number] for _, ids in talks])
             for number, stream in enumerate(self.loss.streams)
         )
         similar = torch.einsum("cpw,dpw->cd", a, b) / self.loss.points / self.loss.tau
@@ -179,11 +172,15 @@ class TrajectoriesFunction(nn.Module):
         losses = (cross_entropy(similar, own, reduction="none") + cross_entropy(similar.T, own, reduction="none")) / 2
         return spread(batch, losses, places, source)
 
-    def trajectory(self, outputs: merc.Outputs, stream: str, ids: Sequence[str]) -> Tensor:
-        """A conversation in a stream ``[points, width]``, each place of length 1."""
+    def trajectories(self, outputs: merc.Outputs, stream: str, talks: Sequence[Sequence[str]]) -> Tensor:
+        """Conversations in a stream ``[conversations, points, width]``, each place of length 1."""
         assert outputs.media is not None
-        row = rows_of(outputs, stream)
-        path = normalize(outputs.media[stream][[row[one] for one in ids]].float(), dim=-1)
+        row, means = rows_of(outputs, stream), outputs.media[stream]
+        return torch.stack([self.trajectory(means[[row[one] for one in ids]]) for ids in talks])
+
+    def trajectory(self, means: Tensor) -> Tensor:
+        """The means of one conversation's utterances ``[utterances, width]``, drawn at evenly spaced points."""
+        path = normalize(means.float(), dim=-1)
         drawn = nn.functional.interpolate(path.T[None], size=self.loss.points, mode="linear", align_corners=True)
         return normalize(drawn[0].T, dim=-1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,14 @@ class OverLabels(nn.Module):
         label, and the places of these."""
         labelled = (batch.truth >= 0).nonzero().flatten()
         return batch.label_scores(path_log_probs)[labelled].log_softmax(-1), batch.truth[labelled], labelled
+
+
+def counted(batch: merc.Batch, places: Iterable[int]) -> Tensor:
+    """1 at some prompts, 0 at the others ``[prompts]``."""
+    counts = torch.zeros(len(batch.queries), device=batch.path_prompt.device)
+    for place in places:
+        counts[place] = 1.0
+    return counts
 
 
 def spread(batch: merc.Batch, values: Tensor, places: Tensor, source: Tensor) -> Tensor:
@@ -166,10 +174,7 @@ class TemporalFunction(OverLabels):
 
     def counts(self, batch: merc.Batch) -> Tensor:
         """1 for an utterance that is compared with the one before it, else 0 ``[prompts]``."""
-        counts = torch.zeros(len(batch.queries), device=batch.path_prompt.device)
-        for _, late in self.pairs(batch):
-            counts[late] = 1.0
-        return counts
+        return counted(batch, (late for _, late in self.pairs(batch)))
 
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``, each at the later utterance of a pair."""
