@@ -179,6 +179,21 @@ class Gradients(TorchStrategy):
         self.taken.append({n: p.grad.detach().clone() for n, p in named if p.grad is not None})
 
 
+class Learning(Gradients):
+    """Changes weights before the first step, as earlier steps would have."""
+
+    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
+        super().prepare(model, groups, precision)
+        learn(model)
+
+
+def learn(model: EmotionModel) -> None:
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for parameter in model.learning().values():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+
+
 def gradients(
     model: EmotionModel, talks: Sequence[Conversation], folder: Path, settings: Settings, **more: Any
 ) -> tuple[list[dict[str, Tensor]], Seen, int]:

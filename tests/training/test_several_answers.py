@@ -22,10 +22,9 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
-from merc.training.strategy import ParameterGroup
 from tests.toys.policy_gradient import PolicyGradient
 from tests.toys.preference import Preference
-from tests.training.jobs import LABELS, Gradients, context_of, model_of, plain_log_probabilities
+from tests.training.jobs import LABELS, Gradients, Learning, context_of, learn, model_of, plain_log_probabilities
 
 SETTINGS = Settings(batch_conversations=2, max_grad_norm=None)
 
@@ -99,21 +98,6 @@ def test_margins_are_those_written_out_plainly(backbone: Path, talks: list[Conve
     plain = torch.stack(losses).mean()
     assert loss == pytest.approx(float(plain.detach()), rel=1e-5)
     assert_gradients(model, plain, taken)
-
-
-class Learning(Gradients):
-    """Changes weights before the first step, as earlier steps would have."""
-
-    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
-        super().prepare(model, groups, precision)
-        learn(model)
-
-
-def learn(model: EmotionModel) -> None:
-    generator = torch.Generator().manual_seed(8)
-    with torch.no_grad():
-        for parameter in model.learning().values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
 
 
 @pytest.mark.parametrize("tuning", ["full", "adapters", "adapters from scratch"])

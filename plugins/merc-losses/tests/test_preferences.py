@@ -20,8 +20,7 @@ from merc.components import Example
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
-from merc.training.strategy import ParameterGroup
-from tests.training.jobs import LABELS, Gradients, context_of, model_of, plain_log_probabilities
+from tests.training.jobs import LABELS, Learning, context_of, learn, model_of, plain_log_probabilities
 from tests.training.loss_steps import assert_gradients, queries_of
 
 PAIRS = [
@@ -43,21 +42,6 @@ class TestSimPO(merc.testing.LossContract):
 class TestPreference(merc.testing.PrompterContract):
     component = Preference(prompter=ConversationPrompter(media=("audio",)), pairs="labels")
     name = "preference"
-
-
-class Learning(Gradients):
-    """Changes weights before the first step, as earlier steps would have."""
-
-    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
-        super().prepare(model, groups, precision)
-        learn(model)
-
-
-def learn(model: EmotionModel) -> None:
-    generator = torch.Generator().manual_seed(8)
-    with torch.no_grad():
-        for parameter in model.learning().values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
 
 
 def step(

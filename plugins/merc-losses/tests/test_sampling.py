@@ -22,8 +22,7 @@ from merc.components import Example, WeightedAnswer
 from merc.model.emotion_model import EmotionModel
 from merc.training.loop import fit
 from merc.training.settings import Settings
-from merc.training.strategy import ParameterGroup
-from tests.training.jobs import Gradients, context_of, model_of
+from tests.training.jobs import Learning, context_of, learn, model_of
 from tests.training.loss_steps import assert_gradients, queries_of
 
 
@@ -65,21 +64,6 @@ class TestReferenceKL(merc.testing.LossContract):
     def test_gives_one_finite_value_a_prompt_with_a_gradient(self) -> None:
         _, values, _ = self._values()
         assert values is not None and values.requires_grad and values.abs().max() < 1e-6
-
-
-class Learning(Gradients):
-    """Changes weights before the first step, as earlier steps would have."""
-
-    def prepare(self, model: EmotionModel, groups: list[ParameterGroup], precision: str) -> None:
-        super().prepare(model, groups, precision)
-        learn(model)
-
-
-def learn(model: EmotionModel) -> None:
-    generator = torch.Generator().manual_seed(8)
-    with torch.no_grad():
-        for parameter in model.learning().values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
 
 
 OWN = (((5, 9, 4), 0.75, (-2.0, -9.0, -5.5)), ((5, 7), -1.5, (-2.0, -3.0)), ((6,), 0.25, (-6.5,)))
