@@ -13,7 +13,7 @@ from merc.session.shared_model import SharedModel
 QUESTIONS = ("{speaker} sounds", "The emotion of {speaker} is", "What does {speaker} feel?", "In a word, {speaker} is")
 COUNT, NEW = 8, 16
 LAST = 4
-"""Rationales are asked for about so many utterances, the last of the dialogue; eight for each take their time."""
+"""Of how many utterances, the last of the dialogue, rationales are sampled: eight for each take their time."""
 
 
 @pytest.fixture(scope="module")

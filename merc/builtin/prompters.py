@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text
+from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, check_placeholder
 from merc.conversation import Utterance
 from merc.errors import MercError
 
@@ -35,13 +35,8 @@ class ConversationPrompter(Prompter):
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:
             raise ValueError(f"history counts utterances from 0, not {self.history}")
-        for name, known in (("instruction", "labels"), ("question", "speaker")):
-            try:
-                getattr(self, name).format(**{known: ""})
-            except (KeyError, IndexError, ValueError, AttributeError):
-                raise ValueError(
-                    f"{name} may hold {{{known}}}, and other braces doubled; it is {getattr(self, name)!r}"
-                ) from None
+        check_placeholder("instruction", self.instruction, "labels")
+        check_placeholder("question", self.question, "speaker")
 
     def streams(self) -> tuple[str, ...]:
         """The streams of ``media``."""

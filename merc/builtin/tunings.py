@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc.components import PeftTuning, Tuning
+from merc.components import LowRankTuning, Tuning
 from merc.components.peft_tuning import save_pretrained
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Full(Tuning):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoRA(PeftTuning):
+class LoRA(LowRankTuning):
     """Low-rank adapters of peft beside linear layers, held in float32 whatever the backbone's dtype. They are saved in
     peft's own format, in ``adapter/``.
 
@@ -51,46 +51,10 @@ class LoRA(PeftTuning):
     ValueError: r counts from 1, not 0
     """
 
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    weighs: ClassVar[tuple[str, ...]] = ("alpha", "rank_stabilized")
     dora: bool = False
     rank_stabilized: bool = False
 
-    def __post_init__(self) -> None:
-        for name, value in (("r", self.r), ("alpha", self.alpha)):
-            if value < 1:
-                raise ValueError(f"{name} counts from 1, not {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
-        if not self.targets:
-            raise ValueError("targets names no layer; leave it out for all linear layers, or set tuning.name=frozen")
-
-    def peft_config(self, llm: nn.Module) -> Any:
-        """peft's ``LoraConfig``."""
-        from peft import LoraConfig
-
-        return LoraConfig(
-            r=self.r,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            target_modules=self.targets if isinstance(self.targets, str) else list(self.targets),
-            use_dora=self.dora,
-            use_rslora=self.rank_stabilized,
-            task_type="CAUSAL_LM",
-        )
-
-    def fits(self, trained: Tuning) -> str | None:
-        """An adapter that was trained with another ``alpha``, or scaled otherwise, would weigh otherwise."""
-        if not isinstance(trained, LoRA):
-            return super().fits(trained)
-        for name in ("alpha", "rank_stabilized"):
-            theirs, own = getattr(trained, name), getattr(self, name)
-            if theirs != own:
-                shown = str(theirs).lower()
-                return (
-                    f"it has LoRA with {name} {shown}, and this recipe has {str(own).lower()}; its adapter would weigh "
-                    f"otherwise, so set backbone.tuning.{name}={shown}"
-                )
-        return None
+    def options(self) -> Mapping[str, Any]:
+        """DoRA and the scale of rank-stabilised adapters."""
+        return {"use_dora": self.dora, "use_rslora": self.rank_stabilized}

@@ -2,7 +2,7 @@
 
 from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
 from merc.components.backbone import Backbone, MediaRun, SlotTokens
-from merc.components.base import Component, FolderOrName
+from merc.components.base import Component, FolderOrName, at_least
 from merc.components.benchmark import Benchmark, BenchmarkTask
 from merc.components.connector import Connector, SeenMedia, Stream, layer_names
 from merc.components.corpus import Corpus, CorpusData, ReportedCount
@@ -28,8 +28,19 @@ from merc.components.head import Head, Targets
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
 from merc.components.model import Batch, Generation, Model, Outputs, PrefixCache, Scores, Speaks
-from merc.components.peft_tuning import PeftTuning
-from merc.components.prompter import Answer, Control, Prompt, Prompter, Query, Segment, Slot, Text, Turn
+from merc.components.peft_tuning import LowRankTuning, PeftTuning
+from merc.components.prompter import (
+    Answer,
+    Control,
+    Prompt,
+    Prompter,
+    Query,
+    Segment,
+    Slot,
+    Text,
+    Turn,
+    check_placeholder,
+)
 from merc.components.reward import Reward
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
@@ -69,6 +80,7 @@ __all__ = [
     "Indices",
     "Loss",
     "LossContext",
+    "LowRankTuning",
     "MediaRun",
     "Metric",
     "Missing",
@@ -109,6 +121,8 @@ __all__ = [
     "Waveform",
     "WeightedAnswer",
     "Words",
+    "at_least",
+    "check_placeholder",
     "layer_names",
     "likeliest",
 ]  # fmt: skip

@@ -17,6 +17,20 @@ a name and stays as it is, whatever folders there happen to be.
 """
 
 
+def at_least(least: int, component: object, *names: str) -> None:
+    """Raise ValueError for parameters of a component that are below ``least``; one that is None is fine.
+
+    >>> from types import SimpleNamespace
+    >>> at_least(1, SimpleNamespace(width=0), "width")
+    Traceback (most recent call last):
+    ValueError: width counts from 1, not 0
+    """
+    for name in names:
+        value = getattr(component, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name.rstrip('_')} counts from {least}, not {value}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """A component is a frozen dataclass: its fields are the parameters that a recipe may set, its methods build the

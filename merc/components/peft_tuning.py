@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from merc.components.base import at_least
 from merc.components.tuning import Tuning
 from merc.consent import hide
 from merc.errors import MercError, did_you_mean
@@ -128,6 +129,60 @@ class PeftTuning(Tuning):
             return nullcontext()  # a method that casts nothing
         context: AbstractContextManager[None] = disable_input_dtype_casting(llm)
         return context
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowRankTuning(PeftTuning):
+    """Low-rank adapters of PEFT beside linear layers.
+
+    ``r`` is the rank, and ``alpha / r`` what an adapter's output is multiplied by. ``dropout`` (0 to below 1) is of the
+    adapter's input. ``targets`` are the names of the linear layers, or ``all-linear`` for all but the last of the
+    model. ``weighs`` names the parameters by which a trained adapter weighs, and ``options`` gives more of PEFT's.
+    """
+
+    weighs: ClassVar[tuple[str, ...]] = ("alpha",)
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "r", "alpha")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
+        if not self.targets:
+            raise ValueError("targets names no layer; leave it out for all linear layers, or set tuning.name=frozen")
+
+    def options(self) -> Mapping[str, Any]:
+        """Further parameters of PEFT's ``LoraConfig``."""
+        return {}
+
+    def peft_config(self, llm: nn.Module) -> Any:
+        """PEFT's ``LoraConfig``."""
+        from peft import LoraConfig
+
+        return LoraConfig(
+            r=self.r,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=self.targets if isinstance(self.targets, str) else list(self.targets),
+            task_type="CAUSAL_LM",
+            **self.options(),
+        )
+
+    def fits(self, trained: Tuning) -> str | None:
+        """An adapter that was trained with other values of what ``weighs`` would weigh otherwise."""
+        if not isinstance(trained, type(self)):
+            return super().fits(trained)
+        for name in self.weighs:
+            theirs, own = getattr(trained, name), getattr(self, name)
+            if theirs != own:
+                shown = str(theirs).lower()
+                return (
+                    f"it has {type(self).__name__} with {name} {shown}, and this recipe has {str(own).lower()}; its "
+                    f"adapter would weigh otherwise, so set backbone.tuning.{name}={shown}"
+                )
+        return None
 
 
 @contextmanager

@@ -132,6 +132,20 @@ class Query:
         return self.index == len(self.conversation.utterances) - 1
 
 
+def check_placeholder(name: str, text: str, placeholder: str) -> None:
+    """Raise ValueError for a parameter ``name`` of a prompter whose text ``str.format`` cannot fill in with this
+    placeholder alone.
+
+    >>> check_placeholder("question", "So {", "speaker")
+    Traceback (most recent call last):
+    ValueError: question may hold {speaker}, and other braces doubled; it is 'So {'
+    """
+    try:
+        text.format(**{placeholder: ""})
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise ValueError(f"{name} may hold {{{placeholder}}}, and other braces doubled; it is {text!r}") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompter(Component):
     """Writes the prompt that asks for the emotion of one utterance.

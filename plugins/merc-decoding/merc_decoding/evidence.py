@@ -49,13 +49,8 @@ class Evidence(merc.Prompter):
                 raise ValueError(f"a tag is a name without < and >, which are put around it, not {tag!r}")
         if self.rationale is not None and self.rationale in self.tags:
             raise ValueError(f"rationale: {self.rationale!r} is among tags too, which would show the target's own")
-        for name, known in (("instruction", "labels"), ("question", "speaker")):
-            try:
-                getattr(self, name).format(**{known: ""})
-            except (KeyError, IndexError, ValueError, AttributeError):
-                raise ValueError(
-                    f"{name} may hold {{{known}}}, and other braces doubled; it is {getattr(self, name)!r}"
-                ) from None
+        merc.check_placeholder("instruction", self.instruction, "labels")
+        merc.check_placeholder("question", self.question, "speaker")
 
     def cue_fields(self) -> tuple[str, ...]:
         """The cues of ``tags``."""

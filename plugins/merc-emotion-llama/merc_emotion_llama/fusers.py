@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import FeatureSpec, Fuser
+from merc import FeatureSpec, Fuser, at_least
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,13 +17,6 @@ def _dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
     if not inputs:
         raise ValueError("there is nothing to fuse: the recipe has no encoder")
     return {name: spec.dim for name, spec in inputs.items()}
-
-
-def _at_least_one(fuser: Fuser, *names: str) -> None:
-    for name in names:
-        value = getattr(fuser, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name.rstrip('_')} counts from 1, not {value}")
 
 
 def _share(dropout: float) -> None:
@@ -50,7 +43,7 @@ class _Branches(_Fixed):
     out: int | None = 256
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "tokens_", "out")
+        at_least(1, self, "tokens_", "out")
         _share(self.dropout)
         if not self.layers or min(self.layers) < 1:
             raise ValueError(f"layers are the widths of at least one layer, each at least 1, not {list(self.layers)}")
@@ -102,7 +95,7 @@ class Conv(_Branches):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least_one(self, "blocks", "kernel")
+        at_least(1, self, "blocks", "kernel")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is odd, so that a convolution keeps the number of tokens, not {self.kernel}")
 
@@ -176,7 +169,7 @@ class QFormer(_Fixed):
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "tokens_", "width", "heads", "layers")
+        at_least(1, self, "tokens_", "width", "heads", "layers")
         _share(self.dropout)
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width is even and a multiple of heads ({self.heads}), not {self.width}")
@@ -211,7 +204,7 @@ class AffectGPTAttention(_Fixed):
     width: int | None = None
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "tokens_", "width")
+        at_least(1, self, "tokens_", "width")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``tokens`` tokens of ``width`` numbers. ValueError without a stream."""

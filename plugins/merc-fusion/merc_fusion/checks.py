@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from merc import FeatureSpec
-
-
-def at_least_one(component: Any, *names: str) -> None:
-    """ValueError for a field that is below 1; one that is None is fine."""
-    for name in names:
-        value = getattr(component, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name.rstrip('_')} counts from 1, not {value}")
 
 
 def share(dropout: float) -> None:

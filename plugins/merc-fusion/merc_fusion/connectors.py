@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from merc import Connector, FeatureSpec
-from merc_fusion.checks import at_least_one, heads_of, scale, share
+from merc import Connector, FeatureSpec, at_least
+from merc_fusion.checks import heads_of, scale, share
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,7 @@ class QFormer(Connector):
     heads, 4 x ``width`` in the feed-forward part, ``dropout`` (also of attention). Features come to ``width`` by a
     linear layer and a norm, and one more linear layer goes to the LLM's width; ``init_scale`` multiplies what that
     begins with. BLIP-2 norms the features themselves, of which nothing would be left where a token is one number. The
-    place of a token in its clip is told by sines and cosines, since features of clips carry none. Sizes are BLIP-2's.
+    place of a token in its clip is encoded by sines and cosines, as features of clips carry none. Sizes are BLIP-2's.
     The survey has no equation of it.
     """
 
@@ -34,7 +34,7 @@ class QFormer(Connector):
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_one(self, "queries", "width", "heads", "layers", "cross_every")
+        at_least(1, self, "queries", "width", "heads", "layers", "cross_every")
         heads_of(self.width, self.heads)
         share(self.dropout)
         scale(self.init_scale)
@@ -67,7 +67,7 @@ class Resampler(Connector):
 
     ``width`` is the resampler's, by default the LLM's, and ``heads`` divide it. Features come to it by a linear layer
     and a norm, and a linear layer goes to the LLM's width; ``init_scale`` multiplies what that begins with. Flamingo
-    tells frames apart by learned vectors; here the place of a token is told by sines and cosines, for clips of any
+    tells frames apart by learned vectors; here the place of a token is encoded by sines and cosines, for clips of any
     length. Flamingo's sizes are 64 queries and 6 layers; the survey has no equation of it.
     """
 
@@ -78,7 +78,7 @@ class Resampler(Connector):
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_one(self, "queries", "layers", "heads", "width")
+        at_least(1, self, "queries", "layers", "heads", "width")
         heads_of(self.width, self.heads)
         scale(self.init_scale)
 
@@ -112,7 +112,7 @@ class ProjectorGate(Connector):
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_one(self, "projectors")
+        at_least(1, self, "projectors")
         scale(self.init_scale)
 
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
@@ -137,7 +137,7 @@ class ConditionedPrompt(Connector):
     deviation: float = 0.02
 
     def __post_init__(self) -> None:
-        at_least_one(self, "length", "width")
+        at_least(1, self, "length", "width")
         if self.deviation <= 0:
             raise ValueError(f"deviation is above 0, not {self.deviation:g}")
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import FeatureSpec, Fuser
-from merc_fusion.checks import at_least_one, dims, heads_of
+from merc import FeatureSpec, Fuser, at_least
+from merc_fusion.checks import dims, heads_of
 from merc_fusion.fusers import Fused, MultimodalLstm
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ModalityGraph(Fused):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "layers")
+        at_least(1, self, "layers")
         if self.window is not None and self.window < 0:
             raise ValueError(f"window counts the utterances before, from 0, not {self.window}")
 
@@ -76,7 +76,7 @@ class _Latent(Fuser):
     width: int = 128
 
     def __post_init__(self) -> None:
-        at_least_one(self, "width")
+        at_least(1, self, "width")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """One token of ``width`` numbers. ValueError without a stream."""
@@ -98,7 +98,7 @@ class StateSpace(_Latent):
     ``e^(A t) s + (e^(A t) - 1) / A B u`` with t a softplus of a linear layer over u (as in Mamba: the model says how
     much of the past it keeps). Each of the ``width`` channels has ``states`` states, which begin with decays of 1 to
     ``states`` (S4D-Real). An utterance without any modality has u = 0, and the state decays: emotional inertia. The
-    survey names the direction and has no equation. Real times are not looked at, since a fuser is not told them.
+    survey names the direction and has no equation. Real times are not used, since a fuser does not receive them.
     """
 
     context = "past"
@@ -106,7 +106,7 @@ class StateSpace(_Latent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "states")
+        at_least(1, self, "states")
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
         """The module."""
@@ -134,7 +134,7 @@ class SegmentMemory(_Latent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "heads", "segment", "slots")
+        at_least(1, self, "heads", "segment", "slots")
         heads_of(self.width, self.heads)
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from merc import FeatureSpec, Fuser
-from merc_fusion.checks import at_least_one, dims, heads_of
+from merc import FeatureSpec, Fuser, at_least
+from merc_fusion.checks import dims, heads_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ class Fused(Fuser):
     operator: Literal["concat", "bilinear", "tensor"] = "concat"
 
     def __post_init__(self) -> None:
-        at_least_one(self, "width", "out")
+        at_least(1, self, "width", "out")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """One token of ``out`` numbers. ValueError without a stream, or for too many products."""
@@ -93,7 +93,7 @@ class Cnn(Fused):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "length", "channels")
+        at_least(1, self, "length", "channels")
         if min(self.kernel) < 1 or self.kernel[0] > self.length:
             raise ValueError(
                 f"kernel is how many tokens (1 to length, {self.length}) x features it spans, not {list(self.kernel)}"
@@ -120,7 +120,7 @@ class Steps(Fused):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "tokens_")
+        at_least(1, self, "tokens_")
 
     def tokens(self, counts: Mapping[str, int]) -> int:
         """As many as the parameter says."""
@@ -147,7 +147,7 @@ class MultimodalLstm(Fuser):
     operator: Literal["concat", "bilinear", "tensor"] = "concat"
 
     def __post_init__(self) -> None:
-        at_least_one(self, "tokens_", "width")
+        at_least(1, self, "tokens_", "width")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``tokens`` tokens of ``width`` numbers. ValueError without a stream, or for too many products."""
@@ -179,7 +179,7 @@ class CrossModalAttention(Steps):
     ``over: modalities``, the default, with streams brought to ``tokens`` steps by adaptive average pooling. The text
     beside it speaks of asynchronous signals and of equation 16; ``over: tokens`` attends from each of the ``tokens``
     times to all tokens of all modalities, scaled. A modality also attends to itself, as the sum over j says. Places
-    are told by sines and cosines in equation 16. A missing modality is not attended to.
+    are encoded by sines and cosines in equation 16. A missing modality is not attended to.
     """
 
     over: Literal["modalities", "tokens"] = "modalities"
@@ -187,7 +187,7 @@ class CrossModalAttention(Steps):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one(self, "heads")
+        at_least(1, self, "heads")
         heads_of(self.width, self.heads)
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
@@ -220,11 +220,11 @@ class TimeWarp(Steps):
 @dataclass(frozen=True, kw_only=True)
 class ModalityExperts(Fuser):
     """A mixture of modality experts (section 7.3): a network a modality over the mean of its features (``width``
-    numbers, GELU, ``out`` numbers), of which a router asks the best ``top`` and sums them by its softmax.
+    numbers, GELU, ``out`` numbers), of which a router chooses the best ``top`` and sums them by its softmax.
 
-    The router is a linear layer over the means of all streams, zeros for a missing one, which is never asked. An expert
-    that is not asked is not computed for that utterance. ``top`` at or above the number of streams asks all. There is
-    no loss that balances experts: a router may come to prefer one.
+    The router is a linear layer over the means of all streams, zeros for a missing one, which is never chosen. An
+    expert that is not chosen is not computed for that utterance. ``top`` at or above the number of streams chooses all.
+    There is no loss that balances experts: a router may come to prefer one.
     """
 
     width: int = 128
@@ -232,7 +232,7 @@ class ModalityExperts(Fuser):
     top: int = 2
 
     def __post_init__(self) -> None:
-        at_least_one(self, "width", "out", "top")
+        at_least(1, self, "width", "out", "top")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """One token of ``out`` numbers. ValueError without a stream."""

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from merc import Connector, FeatureSpec, layer_names
-from merc_fusion.checks import at_least_one
+from merc import Connector, FeatureSpec, at_least, layer_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +36,7 @@ class CrossAttention(Connector):
     gated: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        at_least_one(self, "every", "heads", "head_width", "latents")
+        at_least(1, self, "every", "heads", "head_width", "latents")
 
     def tokens(self, count: int) -> int:
         """None in the prompt."""

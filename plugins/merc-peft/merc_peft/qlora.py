@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import merc
 
@@ -16,7 +16,7 @@ _BLOCK, _SECOND = 64, 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class QLoRA(merc.PeftTuning):
+class QLoRA(merc.LowRankTuning):
     """LoRA beside linear layers whose weights are held in four bits (NF4, by bitsandbytes), which do not learn; the
     last layer of the model and its embeddings stay as they are. The backbone is loaded in its own dtype, and then
     packed layer by layer. A layer whose input width is not a multiple of 64, the weights that share a scale, is not
@@ -26,20 +26,7 @@ class QLoRA(merc.PeftTuning):
     weights, are packed too: 0.52 bytes a weight in place of 0.56.
     """
 
-    r: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     double: bool = True
-
-    def __post_init__(self) -> None:
-        for name, value in (("r", self.r), ("alpha", self.alpha)):
-            if value < 1:
-                raise ValueError(f"{name} counts from 1, not {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
-        if not self.targets:
-            raise ValueError("targets names no layer; leave it out for all linear layers")
 
     def check(self, device: str) -> None:
         """See that bitsandbytes is there and packs and computes a small layer on the device."""
@@ -63,18 +50,6 @@ class QLoRA(merc.PeftTuning):
                 f"({fault[:200]}); set backbone.tuning.name=lora, or another strategy.device"
             )
 
-    def peft_config(self, llm: nn.Module) -> Any:
-        """PEFT's ``LoraConfig``."""
-        from peft import LoraConfig
-
-        return LoraConfig(
-            r=self.r,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            target_modules=self.targets if isinstance(self.targets, str) else list(self.targets),
-            task_type="CAUSAL_LM",
-        )
-
     def apply(self, llm: Any) -> nn.Module:
         """Pack the linear layers, and put the adapters in. On the meta device nothing is packed."""
         place = next(llm.parameters()).device
@@ -95,22 +70,13 @@ class QLoRA(merc.PeftTuning):
     def packed(self, llm: Any) -> Mapping[str, float]:
         """Half a byte a weight, and its share of the scales."""
         scales = 1 / _BLOCK + 4 / (_BLOCK * _SECOND) if self.double else 4 / _BLOCK
-        base = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
-        frozen = {
-            name: layer
-            for name, layer in _layers(llm, base.get_output_embeddings()).items()
-            if not layer.weight.requires_grad and "lora_" not in name
-        }
-        return {f"{name}.weight": 0.5 + scales for name in frozen}
+        from peft.tuners.lora import LoraLayer
 
-    def fits(self, trained: merc.Tuning) -> str | None:
-        """An adapter that was trained with another ``alpha`` would weigh otherwise."""
-        if isinstance(trained, QLoRA) and trained.alpha != self.alpha:
-            return (
-                f"it has QLoRA with alpha {trained.alpha}, and this recipe has {self.alpha}; its adapter would weigh "
-                f"otherwise, so set backbone.tuning.alpha={trained.alpha}"
-            )
-        return super().fits(trained)
+        base = llm.get_base_model() if hasattr(llm, "get_base_model") else llm
+        adapted = [layer for layer in llm.modules() if isinstance(layer, LoraLayer)]
+        adapters = {id(half) for layer in adapted for both in (layer.lora_A, layer.lora_B) for half in both.values()}
+        layers = _layers(llm, base.get_output_embeddings())
+        return {f"{name}.weight": 0.5 + scales for name, layer in layers.items() if id(layer) not in adapters}
 
     def merged(self, llm: Any) -> nn.Module | None:
         """The backbone with its weights unpacked, in its dtype, and the adapters added: what was computed with."""

@@ -152,9 +152,7 @@ class PTuning(VirtualTokens):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in (("hidden", self.hidden), ("layers", self.layers)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} counts from 1, not {value}")
+        merc.at_least(1, self, "hidden", "layers")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
         if self.encoder == "mlp" and (self.layers, self.dropout) != (2, 0.0):
