@@ -14,14 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Weighted(Loss):
-    """Parameters of both losses: how answers count.
-
-    ``average: utterances`` counts every answer alike, ``tokens`` every token of the right answer. ``class_weights:
-    balanced`` weighs an answer by the inverse of its label's frequency in the train split.
-    """
+    """A negative log-likelihood whose answers count by these two parameters."""
 
     average: Literal["utterances", "tokens"] = "utterances"
+    """What counts alike: every utterance, or every token of the right answers."""
     class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` weighs an answer by the inverse of its label's frequency in the train split; ``none`` weighs all
+    alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +54,13 @@ class LabelCE(_Weighted):
 @dataclass(frozen=True, kw_only=True)
 class HeadLoss(Loss):
     """The loss of a head's outputs, as the head says: of ``regression`` the squared error, of ``multi-label`` the
-    binary cross-entropy. ``head`` is its name in the recipe. Of a prompt it is the mean over what the corpus knows of
-    the utterance; one of which it knows nothing does not count."""
+    binary cross-entropy. Of a prompt it is the mean over what the corpus knows of the utterance; one of which it knows
+    nothing does not count."""
 
     needs = frozenset()
     answers = "none"
     head: str
+    """The name of the head in the recipe."""
 
     def heads(self) -> Sequence[str]:
         """``head``."""

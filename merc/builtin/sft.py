@@ -12,8 +12,7 @@ from merc.training.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedFineTuning(Settings, Trainer):
-    """Supervised fine-tuning with AdamW, which makes the weighted sum of ``losses`` smaller. The other parameters are
-    described at ``merc.training.settings.Settings``.
+    """Supervised fine-tuning with AdamW, which makes the weighted sum of the losses smaller.
 
     >>> SupervisedFineTuning(losses=(TokenNLL(weight=0.0),))
     Traceback (most recent call last):
@@ -21,6 +20,7 @@ class SupervisedFineTuning(Settings, Trainer):
     """
 
     losses: tuple[Loss, ...] = (TokenNLL(),)
+    """The losses, each with its own ``weight``; their weighted sum is made smaller. One weight at least is above 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LossContext:
-    """What a loss may know before the first step.
-
-    ``labels`` is the label space, in which ``Batch.truth`` counts; ``width`` that of hidden states; ``counts`` how many
-    answers of the first epoch have each label; ``answers`` the tokens of these answers, an entry an answer. ``heads``
-    are the recipe's, by name. ``streams`` are those that a prompt may show. ``embed`` gives texts as they enter the
-    language model ``[texts, width]``: the mean of the input embeddings of a text's tokens, with a gradient where these
-    learn. ``say`` takes a sentence for the user that the log keeps.
-    """
+    """What a loss may know before the first step. A trainer makes it; a loss gets it in ``build``."""
 
     labels: LabelSpace
+    """The label space, in whose order ``Batch.truth`` counts."""
     width: int
+    """The width of hidden states."""
     counts: Mapping[str, int]
+    """How many answers of the first epoch have each label."""
     answers: Sequence[tuple[int, ...]]
+    """The tokens of the answers of the first epoch, an entry an answer."""
     heads: Mapping[str, Head] = field(default_factory=dict)
+    """The heads of the recipe, by name."""
     streams: Sequence[str] = ()
+    """The streams that a prompt may show."""
     embed: Callable[[Sequence[str]], Tensor] = field(default=lambda texts: _no_words(), repr=False)
+    """Gives texts as they enter the language model, ``[texts, width]``: the mean of the input embeddings of a text's
+    tokens, with a gradient where these learn."""
     say: Callable[[str], None] = lambda sentence: None
+    """Takes a sentence for the user, which the log keeps."""
 
 
 def _no_words() -> Tensor:
@@ -42,7 +44,7 @@ def _no_words() -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(Component):
-    """A loss of the prompts in a batch. ``weight`` multiplies it where a trainer has several.
+    """A loss of the prompts in a batch.
 
     ``needs`` names what of ``Outputs`` it reads; nothing else is computed. ``answers`` says which answers of a prompt
     are computed:
@@ -82,6 +84,7 @@ class Loss(Component):
     needs: ClassVar[frozenset[str]] = frozenset({"path_log_probs"})
     answers: ClassVar[Literal["gold", "labels", "pairs", "own", "none"]] = "gold"
     weight: float = 1.0
+    """The factor of this loss in the sum that a trainer makes smaller."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):

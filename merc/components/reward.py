@@ -14,7 +14,7 @@ from merc.components.prompter import Query
 
 @dataclass(frozen=True, kw_only=True)
 class Reward(Component):
-    """What a trainer that lets the model write learns to get more of. ``weight`` multiplies it where there are several.
+    """What a trainer that lets the model write learns to get more of.
 
     Short answers:
 
@@ -32,6 +32,7 @@ class Reward(Component):
 
     kind: ClassVar[str] = "reward"
     weight: float = 1.0
+    """The factor of this reward in an answer's sum of rewards."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):

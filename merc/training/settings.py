@@ -8,43 +8,52 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Parameters of supervised fine-tuning.
+    """Parameters of training with AdamW, for any trainer: how long, how fast, how much in a step, and which state is
+    kept.
 
-    ``epochs`` passes over the train split, with AdamW at the learning rate ``lr`` (if given, ``connector_lr`` for
-    connectors and fusers, ``encoder_lr`` for encoders that learn), which ``schedule`` lowers after it rose for
-    ``warmup_steps`` steps. ``weight_decay`` is AdamW's, decoupled from the loss. Gradients are clipped to the norm
-    ``max_grad_norm``. ``activation_checkpointing`` computes activations again in the backward pass: less memory, more
-    time.
+    A trainer of a plugin inherits from it and from ``merc.Trainer``, adds its own fields, and gives itself to
+    ``merc.training.fit``. Counts are 1 or more, or ``null`` where that is allowed; anything else raises ValueError.
 
-    How much is learned at once: ``batch_conversations`` in one optimizer step, computed in as many forward passes of at
-    most ``batch_tokens`` places as they need; with ``batch_conversations: null`` a step is ``gradient_accumulation``
-    forward passes, each
-    filled to ``batch_tokens``.
-
-    ``precision``: ``model`` computes in the backbone's dtype, the others under autocast. ``select_by`` names the dev
-    metric whose best state is kept (never a test metric; ``mine.kappa`` for the number ``kappa`` of a metric ``mine``),
-    evaluated every ``evaluate_every`` steps, or after each epoch if ``null``; ``patience`` stops after so many
-    evaluations without a better one. A checkpoint to resume from is written every ``checkpoint_every`` steps and after
-    each epoch.
+    >>> Settings(epochs=3, lr=1e-4).batch_conversations
+    4
     """
 
     epochs: int = 1
+    """How many times all of the train split is learned from."""
     lr: float = 2e-4
+    """The highest learning rate of AdamW, for everything that has no rate of its own."""
     connector_lr: float | None = None
+    """The learning rate of connectors and fusers; ``lr`` if null."""
     encoder_lr: float | None = None
+    """The learning rate of encoders that learn; ``lr`` if null."""
     weight_decay: float = 0.0
+    """AdamW's weight decay, decoupled from the loss."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up: along a cosine or a line to 0, or not at all."""
     warmup_steps: int = 0
+    """Optimizer steps in which the learning rate rises from 0 to its highest."""
     max_grad_norm: float | None = 1.0
+    """The norm to which the gradients of a step are clipped; null clips nothing."""
     batch_conversations: int | None = 4
+    """Conversations in an optimizer step, computed in as many forward passes as they need. With null a step is
+    ``gradient_accumulation`` full forward passes."""
     batch_tokens: int = 4096
+    """The most places of a forward pass. It bounds the memory of a step."""
     gradient_accumulation: int = 1
+    """Forward passes in an optimizer step where ``batch_conversations`` is null; of no effect elsewhere."""
     precision: Literal["model", "float32", "bfloat16", "float16"] = "model"
+    """What is computed in: ``model`` is the dtype of the backbone, the others are autocast."""
     activation_checkpointing: bool = False
+    """Whether activations are computed again in the backward pass: less memory, more time."""
     select_by: str = "weighted_f1"
+    """The dev metric whose best state is kept, never a test metric; ``mine.kappa`` is the number ``kappa`` of a metric
+    ``mine``."""
     evaluate_every: int | None = None
+    """Optimizer steps between two evaluations of the dev split; null evaluates after each epoch."""
     patience: int | None = None
+    """Training stops after so many evaluations without a better one; null never stops early."""
     checkpoint_every: int = 200
+    """Optimizer steps between two checkpoints to resume from; one more is written after each epoch."""
 
     def chooses_by(self) -> str:
         """The dev metric whose best state is kept."""

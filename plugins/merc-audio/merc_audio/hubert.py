@@ -18,19 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Hubert(SpeechTransformer):
-    """The last hidden states of a HuBERT (arXiv 2106.07447), brought to ``tokens`` tokens (Emotion-LLaMAv2, 5.1).
+    """The last hidden states of a HuBERT (arXiv 2106.07447), such as ``facebook/hubert-large-ls960-ft``, as
+    Emotion-LLaMAv2 uses it (5.1).
 
-    ``path`` is a folder of transformers or a name on the hub, such as ``facebook/hubert-large-ls960-ft``; ``revision``
-    fixes a version of the latter. A clip is brought to mean 0 and deviation 1 where the weights' preprocessor says so
-    (or says nothing), and heard by itself, so that nothing depends on what it is batched with; one longer than
-    ``window`` seconds in several windows, since memory grows with the square. There are about 50 states a second. More
-    than ``tokens`` are averaged to equal parts (adaptive average pooling); fewer are filled up with zeros as in the
-    paper, or with ``pad: false`` stay as many as they are. ``tokens: null`` keeps every state. ``dtype`` is what the
-    network computes in; features are float32. ``batch`` clips are held together.
+    A clip is brought to mean 0 and deviation 1 where the weights' preprocessor says so (or says nothing), and heard by
+    itself, so that nothing depends on what it is batched with. There are about 50 states a second.
     """
 
     model_type = "hubert"
     window: float = 30.0
+    """The most seconds that are heard at once; a longer clip is heard in several windows, since memory grows with the
+    square."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,22 +29,24 @@ _LOUDEST = np.float32(32767 / 32768)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSmile(Encoder):
-    """A token for every ``window`` seconds of sound: the functionals (means, slopes, percentiles, ... of pitch,
-    loudness, spectrum and voice over the window) of an openSMILE feature set.
-
-    BeMERC (arXiv 2503.23990, 3.1) takes a token every two seconds. ``features`` names the set: ComParE_2016 has 6,373
-    numbers a token, eGeMAPSv02 88, GeMAPSv01b 62, emobase 988, IS09 384, IS10 1,582. All sound counts: what is left
-    over after the last whole window is a token of its own if it lasts ``shortest`` seconds, and belongs to the window
-    before it if it is shorter. Sound that is shorter than a window in all is one token.
+    """A token for every few seconds of sound: the functionals (means, slopes, percentiles, ... of pitch, loudness,
+    spectrum and voice over a window) of an openSMILE feature set. BeMERC takes a token every two seconds (arXiv
+    2503.23990, 3.1). Sound that is shorter than a window in all is one token.
 
     The numbers are as openSMILE gives them, some up to 10^8: the connector should have ``normalize: train``.
     """
 
     modality = "audio"
     features: Literal["ComParE_2016", "eGeMAPSv02", "GeMAPSv01b", "emobase", "IS09", "IS10"] = "ComParE_2016"
+    """The feature set. ComParE_2016 has 6,373 numbers a token, eGeMAPSv02 88, GeMAPSv01b 62, emobase 988, IS09 384,
+    IS10 1,582."""
     window: float = 2.0
+    """Seconds of sound in a token."""
     shortest: float = 0.5
+    """What is left over after the last whole window is a token of its own if it lasts so many seconds, else part of the
+    window before it."""
     batch: int = 16
+    """Clips that are encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         if self.shortest < LEAST:

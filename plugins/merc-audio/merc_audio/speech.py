@@ -44,11 +44,19 @@ class SpeechTransformer(Encoder):
     modality = "audio"
     model_type: ClassVar[str]
     path: FolderOrName
+    """A folder of transformers, or a name on the hub."""
     tokens: int | None = 64
+    """Tokens of a clip, each the mean of an equal part of its states (adaptive average pooling); null keeps every
+    state."""
     pad: bool = True
+    """Whether a clip that has fewer states than ``tokens`` is filled up with zeros, as in the paper; ``false`` leaves
+    it shorter."""
     revision: str | None = None
+    """The version of a model on the hub (a branch, tag or commit); null is its main one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the network computes in; features are float32."""
     batch: int = 4
+    """Clips that are encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:

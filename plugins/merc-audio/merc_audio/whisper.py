@@ -19,15 +19,11 @@ FORWARD = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Whisper(SpeechTransformer):
-    """The states of a Whisper encoder (arXiv 2212.04356), brought to ``tokens`` tokens (Emotion-LLaMAv2, 5.1).
+    """The states of a Whisper encoder (arXiv 2212.04356), such as ``openai/whisper-large-v3``, as Emotion-LLaMAv2 uses
+    it (5.1). The decoder is not kept.
 
-    ``path`` is a folder of transformers or a name on the hub, such as ``openai/whisper-large-v3``; ``revision`` fixes
-    a version of the latter; the decoder is not kept. Whisper hears windows of 30 s, 50 states a second; longer sound is
-    heard in several windows. Only states that lie on the sound itself count, not those of the silence that fills up
-    the last window. More states than ``tokens`` are averaged to equal parts (adaptive average pooling); fewer, of sound
-    shorter than 1.28 s, are filled up with zeros as in the paper, or with ``pad: false`` stay as many as they are.
-    ``tokens: null`` keeps every state. ``dtype`` is what the network computes in; features are float32. ``batch``
-    clips are encoded together.
+    Whisper hears windows of 30 s, 50 states a second; longer sound is heard in several windows. Only states that lie on
+    the sound itself count, not those of the silence that fills up the last window.
     """
 
     model_type = "whisper"

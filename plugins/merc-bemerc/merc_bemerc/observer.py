@@ -18,20 +18,24 @@ if TYPE_CHECKING:
 class Observer(Annotator):
     """Describes what mini-Xception, a face cascade and the differences between frames tell; no language model is asked.
 
-    ``frames`` are sampled uniformly. ``votes``, ``smallest`` and ``margin`` are those of ``face-emotion`` (drawn faces
-    want ``votes: 3``). Of several faces it follows the one that is largest and most certain over the clip, and says
-    which. A field of which nothing was measured is left out, and one that was measured in less than half of the frames
-    says in how many; a clip that shows nothing gets the reason. ``subtitles`` is the share of the picture's height at
-    the bottom in which nothing counts as movement, since words may be burned in there (0 where there are none).
+    Of several faces it follows the one that is largest and most certain over the clip, and says which. A field of which
+    nothing was measured is left out, and one that was measured in less than half of the frames says in how many; a clip
+    that shows nothing gets the reason.
 
     What was measured is kept with the cues as JSON, as a model's raw answer would be.
     """
 
     frames: int = 12
+    """Frames of a clip, sampled uniformly."""
     votes: int = 8
+    """How many overlapping windows must agree on a face, as of ``face-emotion``; drawn faces want 3."""
     smallest: float = 0.1
+    """The side of the smallest face that is looked for, as a share of the frame's shorter side."""
     margin: float = 0.1
+    """What is added around the face on each side before it is read, as a share of its size."""
     subtitles: float = 0.25
+    """The share of the picture's height, at the bottom, in which nothing counts as movement, since words may be burned
+    in there; 0 where there are none."""
 
     version = "2"
 

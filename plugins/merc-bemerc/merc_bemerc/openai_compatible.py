@@ -35,47 +35,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAICompatible(Annotator):
-    """Shows frames of the utterance and the prompt T_b to ``model`` at ``base_url`` (vLLM, llama.cpp, a hosted one).
+    """Shows frames of the utterance and the prompt T_b to a model on an OpenAI-compatible server (vLLM, llama.cpp,
+    a hosted one). Frames are sampled uniformly and sent as JPEG.
 
-    ``key`` is the *name* of the environment variable that holds the key; ``null`` sends none. The key itself is read
-    when the teacher is asked, and written nowhere.
-
-    ``frames`` pictures are sampled uniformly and sent as JPEG, their longer side at most ``longest`` pixels.
-    ``before`` is how many utterances before it are shown (``null``: all); ``structured`` false runs T_b together as one
-    paragraph. ``template`` holds the text of T_b, and ``describes`` the fields that it asks for and what each is about
-    (``{description: what happens in the video}`` for something else than behaviour).
-
-    ``attempts`` is how often an answer that does not fit the schema is asked for, the fault named each time but the
-    first. ``json_mode`` asks the server for JSON: ``object``, ``schema``, or ``none`` where it knows neither.
-    ``temperature`` and ``max_tokens`` go to the server as they are (``null`` sends none, for models that take none).
-
-    ``concurrency`` requests are on their way at once. One that fails for a passing reason (429, 5xx, no byte within
-    ``timeout`` seconds, a connection that breaks) is sent up to ``retries`` times more, with growing waits, or the
-    server's own Retry-After up to two minutes. A response that is not complete ``deadline`` seconds after its request
-    (``null``: twice ``timeout``) is given up. ``budget`` is how many requests one pass may send, retries included
-    (``null``: no limit). What failed so is asked again in the next pass; after ``give_up`` utterances in a row that
-    failed so, this one ends.
+    A request that fails for a passing reason (429, 5xx, a time-out, a connection that breaks) is sent again with
+    growing waits, or the server's own Retry-After up to two minutes. What failed all the same is asked again in the
+    next pass.
     """
 
     base_url: str
+    """The address of the server, such as ``http://localhost:8000/v1``."""
     model: str
+    """The model's name on the server."""
     key: str | None = None
+    """The *name* of the environment variable that holds the key; null sends none. The key itself is read when the
+    server is asked, and written nowhere."""
     frames: int = 8
+    """Pictures of an utterance that are sent."""
     longest: int = 512
+    """The most pixels of a picture's longer side."""
     before: int | None = None
+    """How many utterances before it are shown; null shows all."""
     structured: bool = True
+    """Whether T_b has its headings; ``false`` runs it together as one paragraph."""
     attempts: int = 3
+    """How often an answer that does not fit the schema is asked for; after the first time the fault is named."""
     json_mode: Literal["none", "object", "schema"] = "none"
+    """How the server is asked for JSON: as an ``object``, by a ``schema``, or not at all where it knows neither."""
     temperature: float | None = 0.0
+    """The temperature that is sent; null sends none, for models that take none."""
     max_tokens: int | None = 400
+    """The most tokens of an answer that are asked for; null sends none, for models that take none."""
     concurrency: int = 4
+    """Requests that are on their way at once."""
     timeout: float = 120.0
+    """Seconds without a byte after which a request has failed."""
     deadline: float | None = None
+    """Seconds after which a response that is not complete is given up; null is twice ``timeout``."""
     retries: int = 5
+    """How often a failed request is sent again."""
     budget: int | None = None
+    """The most requests of one pass, retries included; null is no limit."""
     give_up: int = 10
+    """After so many utterances in a row that failed, the pass ends."""
     template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
+    """The text of T_b, by part."""
     describes: dict[str, str] = field(default_factory=lambda: {name: MEANINGS[name] for name in FIELDS})
+    """The fields that are asked for, and what each is about, such as ``{description: what happens in the video}``."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)

@@ -23,24 +23,23 @@ EMOTION = {
 
 @dataclass(frozen=True, kw_only=True)
 class Structured(Prompter):
-    """A prompt of named parts, as appendix A.1 describes them: title, context, objective, constraint.
-
-    ``template`` holds the text of each part, in the order in which they stand; a recipe may replace them, and have
-    other parts. ``{conversation}`` in it stands for the utterances up to the target, ``{media}`` for the streams that
-    ``media`` names, ``{speaker}`` for who speaks last. ``order``: ``paper`` keeps the template's order, the paper's,
-    which puts what differs from utterance to utterance (the context) before what is the same for all; ``shared-first``
-    puts it last, so that the prompt tree computes the rest once for all utterances of a conversation.
-    ``structured: false`` runs the parts together without headings, the flat prompt that the structured one is compared
-    with. ``history`` is how many utterances before the target are shown (``null``: all). ``chat`` asks in a user's turn
-    of the tokenizer's own chat template.
-    """
+    """A prompt of named parts, as appendix A.1 describes them: title, context, objective, constraint."""
 
     media: tuple[str, ...] = ("video", "audio")
+    """The streams whose tokens ``{media}`` stands for, in this order."""
     history: int | None = None
+    """How many utterances before the target are shown; null shows all."""
     order: Order = "paper"
+    """``paper`` keeps the template's order, where the context stands before what is the same for all utterances;
+    ``shared-first`` puts it last, so that the prompt tree computes the rest once."""
     structured: bool = True
+    """Whether the parts have headings; ``false`` runs them together, the flat prompt that the structured one is
+    compared with."""
     chat: bool = False
+    """Whether the prompt is a user's turn of the tokenizer's own chat template."""
     template: dict[str, str] = field(default_factory=dict)
+    """The text of each part, in the order in which they stand. ``{conversation}`` stands for the utterances up to the
+    target, ``{media}`` for the target's streams, ``{speaker}`` for who speaks last."""
 
     places: ClassVar[tuple[str, ...]] = PLACES
 
@@ -88,10 +87,8 @@ class BehaviourPrompter(Structured):
     """Alignment tuning: from words alone, with placeholders where tokens will stand, to the teacher's description.
 
     The prompt is the teacher's own, T_b, without the pictures. The answer is the JSON object that the teacher was asked
-    for, with the ``fields`` that an annotator wrote for the utterance; what it did not write is ``absent``: null, as a
-    teacher says it, or left out. ``describes`` says what a field is about where the teacher's own ``describes`` says it
-    otherwise than merc. An utterance of which none was written teaches nothing. In ``template``, ``{fields}``
-    stands for what the fields are about, and ``{json}`` for the object.
+    for. An utterance of which no field was written teaches nothing. In the template, ``{fields}`` stands for what the
+    fields are about, and ``{json}`` for the object.
 
     >>> from merc import Conversation, LabelSpace
     >>> said = Utterance(id="u", text="Go away!", speaker="Ann", cues={"face": "She frowns."})
@@ -102,9 +99,13 @@ class BehaviourPrompter(Structured):
     """
 
     fields: tuple[str, ...] = FIELDS
+    """The fields of the answer, each a cue that an annotator wrote."""
     absent: Literal["null", "left-out"] = "null"
+    """What a field is that was not written: ``null``, as a teacher says it, or left out."""
     describes: dict[str, str] = field(default_factory=dict)
+    """What fields are about, where the teacher's own ``describes`` says it otherwise than merc."""
     template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
+    """The text of each part of T_b, in the order in which they stand."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,16 +149,19 @@ class BehaviourPrompter(Structured):
 class EmotionPrompter(Structured):
     """MERC instruction tuning: the words, the target's tokens of each stream, and the question for its label.
 
-    ``cues`` are fields written as text beside the words, of the ``target`` or of ``all`` utterances (``cues_of``):
-    behaviour, as in the zero-shot rows with it (Table 4), or prosody in words, as SpeechCueLLM has it. A slot whose
-    utterance lacks the stream is left out, and so is a cue that was not written. In ``template``, ``{labels}`` stands
-    for the labels that are asked for. ``end`` puts the tokenizer's end token after the answer.
+    Cues are behaviour, as in the zero-shot rows with it (Table 4), or prosody in words, as SpeechCueLLM has it. A slot
+    whose utterance lacks the stream is left out, and so is a cue that was not written.
     """
 
     template: dict[str, str] = field(default_factory=lambda: dict(EMOTION))
+    """The text of each part, in the order in which they stand; ``{labels}`` stands for the labels that are asked
+    for."""
     cues: tuple[str, ...] = ()
+    """Cues that are written as text beside the words."""
     cues_of: Literal["target", "all"] = "target"
+    """Whose cues are shown: those of the ``target`` or of ``all`` utterances."""
     end: bool = True
+    """Whether the tokenizer's end token follows the answer."""
 
     places = ("conversation", "media", "speaker", "labels")
 

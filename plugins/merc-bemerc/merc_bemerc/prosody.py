@@ -29,30 +29,32 @@ _COLUMNS = {
 @dataclass(frozen=True, kw_only=True)
 class Prosody(Annotator):
     """Speech described in words, as in SpeechCueLLM (Wu et al., 2024): the levels of loudness, pitch and rate, and of
-    their variation, each relative to the speaker.
+    their variation, each relative to the speaker. A speaker's name means one person throughout the corpus.
 
-    Values come from the sound (openSMILE's eGeMAPSv02), or from ``table``, a CSV file of measured values, or a mapping
-    from split to file. A row belongs to the utterance whose id is the row's name, with or without the split and ``_``
-    before it; the name stands in the column ``key`` and may be a file's. ``columns`` says which column holds which of
-    loudness, loudness_variation, pitch, pitch_variation, rate and rate_variation.
+    Values come from the sound (openSMILE's eGeMAPSv02), or from a table, in which a row belongs to the utterance whose
+    id is the row's name, with or without the split and ``_`` before it.
 
-    ``quantiles`` of a speaker's own values are the edges between levels: two make low, medium and high, four make very
-    low, low, medium, high and very high. A speaker of whom fewer than ``least`` utterances have a value is compared
-    with all speakers, and the cue says so; so is one who is nobody in particular ("All", "Man", "The Waiter"), since
-    such a name may mean another person each time: ``unnamed`` are the words that such names end in, none where every
-    name counts. ``reference`` says whose utterances count: ``all`` that are annotated
-    together, or only those of the ``train`` split. A speaker's name means one person throughout the corpus.
-
-    The values and what they were compared with are kept with the cue, as JSON.
+    A speaker who says too little is compared with all speakers, and the cue says so; so is one who is nobody in
+    particular ("All", "Man", "The Waiter"), since such a name may mean another person each time. The values and what
+    they were compared with are kept with the cue, as JSON.
     """
 
     table: Path | dict[str, Path] | None = None
+    """A CSV file of measured values, or a mapping from split to file; null measures the sound."""
     key: str = "filename"
+    """The column of the table that holds the rows' names, which may be those of files."""
     columns: dict[str, str] = field(default_factory=lambda: dict(_COLUMNS))
+    """Which column of the table holds which of loudness, loudness_variation, pitch, pitch_variation, rate and
+    rate_variation."""
     quantiles: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8)
+    """The edges between levels, as quantiles of a speaker's own values: two make low, medium and high, four make very
+    low to very high."""
     least: int = 10
+    """A speaker of whom fewer utterances have a value is compared with all speakers."""
     reference: Literal["all", "train"] = "all"
+    """Whose utterances the quantiles are of: ``all`` that are annotated together, or those of the ``train`` split."""
     unnamed: tuple[str, ...] = UNNAMED
+    """The last words of names that are nobody in particular; an empty list where every name counts."""
 
     needs_all = True
 

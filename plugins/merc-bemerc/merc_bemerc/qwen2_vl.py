@@ -29,28 +29,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Qwen2VL(Annotator):
-    """Shows the frames of the utterance as a video, and the prompt T_b, to the Qwen2-VL at ``path``: a folder, or a
-    name on the Hugging Face hub such as ``Qwen/Qwen2-VL-7B-Instruct``. ``dtype`` is how its weights are held.
-
-    ``frames`` are sampled uniformly; each is made smaller to at most ``pixels`` pixels (28 × 28 of them make half a
-    token, since two frames share one). ``before`` is how many utterances before it are shown (``null``: all);
-    ``structured`` false runs T_b together as one paragraph; ``template`` holds its text, and ``describes`` the fields
-    that it asks for and what each is about. ``batch`` utterances are asked about at once. An answer has
-    at most ``max_tokens`` tokens, the likeliest each time; one that does not fit the schema is asked for again, the
-    fault named, up to ``attempts`` times in all.
-    """
+    """Shows the frames of the utterance as a video, and the prompt T_b, to a Qwen2-VL such as
+    ``Qwen/Qwen2-VL-7B-Instruct``. Frames are sampled uniformly; of an answer the likeliest token is taken each time."""
 
     path: str
+    """A folder, or a name on the Hugging Face hub."""
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    """What the weights are held in."""
     frames: int = 8
+    """Frames of an utterance."""
     pixels: int = 200_704
+    """The most pixels of a frame. 28 × 28 of them make half a token, since two frames share one."""
     before: int | None = None
+    """How many utterances before it are shown; null shows all."""
     structured: bool = True
+    """Whether T_b has its headings; ``false`` runs it together as one paragraph."""
     batch: int = 4
+    """Utterances that are asked about at once."""
     max_tokens: int = 256
+    """The most tokens of an answer."""
     attempts: int = 3
+    """How often an answer that does not fit the schema is asked for; after the first time the fault is named."""
     template: dict[str, str] = field(default_factory=lambda: dict(BEHAVIOUR))
+    """The text of T_b, by part."""
     describes: dict[str, str] = field(default_factory=lambda: {name: MEANINGS[name] for name in FIELDS})
+    """The fields that are asked for, and what each is about."""
 
     history = True
 

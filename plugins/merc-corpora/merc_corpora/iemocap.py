@@ -30,30 +30,34 @@ _SAME = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class IemocapCorpus(merc.Corpus):
-    """IEMOCAP as published: ``Session1`` to ``Session5`` in ``root``, in each ``dialog/transcriptions`` and
+    """IEMOCAP as published: ``Session1`` to ``Session5``, in each ``dialog/transcriptions`` and
     ``dialog/EmoEvaluation``, and where they are there ``sentences/wav`` and ``dialog/avi/DivX``.
 
-    ``labels: six`` are the usual classes happy, sad, neutral, angry, excited and frustrated; ``nine`` adds surprised,
-    fearful and disgusted, ``ten`` other as well. Utterances with another label, or none, stay in their conversation
-    as context. ``undecided: drawn`` gives those on which the annotators disagreed a label drawn from the ones they
-    voted for (FARCER, III-C). Session 5 is the test split; of the other sessions' dialogues the share ``dev`` is drawn
-    as the dev split. Both draws follow ``seed``.
+    Utterances whose label is none of the chosen ones stay in their conversation as context. Session 5 is the test
+    split; a share of the other sessions' dialogues is drawn as the dev split.
 
     Valence is from -1 to 1 (published from 1 to 5). ``extra`` keeps activation and dominance as published, from 1 to
     5, the code of the label (``emotion``), the evaluators' ``votes`` and the actors' ``own_votes``, each a list of
     labels by who gave them, and the ``actor``.
 
-    The sound is the utterance's own file. The picture is the span of the dialogue's film, and of it the half that
-    shows the speaker: the actor that the dialogue's name names (F or M), who wears the markers, sits on the left.
-    ``half: both`` keeps the whole picture.
+    The sound is the utterance's own file. The picture is the span of the dialogue's film, and by default the half of it
+    that shows the speaker: the actor that the dialogue's name names (F or M), who wears the markers, sits on the left.
     """
 
     root: Path
+    """The folder that holds ``Session1`` to ``Session5``."""
     labels: Literal["six", "nine", "ten"] = "six"
+    """The labels: ``six`` are happy, sad, neutral, angry, excited and frustrated; ``nine`` adds surprised, fearful and
+    disgusted, ``ten`` other as well."""
     undecided: Literal["context", "drawn"] = "context"
+    """What utterances are on which the annotators disagreed: ``context``, or labelled by one of their votes, drawn
+    (FARCER, III-C)."""
     half: Literal["speaker", "both"] = "speaker"
+    """What is kept of the picture: the half with the ``speaker``, or ``both``."""
     dev: float = 0.1
+    """The share of the dialogues of Sessions 1 to 4 that is the dev split."""
     seed: int = 0
+    """The seed of both draws, of dev dialogues and of undecided labels."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.dev < 1:

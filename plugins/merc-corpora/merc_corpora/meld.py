@@ -17,23 +17,24 @@ TABLES = {"train": "train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "tes
 
 @dataclass(frozen=True, kw_only=True)
 class MeldCorpus(merc.Corpus):
-    """MELD as published: ``train_sent_emo.csv``, ``dev_sent_emo.csv`` and ``test_sent_emo.csv`` in ``root``.
+    """MELD as published: ``train_sent_emo.csv``, ``dev_sent_emo.csv`` and ``test_sent_emo.csv``, and the clips in the
+    published folders ``train_splits``, ``dev_splits_complete`` and ``output_repeated_splits_test``.
 
-    The clips are found when the published folders ``train_splits``, ``dev_splits_complete`` and
-    ``output_repeated_splits_test`` stand in ``root`` or in a folder of it. A clip that is missing or broken is a
-    missing modality of its utterance, counted and listed in the notes. Without any clip folder the corpus is text
-    only.
+    A clip that is missing or broken is a missing modality of its utterance, counted and listed in the notes. Without
+    any clip folder the corpus is text only.
 
     Utterances stand in the order of ``Utterance_ID``, which has gaps. Ids are ``train_dia0`` and ``train_dia0_utt3``.
     ``extra`` of an utterance keeps the sentiment, and season, episode and times where the table has them.
 
     Where a table has the columns ``Old_Dialogue_ID`` and ``Old_Utterance_ID``, as those of MELD_Dyadic have, clips are
     found by these. Clips that last far longer or shorter than their row says (more than twice as long and two seconds,
-    or less than half as long less one) are counted and named; ``wrong_length: leave-out`` makes them missing.
+    or less than half as long less one) are counted and named.
     """
 
     root: Path
+    """The folder that holds the tables. The folders of clips are in it, or in a folder of it."""
     wrong_length: Literal["keep", "leave-out"] = "keep"
+    """What is done with a clip that lasts far longer or shorter than its row says: used, or left out as missing."""
 
     def load(self) -> merc.CorpusData:
         """Read the three tables. Raises MercError where a table is not there or cannot be read."""

@@ -31,15 +31,17 @@ FORWARD = 4
 
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetLite0(Encoder):
-    """Tokens ``[1280]`` of each of ``frames`` frames, sampled uniformly: the features of EfficientNet-Lite0, trained
-    on ImageNet. A frame is scaled to a square of ``size`` pixels, a multiple of 32; the network sees it as a map of
-    ``size / 32`` cells a side, which is averaged to a grid of ``pool`` x ``pool`` tokens, row by row. ``pool: 1`` is
-    one token, the mean of the whole frame. The network may learn."""
+    """Tokens ``[1280]`` of each of some frames, sampled uniformly: the features of EfficientNet-Lite0, trained on
+    ImageNet. The network sees a frame as a map of ``size / 32`` cells a side, which is averaged to a grid of tokens,
+    row by row. The network may learn."""
 
     modality = "video"
     frames: int = 4
+    """Frames of a clip, sampled uniformly."""
     size: int = 224
+    """The side of the square, in pixels, that a frame is scaled to: a multiple of 32."""
     pool: int = 1
+    """The side of the grid of tokens of a frame; 1 is one token, the mean of the whole frame."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:

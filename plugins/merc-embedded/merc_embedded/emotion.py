@@ -24,16 +24,18 @@ class FaceEmotion(Encoder):
     then the probabilities of angry, disgust, fear, happy, sad, surprise and neutral.
 
     Of several faces it takes the largest and most certain. Frames without a face give no token; a clip without one in
-    any frame cannot be encoded. ``frames`` are sampled uniformly; ``margin`` is added around the face, as a share of
-    its size; ``smallest`` is the smallest face looked for, as a share of the frame's shorter side; ``votes`` is how
-    many overlapping windows must agree on a face. The network may learn; faces are found once.
+    any frame cannot be encoded. The network may learn; faces are found once.
     """
 
     modality = "video"
     frames: int = 8
+    """Frames of a clip, sampled uniformly."""
     margin: float = 0.1
+    """What is added around the face on each side, as a share of its size."""
     smallest: float = 0.1
+    """The side of the smallest face that is looked for, as a share of the frame's shorter side."""
     votes: int = 8
+    """How many overlapping windows must agree on a face."""
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.votes < 1:

@@ -32,15 +32,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FaceFinder:
-    """Finds frontal faces. One finder must not be used from two threads at once.
-
-    ``smallest`` is the side of the smallest face, as a share of the frame's shorter side; ``votes`` is how many
-    overlapping windows must agree. (In film clips, false faces have up to 7 and true ones 9 to 60.)
-    """
+    """Finds frontal faces. One finder must not be used from two threads at once."""
 
     cascade: Any
+    """OpenCV's cascade of frontal faces."""
     smallest: float = 0.1
+    """The side of the smallest face, as a share of the frame's shorter side."""
     votes: int = 8
+    """How many overlapping windows must agree. (In film clips, false faces have up to 7 and true ones 9 to 60.)"""
 
     @staticmethod
     def load(smallest: float = 0.1, votes: int = 8) -> FaceFinder:

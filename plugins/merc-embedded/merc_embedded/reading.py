@@ -33,15 +33,16 @@ class SeenFace(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FaceReader:
-    """Finds faces and reads their emotions. One reader must not be used from two threads at once.
-
-    ``margin`` is added around a face before it is read, as a share of its size; ``finder`` says where faces are.
-    """
+    """Finds faces and reads their emotions. One reader must not be used from two threads at once."""
 
     finder: FaceFinder
+    """Says where faces are."""
     net: Any
+    """mini-Xception, on the device."""
     device: str
+    """The device that it computes on."""
     margin: float = 0.1
+    """What is added around a face before it is read, as a share of its size."""
 
     @staticmethod
     def load(device: str = "cpu", *, smallest: float = 0.1, votes: int = 8, margin: float = 0.1) -> FaceReader:

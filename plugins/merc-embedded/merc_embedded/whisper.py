@@ -49,19 +49,19 @@ _NAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class WhisperTiny(Encoder):
-    """The states ``[384]`` of Whisper tiny.en's encoder, averaged to ``tokens`` equal parts of the utterance.
+    """The states ``[384]`` of Whisper tiny.en's encoder, averaged to equal parts of the utterance.
 
     Whisper hears windows of 30 s, 50 states a second; only the states that lie on the sound itself are kept, not those
-    of the silence that fills up the window. Longer sound is heard in several windows. ``tokens: null`` keeps all
-    states; a sound that has fewer states than ``tokens`` gives those it has.
-
-    A shorter ``window`` (in seconds) hears the same sound with less silence after it: the states differ somewhat from
-    those that Whisper was trained with, and short utterances are encoded several times faster.
+    of the silence that fills up the window. Longer sound is heard in several windows. A sound that has fewer states
+    than tokens are asked for gives those it has.
     """
 
     modality = "audio"
     tokens: int | None = 8
+    """Tokens of an utterance, each the mean of an equal part of its states; null keeps all states."""
     window: int = 30
+    """Seconds of a window, 30 as Whisper was trained. A shorter one is several times faster for short utterances, and
+    its states differ somewhat."""
 
     def __post_init__(self) -> None:
         if self.tokens is not None and self.tokens < 1:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class _Contrastive(merc.Loss):
     answers = "none"
     tau: float = 0.1
+    """The temperature by which similarities are divided; the smaller, the more the hardest negative counts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -24,24 +25,24 @@ class _Contrastive(merc.Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class InfoNCE(_Contrastive):
-    """-log exp(⟨u_i, v_i⟩ / ``tau``) / Σ_j exp(⟨u_i, v_j⟩ / ``tau``): the survey's equation 29, over the utterances i
-    that a step asks about. u_i is the summary of utterance i in a ``stream``, the mean of its tokens after the
-    connector, and v_i its text anchor, the mean of the language model's input embeddings of a text. With ``normalize``
-    both have length 1, so that their product is a cosine.
-
-    ``anchor`` says which text: ``utterance`` its words, ``label`` the first word of its right label, ``cue:NAME`` one
-    of its cues (``cue:face``).
+    """-log exp(⟨u_i, v_i⟩ / τ) / Σ_j exp(⟨u_i, v_j⟩ / τ): the survey's equation 29, over the utterances i that a step
+    asks about. u_i is the summary of utterance i in a stream, the mean of its tokens after the connector, and v_i its
+    text anchor, the mean of the language model's input embeddings of a text. τ is ``tau``.
 
     The anchors v_j are those of the whole step, whatever the number of passes and processes that it is computed in
-    (they are texts, which every pass can embed), each text once; with ``label`` they are all labels of the label space.
-    So the loss is a mean over utterances, and ``trainer.batch_tokens`` does not change it. An utterance without the
-    stream or without the text counts nothing. Give it a ``weight``: it stands beside a loss of answers.
+    (they are texts, which every pass can embed), each text once; with the anchor ``label`` they are all labels of the
+    label space. So the loss is a mean over utterances, and ``trainer.batch_tokens`` does not change it. An utterance
+    without the stream or without the text counts nothing. It stands beside a loss of answers, so give it a weight.
     """
 
     needs = frozenset({"media", "states"})
     stream: str
+    """The stream whose tokens are drawn to the anchors."""
     anchor: str = "utterance"
+    """Which text is the anchor: ``utterance`` its words, ``label`` the first word of its right label, ``cue:NAME`` one
+    of its cues (``cue:face``)."""
     normalize: bool = True
+    """Whether summaries and anchors have length 1, so that their product is a cosine."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,10 +81,9 @@ class SupervisedContrastive(_Contrastive):
 class Trajectories(_Contrastive):
     """Whole emotional trajectories, aligned across modalities (the survey's section 7.1). The trajectory of a
     conversation in a stream is u_1 ... u_T, the summaries (mean after the connector, of length 1) of the utterances in
-    order that the prompts show with it, drawn out or together along time to ``points`` places by linear interpolation.
-    Two trajectories are as similar as the mean cosine of their places. The loss of a conversation is the mean of
-    -log exp(s(a_c, b_c) / ``tau``) / Σ_d exp(s(a_c, b_d) / ``tau``) and the same with the two ``streams`` a and b
-    exchanged.
+    order that the prompts show with it, brought to one number of places by linear interpolation along time. Two
+    trajectories are as similar as the mean cosine of their places. The loss of a conversation is the mean of -log
+    exp(s(a_c, b_c) / τ) / Σ_d exp(s(a_c, b_d) / τ) and the same with the streams a and b exchanged; τ is ``tau``.
 
     Conversations d are those of one forward pass: another ``trainer.batch_tokens`` is another loss, and a conversation
     that is alone in its pass, or lacks one of the streams, counts nothing. A conversation counts once, at its first
@@ -92,7 +92,9 @@ class Trajectories(_Contrastive):
 
     needs = frozenset({"media", "states"})
     streams: tuple[str, ...]
+    """The two streams a and b."""
     points: int = 8
+    """The places to which each trajectory is interpolated."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation(merc.Loss):
-    """T² KL(p_teacher ‖ p_student) of label probabilities, both softened by the ``temperature`` T (Hinton et al.,
-    2015), to stand beside a loss of the right labels. The ``teacher`` is a folder that an evaluation of a
-    finished run wrote, with its predictions of the train split; the run itself is not loaded again:
+    """T² KL(p_teacher ‖ p_student) of label probabilities, both softened by a temperature T (Hinton et al., 2015), to
+    stand beside a loss of the right labels. The teacher is an evaluation of a finished run, with its predictions of the
+    train split; the run itself is not loaded again:
 
     ``merc evaluate RUN --split train --name teacher`` writes ``RUN/evaluations/teacher``.
-
-    ``states`` adds so many times the mean squared error between the teacher's hidden states and a learned linear map of
-    the student's, where answers begin. It wants states in the folder: ``merc evaluate RUN ... evaluate.states=true``.
     """
 
     answers = "labels"
     teacher: Path
+    """The folder that ``merc evaluate`` wrote, with the teacher's predictions of the train split."""
     temperature: float = 1.0
+    """T, which divides the log-probabilities of both; 1 leaves them as they are."""
     states: float = 0.0
+    """The weight of the mean squared error between the teacher's hidden states and a learned linear map of the
+    student's, where answers begin. Above 0 it needs states in the folder: ``merc evaluate RUN ...
+    evaluate.states=true``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

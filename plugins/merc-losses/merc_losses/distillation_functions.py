@@ -26,11 +26,12 @@ WITH_STATES = f"{HOW} evaluate.states=true"
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a teacher gave, by conversation and utterance: log-probabilities ``[labels]``, and states ``[width]`` or
-    none."""
+    """What a teacher gave, by conversation and utterance."""
 
     log_probs: Mapping[tuple[str, str], Tensor]
+    """Log-probabilities ``[labels]``."""
     states: Mapping[tuple[str, str], Tensor]
+    """Hidden states ``[width]``; empty where the folder has none."""
 
 
 def read_teacher(folder: Path, labels: merc.LabelSpace, states: bool) -> Teacher:

@@ -34,11 +34,11 @@ class Task(_OfLabels):
 @dataclass(frozen=True, kw_only=True)
 class Rationale(merc.Loss):
     """The negative log-likelihood of the words of an answer that is a text, such as an explanation: the second part of
-    the survey's equation 28, with ``weight`` for λ_r. Prompts that ask for a label count nothing. ``average:
-    utterances`` counts every text alike, summed over its tokens; ``tokens`` every token."""
+    the survey's equation 28, with the weight λ_r. Prompts that ask for a label count nothing."""
 
     answers = "gold"
     average: Literal["utterances", "tokens"] = "utterances"
+    """``utterances`` counts every text alike, summed over its tokens; ``tokens`` counts every token alike."""
 
     def build(self, context: merc.LossContext) -> nn.Module:
         """The loss as a module."""
@@ -49,9 +49,10 @@ class Rationale(merc.Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Focal(_OfLabels):
-    """-(1 - p_y)^``gamma`` · log p_y, so that what the model knows well counts less (Lin et al., 2017)."""
+    """-(1 - p_y)^γ · log p_y, so that what the model knows well counts less (Lin et al., 2017)."""
 
     gamma: float = 2.0
+    """γ: 0 is the cross-entropy; the higher, the less a label counts that the model knows. 2 is the paper's."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,13 +68,14 @@ class Focal(_OfLabels):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassBalanced(_OfLabels):
-    """-α_y (1 - p_y)^``gamma`` · log p_y with α_y = (1 - ``beta``) / (1 - ``beta``^n_y), n_y being how many answers of
-    the first epoch have the label: the inverse of its effective number (Cui et al., 2019). The weights of the labels
-    that occur are scaled to a mean of 1, and utterances are averaged without them. ``gamma`` 0 is the cross-entropy,
-    above it the focal loss."""
+    """-α_y (1 - p_y)^γ · log p_y with α_y = (1 - β) / (1 - β^n_y), n_y being how many answers of the first epoch have
+    the label: the inverse of its effective number (Cui et al., 2019). The weights of the labels that occur are scaled
+    to a mean of 1, and utterances are averaged without them."""
 
     beta: float = 0.999
+    """β: 0 weighs all labels alike; the nearer to 1, the nearer to the inverse frequency."""
     gamma: float = 0.0
+    """γ: 0 is the cross-entropy, above 0 the focal loss."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,10 +94,11 @@ class ClassBalanced(_OfLabels):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSmoothing(_OfLabels):
-    """The cross-entropy with a target that gives the right label 1 - ``epsilon`` and spreads ``epsilon`` evenly over
-    all K labels of the prompt: -(1 - ε) log p_y - ε / K Σ_k log p_k (Szegedy et al., 2016)."""
+    """The cross-entropy with a target that spreads a part ε of the probability evenly over all K labels of the prompt:
+    -(1 - ε) log p_y - ε / K Σ_k log p_k (Szegedy et al., 2016)."""
 
     epsilon: float = 0.1
+    """ε, the share that is spread; 0.1 is the paper's."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,11 +115,12 @@ class LabelSmoothing(_OfLabels):
 @dataclass(frozen=True, kw_only=True)
 class RDrop(_OfLabels):
     """R-Drop (Liang et al., 2021): the cross-entropy of two passes that differ by dropout alone, and how far they are
-    apart: -log p_y - log q_y + ``alpha`` / 2 (KL(p‖q) + KL(q‖p)). It holds the task's loss itself, costs a pass more,
-    and needs dropout somewhere in the model (``backbone.tuning.dropout``, say)."""
+    apart: -log p_y - log q_y + α / 2 (KL(p‖q) + KL(q‖p)). It holds the task's loss itself, costs a pass more, and needs
+    dropout somewhere in the model (``backbone.tuning.dropout``, say)."""
 
     needs = frozenset({"path_log_probs", "second_path_log_probs"})
     alpha: float = 1.0
+    """α, the weight of the divergence between the two passes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _OfNumbers(merc.Loss):
-    """``head`` is the name of a head of the recipe that gives numbers."""
+    """A loss of a head that gives numbers."""
 
     needs = frozenset()
     answers = "none"
     head: str
+    """The name of the recipe's head whose numbers are compared with the true ones."""
 
     def heads(self) -> Sequence[str]:
         """``head``."""
@@ -55,13 +56,14 @@ class CCC(_OfNumbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Ordinal(_OfNumbers):
-    """Numbers as grades in order: Σ_k of the binary cross-entropy between σ((x - c_k) / ``scale``) and whether y > c_k,
-    where the cuts c_k lie in the middle between neighbouring ``levels`` (cumulative logits: McCullagh, 1980; as a sum
-    of binary tasks: Niu et al., 2016). x is the number that ``head`` gives and y the true one; ``levels`` rise, in its
-    units, and ``scale``, in the same units, is how soft the steps are."""
+    """Numbers as grades in order: Σ_k of the binary cross-entropy between σ((x - c_k) / s) and whether y > c_k, where
+    the cuts c_k lie in the middle between neighbouring levels (cumulative logits: McCullagh, 1980; as a sum of binary
+    tasks: Niu et al., 2016). x is the number that the head gives and y the true one; s is ``scale``."""
 
     levels: tuple[float, ...]
+    """The grades, rising, in the units of the head's number."""
     scale: float = 0.25
+    """How soft the steps between grades are, in the same units."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedPolicy(merc.Loss):
-    """-min(ρ A, clip(ρ, 1 - ``clip``, 1 + ``clip``) A), the mean over an answer's tokens and then over a prompt's
-    answers (Schulman et al., 2017; Shao et al., 2024). A is the weight that an answer was given, and ρ a token's
-    probability over that with which it was drawn (the number ``drawn`` of an answer)."""
+    """-min(ρ A, clip(ρ, 1 - ε, 1 + ε) A), the mean over an answer's tokens and then over a prompt's answers (Schulman
+    et al., 2017; Shao et al., 2024). A is the weight that an answer has, and ρ a token's probability over that with
+    which it was drawn (the number ``drawn`` of an answer)."""
 
     needs = frozenset({"token_log_probs"})
     answers = "own"
     clip: float = 0.2
+    """ε: how far a token's ratio may be from 1 before it stops counting."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

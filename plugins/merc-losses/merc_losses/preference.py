@@ -13,22 +13,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DPO(merc.Loss):
-    """Direct preference optimization (Rafailov et al., 2023; the survey's equation 32): -log σ(``beta`` · (gain of the
-    right answer - gain of a rejected one) - ``margin``), the mean over a prompt's rejected answers. A gain is an
-    answer's log-probability over that of the model as it was before the stage: the same weights without their adapter
-    where that has not learned yet, so there is no second model in memory. Chosen and rejected answers hang on one
-    prompt, which is computed once. A prompt without rejected answers counts nothing.
+    """Direct preference optimization (Rafailov et al., 2023; the survey's equation 32): -log σ(β · (gain of the right
+    answer - gain of a rejected one) - margin), the mean over a prompt's rejected answers. A gain is an answer's
+    log-probability over that of the model as it was before the stage: the same weights without their adapter where that
+    has not learned yet, so there is no second model in memory. Chosen and rejected answers hang on one prompt, which is
+    computed once. A prompt without rejected answers counts nothing.
 
-    ``normalize: tokens`` divides gains by the answer's number of tokens. ``reference: false`` takes log-probabilities
-    in place of gains and saves the second pass: with ``normalize: tokens`` and a ``margin`` that is SimPO (Meng et al.,
-    2024).
+    ``normalize: tokens`` with ``reference: false`` and a ``margin`` is SimPO (Meng et al., 2024).
     """
 
     answers = "pairs"
     beta: float = 0.1
+    """β: the larger, the less the model may leave the reference for the same loss."""
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides a gain by the answer's number of tokens, ``none`` does not."""
     reference: bool = True
+    """Whether gains are over the model as it was before the stage; ``false`` takes plain log-probabilities and saves
+    the second pass."""
     margin: float = 0.0
+    """By how much β times the difference of gains is to be above 0."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,18 +52,18 @@ class DPO(merc.Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Preference(merc.Prompter):
-    """The prompts of another ``prompter``, with answers that the right one is preferred to, for the loss ``dpo``.
-
-    ``pairs: corpus`` takes both from the corpus: what an utterance has under the names ``chosen`` (a text) and
-    ``rejected`` (a text, or a list of them), such as keys of a .jsonl record. An utterance that has neither has nothing
-    to learn from, and is asked as the other prompter asks. ``pairs: labels`` prefers the right label to each of the
-    others.
-    """
+    """The prompts of another prompter, with answers that the right one is preferred to, for the loss ``dpo``. An
+    utterance without a pair has nothing to learn from, and is asked as the other prompter asks."""
 
     prompter: merc.Prompter
+    """The prompter that makes the prompts."""
     pairs: Literal["corpus", "labels"] = "corpus"
+    """Where pairs come from: ``corpus``, from each utterance's own texts; ``labels``, the right label before each of
+    the others."""
     chosen: str = "chosen"
+    """The name under which an utterance of the corpus has its preferred text, such as a key of a .jsonl record."""
     rejected: str = "rejected"
+    """The name under which it has the texts that are not preferred: one, or a list."""
 
     def streams(self) -> tuple[str, ...]:
         """Those of ``prompter``."""

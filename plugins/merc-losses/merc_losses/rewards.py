@@ -13,11 +13,11 @@ from merc.answers import read_answer, vocabulary_of_labels
 
 @dataclass(frozen=True, kw_only=True)
 class Format(merc.Reward):
-    """1 for an answer that as a whole is of the form ``pattern``, a regular expression in which a dot also matches the
-    end of a line, else 0. By default that is what R1-Omni asks for: reasons within <think>, then the answer within
-    <answer>. An answer that the model did not end itself gets 0."""
+    """1 for an answer that as a whole has a form, else 0. An answer that the model did not end itself gets 0."""
 
     pattern: str = r"\s*<think>.+</think>\s*<answer>.+</answer>\s*"
+    """The form, a regular expression in which a dot also matches the end of a line. The default is what R1-Omni asks
+    for: reasons within <think>, then the answer within <answer>."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,11 +35,13 @@ class Format(merc.Reward):
 @dataclass(frozen=True, kw_only=True)
 class LabelAccuracy(merc.Reward):
     """1 for an answer of which the right label is read, and no other one, else 0. It is read as merc reads all written
-    answers: ``block`` is where (``answer-or-rest``: within <answer>, else what follows the reasoning; ``answer-only``;
-    ``whole``), and ``sentences`` whether labels are looked for within sentences (``search``) or not (``drop``)."""
+    answers (``merc.answers``)."""
 
     block: Literal["answer-or-rest", "answer-only", "whole"] = "answer-or-rest"
+    """Where the label is: ``answer-or-rest`` within <answer>, else in what follows the reasoning; ``answer-only``
+    within <answer>; ``whole`` anywhere."""
     sentences: Literal["search", "drop"] = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
     def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
         """1 or 0 for each answer. Raises MercError for an utterance without a label."""
@@ -56,10 +58,12 @@ class LabelAccuracy(merc.Reward):
 
 @dataclass(frozen=True, kw_only=True)
 class Length(merc.Reward):
-    """1 for an answer of ``least`` to ``most`` words, else 0, so that reasons are neither left out nor endless."""
+    """1 for an answer whose number of words lies in a range, else 0: reasons are neither left out nor endless."""
 
     least: int = 1
+    """The fewest words of an answer that gets 1."""
     most: int = 60
+    """The most words of an answer that gets 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,10 +19,15 @@ Learn = Callable[[merc.Example, Sequence[merc.Generation], Sequence[float]], mer
 @dataclass(frozen=True, kw_only=True)
 class _Sampling(merc.training.Settings, merc.Trainer):
     rewards: tuple[merc.Reward, ...]
+    """What answers are judged by; an answer's reward is the sum of theirs, each times its weight."""
     count: int = 8
+    """How many answers are drawn for each query; their prompt is computed once."""
     max_new_tokens: int = 64
+    """The most tokens of an answer."""
     temperature: float = 1.0
+    """The temperature at which answers are drawn."""
     top_p: float = 1.0
+    """Answers are drawn from the likeliest tokens that together have this probability; 1 draws from all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,10 +96,8 @@ def measures(texts: Sequence[merc.Generation]) -> dict[str, float]:
 @dataclass(frozen=True, kw_only=True)
 class GRPO(_Sampling):
     """Group relative policy optimization (Shao et al., 2024), as R1-Omni and AffectGPT-R1 use it. Before each step the
-    model writes ``count`` answers of at most ``max_new_tokens`` tokens to each query, drawn at ``temperature`` and
-    ``top_p``; the prompt is computed once for all of them. An answer's advantage is its sum of ``rewards``, each times
-    its weight, above the mean of its group, in units of the group's standard deviation with ``scale``. The step makes
-    the clipped policy loss (``clip``) smaller, plus ``kl`` times the distance to the model as it was before the stage.
+    model writes a group of answers to each query. An answer's advantage is its reward above the mean of its group. The
+    step makes the clipped policy loss smaller, plus the distance to the model as it was before the stage.
 
     Each step learns once from what was written for it, so tokens' ratios are away from 1 only by dropout and rounding.
     They are those of the model at temperature 1, whatever ``temperature`` the answers were drawn at. The log has, by
@@ -104,8 +107,12 @@ class GRPO(_Sampling):
     """
 
     clip: float = 0.2
+    """How far a token's ratio may be from 1 before it stops counting: the ``clip`` of the loss ``clipped-policy``."""
     kl: float = 0.04
+    """The weight of the distance to the model as it was before the stage (the loss ``reference-kl``); 0 leaves it
+    out."""
     scale: bool = True
+    """Whether advantages are divided by the standard deviation of their group."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -143,13 +150,13 @@ def advantages(rewards: Sequence[float], scale: bool) -> list[float]:
 @dataclass(frozen=True, kw_only=True)
 class OnlineDPO(_Sampling):
     """Direct preference optimization on the model's own answers (Guo et al., 2024). Before each step the model writes
-    ``count`` answers of at most ``max_new_tokens`` tokens to each query, drawn at ``temperature`` and ``top_p``;
-    ``rewards``, each times its weight, are the judge that ranks them, and the best is preferred to the worst by the
-    loss ``dpo`` with ``beta``. Of answers that are equally good the first counts; empty ones are left out. A query
-    whose answers all get the same reward is not learned from, and the log counts these (``alike``). The other
-    parameters are those of ``sft``."""
+    answers to each query; the rewards are the judge that ranks them, and the best is preferred to the worst by the loss
+    ``dpo``. Of answers that are equally good the first counts; empty ones are left out. A query whose answers all get
+    the same reward is not learned from, and the log counts these (``alike``). The other parameters are those of
+    ``sft``."""
 
     beta: float = 0.1
+    """The β of the loss ``dpo``."""
 
     def train(self, context: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""

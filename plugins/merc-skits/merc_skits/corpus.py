@@ -17,23 +17,26 @@ from merc_skits.sentences import SPLITS
 
 @dataclass(frozen=True, kw_only=True)
 class SkitsCorpus(merc.Corpus):
-    """Short conversations with drawn faces and synthetic speech, the same for the same ``seed``.
+    """Short conversations with drawn faces and synthetic speech, the same for the same seed.
 
-    Every utterance is labelled with one of seven emotions, balanced within a split, and has an mp4 clip (H.264 and
-    AAC, 1.5 to 4 s). The voice and the face follow the emotion; now and then one of the two is played down. The words
-    tell nothing of it, except in a share ``text_signal`` (0 to 1) of the utterances. Splits share no sentence, no
-    speaker and no face.
+    Every utterance is labelled with one of seven emotions, balanced within a split, and has an mp4 clip (H.264 and AAC,
+    1.5 to 4 s). The voice and the face follow the emotion; now and then one of the two is played down. Splits share no
+    sentence, no speaker and no face.
 
-    ``conversations`` says how many each split has, ``utterances`` how many turns each has. The clips are made at the
-    first use and kept in ``folder``, by default a folder of merc's cache; it also holds ``conversations.jsonl``, which
-    the corpus ``jsonl`` reads.
+    The clips are made at the first use and kept beside ``conversations.jsonl``, which the corpus ``jsonl`` reads.
     """
 
     seed: int = 0
+    """The seed of everything that is drawn: words, voices, faces and emotions."""
     conversations: dict[str, int] = field(default_factory=lambda: {"train": 40, "dev": 10, "test": 14})
+    """How many conversations each split has."""
     utterances: int = 5
+    """How many utterances each conversation has."""
     text_signal: float = 0.0
+    """The share of the utterances, from 0 to 1, whose words hint at the emotion; those of the others tell nothing of
+    it."""
     folder: str | None = None
+    """Where the clips are kept; null is a folder of merc's cache."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.conversations, Mapping) or set(self.conversations) != set(SPLITS):

@@ -29,23 +29,25 @@ FORWARD = {"cpu": 8, "cuda": 64}
 
 @dataclass(frozen=True, kw_only=True)
 class DenseNet(Encoder):
-    """A token ``[1024]`` for each of ``frames`` frames: DenseNet-121's last feature maps, averaged over the picture.
-
-    BeMERC (arXiv 2503.23990, 3.1) draws 64 frames at random from a clip and resizes them to 336 x 336 pixels
-    (``size``), which is what the defaults are. ``draws`` different draws are kept, which the epochs take in turn.
-    ``weights`` is a file with a state dict in torchvision's names, ``.pth`` or ``.safetensors``, or ``download``, which
-    fetches torchvision's ImageNet weights once. ``dtype`` is what the convolutions compute in; the features are
-    float32. ``batch`` clips are held and encoded together.
-    """
+    """A token ``[1024]`` for each frame: DenseNet-121's last feature maps, averaged over the picture. Features are
+    float32. The defaults are BeMERC's (arXiv 2503.23990, 3.1)."""
 
     modality = "video"
     weights: Path | Literal["download"]
+    """A file with a state dict in torchvision's names, ``.pth`` or ``.safetensors``; or ``download``, which fetches
+    torchvision's ImageNet weights once."""
     frames: int = 64
+    """Frames of a clip, each a token."""
     size: int = 336
+    """The side of the square, in pixels, that frames are scaled to."""
     sampling_: Literal["random", "uniform", "middle"] = "random"
+    """Which frames: drawn at random by the clip's content, at equal distances, or around the middle."""
     draws: int = 1
+    """How many different random draws of a clip are kept, which the epochs take in turn."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the convolutions compute in."""
     batch: int = 2
+    """Clips that are held in memory and encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         if self.size < LEAST:

@@ -24,14 +24,26 @@ class ImageTransformer(FamilyEncoder):
 
     modality = "video"
     path: FolderOrName
+    """A folder of transformers, or a name on the hub."""
     view: Literal["global", "cls", "temporal"] = "global"
+    """What is taken of the last hidden state: the patches of the middle frame (``global``), its CLS token (``cls``), or
+    averaged patches of several frames (``temporal``)."""
     size: int | None = None
+    """The side of the square, in pixels, that pictures are scaled to; null is 448 for ``global`` and ``cls``, 224 for
+    ``temporal``. Learned places are interpolated where the weights have others."""
     merge: int | Literal["square", "row"] = "square"
+    """Which patches of the view ``global`` become one token: a ``square`` of 2 x 2, four that follow each other in a
+    ``row`` (as the authors' program has it), or n for squares of n x n."""
     frames: int = 16
+    """Frames of the view ``temporal``, at equal distances."""
     pool: int = 2
+    """The side of the grid of tokens to which each frame of the view ``temporal`` is averaged."""
     revision: str | None = None
+    """The version of a model on the hub (a branch, tag or commit); null is its main one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the network computes in; features are float32."""
     batch: int = 4
+    """Clips that are encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         counts_from_one(self, "frames", "pool", "batch", "size")
@@ -109,20 +121,14 @@ class ImageTransformer(FamilyEncoder):
 
 @dataclass(frozen=True, kw_only=True)
 class Clip(ImageTransformer):
-    """CLIP's image transformer (arXiv 2103.00020) by ``path``: a folder of transformers or a name on the hub, such as
-    ``openai/clip-vit-large-patch14``; ``revision`` fixes a version of the latter.
+    """CLIP's image transformer (arXiv 2103.00020), such as ``openai/clip-vit-large-patch14``.
 
     ``view`` says what is taken of its last hidden state, as Emotion-LLaMAv2 does (section 5.1):
 
     - ``global``: every patch of the middle frame without CLS, four neighbours set side by side as one token of four
-      times as many numbers. ``merge`` says which: a ``square`` of 2 x 2, or four that follow each other in a ``row``,
-      as the authors' program has it; a number n makes squares of n x n. 448 pixels with patches of 14 make 256 tokens.
+      times as many numbers. 448 pixels with patches of 14 make 256 tokens.
     - ``cls``: the CLS token of the middle frame.
-    - ``temporal``: ``frames`` frames at equal distances, the patches of each averaged to ``pool`` x ``pool`` tokens.
-
-    ``size`` is the side of the square that pictures are scaled to, 448 for the first two and 224 for the last where it
-    is not given; learned places are interpolated where the weights have others. ``dtype`` is what the network computes
-    in; features are float32. ``batch`` clips are encoded together.
+    - ``temporal``: several frames at equal distances, the patches of each averaged to a square grid of tokens.
     """
 
     family = "clip"
@@ -130,20 +136,18 @@ class Clip(ImageTransformer):
 
 @dataclass(frozen=True, kw_only=True)
 class Mae(ImageTransformer):
-    """The encoder of a masked autoencoder (arXiv 2111.06377) by ``path``, ``facebook/vit-mae-large`` say, shown all
-    patches. ``view``, ``size``, ``merge``, ``frames``, ``pool``, ``revision``, ``dtype`` and ``batch`` are those of
-    ``clip``."""
+    """The encoder of a masked autoencoder (arXiv 2111.06377), such as ``facebook/vit-mae-large``, shown all patches.
+    The parameters are those of ``clip``."""
 
     family = "mae"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Eva(ImageTransformer):
-    """EVA ViT-g/14 (arXiv 2211.07636) as BLIP-2 uses it, by ``path``: ``Salesforce/blip2-opt-2.7b`` or another BLIP-2,
-    of which the vision tower is read (with its last normalisation), or a folder that holds a ``Blip2VisionModel``
-    alone.
+    """EVA ViT-g/14 (arXiv 2211.07636) as BLIP-2 uses it: ``Salesforce/blip2-opt-2.7b`` or another BLIP-2, of which the
+    vision tower is read (with its last normalisation), or a folder that holds a ``Blip2VisionModel`` alone.
 
-    1,408 numbers a token; 256 tokens of 4 x 1,408 in the view ``global``. ``view``, ``size``, ``merge``, ``frames``,
-    ``pool``, ``revision``, ``dtype`` and ``batch`` are those of ``clip``."""
+    1,408 numbers a token; 256 tokens of 4 x 1,408 in the view ``global``. The parameters are those of ``clip``.
+    """
 
     family = "eva"

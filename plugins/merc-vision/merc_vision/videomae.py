@@ -17,27 +17,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoMae(FamilyEncoder):
-    """VideoMAE's encoder (arXiv 2203.12602) by ``path``: a folder of transformers or a name on the hub, such as
-    ``MCG-NJU/videomae-base``; ``revision`` fixes a version of the latter.
+    """VideoMAE's encoder (arXiv 2203.12602), such as ``MCG-NJU/videomae-base``.
 
-    It sees ``frames`` frames at equal distances together, as many as its weights were trained with (16), and puts two
-    successive ones into a token; of every such pair the patches are averaged to ``pool`` x ``pool`` tokens, so 16
-    frames make 32. A clip that has fewer frames shows some of them longer, at equal parts, and a note counts such
-    clips. ``view`` is ``temporal``, so that recipes can put it in the place of ``clip`` or ``eva``; ``size`` is the
-    side of the square that pictures are scaled to, the one of the weights. ``dtype`` is what the network computes in;
-    features are float32. ``batch`` clips are held together.
+    It sees its frames together, puts two successive ones into a token, and averages the patches of every such pair to a
+    square grid of tokens; so 16 frames make 32 tokens with ``pool: 2``. A clip that has fewer frames shows some of them
+    longer, at equal parts, and a note counts such clips. Features are float32.
     """
 
     modality = "video"
     family = "videomae"
     path: FolderOrName
+    """A folder of transformers, or a name on the hub."""
     view: Literal["temporal"] = "temporal"
+    """Always ``temporal``, so that a recipe can put this encoder in the place of ``clip`` or ``eva``."""
     size: int = 224
+    """The side of the square, in pixels, that pictures are scaled to: the one of the weights."""
     frames: int = 16
+    """Frames of a clip, at equal distances: as many as the weights were trained with."""
     pool: int = 2
+    """The side of the grid of tokens to which each pair of frames is averaged."""
     revision: str | None = None
+    """The version of a model on the hub (a branch, tag or commit); null is its main one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the network computes in; features are float32."""
     batch: int = 4
+    """Clips that are held in memory and encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         counts_from_one(self, "frames", "pool", "batch", "size")

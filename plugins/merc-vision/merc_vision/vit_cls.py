@@ -19,27 +19,30 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class ViTCls(FamilyEncoder):
     """A token: the CLS vector of a ViT's last hidden state, of one picture an utterance (FARCER, equations 2 and 3).
+    FARCER's ViT is ``trpakov/vit-face-expression``, which was trained on facial emotion.
 
-    ``path`` is a folder of transformers or a name on the hub, FARCER's being ``trpakov/vit-face-expression``, which was
-    trained on facial emotion; ``revision`` fixes a version of the latter. ``frame`` says which picture: the one in the
-    ``middle``, or of ``candidates`` frames at equal distances the one with the ``sharpest-face``. The whole picture is
-    scaled to a square of ``size`` pixels; learned places are interpolated where the weights have others. ``dtype`` is
-    what the network computes in; features are float32. ``batch`` clips are encoded together.
-
-    ``sharpest-face`` finds faces with merc-embedded, which merc-vision does without otherwise
-    (``pip install merc-vision[faces]``): the sharpness of a whole picture is mostly that of what stands behind the
-    speaker. Of a clip with no face in any of its candidates the middle one is taken, and the user is told.
+    ``sharpest-face`` finds faces with merc-embedded, which merc-vision does without otherwise (``pip install
+    merc-vision[faces]``): the sharpness of a whole picture is mostly that of the background. Of a clip with no face in
+    any of its candidates the middle one is taken, and a note says so.
     """
 
     modality = "video"
     family = "vit-cls"
     path: FolderOrName
+    """A folder of transformers, or a name on the hub."""
     frame: Literal["middle", "sharpest-face"] = "middle"
+    """Which picture of the clip: the one in the ``middle``, or the candidate with the ``sharpest-face``."""
     candidates: int = 8
+    """How many frames, at equal distances, ``sharpest-face`` chooses among."""
     size: int = 224
+    """The side of the square, in pixels, that the whole picture is scaled to. Learned places are interpolated where the
+    weights have others."""
     revision: str | None = None
+    """The version of a model on the hub (a branch, tag or commit); null is its main one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What the network computes in; features are float32."""
     batch: int = 8
+    """Clips that are encoded together; changes no number."""
 
     def __post_init__(self) -> None:
         counts_from_one(self, "candidates", "size", "batch")

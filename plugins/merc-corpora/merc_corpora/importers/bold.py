@@ -24,24 +24,24 @@ HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class BoldCorpus(merc.Corpus):
-    """BoLD (Luo et al., 2020): in ``root`` (``BOLD_public``) ``annotations/train.csv`` and ``annotations/val.csv``, and
-    the clips in ``videos``. The labels of its test part are not published, so ``val`` is the dev split, on which
-    MMEVerse tests.
+    """BoLD (Luo et al., 2020): ``annotations/train.csv`` and ``annotations/val.csv``, and the clips in ``videos``. The
+    labels of its test part are not published, so ``val`` is the dev split, on which MMEVerse tests.
 
     A line has no names of columns: the clip (``003/IzvOYVMltkI.mp4/0114.mp4``), a person in it, the frames in which
     they are seen, 26 emotions from 0 to 1, valence, arousal and dominance from 0 to 10, gender, age, ethnicity and the
     confidence of the annotation. A clip with several people is there once for each; ids are ``IzvOYVMltkI_0114_0``.
 
-    ``label`` is the strongest emotion. ``extra``'s ``labels`` are those of at least ``threshold``; clips that have none
-    are counted. ``extra`` keeps ``scores`` by emotion, ``arousal``, ``dominance`` and the rest. Valence is as
-    published.
+    ``label`` is the strongest emotion. ``extra``'s ``labels`` are all that are strong enough; clips that have none are
+    counted. ``extra`` keeps ``scores`` by emotion, ``arousal``, ``dominance`` and the rest. Valence is as published.
 
     The set comes without words; what is said is left empty. The columns are documented by the set's readers. Not
     verified on the set itself, the threshold included.
     """
 
     root: Path
+    """The set's folder, published as ``BOLD_public``."""
     threshold: float = 0.5
+    """The least strength, from 0 to 1, at which an emotion is one of the clip's ``labels``."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:

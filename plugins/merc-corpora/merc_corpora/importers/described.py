@@ -25,11 +25,10 @@ _FOLDERS = ("video", "test3")
 class MerrCorpus(merc.Corpus):
     """MERR (Cheng et al., 2024), all for training: clips of MER2023-SEMI with a pseudo-label and a description.
 
-    ``grain`` says which part is read, ``coarse`` (28,618 clips) or ``fine`` (4,487). In ``root``:
-    ``MERR_coarse_grained.txt``, a line a clip with its name, a number that is not used, and its label; and
-    ``MERR_coarse_grained.json``, an object by name whose ``caption`` is the description. Of the fine part the names
-    are ``MERR_fine_grained.txt`` and ``.json``, and the key ``smp_reason_caption``. The clips are looked for in
-    ``video`` and ``test3``, MER2023's own folder. Words come from the column ``sentence`` of
+    Of the coarse part there are ``MERR_coarse_grained.txt``, a line a clip with its name, a number that is not used,
+    and its label; and ``MERR_coarse_grained.json``, an object by name whose ``caption`` is the description. Of the fine
+    part the names are ``MERR_fine_grained.txt`` and ``.json``, and the key ``smp_reason_caption``. The clips are looked
+    for in ``video`` and ``test3``, MER2023's own folder. Words come from the column ``sentence`` of
     ``transcription_en_all.csv``, or from ``english`` of ``subtitle_chieng.csv``, where they are there.
 
     The description becomes the cue ``multimodal``, as of ``mmeverse``; clips without one are counted.
@@ -39,7 +38,9 @@ class MerrCorpus(merc.Corpus):
     """
 
     root: Path
+    """The folder that holds the lists and the clips."""
     grain: Literal["coarse", "fine"] = "coarse"
+    """The part that is read: ``coarse`` (28,618 clips) or ``fine`` (4,487)."""
 
     def load(self) -> merc.CorpusData:
         """Read both files. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -67,22 +68,21 @@ class MerrCorpus(merc.Corpus):
 class MerCaptionPlusCorpus(merc.Corpus):
     """MER-Caption+ (Lian et al., 2025), all for training: clips with open labels and a description.
 
-    In ``root``: ``track2_train_mercaptionplus.csv`` (``name``, ``openset``, a list),
-    ``track3_train_mercaptionplus.csv`` (``name``, ``reason``), ``subtitle_chieng.csv`` (``name``, ``chinese``,
-    ``english``) where it is there, and ``video/<name>.mp4``. There is no label space: ``open_labels`` holds what the
-    list holds. An empty list stays empty and is counted; the authors' reader takes it for ``neutral``, and so does
-    ``empty: neutral``.
-
-    ``language`` says which subtitles are the words; the others are kept in ``extra``.
-    The description becomes the cue ``multimodal``, as of ``mmeverse``; clips without one are counted.
+    It holds ``track2_train_mercaptionplus.csv`` (``name``, ``openset``, a list), ``track3_train_mercaptionplus.csv``
+    (``name``, ``reason``), ``subtitle_chieng.csv`` (``name``, ``chinese``, ``english``) where it is there, and
+    ``video/<name>.mp4``. There is no label space: ``open_labels`` holds what the list holds. The description becomes
+    the cue ``multimodal``, as of ``mmeverse``; clips without one are counted.
 
     The layout is that of MER2025's release and the authors' reader (zeroQiaoba/AffectGPT,
     ``mercaptionplus_dataset.py``). Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds the tables and ``video``."""
     empty: Literal["keep", "neutral"] = "keep"
+    """What an empty list of labels is: kept and counted, or ``neutral``, as the authors' reader has it."""
     language: Literal["english", "chinese"] = "english"
+    """The subtitles that are the words; those in the other language are kept in ``extra``."""
 
     def load(self) -> merc.CorpusData:
         """Read both tables. Raises MercError where one is not there or not as it should be, naming the line."""

@@ -18,23 +18,24 @@ _FOLDERS = ("video", "train", "test1", "test2", "test3")
 
 @dataclass(frozen=True, kw_only=True)
 class EmerCorpus(merc.Corpus):
-    """EMER (Lian et al., 2023), all for testing. In ``root`` a version's table: ``final-EMER-reason.csv`` of the
-    second (``name``, ``chinese``, ``english``: 332 clips), or ``gt-eng.csv`` and ``gt-chi.csv`` of the first
-    (``names``, ``emotions``, ``subtitles``, ``reasons``: 100 clips). The clips are MER2023's, looked for in
-    ``video``, ``train`` and ``test1`` to ``test3``.
+    """EMER (Lian et al., 2023), all for testing. A version has its table: ``final-EMER-reason.csv`` the second
+    (``name``, ``chinese``, ``english``: 332 clips), ``gt-eng.csv`` and ``gt-chi.csv`` the first (``names``,
+    ``emotions``, ``subtitles``, ``reasons``: 100 clips). The clips are MER2023's, looked for in ``video``, ``train``
+    and ``test1`` to ``test3``.
 
-    What is described stands once, in ``extra``'s ``description``, in the ``language``; where the table has the other
-    language, it is ``description_zh`` or ``description_en``. It is no cue, so no prompt shows it; ``emotion-llama``
-    learns it with ``task: reason, description: description``, and the metric ``emer-overlap`` compares with it. The
-    first version's ``emotions`` are ``open_labels``; there are no other labels. Words come from the first version's
-    subtitles, else from ``transcription-engchi-polish.csv`` or ``subtitle_chieng.csv`` of MER2023, in the
-    ``language``.
+    The description stands once, in ``extra``'s ``description``; where the table has the other language, that is
+    ``description_zh`` or ``description_en``. It is no cue, so no prompt shows it; ``emotion-llama`` learns it with
+    ``task: reason, description: description``, and the metric ``emer-overlap`` compares with it. The first version's
+    ``emotions`` are ``open_labels``; there are no other labels. Words come from the first version's subtitles, else
+    from ``transcription-engchi-polish.csv`` or ``subtitle_chieng.csv`` of MER2023.
 
     Names of files and columns are those of the authors' release (zeroQiaoba/AffectGPT, folder ``EMER``).
     """
 
     root: Path
+    """The folder that holds a version's table and the clips."""
     language: Literal["english", "chinese"] = "english"
+    """The language of the words and of the description."""
 
     def load(self) -> merc.CorpusData:
         """Read the table. Raises MercError where none is there or it is not as it should be, naming the line."""

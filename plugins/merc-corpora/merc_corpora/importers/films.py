@@ -17,15 +17,16 @@ DFEW_LABELS = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear"
 
 @dataclass(frozen=True, kw_only=True)
 class CaerCorpus(merc.Corpus):
-    """CAER (Lee et al., 2019): in ``root`` the folders ``train``, ``validation`` and ``test``, in each a folder an
-    emotion (``Anger``, ``Disgust``, ``Fear``, ``Happy``, ``Neutral``, ``Sad``, ``Surprise``) with clips such as
-    ``0001.avi``. A clip's id is ``test_Anger_0001``.
+    """CAER (Lee et al., 2019): the folders ``train``, ``validation`` and ``test``, in each a folder for each emotion
+    (``Anger``, ``Disgust``, ``Fear``, ``Happy``, ``Neutral``, ``Sad``, ``Surprise``) with clips such as ``0001.avi``. A
+    clip's id is ``test_Anger_0001``.
 
     The set comes without words; what is said is left empty. The layout is the one that the set's readers use
     (``CAER/train/Anger/0001.avi``). Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds ``train``, ``validation`` and ``test``."""
 
     def load(self) -> merc.CorpusData:
         """List the folders. Raises MercError where one is not there, or is of no emotion."""
@@ -53,17 +54,18 @@ class CaerCorpus(merc.Corpus):
 class DfewCorpus(merc.Corpus):
     """DFEW (Jiang et al., 2020), its clips of one emotion, in the authors' five folds.
 
-    In ``root``: ``EmoLabel_DataSplit/train(single-labeled)/set_1.csv`` to ``set_5.csv`` and the same under
-    ``test(single-labeled)``, with the columns ``video_name`` and ``label`` (1 happy, 2 sad, 3 neutral, 4 angry,
-    5 surprise, 6 disgust, 7 fear), and the clips ``Clip/original/1.mp4`` to ``16372.mp4``. ``fold`` is the set that is
-    read; MMEVerse tests on set 1.
+    It holds ``EmoLabel_DataSplit/train(single-labeled)/set_1.csv`` to ``set_5.csv`` and the same under
+    ``test(single-labeled)``, with the columns ``video_name`` and ``label`` (1 happy, 2 sad, 3 neutral, 4 angry, 5
+    surprise, 6 disgust, 7 fear), and the clips ``Clip/original/1.mp4`` to ``16372.mp4``.
 
     The set comes without words; what is said is left empty. The numbers are documented by jiangxingxun/DFEW, the
     folders by the set's readers. Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds ``EmoLabel_DataSplit`` and ``Clip``."""
     fold: Literal[1, 2, 3, 4, 5] = 1
+    """The fold that is read; MMEVerse tests on 1."""
 
     def load(self) -> merc.CorpusData:
         """Read the fold's tables. Raises MercError where one is not there or not as it should be, naming the line."""

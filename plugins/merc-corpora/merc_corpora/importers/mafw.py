@@ -27,21 +27,23 @@ def _name(utterance: merc.Utterance) -> str:
 class MafwCorpus(merc.Corpus):
     """MAFW (Liu et al., 2022), in the authors' five folds.
 
-    In ``root``: ``Train & Test Set/single/no_caption/set_1/train.txt`` and ``test.txt``, a line a clip
-    (``00025.mp4 happiness``), the same under ``compound`` (``00030.mp4 anger_disgust``), and the clips in
-    ``data/clips``. Where the lists under ``with_caption`` are there (clip, label, Chinese and English text, between
-    tabs), a clip's English description is its cue ``description`` and the Chinese one ``extra``'s ``description_zh``.
+    It holds ``Train & Test Set/single/no_caption/set_1/train.txt`` and ``test.txt``, a line a clip (``00025.mp4
+    happiness``), the same under ``compound`` (``00030.mp4 anger_disgust``), and the clips in ``data/clips``. Where the
+    lists under ``with_caption`` are there (clip, label, Chinese and English text, between tabs), a clip's English
+    description is its cue ``description`` and the Chinese one ``extra``'s ``description_zh``.
 
     ``label`` is the single emotion, absent for clips that have none; ``extra``'s ``labels`` are the emotions of those
     that have several. A clip's split is that of the single list, else that of the compound one; clips whose two lists
-    differ are counted. ``fold`` is the set that is read; MMEVerse tests on set 1.
+    differ are counted.
 
     The set comes without words; what is said is left empty. The folders are documented by the authors' page
     (MAFW-database/MAFW), the lists by their readers. Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds ``Train & Test Set`` and ``data``."""
     fold: Literal[1, 2, 3, 4, 5] = 1
+    """The fold that is read; MMEVerse tests on 1."""
 
     def load(self) -> merc.CorpusData:
         """Read the fold's lists. Raises MercError where one is not there or not as it should be, naming the line."""

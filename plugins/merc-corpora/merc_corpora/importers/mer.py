@@ -32,20 +32,23 @@ def _subtitle(words: dict[str, Row], name: str, language: Language) -> tuple[str
 
 @dataclass(frozen=True, kw_only=True)
 class Mer2023Corpus(merc.Corpus):
-    """MER2023 (Lian et al., 2023): in ``root`` the folders of clips ``train`` and ``test1`` to ``test3``, and
-    ``train-label.csv`` to ``test3-label.csv`` with the columns ``name``, ``discrete`` and (not in test3) ``valence``.
+    """MER2023 (Lian et al., 2023): the folders of clips ``train`` and ``test1`` to ``test3``, and ``train-label.csv``
+    to ``test3-label.csv`` with the columns ``name``, ``discrete`` and (not in test3) ``valence``.
 
-    ``test`` is the test set that is read: ``test1`` is MER-MULTI, the one of MMEVerse; test2 is MER-NOISE, test3
-    MER-SEMI. Words come from ``transcription-engchi-polish.csv`` (``name``, ``chinese``, ``english``) where it is in
-    ``root``: English by default, the other language in ``extra``. Valence is as published, from -5 to 5.
+    Words come from ``transcription-engchi-polish.csv`` (``name``, ``chinese``, ``english``) where it is there. Valence
+    is as published, from -5 to 5.
 
     The layout is documented by the organisers' own reader (zeroQiaoba/MERTools, ``toolkit/preprocess/mer2023.py``).
     Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds the tables and the folders of clips."""
     test: Literal["test1", "test2", "test3"] = "test1"
+    """The test set that is read: ``test1`` is MER-MULTI, the one of MMEVerse, ``test2`` MER-NOISE, ``test3``
+    MER-SEMI."""
     language: Language = "english"
+    """The language of the words; those in the other one are kept in ``extra``."""
 
     def load(self) -> merc.CorpusData:
         """Read both tables. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -69,18 +72,22 @@ class Mer2023Corpus(merc.Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class Mer2024Corpus(merc.Corpus):
-    """MER2024 (Lian et al., 2024): in ``root`` ``label-disdim.csv`` (``name``, ``discrete``, ``valence``) and the clips
-    in ``video-labeled``, as the organisers' reader has them (zeroQiaoba/MERTools, ``toolkit/preprocess/mer2024.py``).
+    """MER2024 (Lian et al., 2024): ``label-disdim.csv`` (``name``, ``discrete``, ``valence``) and the clips in
+    ``video-labeled``, as the organisers' reader has them (zeroQiaoba/MERTools, ``toolkit/preprocess/mer2024.py``).
 
-    The challenge gave out no labels of its test sets with the clips. ``answers`` is a table with the columns ``name``
-    and ``discrete`` of MER-SEMI, 1,169 clips in MMEVerse; without it there is no test split, and a note says so. Those
-    clips are looked for in ``video-unlabeled``, ``video-unlabeled-with-test2noise`` and ``video``. Words are as of
-    ``mer2023`` (``language``), also from ``transcription_merge.csv``. Not verified on the set itself.
+    The challenge gave out no labels of its test sets with the clips, so there is a test split only where a table of
+    answers is named; a note says so where it is not. Its clips are looked for in ``video-unlabeled``,
+    ``video-unlabeled-with-test2noise`` and ``video``. Words are as of ``mer2023``, also from
+    ``transcription_merge.csv``. Not verified on the set itself.
     """
 
     root: Path
+    """The folder that holds the table and the folders of clips."""
     answers: Path | None = None
+    """A table with the columns ``name`` and ``discrete`` of MER-SEMI, which makes the test split (1,169 clips in
+    MMEVerse); null for none."""
     language: Language = "english"
+    """The language of the words; those in the other one are kept in ``extra``."""
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -109,8 +116,8 @@ class Mer2024Corpus(merc.Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class OvMerdPlusCorpus(merc.Corpus):
-    """OV-MERD+ (Lian et al., 2025): open labels of clips, all for testing. In ``root`` ``ovlabel.csv`` (``name``,
-    ``openset``, a list), ``subtitle_eng.csv`` (``name``, ``english``) where it is there, and ``video/<name>.mp4``.
+    """OV-MERD+ (Lian et al., 2025): open labels of clips, all for testing: ``ovlabel.csv`` (``name``, ``openset``, a
+    list), ``subtitle_eng.csv`` (``name``, ``english``) where it is there, and ``video/<name>.mp4``.
 
     The names of the files are those of AffectGPT's configuration (``ovmerdplus-process``); the columns are those of
     the organisers' tables of the same kind (``track2_train_ovmerd.csv``), which was not verified on the set itself. It
@@ -118,6 +125,7 @@ class OvMerdPlusCorpus(merc.Corpus):
     """
 
     root: Path
+    """The folder that holds the tables and ``video``."""
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""

@@ -31,20 +31,17 @@ Set = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class MmeverseCorpus(merc.Corpus):
-    """MMEVerse (Peng et al.) as its authors release it (ooochen/MMEVerse): in ``root`` a folder for each set, such as
-    ``CAER``, with ``CAER_merged.csv``, ``CAER_label.csv`` or both, and the clips in ``video``. The tables of a single
-    set may also stand in ``root`` itself.
+    """MMEVerse (Peng et al.) as its authors release it (ooochen/MMEVerse): a folder for each set, such as ``CAER``,
+    with ``CAER_merged.csv``, ``CAER_label.csv`` or both, and the clips in ``video``.
 
-    ``sets`` are those to read, all that are there by default; those that are not there are named in a note. Every
-    conversation is a clip, its ``dataset`` the set, its id ``caer/<video_id>``; each set keeps its own label space
-    (``merc.CorpusData.spaces``). Labels are read in the set's own spelling, whatever their capitals.
+    Every conversation is a clip, its ``dataset`` the set, its id ``caer/<video_id>``; each set keeps its own label
+    space (``merc.CorpusData.spaces``). Labels are read in the set's own spelling, whatever their capitals.
 
-    What is described becomes cues: ``visual_objective`` (what Qwen2.5-VL saw), ``audio_tone`` (what Audio-Reasoner,
-    else Qwen2-Audio, heard) and ``multimodal`` (what GPT-4o made of it), from the table itself or from
-    ``CAER_AU_gpt.csv`` beside it or in ``root/AU_gpt``. ``extra`` has ``sentiment``, ``intention`` and ``labels`` where
-    the set has them, and ``part``, the split as the table names it. A table need not have a column of words. Where it
-    has English and Chinese ones (MER2023, MER2024, CH-SIMS), ``language`` says which are read; the others are kept in
-    ``extra`` as ``text_zh`` or ``text_en``. A row that repeats a clip is named and left out.
+    Descriptions become cues: ``visual_objective`` (what Qwen2.5-VL saw), ``audio_tone`` (what Audio-Reasoner, else
+    Qwen2-Audio, heard) and ``multimodal`` (what GPT-4o made of it), from the table itself or from ``CAER_AU_gpt.csv``
+    beside it or in the folder ``AU_gpt``. ``extra`` has ``sentiment``, ``intention`` and ``labels`` where the set has
+    them, and ``part``, the split as the table names it. A table need not have a column of words. A row that repeats a
+    clip is named and left out.
 
     Folders, tables and columns are those that the authors' code reads (ooochen-30/Emotion-LLaMA-v2:
     ``configs/datasets``, ``mer_datasets.py``, ``mer_datasets_ft.py`` and ``mer_eval_datasets.py``). A column for
@@ -53,8 +50,12 @@ class MmeverseCorpus(merc.Corpus):
     """
 
     root: Path
+    """The folder that holds the sets' folders, or the tables of a single set."""
     sets: tuple[Set, ...] = ()
+    """The sets to read; by default all that are there, and a note names those that are not."""
     language: Literal["english", "chinese"] = "english"
+    """The words that are read where a table has English and Chinese ones (MER2023, MER2024, CH-SIMS); the others are
+    kept in ``extra`` as ``text_zh`` or ``text_en``."""
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -79,6 +80,7 @@ class MmeverseCorpus(merc.Corpus):
 @dataclass(frozen=True, kw_only=True)
 class _OneSet(merc.Corpus):
     root: Path
+    """The folder of the release, or that of the set itself."""
 
     name: ClassVar[str]
 

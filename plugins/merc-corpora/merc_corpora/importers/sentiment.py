@@ -25,6 +25,7 @@ class _Table(merc.Corpus):
     """
 
     root: Path
+    """The folder that holds the table and ``Raw``."""
 
     name: ClassVar[str]
     table: ClassVar[str] = "label.csv"
@@ -58,7 +59,7 @@ class _Table(merc.Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class CmuMosiCorpus(_Table):
-    """CMU-MOSI (Zadeh et al., 2016): ``label.csv`` and ``Raw`` in ``root``; scores from -3 to 3.
+    """CMU-MOSI (Zadeh et al., 2016): ``label.csv`` and ``Raw``; scores from -3 to 3.
 
     The layout is the one in which the set is passed on with MMSA (thuiar/MMSA, ``Raw/<video_id>/<clip_id>.mp4``). The
     labels of CMU-MultimodalSDK (``.csd``, which is HDF5) and of MultiBench (pickle) are not read. Not verified on the
@@ -72,7 +73,7 @@ class CmuMosiCorpus(_Table):
 
 @dataclass(frozen=True, kw_only=True)
 class CmuMoseiCorpus(_Table):
-    """CMU-MOSEI (Zadeh et al., 2018): ``label.csv`` and ``Raw`` in ``root``; scores from -3 to 3. The layout is that of
+    """CMU-MOSEI (Zadeh et al., 2018): ``label.csv`` and ``Raw``; scores from -3 to 3. The layout is that of
     ``cmu-mosi``, with the same reservations."""
 
     name = "cmu-mosei"
@@ -82,7 +83,7 @@ class CmuMoseiCorpus(_Table):
 
 @dataclass(frozen=True, kw_only=True)
 class ChSimsCorpus(_Table):
-    """CH-SIMS (Yu et al., 2020): ``label.csv`` and ``Raw`` in ``root``; scores from -1 to 1; the words are Chinese.
+    """CH-SIMS (Yu et al., 2020): ``label.csv`` and ``Raw``; scores from -1 to 1; the words are Chinese.
 
     The layout is that of the authors' release for MMSA (``Raw/video_0001/0001.mp4``); older releases with
     ``metadata/sentiment`` are not read. Splits are drawn by clip, so a film's clips are in several. Not verified on the
@@ -99,8 +100,8 @@ class ChSimsCorpus(_Table):
 
 @dataclass(frozen=True, kw_only=True)
 class ChSimsV2Corpus(_Table):
-    """CH-SIMS v2, its supervised part (Liu et al., 2022): ``meta.csv`` and ``Raw`` in ``root`` (``ch-simsv2s``), with
-    clips such as ``Raw/aqgy3_0001/00000.mp4``; scores from -1 to 1; the words are Chinese.
+    """CH-SIMS v2, its supervised part (Liu et al., 2022): ``meta.csv`` and ``Raw`` in a folder published as
+    ``ch-simsv2s``, with clips such as ``Raw/aqgy3_0001/00000.mp4``; scores from -1 to 1; the words are Chinese.
 
     The layout is documented by thuiar/ch-sims-v2 and by its readers (MERTools, ``simsv2``). Not verified on the set
     itself.
