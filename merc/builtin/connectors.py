@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +9,7 @@ from merc.components import Connector, FeatureSpec
 from merc.errors import MercError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,38 +154,20 @@ def _scaled(layer: nn.Linear, scale: float) -> nn.Linear:
 
 def _tokenwise(network: nn.Module, dim: int, normalize: bool, pool: bool) -> nn.Module:
     """A module that applies a network to each token of a Stream, after a fitted normalization and a pooling."""
-    import torch
     from torch import nn
 
     from merc.components import Stream
+    from merc.model.normalization import Normalization
 
-    class Tokenwise(nn.Module):
+    class Tokenwise(Normalization if normalize else nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__(*([dim] if normalize else []))
             self.network = network
-            if normalize:
-                self.register_buffer("mean", torch.zeros(dim))
-                self.register_buffer("deviation", torch.ones(dim))
-                self.fit = self._fit
-
-        def _fit(self, features: Iterable[Tensor]) -> None:
-            count, total, squares = 0, torch.zeros(dim, dtype=torch.double), torch.zeros(dim, dtype=torch.double)
-            for tokens in features:
-                numbers = tokens.detach().double().cpu()
-                count += len(numbers)
-                total += numbers.sum(0)
-                squares += numbers.square().sum(0)
-            if count:
-                mean = total / count
-                spread = (squares / count - mean.square()).clamp(min=0).sqrt()
-                self.get_buffer("mean").copy_(mean)
-                # A feature that never changes says nothing: it is left at its distance from the mean, not blown up.
-                self.get_buffer("deviation").copy_(torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
 
         def forward(self, stream: Stream) -> Stream:
             values, mask = stream.zeroed(), stream.mask
             if normalize:
-                values = (values - self.get_buffer("mean")) / self.get_buffer("deviation")
+                values = super().forward(values)
             if pool:
                 weights = mask.unsqueeze(-1).to(values.dtype)
                 values = (values * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merc.components import Connector, Encoder, Features, FeatureSpec, Fuser, Missing, SlotTokens, Stream
 from merc.errors import MercError
+from merc.model.normalization import NormalizedFuser
 from merc.model.past import InPast, speaker_numbers, utterance_id
 from merc.model.probe import evaluating
 
@@ -78,7 +79,8 @@ class MediaTokens(nn.Module):
                 raise MercError(f"fusers.{name}: {error}") from None
             if shape is not None:
                 shapes[name] = shape
-                self.fusers[name] = fuser.build(given)
+                module = fuser.build(given)
+                self.fusers[name] = NormalizedFuser(module, given) if fuser.normalize == "train" else module
         shapes.update(dict.fromkeys(self.opening, FeatureSpec(dim=0)))
         self.shapes = shapes
         self.connectors = nn.ModuleDict()
@@ -159,12 +161,22 @@ class MediaTokens(nn.Module):
 
     @torch.no_grad()
     def fit(self, utterances: Iterable[str], but: Collection[str] = ()) -> list[str]:
-        """Show each connector that has a ``fit`` the train split's features (those of a fuser as it is before
-        training), but for those that are named (``connectors.face``); gives the names of those that were shown. For
-        a fuser that looks at the past, utterances are given with it."""
+        """Show each fuser that normalizes and each connector that has a ``fit`` the train split's features (those of a
+        fuser as it is before training), but for those that are named (``connectors.face``); gives the names of those
+        that were shown. For a fuser that looks at the past, utterances are given with it."""
         shown = list(utterances)
         fitted = []
+
+        def features(stream: str) -> Iterator[Tensor]:
+            streams = (self._stream(stream, [u], 0) for u in shown)
+            return (s.values[0][s.mask[0]] for s in streams if bool(s.mask.any()))
+
         with evaluating(self):
+            for name, module in self.fusers.items():
+                own = {f"fusers.{name}", f"connectors.{name}"}
+                if isinstance(module, NormalizedFuser) and own.isdisjoint(but):
+                    module.fit(features)
+                    fitted.append(f"fusers.{name}")
             for name, module in self.connectors.items():
                 fit = getattr(module, "fit", None)
                 if callable(fit) and f"connectors.{name}" not in but and name not in self.opening:

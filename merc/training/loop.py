@@ -151,7 +151,8 @@ class _Loop:
         step = self.schedule.ready(scheduled, progress.step)
         result = self.updater.take(step, progress.step, scheduled.epoch, scale)
         progress.step += 1
-        speed = result.prompts / (time.monotonic() - started)
+        seconds = time.monotonic() - started
+        speed = result.prompts / seconds
         context.log(
             {
                 "event": "step",
@@ -162,6 +163,7 @@ class _Loop:
                 "losses": result.losses,
                 "lr": settings.lr * scale,
                 "grad_norm": result.norm,
+                "seconds": seconds,
                 "utterances_per_second": speed,
                 "tokens": result.tokens,
             }

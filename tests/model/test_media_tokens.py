@@ -166,6 +166,31 @@ def test_fit_shows_every_token_of_the_train_split_once() -> None:
     )
 
 
+def test_a_fuser_gets_its_inputs_normalized_by_the_train_split() -> None:
+    media = MediaTokens(SPECS, {"both": Linear()}, {"both": Concat(width=3, normalize="train")}, 8)
+    plain = MediaTokens(SPECS, {"both": Linear()}, {"both": Concat(width=3)}, 8)
+    media.source = plain.source = tiny_media().source
+    assert media.fit(["u0", "u1", "u2", "u4"], but=["fusers.both"]) == []
+    assert media.fit(["u0", "u1", "u2", "u4"]) == ["fusers.both"]
+    fuser = media.fusers["both"]
+    plain.fusers["both"].load_state_dict(fuser.network.state_dict())
+
+    def normalized(stream: str, utterance: str, draw: int) -> Any:
+        assert media.source is not None
+        shown = np.concatenate(
+            [f for u in ("u0", "u1", "u2") if not isinstance(f := media.source(stream, u, 0), Missing)]
+        )
+        features = media.source(stream, utterance, draw)
+        return features if isinstance(features, Missing) else (features - shown.mean(0)) / shown.std(0)
+
+    for utterance in ("u0", "u1", "u2"):
+        fused = media._given("both", [utterance], 0)
+        plain.source = normalized
+        by_hand = plain._given("both", [utterance], 0)
+        torch.testing.assert_close(fused.values, by_hand.values, rtol=1e-4, atol=1e-5)
+        assert torch.equal(fused.mask, by_hand.mask)
+
+
 def test_what_was_fitted_is_saved(tmp_path: Any) -> None:
     from merc.model.state import load_stage, save_stage
 

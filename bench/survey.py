@@ -1,0 +1,169 @@
+"""Measures the recipes of recipes/survey: ``python bench/survey.py run tunings --seeds 0``, then ``show tunings``.
+
+``run`` trains what results.jsonl does not have yet, on one thread, and adds a line for each run. ``steps``
+trains a few steps of each method for the seconds of one, on a machine that does nothing else. ``show`` writes a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "recipes" / "survey" / "results.jsonl"
+MERC = Path(sys.executable).with_name("merc")
+
+TUNINGS = "lora frozen full adapter prefix prompt p-tuning dora rslora qlora ia3 bitfit last-layers staged"
+LOSSES = "focal class-balanced label-smoothing r-drop info-nce supervised-contrastive temporal trajectories equation-28"
+CONNECTORS = "q-former resampler cross-attention gated-cross-attention projector-gate conditioned-prompt multi-scale"
+FUSERS = (
+    "feature-level cnn multimodal-lstm conversation-lstm cross-modal-attention modality-graph time-warp state-space "
+    "segment-memory modality-experts"
+)
+DECODERS = (
+    "zero-shot words words-neighbours words-model ensemble self-consistency calibrated rationale determinantal max-min"
+)
+
+
+def _recipes(prefix: str, names: str) -> dict[str, list[str]]:
+    return {name: [f"survey/{prefix}-{name}"] for name in names.split()}
+
+
+# Method: the words behind `merc run`. The first of each table is what the others are compared with.
+TABLES: dict[str, dict[str, list[str]]] = {
+    "tunings": _recipes("tuning", TUNINGS),
+    "losses": {"label-ce": ["quickstart"], **_recipes("loss", LOSSES)},
+    "connectors": {"mlp": ["quickstart"], **_recipes("connector", CONNECTORS)},
+    "fusers": _recipes("fuser", FUSERS)
+    | {
+        operator: ["survey/fuser-feature-level", f"fusers.fusion.operator={operator}"]
+        for operator in ("bilinear", "tensor")
+    },
+    "decoders": _recipes("decode", DECODERS)
+    | {"length normalisation": ["survey/decode-zero-shot", "evaluate.decoder.normalize=tokens"]},
+}
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("run", "steps", "show"))
+    parser.add_argument("tables", nargs="+", choices=TABLES)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--methods", nargs="+", help="these alone")
+    parser.add_argument("--runs", type=Path, default=Path("runs/survey"), help="where run directories are kept")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for every recipe, after --")
+    options = parser.parse_args()
+    for table in options.tables:
+        if options.action == "show":
+            print(table_of(table, list(_lines(options.results)), options.overrides))
+            continue
+        for seed in options.seeds:
+            for method, words in TABLES[table].items():
+                if not options.methods or method in options.methods:
+                    _measure(options, [*words, *options.overrides, f"seed={seed}"], method)
+
+
+def _lines(results: Path) -> Iterator[dict[str, Any]]:
+    if results.is_file():
+        yield from map(json.loads, results.read_text(encoding="utf-8").splitlines())
+
+
+def _measure(options: argparse.Namespace, words: list[str], method: str) -> None:
+    """Run what results do not have yet, and add its line."""
+    steps = options.action == "steps"
+    command = " ".join(["merc", "run", *words])
+    key = "seconds_per_step" if steps else "weighted_f1"
+    if any(line["command"] == command and key in line for line in _lines(options.results)):
+        return
+    print(f"{time.strftime('%H:%M:%S')}  {command}", flush=True)
+    few = ["corpus.conversations={train: 12, dev: 2, test: 2}"] if steps else []
+    folder = options.runs / re.sub(r"[^\w.=-]+", "_", " ".join([*words[0].split("/"), *words[1:], *few]))
+    run = [str(MERC), "run", *words, *few, "strategy.threads=1", "--run-dir", str(folder), "--resume"]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.log").open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(run, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        print(f"  failed: {folder}.log", flush=True)
+        return
+    line: dict[str, Any] = {"command": command}
+    if steps:
+        line["seconds_per_step"] = round(_seconds(folder), 3)
+    else:
+        line |= _quality(folder) | {"peak_memory_gb": round(usage.ru_maxrss / 2**20, 2), **_counted(words)}
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    with options.results.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    print(f"  {line}", flush=True)
+
+
+def _seconds(folder: Path) -> float:
+    """Seconds a step: the median over all but the first two."""
+    log = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    steps = [event for event in log if event["event"] == "step"]
+    return statistics.median(event["seconds"] for event in steps[2:])
+
+
+def _quality(folder: Path) -> dict[str, float]:
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    found = {"weighted_f1": round(metrics["test"]["weighted_f1"], 4)}
+    if "dev" in metrics:
+        found["dev_weighted_f1"] = round(metrics["dev"]["weighted_f1"], 4)
+    return found
+
+
+def _counted(words: list[str]) -> dict[str, int]:
+    """Parameters that learn, as `merc params` counts them; nothing for recipes that train nothing."""
+    result = subprocess.run([str(MERC), "params", *words, "--json"], capture_output=True, text=True)
+    if result.returncode:
+        return {}
+    parts = json.loads(result.stdout)["parts"]
+    return {"trainable": sum(part["trainable"] for part in parts.values() if part["trainable"])}
+
+
+def table_of(table: str, results: list[dict[str, Any]], overrides: list[str]) -> str:
+    """The Markdown table of what results have of a table's methods."""
+    rows = ["| method | seeds | weighted F1, test | dev | trainable | peak memory, GB | seconds a step |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for method, words in TABLES[table].items():
+        start = " ".join(["merc", "run", *words, *overrides, "seed="])
+        own = [line for line in results if line["command"].startswith(start)]
+        quality = [line for line in own if "weighted_f1" in line]
+        if not quality:
+            continue
+        seconds = [f"{line['seconds_per_step']:.2f}" for line in own if "seconds_per_step" in line][:1]
+        trainable = quality[0].get("trainable")
+        cells = [
+            method,
+            str(len(quality)),
+            _spread([line["weighted_f1"] for line in quality]),
+            _spread([line["dev_weighted_f1"] for line in quality if "dev_weighted_f1" in line]),
+            "" if trainable is None else f"{trainable:,}",
+            f"{max(line['peak_memory_gb'] for line in quality):.1f}",
+            *(seconds or [""]),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _spread(values: list[float]) -> str:
+    """The mean, and the standard deviation of several."""
+    if not values:
+        return ""
+    mean = f"{100 * statistics.mean(values):.1f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+if __name__ == "__main__":
+    main()
