@@ -1,0 +1,112 @@
+"""The corpus ``subtitles``: a conversation a file of subtitles or of tiers, beside its film or sound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import merc
+from merc_corpora.own_files import Paths, check_paths, first, listed_files
+from merc_corpora.subtitles.reading import CUES, SUFFIXES, Tiers, read_subtitles
+from merc_corpora.text_files import check_encoding
+
+MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubtitlesCorpus(merc.Corpus):
+    """Subtitles (SRT, WebVTT, ASS) and transcripts in tiers (ELAN, Praat): a conversation a file, an utterance a
+    subtitle or interval.
+
+    ``path`` is a file, a folder (all such files in it and below), a list of these, or a mapping from a split to any of
+    them. The film or sound of a conversation is the file of its name beside it, or in the folder ``media`` where one
+    is given; an utterance has its times in it. Files without one are text alone, and counted.
+
+    ``encoding`` is that of subtitles (``utf-8``, ``utf-16``, ``gbk``, ``cp1252``, ...); one that does not fit is an
+    error that names those that do. ``speakers`` lists the names that stand before words, as in ``Ana: Hi.``; without
+    it all that look like names count, and a note lists them. Of tiers, ``text_tiers`` names those with words (all but
+    those of labels, where it is empty) and ``label_tiers`` those whose texts are the labels of the utterances that
+    they share most time with. Without tiers of labels no utterance has one, which is enough to predict.
+
+    Raises MercError for times that cannot be read, subtitles that count in frames, and times beyond the end of the
+    film, naming file and line.
+    """
+
+    path: Paths
+    media: Path | None = None
+    encoding: str = "utf-8"
+    speakers: tuple[str, ...] | None = None
+    text_tiers: tuple[str, ...] = ()
+    label_tiers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_paths(self.path)
+        check_encoding(self.encoding)
+        if both := set(self.text_tiers) & set(self.label_tiers):
+            raise ValueError(f"the tier {min(both)!r} is in text_tiers and in label_tiers; leave it in one of them")
+
+    def load(self) -> merc.CorpusData:
+        """Read every file. Raises MercError, naming file and line."""
+        files, notes = listed_files(self.path, SUFFIXES, "subtitles or tiers", MEDIA)
+        talks: list[merc.Conversation] = []
+        alone: list[str] = []
+        names = _names([file for file, _ in files])
+        tiers = Tiers(text=self.text_tiers, label=self.label_tiers)
+        for name, (file, split) in zip(names, files, strict=True):
+            media = self._media(file)
+            if media is None:
+                alone.append(name)
+            read = read_subtitles(
+                file, media, encoding=self.encoding, speakers=self.speakers,
+                tiers=None if file.suffix.lower() in CUES else tiers, name=name,
+            )  # fmt: skip
+            notes += read.notes
+            talks.append(merc.Conversation(id=name, split=split, utterances=read.utterances))  # type: ignore[arg-type]
+        if alone and len(alone) < len(talks):
+            count = f"{len(alone)} of {len(talks)} files"
+            notes.append(f"{count} have no film or sound of their name, so there is only text: {first(alone)}")
+        elif alone:
+            notes.append("no film or sound of their name is beside the files, so there is only text")
+        return merc.CorpusData(conversations=talks, notes=tuple(_together(notes)))
+
+    def _media(self, file: Path) -> Path | None:
+        """The film or sound of a file's name; a film comes before a sound."""
+        folder = file.parent if self.media is None else merc.user_path(self.media)
+        if not folder.is_dir():
+            raise merc.MercError(
+                f"the folder {folder} is not there; 'media' of the corpus subtitles names the films' one"
+            )
+        near = [path for path in folder.glob(f"{_escaped(file.stem)}.*") if path.suffix.lower() in MEDIA]
+        return min(near, key=lambda path: MEDIA.index(path.suffix.lower()), default=None)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{one}]" if one in "*?[" else one for one in name)
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The conversations' names: those of the files, or with as much of their folders as tells them apart."""
+    names = [file.stem for file in files]
+    for depth in range(1, 8):
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else "/".join((*file.parts[-1 - depth : -1], file.stem))
+            for name, file in zip(names, files, strict=True)
+        ]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else file.name for name, file in zip(names, files, strict=True)]
+
+
+def _together(notes: Sequence[str]) -> list[str]:
+    """Notes of many files: of each kind the first ones, and how many more there are."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(note.partition(": ")[2][:12].lstrip("0123456789 "), []).append(note)
+    shown = []
+    for those in kinds.values():
+        shown += those[:3]
+        if len(those) > 3:
+            shown.append(f"and so in {len(those) - 3} more files")
+    return shown
