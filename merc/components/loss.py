@@ -111,6 +111,9 @@ class Loss(Component):
         A module may have ``begin(batches)``: it is called before the passes of a step with all of its batches, those
         of other processes too, for what a pass alone does not show.
 
+        A module may have ``measures()``: it is called after each pass, and gives what the log is to have of the step
+        beside the loss, by name, each as a sum over the pass and what it is divided by once all passes are added up.
+
         A module may have ``rewrite(model, batches, epoch)``: it is called before the passes of a step, and gives the
         step's batches as they are to be computed, one for one. ``model`` is a ``merc.Speaks``.
         """

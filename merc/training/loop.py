@@ -30,7 +30,11 @@ from merc.training.update import Updater, parameter_groups
 
 
 def fit(
-    context: TrainContext, settings: Settings, losses: Sequence[Loss] = (), rollout: Rollout | None = None
+    context: TrainContext,
+    settings: Settings,
+    losses: Sequence[Loss] = (),
+    rollout: Rollout | None = None,
+    updates: int = 1,
 ) -> TrainReport:
     """Train a stage to its end, from its checkpoint if the context says so, and leave the best state in the model.
 
@@ -40,16 +44,20 @@ def fit(
         losses: what is made smaller, each times its weight; with none it is ``token-nll``.
         rollout: called before each step with its examples, by conversation, and its number (from 0); gives what is
             learned in their place. It may ask ``context.model``, as it is then, and is called alike in every process.
+        updates: how many steps, one after the other, a rollout is called for with the same examples, so that it may
+            keep what it made at the first of them. Checkpoints are written, and training is stopped, after the last.
 
     Raises:
         MercError: for settings and losses that do not fit the model, and for a loss that is no number.
     """
     stage = stage_of(context)
+    if updates < 1 or (updates > 1 and rollout is None):
+        raise ValueError(f"updates counts the steps that learn from one rollout, from 1, not {updates}")
     losses = losses or _default_losses()
     network = stage.network
     _check_precision(network, settings, stage.stage)
     _check_checkpointing(network, settings, stage.stage)
-    schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout)
+    schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout, updates)
     # New parameters of losses come from the stage's seed alone.
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
     built = LossSet.build(losses, schedule.loss_context())
@@ -126,8 +134,10 @@ class _Loop:
                 last = progress.step == self.total
                 if self._evaluation_due(scheduled, last):
                     progress.stopped_early = self._evaluate(scheduled.epochs)
+                if scheduled.goes_on and not progress.stopped_early:
+                    continue  # what the step learned from is kept in memory alone
                 stop = self._stop_signal(request)
-                due = progress.step % self.settings.checkpoint_every == 0 or scheduled.ends_epoch
+                due = self._checkpoint_due(scheduled)
                 if stop or ((due or progress.stopped_early) and not last):
                     self._count_seconds()
                     save_checkpoint(context.folder, context.strategy, progress)
@@ -138,6 +148,11 @@ class _Loop:
                     )
                 if progress.stopped_early:
                     break
+
+    def _checkpoint_due(self, scheduled: ScheduledStep) -> bool:
+        """Whether ``checkpoint_every`` steps are done, or were since the last rollout, or an epoch is."""
+        every, step = self.settings.checkpoint_every, self.progress.step
+        return scheduled.ends_epoch or step // every > (step - self.schedule.updates) // every
 
     def _stop_signal(self, request: StopRequest) -> int:
         """The signal that asked any of the processes to stop, or 0: all stop after the same step."""
@@ -161,6 +176,7 @@ class _Loop:
                 "epoch": round(scheduled.epochs, 4),
                 "loss": result.loss,
                 "losses": result.losses,
+                **({"measures": result.measures} if result.measures else {}),
                 "lr": settings.lr * scale,
                 "grad_norm": result.norm,
                 "seconds": seconds,

@@ -32,23 +32,31 @@ class Step:
 
 @dataclass(frozen=True)
 class ScheduledStep:
-    """A step in its place: ``epoch`` it belongs to (from 0), ``epochs`` done once it is taken, and whether it ends its
-    epoch."""
+    """A step in its place: ``epoch`` it belongs to (from 0), ``epochs`` done once it is taken, whether it ends its
+    epoch, and whether another step goes on learning from the same rollout (``goes_on``)."""
 
     step: Step
     epoch: int
     epochs: float
     ends_epoch: bool
+    goes_on: bool = False
 
 
 class StepSchedule:
     """All steps of a stage, known in number before the first is taken. ``answers`` are those that its losses read
-    (``Loss.answers``). Raises MercError if there is nothing to learn."""
+    (``Loss.answers``); with a rollout its examples are those of ``updates`` steps, one after the other. Raises
+    MercError if there is nothing to learn."""
 
     def __init__(
-        self, context: StageContext, settings: Settings, answers: Collection[str], rollout: Rollout | None = None
+        self,
+        context: StageContext,
+        settings: Settings,
+        answers: Collection[str],
+        rollout: Rollout | None = None,
+        updates: int = 1,
     ) -> None:
-        self.context, self.settings, self.answers, self.rollout = context, settings, answers, rollout
+        self.context, self.settings, self.answers = context, settings, answers
+        self.rollout, self.updates = rollout, updates
         if rollout is not None and settings.batch_conversations is None:
             raise MercError(
                 f"stages.{context.stage}.trainer.batch_conversations: null fills a step to a budget of tokens, which "
@@ -67,7 +75,7 @@ class StepSchedule:
         if size is None:  # how conversations fill a budget of tokens depends on their order
             return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
         return [
-            math.ceil(sum(bool(examples) for examples in self.context.examples(epoch)) / size)
+            self.updates * math.ceil(sum(bool(examples) for examples in self.context.examples(epoch)) / size)
             for epoch in range(self.settings.epochs)
         ]
 
@@ -89,7 +97,8 @@ class StepSchedule:
         for epoch, count in enumerate(self.counts):
             if done < count:
                 for index, step in list(enumerate(self._steps(epoch)))[max(0, done) :]:
-                    yield ScheduledStep(step, epoch, epoch + (index + 1) / count, index + 1 == count)
+                    goes_on = (index + 1) % self.updates > 0
+                    yield ScheduledStep(step, epoch, epoch + (index + 1) / count, index + 1 == count, goes_on)
             done -= count
 
     def ready(self, scheduled: ScheduledStep, number: int) -> Step:
@@ -125,7 +134,8 @@ class StepSchedule:
         groups, settings = self.first_epoch if epoch == 0 else self._groups(epoch), self.settings
         if self.rollout is None:
             return epoch_steps(self.context.network, groups, settings)
-        return [Step([], [g.examples for g in some]) for some in _in_steps(groups, settings.batch_conversations or 1)]
+        some = _in_steps(groups, settings.batch_conversations or 1)
+        return [Step([], [g.examples for g in step]) for step in some for _ in range(self.updates)]
 
     def _groups(self, epoch: int) -> list[Group]:
         """What an epoch learns from, conversations in an order drawn from the seed, the stage and the epoch."""

@@ -15,6 +15,7 @@ from merc.model.batch import TreeBatch, make_batch
 from merc.registry import get_registry
 from merc.training.context import StageContext
 from merc.training.loss_set import LossSet
+from merc.training.measures import Measured
 from merc.training.settings import Settings
 from merc.training.steps import Step
 from merc.training.strategy import ParameterGroup
@@ -23,13 +24,14 @@ from merc.training.strategy import ParameterGroup
 @dataclass(frozen=True)
 class StepResult:
     """What a step was: the loss (without penalties) and what each loss adds to it, the norm of the gradient before
-    clipping, how many prompts and how many nodes were computed."""
+    clipping, how many prompts and how many nodes were computed, and what losses measured, by loss and name."""
 
     loss: float
     losses: dict[str, float]
     norm: float
     prompts: int
     tokens: int
+    measures: dict[str, dict[str, float]]
 
 
 class Updater:
@@ -56,6 +58,7 @@ class Updater:
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
         passes = math.ceil(len(batches) / strategy.world)
         learned = [0.0] * len(totals)
+        measured = Measured(losses.functions)
         spoiled: list[Any] = []
         for index in range(passes):
             counts = index < len(mine)
@@ -63,6 +66,7 @@ class Updater:
             terms = losses.terms(strategy.loss_values(batch, epoch), totals)
             loss = sum(terms[1:], terms[0])
             if counts:
+                measured.add()
                 values = [float(term.detach()) for term in terms]
                 learned = [before + value for before, value in zip(learned, values, strict=True)]
                 wrong = [(n, v) for n, v in zip(losses.functions, values, strict=True) if not math.isfinite(v)]
@@ -76,7 +80,9 @@ class Updater:
         if not math.isfinite(norm) and not strategy.scales_loss:
             raise MercError(self._not_finite(number, "norm of the gradient", norm, _names(batches)))
         prompts, tokens = sum(len(b.prompts) for b in batches), sum(b.size for b in batches)
-        return StepResult(sum(learned), dict(zip(losses.functions, learned, strict=True)), norm, prompts, tokens)
+        measures = measured.means(strategy)
+        terms_by_name = dict(zip(losses.functions, learned, strict=True))
+        return StepResult(sum(learned), terms_by_name, norm, prompts, tokens, measures)
 
     def _spoiled(self, number: int, spoiled: Sequence[Any]) -> str:
         """What is said of losses that are no numbers, each with the utterances of its pass."""

@@ -201,3 +201,50 @@ def test_a_step_of_so_many_tokens_cannot_be_known(backbone: Path, talks: list[Co
 def test_a_context_that_merc_has_not_made(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     with pytest.raises(MercError, match=r"merc.training.fit was given object; give it the context"):
         fit(object(), SETTINGS)  # type: ignore[arg-type]
+
+
+def kept(model: Any, updates: int) -> Rollout:
+    """Asks at the first of so many steps, and learns half of that at each."""
+    rollout, made = hard(model), []
+
+    def learned(groups: Sequence[Sequence[Example]], step: int) -> Sequence[Sequence[Example]]:
+        if step % updates == 0:
+            made[:] = rollout(groups, step)
+        return [group[step % 2 :: 2] for group in made]
+
+    return learned
+
+
+@pytest.mark.parametrize("after", [4, 7, 8])
+def test_several_steps_of_one_rollout(after: int, backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    """A checkpoint is never between them, so what a rollout made may be kept in memory."""
+    settings = replace(SETTINGS, checkpoint_every=2)
+    whole = model_of(backbone)
+    context, seen = context_of(whole, talks, tmp_path / "whole")
+    report = fit(context, settings, (Written(),), kept(context.model, 3), updates=3)
+    assert report.steps == 24 and report.epochs == 2
+    assert [one["epoch"] for one in seen.events("step")][11:13] == [1.0, round(1 + 1 / 12, 4)]
+
+    cut, log = model_of(backbone), Seen()
+    context, _ = context_of(cut, talks, tmp_path / "cut", seen=log)
+
+    def stop(record: Mapping[str, Any]) -> None:
+        log.log.append(dict(record))
+        if record["event"] == "step" and record["step"] == after:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        fit(replace(context, log=stop), settings, (Written(),), kept(context.model, 3), updates=3)
+    resumed = model_of(backbone)
+    context, again = context_of(resumed, talks, tmp_path / "cut", resume=True)
+    fit(context, settings, (Written(),), kept(context.model, 3), updates=3)
+    assert again.rewound == [(after - 1) // 3 * 3]  # the last rollout that was learned whole
+    assert again.losses == seen.losses[again.rewound[0] :]
+    assert same_state(state_of(whole), state_of(resumed))
+
+
+def test_steps_that_go_on_need_a_rollout(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
+    context, _ = context_of(model_of(backbone), talks, tmp_path)
+    for updates, rollout in ((0, hard(context.model)), (2, None)):
+        with pytest.raises(ValueError, match=f"updates counts the steps .* not {updates}"):
+            fit(context, SETTINGS, (Written(),), rollout, updates=updates)

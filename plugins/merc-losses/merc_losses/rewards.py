@@ -97,11 +97,11 @@ def names_of(rewards: Sequence[merc.Reward]) -> list[str]:
     """A name for each reward, by its class, told apart where there are several of one.
 
     >>> names_of([LabelAccuracy(), Format(), Format(pattern=".+")])
-    ['LabelAccuracy', 'Format', 'Format-2']
+    ['label-accuracy', 'format', 'format-2']
     """
     names: list[str] = []
     for reward in rewards:
-        name = type(reward).__name__
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(reward).__name__).lower()
         times = 1 + sum(one == name or one.startswith(f"{name}-") for one in names)
         names.append(name if times == 1 else f"{name}-{times}")
     return names
@@ -113,3 +113,13 @@ def check_rewards(rewards: Sequence[merc.Reward], count: int) -> None:
         raise ValueError("rewards names none with a weight above 0; list some: [{name: label-accuracy}]")
     if count < 2:
         raise ValueError(f"count is how many answers are compared, 2 or more, not {count}")
+
+
+def check_sampling(max_new_tokens: int, temperature: float, top_p: float) -> None:
+    """Raise ValueError for values that no answers can be drawn with."""
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens counts from 1, not {max_new_tokens}")
+    if temperature <= 0:
+        raise ValueError(f"temperature is above 0, not {temperature:g}; at 0 all answers are the same")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p is above 0 and at most 1, not {top_p:g}")

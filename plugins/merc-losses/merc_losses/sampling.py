@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from statistics import fmean, pstdev
+from typing import Literal
 
 import merc
 from merc_losses.policy import ClippedPolicy, ReferenceKL
 from merc_losses.preference import DPO
-from merc_losses.rewards import check_rewards, names_of, totals
+from merc_losses.rewards import check_rewards, check_sampling, names_of, totals
 
 Groups = Sequence[Sequence[merc.Example]]
-Learn = Callable[[merc.Example, Sequence[merc.Generation], Sequence[float]], merc.Example]
-"""An example, what the model wrote to it, and how good each text is, in; what is learned out."""
+Texts = Sequence[Sequence[merc.Generation]]
+Learn = Callable[[Sequence[merc.Example], Texts, Sequence[Sequence[float]]], Sequence[merc.Example]]
+"""The examples of a rollout, what the model wrote to each, and how good each text is, in; what is learned out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,55 +37,98 @@ class _Sampling(merc.training.Settings, merc.Trainer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rewards(self.rewards, self.count)
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens counts from 1, not {self.max_new_tokens}")
-        if self.temperature <= 0:
-            raise ValueError(f"temperature is above 0, not {self.temperature:g}; at 0 all answers are the same")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p:g}")
+        check_sampling(self.max_new_tokens, self.temperature, self.top_p)
 
-    def fit(self, context: merc.TrainContext, losses: Sequence[merc.Loss], learn: Learn) -> merc.TrainReport:
-        """Train by what ``learn`` makes of the texts that the model writes before each step."""
-        names, warned = names_of(self.rewards), False
+    def fit(
+        self,
+        context: merc.TrainContext,
+        losses: Sequence[merc.Loss],
+        learn: Learn,
+        iterations: int = 1,
+        minibatches: int = 1,
+    ) -> merc.TrainReport:
+        """Train by what ``learn`` makes of the texts that the model writes, each rollout in ``iterations`` times
+        ``minibatches`` steps."""
+        updates, rollout = iterations * minibatches, _Rollout(self, context, learn)
 
-        def rollout(groups: Groups, step: int) -> Groups:
-            nonlocal warned
-            examples = [example for group in groups for example in group]
-            texts = context.model.generate(
-                [example.query for example in examples],
-                prompts=[example.prompt() for example in examples],
-                max_new_tokens=self.max_new_tokens,
-                count=self.count,
-                temperature=self.temperature,
-                top_p=self.top_p,
-                seed=context.seed + step,
-            )
-            scored = [totals(self.rewards, names, e.query, own) for e, own in zip(examples, texts, strict=True)]
-            alike = [e for e, (total, _) in zip(examples, scored, strict=True) if max(total) == min(total)]
-            context.log(
-                {
-                    "event": "rollout",
-                    "stage": context.stage,
-                    "step": step + 1,
-                    "reward": fmean(one for total, _ in scored for one in total),
-                    "rewards": {name: fmean(one for _, own in scored for one in own[name]) for name in names},
-                    "alike": len(alike) / len(examples),
-                    **measures([text for own in texts for text in own]),
-                }
-            )
-            if alike and not warned:
-                warned = True
-                context.say(
-                    f"stages.{context.stage}: all {self.count} answers to {alike[0].query.target.id!r} get the same "
-                    f"reward, as do those to {len(alike) - 1} more of {len(examples)} at step {step + 1}; nothing is "
-                    "learned from such a group (the log counts them as 'alike')"
-                )
-            learned: Iterator[merc.Example] = iter(
-                [learn(e, own, total) for e, own, (total, _) in zip(examples, texts, scored, strict=True)]
-            )
-            return [[next(learned) for _ in group] for group in groups]
+        def learned(groups: Groups, step: int) -> Groups:
+            if step % updates == 0:
+                rollout.write(groups, step)
+            iteration, number = divmod(step % updates, minibatches)
+            return rollout.minibatch(minibatches, number, f"{context.seed}/{context.stage}/{step - number}/{iteration}")
 
-        return merc.training.fit(context, self, losses, rollout)
+        return merc.training.fit(context, self, losses, learned, updates)
+
+
+class _Rollout:
+    """What the model wrote last, as it is learned. ``minibatch`` divides it."""
+
+    def __init__(self, trainer: _Sampling, context: merc.TrainContext, learn: Learn) -> None:
+        self.trainer, self.context, self.learn = trainer, context, learn
+        self.names = names_of(trainer.rewards)
+        self.groups: Groups = ()
+        self.said: set[str] = set()
+
+    def write(self, groups: Groups, step: int) -> None:
+        """Let the model write, as it is at a step (from 0), and see what is learned of it."""
+        trainer, context = self.trainer, self.context
+        examples = [example for group in groups for example in group]
+        texts = context.model.generate(
+            [example.query for example in examples],
+            prompts=[example.prompt() for example in examples],
+            max_new_tokens=trainer.max_new_tokens,
+            count=trainer.count,
+            temperature=trainer.temperature,
+            top_p=trainer.top_p,
+            seed=context.seed + step,
+        )
+        scored = [totals(trainer.rewards, self.names, e.query, own) for e, own in zip(examples, texts, strict=True)]
+        rewards = [total for total, _ in scored]
+        alike = [e for e, total in zip(examples, rewards, strict=True) if max(total) == min(total)]
+        context.log(
+            {
+                "event": "rollout",
+                "stage": context.stage,
+                "step": step + 1,
+                "reward": fmean(one for total in rewards for one in total),
+                "rewards": {name: fmean(one for _, own in scored for one in own[name]) for name in self.names},
+                "alike": len(alike) / len(examples),
+                **measures([text for own in texts for text in own]),
+            }
+        )
+        if alike:
+            self._say_once(
+                "alike",
+                f"all {trainer.count} answers to {alike[0].query.target.id!r} get the same reward, as do those to "
+                f"{len(alike) - 1} more of {len(examples)} at step {step + 1}; nothing is learned from such a group "
+                "(the log counts them as 'alike')",
+            )
+        learned: Iterator[merc.Example] = iter(self.learn(examples, texts, rewards))
+        self.groups = [[next(learned) for _ in group] for group in groups]
+
+    def minibatch(self, count: int, number: int, seed: str) -> Groups:
+        """Part ``number`` (from 0) of ``count`` about equal ones, conversations in an order drawn from ``seed`` and
+        kept together as far as that goes."""
+        if count == 1:
+            return self.groups
+        order = list(range(len(self.groups)))
+        random.Random(seed).shuffle(order)
+        every = [(place, example) for place in order for example in self.groups[place]]
+        if len(every) < count:
+            self._say_once(
+                "divided",
+                f"a rollout of {len(every)} utterances is divided into {count} minibatches, so some utterances are "
+                "learned more than once in an iteration; lower minibatches, or raise batch_conversations",
+            )
+            mine = [every[number % len(every)]]
+        else:
+            mine = every[number * len(every) // count : (number + 1) * len(every) // count]
+        return [[example for _, example in same] for _, same in groupby(mine, key=itemgetter(0))]
+
+    def _say_once(self, what: str, sentence: str) -> None:
+        if what not in self.said:
+            self.said.add(what)
+            self.context.say(f"stages.{self.context.stage}: {sentence}")
 
 
 def measures(texts: Sequence[merc.Generation]) -> dict[str, float]:
@@ -95,56 +143,91 @@ def measures(texts: Sequence[merc.Generation]) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class GRPO(_Sampling):
-    """Group relative policy optimization (Shao et al., 2024), as R1-Omni and AffectGPT-R1 use it. Before each step the
-    model writes a group of answers to each query. An answer's advantage is its reward above the mean of its group. The
-    step makes the clipped policy loss smaller, plus the distance to the model as it was before the stage.
+    """Group relative policy optimization (Shao et al., 2024), as R1-Omni and AffectGPT-R1 use it. The model writes a
+    group of answers to each query of ``batch_conversations`` conversations: a rollout. An answer's advantage is its
+    reward above the mean of its group. A step makes the clipped policy loss smaller, plus the distance to the model as
+    it was before the stage.
 
-    Each step learns once from what was written for it, so tokens' ratios are away from 1 only by dropout and rounding.
-    They are those of the model at temperature 1, whatever ``temperature`` the answers were drawn at. The log has, by
-    step, the rewards by name, the share of groups whose answers are all rewarded alike, length and entropy (event
-    ``rollout``), and ``kl`` times the KL (the loss ``reference-kl`` of event ``step``). The other parameters are those
-    of ``sft``.
+    The log-probabilities that a rollout was drawn with are those of the old policy. With one step a rollout, ratios are
+    away from 1 only by dropout and rounding. They are those of the model at temperature 1, whatever ``temperature`` the
+    answers were drawn at. The log has for each rollout the rewards by name, the share of groups whose answers are all
+    rewarded alike, length and entropy (event ``rollout``), and for each step the KL, the mean ratio, and the shares of
+    tokens that are clipped (``measures`` of event ``step``). The other parameters are those of ``sft``; checkpoints are
+    written after the last step of a rollout.
     """
 
+    iterations: int = 1
+    """How many times each rollout is learned."""
+    minibatches: int = 1
+    """How many steps that is each time; each learns from a part of the rollout."""
     clip: float = 0.2
     """How far a token's ratio may be from 1 before it stops counting: the ``clip`` of the loss ``clipped-policy``."""
+    clip_high: float | None = None
+    """The same for ratios above 1 (DAPO); ``null`` is ``clip``."""
     kl: float = 0.04
     """The weight of the distance to the model as it was before the stage (the loss ``reference-kl``); 0 leaves it
     out."""
-    scale: bool = True
-    """Whether advantages are divided by the standard deviation of their group."""
+    kl_estimator: Literal["k3", "k2"] = "k3"
+    """The ``estimator`` of the loss ``reference-kl``."""
+    scale: Literal["group", "batch", "none"] = "group"
+    """What advantages are divided by: the standard deviation of their group, that of the whole rollout, or nothing
+    (Dr. GRPO)."""
+    average: Literal["answers", "tokens", "limit"] = "answers"
+    """How tokens count. ``answers``: the mean over an answer's tokens, then over answers (GRPO). ``tokens``: the mean
+    over all tokens of a step (DAPO). ``limit``: the sum over an answer's tokens divided by ``max_new_tokens``, then the
+    mean over answers (Dr. GRPO)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        ClippedPolicy(clip=self.clip)
+        self._policy()
         if not 0 <= self.kl < float("inf"):
             raise ValueError(f"kl is 0 or above, not {self.kl:g}")
+        for name in ("iterations", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
 
     def train(self, context: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""
-        losses: list[merc.Loss] = [ClippedPolicy(clip=self.clip)]
+        losses: list[merc.Loss] = [self._policy()]
         if self.kl:
-            losses.append(ReferenceKL(weight=self.kl))
-        return self.fit(context, losses, self._weigh)
+            how = {"average": self.average, "limit": self.max_new_tokens}
+            losses.append(ReferenceKL(weight=self.kl, estimator=self.kl_estimator, **how))  # type: ignore[arg-type]
+        return self.fit(context, losses, self._weigh, self.iterations, self.minibatches)
 
-    def _weigh(self, example: merc.Example, texts: Sequence[merc.Generation], rewards: Sequence[float]) -> merc.Example:
-        answers = [
-            merc.WeightedAnswer(text.tokens, advantage, {"drawn": text.log_probs})
-            for text, advantage in zip(texts, advantages(rewards, self.scale), strict=True)
+    def _policy(self) -> ClippedPolicy:
+        return ClippedPolicy(clip=self.clip, clip_high=self.clip_high, average=self.average, limit=self.max_new_tokens)
+
+    def _weigh(
+        self, examples: Sequence[merc.Example], texts: Texts, rewards: Sequence[Sequence[float]]
+    ) -> list[merc.Example]:
+        return [
+            replace(
+                example,
+                answers=tuple(
+                    merc.WeightedAnswer(text.tokens, advantage, {"drawn": text.log_probs})
+                    for text, advantage in zip(own, group, strict=True)
+                ),
+            )
+            for example, own, group in zip(examples, texts, advantages(rewards, self.scale), strict=True)
         ]
-        return replace(example, answers=tuple(answers))
 
 
-def advantages(rewards: Sequence[float], scale: bool) -> list[float]:
-    """How far each reward is above the mean, in standard deviations (plus 1e-4) if so; 0 where all are the same.
+def advantages(groups: Sequence[Sequence[float]], scale: str = "group") -> list[list[float]]:
+    """How far each reward is above the mean of its group, in standard deviations (plus 1e-4) of its group, of all
+    rewards (``batch``), or as it is (``none``); 0 in a group whose rewards are all the same.
 
-    >>> advantages([1.0, 0.0, 0.0, 1.0], scale=False), advantages([0.3, 0.3, 0.3], scale=True)
-    ([0.5, -0.5, -0.5, 0.5], [0.0, 0.0, 0.0])
+    >>> advantages([[1.0, 0.0, 0.0, 1.0], [0.3, 0.3]], "none")
+    [[0.5, -0.5, -0.5, 0.5], [0.0, 0.0]]
     """
-    if max(rewards) == min(rewards):
-        return [0.0] * len(rewards)
-    mean, unit = fmean(rewards), pstdev(rewards) + 1e-4 if scale else 1.0
-    return [(reward - mean) / unit for reward in rewards]
+    unit = {"batch": lambda: pstdev([one for group in groups for one in group]) + 1e-4, "none": lambda: 1.0}
+
+    def above(group: Sequence[float]) -> list[float]:
+        if max(group) == min(group):
+            return [0.0] * len(group)
+        mean, spread = fmean(group), unit[scale]() if scale in unit else pstdev(group) + 1e-4
+        return [(reward - mean) / spread for reward in group]
+
+    return [above(group) for group in groups]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +243,7 @@ class OnlineDPO(_Sampling):
 
     def train(self, context: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""
-        return self.fit(context, (DPO(beta=self.beta),), prefer)
+        return self.fit(context, (DPO(beta=self.beta),), lambda *rollout: list(map(prefer, *rollout)))
 
 
 def prefer(example: merc.Example, texts: Sequence[merc.Generation], rewards: Sequence[float]) -> merc.Example:

@@ -50,6 +50,18 @@ class TestGRPO(merc.testing.TrainerContract):
     name = "grpo"
 
 
+class TestGRPOInMinibatches(merc.testing.TrainerContract):
+    """A rollout is six steps, and training is stopped after one of them."""
+
+    component = GRPO(
+        rewards=(Letters(),), count=4, max_new_tokens=4, lr=1e-2, batch_conversations=3, iterations=2, minibatches=3,
+        checkpoint_every=4,
+    )  # fmt: skip
+
+    def middle(self, events: Any) -> int:
+        return 12
+
+
 class TestOnlineDPO(merc.testing.TrainerContract):
     component = OnlineDPO(rewards=(Letters(),), count=4, max_new_tokens=4, lr=1e-2, batch_conversations=2)
     name = "online-dpo"
@@ -75,40 +87,89 @@ def tokens_alone(model: EmotionModel, query: merc.Query, tokens: Sequence[int]) 
     return torch.stack([logits[len(context) - 1 + i, token] for i, token in enumerate(tokens)])
 
 
-def clipped(now: EmotionModel, before: EmotionModel, query: merc.Query) -> Tensor:
-    losses = []
-    for tokens, advantage, drawn in OWN:
-        ratios = (tokens_alone(now, query, tokens) - torch.tensor(drawn)).exp()
-        steps = [torch.minimum(r * advantage, r.clamp(0.8, 1.2) * advantage) for r in ratios]
-        losses.append(-torch.stack(steps).mean())
-    return torch.stack(losses).mean()
+def ratios(now: EmotionModel, query: merc.Query) -> list[tuple[Tensor, float]]:
+    return [((tokens_alone(now, query, tokens) - torch.tensor(drawn)).exp(), a) for tokens, a, drawn in OWN]
 
 
-def distance(now: EmotionModel, before: EmotionModel, query: merc.Query) -> Tensor:
-    losses = []
+def clipped(now: EmotionModel, before: EmotionModel, query: merc.Query, low: float, high: float) -> list[Tensor]:
+    """-min(r A, clip(r) A) of each token, by answer."""
+    return [
+        torch.stack([-torch.minimum(r * a, r.clamp(1 - low, 1 + high) * a) for r in answer])
+        for answer, a in ratios(now, query)
+    ]
+
+
+def distance(now: EmotionModel, before: EmotionModel, query: merc.Query, estimator: str) -> list[Tensor]:
+    steps = []
     for tokens, _, _ in OWN:
         gap = tokens_alone(before, query, tokens).detach() - tokens_alone(now, query, tokens)
-        losses.append((gap.exp() - gap - 1).mean())
-    return torch.stack(losses).mean()
+        steps.append(gap.exp() - gap - 1 if estimator == "k3" else gap**2 / 2)
+    return steps
 
 
-@pytest.mark.parametrize(("loss", "formula"), [(ClippedPolicy(), clipped), (ReferenceKL(), distance)])
+def averaged(average: str, every: Sequence[Sequence[Tensor]]) -> Tensor:
+    """The loss of a step, from the values of tokens by query and answer."""
+    if average == "tokens":
+        return torch.cat([tokens for answers in every for tokens in answers]).mean()
+    by_query = []
+    for answers in every:
+        each = [tokens.mean() if average == "answers" else tokens.sum() / 7 for tokens in answers]
+        by_query.append(torch.stack(each).mean())
+    return torch.stack(by_query).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "formula", "how"),
+    [
+        (ClippedPolicy(), clipped, (0.2, 0.2)),
+        (ClippedPolicy(clip=0.1, clip_high=0.9, average="tokens"), clipped, (0.1, 0.9)),
+        (ClippedPolicy(average="limit", limit=7), clipped, (0.2, 0.2)),
+        (ReferenceKL(), distance, ("k3",)),
+        (ReferenceKL(estimator="k2", average="tokens"), distance, ("k2",)),
+    ],
+    ids=["grpo", "dapo", "dr-grpo", "k3", "k2"],
+)
 def test_the_equations(
-    loss: merc.Loss, formula: Any, backbone: Path, talks: list[merc.Conversation], tmp_path: Path
+    loss: Any,
+    formula: Any,
+    how: tuple[Any, ...],
+    backbone: Path,
+    talks: list[merc.Conversation],
+    tmp_path: Path,
 ) -> None:
-    """In one pass and in several, with ratios on both sides of the clip, and with other losses' answers beside."""
+    """In one pass and in several, with ratios on both sides of the clip."""
     own = tuple(WeightedAnswer(tokens, weight, {"drawn": drawn}) for tokens, weight, drawn in OWN)
     groups = [[Example(q, ConversationPrompter(), own) for q in queries_of([talk])] for talk in talks[:2]]
+    groups[1][0] = replace(groups[1][0], answers=own[:2])  # prompts with different numbers of tokens
+    place = len(groups[0])
     for name, budget in (("a", 100_000), ("b", 40)):
         context, seen = context_of(model_of(backbone), [], tmp_path / name, strategy=(strategy := Learning()))
         settings = Settings(batch_conversations=2, batch_tokens=budget, max_grad_norm=None)
         fit(replace(context, examples=lambda epoch: groups), settings, (loss,))
         before, now = model_of(backbone), model_of(backbone)
         learn(now)
-        plain = torch.stack([formula(now, before, query) for query in queries_of(talks[:2])]).mean()
+        every = [formula(now, before, query, *how) for query in queries_of(talks[:2])]
+        every[place] = every[place][:2]
+        plain = averaged(loss.average, every)
         assert (strategy.passes > 1) == (name == "b")
         assert seen.losses[0] == pytest.approx(float(plain.detach()), rel=1e-4) and abs(seen.losses[0]) > 1e-3
         assert_gradients(now, plain, strategy.taken[0])
+        (measures,) = seen.events("step")[0]["measures"].values()
+        if formula is clipped:
+            pairs = [p for q in queries_of(talks[:2]) for p in ratios(now, q)]
+            del pairs[place * 3 + 2]
+            low, high = how
+            tokens = [(float(r), a) for answer, a in pairs for r in answer.detach()]
+            assert measures == {
+                "ratio": pytest.approx(fmean(r for r, _ in tokens), rel=1e-4),
+                "clipped_low": pytest.approx(fmean(r < 1 - low and a < 0 for r, a in tokens)),
+                "clipped_high": pytest.approx(fmean(r > 1 + high and a > 0 for r, a in tokens)),
+            }
+            assert measures["clipped_high"] > 0
+        else:
+            k3 = [distance(now, before, query, "k3") for query in queries_of(talks[:2])]
+            k3[place] = k3[place][:2]
+            assert measures == {"kl": pytest.approx(float(averaged("tokens", k3).detach()), rel=1e-4)}
 
 
 def test_the_reference_is_another_model_in_half_precision(
@@ -150,11 +211,13 @@ def test_what_is_rewarded_is_written_more_often(
     first, last = fmean(one["reward"] for one in rollouts[:4]), fmean(one["reward"] for one in rollouts[-4:])
     assert last > first
     assert set(rollouts[0]) >= {"reward", "rewards", "alike", "length", "ended", "entropy"}
-    assert rollouts[0]["rewards"]["Letters"] == rollouts[0]["reward"] and 1 <= rollouts[0]["length"] <= 4
+    assert rollouts[0]["rewards"]["letters"] == rollouts[0]["reward"] and 1 <= rollouts[0]["length"] <= 4
     if kind is GRPO:
         assert list(steps[0]["losses"]) == ["clipped-policy", "reference-kl"]
         assert steps[0]["losses"]["reference-kl"] == pytest.approx(0.0, abs=1e-6)
         assert steps[-1]["losses"]["reference-kl"] > 1e-3
+        assert steps[-1]["measures"]["reference-kl"]["kl"] == pytest.approx(steps[-1]["losses"]["reference-kl"] / 0.04)
+        assert set(steps[0]["measures"]["clipped-policy"]) == {"ratio", "clipped_low", "clipped_high"}
 
 
 def test_groups_that_are_rewarded_alike(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) -> None:
@@ -186,14 +249,60 @@ def test_the_best_is_preferred_to_the_worst(talks: list[merc.Conversation]) -> N
 
 def test_advantages() -> None:
     trainer = GRPO(rewards=(Letters(),), count=2)
-    rewards = [0.0, 1.0, 0.25]
-    texts = [merc.Generation("a", (1, 2), (-1.0, -0.5), True)] * 3
-    example: Any = Example(None, ConversationPrompter())  # type: ignore[arg-type]
-    answers = trainer._weigh(example, texts, rewards).answers
-    wanted = [(r - fmean(rewards)) / (pstdev(rewards) + 1e-4) for r in rewards]
-    assert [one.weight for one in answers] == pytest.approx(wanted) and answers[0].numbers == {"drawn": (-1.0, -0.5)}
-    plain = replace(trainer, scale=False)._weigh(example, texts, rewards).answers
-    assert [one.weight for one in plain] == pytest.approx([r - fmean(rewards) for r in rewards])
+    rewards, other = [0.0, 1.0, 0.25], [0.5, 0.5, 0.5]
+    texts = [[merc.Generation("a", (1, 2), (-1.0, -0.5), True)] * 3] * 2
+    examples: Any = [Example(None, ConversationPrompter())] * 2  # type: ignore[arg-type]
+    for scale, unit in (
+        ("group", pstdev(rewards) + 1e-4),
+        ("batch", pstdev([*rewards, *other]) + 1e-4),
+        ("none", 1.0),
+    ):
+        one, two = replace(trainer, scale=scale)._weigh(examples, texts, [rewards, other])
+        wanted = [(r - fmean(rewards)) / unit for r in rewards]
+        assert [answer.weight for answer in one.answers] == pytest.approx(wanted)
+        assert [answer.weight for answer in two.answers] == [0, 0, 0]
+        assert one.answers[0].numbers == {"drawn": (-1.0, -0.5)}
+
+
+def test_a_rollout_is_learned_several_times(
+    backbone: Path, talks: list[merc.Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log-probabilities are those of the model that wrote: ratios are 1 at first, and then go away from it. Every
+    iteration goes through all of the rollout, in minibatches."""
+    trainer = GRPO(
+        rewards=(Letters(),), count=4, max_new_tokens=4, lr=5e-2, batch_conversations=4, iterations=2, minibatches=2,
+        schedule="constant", clip=0.05,
+    )  # fmt: skip
+    context, seen = context_of(model_of(backbone, Full()), talks[:4], tmp_path)
+    learned: list[list[str]] = []
+    plain = merc.training.fit
+
+    def watched(context: Any, settings: Any, losses: Any, rollout: Any, updates: int) -> Any:
+        def watch(groups: Any, step: int) -> Any:
+            given = rollout(groups, step)
+            learned.append([example.query.target.id for group in given for example in group])
+            return given
+
+        return plain(context, settings, losses, watch, updates)
+
+    monkeypatch.setattr(merc.training, "fit", watched)
+    report = trainer.train(context)
+    assert report.steps == 4 and [one["step"] for one in seen.events("rollout")] == [1]
+    every = sorted(u.id for talk in talks[:4] for u in talk.utterances)
+    for iteration in (learned[:2], learned[2:]):
+        assert sorted(name for part in iteration for name in part) == every and all(iteration)
+    policy = [one["measures"]["clipped-policy"] for one in seen.events("step")]
+    assert policy[0]["ratio"] == pytest.approx(1, abs=1e-3) and abs(policy[3]["ratio"] - 1) > 1e-2
+    shares = [one["clipped_low"] + one["clipped_high"] for one in policy]
+    assert shares[0] == 0 and max(shares) > 0
+
+
+def test_more_minibatches_than_utterances(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) -> None:
+    trainer = GRPO(rewards=(Letters(),), count=2, max_new_tokens=2, batch_conversations=1, minibatches=40)
+    context, seen = context_of(model_of(backbone), talks[:1], tmp_path)
+    assert trainer.train(context).steps == 40
+    (said,) = [line for line in seen.said if "minibatches" in line]
+    assert "stages.merc" in said and "lower minibatches" in said
 
 
 @pytest.mark.parametrize(
@@ -206,7 +315,10 @@ def test_advantages() -> None:
         ({"top_p": 0.0}, "top_p is above 0"),
         ({"max_new_tokens": 0}, "max_new_tokens counts from 1"),
         ({"clip": 1.0}, "clip is between 0 and 1"),
+        ({"clip_high": 0.0}, "clip_high is above 0"),
         ({"kl": -1.0}, "kl is 0 or above"),
+        ({"iterations": 0}, "iterations counts from 1"),
+        ({"minibatches": 0}, "minibatches counts from 1"),
     ],
 )
 def test_parameters_that_cannot_be(fields: dict[str, Any], message: str) -> None:
