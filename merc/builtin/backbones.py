@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HuggingFace(Backbone):
-    """A model by ``path``: a folder, or a name on the hub (``lmsys/vicuna-7b-v1.5``), which is fetched on first use.
+    """A causal language model of transformers, from a folder or from the hub (``lmsys/vicuna-7b-v1.5``).
 
-    A folder begins with ``/``, ``./``, ``../`` or ``~``; anything else is a name on the hub.
-    ``revision`` fixes a version of a hub model. Weights are safetensors, or a ``.bin`` of which nothing but tensors is
-    read; tokenizers may be SentencePiece's (``tokenizer.model``).
+    Weights are safetensors, or a ``.bin`` of which nothing but tensors is read; tokenizers may be SentencePiece's
+    (``tokenizer.model``).
     """
 
     path: FolderOrName
+    """A folder, which begins with ``/``, ``./``, ``../`` or ``~``; anything else is a name on the hub, fetched on first
+    use."""
     revision: str | None = None
+    """The version of a model on the hub (a branch, tag or commit); null is its main one."""
 
     def config(self) -> PretrainedConfig:
         """The configuration alone; of some public models (merc/builtin/shapes.py) it is known without the hub."""

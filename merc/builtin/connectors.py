@@ -31,18 +31,18 @@ class Identity(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Connector):
-    """One fully connected layer, the same for every token.
-
-    ``normalize: train`` shifts and scales each feature by its mean and deviation over the train split first; these are
-    stored with the run. ``pool: mean`` gives one token, the mean of the utterance's. ``dropout`` is the share of the
-    features that are dropped while training. ``init_scale`` multiplies the weights that the layer begins with: a frozen
-    language model is disturbed by tokens much larger than its own embeddings.
-    """
+    """One fully connected layer, the same for every token."""
 
     normalize: Literal["none", "train"] = "none"
+    """``train`` first shifts and scales each feature by its mean and deviation over the train split, which are stored
+    with the run."""
     pool: Literal["none", "mean"] = "none"
+    """``mean`` makes one token of an utterance's tokens, their mean; ``none`` keeps them."""
     dropout: float = 0.0
+    """The share of the features that are dropped while training."""
     init_scale: float = 1.0
+    """The factor of the layer's first weights. A frozen language model is disturbed by tokens much larger than its own
+    embeddings."""
 
     def __post_init__(self) -> None:
         _check_scale(self.init_scale)
@@ -61,18 +61,22 @@ class Linear(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class Mlp(Connector):
-    """``layers`` fully connected layers with GELU and dropout between them, the same for every token.
-
-    ``width`` is that of the layers between; by default the LLM's. ``normalize`` and ``pool`` as in ``linear``, and
-    ``init_scale`` too, for the last layer.
-    """
+    """Fully connected layers with GELU and dropout between them, the same for every token."""
 
     layers: int = 2
+    """How many fully connected layers."""
     width: int | None = None
+    """The width of the layers between the first and the last; null is the LLM's."""
     dropout: float = 0.0
+    """The share of the numbers between layers that are dropped while training."""
     normalize: Literal["none", "train"] = "none"
+    """``train`` first shifts and scales each feature by its mean and deviation over the train split, which are stored
+    with the run."""
     pool: Literal["none", "mean"] = "none"
+    """``mean`` makes one token of an utterance's tokens, their mean; ``none`` keeps them."""
     init_scale: float = 1.0
+    """The factor of the last layer's first weights. A frozen language model is disturbed by tokens much larger than its
+    own embeddings."""
 
     def __post_init__(self) -> None:
         if self.layers < 1:
@@ -100,13 +104,14 @@ class Mlp(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class Soft(Connector):
-    """``length`` vectors that learn, at the beginning of every prompt: prompt tuning. It belongs to no encoder, so its
-    name in the recipe is free. ``deviation`` is that of the normal distribution that they are drawn from.
-    """
+    """Vectors that learn, at the beginning of every prompt: prompt tuning. It belongs to no encoder, so its name in the
+    recipe is free."""
 
     inputs = "none"
     length: int = 20
+    """How many vectors, each a token."""
     deviation: float = 0.02
+    """The standard deviation of the normal distribution that they are drawn from."""
 
     def __post_init__(self) -> None:
         if self.length < 1:

@@ -12,18 +12,17 @@ from merc.prompting import Policy, parse_label
 
 @dataclass(frozen=True, kw_only=True)
 class Generate(Decoder):
-    """Lets the model write, always the likeliest token, and reads the label out of the text.
-
-    ``max_new_tokens`` is how many tokens it may write. ``parser`` is how the text is read: ``exact`` as a word of a
-    label but for case, space and punctuation, ``strict`` letter for letter, ``first-label`` by the word of a label that
-    stands first, ``answer-tag`` and ``answer-tag-strict`` between tags, ``lowercase`` as a word
-    of a label in small letters, with nothing around it but space. A text in which no label can be read is counted.
-    """
+    """Lets the model write, always the likeliest token, and reads the label out of the text. A text in which no label
+    can be read is counted."""
 
     answers: ClassVar[Literal["labels", "none"]] = "none"
     gives: ClassVar[frozenset[str]] = frozenset({"text"})
     parser: Policy = "exact"
+    """How the text is read: ``exact`` as a word of a label but for case, space and punctuation, ``strict`` letter for
+    letter, ``first-label`` by the word of a label that stands first, ``answer-tag`` and ``answer-tag-strict`` between
+    tags, ``lowercase`` as a word of a label in small letters, with nothing around it but space."""
     max_new_tokens: int = 32
+    """The most tokens that it may write."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:

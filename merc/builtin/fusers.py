@@ -31,12 +31,13 @@ class NoFusion(Fuser):
 
 @dataclass(frozen=True, kw_only=True)
 class Concat(Fuser):
-    """One token an utterance: the means of the streams, each through a layer of its own to ``width``, side by side.
+    """One token an utterance: the means of the streams, each through a layer of its own, side by side.
 
     A missing stream has a learned vector in its place, so that absence is not confused with a feature of value zero.
     """
 
     width: int = 128
+    """Numbers of each stream in the token."""
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``width`` numbers a stream, one token."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Layers(Head):
-    """``width`` is that of a hidden layer (GELU) before the outputs; null for none."""
+    """A linear layer from the hidden state, or two."""
 
     width: int | None = None
+    """The width of a hidden layer (GELU) before the outputs; null is no such layer."""
 
     def __post_init__(self) -> None:
         if self.width is not None and self.width < 1:
@@ -35,9 +36,7 @@ class _Layers(Head):
 
 @dataclass(frozen=True, kw_only=True)
 class Regression(_Layers):
-    """Numbers such as valence, arousal and intensity. ``outputs`` are their names, which are those of an utterance's
-    values, and the range of each: ``{valence: [-1, 1], arousal: [-1, 1]}``. ``width`` is that of a hidden layer (GELU)
-    before the outputs; null for none.
+    """Numbers such as valence, arousal and intensity.
 
     An output is m + h · tanh(x), where m is the middle of its range and h half of its length, so it never leaves the
     range. Its loss is the squared error in units of h, so that numbers of different ranges count alike.
@@ -51,6 +50,8 @@ class Regression(_Layers):
 
     gives: ClassVar[frozenset[str]] = frozenset({"numbers"})
     outputs: Mapping[str, tuple[float, float]]
+    """The range of each number by its name, which is that of an utterance's value: ``{valence: [-1, 1], arousal: [-1,
+    1]}``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,12 +112,7 @@ class Regression(_Layers):
 
 @dataclass(frozen=True, kw_only=True)
 class MultiLabel(_Layers):
-    """Several labels at once, each true or not. ``labels`` are the head's own, which need not be those of the recipe;
-    ``field`` is the value of an utterance that lists those that are true (``labels`` of a record, or a name in its
-    ``values``); a list says of all others that they are not. A label is predicted whose probability is ``threshold`` or
-    more. ``width`` is that of a hidden layer (GELU) before the outputs; null for none.
-
-    The loss of a label is the binary cross-entropy.
+    """Several labels at once, each true or not. The loss of a label is the binary cross-entropy.
 
     >>> MultiLabel(labels=("joy", "fear")).values([1.0, -1.0])
     {'labels': {'labels': ['joy'], 'probabilities': {'joy': 0.7310585786300049, 'fear': 0.2689414213699951}}}
@@ -124,8 +120,12 @@ class MultiLabel(_Layers):
 
     gives: ClassVar[frozenset[str]] = frozenset({"label_sets"})
     labels: tuple[str, ...]
+    """The head's own labels, which need not be those of the recipe."""
     field: str = "labels"
+    """The value of an utterance that lists the labels that are true, all others being false: ``labels`` of a record, or
+    a name in its ``values``."""
     threshold: float = 0.5
+    """The least probability of a label that is predicted."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,10 +20,8 @@ from merc.files import whole_file
 
 @dataclass(frozen=True, kw_only=True)
 class JsonlCorpus(Corpus):
-    """Conversations from JSON Lines: one conversation a line, in UTF-8.
-
-    ``path`` is a file, a list of files, or a mapping from a split to a file or files. Media paths in a file are
-    relative to its folder. Only ``id`` and each utterance's ``text`` are required::
+    """Conversations from JSON Lines: one conversation a line, in UTF-8. Media paths in a file are relative to its
+    folder. Only ``id`` and each utterance's ``text`` are required::
 
         {"id": "d0", "split": "train", "utterances": [
             {"id": "d0_u0", "speaker": "Mark", "text": "Why?", "label": "surprise",
@@ -54,6 +52,7 @@ class JsonlCorpus(Corpus):
     """
 
     path: Paths
+    """A file, a list of files, or a mapping from a split to a file or files."""
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -63,7 +63,7 @@ class LastUtterance(Classification):
 
 @dataclass(frozen=True, kw_only=True)
 class MicroF1(Metric):
-    """Precision, recall and their F1 over all utterances and labels together, but for the labels in ``exclude``.
+    """Precision, recall and their F1 over all utterances and labels together, but for excluded labels.
 
     What is true of an excluded label is not to be found, and what is taken for one claims nothing: an utterance that
     bears one counts only where another label is predicted for it, which lowers precision. DailyDialog is measured so
@@ -78,6 +78,7 @@ class MicroF1(Metric):
     """
 
     exclude: tuple[str, ...] = ()
+    """Labels that do not count."""
 
     def choices(self) -> Sequence[str]:
         """The F1."""

@@ -56,17 +56,18 @@ Row = tuple[int, dict[str, Any]]
 class ParquetCorpus(Corpus):
     """Conversations from Parquet: one utterance a row, those of a conversation in the order of the file.
 
-    ``path`` is as of ``jsonl``, and so are the columns, whose names are an utterance's fields. ``conversation`` names
-    the conversation of a row (without it every row is one), ``split`` its split, ``dataset`` its set. ``cues`` and
-    ``missing`` are maps of texts; ``values``, and ``extra`` and ``conversation_extra`` of what else is known, hold JSON
-    objects as texts. A column that merc does not know is kept in ``extra`` and counted in a note, unless it looks like
-    a misspelled one. Only ``text`` and one of ``id`` and ``conversation`` are required. The schema's metadata
-    ``merc.labels`` is a JSON list of the label spaces that lines of ``jsonl`` declare.
+    The columns are an utterance's fields, as of ``jsonl``. ``conversation`` names the conversation of a row (without it
+    every row is one), ``split`` its split, ``dataset`` its set. ``cues`` and ``missing`` are maps of texts; ``values``,
+    and ``extra`` and ``conversation_extra`` of what else is known, hold JSON objects as texts. A column that merc does
+    not know is kept in ``extra`` and counted in a note, unless it looks like a misspelled one. Only ``text`` and one of
+    ``id`` and ``conversation`` are required. The schema's metadata ``merc.labels`` is a JSON list of the label spaces
+    that lines of ``jsonl`` declare.
 
     All faults come in one MercError, each with its file and row; the first row is row 1.
     """
 
     path: Paths
+    """A file, a list of files, or a mapping from a split to a file or files."""
 
     def __post_init__(self) -> None:
         check_paths(self.path)

@@ -14,23 +14,25 @@ from merc.errors import MercError
 class ConversationPrompter(Prompter):
     """The conversation up to the target, a line an utterance, and a question that names the target's speaker.
 
-    ``instruction`` stands first, with the labels in the place of ``{labels}``; ``question`` stands last, with the
-    target's speaker in the place of ``{speaker}``.
-    ``media`` are the streams whose tokens stand before the words of an utterance; ``media_of`` says of which
-    utterances: the ``target`` alone, or ``all`` up to it. ``cues`` are the names of cues written after the words.
-    ``history`` is how many utterances before the target are shown (``null``: all). Where a recipe gives labels of past
-    utterances, the first word of each stands after its utterance, in square brackets. ``end`` puts the tokenizer's end
-    token after the answer. What all prompts of a conversation share stands first, and the question is short, so that
-    the prompt tree has little to compute twice.
+    Where a recipe shows labels of past utterances, the first word of each stands after its utterance, in square
+    brackets. What all prompts of a conversation share stands first, and the question is short, so that the prompt tree
+    has little to compute twice.
     """
 
     instruction: str = "Recognise the emotion of what is said. The emotions are: {labels}.\n"
+    """The text that stands first, with the labels in the place of ``{labels}``."""
     question: str = "{speaker} feels"
+    """The text that stands last, with the target's speaker in the place of ``{speaker}``."""
     media: tuple[str, ...] = ()
+    """The streams whose tokens stand before the words of an utterance."""
     media_of: Literal["target", "all"] = "all"
+    """Of which utterances the streams are shown: the ``target`` alone, or ``all`` up to it."""
     cues: tuple[str, ...] = ()
+    """The names of cues that are written after the words."""
     history: int | None = None
+    """How many utterances before the target are shown; null shows all."""
     end: bool = True
+    """Whether the tokenizer's end token follows the answer."""
 
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:

@@ -19,16 +19,15 @@ Draw = Callable[[Query, int | str], list[int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed(Selector):
-    """The utterances ``ids`` of the train split, for every prompt.
-
-    ``k`` is how many of them are shown, the first (``null``: all). Named ones after these stand in for those of a
-    query's own conversation, which is never shown to it. ``order``: ``drawn`` as they are named, or ``label``, in the
-    order of the label space.
-    """
+    """The same named utterances of the train split for every prompt."""
 
     ids: tuple[str, ...]
+    """The ids of the utterances. Those after the first ``k`` stand in for those of a query's own conversation, which is
+    never shown to it."""
     k: int | None = None
+    """How many of them are shown, the first; null shows all."""
     order: Literal["drawn", "label"] = "drawn"
+    """The order in the prompt: as they are named (``drawn``), or by the order of the label space (``label``)."""
 
     def __post_init__(self) -> None:
         if not self.ids:
@@ -61,17 +60,17 @@ class Fixed(Selector):
 
 @dataclass(frozen=True, kw_only=True)
 class Random(Selector):
-    """``k`` labelled utterances drawn at random.
-
-    ``sets`` different fixed draws: training takes them in turn, evaluation uses the first. ``null`` draws
-    anew for every query, which shares nothing between prompts. ``distinct``: ``conversations`` shows at most one
-    utterance of a conversation. ``order``: ``drawn``, or ``label``, in the order of the label space.
-    """
+    """Labelled utterances that are drawn at random."""
 
     k: int = 7
+    """How many utterances are shown."""
     sets: int | None = 1
+    """How many different draws there are: training takes them in turn, evaluation uses the first. null draws anew for
+    every query, which shares nothing between prompts."""
     distinct: Distinct = "conversations"
+    """``conversations`` shows at most one utterance of a conversation."""
     order: Literal["drawn", "label"] = "drawn"
+    """The order in the prompt: as they are drawn (``drawn``), or by the order of the label space (``label``)."""
 
     def __post_init__(self) -> None:
         _counts(k=self.k, sets=self.sets)
@@ -146,23 +145,25 @@ class Balanced(Random):
 
 @dataclass(frozen=True, kw_only=True)
 class Compared(Selector):
-    """``k`` labelled utterances that are chosen by what they are like.
-
-    ``embedder`` (a registered text encoder), ``streams`` (encoders of the recipe), ``weight`` (the embedder's share of
-    the similarity beside streams), ``history`` (utterances before the target that the embedder reads with it; ``null``:
-    all, so that conversations are compared as far as the target, 0: the target alone) and ``index`` (``auto``,
-    ``flat``, ``hnsw``, ``ivf``) say what is compared and how it is searched; see ``merc.Similarity``. ``distinct``:
-    ``conversations`` shows at most one utterance of a conversation. A query that has nothing to be compared by gets
-    ``k`` that are drawn.
-    """
+    """Labelled utterances that are chosen by what they are like. A query that has nothing to be compared by gets
+    utterances that are drawn. See ``merc.Similarity``."""
 
     embedder: str | None
+    """A registered text encoder that utterances are compared by; null compares by streams alone."""
     k: int = 7
+    """How many utterances are shown."""
     streams: tuple[str, ...] = ()
+    """The recipe's encoders that utterances are compared by as well."""
     weight: float = 0.5
+    """The embedder's share of the similarity, from 0 to 1, where there are streams too."""
     history: int | None = None
+    """How many utterances before the target the embedder reads with it; null is all, so that conversations are compared
+    as far as the target, 0 the target alone."""
     index: IndexKind = "auto"
+    """How the train split is searched: ``flat`` is exact, ``hnsw`` and ``ivf`` are approximate, ``auto`` goes by the
+    size."""
     distinct: Distinct = "conversations"
+    """``conversations`` shows at most one utterance of a conversation."""
 
     def __post_init__(self) -> None:
         _counts(k=self.k)
@@ -198,13 +199,11 @@ class Compared(Selector):
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieved(Compared):
-    """The ``k`` labelled utterances that are most like the query.
-
-    ``order``: ``nearest-last`` (next to the question), ``nearest-first``, ``label`` (in the order of the label space)
-    or ``drawn`` (shuffled).
-    """
+    """The labelled utterances that are most like the query."""
 
     order: Order = "nearest-last"
+    """The order in the prompt: ``nearest-last`` (next to the question), ``nearest-first``, ``label`` (by the order of
+    the label space) or ``drawn`` (shuffled)."""
 
     def load(self, pool: Pool) -> SelectFunction:
         """Nothing more than the pool is needed. Raises MercError for too small a pool."""
@@ -223,22 +222,26 @@ class Retrieved(Compared):
 
 @dataclass(frozen=True, kw_only=True)
 class Diverse(Compared):
-    """``k`` labelled utterances that differ from each other.
+    """Labelled utterances that differ from each other.
 
-    ``rule: relevance`` is maximal marginal relevance (Carbonell and Goldstein, 1998): of the ``candidates`` that are
-    most like the query, one after the other the one with the highest ``balance`` · similarity to the query − (1 −
+    ``rule: relevance`` is maximal marginal relevance (Carbonell and Goldstein, 1998): of the utterances that are most
+    like the query, one after the other the one with the highest ``balance`` · similarity to the query − (1 −
     ``balance``) · highest similarity to one that is chosen already. ``rule: max-min`` looks at no query: it begins with
     one that is drawn, and takes one after the other the one whose nearest chosen one is farthest away, in the whole
-    train split; ``sets`` different beginnings are taken in turn as those of ``random``.
-
-    ``order`` is as in ``retrieved``, but that ``drawn`` is the order in which they were chosen.
+    train split.
     """
 
     rule: Literal["relevance", "max-min"] = "relevance"
+    """How they are chosen: near to the query and unlike each other (``relevance``), or as unlike each other as can be
+    (``max-min``)."""
     balance: float = 0.5
+    """What nearness to the query counts beside difference, from 0 to 1, with ``rule: relevance``."""
     candidates: int = 50
+    """How many of the utterances most like the query ``rule: relevance`` chooses among."""
     sets: int = 1
+    """How many different beginnings ``rule: max-min`` has: training takes them in turn, evaluation uses the first."""
     order: Order = "drawn"
+    """The order in the prompt: as they were chosen (``drawn``), ``nearest-last``, ``nearest-first``, or ``label``."""
 
     def __post_init__(self) -> None:
         _counts(k=self.k, sets=self.sets, candidates=self.candidates)

@@ -41,11 +41,6 @@ class LoRA(LowRankTuning):
     """Low-rank adapters of peft beside linear layers, held in float32 whatever the backbone's dtype. They are saved in
     peft's own format, in ``adapter/``.
 
-    ``r`` is the rank, and ``alpha / r`` what an adapter's output is multiplied by; with ``rank_stabilized`` that is
-    ``alpha / sqrt(r)``, which suits large ranks. ``dropout`` (0 to below 1) is of the adapter's input. ``targets`` are
-    the names of the linear layers, or ``all-linear`` for all but the last of the model. With ``dora`` a layer's weights
-    are split into directions, which the adapter changes, and their lengths, which learn too.
-
     >>> LoRA(r=0)
     Traceback (most recent call last):
     ValueError: r counts from 1, not 0
@@ -53,7 +48,11 @@ class LoRA(LowRankTuning):
 
     weighs: ClassVar[tuple[str, ...]] = ("alpha", "rank_stabilized")
     dora: bool = False
+    """Whether a layer's weights are split into directions, which the adapter changes, and their lengths, which learn
+    too."""
     rank_stabilized: bool = False
+    """Whether an adapter's output is multiplied by ``alpha / sqrt(r)``, which suits large ranks, in place of ``alpha /
+    r``."""
 
     def options(self) -> Mapping[str, Any]:
         """DoRA and the scale of rank-stabilised adapters."""

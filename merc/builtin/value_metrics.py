@@ -18,9 +18,8 @@ class RegressionMetric(Metric):
     """How near numbers are to the truth: mean absolute error, root mean squared error, Pearson's correlation and Lin's
     concordance correlation coefficient (CCC), ``2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))²)``.
 
-    ``outputs`` names the numbers of heads that count; left out, all. Each is measured over the utterances that have it
-    (``n`` of ``n + unlabelled``), and stands under ``outputs``; what stands beside are means over them. A correlation
-    with what is constant is 0.
+    Each number is measured over the utterances that have it (``n`` of ``n + unlabelled``), and stands under
+    ``outputs``; what stands beside are means over them. A correlation with what is constant is 0.
 
     >>> guesses = [
     ...     Prediction(id=str(i), conversation="c", values={"valence": v}, truths={} if t is None else {"valence": t})
@@ -32,6 +31,7 @@ class RegressionMetric(Metric):
     """
 
     outputs: tuple[str, ...] = ()
+    """The names of the heads' numbers that count; by default all."""
 
     def choices(self) -> Sequence[str]:
         """The two correlations, of which higher is better: means, and of each output that is named
@@ -78,8 +78,7 @@ class LabelSets(Metric):
     """How well several labels at once are found: micro and macro F1, the share of utterances of which all labels are
     right (``subset_accuracy``), and the share of single decisions that are wrong (``hamming_loss``).
 
-    ``field`` is the value of a head that is measured. Macro F1 is the mean over the labels that are true of some
-    utterance, which ``averaged_over`` lists.
+    Macro F1 is the mean over the labels that are true of some utterance, which ``averaged_over`` lists.
 
     >>> said = {"labels": {"labels": ["joy"], "probabilities": {"joy": 0.9, "fear": 0.4}}}
     >>> guess = Prediction(id="u", conversation="c", values=said, truths={"labels": ["joy", "fear"]})
@@ -89,6 +88,7 @@ class LabelSets(Metric):
     """
 
     field: str = "labels"
+    """The value of a head that is measured."""
 
     def choices(self) -> Sequence[str]:
         """Those that higher is better for."""

@@ -55,9 +55,8 @@ class MediaRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone(Component):
-    """A causal language model of transformers, and its tokenizer. ``dtype`` is how its weights are held in memory.
-
-    ``tuning`` is how it learns; merc applies it to what ``load`` gives, so a backbone only loads.
+    """A causal language model of transformers, and its tokenizer. merc applies the tuning to what ``load`` gives, so a
+    backbone only loads.
 
     A multimodal backbone computes over media as its model was trained to. Its vision or audio tower is an encoder of
     the same plugin, whose features are computed once and kept, under the connector ``identity``; ``load`` leaves the
@@ -68,7 +67,9 @@ class Backbone(Component):
     kind: ClassVar[str] = "backbone"
     axes: ClassVar[int] = 1
     dtype: DType = "float32"
+    """What its weights are held in, in memory."""
     tuning: Tuning = field(default_factory=Frozen)
+    """How it learns; ``frozen`` by default, not at all."""
 
     @abstractmethod
     def config(self) -> PretrainedConfig:

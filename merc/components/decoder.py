@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """The answer to one query. ``label`` is one of the query's labels, or ``None`` where none could be read;
-    ``probabilities`` are of all of them, in their order; ``text`` is what the model wrote; ``state`` is the hidden
-    state ``[hidden]`` at which the answer was scored. ``details`` is what else is to be kept of how the label came
-    about, by name, as plain JSON values: rationales, votes, a prior. It stands in predictions.jsonl and in the report.
-    """
+    """The answer to one query."""
 
     label: str | None
+    """One of the query's labels, or ``None`` where none could be read."""
     probabilities: Mapping[str, float] | None = None
+    """Those of all of the query's labels, in their order."""
     text: str | None = None
+    """What the model wrote."""
     state: NDArray[Any] | None = None
+    """The hidden state ``[hidden]`` at which the answer was scored."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    """What else is to be kept of how the label came about, by name, as plain JSON values: rationales, votes, a prior.
+    It stands in predictions.jsonl and in the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +124,12 @@ def likeliest(
 
 @dataclass(frozen=True, kw_only=True)
 class Verbalizer(Decoder):
-    """Scores the words of every label: the decoder of a recipe that names none. ``normalize: tokens`` divides the
-    log-probability of a word by its number of tokens."""
+    """Scores the words of every label: the decoder of a recipe that names none."""
 
     answers: ClassVar[Literal["labels", "none"]] = "labels"
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides the log-probability of a word by its number of tokens."""
 
     def decode(self, model: Model, queries: Sequence[Query]) -> Sequence[Decoded]:
         """The likeliest label of each query."""

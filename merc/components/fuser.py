@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fuser(Component):
-    """Makes one further stream of features ``[tokens, dim]`` from the streams named by ``inputs`` (default: the
-    features of all encoders). The stream has the fuser's name in the recipe, and a connector of its own.
-
-    ``normalize: train`` shifts and scales each feature of the inputs by its mean and deviation over the train split
-    first; these are stored with the run, and no fuser has to do anything for it.
+    """Makes one further stream of features ``[tokens, dim]`` from others. The stream has the fuser's name in the
+    recipe, and a connector of its own.
 
     ``build`` gives a ``torch.nn.Module`` whose ``forward(streams: dict[str, Stream])`` returns a Stream. Each row is
     one utterance; a row whose mask is all false lacks that modality, and must not change the others' result.
@@ -35,7 +32,10 @@ class Fuser(Component):
     kind: ClassVar[str] = "fuser"
     context: ClassVar[Literal["utterance", "past"]] = "utterance"
     inputs: tuple[str, ...] = ()
+    """The encoders whose features it takes; by default those of all."""
     normalize: Literal["none", "train"] = "none"
+    """``train`` first shifts and scales each feature of the inputs by its mean and deviation over the train split, which
+    are stored with the run; no fuser has to do anything for it."""
 
     @abstractmethod
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:

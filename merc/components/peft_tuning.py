@@ -133,18 +133,18 @@ class PeftTuning(Tuning):
 
 @dataclass(frozen=True, kw_only=True)
 class LowRankTuning(PeftTuning):
-    """Low-rank adapters of PEFT beside linear layers.
-
-    ``r`` is the rank, and ``alpha / r`` what an adapter's output is multiplied by. ``dropout`` (0 to below 1) is of the
-    adapter's input. ``targets`` are the names of the linear layers, or ``all-linear`` for all but the last of the
-    model. ``weighs`` names the parameters by which a trained adapter weighs, and ``options`` gives more of PEFT's.
-    """
+    """Low-rank adapters of PEFT beside linear layers. ``weighs`` names the parameters by which a trained adapter
+    weighs, and ``options`` gives more of PEFT's."""
 
     weighs: ClassVar[tuple[str, ...]] = ("alpha",)
     r: int = 16
+    """The rank."""
     alpha: int = 32
+    """An adapter's output is multiplied by ``alpha / r``."""
     dropout: float = 0.0
+    """The share of an adapter's input that is dropped while training, from 0 to below 1."""
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """The names of the linear layers, or ``all-linear`` for all but the last of the model."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "r", "alpha")

@@ -163,6 +163,6 @@ def _default(field: dataclasses.Field[Any]) -> str:
     else:
         return "required"
     text = json.dumps(plain(value), ensure_ascii=False)
-    if len(text) > _LONGEST_DEFAULT and isinstance(value, list | tuple):
+    if len(text) > _LONGEST_DEFAULT and isinstance(value, list | tuple) and len(value) > 5:
         return f"{json.dumps(plain(value[:5]), ensure_ascii=False)[:-1]}, … {len(value)} in all]"
     return text

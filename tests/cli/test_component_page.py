@@ -16,7 +16,7 @@ from merc.builtin.losses import TokenNLL
 from merc.cli.component_page import component_page
 from merc.cli.main import app
 from merc.components import FolderOrName, Loss, Tuning
-from merc.recipe.describe import Parameter, _parameters
+from merc.recipe.describe import Parameter, _parameters, describe
 from merc.registry import Registry
 from tests.registry.conftest import merc, registry, site
 
@@ -118,3 +118,21 @@ def test_the_page_of_merc_and_its_plugins_is_not_stale(monkeypatch: pytest.Monke
     kept = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
     assert made == kept, "docs/components.md is stale; write it again with: make components"
     assert "|  |" not in made, "a parameter there is described nowhere; say in its docstring what it means"
+
+
+def test_each_parameter_has_a_meaning_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence about several parameters at once says of none what it is; a line beneath each field does."""
+    monkeypatch.delenv("MERC_PLUGINS", raising=False)
+    registry = Registry.discover()
+    faults = []
+    for plugin in registry.plugins():
+        for component in plugin.components if plugin.name in ("merc", *PLUGINS) else ():
+            names_of: dict[str, list[str]] = {}
+            for parameter in describe(registry, plugin, component).parameters:
+                names_of.setdefault(parameter.meaning, []).append(parameter.name)
+            faults += [
+                f"{component.kind} {component.name}: {', '.join(names)}: {meaning!r}"
+                for meaning, names in names_of.items()
+                if len(names) > 1 or not meaning
+            ]
+    assert not faults, "these parameters share a meaning or have none:\n" + "\n".join(faults)

@@ -17,15 +17,16 @@ class Calibrated(merc.Decoder):
     """Contextual calibration (Zhao et al., 2021): p'(y) ∝ p(y) / prior(y), where the prior is the mean of the labels'
     probabilities after content-free prompts.
 
-    A content-free prompt is the recipe's own, demonstrations included, for an utterance that says one of ``contents``
-    and has no speaker, no cues and no media, in a conversation of its own; an empty text is an empty clip. ``normalize:
-    tokens`` divides the log-probability of a word by its number of tokens. Kept of each answer: ``prior``. A prompter
-    that makes no prompt of such an utterance is an error.
+    A content-free prompt is the recipe's own, demonstrations included, for an utterance that says nothing and has no
+    speaker, no cues and no media, in a conversation of its own. Kept of each answer: ``prior``. A prompter that makes
+    no prompt of such an utterance is an error.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
     contents: tuple[str, ...] = ("N/A", "[MASK]", "")
+    """What the content-free utterances say; an empty text is an empty clip."""
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides the log-probability of a word by its number of tokens."""
 
     def __post_init__(self) -> None:
         if not self.contents or len(set(self.contents)) != len(self.contents):

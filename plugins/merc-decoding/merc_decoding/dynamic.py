@@ -20,29 +20,33 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 @dataclass(frozen=True, kw_only=True)
 class DynamicVerbalizer(merc.Decoder):
     """Scores several words of each label (equation 25 of the survey: P(y | X) = Σ P(s | X) over the words s of y): its
-    own, and more that are proposed.
+    own, and more that a recipe lists or that are proposed from the train split.
 
-    ``words`` are more words by label; where they are given nothing is proposed. Else ``propose`` says where ``count``
-    of them for each label come from, on the train split: ``neighbours`` are words that occur there at least twice, each
-    for the label whose words ``embedder`` (a text encoder) puts nearest to it, the nearest ones first; ``model`` are
-    words that the model itself writes first after prompts of utterances of a label, ``samples`` texts at temperature 1
-    by ``seed`` for at most ``examples`` utterances of each label, the first (``null``: all), by how much larger their
-    share is with this label than with any other. A word that stands for a label already is not proposed. ``aggregate:
-    mean`` divides the sum over a label's words by their number, so that a label gains nothing by having more.
-    ``normalize: tokens`` divides the log-probability of a word by its number of tokens. What was proposed is kept with
-    the run.
+    ``propose: neighbours`` takes words that occur there at least twice, each for the label whose words are nearest to
+    it, the nearest ones first. ``propose: model`` takes words that the model itself writes first after prompts of
+    utterances of a label, by how much larger their share is with this label than with any other; texts are drawn at
+    temperature 1. A word that stands for a label already is not proposed. What was proposed is kept with the run.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
     words: Mapping[str, tuple[str, ...]] | None = None
+    """More words by label; null proposes some."""
     propose: Literal["neighbours", "model"] = "model"
+    """Where words come from: the words of the train split (``neighbours``), or what the ``model`` writes."""
     embedder: merc.Encoder | None = None
+    """The text encoder by which ``neighbours`` compares words."""
     count: int = 3
+    """How many words are proposed for each label."""
     samples: int = 4
+    """How many texts ``model`` draws for an utterance."""
     examples: int | None = 50
+    """For how many utterances of each label ``model`` draws texts, the first; null is all."""
     seed: int = 0
+    """The seed of the texts that ``model`` draws."""
     aggregate: Literal["sum", "mean"] = "sum"
+    """``mean`` divides the sum over a label's words by their number, so that a label gains nothing by having more."""
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides the log-probability of a word by its number of tokens."""
 
     def __post_init__(self) -> None:
         for name in ("count", "samples", "examples"):

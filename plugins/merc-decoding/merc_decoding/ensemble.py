@@ -18,19 +18,20 @@ class Ensemble(merc.Decoder):
     """Asks about each utterance with several prompters and takes the mean of the labels' probabilities, or the label
     that most of them hold likeliest.
 
-    ``prompters`` are the variants: other prompters, or one with other instructions and questions. ``own`` asks with the
-    recipe's prompter too, first. ``vote`` is ``mean`` or ``majority``; there probabilities are shares of the votes, and
-    of labels with equally many votes the one with the higher mean probability is taken. ``normalize: tokens`` divides
-    the log-probability of a word by its number of tokens. Kept of each answer: ``votes``, the label by each prompter in
-    their order. What prompts have in common is computed once: variants that differ at their end alone, in the question
-    say, share the whole conversation.
+    Kept of each answer: ``votes``, the label by each prompter in their order. What prompts have in common is computed
+    once: variants that differ at their end alone, in the question say, share the whole conversation.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
     prompters_: tuple[merc.Prompter, ...]
+    """The variants: other prompters, or one with other instructions and questions."""
     own: bool = True
+    """Whether the recipe's own prompter is asked too, first."""
     vote: Literal["mean", "majority"] = "mean"
+    """``mean`` of the probabilities, or ``majority``: probabilities are then shares of the votes, and of labels with
+    equally many votes the one with the higher mean is taken."""
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides the log-probability of a word by its number of tokens."""
 
     def __post_init__(self) -> None:
         if len(self.prompters_) + self.own < 2:

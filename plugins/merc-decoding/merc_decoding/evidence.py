@@ -13,33 +13,36 @@ TAGS = {"prosody": "Audio-Prosody", "face": "Visual-AU"}
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence(merc.Prompter):
-    """The conversation up to the target, a line an utterance, each with its evidence as words behind role tags:
-    ``Ann: <Text> We won! <Audio-Prosody> fast and loud <Visual-AU> a broad smile``. Then a question that names the
-    target's speaker.
+    """The conversation up to the target, a line an utterance, each with its evidence as words after role tags: ``Ann:
+    <Text> We won! <Audio-Prosody> fast and loud <Visual-AU> a broad smile``. Then a question that names the target's
+    speaker.
 
-    ``tags`` are the cues that are shown and the tag of each, in their order; a cue that was not written is left out,
-    with its tag. ``text_tag`` is that of the words. ``cues_of``: the cues of the ``target`` alone or of ``all``
-    utterances. ``instruction`` stands first, with the labels in the place of ``{labels}``; ``question`` last, with the
-    target's speaker in the place of ``{speaker}``. ``history`` is how many utterances before the target are shown
-    (``null``: all). ``end`` puts the tokenizer's end token after the answer.
-
-    ``rationale`` is the cue that holds the rationale of an utterance that is shown as a demonstration. Where it is
-    given, demonstrations are context, rationale, label: ``explain`` stands before the rationale and ``conclude``
-    between it and the label; the prompt itself ends with ``explain``, so that a decoder such as
-    ``rationale-then-verbalizer``, with the same ``conclude``, goes on from there. A demonstration without that cue is
-    an error.
+    With a ``rationale``, demonstrations are context, rationale, label, and the prompt itself ends with ``explain``, so
+    that a decoder such as ``rationale-then-verbalizer``, with the same ``conclude``, goes on from there. A
+    demonstration without that cue is an error.
     """
 
     tags: Mapping[str, str] = field(default_factory=lambda: dict(TAGS))
+    """The cues that are shown, and the tag of each, in their order. A cue that was not written is left out, with its
+    tag."""
     text_tag: str = "Text"
+    """The tag of the words."""
     cues_of: Literal["target", "all"] = "all"
+    """Whose cues are shown: those of the ``target`` alone or of ``all`` utterances."""
     instruction: str = "Infer the speaker's emotion from the evidence. The emotions are: {labels}.\n"
+    """The text that stands first, with the labels in the place of ``{labels}``."""
     question: str = "The emotion of {speaker}?"
+    """The text that stands last, with the target's speaker in the place of ``{speaker}``."""
     history: int | None = None
+    """How many utterances before the target are shown; null shows all."""
     end: bool = True
+    """Whether the tokenizer's end token follows the answer."""
     rationale: str | None = None
+    """The cue that holds the rationale of an utterance that is shown as a demonstration; null shows none."""
     explain: str = "\nReasoning:"
+    """What stands before a rationale."""
     conclude: str = "\nSo the emotion is"
+    """What stands between a rationale and the label."""
 
     def __post_init__(self) -> None:
         if self.history is not None and self.history < 0:

@@ -23,20 +23,23 @@ class LateFusion(merc.Decoder):
     """Decision-level fusion (equation 7 of the survey, late averaging): P(y | X) = Σ w_m P_m(y | X) over members m,
     where the weights are at least 0 and have the sum 1.
 
-    Members are, in this order: the recipe's own prompter (``own``), ``prompters``, of which each may show another
-    stream, and finished ``runs``, folders whose models are loaded beside this one and predict with recipes of their
-    own. ``weights`` are one for each member; where they are not given, they are those under which the labels of the dev
-    split are likeliest together, and are kept with the run. ``normalize: tokens`` divides the log-probability of a word
-    by its number of tokens. Kept of each answer: ``votes``, the label by each member. Other runs are used in one
-    process alone.
+    Members are, in this order: the recipe's own prompter, other prompters, and finished runs, whose models are loaded
+    beside this one and predict with recipes of their own. Kept of each answer: ``votes``, the label by each member.
+    Other runs are used in one process alone.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
     prompters_: tuple[merc.Prompter, ...]
+    """Other prompters, of which each may show another stream."""
     own: bool = True
+    """Whether the recipe's own prompter is a member."""
     runs: tuple[Path, ...] = ()
+    """The folders of finished runs."""
     weights: tuple[float, ...] | None = None
+    """A weight for each member; null takes those under which the labels of the dev split are likeliest together, and
+    keeps them with the run."""
     normalize: Literal["none", "tokens"] = "none"
+    """``tokens`` divides the log-probability of a word by its number of tokens."""
 
     def __post_init__(self) -> None:
         if self._members < 2:

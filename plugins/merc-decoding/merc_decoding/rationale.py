@@ -129,15 +129,17 @@ class SelfConsistency(Explaining):
     """The labels' probabilities marginalised over sampled rationales (equation 26 of the survey; Wang et al., 2023):
     P(y | X) = (1 / count) Σ P(y | r, X), r drawn from P(r | X).
 
-    ``count`` rationales are drawn at ``temperature``, from the likeliest tokens that together have ``top_p`` of the
-    probability; a draw depends on ``seed``, the utterance's id and its number alone. Kept of each answer:
-    ``rationales``, and ``votes``, the likeliest label after each.
+    Kept of each answer: ``rationales``, and ``votes``, the likeliest label after each.
     """
 
     count: int = 8
+    """How many rationales are drawn."""
     temperature: float = 0.7
+    """The temperature at which they are drawn."""
     top_p: float = 1.0
+    """They are drawn from the likeliest tokens that together have this probability; 1 draws from all."""
     seed: int = 0
+    """The seed of the draws, beside the utterance's id and the number of the draw."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -114,11 +114,10 @@ class Spread(merc.Selector):
 class Determinantal(Spread):
     """Demonstrations by a determinantal point process (Kulesza and Taskar, 2012) over the utterances most like the
     query: the set S for which det(L_S) is largest, found greedily (Chen et al., 2018), with L_ij = q_i s_ij q_j, where
-    s_ij is how alike two candidates are and q_i = exp(``relevance`` · similarity to the query / 2). With ``relevance``
-    0 only diversity counts.
-    """
+    s_ij is how alike two candidates are and q_i = exp(``relevance`` · similarity to the query / 2)."""
 
     relevance: float = 2.0
+    """What similarity to the query counts beside diversity; 0 is diversity alone."""
 
     def spread(self, likeness: Vectors, alike: Vectors) -> list[int]:
         """Each next one is that which makes the determinant largest."""
@@ -148,6 +147,7 @@ class MaxMin(Spread):
     similarity) to the nearest one that is chosen already."""
 
     balance: float = 0.5
+    """What similarity to the query counts beside distance to the ones that are chosen, from 0 to 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

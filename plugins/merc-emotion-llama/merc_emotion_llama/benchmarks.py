@@ -24,18 +24,18 @@ class MerUniBench(Benchmark):
     numbers of samples are those of Table 2. IEMOCAP is asked about four classes: excited counts as happy, and
     utterances of any other label are context alone.
 
-    ``wheels`` is the folder of the emotion wheels' tables, which the sets with hit rates and OV-MERD+ need.
-    ``neutral_answer`` says which of the two published sentiment scores stands in the table: a neutral answer is
-    ``wrong``, as MMEVerse's own program has it, or counts as ``negative``, as AffectGPT's has it; the other one stands
-    below it under its name. ``recognise`` asks for an emotion alone, for reasoning first (``think``, for a model of
-    stage 2) or for a description, in which labels are looked for (``reason``), where the run's prompter has a ``task``.
     The row "by the reading of affectgpt" has each column's number by ``merc.answers.read_lowercase``. A file
     ``mmeverse`` may hold several of the sets.
     """
 
     wheels: Path | None = None
+    """The folder of the emotion wheels' tables, which the sets with hit rates and OV-MERD+ need."""
     neutral_answer: Literal["wrong", "negative"] = "wrong"
+    """Which of the two published sentiment scores stands in the table: a neutral answer is ``wrong``, as MMEVerse's own
+    program has it, or counts as ``negative``, as AffectGPT's has it. The other one stands below it under its name."""
     recognise: Literal["emotion", "think", "reason"] = "emotion"
+    """What the run's prompter is asked for where it has a ``task``: an emotion alone, reasoning first (``think``, for a
+    model of stage 2), or a description in which labels are looked for (``reason``)."""
 
     def columns(self) -> Sequence[BenchmarkTask]:
         """The columns of the upper half of Table 4, in its order."""
@@ -98,10 +98,10 @@ class Mmeverse(MerUniBench):
     """``mmeverse``: MMEVerse-Bench (Peng et al., sections 3.3 and 5.2): the 18 columns of Table 4, with Avg-9 over
     those of MER-UniBench and Avg-18 over all.
 
-    Beyond MER-UniBench (whose parameters ``wheels``, ``neutral_answer`` and ``recognise`` these are): accuracy on CAER,
-    E3, DFEW (its WAR, with UAR beside), MAFW, MC-EIU, on the intentions of MC-EIU and the sentiment of MELD; mAP on the
-    several labels of MAFW (clips of both its lists, the single and the compound one) and BOLD. Sets that are tested on
-    their validation part too take both splits, and BOLD its dev split alone, as Table 2 has it.
+    Beyond MER-UniBench: accuracy on CAER, E3, DFEW (its WAR, with UAR beside), MAFW, MC-EIU, on the intentions of
+    MC-EIU and the sentiment of MELD; mAP on the several labels of MAFW (clips of both its lists, the single and the
+    compound one) and BOLD. Sets that are tested on their validation part too take both splits, and BOLD its dev split
+    alone, as Table 2 has it.
     """
 
     def columns(self) -> Sequence[BenchmarkTask]:

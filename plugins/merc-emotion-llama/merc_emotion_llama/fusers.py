@@ -26,9 +26,10 @@ def _share(dropout: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Fixed(Fuser):
-    """A fuser that gives ``tokens`` tokens, whatever goes in. In Python the field is ``tokens_``."""
+    """A fuser that gives a fixed number of tokens, whatever goes in. In Python the field is ``tokens_``."""
 
     tokens_: int
+    """Tokens of an utterance."""
 
     def tokens(self, counts: Mapping[str, int]) -> int:
         """As many as the parameter says."""
@@ -38,9 +39,13 @@ class _Fixed(Fuser):
 @dataclass(frozen=True, kw_only=True)
 class _Branches(_Fixed):
     tokens_: int = 64
+    """Tokens of an utterance, to which each stream is brought by adaptive average pooling."""
     layers: tuple[int, ...] = (512, 128)
+    """The widths of the layers of each stream's MLP."""
     dropout: float = 0.1
+    """The share that is dropped after each of these layers while training."""
     out: int | None = 256
+    """Numbers of a token that goes out, by one more linear layer; null leaves that layer out."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "out")
@@ -74,10 +79,7 @@ class _Branches(_Fixed):
 
 @dataclass(frozen=True, kw_only=True)
 class Attention(_Branches):
-    """The attention branch of ``conv-attention`` alone ("Our Attn" in Table 9): F_attn of equation 3.
-
-    ``tokens``, ``layers``, ``dropout`` and ``out`` are those of ``conv-attention``.
-    """
+    """The attention branch of ``conv-attention`` alone ("Our Attn" in Table 9): F_attn of equation 3."""
 
     def _branches(self, streams: int) -> dict[str, nn.Module]:
         return {"attention": self._attention(streams)}
@@ -85,13 +87,12 @@ class Attention(_Branches):
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(_Branches):
-    """The convolutional branch of ``conv-attention`` alone ("Our Conv" in Table 9): F_conv of equation 4.
-
-    ``tokens``, ``layers``, ``dropout``, ``out``, ``blocks`` and ``kernel`` are those of ``conv-attention``.
-    """
+    """The convolutional branch of ``conv-attention`` alone ("Our Conv" in Table 9): F_conv of equation 4."""
 
     blocks: int = 4
+    """How many residual convolutions."""
     kernel: int = 3
+    """The kernel of these convolutions, in tokens; odd, so that they keep the number of tokens."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,13 +150,13 @@ class ConvAttention(Conv):
 class QFormer(_Fixed):
     """AffectGPT's Q-Former as pre-fusion ("AffectGPT-Q-Former" in Table 9): learned queries over all streams' tokens.
 
-    A linear layer a stream brings its tokens to ``width``; ``tokens`` learned queries attend to each other and then to
-    all these tokens, in each of ``layers`` layers of BERT's form with ``heads`` heads, ``width`` x 4 in the
-    feed-forward part, GELU and ``dropout``. The queries' last states go out.
+    A linear layer for each stream brings its tokens to ``width``; the queries attend to each other and then to all
+    these tokens, in each layer of BERT's form, with 4 x ``width`` in the feed-forward part and GELU. The queries' last
+    states go out.
 
     Emotion-LLaMAv2 says no more than the name; sizes are those of AffectGPT's program: BERT-base's width and heads, two
     layers, 16 queries. Two things differ from it. Streams are projected to ``width`` at once, not to the widest
-    encoder's width first, one linear map in place of two. And a token's place in its stream is told by sines and
+    encoder's width first, one linear map in place of two. And a token's place in its stream is encoded by sines and
     cosines, not by a learned table of 264 places over all streams together: a table ends, and places counted over
     streams would move where a stream before is missing. BERT's weights are loaded neither there nor here.
 
@@ -163,10 +164,15 @@ class QFormer(_Fixed):
     """
 
     tokens_: int = 16
+    """How many queries, and so tokens of an utterance."""
     width: int = 768
+    """Numbers of a query."""
     heads: int = 12
+    """Heads of attention; they divide ``width``."""
     layers: int = 2
+    """How many layers."""
     dropout: float = 0.1
+    """The share that is dropped while training, from 0 to below 1."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "width", "heads", "layers")
@@ -191,17 +197,18 @@ class QFormer(_Fixed):
 class AffectGPTAttention(_Fixed):
     """AffectGPT's attention as pre-fusion ("AffectGPT-Attn" in Table 9): one vector of the streams' means.
 
-    The mean of each stream's tokens goes through a linear layer of its own to ``width`` numbers; two linear layers make
-    of all of them side by side one weight a stream, and the sum of the streams by these weights goes out, ``tokens``
-    times the same. There is no softmax and nothing non-linear, as in AffectGPT's program. Its ``width`` is the widest
-    encoder's, which is the default, and it repeats the vector 16 times; how many times Emotion-LLaMAv2 does is not
-    said. Here it is one token by default: copies tell the language model nothing more.
+    The mean of each stream's tokens goes through a linear layer of its own; two linear layers make of all of them side
+    by side one weight a stream, and the sum of the streams by these weights goes out. There is no softmax and nothing
+    non-linear, as in AffectGPT's program, which repeats the vector 16 times; how many times Emotion-LLaMAv2 does is not
+    said.
 
     A missing stream stands as zeros, and adds nothing. An utterance without any gives no token.
     """
 
     tokens_: int = 1
+    """How many times the vector goes out. Copies tell the language model nothing more, so once by default."""
     width: int | None = None
+    """Numbers of the vector; null is the widest encoder's, as in AffectGPT's program."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "width")

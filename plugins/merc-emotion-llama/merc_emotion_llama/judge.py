@@ -52,44 +52,53 @@ _NOTHING = "nothing was written"
 
 @dataclass(frozen=True, kw_only=True)
 class EmerOverlap(Metric):
-    """``emer-overlap``: clue overlap, label overlap and completeness of the reasoning across modalities, from 0 to
-    10, as Emotion-LLaMAv2 (Peng et al., 5.2) takes them on EMER, each the mean over the samples that ``model`` at
-    ``base_url`` scored; scores of different judges cannot be compared, so the judge, its prompts and each of its
-    scores are recorded with the numbers.
+    """``emer-overlap``: clue overlap, label overlap and completeness of the reasoning across modalities, from 0 to 10,
+    as Emotion-LLaMAv2 (Peng et al., 5.2) takes them on EMER, each the mean over the samples that a judge scored; scores
+    of different judges cannot be compared, so the judge, its prompts and each of its scores are recorded with the
+    numbers. The judge is asked whenever the metric is computed.
 
-    ``dimensions`` are the scores that are asked for: ``clue_overlap``, ``label_overlap`` and
-    ``reasoning_completeness``. ``prompts`` is one text for all of them, or one for each in their order; in it stand for
-    what is put in ``{what}``, the dimension in words (needed where one text serves several), and either
-    ``{descriptions}``, both as JSON, or ``{actual}`` and ``{predicted}``. An answer is a JSON object with ``score`` and
-    ``reason``, or names a ``Predicted Score`` and a ``Reason``, as the paper's own prompt (Box III) asks for.
+    An answer is a JSON object with ``score`` and ``reason``, or names a ``Predicted Score`` and a ``Reason``, as the
+    paper's own prompt (Box III) asks for. The predicted description is the whole text, so ``evaluate.decoder`` must be
+    one that gives text; a prediction that wrote nothing scores 0 unasked. A sample that could not be scored (the server
+    failed, or its answers never fitted) is in no mean, and counted with its reason.
 
-    ``truth`` names the actual description. The predicted one is the whole text, so ``evaluate.decoder`` must be one
-    that gives text; a prediction that wrote nothing scores 0 unasked. ``attempts`` is how often an answer that does not
-    fit is asked for. A sample that could not be scored (the server failed, or its answers never fitted) is in no mean,
-    and counted with its reason; after ``give_up`` samples in a row that failed, no more are asked.
-
-    ``key`` is the *name* of the environment variable that holds the key. ``json_mode``, ``temperature``,
-    ``max_tokens``, ``concurrency``, ``timeout``, ``deadline`` (seconds), ``retries`` and ``budget`` (requests) are as
-    of the annotator ``openai-compatible`` of merc-bemerc, whose client this is. The judge is asked whenever the metric
-    is computed.
+    The server is asked by the client of the annotator ``openai-compatible`` of merc-bemerc.
     """
 
     base_url: str
+    """The address of the judge's server, such as ``http://localhost:8000/v1``."""
     model: str
+    """The judge's name on the server."""
     key: str | None = None
+    """The *name* of the environment variable that holds the key; null sends none."""
     truth: str = "description"
+    """The name of the actual description, among what is true of an utterance."""
     dimensions: tuple[Dimension, ...] = ("clue_overlap", "label_overlap", "reasoning_completeness")
+    """The scores that are asked for."""
     prompts: tuple[str, ...] = (PROMPT,)
+    """One text for all dimensions, or one for each in their order. ``{what}`` in it is the dimension in words (needed
+    where one text serves several); the descriptions are either ``{descriptions}``, both as JSON, or ``{actual}`` and
+    ``{predicted}``."""
     attempts: int = 3
+    """How often an answer that does not fit is asked for."""
     json_mode: Literal["none", "object"] = "none"
+    """Whether the server is asked for a JSON ``object``."""
     temperature: float | None = 0.0
+    """The temperature that is sent; null sends none, for models that take none."""
     max_tokens: int | None = 400
+    """The most tokens of an answer that are asked for; null sends none, for models that take none."""
     concurrency: int = 4
+    """Requests that are on their way at once."""
     timeout: float = 120.0
+    """Seconds without a byte after which a request has failed."""
     deadline: float | None = None
+    """Seconds after which a response that is not complete is given up; null is twice ``timeout``."""
     retries: int = 5
+    """How often a failed request is sent again."""
     budget: int | None = None
+    """The most requests of one computation, retries included; null is no limit."""
     give_up: int = 10
+    """After so many samples in a row that failed, no more are asked."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)

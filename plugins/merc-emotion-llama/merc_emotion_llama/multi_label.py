@@ -15,27 +15,30 @@ from merc_emotion_llama.wheel_metrics import texts
 
 @dataclass(frozen=True, kw_only=True)
 class MultiLabel(Metric):
-    """``multi-label``: what is said of each label of ``among`` (by default the corpus' own), against a list, ``truth``.
+    """``multi-label``: whether each label is named, against a list of those that are true.
 
     ``map`` is the mean of the labels' average precision over the labels that occur as truth (``map_over`` says how
     many). The labels are ranked by their probabilities where every prediction has some, else by whether the answer
     names them (``ranked_by`` says which): two different numbers. ``micro_f1`` is over all pairs of an utterance and a
     label, ``sample_f1`` and ``sample_jaccard`` are means over the utterances; an utterance for which nothing is true
-    and nothing said counts 0 in these two. An answer's labels are those that it names, or, with a ``threshold``, those
-    that have that probability. ``block`` and ``sentences`` are the policies by which answers are read
-    (``merc.answers``); the numbers ``…_affectgpt`` are those of answers as MMEVerse's own program reads them: items
-    between commas and semicolons, in small letters, ranked by whether they are named.
-
-    ``never_true`` says what becomes of a label that is true of no utterance in the F1s and the Jaccard: ``counted``,
-    so that naming it is wrong, or ``left-out``, as MMEVerse's own program has it. ``map`` leaves them out always.
+    and nothing is named counts 0 in these two. The numbers ``…_affectgpt`` are those of answers as MMEVerse's own
+    program reads them: items between commas and semicolons, in small letters, ranked by whether they are named.
     """
 
     truth: str = "open_labels"
+    """The name of the list of true labels."""
     among: tuple[str, ...] = ()
+    """The labels that count; by default those of the corpus."""
     threshold: float | None = None
+    """The least probability of a label that an answer has; null takes the labels that the answer names."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
     sentences: Sentences = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
     never_true: Literal["counted", "left-out"] = "counted"
+    """What becomes of a label that is true of no utterance in the F1s and the Jaccard: ``counted``, so that naming it
+    is wrong, or ``left-out``, as MMEVerse's own program has it. ``map`` always leaves it out."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:

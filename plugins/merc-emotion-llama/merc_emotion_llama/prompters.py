@@ -22,28 +22,16 @@ CHOICES = {
 class EmotionLlama(Prompter):
     """``emotion-llama``: ``[Vid] <fusion> <image> <video> <audio> [Vid] The person in the video says: … [task] …``
 
-    ``media`` are the streams of the block, in this order; one that an utterance lacks is left out, and so is the
-    sentence of an empty subtitle. ``task`` is what is asked, and stands before the instruction:
+    A stream that an utterance lacks is left out, and so is the sentence of an empty subtitle. The task stands before
+    the instruction:
 
     - ``emotion``, ``sentiment``, ``intention``: one label;
     - ``multi``: several labels, separated by commas, or an open list where there is no label list;
-    - ``reason``: a description, the cue (or key of ``extra``) that ``description`` names;
+    - ``reason``: a description;
     - ``think``: ``<think>the description</think><answer>the label</answer>``.
 
-    ``truth`` is what the answer is made of: ``label``, ``open_labels``, or a key of ``extra``; by default ``sentiment``
-    and ``intention`` for these tasks, ``labels`` for ``multi``, and ``label``. With ``truth: label`` the three tasks of
-    one label can be scored (by the decoder ``verbalizer``); what else is asked for is a text. An utterance that lacks
-    what the answer is made of teaches nothing.
-
-    The label list in the instruction is ``choices``; by default the labels of the query (those of the utterance's own
-    set), where ``truth`` is ``label`` or ``labels``. For another ``truth`` it is negative, neutral and positive for
-    ``sentiment``, MC-EIU's intentions for ``intention``, and none for other tasks.
-
-    ``instructions`` are, by task, the texts by which it is asked; a task that is not named has merc's own
-    (``merc_emotion_llama.instructions``). ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label
-    list in them. ``instruction`` is the number of the one that is asked by. ``null`` draws one an utterance by
-    ``seed``, the task and the utterance's id; ``drawn`` says which it was. With ``chat`` the prompt is a user's turn in
-    the tokenizer's own template (``[INST] … [/INST]`` for Llama 2). ``end`` puts the end token after the answer.
+    With ``truth: label`` the three tasks of one label can be scored (by the decoder ``verbalizer``); what else is asked
+    for is a text. An utterance that lacks what the answer is made of teaches nothing.
 
     The paper says neither where demonstrations stand (here: turns before it) nor how a missing modality is written
     (here: not at all; ``[Vid]`` stays even where an utterance lacks every stream).
@@ -61,15 +49,30 @@ class EmotionLlama(Prompter):
     """
 
     task: Task = "emotion"
+    """What is asked for."""
     media: tuple[str, ...] = ("fusion", "image", "video", "audio")
+    """The streams of the block, in this order."""
     truth: str | None = None
+    """What the answer is made of: ``label``, ``open_labels``, or a key of ``extra``. null is ``sentiment`` and
+    ``intention`` for these tasks, ``labels`` for ``multi``, else ``label``."""
     choices: tuple[str, ...] = ()
+    """The label list in the instruction. By default the labels of the query where ``truth`` is ``label`` or ``labels``;
+    else negative, neutral and positive for ``sentiment``, MC-EIU's intentions for ``intention``, and none for other
+    tasks."""
     description: str = "multimodal"
+    """The cue, or key of ``extra``, that holds the description."""
     instructions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The texts by which a task is asked, by task; one that is not named has merc's own
+    (``merc_emotion_llama.instructions``). ``{labels}`` or ``★``, as in the paper's Boxes I and II, stands for the label
+    list."""
     instruction: int | None = None
+    """The number of the text that is used; null draws one for each utterance."""
     seed: int = 0
+    """The seed of the draw, beside the task and the utterance's id."""
     chat: bool = True
+    """Whether the prompt is a user's turn in the tokenizer's own template (``[INST] … [/INST]`` for Llama 2)."""
     end: bool = True
+    """Whether the end token follows the answer."""
 
     def __post_init__(self) -> None:
         if len(set(self.media)) != len(self.media):

@@ -18,9 +18,14 @@ class _OneLabel(Metric):
     """A metric of answers of which each holds one label."""
 
     truth: str = "label"
+    """The name of the true label, which need not be the one that the model was trained on."""
     among: tuple[str, ...] = ()
+    """The labels that count; by default those of the corpus."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
     sentences: Sentences = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
     def truths(self) -> Sequence[str]:
         """What ``truth`` names."""
@@ -36,11 +41,9 @@ class Recognition(_OneLabel):
     """``mmeverse-recognition``: accuracy and weighted F1 of one label an utterance, for the sets without a metric of
     their own (CAER, E3, MAFW, MELD's sentiment, MC-EIU and its intentions).
 
-    ``truth`` names the label, which need not be the one that the model was trained on; ``among`` are the labels that
-    count, by default those of the corpus. An answer with none of them, or with several, is wrong and counted as
-    ``unparsed``. ``block`` and ``sentences`` are the policies by which answers are read
-    (``merc.answers``). ``accuracy_affectgpt`` and ``weighted_f1_affectgpt`` are the same numbers by the published
-    reading: all of the answer, in small letters, is a label.
+    An answer with none of the labels, or with several, is wrong and counted as ``unparsed``. ``accuracy_affectgpt`` and
+    ``weighted_f1_affectgpt`` are the same numbers by the published reading: all of the answer, in small letters, is a
+    label.
     """
 
     def choices(self) -> Sequence[str]:
@@ -66,8 +69,8 @@ class Recalls(_OneLabel):
     """``dfew-recall``: UAR and WAR, as DFEW (Jiang et al., 2020) reports them.
 
     ``uar`` is the mean of the labels' recalls, ``war`` their mean weighted by how often each is true, which is the
-    accuracy; both over the labels that occur as truth, listed in ``averaged_over``. ``truth``,
-    ``among``, ``block``, ``sentences`` and the numbers ``…_affectgpt`` are as of ``mmeverse-recognition``.
+    accuracy; both over the labels that occur as truth, listed in ``averaged_over``. The numbers ``…_affectgpt`` are as
+    of ``mmeverse-recognition``.
     """
 
     def choices(self) -> Sequence[str]:

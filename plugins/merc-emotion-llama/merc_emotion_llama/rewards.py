@@ -17,15 +17,17 @@ from merc_emotion_llama.wheels import WHEELS, read_wheels
 class WheelHit(merc.Reward):
     """How far an answer's labels and the true ones lie in the same clusters of AffectGPT's emotion wheels: the F
     measure of their clusters, 2 |A ∩ B| / (|A| + |B|), the mean over the wheels on which a true label lies. For one
-    label of either side that is the share of these wheels on which both are in one cluster. ``truth`` is the name of
-    the true label, or of a list of them (``open_labels``), of an utterance. ``wheels`` is the folder of the tables,
-    ``block`` is where an answer is read and ``sentences`` whether labels are looked for within sentences, as of
-    ``mer-unibench-hit-rate``."""
+    label of either side that is the share of these wheels on which both are in one cluster."""
 
     wheels: Path
+    """The folder of the emotion wheels' tables."""
     truth: str = "label"
+    """The name of the true label, or of a list of them (``open_labels``)."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
     sentences: Sentences = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
     def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
         """From 0 to 1 for each answer. Raises MercError for an utterance whose truth lies on no wheel."""

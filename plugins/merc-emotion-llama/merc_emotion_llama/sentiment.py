@@ -24,10 +24,8 @@ class SentimentF1(Metric):
     """``mer-unibench-sentiment-f1``: weighted F1 of negative against positive, of MER-UniBench (MOSI, MOSEI, SIMS,
     SIMS-v2). Utterances whose truth is neutral (a score of 0) are left out and counted.
 
-    ``truth`` names a score, whose sign counts, or a text with one of the words negative, neutral and positive in it
-    ("weakly negative"). A prediction's pole is found in its text, or in its label, in the same way, and by the words
-    that the corpus has for such a label; both words in one answer, or neither, make it unparsed. ``block`` is the
-    policy that says which part of a text is the answer (``merc.answers``).
+    A prediction's pole is found in its text, or in its label, as that of the truth is, and by the words that the corpus
+    has for such a label; both words in one answer, or neither, make it unparsed.
 
     The field publishes two numbers under this name. ``weighted_f1_neutral_wrong``: a neutral answer is wrong.
     ``weighted_f1_neutral_negative``: a neutral answer counts as negative, since it is not above 0. An unparsed answer
@@ -36,7 +34,11 @@ class SentimentF1(Metric):
     """
 
     truth: str = "valence"
+    """The name of a score, whose sign counts, or of a text with one of the words negative, neutral and positive in it
+    ("weakly negative")."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
 
     def truths(self) -> Sequence[str]:
         """What ``truth`` names."""
@@ -87,11 +89,8 @@ class SentimentF1(Metric):
 class SentimentScore(Metric):
     """``mosi-sentiment-score``: the numbers of CMU-MOSI and CMU-MOSEI (Zadeh et al., 2016, 2018; Tsai et al., 2019).
 
-    ``truth`` names a score; times ``factor`` it lies from -3 to 3 (3 for a ``valence`` from -1 to 1). A prediction's
-    score is the one number in its text, or its label read as a number; with ``clip`` it is brought to -3 to 3 for every
-    number, without it only for ``acc_7`` (as the programs of Tsai et al. have it: publications differ). It is counted
-    where it lay outside. With ``expected: true`` it is the mean of the labels weighted by their probabilities, where
-    those are given. ``block`` is as of ``mer-unibench-sentiment-f1``.
+    A prediction's score is the one number in its text, or its label read as a number. One that lies outside -3 to 3 is
+    counted.
 
     ``acc_7``: scores rounded to whole numbers are equal (halves to the even one, as numpy rounds). Two numbers are both
     called Acc-2, each with its weighted F1: ``acc_2_non_negative`` compares below 0 with 0 and above, over all;
@@ -102,10 +101,17 @@ class SentimentScore(Metric):
     """
 
     truth: str = "valence"
+    """The name of the true score."""
     factor: float = 1.0
+    """What the true score is multiplied by to lie from -3 to 3: 3 for a ``valence`` from -1 to 1."""
     expected: bool = False
+    """Whether the score is the mean of the labels weighted by their probabilities, where a prediction has those."""
     clip: bool = True
+    """Whether scores are brought to -3 to 3 for every number; ``false`` does it only for ``acc_7``, as the programs of
+    Tsai et al. have it (publications differ)."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
 
     def __post_init__(self) -> None:
         if self.factor <= 0:

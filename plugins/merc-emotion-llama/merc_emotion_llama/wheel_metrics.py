@@ -19,10 +19,8 @@ from merc_emotion_llama.wheels import WHEELS, Wheels, plain, read_wheels
 class HitRateMetric(Metric):
     """``mer-unibench-hit-rate``: see ``merc_emotion_llama.wheel_scores.hit_rate``.
 
-    ``wheels`` is the folder of the tables, ``truth`` the name of what is true: one label. ``block`` and ``sentences``
-    are the policies by which answers are read (``merc.answers``); in sentences, only words that stand on
-    a wheel as they are, and the labels of the corpus, are looked for, since the tables' other forms hold common words
-    ("person").
+    In sentences, only words that stand on a wheel as they are, and the labels of the corpus, are looked for, since the
+    tables' other forms hold common words ("person").
 
     Beside ``hit_rate`` and ``hit_precision``: ``samples`` counted and ``excluded``, ``labels_per_sample``, how many of
     the answers' labels are ``unknown`` to every wheel and which most often, the numbers of each wheel, and what was odd
@@ -31,9 +29,14 @@ class HitRateMetric(Metric):
     """
 
     wheels: Path
+    """The folder of the emotion wheels' tables."""
     truth: str = "label"
+    """The name of the true label."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
     sentences: Sentences = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
     def truths(self) -> Sequence[str]:
         """What ``truth`` names."""
@@ -76,16 +79,20 @@ class HitRateMetric(Metric):
 class WheelFMetric(Metric):
     """``mer-unibench-wheel-f``: see ``merc_emotion_llama.wheel_scores.wheel_f``.
 
-    ``wheels``, ``block`` and ``sentences`` are as of ``mer-unibench-hit-rate``, and so is what stands beside; ``truth``
-    names a list of labels. ``wheel_f`` counts a wheel without any overlap
-    as 0; ``wheel_f_or_nan`` is the number of code that divides 0 by 0 there, and is null where that would be NaN.
-    ``wheel_f_affectgpt`` is ``wheel_f`` of answers as the published program reads them.
+    Answers are read as by ``mer-unibench-hit-rate``, and the same numbers stand beside. ``wheel_f`` counts a wheel
+    without any overlap as 0; ``wheel_f_or_nan`` is the number of code that divides 0 by 0 there, and is null where that
+    would be NaN. ``wheel_f_affectgpt`` is ``wheel_f`` of answers as the published program reads them.
     """
 
     wheels: Path
+    """The folder of the emotion wheels' tables."""
     truth: str = "open_labels"
+    """The name of the list of true labels."""
     block: Block = "answer-or-rest"
+    """Which part of an answer is read (``merc.answers``): what stands in <answer>, or the rest without one; <answer>
+    alone; all of it."""
     sentences: Sentences = "search"
+    """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
     def truths(self) -> Sequence[str]:
         """What ``truth`` names."""

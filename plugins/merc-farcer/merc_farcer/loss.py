@@ -15,19 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FarcerNLL(merc.Loss):
-    """The negative log-likelihood of the right answer's tokens (equation 7), averaged over ``tokens``, or over
-    ``utterances`` by ``average``.
-
-    ``token_weights: balanced`` weighs each token of a label by the inverse of its frequency in the labels of the train
-    split; ``none`` counts all alike. ``answers_read`` are what the model reads before each further token of an answer:
-    ``teacher-forced`` the right tokens before it; ``free-running`` those that the model itself would have said, the
-    likeliest each time, without dropout, which costs a pass more for every further token of the longest answer.
-    """
+    """The negative log-likelihood of the right answer's tokens (equation 7)."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"token_log_probs"})
     token_weights: Literal["none", "balanced"] = "balanced"
+    """``balanced`` weighs each token of a label by the inverse of its frequency in the labels of the train split;
+    ``none`` counts all alike."""
     answers_read: Literal["teacher-forced", "free-running"] = "free-running"
+    """What the model reads before each further token of an answer: the right tokens (``teacher-forced``), or those that
+    it would have written itself (``free-running``), the likeliest each time, without dropout, which costs a pass more
+    for every further token of the longest answer."""
     average: Literal["tokens", "utterances"] = "tokens"
+    """What counts alike: every token, or every utterance."""
 
     def build(self, context: merc.LossContext) -> torch.nn.Module:
         """The loss as a module."""

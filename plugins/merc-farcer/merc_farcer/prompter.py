@@ -11,14 +11,10 @@ from merc import Answer, MercError, Prompt, Prompter, Query, Segment, Slot, Text
 class FarcerPrompter(Prompter):
     """Rules in the system's turn; each demonstration as a user's turn and the assistant's; the dialogue; ``LABEL:``.
 
-    Of every utterance, past ones and the target alike, stand its speaker, the tokens of ``media`` and then its words
-    (eq. 5: ``[e_p, e_v1, e_u1, ..., e_vn, e_un]``). An utterance without a picture has its words alone. With
-    ``media: []`` it is the prompt of the bare language model, the paper's baseline.
-
-    ``history`` is how many utterances before the target are shown (``null``: all), ``demonstration_history`` how many
-    before a demonstration's target (``null``: as ``history`` says). Where a query brings the labels of
-    past utterances (the paper's PL rows), each stands after its utterance's words, in demonstrations too.
-    ``end: true`` teaches the end token after the label as well.
+    Of every utterance, past ones and the target alike, stand its speaker, the tokens of its picture and then its words
+    (eq. 5: ``[e_p, e_v1, e_u1, ..., e_vn, e_un]``). An utterance without a picture has its words alone. Where a query
+    brings the labels of past utterances (the paper's PL rows), each stands after its utterance's words, in
+    demonstrations too.
 
     >>> from merc import Conversation, LabelSpace, Utterance
     >>> said = [Utterance(id="u0", text="Hey!", speaker="Mark"), Utterance(id="u1", text="Oh.", speaker="Rachel")]
@@ -31,9 +27,14 @@ class FarcerPrompter(Prompter):
     """
 
     media: tuple[str, ...] = ("image",)
+    """The streams whose tokens stand before an utterance's words; none is the paper's baseline, the bare language
+    model."""
     history: int | None = None
+    """How many utterances before the target are shown; null shows all."""
     demonstration_history: int | None = None
+    """How many utterances before a demonstration's target are shown; null shows as many as ``history`` says."""
     end: bool = False
+    """Whether the end token after the label is learned as well."""
 
     def __post_init__(self) -> None:
         for name in ("history", "demonstration_history"):

@@ -14,24 +14,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class QFormer(Connector):
-    """BLIP-2's Q-Former (section 2.4): ``queries`` learned vectors that attend to each other and, in every
-    ``cross_every``-th layer from the first on, to the features; their last states go out.
+    """BLIP-2's Q-Former (section 2.4): learned query vectors that attend to each other and, in some layers, to the
+    features; their last states go out.
 
-    transformers' own module, with random weights: ``layers`` of BERT's form, ``width`` numbers a query, ``heads``
-    heads, 4 x ``width`` in the feed-forward part, ``dropout`` (also of attention). Features come to ``width`` by a
-    linear layer and a norm, and one more linear layer goes to the LLM's width; ``init_scale`` multiplies what that
-    begins with. BLIP-2 norms the features themselves, of which nothing would be left where a token is one number. The
-    place of a token in its clip is encoded by sines and cosines, as features of clips carry none. Sizes are BLIP-2's.
-    The survey has no equation of it.
+    transformers' own module, with random weights and layers of BERT's form, with 4 x ``width`` in the feed-forward
+    part. Features come to ``width`` by a linear layer and a norm, and one more linear layer goes to the LLM's width.
+    BLIP-2 norms the features themselves, of which nothing would be left where a token is one number. The place of a
+    token in its clip is encoded by sines and cosines, as features of clips carry none. Sizes are BLIP-2's. The survey
+    has no equation of it.
     """
 
     queries: int = 32
+    """How many query vectors, each a token of the prompt."""
     width: int = 768
+    """Numbers of a query."""
     heads: int = 12
+    """Heads of attention; they divide ``width``."""
     layers: int = 12
+    """How many layers."""
     cross_every: int = 2
+    """Every so many layers, from the first on, the queries attend to the features."""
     dropout: float = 0.1
+    """The share of the numbers, and of the attention, that is dropped while training."""
     init_scale: float = 1.0
+    """The factor of the last linear layer's first weights."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "queries", "width", "heads", "layers", "cross_every")
@@ -61,21 +67,25 @@ class QFormer(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class Resampler(Connector):
-    """Flamingo's Perceiver Resampler: ``queries`` learned vectors that, in each of ``layers`` layers, attend to the
-    features and to each other at once (keys and values of both side by side), then go through a feed-forward part of
-    4 x ``width`` with GELU; each part's result is added, norms stand before.
+    """Flamingo's Perceiver Resampler: learned query vectors that, in each layer, attend to the features and to each
+    other at once (keys and values of both side by side), then go through a feed-forward part of 4 x ``width`` with
+    GELU; each part's result is added, norms stand before.
 
-    ``width`` is the resampler's, by default the LLM's, and ``heads`` divide it. Features come to it by a linear layer
-    and a norm, and a linear layer goes to the LLM's width; ``init_scale`` multiplies what that begins with. Flamingo
-    tells frames apart by learned vectors; here the place of a token is encoded by sines and cosines, for clips of any
-    length. Flamingo's sizes are 64 queries and 6 layers; the survey has no equation of it.
+    Features come to ``width`` by a linear layer and a norm, and a linear layer goes to the LLM's width. Flamingo tells
+    frames apart by learned vectors; here the place of a token is encoded by sines and cosines, for clips of any length.
+    Flamingo's sizes are 64 queries and 6 layers; the survey has no equation of it.
     """
 
     queries: int = 64
+    """How many query vectors, each a token of the prompt."""
     layers: int = 6
+    """How many layers."""
     heads: int = 8
+    """Heads of attention; they divide ``width``."""
     width: int | None = None
+    """The resampler's width; null is the LLM's."""
     init_scale: float = 1.0
+    """The factor of the last linear layer's first weights."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "queries", "layers", "heads", "width")
@@ -97,19 +107,20 @@ class Resampler(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectorGate(Connector):
-    """The projector fusion gate of figure 4: ``projectors`` of the same features, each two linear layers with GELU
+    """The projector fusion gate of figure 4: several projectors of the same features, each two linear layers with GELU
     between them, and the sum of what they give by learned coefficients w_1, w_2, ...
 
-    The figure says no more of the coefficients than that they learn. With ``gate: free``, the default, each is a
-    number of its own, which begins at 1 / ``projectors`` and may become anything. With ``gate: features`` they are a
-    softmax of a linear layer over the mean of the utterance's features, so that each utterance mixes the projectors its
-    own way (HumanOmni, whose figure it is, takes them from the instruction). ``init_scale`` multiplies what the last
-    layers begin with.
+    The figure says no more of the coefficients than that they learn.
     """
 
     projectors: int = 3
+    """How many projectors."""
     gate: Literal["free", "features"] = "free"
+    """The coefficients: numbers of their own that begin at 1 / ``projectors`` and may become anything (``free``), or a
+    softmax of a linear layer over the mean of the utterance's ``features``, so that each utterance mixes the projectors
+    its own way (HumanOmni, whose figure it is, takes them from the instruction)."""
     init_scale: float = 1.0
+    """The factor of the last layers' first weights."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "projectors")
@@ -124,17 +135,19 @@ class ProjectorGate(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionedPrompt(Connector):
-    """Modality-conditioned prompt tokens (figure 5): ``length`` learned vectors a modality, each moved by what a small
-    network makes of the mean of the utterance's features.
+    """Modality-conditioned prompt tokens (figure 5): learned vectors of a modality, each moved by what a small network
+    makes of the mean of the utterance's features.
 
-    Token i is ``p_i + V_i relu(W x + a) + b_i`` with x the mean and ``width`` numbers between. The figure shows the
-    tokens and no equation; this is the form of conditional prompt learning (CoCoOp), with a move for each token rather
-    than one for all. ``deviation`` is that of the normal distribution that p and V are drawn from.
+    Token i is ``p_i + V_i relu(W x + a) + b_i`` with x the mean. The figure shows the tokens and no equation; this is
+    the form of conditional prompt learning (CoCoOp), with a move for each token rather than one for all.
     """
 
     length: int = 4
+    """How many vectors, each a token of the prompt."""
     width: int = 64
+    """The inner width of the network, the number of rows of W."""
     deviation: float = 0.02
+    """The standard deviation of the normal distribution that p and V are drawn from."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "length", "width")
@@ -154,16 +167,18 @@ class ConditionedPrompt(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class MultiScale(Connector):
-    """Multi-scale temporal pooling (section 7.3): for each of ``scales`` the means of so many equal stretches of the
-    clip, the coarsest first, so that what comes later refines it.
+    """Multi-scale temporal pooling (section 7.3): for each scale the means of so many equal stretches of the clip, the
+    coarsest first, so that what comes later refines it.
 
     Each mean goes through one linear layer, the same for all, and gets a learned vector of its scale, which begins at
     zero. Stretches are those of adaptive average pooling over the clip's own tokens; a clip with fewer tokens than a
-    scale has stretches repeats them. ``init_scale`` multiplies what the layer begins with. The survey has no equation.
+    scale has stretches repeats them. The survey has no equation.
     """
 
     scales: tuple[int, ...] = (1, 2, 4)
+    """The numbers of stretches; their sum is the number of tokens."""
     init_scale: float = 1.0
+    """The factor of the layer's first weights."""
 
     def __post_init__(self) -> None:
         if not self.scales or min(self.scales) < 1 or list(self.scales) != sorted(set(self.scales)):

@@ -20,12 +20,17 @@ LARGEST = 65_536
 
 @dataclass(frozen=True, kw_only=True)
 class Fused(Fuser):
-    """What fusers with the survey's operator share: ``operator`` ``concat``, ``bilinear`` or ``tensor`` of vectors of
-    ``width`` numbers a modality, then a linear layer to ``out`` numbers and tanh."""
+    """What fusers with the survey's operator share: an operator over vectors of the modalities, then phi, a linear
+    layer and tanh."""
 
     width: int = 128
+    """Numbers of each modality's vector, before the operator."""
     out: int = 128
+    """Numbers of a token that goes out."""
     operator: Literal["concat", "bilinear", "tensor"] = "concat"
+    """How the vectors become one: ``concat`` sets them side by side, ``bilinear`` takes all products of a number of
+    each, ``tensor`` also those of fewer modalities. Products are many: ``width`` to the power of the number of
+    streams."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "out")
@@ -59,12 +64,10 @@ class Fused(Fuser):
 @dataclass(frozen=True, kw_only=True)
 class FeatureLevel(Fused):
     """Feature-level fusion (equation 7, with the operators of equation 10): the mean of each stream through a linear
-    layer of its own to ``width`` numbers, ``operator`` over them, and phi, a linear layer to ``out`` numbers and tanh.
+    layer of its own, an operator over these vectors, and phi, a linear layer and tanh.
 
-    ``operator``: ``concat`` sets them side by side, ``bilinear`` takes all products of a number of each, and ``tensor``
-    the same with a 1 behind each vector, so that products of fewer modalities are there too. Products are many:
-    ``width`` to the power of the number of streams. A missing modality has a learned vector in its place. The survey
-    leaves phi open ("a non-linear transformation").
+    ``tensor`` puts a 1 after each vector, so that products of fewer modalities are there too. A missing modality has a
+    learned vector in its place. The survey leaves phi open ("a non-linear transformation").
     """
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
@@ -76,20 +79,22 @@ class FeatureLevel(Fused):
 
 @dataclass(frozen=True, kw_only=True)
 class Cnn(Fused):
-    """CNN fusion (equations 8 to 10): a convolution over each modality's features, one number after the other made of
-    a window of ``kernel`` tokens x features, ReLU; all of that to ``width`` numbers by a matrix; then ``operator``,
-    ``width`` and ``out`` as in ``feature-level``.
+    """CNN fusion (equations 8 to 10): a convolution over each modality's features, one number after the other made of a
+    window of tokens x features, ReLU; all of that to ``width`` numbers by a matrix; then ``operator`` and phi as in
+    ``feature-level``.
 
-    Equation 9 multiplies ``vec(Y)`` by a matrix, so each stream must have one length: it is brought to ``length``
-    tokens by adaptive average pooling. Equation 8 sums one kernel over one map; ``channels`` many stand side by side,
-    one by default, as printed. Its sigma is ReLU here, and nothing is padded. It slides over neighbouring features
-    too, as printed: with the features of a network these have no order, and a kernel of ``[k, 1]`` slides over time
-    alone.
+    Equation 9 multiplies ``vec(Y)`` by a matrix, so each stream must have one length, to which it is brought by
+    adaptive average pooling. Its sigma is ReLU here, and nothing is padded. The window slides over neighbouring
+    features too, as printed: with the features of a network these have no order, and a kernel of ``[k, 1]`` slides over
+    time alone.
     """
 
     length: int = 8
+    """Tokens to which each stream is brought."""
     kernel: tuple[int, int] = (3, 3)
+    """The window of the convolution, ``[tokens, features]``."""
     channels: int = 1
+    """How many kernels stand side by side; equation 8 as printed has one."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,9 +119,10 @@ class Cnn(Fused):
 
 @dataclass(frozen=True, kw_only=True)
 class Steps(Fused):
-    """A fuser that gives ``tokens`` tokens, each a time of the utterance. In Python the field is ``tokens_``."""
+    """A fuser that gives a fixed number of tokens, each a time of the utterance. In Python the field is ``tokens_``."""
 
     tokens_: int = 8
+    """Tokens of an utterance, each an equal part of its time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,19 +138,23 @@ class MultimodalLstm(Fuser):
     """A multimodal LSTM over the time of an utterance (equations 11 to 14): gates i, f, o and a candidate of each
     modality from its features and the common h, memories fused at the cell state, h from all output gates.
 
-    Streams are brought to ``tokens`` steps by adaptive average pooling, so that step t is one time in all of them; h
-    after each step, ``width`` numbers, is a token. ``operator`` and phi (equation 14) as in ``feature-level``.
+    Streams are brought to the same number of steps by adaptive average pooling, so that step t is one time in all of
+    them; h after each step is a token. Phi (equation 14) is as in ``feature-level``.
 
     What the survey leaves open. Equation 13 has ``c_{t-1}^(m)`` on the right and ``c_t`` without a modality on the
-    left: here each modality keeps the memory in the bracket as its own ``c_t^(m)``, and ``c_t`` is their sum by alpha.
-    ``weights`` says what alpha is: a ``learned`` number a modality, or ``attention``, which adds a score of the step's
-    features; both through a softmax over the modalities that are there. A missing modality keeps its memory.
+    left: here each modality keeps the memory in the bracket as its own ``c_t^(m)``, and ``c_t`` is their sum by alpha,
+    a softmax over the modalities that are there. A missing modality keeps its memory.
     """
 
     tokens_: int = 8
+    """Steps, and tokens of an utterance, each an equal part of its time."""
     width: int = 64
+    """Numbers of h, and so of a token."""
     weights: Literal["learned", "attention"] = "learned"
+    """What alpha is a softmax of: a ``learned`` number a modality, or ``attention``, which adds a score of the step's
+    features."""
     operator: Literal["concat", "bilinear", "tensor"] = "concat"
+    """How the output gates' vectors become one: ``concat``, ``bilinear`` or ``tensor``, as in ``feature-level``."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "width")
@@ -171,19 +181,21 @@ class MultimodalLstm(Fuser):
 
 @dataclass(frozen=True, kw_only=True)
 class CrossModalAttention(Steps):
-    """Cross-modal attention (equations 15 to 18): multi-head attention of each modality within itself (16, ``heads``
-    heads, added to it), queries, keys and values of each, attention from each to all (15 and 17), ``operator`` and phi
-    over the modalities at each of ``tokens`` times (18), with ``width`` and ``out`` as in ``feature-level``.
+    """Cross-modal attention (equations 15 to 18): multi-head attention of each modality within itself (16, added to
+    it), queries, keys and values of each, attention from each to all (15 and 17), ``operator`` and phi over the
+    modalities at each time (18).
 
-    Equation 15 as printed has a softmax over the modalities j at one time t, without the square root of equation 16:
-    ``over: modalities``, the default, with streams brought to ``tokens`` steps by adaptive average pooling. The text
-    beside it speaks of asynchronous signals and of equation 16; ``over: tokens`` attends from each of the ``tokens``
-    times to all tokens of all modalities, scaled. A modality also attends to itself, as the sum over j says. Places
-    are encoded by sines and cosines in equation 16. A missing modality is not attended to.
+    Equation 15 as printed has a softmax over the modalities j at one time t, without the square root of equation 16;
+    the text beside it speaks of asynchronous signals and of equation 16. Both can be had. A modality also attends to
+    itself, as the sum over j says. Places are encoded by sines and cosines in equation 16. A missing modality is not
+    attended to.
     """
 
     over: Literal["modalities", "tokens"] = "modalities"
+    """What a modality attends to at a time: the ``modalities`` at this time, with streams brought to equal steps by
+    adaptive average pooling, or all ``tokens`` of all modalities, scaled."""
     heads: int = 4
+    """Heads of the attention within a modality; they divide ``width``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -219,17 +231,20 @@ class TimeWarp(Steps):
 
 @dataclass(frozen=True, kw_only=True)
 class ModalityExperts(Fuser):
-    """A mixture of modality experts (section 7.3): a network a modality over the mean of its features (``width``
-    numbers, GELU, ``out`` numbers), of which a router chooses the best ``top`` and sums them by its softmax.
+    """A mixture of modality experts (section 7.3): a network a modality over the mean of its features, of which a
+    router chooses the best and sums them by its softmax.
 
     The router is a linear layer over the means of all streams, zeros for a missing one, which is never chosen. An
-    expert that is not chosen is not computed for that utterance. ``top`` at or above the number of streams chooses all.
-    There is no loss that balances experts: a router may come to prefer one.
+    expert that is not chosen is not computed for that utterance. There is no loss that balances experts: a router may
+    come to prefer one.
     """
 
     width: int = 128
+    """The inner width of each expert (GELU)."""
     out: int = 128
+    """Numbers of the one token that goes out."""
     top: int = 2
+    """How many experts are chosen; at or above the number of streams, all."""
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "out", "top")

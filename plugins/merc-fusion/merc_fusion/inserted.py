@@ -14,24 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CrossAttention(Connector):
-    """Cross-attention in the language model's layers: before every ``every``-th layer, from the first on, each place's
-    state h becomes ``h + O softmax(Q norm(h) (K z)^T / sqrt(d)) V z`` with ``heads`` heads of ``head_width`` numbers;
-    z are the features of what the place sees, each through a linear layer and a norm. No token stands in the prompt.
+    """Cross-attention in the language model's layers: before some layers, each place's state h becomes ``h + O
+    softmax(Q norm(h) (K z)^T / sqrt(d)) V z``; z are the features of what the place sees, each through a linear layer
+    and a norm. No token stands in the prompt.
 
     The survey says that "the LLM directly attends to non-textual embeddings through multi-head attention layers", and
     gives no equation. O begins at zero, so that the language model begins as it was.
-
-    ``look`` says at what: at ``all`` media that were shown up to a place, those of earlier utterances too, with a
-    learned bias a head for how many utterances ago that was (8 and more are one); or only at those shown ``last``.
-    ``latents`` puts a Perceiver Resampler of so many vectors (two layers) before it, as Flamingo does, for encoders
-    that give very many tokens.
     """
 
     every: int = 1
+    """Before every so many layers, from the first on."""
     heads: int = 8
+    """Heads of attention."""
     head_width: int = 64
+    """Numbers of a head."""
     look: Literal["all", "last"] = "all"
+    """What a place sees: ``all`` media that were shown up to it, those of earlier utterances too, with a learned bias a
+    head for how many utterances ago that was (8 and more are one); or only those shown ``last``."""
     latents: int | None = None
+    """A Perceiver Resampler of so many vectors (two layers) before it, as Flamingo has, for encoders that give very
+    many tokens; null is none."""
 
     gated: ClassVar[bool] = False
 
@@ -64,17 +66,18 @@ class CrossAttention(Connector):
 
 @dataclass(frozen=True, kw_only=True)
 class GatedCrossAttention(CrossAttention):
-    """Flamingo's gated cross-attention: before every ``every``-th layer, h becomes ``h + tanh(a) attention(h, z)``, and
-    that ``h + tanh(b) feed_forward(h)``. The gates a and b begin at 0, so the language model begins as it was.
+    """Flamingo's gated cross-attention: before some layers, h becomes ``h + tanh(a) attention(h, z)``, and that ``h +
+    tanh(b) feed_forward(h)``. The gates a and b begin at 0, so the language model begins as it was.
 
-    The attention is that of ``cross-attention``, with its ``heads``, ``head_width`` and ``latents``; the feed-forward
-    part is a norm, 4 x the LLM's width with GELU (Flamingo: squared ReLU), and back, without bias. ``look`` is ``last``
-    by default, as in Flamingo, where a text sees the picture before it and no earlier one: here each place sees the
-    media of the utterance that was shown last and has any. At ``all`` is what ``cross-attention`` says. Flamingo puts
-    one before every layer in its smallest model, every 4th or 7th in larger ones.
+    The attention is that of ``cross-attention``; the feed-forward part is a norm, 4 x the LLM's width with GELU
+    (Flamingo: squared ReLU), and back, without bias.
     """
 
     every: int = 4
+    """Before every so many layers, from the first on. Flamingo puts one before every layer in its smallest model, every
+    4th or 7th in larger ones."""
     look: Literal["all", "last"] = "last"
+    """What a place sees: the media of the utterance that was shown ``last`` and has any, as in Flamingo, where a text
+    sees the picture before it and no earlier one; or ``all``, as in ``cross-attention``."""
 
     gated: ClassVar[bool] = True

@@ -11,16 +11,15 @@ from merc_peft.blocks import blocks_of
 
 @dataclass(frozen=True, kw_only=True)
 class BottleneckAdapter(merc.Tuning):
-    """Adapters h' = h + W_f σ(W_i h) on what each transformer block gives, held in float32; they alone learn.
-
-    ``width`` is the inner width, and ``activation`` is σ. ``targets`` are modules inside the blocks whose outputs have
-    an adapter in place of the blocks': ``[self_attn, mlp]`` are the two of each block that Houlsby et al. have, and
-    ``[mlp]`` is Pfeiffer's one.
-    """
+    """Adapters h' = h + W_f σ(W_i h) on what each transformer block gives, held in float32; they alone learn."""
 
     width: int = 64
+    """The inner width, the number of rows of W_i."""
     activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
+    """σ, the function between the two layers."""
     targets: tuple[str, ...] = ()
+    """Modules inside the blocks whose outputs have an adapter in place of the blocks': ``[self_attn, mlp]`` are the two
+    of each block that Houlsby et al. have, ``[mlp]`` is Pfeiffer's one."""
 
     def __post_init__(self) -> None:
         if self.width < 1:

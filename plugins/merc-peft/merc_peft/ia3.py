@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class IA3(merc.PeftTuning):
     """Gates that multiply keys, values and the inner numbers of feed-forward layers: one number learns for each, from 1
-    on. ``targets`` are the linear layers whose outputs are multiplied, and ``feedforward`` those of them whose inputs
-    are; left out, they are the ones that PEFT knows for the backbone's architecture.
-    """
+    on."""
 
     targets: tuple[str, ...] = ()
+    """The linear layers whose outputs are multiplied; by default those that PEFT knows for the backbone's
+    architecture."""
     feedforward: tuple[str, ...] = ()
+    """Those of them whose inputs are multiplied instead; by default those that PEFT knows."""
 
     def __post_init__(self) -> None:
         strange = [name for name in self.feedforward if name not in self.targets]

@@ -17,13 +17,12 @@ _HELD = ".parametrizations.bias.original"
 
 @dataclass(frozen=True, kw_only=True)
 class BitFit(merc.Tuning):
-    """The biases alone learn, held in float32: of linear layers and of normalisations.
-
-    Backbones of the LLaMA kind have none. ``missing`` is what is done for linear layers without one: nothing
-    (``leave``), or a bias from zero on (``add``) for all but the last of the model.
-    """
+    """The biases alone learn, held in float32: of linear layers and of normalisations. Backbones of the LLaMA kind have
+    none."""
 
     missing: Literal["leave", "add"] = "leave"
+    """What is done for linear layers without a bias: nothing (``leave``), or a bias from zero on (``add``) for all but
+    the last of the model."""
 
     def apply(self, llm: Any) -> Any:
         """Switch the biases on. Raises MercError for a backbone without any."""
@@ -89,10 +88,11 @@ def _linear(llm: Any) -> Iterator[nn.Linear]:
 
 @dataclass(frozen=True, kw_only=True)
 class LastLayers(merc.Tuning):
-    """The last ``layers`` transformer blocks learn, held in float32, and computed in it outside autocast; all before
-    them, the embeddings and the head do not."""
+    """The last transformer blocks learn, held in float32, and computed in it outside autocast; all before them, the
+    embeddings and the head do not."""
 
     layers: int = 2
+    """How many blocks, counted from the last."""
 
     def __post_init__(self) -> None:
         if self.layers < 1:

@@ -20,13 +20,10 @@ class QLoRA(merc.LowRankTuning):
     """LoRA beside linear layers whose weights are held in four bits (NF4, by bitsandbytes), which do not learn; the
     last layer of the model and its embeddings stay as they are. The backbone is loaded in its own dtype, and then
     packed layer by layer. A layer whose input width is not a multiple of 64, the weights that share a scale, is not
-    packed: bitsandbytes reads the scales of such a layer wrongly on a CPU.
-
-    ``r``, ``alpha``, ``dropout`` and ``targets`` are as those of ``lora``. With ``double`` the scales, one for each 64
-    weights, are packed too: 0.52 bytes a weight in place of 0.56.
-    """
+    packed: bitsandbytes reads the scales of such a layer wrongly on a CPU."""
 
     double: bool = True
+    """Whether the scales, one for each 64 weights, are packed too: 0.52 bytes a weight in place of 0.56."""
 
     def check(self, device: str) -> None:
         """See that bitsandbytes is there and packs and computes a small layer on the device."""

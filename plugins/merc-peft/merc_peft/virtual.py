@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualTokens(merc.PeftTuning):
-    """What the three have in common: ``tokens`` virtual tokens, and a backbone that goes on from keys and values.
+    """What the three have in common: virtual tokens, and a backbone that goes on from keys and values.
 
     What learns is saved as it is, in ``tuning.safetensors``, so that a run goes on from it; PEFT's own format keeps
     only what comes out of it, and ``merc export`` writes that.
@@ -24,6 +24,7 @@ class VirtualTokens(merc.PeftTuning):
 
     saved_as: ClassVar[str] = "tuning.safetensors"
     tokens: int = 20
+    """How many virtual tokens."""
 
     def __post_init__(self) -> None:
         if self.tokens < 1:
@@ -83,14 +84,14 @@ def _attends(config: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefixTuning(VirtualTokens):
-    """Prefix tuning: the keys and values of ``tokens`` virtual tokens learn, in every layer. With ``projection`` they
-    come from a smaller table by a network of two layers, whose inner width is ``hidden`` (left out: that of the keys).
-    ``start`` is how the keys and values begin: drawn (``random``), or ``zero``.
-    """
+    """Prefix tuning: the keys and values of virtual tokens learn, in every layer."""
 
     projection: bool = False
+    """Whether the keys and values come from a smaller table by a network of two layers."""
     hidden: int | None = None
+    """The inner width of that network; null is the width of the keys."""
     start: Literal["random", "zero"] = "random"
+    """How the keys and values begin: drawn (``random``), or ``zero``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,11 +122,10 @@ class PrefixTuning(VirtualTokens):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptTuning(VirtualTokens):
-    """Prompt tuning: the embeddings of ``tokens`` virtual tokens learn. ``start`` is what they begin as: those of words
-    drawn from the ``vocabulary``, or ``random`` numbers.
-    """
+    """Prompt tuning: the embeddings of virtual tokens learn."""
 
     start: Literal["vocabulary", "random"] = "vocabulary"
+    """What the embeddings begin as: those of words drawn from the ``vocabulary``, or ``random`` numbers."""
 
     def peft_config(self, llm: Any) -> Any:
         """PEFT's ``PromptTuningConfig``."""
@@ -140,15 +140,16 @@ class PromptTuning(VirtualTokens):
 
 @dataclass(frozen=True, kw_only=True)
 class PTuning(VirtualTokens):
-    """P-tuning: the embeddings of ``tokens`` virtual tokens come from a table that learns by a network that learns, an
-    ``mlp`` or an ``lstm``, whose inner width is ``hidden`` (left out: that of the backbone). An ``lstm`` has ``layers``
-    layers, and ``dropout`` (0 to below 1) between them; an ``mlp`` has three layers.
-    """
+    """P-tuning: the embeddings of virtual tokens are what a network makes of a table of vectors; both learn."""
 
     encoder: Literal["mlp", "lstm"] = "mlp"
+    """The network: an ``mlp`` of three layers, or an ``lstm``."""
     hidden: int | None = None
+    """Its inner width; null is the backbone's."""
     layers: int = 2
+    """The layers of an ``lstm``."""
     dropout: float = 0.0
+    """The share that is dropped between the layers of an ``lstm`` while training, from 0 to below 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
