@@ -34,8 +34,8 @@ class Fuser(Component):
     inputs: tuple[str, ...] = ()
     """The encoders whose features it takes; by default those of all."""
     normalize: Literal["none", "train"] = "none"
-    """``train`` first shifts and scales each feature of the inputs by its mean and deviation over the train split, which
-    are stored with the run; no fuser has to do anything for it."""
+    """``train`` first shifts and scales each feature of the inputs by its mean and deviation over the train split,
+    which are stored with the run; no fuser has to do anything for it."""
 
     @abstractmethod
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:

@@ -20,26 +20,27 @@ class SubtitlesCorpus(merc.Corpus):
     """Subtitles (SRT, WebVTT, ASS) and transcripts in tiers (ELAN, Praat): a conversation a file, an utterance a
     subtitle or interval.
 
-    ``path`` is a file, a folder (all such files in it and below), a list of these, or a mapping from a split to any of
-    them. The film or sound of a conversation is the file of its name beside it, or in the folder ``media`` where one
-    is given; an utterance has its times in it. Files without one are text alone, and counted.
-
-    ``encoding`` is that of subtitles (``utf-8``, ``utf-16``, ``gbk``, ``cp1252``, ...); one that does not fit is an
-    error that names those that do. ``speakers`` lists the names that stand before words, as in ``Ana: Hi.``; without
-    it all that look like names count, and a note lists them. Of tiers, ``text_tiers`` names those with words (all but
-    those of labels, where it is empty) and ``label_tiers`` those whose texts are the labels of the utterances that
-    they share most time with. Without tiers of labels no utterance has one, which is enough to predict.
+    The film or sound of a conversation is the file of its name; an utterance has its times in it. Files without one are
+    text alone, and counted. Without tiers of labels no utterance has one, which is enough to predict.
 
     Raises MercError for times that cannot be read, subtitles that count in frames, and times beyond the end of the
     film, naming file and line.
     """
 
     path: Paths
+    """A file, a folder (all such files in it and below), a list of these, or a mapping from a split to any of them."""
     media: Path | None = None
+    """The folder that holds films and sounds; null is the folder of each file."""
     encoding: str = "utf-8"
+    """The encoding of subtitles (``utf-8``, ``utf-16``, ``gbk``, ``cp1252``, ...); one that does not fit is an error
+    that names those that do."""
     speakers: tuple[str, ...] | None = None
+    """The names that stand before words, as in ``Ana: Hi.``; null takes all that look like names, and a note lists
+    them."""
     text_tiers: tuple[str, ...] = ()
+    """The tiers that hold words; by default all but those of labels."""
     label_tiers: tuple[str, ...] = ()
+    """The tiers whose texts are labels: each that of the utterance that it shares most time with."""
 
     def __post_init__(self) -> None:
         check_paths(self.path)
