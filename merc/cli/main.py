@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import functools
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -56,7 +57,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command. A MercError is one message and exit code 2, and so is what the system forbids; an interrupt
-        is a line and 130; any other exception is a fault of merc or of a plugin, and its traceback is shown."""
+        is a line and 130. Any other exception is a fault, with exit code 1: that of a plugin's component is a message,
+        and of merc's own the traceback is shown."""
         ctx.color = True  # or click takes escapes of names away, where merc shows them
         try:
             with escaped_output():
@@ -72,10 +74,13 @@ class Commands(TyperGroup):
         except Exception as error:
             stand_back(error)
             message = _sentence(error)
-            if not message:
+            if message:
+                typer.echo(f"error: {shown(hide(message))}", err=True)
+                raise typer.Exit(2) from error
+            if not (message := _fault_of_plugin(error)):
                 raise
             typer.echo(f"error: {shown(hide(message))}", err=True)
-            raise typer.Exit(2) from error
+            raise typer.Exit(1) from error
         except SystemExit as error:
             if isinstance(error.__context__, BrokenPipeError):  # whoever read has read enough; rich ends the program
                 raise typer.Exit(1) from error
@@ -121,6 +126,21 @@ def _sentence(error: Exception) -> str:
     try:
         return str(error) if isinstance(error, MercError) else _forbidden(error)
     except BaseException:
+        return ""
+
+
+def _fault_of_plugin(error: Exception) -> str:
+    """What is said of a fault in a plugin's component; empty for another, and where the traceback is to be shown."""
+    from merc.registry.faults import VARIABLE, note_fault
+
+    try:
+        fault = note_fault(error)
+        if fault is None or fault.of_merc or os.environ.get(VARIABLE):
+            return ""
+        notes = [note for note in error.__notes__ if note != fault.sentence]
+        hint = f"this is a fault in its code; {VARIABLE}=1 before the same command shows the whole traceback"
+        return "\n".join([fault.sentence, *notes, hint])
+    except Exception:  # what a plugin raised may raise itself
         return ""
 
 

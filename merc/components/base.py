@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 FOLDER_OR_NAME = "a folder, or a name on the model hub"
+
+_PLACE = "_place_in_recipe"
 
 FolderOrName = Annotated[str, FOLDER_OR_NAME]
 """The type of a parameter that is a folder of this machine or a name on the model hub.
@@ -29,6 +32,17 @@ def at_least(least: int, component: object, *names: str) -> None:
         value = getattr(component, name)
         if value is not None and value < least:
             raise ValueError(f"{name.rstrip('_')} counts from {least}, not {value}")
+
+
+def put_in_recipe(component: Component, path: str) -> None:
+    """Remember where in a recipe a component stands."""
+    with contextlib.suppress(AttributeError):  # of a class that takes no attributes
+        object.__setattr__(component, _PLACE, path)
+
+
+def place_of(component: Component) -> str:
+    """Where in a recipe a component stands, such as ``encoders.face``; empty for one that was made elsewhere."""
+    return str(getattr(component, _PLACE, ""))
 
 
 @dataclass(frozen=True, kw_only=True)

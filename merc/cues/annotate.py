@@ -19,6 +19,7 @@ from merc.cues.table import CueTable
 from merc.errors import MercError
 from merc.media import DECODING, Decoders, Decoding
 from merc.passes import ContentPass, Hashes, Progress, first_of
+from merc.registry.faults import FunctionOf
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
@@ -113,7 +114,8 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
             return
         self.store.make()
         self.report("loading")
-        self.function: AnnotateFunction = self.teacher.annotator.load(self.device)
+        annotator = self.teacher.annotator
+        self.function: AnnotateFunction = FunctionOf(annotator, annotator.load(self.device))
         self.unreached = len(questions)
         self.run(questions)
 

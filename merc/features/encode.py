@@ -18,6 +18,7 @@ from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
 from merc.memory import enough_memory
 from merc.passes import ContentPass, Hashes, Progress
+from merc.registry.faults import FunctionOf
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
@@ -146,7 +147,7 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
             self.report(f"loading {stream.part}")
             require(stream.encoder, str(stream.part))
             with self._enough_memory(name):
-                function = stream.encoder.load(self.device)
+                function = FunctionOf(stream.encoder, stream.encoder.load(self.device))
             self.functions[name] = CarefulFunction(stream, function, lambda: self._has_worked(name))
         clips: list[Clip] = [decoded.clip for _, decoded in batch if not isinstance(decoded.clip, Missing)]
         requests = [request for request, _ in batch]

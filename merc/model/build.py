@@ -19,6 +19,7 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.reach import context_of
 from merc.model.tuning import tune
 from merc.recipe import Recipe
+from merc.registry.faults import worker_for
 
 
 def pick_device(name: str) -> str:
@@ -157,7 +158,7 @@ def _networks(recipe: Recipe, seed: int) -> dict[str, nn.Module]:
         assert isinstance(encoder, Encoder)
         require(encoder, f"encoder {recipe.encoders[name].name!r}")
         torch.manual_seed(seed)
-        networks[name] = encoder.build().float()
+        networks[name] = worker_for(encoder, encoder.build().float())
     return networks
 
 

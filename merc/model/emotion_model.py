@@ -15,6 +15,7 @@ from merc.components import Backbone, Prompt, Query, SlotTokens
 from merc.components.model import Outputs, of_reference
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.model.asked import asked_of
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.heads import Heads
 from merc.model.inserted import Inserted
@@ -54,7 +55,7 @@ class EmotionModel(nn.Module):
     why the backbone cannot go on from keys and values (empty where it can), both where that is known. ``before`` gives
     a context in which the model computes as it did before this stage.
 
-    While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what they read of a pass, and
+    While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what each reads of a pass, and
     ``precision`` is what it computes in.
     """
 
@@ -72,7 +73,7 @@ class EmotionModel(nn.Module):
         self.tuning = backbone.tuning
         self.added = frozenset(f"llm.{name}" for name in backbone.added)
         self.losses = nn.ModuleDict()
-        self.needs: frozenset[str] = frozenset()
+        self.needs: dict[str, frozenset[str]] = {}
         self.precision = "model"
         # What the networks of encoders come with frozen never learns.
         encoders = media.encoders.named_parameters()
@@ -275,17 +276,18 @@ class EmotionModel(nn.Module):
         Raises MercError for a loss that gives another shape, or cuts the gradient off.
         """
         with autocast(self.device.type, self.precision, self):
-            reference = self.reference_log_probs(batch, draw) if of_reference(self.needs) else None
-            outputs = self.outputs(batch, self.needs, draw)
+            needs = frozenset().union(*self.needs.values())
+            reference = self.reference_log_probs(batch, draw) if of_reference(needs) else None
+            outputs = self.outputs(batch, needs, draw)
             if reference is not None:
                 paths = batch.over_paths(reference)
                 outputs = outputs._replace(reference_path_log_probs=paths, reference_token_log_probs=reference)
-            if "second_path_log_probs" in self.needs:
+            if "second_path_log_probs" in needs:
                 outputs = outputs._replace(second_path_log_probs=self.log_probabilities(batch, draw))
         learns = any(t is not None and t.requires_grad for t in outputs[:3])
         of_losses = []
         for name, function in self.losses.items():
-            values = function(outputs, batch)
+            values = function(asked_of(outputs, name, self.needs[name]), batch)
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             if shape != (len(batch.prompts),):
                 raise MercError(
@@ -303,10 +305,10 @@ class EmotionModel(nn.Module):
         embedded = self.base.get_input_embeddings()(tokens).float()
         return torch.stack([own.mean(0) for own in embedded.split([len(row) for row in rows])])
 
-    def use_losses(self, functions: Mapping[str, nn.Module], needs: Collection[str]) -> None:
-        """Take the working parts of a stage's losses, and what they need of a pass."""
+    def use_losses(self, functions: Mapping[str, nn.Module], needs: Mapping[str, Collection[str]]) -> None:
+        """Take the working parts of a stage's losses, and what each needs of a pass."""
         self.losses = nn.ModuleDict(functions).to(self.device)
-        self.needs = frozenset(needs)
+        self.needs = {name: frozenset(own) for name, own in needs.items()}
 
     @torch.no_grad()
     def likeliest(self, batch: TreeBatch, epoch: int) -> Tensor:

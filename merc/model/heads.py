@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merc.components import Head
 from merc.errors import MercError
+from merc.registry.faults import worker_for
 
 
 class Heads(nn.ModuleDict):
@@ -18,7 +19,7 @@ class Heads(nn.ModuleDict):
     backbone does."""
 
     def __init__(self, components: Mapping[str, Head], width: int) -> None:
-        super().__init__({name: head.build(width) for name, head in components.items()})
+        super().__init__({name: worker_for(head, head.build(width)) for name, head in components.items()})
         self.components = dict(components)
 
     def rows(self, states: Tensor) -> list[dict[str, list[float]]]:

@@ -14,6 +14,7 @@ from merc.errors import MercError
 from merc.model.normalization import NormalizedFuser
 from merc.model.past import InPast, speaker_numbers, utterance_id
 from merc.model.probe import evaluating
+from merc.registry.faults import worker_for
 
 Media = tuple[str, str]
 """A stream and an utterance."""
@@ -79,7 +80,7 @@ class MediaTokens(nn.Module):
                 raise MercError(f"fusers.{name}: {error}") from None
             if shape is not None:
                 shapes[name] = shape
-                module = fuser.build(given)
+                module = worker_for(fuser, fuser.build(given))
                 self.fusers[name] = NormalizedFuser(module, given) if fuser.normalize == "train" else module
         shapes.update(dict.fromkeys(self.opening, FeatureSpec(dim=0)))
         self.shapes = shapes
@@ -87,7 +88,7 @@ class MediaTokens(nn.Module):
         for name, connector in connectors.items():
             if name in shapes:
                 try:
-                    self.connectors[name] = connector.build(shapes[name], hidden)
+                    self.connectors[name] = worker_for(connector, connector.build(shapes[name], hidden))
                 except ValueError as error:
                     raise MercError(f"connectors.{name}: {error}") from None
         self.source: FeatureSource | None = None

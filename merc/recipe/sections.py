@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from merc.components import Component
+from merc.components.base import put_in_recipe
 from merc.errors import MercError, did_you_mean
 from merc.recipe.conversion import moved
 from merc.recipe.document import Node
@@ -59,6 +60,7 @@ class Sections:
             return None, {}
         try:
             component = isolated(lambda: component_class(**values))
+            put_in_recipe(component, path)
             # What the component holds counts, so that __post_init__ may put a value into its usual form.
             params = isolated(lambda: {parameter_name(field): plain(getattr(component, field)) for field in values})
         except Exception as error:

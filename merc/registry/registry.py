@@ -114,14 +114,26 @@ class Registry:
         >>> get_registry().name_of(Frozen())
         'frozen'
         """
+        found = self._registration(component)
+        if found is None:
+            return type(component).__name__
+        plugin, one = found
+        alone = len(self._claims(one.kind)[one.name]) == 1
+        return one.name if alone else f"{plugin.name}/{one.name}"
+
+    def owner_of(self, component: Component) -> PluginStatus | None:
+        """The plugin that registered the class of a component; None where none did."""
+        found = self._registration(component)
+        return None if found is None else found[0]
+
+    def _registration(self, component: Component) -> tuple[PluginStatus, Registration] | None:
         cls = type(component)
         target = f"{cls.__module__}:{cls.__qualname__}"
         for plugin in self._plugins:
             for one in plugin.components:
                 if one.kind == cls.kind and (self._loaded.get(one) is cls or one.target == target):
-                    alone = len(self._claims(one.kind)[one.name]) == 1
-                    return one.name if alone else f"{plugin.name}/{one.name}"
-        return cls.__name__
+                    return plugin, one
+        return None
 
     def _claims(self, kind: str) -> dict[str, list[tuple[PluginStatus, Registration]]]:
         claims: dict[str, list[tuple[PluginStatus, Registration]]] = {}

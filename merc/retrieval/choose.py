@@ -14,6 +14,7 @@ from merc.components import Indices, Pool, Query, SelectFunction, Selector, Vect
 from merc.consent import require
 from merc.errors import MercError
 from merc.recipe import ComponentRef
+from merc.registry.faults import FunctionOf
 from merc.retrieval.embed import Embeddings, Progress
 from merc.retrieval.index import Index, Unusable
 
@@ -77,7 +78,9 @@ class Chooser:
         self._known: dict[tuple[str, int], tuple[Query, ...]] = {}
         self._noted: set[str] = set()
         self.pool = Pool(labelled, seed) if source is None else self._indexed(labelled, seed, source, progress)
-        self._select: SelectFunction = self._naming_where(lambda: self.selector.load(self.pool))
+        self._select: SelectFunction = FunctionOf(
+            self.selector, self._naming_where(lambda: self.selector.load(self.pool))
+        )
 
     def choose(
         self, queries: Sequence[Query], draw: int = 0, progress: Progress = lambda share, what: None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from merc.errors import MercError
 from merc.recipe import Recipe, load_recipe
+from merc.registry.faults import naming_component
 from merc.session.directory import NO_CORPUS
 from merc.session.journal import Journal, Logging
 from merc.session.naming import default_folder
@@ -37,9 +38,10 @@ def load(run: str | Path, **overrides: Any) -> Session:
         MercError: There is no trained run, another process works in it, or its backbone is not the one it was
             trained with.
     """
-    session = open_session(_path("run", run), changes_of(overrides), Journal(Logging()))
-    session.check()
-    session.load()
+    with naming_component():
+        session = open_session(_path("run", run), changes_of(overrides), Journal(Logging()))
+        session.check()
+        session.load()
     return session
 
 

@@ -38,6 +38,7 @@ from merc.media.decode import words
 from merc.media.sampling import sample
 from merc.media.scaling import Scaler
 from merc.recipe import ComponentRef
+from merc.registry.faults import FunctionOf
 from merc.session.wiring import Wiring
 
 Arrays = Mapping[str, Mapping[str, AudioClip | VideoClip]]
@@ -139,7 +140,7 @@ def _encoded(stream: NamedEncoder, ids: Sequence[str], clips: Sequence[Clip], de
     """What an encoder gives of clips, in its batches; a clip that it fails on is missing with the reason."""
     if not clips:
         return []
-    function = CarefulFunction(stream, stream.encoder.load(device), lambda: False)
+    function = CarefulFunction(stream, FunctionOf(stream.encoder, stream.encoder.load(device)), lambda: False)
     features: list[Features | Missing] = []
     for at in range(0, len(clips), stream.encoder.batch):
         some = slice(at, at + stream.encoder.batch)
@@ -183,7 +184,9 @@ def annotate_arrays(
         annotator = part.component
         assert isinstance(annotator, Annotator)
         require(annotator, f"annotators.{name} ({part.name!r})")
-        for utterance, answer in annotator.load(device)(_observations(annotator, conversations, arrays)):
+        for utterance, answer in FunctionOf(annotator, annotator.load(device))(
+            _observations(annotator, conversations, arrays)
+        ):
             answers[name, utterance] = admit(answer)[0]
         lacking = [u.id for c in conversations for u in c.utterances if (name, u.id) not in answers]
         if lacking:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from merc.components import Prediction, Prompter, Query
+from merc.consent import hide
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import (
@@ -27,6 +30,7 @@ from merc.features import FeatureTable
 from merc.model.build import check_backbone, pick_device
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import ComponentRef, Evaluate, Recipe, Stage
+from merc.registry.faults import note_fault
 from merc.session.backbone import check_same, pinned, recorded_backbone
 from merc.session.cues import cue_record, known_cues, note_cues, prompters_of, wanted_conversations
 from merc.session.data import Data, load_data, queries, used_streams
@@ -70,6 +74,9 @@ def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = Fa
         run = _Run(recipe, path, reporter, resume)
         try:
             return run.run()
+        except Exception as error:
+            run.keep_fault(error)
+            raise
         finally:
             run.directory.release()
 
@@ -87,6 +94,16 @@ class _Run:
         self.how = recipe.evaluate or Evaluate()
         self.prompters = prompters_of(recipe)
         self.metrics = metrics_of(recipe)
+
+    def keep_fault(self, error: Exception) -> None:
+        """Keep the traceback of a fault in a component's code in the run's log, and note in the exception that it is
+        there: what took hours need not be done again to see it."""
+        if note_fault(error) is None or not self.strategy.first or not self.directory.log_file.exists():
+            return
+        trace = hide("".join(traceback.format_exception(error)))
+        with contextlib.suppress(OSError):
+            self.journal.log({"event": "fault", "traceback": trace})
+            error.add_note(f"the whole traceback is the last line of {self.directory.log_file}")
 
     def run(self) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory

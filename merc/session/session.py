@@ -21,6 +21,7 @@ from merc.files import read_json
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Recipe, load_recipe
+from merc.registry.faults import naming_component
 from merc.session.arrays import Arrays, annotate_arrays, with_arrays, without
 from merc.session.cues import SHOWN, annotators_of, read_cues
 from merc.session.data import encoders_of, load_data
@@ -155,9 +156,10 @@ class Session:
     ) -> Iterator[Prediction]:
         """The same, each prediction as soon as it is there: conversation by conversation. What an iterator gives is
         read when all before it is answered."""
-        for block in read_given(given, self.reader(), text, speaker, clips):
-            for answered in self.answers(block, alone=len(block) == 1 and not isinstance(given, Iterator)):
-                yield from answered.predictions
+        with naming_component():
+            for block in read_given(given, self.reader(), text, speaker, clips):
+                for answered in self.answers(block, alone=len(block) == 1 and not isinstance(given, Iterator)):
+                    yield from answered.predictions
 
     def reader(self) -> Reader:
         """What reads inputs for this run."""

@@ -110,7 +110,7 @@ class LossContract(ComponentContract):
         )
         if function is None:
             return model, None, []
-        model.use_losses({"loss": function}, self.component.needs | {f"heads.{name}" for name in heads})
+        model.use_losses({"loss": function}, {"loss": self.component.needs | {f"heads.{name}" for name in heads}})
         keep_reference(model)
         (batch,) = model.batches(encoded, 10_000)
         batch = replace(batch, labels=len(samples.LABELS))

@@ -62,19 +62,20 @@ def fit(
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
     built = LossSet.build(losses, schedule.loss_context())
     network.use_losses(built.functions, built.needs)
-    if "second_path_log_probs" in built.needs and not _drops(network):
+    needs = frozenset().union(*built.needs.values())
+    if "second_path_log_probs" in needs and not _drops(network):
         raise MercError(
             f"stages.{stage.stage}: a loss compares two passes that differ by dropout, and nothing of the model drops "
             "anything, so they would be the same; set backbone.tuning.dropout, say, or leave that loss out"
         )
-    if of_reference(built.needs) and (size := keep_reference(network)):
+    if of_reference(needs) and (size := keep_reference(network)):
         stage.say(f"a copy of what learns, as it is before the stage, takes {size / 1e6:,.1f} MB")
     try:
         with _activation_checkpointing(network, settings.activation_checkpointing):
             stage.strategy.prepare(network, parameter_groups(network, settings, built.penalty), settings.precision)
             report = _Loop(stage, settings, schedule, built).run()
     finally:
-        network.use_losses({}, ())
+        network.use_losses({}, {})
         network.before = None
     network.eval()
     return report

@@ -14,6 +14,7 @@ from merc.errors import MercError, did_you_mean
 from merc.model.batch import TreeBatch
 from merc.model.emotion_model import EmotionModel
 from merc.registry import get_registry
+from merc.registry.faults import worker_for
 
 ANSWERS = ("gold", "labels", "pairs", "own", "none")
 """What ``Loss.answers`` may say."""
@@ -55,6 +56,7 @@ class LossSet:
                 raise MercError(
                     f"loss {name!r}: build() gives {type(function).__name__}; it must give a torch.nn.Module"
                 )
+            worker_for(named[name], function)
         if not functions:
             raise MercError(f"losses: {', '.join(named)} has only penalties; add a loss of answers, such as token-nll")
         if not any(named[name].weight for name in functions):
@@ -70,11 +72,10 @@ class LossSet:
         return cls(named, functions)
 
     @property
-    def needs(self) -> frozenset[str]:
-        """What the losses read of a pass."""
-        losses = [self.losses[name] for name in self.functions]
-        heads = (f"heads.{name}" for loss in losses for name in loss.heads())
-        return frozenset().union(*(loss.needs for loss in losses), heads)
+    def needs(self) -> dict[str, frozenset[str]]:
+        """What each function reads of a pass."""
+        losses = {name: self.losses[name] for name in self.functions}
+        return {name: loss.needs | {f"heads.{head}" for head in loss.heads()} for name, loss in losses.items()}
 
     @property
     def penalty(self) -> float:
