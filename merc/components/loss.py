@@ -105,8 +105,11 @@ class Loss(Component):
 
         Called with ``(outputs, batch)`` it gives the losses ``[prompts]``, with a gradient. What a step learns is their
         sum over the step, divided by the sum of ``counts(batch)`` ``[prompts]`` if the module has such a method, else
-        by the number of prompts. Parameters of the module learn at the connectors' rate and are kept in the stage's
-        checkpoints, not in the trained run.
+        by the number of prompts. A loss of which nothing counts in a step adds nothing to it; a step of which nothing
+        counts for any loss changes no weight, and the log says how many these were.
+
+        Parameters of the module learn at the connectors' rate and are kept in the stage's checkpoints, not in the
+        trained run.
 
         A module may have ``begin(batches)``: it is called before the passes of a step with all of its batches, those
         of other processes too, for what a pass alone does not show.

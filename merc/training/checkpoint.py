@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +55,8 @@ class Progress:
     """How far a stage has come; a checkpoint keeps it.
 
     ``best`` is the best evaluation on dev so far, ``evaluations_without_better`` how many came after it,
-    ``seconds`` the time spent in all processes that worked on the stage.
+    ``seconds`` the time spent in all processes that worked on the stage, ``uncounted`` how many steps had nothing that
+    counts for a loss, by its name, and ``skipped`` how many had nothing for any.
     """
 
     step: int = 0
@@ -64,6 +66,8 @@ class Progress:
     ] = 0  # checkpoints of an older merc have the second name
     seconds: float = 0.0
     stopped_early: bool = False
+    uncounted: dict[str, int] = dataclass_field(default_factory=dict)
+    skipped: int = 0
 
 
 class Damaged(Exception):

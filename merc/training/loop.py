@@ -26,7 +26,7 @@ from merc.training.rollout import Rollout
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
 from merc.training.steps import ScheduledStep, StepSchedule
-from merc.training.update import Updater, parameter_groups
+from merc.training.update import StepResult, Updater, parameter_groups
 
 
 def fit(
@@ -109,6 +109,7 @@ class _Loop:
         if not progress.stopped_early:
             note_encoders(self.context, self.schedule.first_epoch)
             self._train()
+        self._note_uncounted()
         self._restore_best()
         self._count_seconds()
         return TrainReport(
@@ -168,13 +169,20 @@ class _Loop:
         result = self.updater.take(step, progress.step, scheduled.epoch, scale)
         progress.step += 1
         seconds = time.monotonic() - started
+        record = {
+            "event": "step",
+            "stage": context.stage,
+            "step": progress.step,
+            "epoch": round(scheduled.epochs, 4),
+        }
+        self._count(scheduled, result)
+        if result is None:
+            context.log({**record, "skipped": True, "seconds": seconds})
+            return
         speed = result.prompts / seconds
         context.log(
             {
-                "event": "step",
-                "stage": context.stage,
-                "step": progress.step,
-                "epoch": round(scheduled.epochs, 4),
+                **record,
                 "loss": result.loss,
                 "losses": result.losses,
                 **({"measures": result.measures} if result.measures else {}),
@@ -187,6 +195,31 @@ class _Loop:
         )
         line = f"epoch {scheduled.epoch + 1}/{settings.epochs}  loss {result.loss:.3f}  {speed:.1f} utterances/s"
         context.progress(progress.step / self.total, line)
+
+    def _count(self, scheduled: ScheduledStep, result: StepResult | None) -> None:
+        """Count the losses for which nothing of a step counts. Raises MercError after an epoch of which nothing counts
+        for any: the next ones have the same examples, but where a rollout makes them."""
+        progress, losses = self.progress, self.updater.losses.functions
+        for name in losses if result is None else losses.keys() - result.losses.keys():
+            progress.uncounted[name] = progress.uncounted.get(name, 0) + 1
+        progress.skipped += result is None
+        none = progress.skipped == progress.step and (scheduled.ends_epoch and self.schedule.rollout is None)
+        if none or progress.skipped == self.total:
+            raise MercError(
+                f"stages.{self.context.stage}: there is nothing to learn: for the losses ({', '.join(losses)}) nothing "
+                f"counts in {progress.skipped} of {progress.step} steps; look at what they count (the values of a "
+                "head, labels, pairs), or give the trainer another loss"
+            )
+
+    def _note_uncounted(self) -> None:
+        progress, context = self.progress, self.context
+        if progress.skipped:
+            context.say(f"stage {context.stage}: {progress.skipped} of {progress.step} steps had nothing that counts "
+                        "for a loss and changed no weight")  # fmt: skip
+        for name, count in progress.uncounted.items():
+            if count > progress.skipped:
+                context.say(f"stage {context.stage}: {count} of {progress.step} steps had nothing that counts for the "
+                            f"loss {name}")  # fmt: skip
 
     def _evaluation_due(self, scheduled: ScheduledStep, last: bool) -> bool:
         every = self.settings.evaluate_every

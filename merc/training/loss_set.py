@@ -92,12 +92,16 @@ class LossSet:
         return [sum(_count(function, batch) for batch in batches) for function in self.functions.values()]
 
     def terms(self, values: Tensor, totals: Sequence[float]) -> list[Tensor]:
-        """What each loss adds to the step, from its values ``[losses, prompts]``: nothing where nothing counts, as in
-        a step of which no utterance has what a head learns."""
+        """What each loss adds to the step, from its values ``[losses, prompts]``: 0 where nothing counts, as in a step
+        of which no utterance has what a head learns."""
         return [
-            weight * (values[index].sum() / (total or 1.0))
+            weight * (values[index].sum() / total if total else values[index].sum() * 0.0)
             for index, (weight, total) in enumerate(zip(self.weights, totals, strict=True))
         ]
+
+    def teaches(self, totals: Sequence[float]) -> bool:
+        """Whether something counts for a loss that has a weight."""
+        return any(weight and total for weight, total in zip(self.weights, totals, strict=True))
 
     def begin(self, batches: Sequence[TreeBatch]) -> None:
         """Show the losses that ask for it all batches of a step."""

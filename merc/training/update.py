@@ -23,8 +23,9 @@ from merc.training.strategy import ParameterGroup
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step was: the loss (without penalties) and what each loss adds to it, the norm of the gradient before
-    clipping, how many prompts and how many nodes were computed, and what losses measured, by loss and name."""
+    """What a step was: the loss (without penalties) and what each loss adds to it that counted something, the norm of
+    the gradient before clipping, how many prompts and how many nodes were computed, and what losses measured, by loss
+    and name."""
 
     loss: float
     losses: dict[str, float]
@@ -40,8 +41,9 @@ class Updater:
     def __init__(self, context: StageContext, settings: Settings, losses: LossSet) -> None:
         self.context, self.settings, self.losses = context, settings, losses
 
-    def take(self, step: Step, number: int, epoch: int, lr_scale: float) -> StepResult:
-        """Take step ``number`` (from 0) with the learning rates times ``lr_scale``.
+    def take(self, step: Step, number: int, epoch: int, lr_scale: float) -> StepResult | None:
+        """Take step ``number`` (from 0) with the learning rates times ``lr_scale``; None for one of which nothing
+        counts, that changes no weight.
 
         Raises MercError for a loss or gradient that is not finite, naming the loss and the utterances, in every process
         the same; no weight is changed then.
@@ -54,6 +56,8 @@ class Updater:
         batches = losses.rewritten(context.network, batches, epoch)
         losses.begin(batches)
         totals = losses.totals(batches)
+        if not losses.teaches(totals):
+            return None
         mine = batches[strategy.rank :: strategy.world]
         # Every process must run as many passes as the others: those with fewer repeat one that counts for nothing.
         passes = math.ceil(len(batches) / strategy.world)
@@ -81,7 +85,7 @@ class Updater:
             raise MercError(self._not_finite(number, "norm of the gradient", norm, _names(batches)))
         prompts, tokens = sum(len(b.prompts) for b in batches), sum(b.size for b in batches)
         measures = measured.means(strategy)
-        terms_by_name = dict(zip(losses.functions, learned, strict=True))
+        terms_by_name = {n: one for n, one, total in zip(losses.functions, learned, totals, strict=True) if total}
         return StepResult(sum(learned), terms_by_name, norm, prompts, tokens, measures)
 
     def _spoiled(self, number: int, spoiled: Sequence[Any]) -> str:

@@ -449,3 +449,54 @@ def test_only_what_is_needed_is_computed(backbone: Path, talks: list[Conversatio
         full = model.outputs(batch, {"path_log_probs", "token_log_probs", "states", "media"})
     assert full.path_log_probs.shape == (1,) and full.states.shape == (1, model.base.config.hidden_size)
     assert full.token_log_probs.sum() == pytest.approx(float(full.path_log_probs[0]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sometimes(TokenNLL):
+    """The loss of answers that are one of ``labels``; other prompts do not count, though they have a value."""
+
+    labels: tuple[str, ...] = ()
+
+    def build(self, context: LossContext) -> torch.nn.Module:
+        function = super().build(context)
+        wanted = [context.labels.labels.index(label) for label in self.labels]
+        function.counts = lambda batch: sum(  # type: ignore[assignment,method-assign]
+            ((batch.truth == one).float() for one in wanted), torch.zeros(len(batch.prompts))
+        )
+        return function
+
+
+def of_one_label(talks: list[Conversation], label: str) -> list[Conversation]:
+    return [replace(c, utterances=tuple(replace(u, label=label) for u in c.utterances)) for c in talks]
+
+
+def test_a_step_of_which_nothing_counts_changes_nothing(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    """A step without what a loss counts is skipped and counted; what it gives beside is not learned undivided."""
+    mixed = [*of_one_label(talks[:1], "anger"), *of_one_label(talks[1:2], "joy")]
+    settings = Settings(batch_conversations=1, epochs=2, lr=1e-2)
+    model = model_of(backbone)
+    report, seen = trained(model, mixed, tmp_path / "a", settings, losses=(Sometimes(labels=("joy",)),))
+    skipped = [record for record in seen.events("step") if record.get("skipped")]
+    assert report.steps == 4 and len(skipped) == 2 and all("loss" not in record for record in skipped)
+    assert any("2 of 4 steps had nothing that counts for a loss" in sentence for sentence in seen.said)
+
+    untouched = model_of(backbone)
+    before = state_of(untouched)
+    with pytest.raises(MercError, match=r"stages\.merc: there is nothing to learn.*2 of 2 steps"):
+        trained(untouched, mixed, tmp_path / "b", settings, losses=(Sometimes(labels=("sadness",)),))
+    assert same_state(state_of(untouched), before)
+
+
+def test_a_loss_of_which_nothing_counts_adds_nothing_to_the_others(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    angry = of_one_label(talks[:2], "anger")
+    settings = Settings(batch_conversations=1, lr=1e-2)
+    one, two = model_of(backbone), model_of(backbone)
+    trained(one, angry, tmp_path / "one", settings, losses=(TokenNLL(),))
+    _, seen = trained(two, angry, tmp_path / "two", settings, losses=(TokenNLL(), Sometimes(labels=("joy",))))
+    assert same_state(state_of(two), state_of(one))
+    assert all(list(record["losses"]) == ["token-nll"] for record in seen.events("step"))
+    assert any("2 of 2 steps had nothing that counts for the loss Sometimes" in sentence for sentence in seen.said)
