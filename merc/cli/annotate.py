@@ -56,13 +56,15 @@ def command(
     from merc.media import Decoding
     from merc.session.cues import annotators_of, cue_store, hashes_of, prompters_of, wanted_conversations
     from merc.session.data import load_conversations
+    from merc.session.folds import each_fold
     from merc.session.reporter import within
 
     reporter = TerminalReporter()
     with reporter.task("conversations") as progress:
-        _, conversations, notes = load_conversations(loaded)
+        data = [load_conversations(one) for one in each_fold(loaded)]
+        conversations = data[0].conversations
         progress(1.0, f"{len(conversations)}")
-    for note in notes:
+    for note in dict.fromkeys(note for one in data for note in one.notes):
         reporter.say(note)
     for name in loaded.annotators:
         if name not in parts and not only:
@@ -74,10 +76,11 @@ def command(
         device = pick_device(device)
     hashes, tables = hashes_of(loaded), []
     read = annotators_of(loaded, prompters_of(loaded))
-    wanted = {
-        name: wanted_conversations(loaded, conversations, part.component.fields() if name in read else None)  # type: ignore[attr-defined]
-        for name, part in parts.items()
-    }
+    wanted = {}
+    for name, part in parts.items():
+        fields = part.component.fields() if name in read else None  # type: ignore[attr-defined]
+        ids = {c.id for one in data for c in wanted_conversations(loaded, one.conversations, fields)}
+        wanted[name] = [c for c in conversations if c.id in ids]
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
             options = PassOptions(

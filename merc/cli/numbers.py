@@ -22,6 +22,13 @@ def show_seeds(numbers: Numbers, seeds: int, results: TextIO) -> None:
     _show(numbers, _COLUMNS, caption, results)
 
 
+def show_folds(held: Numbers, results: TextIO) -> None:
+    """Print the mean and the standard deviation over folds, of what ``folds.json`` holds."""
+    count = len(held["folds"])
+    numbers = {split: block for split, block in held.items() if split != "folds"}
+    _show(numbers, _COLUMNS, f"Mean ± sample standard deviation over {count} folds.", results)
+
+
 def _show(by_split: Numbers, columns: Sequence[str], caption: str, results: TextIO) -> None:
     """A metric with a headline of the table has a row below its split, any other a line below the table."""
     from rich.console import Console

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from merc.recipe import Recipe
+    from merc.session.seeds import Metrics
 
 
 def command(
@@ -24,11 +24,15 @@ def command(
         int | None,
         typer.Option(help="Run so many seeds, from the recipe's own on, into seed-<n> of the run directory."),
     ] = None,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Run each fold of the recipe's split, into fold-<n> of the run directory.")
+    ] = False,
 ) -> None:
     """Train and evaluate what a recipe says, into a run directory.
 
     With --seeds, seeds that are finished are left as they are, unfinished ones are resumed, and the mean and the
-    standard deviation over all of them are written to seeds.json.
+    standard deviation over all of them are written to seeds.json. With --folds the same holds of folds and folds.json,
+    and the numbers of all their test predictions together go to metrics.json. With both, each seed has all folds.
     """
     from merc.cli.results import take_standard_output
 
@@ -42,8 +46,10 @@ def command(
     first = next(iter(recipes.values()))
 
     from merc.cli.launched import speaks
-    from merc.cli.numbers import show_numbers, show_seeds
+    from merc.cli.numbers import show_folds, show_numbers, show_seeds
     from merc.cli.progress import TerminalReporter
+    from merc.evaluation.folds import read_folds
+    from merc.session.folds import fold_recipes, run_folds, write_folds
     from merc.session.pipeline import run_recipe
     from merc.training.interrupt import Stopped
 
@@ -52,13 +58,22 @@ def command(
     if run_dir is None and target.name != Path(first.name).name:
         reporter.say(f"the run goes to {target}")
 
-    def one(which: Recipe, folder: Path, going_on: bool) -> Mapping[str, Mapping[str, Any]]:
-        reporter.say(f"seed {which.seed}: {folder}")
+    def single(which: Recipe, folder: Path, going_on: bool) -> Metrics:
         return run_recipe(which, folder, reporter, going_on)
 
+    def named(which: Recipe, folder: Path, going_on: bool) -> Metrics:
+        reporter.say(f"{folder.name.replace('-', ' ')}: {folder}")
+        return run_recipe(which, folder, reporter, going_on)
+
+    def folded(which: Recipe, folder: Path, going_on: bool) -> Metrics:
+        recipes = fold_recipes(which)
+        by_fold = run_folds(recipes, folder, named)
+        return write_folds(which, folder, recipes, by_fold).metrics if speaks() else {}
+
+    one = folded if folds else named if seeds is not None else single
     try:
         if seeds is None:
-            metrics = run_recipe(first, target, reporter, resume)
+            metrics = one(first, target, resume)
         else:
             every = run_seeds(recipes, target, one)
     except Stopped as stopped:
@@ -70,6 +85,10 @@ def command(
     if seeds is not None:
         show_seeds(write_over_seeds(target, every), len(every), results)
         typer.echo(f"seeds: {target / 'seeds.json'}", results)
-    elif metrics:
+        return
+    if folds:
+        show_folds(read_folds(target), results)
+        typer.echo(f"folds: {target / 'folds.json'}", results)
+    if metrics:
         show_numbers(metrics, results)
         typer.echo(f"report: {target / 'report.html'}", results)

@@ -23,6 +23,11 @@ def command(
 
     loaded = load_recipe(recipe, overrides or [])
     facts = [f"corpus {loaded.corpus.name}"]
+    if loaded.relabel:
+        facts.append(f"relabel {', '.join(loaded.relabel)}")
+    if loaded.split is not None:
+        folds = f" ({loaded.split.folds} folds)" if loaded.split.folds else ""
+        facts.append(f"split by {loaded.split.by}{folds}")
     if loaded.backbone is not None:
         facts.append(f"backbone {loaded.backbone.name} ({get_registry().name_of(loaded.tuning)})")
     if loaded.encoders:

@@ -39,11 +39,11 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     for p in predictions:
         answers.setdefault((p.split, p.conversation), {})[p.id] = p
     known: dict[tuple[str | None, str], Conversation] = {(c.split, c.id): c for c in conversations}
-    unsplit = {c.id: c for c in conversations if c.split is None}
+    by_id = {c.id: c for c in conversations}  # a recipe may put one into another split than its corpus
     out: list[dict[str, Any]] = []
     without_text = 0
     for (split, name), group in answers.items():
-        conversation = known.get((split, name)) or unsplit.get(name)
+        conversation = known.get((split, name)) or by_id.get(name)
         turns = []
         for utterance in conversation.utterances if conversation else ():
             turns.append(_turn(utterance, group.get(utterance.id), place))

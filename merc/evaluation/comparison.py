@@ -13,6 +13,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
+from merc.evaluation.folds import FILE, read_folds
 from merc.evaluation.label_history import explained, history_sources, in_words
 from merc.evaluation.measures import FEWER_DRAWS, TITLES, Measure, find_measure
 from merc.evaluation.predictions import read_predictions
@@ -155,6 +156,10 @@ def _read(folder: Path, split: str, notes: list[str]) -> dict[int, tuple[Path, A
         raise MercError(f"{folder} is no folder; the directory of a run was expected")
     seeds = {int(m[1]): path for path in folder.iterdir() if path.is_dir() and (m := _SEED.search(path.name))}
     if not seeds:
+        if (folder / FILE).is_file():
+            notes.append(_of_folds(folder, split))
+        elif any(folder.glob("fold-*")):
+            raise MercError(f"{folder}: its folds are not all finished; merc run RECIPE --folds goes on with them")
         return {0: (folder, _predictions(folder, split))}
     done = {seed: path for seed, path in sorted(seeds.items()) if (path / "predictions.jsonl").is_file()}
     if not done:
@@ -162,6 +167,18 @@ def _read(folder: Path, split: str, notes: list[str]) -> dict[int, tuple[Path, A
     if undone := sorted(seeds.keys() - done.keys()):
         notes.append(f"{folder}: not finished, and left out: seed {', '.join(map(str, undone))}")
     return {seed: (path, _predictions(path, split)) for seed, path in done.items()}
+
+
+def _of_folds(folder: Path, split: str) -> str:
+    """What the numbers of a run of several folds are of, and what they are over its folds."""
+    held = read_folds(folder)
+    numbers = [
+        f"{TITLES[name]} {100 * one['mean']:.2f}" + ("" if one["std"] is None else f" ± {100 * one['std']:.2f}")
+        for name, one in held.get(split, {}).items()
+        if name in ("weighted_f1", "accuracy")
+    ]
+    over = f"; over folds: {', '.join(numbers)}" if numbers else ""
+    return f"{folder}: the {split} predictions of its {len(held['folds'])} folds together{over}"
 
 
 def _predictions(run: Path, split: str) -> Answered:

@@ -116,13 +116,13 @@ def known_truths(utterance: Utterance, names: Sequence[str], last: bool = False)
 
 
 def further_metrics(numbers: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Of the numbers of a split, or of their means over seeds, those of metrics that stand under a name of their own.
+    """Of the numbers of a split, or of their means over runs, those of metrics that stand under a name of their own.
 
     >>> further_metrics({"n": 2, "accuracy": 0.5, "confusion": {"labels": ["joy"]}, "mine": {"kappa": 0.1}})
     {'mine': {'kappa': 0.1}}
     """
-    own = ("per_class", "confusion")
-    return {k: v for k, v in numbers.items() if isinstance(v, Mapping) and k not in own and "by_seed" not in v}
+    own, means = ("per_class", "confusion"), {"by_seed", "by_fold"}
+    return {k: v for k, v in numbers.items() if isinstance(v, Mapping) and k not in own and not means & v.keys()}
 
 
 def split_order(split: str | None) -> int:

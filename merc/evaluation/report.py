@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from merc.conversation import Conversation, LabelSpace
 from merc.evaluation.browse import browse_data
 from merc.evaluation.curves import duration, stage_curves
+from merc.evaluation.folds import fold_tables
 from merc.evaluation.metrics import UNSPLIT
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import Projection, project, read_states
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 def write_report(run: Path, conversations: Sequence[Conversation], labels: LabelSpace) -> Path:
     """Write ``report.html`` into a run directory, whole or not at all, and give its path.
 
-    It is made from ``metrics.json``, ``predictions.jsonl``, ``log.jsonl``, ``provenance.json`` and ``recipe.yaml``;
-    the report names each of these that is not there. ``conversations`` give the texts, speakers and cues of the
-    predictions (others among them are left out). The same files give the same report.
+    It is made from ``metrics.json``, ``predictions.jsonl``, ``log.jsonl``, ``provenance.json`` and ``recipe.yaml``, or
+    ``folds.json`` in place of the log and the provenance, which each fold has of its own; the report names each of
+    these that is not there. ``conversations`` give the texts, speakers and cues of the predictions (others among them
+    are left out). The same files give the same report.
 
     Raises MercError for a folder that is no run directory and for a file in it that is broken.
     """
@@ -47,6 +49,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         run=run.resolve().name,
         splits=views,
         head=views[0] if views else None,
+        folds=fold_tables(files.folds, ("weighted_f1", "accuracy", "macro_f1", "uar")),
         values=values_views(files.predictions),
         stages=stage_curves(files.log),
         missing=missing_rows(files, views),

@@ -10,6 +10,7 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.errors import MercError
+from merc.evaluation.folds import read_folds
 from merc.evaluation.metrics import read_metrics
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.shapes import is_number, is_record
@@ -29,6 +30,7 @@ class RunFiles:
     recipe_text: str | None
     recipe: Mapping[str, Any]
     absent: Sequence[str]
+    folds: Mapping[str, Any]
 
     def events(self, kind: str) -> list[Mapping[str, Any]]:
         """The log's records of one kind, in order."""
@@ -45,7 +47,7 @@ def read_run(folder: Path) -> RunFiles:
     check_name(folder)
     if not folder.is_dir():
         raise MercError(f"{folder} is no folder; the directory of a run was expected (`merc run` prints it)")
-    names = ("metrics.json", "predictions.jsonl", "log.jsonl", "provenance.json", "recipe.yaml")
+    names: tuple[str, ...] = ("metrics.json", "predictions.jsonl", "log.jsonl", "provenance.json", "recipe.yaml")
     there = {name for name in names if (folder / name).is_file()}
     if not there:
         raise MercError(f"{folder} is no run directory: it holds none of {', '.join(names)}")
@@ -56,6 +58,9 @@ def read_run(folder: Path) -> RunFiles:
         "provenance.json": "so what the run was made with is unknown",
         "recipe.yaml": "so the recipe is unknown",
     }
+    folds = read_folds(folder)
+    if folds:  # the log and the provenance are those of each fold
+        names = ("metrics.json", "predictions.jsonl", "recipe.yaml")
     absent = [f"{name} is not in the run directory, {lacks[name]}." for name in names if name not in there]
     log: list[Mapping[str, Any]] = []
     if "log.jsonl" in there:
@@ -78,6 +83,7 @@ def read_run(folder: Path) -> RunFiles:
         recipe_text=recipe_text,
         recipe=recipe,
         absent=absent,
+        folds=folds,
     )
 
 

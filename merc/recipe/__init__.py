@@ -8,7 +8,7 @@ from merc.recipe.find import locate, shipped_folder, shipped_recipes
 from merc.recipe.load import load_recipe
 from merc.recipe.needed import Use
 from merc.recipe.needs import Summary, summarize
-from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Stage, StageData, Strategy, Task
+from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Splitting, Stage, StageData, Strategy, Task
 from merc.recipe.sections import leaves
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Evaluate",
     "Features",
     "Recipe",
+    "Splitting",
     "Stage",
     "StageData",
     "Strategy",

@@ -19,15 +19,15 @@ from merc.recipe.metric_names import metric_name
 from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Stage, Strategy
+from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Splitting, Stage, Strategy
 from merc.recipe.sections import Sections
 from merc.recipe.staging import NAME, Staging
 from merc.recipe.values import convert_node, record
 from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
-    "title", "description", "seed", "data_root", "labels", "corpus", "backbone", "encoders", "connectors", "fusers",
-    "heads", "annotators", "init_from", "stages", "evaluate", "strategy", "features",
+    "title", "description", "seed", "data_root", "labels", "corpus", "relabel", "split", "backbone", "encoders",
+    "connectors", "fusers", "heads", "annotators", "init_from", "stages", "evaluate", "strategy", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -62,7 +62,9 @@ class Builder:
             "init_from": self.plain("init_from", Path | None, None),
             "labels": self.labels(),
             "corpus": self.corpus(),
+            "split": self.split(),
         }
+        given["relabel"] = self.relabel(given["labels"])
         if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
             self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
         given["backbone"] = self.backbone()
@@ -191,6 +193,31 @@ class Builder:
             return None
         part, self.recorded["corpus"] = self.sections.part("corpus", node, "corpus")
         return part
+
+    def relabel(self, declared: LabelSpace | None) -> dict[str, str | None]:
+        """What becomes of labels of the corpus: another label, or none (``null``)."""
+        node = self.root.get("relabel")
+        if node is None or node.value is None or not self.sections.recordable(node, "relabel"):
+            return {}
+        value, node = convert_node(Mapping[str, str | None], node, "relabel", self.problems)
+        if node.broken:
+            return {}
+        names = {old.strip(): None if new is None else new.strip() for old, new in value.items()}
+        known = declared.labels if declared else ()
+        for old, new in names.items():
+            if not old or new == "":
+                self.problems.add("relabel", node, "a label is empty; null takes the label from its utterances")
+            elif declared and new is not None and new not in known:
+                text = f"{new!r} is not among the labels of the recipe ({', '.join(known)}).{did_you_mean(new, known)}"
+                self.problems.add(join("relabel", old), node.get(old), text)
+            self.sections.sources[join("relabel", old)] = self.sections.where(node.get(old) or node)
+        self.recorded["relabel"] = record(names, node)
+        return names
+
+    def split(self) -> Splitting | None:
+        """How conversations are divided, where the corpus does not say or says it otherwise."""
+        node = self.root.get("split")
+        return None if node is None or node.value is None else self.fixed("split", Splitting)
 
     def backbone(self) -> ComponentRef | None:
         """The backbone, with the tuning that stands inside it."""

@@ -31,6 +31,57 @@ class ComponentRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Splitting:
+    """How conversations are divided into train, dev and test, in place of what the corpus states. ``by`` is what must
+    not stand in two parts: a ``conversation``, a ``speaker``, or a field of conversations or utterances.
+
+    ``dev`` and ``test`` are shares of all conversations, or lists of names of what is divided ``by``. In place of
+    ``test``, ``folds`` makes so many parts that are each the test part once (``all``: one for each name), and ``fold``
+    is the one of a run, from 1. Without both, the test part is the one that the corpus states. ``stratify`` keeps the
+    share of each label alike in all parts. What is drawn follows ``seed``, and never the seed of the run.
+
+    >>> Splitting(test=0.2, folds=5)
+    Traceback (most recent call last):
+    ValueError: test and folds exclude each other: each fold is the test part once; leave one of them out
+    """
+
+    by: str = "conversation"
+    dev: float | tuple[str | int, ...] = 0.1
+    test: float | tuple[str | int, ...] | None = None
+    folds: int | Literal["all"] | None = None
+    fold: int | None = None
+    stratify: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if () in (self.dev, self.test):
+            raise ValueError("dev and test are shares, or lists of at least one name; this list is empty")
+        shares = {key: value for key in ("dev", "test") if isinstance(value := getattr(self, key), int | float)}
+        for key, value in shares.items():
+            if not 0 <= value < 1 or (key == "test" and not value):
+                least = "from 0 to" if key == "dev" else "above 0 and"
+                raise ValueError(f"{key} is a share of the conversations, {least} less than 1, not {value:g}")
+        if sum(shares.values()) >= 1:
+            raise ValueError(f"dev ({self.dev}) and test ({self.test}) leave nothing to learn from")
+        if self.test is not None and self.folds is not None:
+            raise ValueError(
+                "test and folds exclude each other: each fold is the test part once; leave one of them out"
+            )
+        if isinstance(self.folds, int):
+            _at_least(2, folds=self.folds)
+            if sum(shares.values()) + 1 / self.folds >= 1:
+                raise ValueError(f"dev ({self.dev}) and one of {self.folds} folds leave nothing to learn from")
+            if self.fold is not None and self.fold > self.folds:
+                raise ValueError(f"fold is from 1 to {self.folds}, not {self.fold}")
+        if self.fold is not None and self.folds is None:
+            raise ValueError("fold is one of several folds; say how many: folds: 5")
+        if not self.by.strip():
+            raise ValueError("by is empty; it is conversation, speaker, or a field of the corpus")
+        _at_least(1, fold=self.fold)
+        _at_least(0, seed=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageData:
     """The conversations that a stage learns from: a split, of these ``datasets`` only (None: of all), and ``limit`` for
     the first so many of them only (for trials).
@@ -215,6 +266,8 @@ class Recipe:
     seed: int = 0
     data_root: Path | None = None
     labels: LabelSpace | None = None
+    relabel: Mapping[str, str | None] = field(default_factory=dict)
+    split: Splitting | None = None
     backbone: ComponentRef | None = None
     encoders: Mapping[str, ComponentRef] = field(default_factory=dict)
     connectors: Mapping[str, ComponentRef] = field(default_factory=dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from merc.errors import MercError
 from merc.recipe import Recipe, load_recipe
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 MAY_CHANGE = ("evaluate", "strategy", "features")
 """The sections of its recipe that a trained run may predict with other values of."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The runs of several folds: ``metrics`` of all their test predictions together, by split; ``over_folds``, by split
+    and number, the mean, the deviation and the values by fold; a session by the number of each fold."""
+
+    metrics: Mapping[str, Mapping[str, Any]]
+    over_folds: Mapping[str, Mapping[str, Any]]
+    sessions: Mapping[int, Session]
 
 
 def load(run: str | Path, **overrides: Any) -> Session:
@@ -45,13 +55,32 @@ def load(run: str | Path, **overrides: Any) -> Session:
     return session
 
 
+@overload
 def run(
     recipe: str | Path | Mapping[str, Any] | DictConfig | Recipe,
     *,
     run_dir: str | Path | None = None,
     resume: bool = False,
+    folds: Literal[False] = False,
     **overrides: Any,
-) -> Session:
+) -> Session: ...
+@overload
+def run(
+    recipe: str | Path | Mapping[str, Any] | DictConfig | Recipe,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    folds: Literal[True],
+    **overrides: Any,
+) -> Folds: ...
+def run(
+    recipe: str | Path | Mapping[str, Any] | DictConfig | Recipe,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    folds: bool = False,
+    **overrides: Any,
+) -> Session | Folds:
     """Train and evaluate what a recipe says, as ``merc run`` does, and give the run. What is said meanwhile goes to
     Python's logger ``merc``.
 
@@ -59,11 +88,15 @@ def run(
         recipe: A file, the name of a recipe that comes with merc, a recipe composed in Python, or a loaded one.
         run_dir: Where the run goes; by default ``runs/<recipe>``, followed by the changed values.
         resume: Go on with the run that is there.
+        folds: Run each fold of the recipe's ``split``, into ``fold-<n>`` of the run's directory; those that are there
+            are gone on with.
         **overrides: Other values in the recipe: ``seed=3``, ``strategy={"device": "cuda"}``.
 
     Returns:
-        The session of the run; its ``metrics`` are the numbers by split. Its model is loaded when it predicts.
+        The session of the run; its ``metrics`` are the numbers by split. Its model is loaded when it predicts. With
+        ``folds`` the numbers of all folds, and a session for each.
     """
+    from merc.session.folds import fold_recipes, run_folds, write_folds
     from merc.session.pipeline import run_recipe
     from merc.session.session import Session
     from merc.session.trained import trained_run
@@ -75,8 +108,19 @@ def run(
     else:
         changed = load_recipe(recipe, changes)
     target = _path("run_dir", run_dir) if run_dir is not None else default_folder(changed.name, changes)
-    run_recipe(changed, target, Logging(), resume)
-    return Session(trained_run(target, [NO_CORPUS]), Journal(Logging()))
+
+    def one(recipe: Recipe, folder: Path, resume: bool) -> Mapping[str, Mapping[str, Any]]:
+        return run_recipe(recipe, folder, Logging(), resume)
+
+    def session(folder: Path) -> Session:
+        return Session(trained_run(folder, [NO_CORPUS]), Journal(Logging()))
+
+    if not folds:
+        one(changed, target, resume)
+        return session(target)
+    recipes = fold_recipes(changed)
+    together = write_folds(changed, target, recipes, run_folds(recipes, target, one))
+    return Folds(together.metrics, together.over_folds, {n: session(target / f"fold-{n}") for n in recipes})
 
 
 def open_session(path: Path, changes: list[str], journal: Journal) -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from merc.components import Corpus, CorpusData, Features, Fuser, Missing, Query
 from merc.consent import require
@@ -13,7 +14,9 @@ from merc.cues import CueTable
 from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.recipe import ComponentRef, Recipe
+from merc.session.relabel import relabelled
 from merc.session.repeats import repeats
+from merc.session.splitting import divided, kept_parts
 
 Spaces = Mapping[str | None, LabelSpace]
 """The label spaces of datasets that have one of their own, by ``Conversation.dataset``."""
@@ -22,7 +25,8 @@ Spaces = Mapping[str | None, LabelSpace]
 @dataclass(frozen=True)
 class Data:
     """Conversations by split, the label space, sentences for the user about them, and the seed of what is drawn from
-    them. ``spaces`` are the label spaces of datasets that have one of their own; ``labels`` holds the labels of all."""
+    them. ``spaces`` are the label spaces of datasets that have one of their own; ``labels`` holds the labels of all.
+    ``whole`` are the conversations before ``evaluate.limit``."""
 
     conversations: tuple[Conversation, ...]
     labels: LabelSpace
@@ -30,6 +34,7 @@ class Data:
     by_split: Mapping[str, tuple[Conversation, ...]] = field(default_factory=dict)
     seed: int = 0
     spaces: Spaces = field(default_factory=dict)
+    whole: tuple[Conversation, ...] = ()
 
     def split(self, name: str, named_by: str = "") -> tuple[Conversation, ...]:
         """The conversations of a split. Raises MercError for one that is empty; ``named_by`` is what in the recipe
@@ -49,17 +54,21 @@ class Data:
         return replace(self, conversations=tuple(conversations), by_split=_by_split(conversations))
 
 
-def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
-    """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus.
+def load_data(recipe: Recipe, labels: LabelSpace | None = None, parts: Path | None = None) -> Data:
+    """Load the recipe's corpus and check it against ``labels``, by default those of the recipe or the corpus. ``parts``
+    is where a run keeps which conversation went where, if it is there.
 
     Where the corpus has datasets with a label space each, and the recipe declares none for all of them, every dataset
     keeps its own. ``evaluate.limit`` leaves the first conversations of dev and of test. Raises MercError for an empty
     corpus, an id that occurs twice, and labels outside the label space.
     """
-    data, conversations, notes = load_conversations(recipe)
+    data = load_conversations(recipe, labels is not None, parts)
+    conversations, notes = list(data.conversations), list(data.notes)
     if recipe.evaluate is not None and recipe.evaluate.limit is not None:
         conversations = _limited(conversations, recipe.evaluate.limit, notes)
     labels = data.label_space(labels or recipe.labels)
+    if recipe.relabel:
+        notes.append(f"relabel: the labels are {', '.join(labels.labels)}")
     spaces = {} if recipe.labels or not data.spaces else _within(data.spaces_of_all(), labels)
     unlabelled = sum(u.label is None for c in conversations for u in c.utterances)
     if unlabelled:
@@ -67,7 +76,10 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None) -> Data:
         have = f"{unlabelled} of {total} utterances {'has' if unlabelled == 1 else 'have'}"
         learned = "only a stage that trains heads alone learns from them" if recipe.heads else "never learned"
         notes.append(f"{have} no label: read as context and predicted, {learned}")
-    return Data(tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces)
+    return Data(
+        tuple(conversations), labels, tuple(notes), _by_split(conversations), recipe.seed, spaces,
+        tuple(data.conversations),
+    )  # fmt: skip
 
 
 def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]) -> list[Conversation]:
@@ -96,15 +108,13 @@ def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
     return spaces_within
 
 
-def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], list[str]]:
-    """What the recipe's corpus gave, its conversations each with a split, and notes. Labels are not looked at.
-
-    Raises MercError for an empty corpus and an id that occurs twice.
-    """
+def read_corpus(recipe: Recipe, trained: bool = False) -> CorpusData:
+    """What the recipe's corpus gave, with the labels that the recipe makes of its own. Raises MercError for an empty
+    corpus, an id that occurs twice, and a label that ``relabel`` names and that is not there, unless ``trained``."""
     corpus = recipe.corpus.component
     assert isinstance(corpus, Corpus)
     require(corpus, f"corpus {recipe.corpus.name!r}")
-    data = corpus.load()
+    data = relabelled(corpus.load(), recipe.relabel, trained)
     notes = list(data.notes)
     conversations = [c for c in data.conversations if c.utterances]
     if silent := len(data.conversations) - len(conversations):
@@ -113,12 +123,32 @@ def load_conversations(recipe: Recipe) -> tuple[CorpusData, list[Conversation], 
     if not conversations:
         raise MercError(f"corpus {recipe.corpus.name!r} is empty: it gave no conversation with an utterance")
     check_ids(conversations)
-    unsplit = [c for c in conversations if c.split is None]
-    if unsplit:
-        state = f"{len(unsplit)} of {len(conversations)} conversations {'states' if len(unsplit) == 1 else 'state'}"
+    return replace(data, conversations=conversations, notes=tuple(notes))
+
+
+def load_conversations(recipe: Recipe, trained: bool = False, parts: Path | None = None) -> CorpusData:
+    """What ``read_corpus`` gives, each conversation with a split; labels are not compared with the label space.
+    ``parts`` is as in ``load_data``. Raises MercError where nothing says what to learn from."""
+    data = read_corpus(recipe, trained)
+    conversations, notes, labels = list(data.conversations), list(data.notes), data.labels
+    unsplit = sum(c.split is None for c in conversations)
+    if recipe.split is not None:
+        kept = parts if parts is not None and parts.is_file() else None
+        conversations, said = kept_parts(kept, conversations) if kept else divided(conversations, recipe.split)
+        notes += said
+        # What the train part happens to hold would be another label space for each fold.
+        labels = labels or LabelSpace.found_in([c for c in conversations if c.dataset not in data.spaces])
+    elif unsplit:
+        state = f"{unsplit} of {len(conversations)} conversations {'states' if unsplit == 1 else 'state'}"
+        if unsplit == len(conversations) and recipe.stages and not trained:
+            raise MercError(
+                f"{state} no split, and the recipe has none; state it in the data (split: train), or let the recipe "
+                "divide them: split: {by: conversation, dev: 0.1, test: 0.2}"
+            )
         notes.append(f"{state} no split: counted as test")
-        conversations = [replace(c, split="test") if c.split is None else c for c in conversations]
-    return data, conversations, [*notes, *repeats(conversations)]
+        conversations = [replace(c, split=c.split or "test") for c in conversations]
+    notes += repeats(conversations)
+    return replace(data, conversations=conversations, labels=labels, notes=tuple(notes))
 
 
 def _by_split(conversations: Sequence[Conversation]) -> dict[str, tuple[Conversation, ...]]:

@@ -30,7 +30,8 @@ NO_CORPUS = "corpus={name: merc/jsonl, path: conversations.jsonl}"
 
 class RunDirectory:
     """A folder with ``recipe.yaml``, ``provenance.json``, ``labels.json``, ``stages/<id>/``, ``predictions.jsonl``,
-    ``metrics.json``, ``report.html``, ``log.jsonl``, and ``retrieval/`` where demonstrations are found by an index."""
+    ``metrics.json``, ``report.html``, ``log.jsonl``, ``split.json`` where the recipe divides the conversations, and
+    ``retrieval/`` where demonstrations are found by an index."""
 
     def __init__(self, path: Path) -> None:
         check_name(path)
@@ -41,6 +42,7 @@ class RunDirectory:
         self.log_file = path / "log.jsonl"
         self.provenance = path / "provenance.json"
         self.labels = path / "labels.json"
+        self.split = path / "split.json"
         self.report = path / "report.html"
         self.retrieval = path / "retrieval"
         self._lock = FolderLock(path)
@@ -99,6 +101,8 @@ class RunDirectory:
         Raises MercError for a folder that holds no such run."""
         self.check_usable()
         recipe = load_recipe(recipe_name(self.path), overrides, use)
+        if recipe.split is not None and recipe.split.folds is not None and recipe.split.fold is None:
+            raise MercError(f"{self.path} holds several folds, each a run of its own; give one: {self.path / 'fold-1'}")
         for stage in recipe.stages:
             if not self.is_done(stage.id):
                 raise MercError(
@@ -112,6 +116,9 @@ class RunDirectory:
         if not self.recipe_file.is_file():
             what = "is not a folder" if self.path.exists() and not self.path.is_dir() else "holds no run"
             what = what if self.path.exists() else "is not there"
+            inside = sorted(self.path.glob("*-*/recipe.yaml"))
+            if inside:
+                raise MercError(f"{self.path} holds several runs; give one of them, such as {inside[0].parent}")
             raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
         if self._lock.is_taken():
             raise MercError(f"another process is running in {self.path}; wait for it to end, then use the run")
@@ -162,7 +169,7 @@ class RunDirectory:
         if trained or self.predictions.exists():
             return
         shutil.rmtree(self.retrieval, ignore_errors=True)
-        for file in (self.labels, self.provenance, self.log_file, self.recipe_file):
+        for file in (self.labels, self.split, self.provenance, self.log_file, self.recipe_file):
             file.unlink(missing_ok=True)
         self.release()
         for folder in (*sorted(stages.glob("*")), stages, self.path):

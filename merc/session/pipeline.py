@@ -55,6 +55,7 @@ from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
 from merc.session.reporter import Reporter, Silent
 from merc.session.segmentation import check_datasets, measured
+from merc.session.splitting import write_parts
 from merc.session.stages import Stages
 from merc.session.start import Start, start_of
 from merc.session.wiring import Material, Request, Setup, Wiring, last_prompter, metrics_of
@@ -227,7 +228,7 @@ class _Run:
         if self.recipe.evaluate is None:
             return {}
         if self.strategy.first and not self.directory.report.exists():
-            data = load_data(self.recipe)
+            data = load_data(self.recipe, parts=self.directory.split)
             self._report(replace(data, conversations=tuple(known_cues(self.recipe, data.conversations))))
         return {split: dict(numbers) for split, numbers in read_metrics(self.directory.metrics).items()}
 
@@ -269,6 +270,8 @@ class _Run:
                 start.record() if start else None, media,
             )  # fmt: skip
             self.directory.write_labels(data.labels)
+            if self.recipe.split is not None:
+                write_parts(self.directory.split, data.whole)
         for note in (*self.recipe.notes, *data.notes):
             self.journal.say(note)
         note_cues(self.recipe, self.prompters, cues, wanted, self.journal)

@@ -50,13 +50,14 @@ def run_seeds(
     return by_seed
 
 
-def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
-    """By split and number: the mean, the sample standard deviation (null for one seed) and the values by seed.
+def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, dict[str, Any]]:
+    """By split and number: the mean, the sample standard deviation (null for one run) and the values of each run, by
+    seed or by fold.
 
     The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
     ``label_history`` is as in ``metrics.json``.
 
-    >>> over_seeds({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
+    >>> over_runs({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
     0.6
     """
     every = list(metrics.values())
@@ -64,26 +65,26 @@ def over_seeds(metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     by_split: dict[str, dict[str, Any]] = {}
     for split in splits:
         blocks = {seed: m[split] for seed, m in metrics.items()}
-        numbers = _means(blocks, NUMBERS)
+        numbers = _means(blocks, NUMBERS, by)
         for name in further_metrics(every[0][split]):
             if all(name in block for block in blocks.values()):
                 its = {seed: block[name] for seed, block in blocks.items()}
                 fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
-                numbers[name] = _text_beside(its, "of") | _means(its, dict.fromkeys(fractions))
+                numbers[name] = _text_beside(its, "of") | _means(its, dict.fromkeys(fractions), by)
         if numbers:
             by_split[split] = _text_beside(blocks, "label_history") | numbers
     return by_split
 
 
-def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
-    """Over seeds, the numbers that every seed has."""
+def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str], by: str) -> dict[str, Any]:
+    """Over runs, the numbers that every run has."""
     means = {}
     for name in names:
         if all(isinstance(block.get(name), int | float) for block in blocks.values()):
             values = [float(block[name]) for block in blocks.values()]
             mean, deviation = mean_and_deviation(values)
-            by_seed = {str(seed): value for seed, value in zip(blocks, values, strict=True)}
-            means[name] = {"mean": mean, "std": deviation, "by_seed": by_seed}
+            each = {str(run): value for run, value in zip(blocks, values, strict=True)}
+            means[name] = {"mean": mean, "std": deviation, by: each}
     return means
 
 
@@ -95,6 +96,6 @@ def _text_beside(blocks: Mapping[int, Mapping[str, Any]], name: str) -> dict[str
 
 def write_over_seeds(path: Path, metrics: Mapping[int, Metrics]) -> dict[str, dict[str, Any]]:
     """Write ``seeds.json`` into the folder of the seeds, and give what it holds."""
-    by_split = over_seeds(metrics)
+    by_split = over_runs(metrics)
     write_text(path / "seeds.json", json.dumps({"seeds": list(metrics), **by_split}, indent=1) + "\n")
     return by_split

@@ -290,7 +290,7 @@ class Session:
             own = load_recipe(recipe_name(self.path), use="predict")
             with self.journal.task("the run's train split") as progress:
                 try:
-                    data = load_data(own, self.labels)
+                    data = load_data(own, self.labels, self._run.directory.split)
                 except MercError as error:
                     raise MercError(
                         "this run shows demonstrations from its own train split, which cannot be read: "

@@ -112,7 +112,7 @@ class Wiring:
     def data(self, labels: LabelSpace | None = None) -> Data:
         """Step 1: the conversations of the recipe's corpus, with ``labels`` or those of the recipe or the corpus."""
         with self.journal.task("conversations") as progress, self.in_turn():
-            data = load_data(self.recipe, labels)
+            data = load_data(self.recipe, labels, self.directory.split)
             progress(1.0, f"{len(data.conversations)}")
         return data
 

@@ -13,7 +13,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics
 from merc.recipe import ComponentRef
-from merc.session.seeds import over_seeds
+from merc.session.seeds import over_runs
 
 METRICS = {
     "classification": ComponentRef(name="classification", params={}, component=Classification()),
@@ -112,7 +112,7 @@ def test_over_seeds() -> None:
     mine = [{"kappa": 0.25, "samples": 3}, {"kappa": 0.75, "samples": 3}]
     metrics = {seed: {"test": {**numbers("gold")["test"], "mine": mine[seed]}} for seed in (0, 1)}
     out = io.StringIO()
-    show_seeds(over_seeds(metrics), 2, out)
+    show_seeds(over_runs(metrics), 2, out)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("Gold past labels (test). ")
     # At 80 columns a name stays whole and a deviation stands below its mean.

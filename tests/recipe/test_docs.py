@@ -11,7 +11,7 @@ import pytest
 
 from merc.builtin.tunings import LoRA
 from merc.errors import MercError
-from merc.recipe import Evaluate, Features, Stage, StageData, Strategy, Task, load_recipe
+from merc.recipe import Evaluate, Features, Splitting, Stage, StageData, Strategy, Task, load_recipe
 from merc.recipe.build import SECTIONS
 from merc.registry import get_registry
 
@@ -65,14 +65,14 @@ def test_errors_look_like_that(page: Path) -> None:
 
 def test_every_key_is_described() -> None:
     keys = {*SECTIONS, "extends"}
-    for section in (LoRA, Stage, Task, StageData, Evaluate, Strategy, Features):
+    for section in (LoRA, Stage, Splitting, Task, StageData, Evaluate, Strategy, Features):
         keys |= {field.name for field in dataclasses.fields(section) if field.name != "path"}
     lacking = sorted(key for key in keys if not re.search(rf"`{key}`|^### .*\b{key}\b", PAGE, re.MULTILINE))
     assert not lacking
 
 
 def test_defaults_are_as_the_page_says() -> None:
-    for section in (LoRA, Evaluate, Strategy, Features):
+    for section in (LoRA, Splitting, Evaluate, Strategy, Features):
         for field in dataclasses.fields(section):
             row = re.search(rf"^\| `{field.name}` \|.*\| `?(.*?)`? \|$", PAGE, re.MULTILINE)
             if row and isinstance(field.default, int | str) and section is not LoRA and field.name != "name":

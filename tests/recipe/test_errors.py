@@ -12,8 +12,8 @@ from merc.recipe import load_recipe
 from tests.recipe.conftest import RECIPE
 
 SECTIONS = (
-    "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, heads, annotators, "
-    "init_from, stages"
+    "title, description, seed, data_root, labels, corpus, relabel, split, backbone, encoders, connectors, fusers, "
+    "heads, annotators, init_from, stages"
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from merc.errors import MercError
 from merc.recipe import Recipe
-from merc.session.seeds import over_seeds, run_seeds, seed_recipes, write_over_seeds
+from merc.session.seeds import over_runs, run_seeds, seed_recipes, write_over_seeds
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_single_run_is_no_folder_for_seeds(recipe: str, tmp_path: Path) -> Non
         run_seeds(seed_recipes(recipe, [], 1), tmp_path, lambda *_: {})
 
 
-def test_numbers_over_seeds(tmp_path: Path) -> None:
+def test_numbers_over_runs(tmp_path: Path) -> None:
     values = [0.2, 0.6, 0.7]
     metrics = {seed: {"test": {"accuracy": v, "n": 5}, "dev": {"accuracy": v}} for seed, v in enumerate(values)}
     del metrics[2]["dev"]
@@ -73,15 +73,15 @@ def test_numbers_of_further_metrics_and_what_they_are_of() -> None:
         last = {"of": "the last ones", "n": 2, "weighted_f1": f1, "per_class": {}}
         return {"test": {"accuracy": 0.5, "label_history": "gold", "confusion": {}, "last": last, "mine": {"k": kappa}}}
 
-    found = over_seeds({0: block(0.25, 0), 1: block(0.75, 0.5)})["test"]
+    found = over_runs({0: block(0.25, 0), 1: block(0.75, 0.5)})["test"]
     assert list(found) == ["label_history", "accuracy", "last", "mine"]
     assert found["label_history"] == "gold"
     assert list(found["last"]) == ["of", "weighted_f1"]  # counts have no mean
     assert found["last"]["of"] == "the last ones" and found["last"]["weighted_f1"]["mean"] == 0.5
     assert found["mine"]["k"]["by_seed"] == {"0": 0.0, "1": 0.5}
-    found = over_seeds({0: block(0.25, None), 1: block(0.75, 0.5)})["test"]
+    found = over_runs({0: block(0.25, None), 1: block(0.75, 0.5)})["test"]
     assert found["mine"] == {}  # a number that one of them lacks has no mean
 
 
 def test_one_seed_has_no_deviation() -> None:
-    assert over_seeds({0: {"test": {"uar": 0.5}}})["test"]["uar"]["std"] is None
+    assert over_runs({0: {"test": {"uar": 0.5}}})["test"]["uar"]["std"] is None
