@@ -15,7 +15,7 @@ COMMANDS = {
     "export": "Write a run's language model for transformers or PEFT.",
     "encode": "Fill the feature store for a recipe.",
     "annotate": "Ask a recipe's annotators for cues, and keep them.",
-    "corpus": "Bring a published corpus into a file of merc's own form.",
+    "corpus": "See what a file of conversations is, or bring a corpus into merc's own form.",
     "params": "Count the parameters of a recipe's model, by part.",
     "plugins": "List the installed plugins, or write a new one.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merc.builtin.plain_values import Problem, load_json
@@ -13,13 +14,14 @@ _COLUMNS = 8
 _BINARY = (
     (b"PAR1", "a Parquet file; name the corpus parquet"),
     (b"\x1f\x8b", "compressed (gzip); unpack it first"),
-    (b"PK\x03\x04", "a spreadsheet or a zip archive; unpack it, or save its table as JSON Lines"),
-    (b"SQLite format 3", "a database; export its rows as JSON Lines"),
+    (b"PK\x03\x04", "a workbook (.xlsx) or a zip archive; unpack it, or save its sheet as CSV UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "an old workbook (.xls); save its sheet as CSV UTF-8"),
+    (b"SQLite format 3", "a database; export its rows as a CSV table"),
     (b"%PDF", "a PDF"),
 )
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
+_CHATS = "seems to be chats for instruction tuning, whose turns are a user's and an assistant's"
 _SUBTITLES = re.compile(r"\d\d:\d\d(?::\d\d)?[.,]\d{3} --> ")
-_LINES = "merc reads JSON Lines (corpus jsonl: one conversation a line) and Parquet (one utterance a row)"
 
 
 def seems(content: bytes) -> str | None:
@@ -38,31 +40,45 @@ def seems(content: bytes) -> str | None:
     if head[:1] in ("[", "{"):
         return _whole_json(content)
     if head.startswith("WEBVTT") or _SUBTITLES.search(head[:2000]):
-        return f"seems to be subtitles (SRT or WebVTT), which name neither conversations nor labels; {_LINES}"
+        return "seems to be subtitles (SRT or WebVTT)"
     return _table(head)
 
 
 def _whole_json(content: bytes) -> str | None:
     """What a file is that is one value of JSON."""
+    text = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        value = load_json(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
-    except (Problem, UnicodeDecodeError):
-        return None
+        value = load_json(text.decode("utf-8"))
+    except (Problem, UnicodeDecodeError) as error:
+        return f"seems to be one JSON array, and cannot be read ({error})" if text.lstrip()[:1] == b"[" else None
     if isinstance(value, dict):
-        return (
-            None if b"\n" not in content.strip() else "holds one JSON object over several lines; write it in one line"
-        )
+        one_line = b"\n" not in content.strip()
+        return seems_object(value) if one_line else "holds one JSON object over several lines; write it in one line"
     first: Any = value[0] if value else None
     if isinstance(first, dict) and {"messages", "conversations"} & set(first) and "utterances" not in first:
-        return (
-            "seems to be chats for instruction tuning (sharegpt, LLaMA-Factory), whose turns are a user's and an "
-            f"assistant's; {_LINES}"
-        )
-    what = " of conversations" if isinstance(first, dict) and "utterances" in first else ""
-    return (
-        f"is one JSON array{what}; write its elements as lines of their own, with: jq -c '.[]' FILE > FILE.jsonl"
-        f"{'' if what else f'; {_LINES}'}"
-    )
+        return _CHATS
+    if isinstance(first, dict) and not any(isinstance(one, list | dict) for one in first.values()):
+        return f"is one JSON array of rows with {_some(list(first))}, and not of conversations"
+    return "is one JSON array, and not of conversations, objects with 'utterances'"
+
+
+def seems_object(record: Mapping[str, Any]) -> str | None:
+    """What the lines of a file seem to be of which this object is the first, where it is no conversation; ``None`` for
+    one that is meant as such.
+
+    >>> seems_object({"text": "Hi.", "emotion": "joy"})
+    "holds JSON objects with text, emotion, and not conversations, objects with 'utterances'"
+    """
+    if {"id", "utterances", "labels"} & set(record) and not {"messages", "conversations"} & set(record):
+        return None
+    if {"messages", "conversations", "conversation", "query"} & set(record):
+        return _CHATS
+    return f"holds JSON objects with {_some(list(record))}, and not conversations, objects with 'utterances'"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _COLUMNS} more" if len(names) > _COLUMNS else ""
+    return (", ".join(name[:30] for name in names[:_COLUMNS]) or "nothing") + more
 
 
 def _table(head: str) -> str | None:
@@ -73,6 +89,5 @@ def _table(head: str) -> str | None:
         # The last line may be cut, and a text between spaces is a table only where every line has as many cells.
         alike = all(len(row) == len(columns) for row in rows[1:5])
         if len(columns) > 1 and alike and (mark != " " or len(rows) > 1):
-            more = f" and {len(columns) - _COLUMNS} more" if len(columns) > _COLUMNS else ""
-            return f"seems to be a table (columns {', '.join(columns[:_COLUMNS])}{more}, between {name}); {_LINES}"
+            return f"seems to be a table (columns {_some(columns)}, between {name})"
     return None

@@ -7,12 +7,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from merc.builtin.file_kinds import seems
+from merc.builtin.file_kinds import seems, seems_object
 from merc.builtin.jsonl_fields import read_object
-from merc.builtin.plain_values import Problem
-from merc.builtin.records import Paths, Reading, check_paths, files_of, lacking, space_record, utterance_record
-from merc.components.corpus import Corpus, CorpusData
+from merc.builtin.plain_values import Problem, load_json
+from merc.builtin.records import (
+    Paths,
+    Records,
+    check_paths,
+    files_of,
+    is_space,
+    lacking,
+    space_record,
+    utterance_record,
+)
+from merc.components.corpus import Corpus, CorpusData, Recognised
 from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
 from merc.files import whole_file
@@ -48,7 +58,8 @@ class JsonlCorpus(Corpus):
     (``labels`` may also map each label to its words); so files of several sets can be read together, each with its own
     labels. A set that declares none has the labels that its train split holds.
 
-    All faults of the files come in one MercError, each with its file and line.
+    A file may also hold all conversations in one JSON array. All faults of the files come in one MercError, each with
+    its file and line (of an array: element, from 1).
     """
 
     path: Paths
@@ -59,18 +70,51 @@ class JsonlCorpus(Corpus):
 
     def load(self) -> CorpusData:
         """Read every file. Raises MercError with each fault's file and line."""
-        reading = Reading()
+        records = Records()
         for file, split in files_of(self.path):
-            empty = True
             content = _content(file)
+            elements = conversations_of_array(content)
+            if elements is not None:
+                for number, element in enumerate(elements, start=1):
+                    records.add(element, file, f"{file}, element {number}", split)
+                continue
+            empty = True
             for number, line in _lines(file, content):
                 if empty and (what := _no_json_lines(line, content)):
-                    raise MercError(f"{file} {what}")
+                    raise MercError(f"{file} {what}; run merc corpus look {file} to see how it comes in")
                 empty = False
-                reading.add(partial(read_object, line), file, f"{file}, line {number}", split)
+                records.add(partial(read_object, line), file, f"{file}, line {number}", split)
             if empty:
                 raise MercError(f"{file} is empty: it should hold conversations, one JSON object a line")
-        return reading.data()
+        return records.data()
+
+    @classmethod
+    def recognise(cls, path: Path) -> Recognised | None:
+        """A file whose first line is a conversation, or that is an array of some."""
+        if not path.is_file():
+            return None
+        content = path.read_bytes()
+        elements = conversations_of_array(content)
+        try:
+            first = elements[0] if elements else read_object(next(text for _, text in _lines(path, content)))
+        except (Problem, MercError, StopIteration):
+            return None
+        if not {"utterances", "id"} & set(first) or not ("utterances" in first or is_space(first)):
+            return None
+        form = "one JSON array" if elements else "JSON Lines"
+        return Recognised(what=f"conversations in merc's own form, as {form}", parameters={"path": str(path)})
+
+
+def conversations_of_array(content: bytes) -> list[dict[str, Any]] | None:
+    """The conversations of a file that is one JSON array of them; ``None`` for any other file."""
+    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        return None
+    try:
+        value = load_json(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
+    except (Problem, UnicodeDecodeError):
+        return None
+    objects = isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
+    return value if objects and any("utterances" in one for one in value) else None
 
 
 def write_jsonl(
@@ -111,7 +155,7 @@ def _lines(file: Path, content: bytes) -> Iterable[tuple[int, str]]:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError as error:
             if number == 1 and (what := seems(content)):
-                raise MercError(f"{file} {what}") from None
+                raise MercError(f"{file} {what}; run merc corpus look {file} to see how it comes in") from None
             raise MercError(
                 f"{file}, line {number}: not UTF-8 at byte {error.start + 1}; save the file in UTF-8"
             ) from None
@@ -122,7 +166,6 @@ def _lines(file: Path, content: bytes) -> Iterable[tuple[int, str]]:
 def _no_json_lines(first: str, content: bytes) -> str | None:
     """What a file is whose first line is no object, where that is known."""
     try:
-        read_object(first)
+        return seems_object(read_object(first))
     except Problem:
         return seems(content)
-    return None

@@ -14,7 +14,7 @@ from merc.builtin.file_kinds import seems
 from merc.builtin.plain_values import Problem, load_json
 from merc.builtin.records import (
     Paths,
-    Reading,
+    Records,
     check_paths,
     files_of,
     is_space,
@@ -22,7 +22,7 @@ from merc.builtin.records import (
     space_record,
     utterance_record,
 )
-from merc.components.corpus import Corpus, CorpusData
+from merc.components.corpus import Corpus, CorpusData, Recognised
 from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
 from merc.files import whole_file
@@ -72,9 +72,26 @@ class ParquetCorpus(Corpus):
     def __post_init__(self) -> None:
         check_paths(self.path)
 
+    @classmethod
+    def recognise(cls, path: Path) -> Recognised | None:
+        """A table with the columns that ``write_parquet`` gives one."""
+        try:
+            with path.open("rb") as file:
+                if file.read(4) != b"PAR1":
+                    return None
+            import pyarrow.parquet as pq
+
+            schema = pq.read_schema(path)
+        except Exception:  # no Parquet, or no pyarrow
+            return None
+        own = {"conversation", "id", "text", "missing", "cues"}
+        if not own <= set(schema.names) and _SPACES.encode() not in (schema.metadata or {}):
+            return None
+        return Recognised(what="conversations in merc's own form, as Parquet", parameters={"path": str(path)})
+
     def load(self) -> CorpusData:
         """Read every file. Raises MercError with each fault's file and row."""
-        reading = Reading()
+        reading = Records()
         for file, split in files_of(self.path):
             for record in _spaces(file):
                 reading.add(record, file, f"{file}, merc.labels")

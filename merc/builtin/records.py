@@ -100,8 +100,15 @@ def _relative(path: Path | None, home: Path) -> str | None:
 
 
 @dataclass
-class Reading:
-    """What was found so far, over all files."""
+class Records:
+    """Conversations put together from plain records, the objects of ``jsonl``, over all files of a corpus: every fault
+    is kept until ``data``, media files are looked for, and what is counted becomes notes.
+
+    >>> records = Records()
+    >>> records.add({"id": "d0", "utterances": [{"text": "Hi."}]}, Path("talk.csv"), "talk.csv, line 2")
+    >>> [utterance.id for utterance in records.data().conversations[0].utterances]
+    ['d0_u0']
+    """
 
     conversations: list[Conversation] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""``merc corpus``: published corpora into files of merc's own form."""
+"""``merc corpus``: what a file holds, and corpora into files of merc's own form."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from merc.cli.corpus_look import look as look_command
 
 if TYPE_CHECKING:
     from merc.components import CorpusData
@@ -16,7 +18,10 @@ command = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @command.callback()
 def corpus() -> None:
-    """Bring a published corpus into a file of merc's own form."""
+    """See what a file of conversations is, and bring a corpus into a file of merc's own form."""
+
+
+command.command("look")(look_command)
 
 
 @command.command("import")

@@ -34,7 +34,7 @@ def read_inputs(inputs: Sequence[str], text: str | None, speaker: str | None, re
 def _lines_of_standard_input(reader: Reader) -> Iterator[list[Given]]:
     """Blocks of the conversations that have come, one at least."""
     from merc.builtin.jsonl_fields import read_object
-    from merc.builtin.records import Reading
+    from merc.builtin.records import Records
 
     lines: queue.Queue[tuple[int, bytes] | None] = queue.Queue()
 
@@ -50,7 +50,7 @@ def _lines_of_standard_input(reader: Reader) -> Iterator[list[Given]]:
         while not lines.empty():
             block.append(lines.get())
         ended = block[-1] is None
-        reading = Reading()
+        reading = Records()
         for number, line in filter(None, block):
             try:
                 words = line.decode("utf-8").strip()

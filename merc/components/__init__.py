@@ -5,7 +5,7 @@ from merc.components.backbone import Backbone, MediaRun, SlotTokens
 from merc.components.base import Component, FolderOrName, at_least
 from merc.components.benchmark import Benchmark, BenchmarkTask
 from merc.components.connector import Connector, SeenMedia, Stream, layer_names
-from merc.components.corpus import Corpus, CorpusData, ReportedCount
+from merc.components.corpus import Corpus, CorpusData, Recognised, ReportedCount
 from merc.components.decoder import Decoded, Decoder, Verbalizer, likeliest
 from merc.components.encoder import (
     AudioClip,
@@ -95,6 +95,7 @@ __all__ = [
     "Prompt",
     "Prompter",
     "Query",
+    "Recognised",
     "ReportedCount",
     "Reward",
     "Scores",

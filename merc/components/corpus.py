@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from merc.components.base import Component
 from merc.conversation import Conversation, LabelSpace
@@ -30,6 +31,22 @@ class ReportedCount:
 
     def __str__(self) -> str:
         return f"{self.what}: {self.found:,}; {self.source} states {self.reported:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognised:
+    """A file or folder that a corpus reads, as it seems by its form.
+
+    ``what`` says what it is, as in "a table of 7 rows between semicolons, in utf-8". ``parameters`` are those that a
+    recipe's section has beside ``name``, guesses included, so that the section reads it. ``details`` are lines that
+    show what was looked at and guessed. A ``general`` corpus reads what others read in a way that is their own; theirs
+    come first.
+    """
+
+    what: str
+    parameters: Mapping[str, Any]
+    details: Sequence[str] = field(default_factory=tuple)
+    general: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +177,12 @@ class Corpus(Component):
     """
 
     kind: ClassVar[str] = "corpus"
+
+    @classmethod
+    def recognise(cls, path: Path) -> Recognised | None:
+        """What a file or folder is, where it seems to be of this corpus's form; ``None`` where it does not. It looks at
+        names and beginnings, and never raises for a file of another form: ``merc corpus look`` asks every corpus."""
+        return None
 
     @abstractmethod
     def load(self) -> CorpusData:

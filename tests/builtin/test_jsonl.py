@@ -221,10 +221,12 @@ def test_all_faults_come_at_once_up_to_five(tmp_path: Path) -> None:
     ("new_62 125 sad -10\nnew_181 205 angry -10\n", "seems to be a table (columns new_62, 125, sad, -10, between"),
     ("1\n00:00:01,000 --> 00:00:02,500\n[Ana] You came!\n", "seems to be subtitles"),
     ("WEBVTT\n\n00:01.000 --> 00:02.000\nHi.\n", "seems to be subtitles"),
-    (json.dumps([talk()], indent=1), "is one JSON array of conversations; write its elements as lines of their own"),
-    (json.dumps([talk()]), "is one JSON array of conversations"),
+    (json.dumps([{"text": "Hi.", "emotion": "joy"}]), "is one JSON array of rows with text, emotion, and not of"),
+    (json.dumps([talk()])[:-3], "seems to be one JSON array, and cannot be read (not JSON: Expecting"),
+    (json.dumps({"text": "Hi.", "emotion": "joy"}), "holds JSON objects with text, emotion, and not conversations"),
+    (json.dumps({"messages": [], "id": "a"}), "seems to be chats for instruction tuning"),
     (json.dumps(talk(), indent=1), "holds one JSON object over several lines; write it in one"),
-    (json.dumps([{"messages": [], "videos": ["a.mp4"]}]), "seems to be chats for instruction tuning (sharegpt"),
+    (json.dumps([{"messages": [], "videos": ["a.mp4"]}]), "seems to be chats for instruction tuning, whose"),
     (b"\xff\xfe{\x00", "seems to be in UTF-16; save it in UTF-8"),
     (b"PAR1\x15\x04", "seems to be a Parquet file; name the corpus parquet"),
     (b"\x1f\x8b\x08\x00", "seems to be compressed (gzip); unpack it first"),
@@ -233,8 +235,17 @@ def test_a_file_of_another_kind_is_one_sentence_that_says_what_it_seems_to_be(tm
     path = tmp_path / "talk.jsonl"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     text = fault(path)
-    assert text.startswith(f"{path} {message}")
+    assert text.startswith(f"{path} {message}") and text.endswith(f"run merc corpus look {path} to see how it comes in")
     assert "\n" not in text
+
+
+def test_one_array_of_conversations_is_read_as_lines_are(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    path.write_text(json.dumps([talk("a", {"text": "Hi."}), talk("b")], indent=1))
+    assert load(path).conversations[0].utterances[0].origin == f"{path}, element 1"
+    assert [one.id for one in load(path).conversations] == ["a", "b"]
+    path.write_text(json.dumps([talk("a"), talk("b", {"text": 1})]))
+    assert f"{path}, element 2: utterance 'b_u0': 'text' must be a text, not 1" in fault(path)
 
 
 def test_media_whose_names_no_system_takes_are_missing(tmp_path: Path) -> None:

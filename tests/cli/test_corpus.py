@@ -116,3 +116,37 @@ def test_mistakes_are_a_sentence_and_nothing_is_written(
     ended = program(talk, "corpus", "import", *arguments)
     assert ended.code == 2 and told in ended.err and "Traceback" not in ended.err
     assert not (talk / "out.jsonl").exists()
+
+
+def test_look_says_what_a_file_is_and_what_it_holds(program: Forks, talk: Path) -> None:
+    ended = program(talk, "corpus", "look", "talk.jsonl")
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert lines[0] == "talk.jsonl: conversations in merc's own form, as JSON Lines"
+    for line in (
+        "7 utterances in 7 conversations", "  label       train  test",
+        "  joy             4     1", "  (no label)      2     0", "speakers: 0, and some utterances without one",
+        f"video: of 6 of 7 utterances a file is named, and 5 of these are there; the first that is not: "
+        f"{talk}/gone.mp4 is not there",
+    ):  # fmt: skip
+        assert line in lines
+    assert ended.out.endswith("corpus:\n  name: jsonl\n  path: talk.jsonl\n")
+    program(talk, "corpus", "import", "jsonl", "talk.jsonl", "a.parquet", "--no-look")
+    assert "conversations in merc's own form, as Parquet" in program(talk, "corpus", "look", "a.parquet").out
+
+
+def test_look_asks_every_corpus_and_names_those_that_fail(program: Forks, talk: Path) -> None:
+    told = json.loads(program(talk, "corpus", "look", "talk.jsonl", "--json").out)
+    assert [one["corpus"] for one in told["read_by"]] == ["jsonl"]
+    assert told["read_by"][0]["section"] == "corpus:\n  name: jsonl\n  path: talk.jsonl\n"
+    ended = program(talk, "corpus", "look", "talk.jsonl", "--as", "jsonll")
+    assert ended.code == 2 and "corpus 'jsonll' does not recognise talk.jsonl. Did you mean 'jsonl'?" in ended.err
+
+
+def test_look_at_what_cannot_be_read_shows_the_section_and_then_the_fault(program: Forks, talk: Path) -> None:
+    (talk / "bad.jsonl").write_text('{"id": "c", "utterances": [{"text": 1}]}\n')
+    ended = program(talk, "corpus", "look", "bad.jsonl")
+    assert ended.code == 2 and "  path: bad.jsonl" in ended.out
+    assert "bad.jsonl, line 1: utterance 'c_u0': 'text' must be a text, not 1" in ended.err
+    ended = program(talk, "corpus", "look", "whole.mp4")
+    assert ended.code == 2 and "whole.mp4 is of no form that an installed corpus reads" in ended.err

@@ -11,6 +11,7 @@ MERC_PLUGIN_API = 2
 def register_corpora(register):
     register("meld", "merc_corpora.meld:MeldCorpus")
     register("iemocap", "merc_corpora.iemocap:IemocapCorpus")
+    register("table", "merc_corpora.table.corpus:TableCorpus")
     register("subtitles", "merc_corpora.subtitles.corpus:SubtitlesCorpus")
     register("mer2023", "merc_corpora.importers.mer:Mer2023Corpus")
     register("mer2024", "merc_corpora.importers.mer:Mer2024Corpus")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import merc
-from merc_corpora.own_files import Paths, check_paths, first, listed_files
+from merc_corpora.own_files import Paths, check_paths, files_below, first, listed_files
 from merc_corpora.subtitles.reading import CUES, SUFFIXES, Tiers, read_subtitles
-from merc_corpora.text_files import check_encoding
+from merc_corpora.text_files import check_encoding, fitting
 
 MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
 
@@ -48,6 +48,20 @@ class SubtitlesCorpus(merc.Corpus):
         if both := set(self.text_tiers) & set(self.label_tiers):
             raise ValueError(f"the tier {min(both)!r} is in text_tiers and in label_tiers; leave it in one of them")
 
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A file of subtitles or tiers by its name, or a folder with some."""
+        folder = path.is_dir()
+        files = [one for one in (files_below(path) if folder else [path]) if one.suffix.lower() in SUFFIXES]
+        if not files:
+            return None
+        counts = Counter(one.suffix.lower() for one in files)
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+        what = f"a folder with subtitles or tiers ({kinds})" if folder else f"subtitles or tiers ({files[0].suffix})"
+        return merc.Recognised(
+            what=f"{what}, each a conversation", parameters={"path": str(path), **_encoding(files)}, general=folder
+        )
+
     def load(self) -> merc.CorpusData:
         """Read every file. Raises MercError, naming file and line."""
         files, notes = listed_files(self.path, SUFFIXES, "subtitles or tiers", MEDIA)
@@ -81,6 +95,16 @@ class SubtitlesCorpus(merc.Corpus):
             )
         near = [path for path in folder.glob(f"{_escaped(file.stem)}.*") if path.suffix.lower() in MEDIA]
         return min(near, key=lambda path: MEDIA.index(path.suffix.lower()), default=None)
+
+
+def _encoding(files: Sequence[Path]) -> dict[str, str]:
+    """The encoding that the first file of subtitles that is not in UTF-8 seems to be in."""
+    for file in files:
+        content = file.read_bytes() if file.suffix.lower() in CUES else b""
+        names = [name for name, _ in fitting(content)]
+        if names and names[0] != "utf-8":
+            return {"encoding": names[0]}
+    return {}
 
 
 def _escaped(name: str) -> str:

@@ -1,0 +1,1 @@
+"""People's own tables: files in several forms, columns with roles, conversations."""
