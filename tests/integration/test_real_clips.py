@@ -22,7 +22,7 @@ corpus: {name: jsonl, path: talk.jsonl}
 labels: [joy, anger, sadness]
 backbone: {name: hf, path: ./backbone}
 encoders:
-  face: {name: face-emotion, frames: 2, votes: 4}
+  face: {name: face-emotion, frames: 2}
   picture: {name: efficientnet-lite0, frames: 2}
   voice: {name: whisper-tiny, tokens: 4, window: 5}
   words: {name: minilm}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,7 @@ class Watcher:
         for at, face in followed.items():
             box = face.box
             places[at] = (box.left + box.size / 2) / width, (box.top + box.size / 2) / height, box.size / height
-            tilts[at] = tilt(self.reader.finder, clip.frames[at], box)
+            tilts[at] = tilt(clip.frames[at], box)
         moved = [
             np.nan if cut else self._moved(change, places[at : at + 2], bool(followed))
             for at, (change, cut) in enumerate(steps)
@@ -107,7 +107,7 @@ class Watcher:
         return float(looked_at.mean()) if looked_at.size else np.nan
 
 
-def tilt(finder: FaceFinder, frame: npt.NDArray[np.uint8], box: Box) -> float | None:
+def tilt(frame: npt.NDArray[np.uint8], box: Box) -> float | None:
     """How far a face is tilted, in degrees clockwise as one sees the picture; None where that is unknown.
 
     The picture is turned back by several angles. A cascade for upright faces agrees with itself the more, the more
@@ -121,14 +121,14 @@ def tilt(finder: FaceFinder, frame: npt.NDArray[np.uint8], box: Box) -> float | 
     cut = cut[:, box.left + reach // 2 : box.left + reach // 2 + 2 * reach]
     side = 112
     cut = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side / 2 else cv2.INTER_LINEAR)
-    near = replace(finder, smallest=0.35, votes=3)
+    near = FaceFinder.load("haar", smallest=0.35, votes=3)
     votes = []
     for angle in _ANGLES:
         turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, 1.0)
         faces = near.find(
             np.asarray(cv2.warpAffine(cut, turn, (side, side), borderMode=cv2.BORDER_REPLICATE), np.uint8)
         )
-        votes.append(faces[0].votes if faces else 0)
+        votes.append(faces[0].score if faces else 0)
     return float(np.dot(_ANGLES, votes) / sum(votes)) if sum(votes) else None
 
 
@@ -161,8 +161,8 @@ def _last(track: Track) -> SeenFace:
     return track[max(track)]
 
 
-def _weight(track: Track) -> tuple[int, int]:
-    return sum(face.box.votes * face.box.size for face in track.values()), -_last(track).box.left
+def _weight(track: Track) -> tuple[float, int]:
+    return sum(face.box.score * face.box.size for face in track.values()), -_last(track).box.left
 
 
 def _apart(one: Box, two: Box) -> float:

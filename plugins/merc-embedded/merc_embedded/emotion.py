@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from merc import Encoder, FeatureSpec, Frames, FrozenNetwork, Missing, VideoClip
-from merc_embedded.face import FaceFinder, grey_face
+from merc_embedded.face import Detector, FaceFinder, check_detector, grey_face
 from merc_embedded.reading import WEIGHTS, FaceReader
 
 if TYPE_CHECKING:
@@ -23,29 +23,32 @@ class FaceEmotion(Encoder):
     """A token ``[135]`` for each sampled frame that shows a face: 128 features of mini-Xception (trained on FER2013),
     then the probabilities of angry, disgust, fear, happy, sad, surprise and neutral.
 
-    Of several faces it takes the largest and most certain. Frames without a face give no token; a clip without one in
-    any frame cannot be encoded. The network may learn; faces are found once.
+    Of several faces it takes the largest and surest. Frames without a face give no token; a clip without one in any
+    frame cannot be encoded. The network may learn; faces are found once.
     """
 
     modality = "video"
+    version = "2"
     frames: int = 8
     """Frames of a clip, sampled uniformly."""
     margin: float = 0.1
     """What is added around the face on each side, as a share of its size."""
+    detector: Detector = "full-range"
+    """What finds faces: BlazeFace's ``full-range`` network, its ``short-range`` one, which is quicker and sees large
+    faces alone, or ``haar``, OpenCV's cascade, which finds fewer."""
     smallest: float = 0.1
-    """The side of the smallest face that is looked for, as a share of the frame's shorter side."""
-    votes: int = 8
-    """How many overlapping windows must agree on a face."""
+    """The side of the smallest face that counts, as a share of the frame's shorter side."""
+    certainty: float | None = None
+    """From which probability on BlazeFace takes something for a face; null is 0.5."""
+    votes: int | None = None
+    """With ``haar``, how many overlapping windows must agree on a face; null is 8."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or self.votes < 1:
-            raise ValueError(f"frames and votes count from 1, not {self.frames} and {self.votes}")
+        if self.frames < 1:
+            raise ValueError(f"frames counts from 1, not {self.frames}")
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin is a share of the face's size from 0 to 1, not {self.margin}")
-        if not 0 < self.smallest <= 1:
-            raise ValueError(
-                f"smallest is a share of the frame's shorter side, above 0 and at most 1, not {self.smallest}"
-            )
+        check_detector(self.detector, self.smallest, self.certainty, self.votes)
 
     def sampling(self) -> Frames:
         """Frames in the video's own size, so that small faces stay sharp."""
@@ -65,8 +68,8 @@ class FaceEmotion(Encoder):
             return FrozenNetwork("mini-Xception of fer", sum(p.numel() for p in xception.MiniXception().parameters()))
 
     def load(self, device: str) -> EncodeFunction:
-        """Read the cascade and the network."""
-        reader = FaceReader.load(device, smallest=self.smallest, votes=self.votes, margin=self.margin)
+        """Read the detector and the network."""
+        reader = FaceReader.load(device, finder=self._finder(), margin=self.margin)
 
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             read = iter(reader.read((frame for clip in clips for frame in clip.frames), most=1))
@@ -81,7 +84,7 @@ class FaceEmotion(Encoder):
 
     def prepare(self) -> PrepareFunction:
         """Clips to the grey faces ``[faces, 64, 64]`` uint8 that the network sees."""
-        finder = FaceFinder.load(self.smallest, self.votes)
+        finder = self._finder()
 
         def cut(clip: VideoClip) -> np.ndarray | Missing:
             boxes = [(frame, box) for frame in clip.frames for box in finder.find(frame)[:1]]
@@ -89,6 +92,9 @@ class FaceEmotion(Encoder):
             return np.stack(faces) if faces else _no_face(clip)
 
         return lambda clips: [cut(clip) for clip in clips]
+
+    def _finder(self) -> FaceFinder:
+        return FaceFinder.load(self.detector, smallest=self.smallest, certainty=self.certainty, votes=self.votes)
 
     def build(self) -> nn.Module:
         """The network, from faces to features."""

