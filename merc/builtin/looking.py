@@ -31,9 +31,10 @@ class Match:
     corpus: str
     found: Recognised
 
-    def section(self) -> str:
-        """The recipe's section that reads it, as YAML."""
-        return write_yaml({"corpus": {"name": self.corpus, **_escaped(self.found.parameters)}})
+    def section(self, relabel: Mapping[str, str] | None = None) -> str:
+        """The recipe's section that reads it, as YAML, and that which makes one label of several spellings."""
+        corpus = {"name": self.corpus, **_escaped(self.found.parameters)}
+        return write_yaml({"corpus": corpus, **({"relabel": _escaped(relabel)} if relabel else {})})
 
 
 def matches(path: Path) -> tuple[list[Match], list[str]]:
@@ -113,7 +114,10 @@ def overview(data: CorpusData) -> Iterator[str]:
     utterances = [utterance for talk in data.conversations for utterance in talk.utterances]
     yield f"{len(utterances):,} utterances in {len(data.conversations):,} conversations"
     yield from _labels(data)
-    yield from alike(Counter(utterance.label for utterance in utterances if utterance.label is not None))
+    counts = _counts(data)
+    for those in alike(counts):
+        spellings = ", ".join(f"{brief(label)!r} ({counts[label]:,})" for label in those)
+        yield f"labels that look alike, and count as different ones: {spellings}"
     for modality in ("video", "audio"):
         # The sound of a film is not counted again.
         named = [u for u in utterances if getattr(u, modality) is not None or modality in u.missing.keys() - _film(u)]
@@ -131,20 +135,26 @@ def _film(utterance: Utterance) -> set[str]:
     return {"audio"} if utterance.missing.get("video") == utterance.missing.get("audio") else set()
 
 
-def alike(counts: Mapping[str, int]) -> Iterator[str]:
-    """A line for labels that differ by capitals, space, signs or the width of letters alone.
+def alike(counts: Mapping[str, int]) -> list[list[str]]:
+    """Groups of labels that differ by capitals, space, signs or the width of letters alone, the commonest first.
 
-    >>> list(alike({"Happy": 3, "HAPPY": 1, "sad": 2, "happy.": 1}))
-    ["labels that look alike, and count as different ones: 'Happy' (3), 'HAPPY' (1), 'happy.' (1)"]
+    >>> alike({"HAPPY": 1, "Happy": 3, "sad": 2, "happy.": 1})
+    [['Happy', 'HAPPY', 'happy.']]
     """
     groups: dict[str, list[str]] = defaultdict(list)
-    for label in counts:
+    for label in sorted(counts, key=lambda one: (-counts[one], one)):
         plain = unicodedata.normalize("NFKC", label).casefold()
         groups[re.sub(r"[\W_]+", "", plain) or plain].append(label)
-    for those in groups.values():
-        if len(those) > 1:
-            shown = ", ".join(f"{brief(label)!r} ({counts[label]:,})" for label in those)
-            yield f"labels that look alike, and count as different ones: {shown}"
+    return [those for those in groups.values() if len(those) > 1]
+
+
+def one_spelling(data: CorpusData) -> dict[str, str]:
+    """What ``relabel`` makes of labels that look alike: the commonest spelling."""
+    return {label: those[0] for those in alike(_counts(data)) for label in those[1:]}
+
+
+def _counts(data: CorpusData) -> Counter[str]:
+    return Counter(u.label for talk in data.conversations for u in talk.utterances if u.label is not None)
 
 
 def _labels(data: CorpusData) -> Iterator[str]:
@@ -170,8 +180,10 @@ def _labels(data: CorpusData) -> Iterator[str]:
         yield "  " + "  ".join(cells).rstrip()
     if len(order) > _LABELS:
         yield f"  and {len(order) - _LABELS:,} more labels"
-    if None in splits:
-        yield "  (a recipe counts what states no split as test)"
+    if splits == [None]:
+        yield "no split is stated: to train, divide it, as in split: {by: conversation, dev: 0.1, test: 0.1}"
+    elif None in splits:
+        yield "what states no split is counted as test"
 
 
 def shown(names: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def look(
 
 def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], results: TextIO) -> Exception | None:
     """Print what was found; what is wrong with the conversations is given back, to be told last."""
-    from merc.builtin.looking import overview, shown
+    from merc.builtin.looking import one_spelling, overview, shown
     from merc.errors import MercError
 
     def say(line: str = "") -> None:
@@ -71,11 +71,13 @@ def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
     for line in best.found.details:
         say(f"  {line}")
     fault: Exception | None = None
+    relabel: dict[str, str] = {}
     try:
         data = _load(best)
     except MercError as error:
         fault = error
     else:
+        relabel = one_spelling(data)
         for note in data.notes:
             say(f"· {note}")
         for line in overview(data):
@@ -83,7 +85,7 @@ def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
     say("the section of a recipe that reads it; correct what is guessed wrong:" if best.found.details
         else "the section of a recipe that reads it:")  # fmt: skip
     say()
-    say(best.section().rstrip())
+    say(best.section(relabel).rstrip())
     if others:
         say()
         say("it can be read otherwise, too: " + "; ".join(f"--as {one.corpus} ({one.found.what})" for one in others))

@@ -75,7 +75,7 @@ class IemocapCorpus(merc.Corpus):
             )
         reading = _Reading(self, root)
         conversations = [talk for number in SESSIONS for talk in reading.session(number)]
-        conversations = self._split(conversations)
+        conversations = divided(conversations, self.dev, self.seed)
         space = merc.LabelSpace(LABELS[self.labels])
         notes = [*reading.notes(), *(self._counts(conversations) if self.labels == "six" else [])]
         return merc.CorpusData(
@@ -97,13 +97,6 @@ class IemocapCorpus(merc.Corpus):
         known = LABELS[self.labels]
         return sorted({vote for votes in _evaluators(judged).values() for vote in votes if vote in known})
 
-    def _split(self, talks: Sequence[merc.Conversation]) -> list[merc.Conversation]:
-        rest = sorted(talk.id for talk in talks if talk.extra["session"] != TEST)
-        count = max(round(self.dev * len(rest)), 1) if self.dev else 0
-        drawn = set(random.Random(self.seed).sample(rest, min(count, len(rest) - 1)))
-        split = {talk.id: "test" if talk.id not in rest else "dev" if talk.id in drawn else "train" for talk in talks}
-        return [replace(talk, split=split[talk.id]) for talk in talks]
-
     def _counts(self, talks: Sequence[merc.Conversation]) -> list[str]:
         """A sentence for each number that is not the literature's."""
         if self.undecided == "drawn":
@@ -118,6 +111,15 @@ class IemocapCorpus(merc.Corpus):
                     f"states {reported[0]:,} in {reported[1]}"
                 )
         return notes
+
+
+def divided(talks: Sequence[merc.Conversation], dev: float, seed: int) -> list[merc.Conversation]:
+    """Conversations with their splits: session 5 is test, and of the others a share is drawn as dev."""
+    rest = sorted(talk.id for talk in talks if talk.extra["session"] != TEST)
+    count = max(round(dev * len(rest)), 1) if dev and rest else 0
+    drawn = set(random.Random(seed).sample(rest, min(count, max(len(rest) - 1, 0))))
+    split = {talk.id: "test" if talk.id not in rest else "dev" if talk.id in drawn else "train" for talk in talks}
+    return [replace(talk, split=split[talk.id]) for talk in talks]  # type: ignore[arg-type]
 
 
 def _stated(talks: Sequence[merc.Conversation]) -> list[merc.ReportedCount]:

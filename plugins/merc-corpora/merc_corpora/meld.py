@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import merc
 from merc_corpora.meld_clips import CLIPS, Clips
-from merc_corpora.meld_table import OLD, Row, check_labels, number, rows, seconds
+from merc_corpora.meld_table import OLD, Row, number, rows, seconds
 from merc_corpora.repairs import mend
+from merc_corpora.texts.files import tables_of
 
 LABELS = merc.LabelSpace(("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"))
 TABLES = {"train": "train_sent_emo.csv", "dev": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+NAMES = {split: (name, name.replace(".csv", "_dya.csv")) for split, name in TABLES.items()}
+"""The table of each split by its names: MELD's own, and that of MELD_Dyadic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,42 +29,47 @@ class MeldCorpus(merc.Corpus):
     Utterances stand in the order of ``Utterance_ID``, which has gaps. Ids are ``train_dia0`` and ``train_dia0_utt3``.
     ``extra`` of an utterance keeps the sentiment, and season, episode and times where the table has them.
 
+    People's own tables of this form are read too: one split alone; ``;``, tabs or bars between cells; ids such as
+    ``3.0``; no column ``Sentiment``; rows without an emotion, which are context and counted; with ``labels: own`` other
+    emotions than MELD's. Tables of MELD_Dyadic have the names ``train_sent_emo_dya.csv`` and so on.
+
     Where a table has the columns ``Old_Dialogue_ID`` and ``Old_Utterance_ID``, as those of MELD_Dyadic have, clips are
     found by these. Clips that last far longer or shorter than their row says (more than twice as long and two seconds,
     or less than half as long less one) are counted and named.
     """
 
     root: Path
-    """The folder that holds the tables. The folders of clips are in it, or in a folder of it."""
+    """The folder that holds the tables, or one of them. The folders of clips are in it, or in a folder of it."""
     wrong_length: Literal["keep", "leave-out"] = "keep"
     """What is done with a clip that lasts far longer or shorter than its row says: used, or left out as missing."""
+    labels: Literal["seven", "own"] = "seven"
+    """The labels: MELD's ``seven``, beside which another one is a fault, or all that the tables hold, ``own``."""
+
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with one of the tables, or one of them."""
+        names = {name for those in NAMES.values() for name in those}
+        found = sorted(names & ({path.name} if path.is_file() else {one.name for one in path.iterdir()}))
+        return merc.Recognised(what=f"MELD ({', '.join(found)})", parameters={"root": str(path)}) if found else None
 
     def load(self) -> merc.CorpusData:
-        """Read the three tables. Raises MercError where a table is not there or cannot be read."""
-        root = merc.user_path(self.root)
-        lacking = [name for name in TABLES.values() if not (root / name).is_file()]
-        if lacking:
-            state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"
-            raise merc.MercError(
-                f"the folder {root} {state}; 'root' of the corpus meld should be the folder with the published tables "
-                f"{', '.join(TABLES.values())} of the MELD dataset (declare-lab/MELD), all three of them; other tables "
-                "can be written as JSON Lines (corpus jsonl), each split a file"
-            )
+        """Read the tables that are there. Raises MercError where none is, or one cannot be read."""
+        tables, notes = tables_of(self.root, "meld", NAMES, "declare-lab/MELD, data/MELD")
+        root = next(iter(tables.values())).parent
         conversations: list[merc.Conversation] = []
-        notes: list[str] = []
         folders = {split: _find_folder(root, name) for split, name in CLIPS.items()}
         if not any(folders.values()):
             notes.append(
                 f"no clips: none of the folders {', '.join(CLIPS.values())} is in {root}, so there is only text"
             )
-        for split, table in TABLES.items():
+        for split, table in tables.items():
             clips = Clips(split, root, folders[split], self.wrong_length == "leave-out")
-            conversations += _read(root / table, split, clips, notes)
+            conversations += _read(table, split, clips, notes)
             if any(folders.values()):
                 notes += clips.notes()
-        return merc.CorpusData(
-            conversations=conversations, labels=LABELS, notes=tuple(notes), counts=_counts(conversations)
-        )
+        labels = LABELS if self.labels == "seven" else merc.LabelSpace.found_in(conversations)
+        counts = _counts(conversations) if len(tables) == len(TABLES) else []
+        return merc.CorpusData(conversations=conversations, labels=labels, notes=tuple(notes), counts=counts)
 
 
 def _counts(talks: list[merc.Conversation]) -> list[merc.ReportedCount]:
@@ -104,7 +112,7 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
             id=f"{split}_dia{dialogue}_utt{turn}",
             text=text.strip(),
             speaker=speaker.strip() or None,
-            label=mend(row["Emotion"]).strip().lower(),
+            label=mend(row["Emotion"]).strip().lower() or None,
             video=video,
             missing=missing,
             extra=_extra(row),
@@ -112,7 +120,9 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
         )
     if not dialogues:
         raise merc.MercError(f"{table} holds no utterance; get the table of the MELD dataset anew")
-    check_labels(table, unlabelled, total)
+    if unlabelled:
+        count = f"{len(unlabelled)} of {total} utterances"
+        notes.append(f"{table.name}: {count} have no emotion and are context; the first: {unlabelled[0]}")
     if renumbered:
         notes.append(f"{table.name}: {renumbered} of {total} clips are found by {OLD[0]} and {OLD[1]}")
     if mended:
@@ -131,7 +141,9 @@ def _read(table: Path, split: str, clips: Clips, notes: list[str]) -> list[merc.
 
 
 def _extra(row: Row) -> dict[str, Any]:
-    extra: dict[str, Any] = {"sentiment": sentiment} if (sentiment := mend(row["Sentiment"]).strip().lower()) else {}
+    extra: dict[str, Any] = (
+        {"sentiment": sentiment} if (sentiment := mend(row.get("Sentiment") or "").strip().lower()) else {}
+    )
     for name, column in (("season", "Season"), ("episode", "Episode")):
         value = mend(row.get(column) or "").strip()
         if value:

@@ -9,26 +9,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import merc
-from merc_corpora.importers.tables import check_cell, split_by
+from merc_corpora.importers.tables import check_cell
 from merc_corpora.repairs import decode, mend
 
-COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
+COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+"""The columns that a table needs; ``Sentiment`` and the others may be lacking."""
 OLD = ("Old_Dialogue_ID", "Old_Utterance_ID")
 """The numbers that clips are named by where a table has them: MELD_Dyadic numbers its dialogues anew."""
+MARKS = (",", ";", "\t", "|")
 _TIME = re.compile(r"(\d{1,3}):(\d\d):(\d\d)[.,](\d{1,3})")
 
 Row = Mapping[str, str]
 
 
-def rows(table: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of a table, and where each stands. Raises MercError for a table that is not as published, which says
-    what it seems to be."""
-    reader = csv.DictReader(io.StringIO(decode(_content(table), table), newline=""))
+def rows(table: Path, columns: Sequence[str] = COLUMNS, dataset: str = "MELD") -> Iterator[tuple[str, Row]]:
+    """The rows of a table of a data set, and where each stands. Cells are between commas, or between whatever splits
+    the first line into the ``columns``. Raises MercError for a table that lacks some, with what it seems to be."""
+    text = decode(_content(table), table)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_mark(text, columns))
     names = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = names
-    lacking = [name for name in COLUMNS if name not in names]
+    lacking = [name for name in columns if name not in names]
     if lacking:
-        raise merc.MercError(_not_melds(table, names, lacking))
+        raise merc.MercError(_lacks(table, names, lacking, columns, dataset))
     line = reader.line_num
     try:
         for row in reader:
@@ -45,15 +48,22 @@ def rows(table: Path) -> Iterator[tuple[str, Row]]:
         raise merc.MercError(f"{table}, line {reader.line_num}: not a table of commas and quotes ({error})") from None
 
 
+def _mark(text: str, columns: Sequence[str]) -> str:
+    """What stands between the cells: the mark that splits the first line into the columns, else a comma."""
+    first = text.split("\n", 1)[0]
+    for mark in MARKS:
+        if set(columns) <= {name.strip() for name in next(csv.reader([first], delimiter=mark), [])}:
+            return mark
+    return ","
+
+
 def number(row: Row, column: str, where: str) -> int:
-    """A whole number of at most nine digits."""
+    """A whole number of at most nine digits; ``3.0`` is what programs make of 3 where a cell of the column is empty."""
     cell = row[column].strip()
-    if re.fullmatch("[0-9]{1,9}", cell):
-        return int(cell)
+    if re.fullmatch(r"[0-9]{1,9}(\.0*)?", cell):
+        return int(cell.partition(".")[0])
     shown = cell if len(cell) <= 40 else f"{cell[:40]}..."
-    spread = re.fullmatch(r"[0-9]{1,9}\.0*", cell)
-    hint = "; pandas writes such where a cell of the column is empty: save it as whole numbers" if spread else ""
-    raise merc.MercError(f"{where}: {column} must be a whole number, not {shown!r}{hint}")
+    raise merc.MercError(f"{where}: {column} must be a whole number, not {shown!r}")
 
 
 def seconds(row: Row) -> float | None:
@@ -68,16 +78,6 @@ def seconds(row: Row) -> float | None:
     return end - start if end > start else None
 
 
-def check_labels(table: Path, unlabelled: Sequence[str], total: int) -> None:
-    """Raise MercError where rows have no label."""
-    if unlabelled:
-        raise merc.MercError(
-            f"{table}: {len(unlabelled)} of {total} rows have an empty Emotion; the first: {unlabelled[0]}. Every row "
-            "of MELD has one; a table in which some have none can be written as JSON Lines (corpus jsonl), where a "
-            "label may be left out"
-        )
-
-
 def _content(table: Path) -> bytes:
     try:
         return table.read_bytes()
@@ -85,16 +85,11 @@ def _content(table: Path) -> bytes:
         raise merc.MercError(f"{table} cannot be read: {error.strerror or error}") from None
 
 
-def _not_melds(table: Path, names: Sequence[str], lacking: Sequence[str]) -> str:
-    """What a table seems to be that lacks columns, and what to do."""
-    text = f"{table} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
-    mark = split_by(names, COLUMNS)
-    if mark is not None:
-        return f"{text}: its cells seem to stand between {mark}; save it with commas between them"
-    if list(lacking) == ["Sentiment"]:
-        return f"{text}; add it, empty where you have none"
+def _lacks(table: Path, names: Sequence[str], lacking: Sequence[str], columns: Sequence[str], dataset: str) -> str:
+    """The sentence for a table that lacks columns."""
     shown = ", ".join(name[:30] for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return (
-        f"{text}; its first line should name the columns of the MELD dataset's table, among them {', '.join(COLUMNS)}; "
-        f"it has {shown or 'none'}"
+        f"{table} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its first line should name "
+        f"those of {dataset}'s table, among them {', '.join(columns)}; it has {shown or 'none'}; a table with other "
+        f"columns is read by the corpus table: run merc corpus look {table}"
     )

@@ -141,7 +141,7 @@ def _speeches(text: str, listed: dict[str, str] | None) -> list[tuple[str, str |
     speeches: list[tuple[list[str], str | None]] = []
     for line in lines:
         dashed = dashes and line.startswith(("-", "–", "—"))
-        words, who = _named(line.lstrip("-–— ") if dashed else line, listed)
+        words, who = named(line.lstrip("-–— ") if dashed else line, listed)
         if dashed or who is not None or not speeches:
             speeches.append(([words], who))
         else:
@@ -151,8 +151,13 @@ def _speeches(text: str, listed: dict[str, str] | None) -> list[tuple[str, str |
     return [(" ".join(word for word in words if word), who) for words, who in speeches]
 
 
-def _named(line: str, listed: dict[str, str] | None) -> tuple[str, str | None]:
-    """A line without the name that it begins with, and the name."""
+def named(line: str, listed: dict[str, str] | None) -> tuple[str, str | None]:
+    """A line without the name that it begins with, and the name: one of those that are listed, or without a list what
+    looks like one.
+
+    >>> named("Ana: Hi.", None), named("[Ben] Hi.", None), named("at 9:30", None)
+    (('Hi.', 'Ana'), ('Hi.', 'Ben'), ('at 9:30', None))
+    """
     match = _NAME.match(line)
     if match is None:
         return line, None

@@ -42,7 +42,7 @@ def test_a_table_is_described_counted_and_given_to_paste(tmp_path: Path) -> None
         "  Sentence  text             You came!, Of course., Oh, no", "  Note      -                x, y",
         "  labels with space around them, which does not count: 'happy ' (1)", "5 utterances in 3 conversations",
         "  neutral         1    0     0",
-        "labels that look alike, and count as different ones: 'Happy' (1), 'HAPPY' (1), 'happy' (1)",
+        "labels that look alike, and count as different ones: 'HAPPY' (1), 'Happy' (1), 'happy' (1)",
         "video: of 5 of 5 utterances a file is named, and 2 of these are there; the first that is not: "
         f"{tmp_path / 'a.mp4'} is not there",
     ):  # fmt: skip
@@ -53,6 +53,7 @@ def test_a_table_is_described_counted_and_given_to_paste(tmp_path: Path) -> None
         "start": "Begin", "end": "Ending", "video": "Clip",
     }  # fmt: skip
     assert dict(corpus["values"]) == {"valence": "Valence"}
+    assert dict(load_recipe(tmp_path / "recipe.yaml").config.relabel) == {"Happy": "HAPPY", "happy": "HAPPY"}
 
 
 @pytest.mark.parametrize(("name", "content"), [
