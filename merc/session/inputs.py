@@ -155,7 +155,8 @@ def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversatio
     if path.suffix.lower() not in (".jsonl", ".ndjson", ".json") and path.is_file():
         raise MercError(
             f"{path} is neither conversations nor a clip, by its name: conversations come in a .jsonl file, one a "
-            f"line, and a clip is {' '.join(EXTENSIONS)}"
+            f"line, and a clip is {' '.join(EXTENSIONS)}; run merc corpus look {path} to see how another file becomes "
+            "conversations (merc corpus import writes them)"
         )
     corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
     assert isinstance(corpus, Corpus)

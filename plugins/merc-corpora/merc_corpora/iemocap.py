@@ -63,6 +63,12 @@ class IemocapCorpus(merc.Corpus):
         if not 0 <= self.dev < 1:
             raise ValueError(f"dev is a share of the dialogues, from 0 to less than 1, not {self.dev:g}")
 
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with the transcriptions of the five sessions."""
+        there = all(_texts(path, number)[0].is_dir() for number in SESSIONS)
+        return merc.Recognised(what="IEMOCAP's release", parameters={"root": str(path)}) if there else None
+
     def load(self) -> merc.CorpusData:
         """Read the five sessions. Raises MercError where a folder or a file is not there or not as published."""
         root = merc.user_path(self.root)

@@ -38,6 +38,8 @@ def read_elan(path: Path, content: bytes) -> list[Tier]:
         raise merc.MercError(
             f"{path}, line {error.lineno}: no XML ({expat.ErrorString(error.code)}); save it in ELAN again"
         ) from None
+    except (LookupError, ValueError) as error:  # an encoding that there is not, or that expat does not take
+        raise merc.MercError(f"{path}: no XML that can be read ({error}); save it in ELAN again") from None
     if not parsed.tiers:
         raise merc.MercError(f"{path} holds no tier; an ELAN file has some")
     return parsed.finished()

@@ -211,6 +211,7 @@ def test_a_film_is_looked_at(tmp_path: Path) -> None:
     ("a.eaf", EAF.encode()[:400], "no XML"),
     ("a.eaf", b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>', "declares a document type"),
     ("a.eaf", b"<a/>", "holds no tier"),
+    ("a.eaf", EAF.replace("UTF-8", "UTF-99").encode(), "no XML that can be read (unknown encoding: UTF-99)"),
     ("a.eaf", EAF.replace('ANNOTATION_REF="a1"', 'ANNOTATION_REF="a3"').encode(), "'a3' refers to 'a3'"),
     ("a.eaf", EAF.replace('TIME_VALUE="2500"', 'TIME_VALUE="soon"').encode(), "'soon' is no number of milliseconds"),
     ("a.TextGrid", b"hello", "it ends where a text in quotes should"),
