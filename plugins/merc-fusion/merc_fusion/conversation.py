@@ -48,8 +48,9 @@ class ModalityGraph(Fused):
     The neighbours of an utterance are itself and utterances before it, so nothing looks ahead. Sigma is ReLU. The
     survey leaves alpha open ("the attention coefficient"): here, as in graph attention networks, a softmax over all
     neighbours and modalities of ``leaky_relu(a . W h_v + b . W h_u + r)``, where r is a learned number for whether the
-    two utterances have the same speaker, others, or unknown ones. A missing modality has no node that sends, and is
-    fused as ``feature-level`` does.
+    two are one utterance, or have the same speaker, others, or unknown ones. An utterance's own messages begin far
+    above the others': as a plain mean, alpha would leave the utterances of a conversation nearly alike after two
+    layers. A missing modality has no node that sends, and is fused as ``feature-level`` does.
     """
 
     context = "past"

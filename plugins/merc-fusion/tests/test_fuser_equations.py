@@ -197,6 +197,7 @@ def test_equations_19_and_20(window: int | None) -> None:
                     continue
                 moved = own.layers[n].weight @ h_u
                 relation = 2 if -1 in (SPEAKERS[u], SPEAKERS[v]) else int(SPEAKERS[u] != SPEAKERS[v])
+                relation = 3 if u == v else relation
                 score = own.receives.weight[0] @ (own.layers[m].weight @ h_v) + own.sends[n].weight[0] @ moved
                 score = score + own.relation[relation]
                 scores.append(score if score > 0 else 0.2 * score)
@@ -204,6 +205,19 @@ def test_equations_19_and_20(window: int | None) -> None:
             new[v, m] = weighted(scores, messages).clamp(min=0)
         nodes = new
     check(out[:4, 0], [fused(module.fusion, [nodes.get((v, m)) for m in range(3)]) for v in PRESENT])
+
+
+def test_an_utterance_of_a_graph_begins_as_itself() -> None:
+    """Before anything is learned, what an utterance says weighs more than all that eight others said before it."""
+    torch.manual_seed(0)
+    module = ModalityGraph(inputs=("audio", "video")).build({"audio": FeatureSpec(6), "video": FeatureSpec(5)})
+    values = {name: torch.randn(9, 1, dim, requires_grad=True) for name, dim in (("audio", 6), ("video", 5))}
+    streams = {name: Stream(x, torch.ones(9, 1, dtype=torch.bool)) for name, x in values.items()}
+    out = module(streams, torch.arange(9) % 2).values
+    for direction in torch.randn(5, out.shape[-1]):
+        slopes = torch.autograd.grad(out[8, 0] @ direction, list(values.values()), retain_graph=True)
+        by_utterance = torch.cat([slope.flatten(1) for slope in slopes], 1).norm(dim=1)
+        assert by_utterance[8] > by_utterance[:8].sum()
 
 
 def test_time_warping() -> None:
