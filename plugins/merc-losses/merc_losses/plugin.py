@@ -29,6 +29,16 @@ def register_losses(register):
 
 
 @merc.hookimpl
+def register_corpora(register):
+    register("preferences", "merc_losses.pairs:Preferences")
+
+
+@merc.hookimpl
+def register_decoders(register):
+    register("ranked", "merc_losses.ranked:RankedAnswers")
+
+
+@merc.hookimpl
 def register_prompters(register):
     register("preference", "merc_losses.preference:Preference")
 
@@ -42,5 +52,11 @@ def register_trainers(register):
 @merc.hookimpl
 def register_rewards(register):
     register("format", "merc_losses.rewards:Format")
+    register(
+        "judge",
+        "merc_losses.judge:LanguageModelJudge",
+        needs=["merc_bemerc", "openai"],
+        extra="merc-losses[judge]",
+    )
     register("label-accuracy", "merc_losses.rewards:LabelAccuracy")
     register("length", "merc_losses.rewards:Length")

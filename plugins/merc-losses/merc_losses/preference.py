@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import merc
+from merc_losses.pairs import checked_pair
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,26 +94,13 @@ class Preference(merc.Prompter):
             others = tuple(label for label in query.labels.labels if label != query.target.label)
             answer = replace(prompt.answer, text=None, rejected=others)
         else:
-            chosen = self._texts(query, self.chosen)
-            if len(chosen) > 1:
-                raise self._fault(query, f"{self.chosen} is a list; give the one text that is preferred")
-            rejected = self._texts(query, self.rejected)
-            if chosen[0] in rejected:
-                raise self._fault(
-                    query, f"{self.chosen} and {self.rejected} are the same ({chosen[0]!r}); take the pair out"
-                )
-            answer = replace(prompt.answer, text=chosen[0], rejected=rejected)
+            names = self.chosen, self.rejected
+            try:
+                chosen, rejected = checked_pair(*map(query.target.true, names), names)
+            except ValueError as error:
+                raise self._fault(query, str(error)) from None
+            answer = replace(prompt.answer, text=chosen, rejected=rejected)
         return replace(prompt, segments=(*prompt.segments[:-1], answer))
-
-    def _texts(self, query: merc.Query, name: str) -> tuple[str, ...]:
-        value: Any = query.target.true(name)
-        texts = [value] if isinstance(value, str) or value is None else value
-        if not isinstance(texts, list | tuple) or not texts:
-            raise self._fault(query, f"{name} is {value!r}; a text is wanted, or a list of texts")
-        for text in texts:
-            if not isinstance(text, str) or not text.strip():
-                raise self._fault(query, f"{name} is {'empty' if text is not None else 'missing'}; give it a text")
-        return tuple(text.strip() for text in texts)
 
     def _fault(self, query: merc.Query, what: str) -> merc.MercError:
         where = f"{query.target.origin}: " if query.target.origin else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,17 +80,45 @@ def totals(
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Each answer's rewards times their weights, added up, and the rewards by name. Raises MercError for a reward that
     gives other than a finite number an answer."""
+    given = {name: reward.scores(query, answers) for name, reward in zip(names, rewards, strict=True)}
+    return added_up(rewards, given, query, answers)
+
+
+def added_up(
+    rewards: Sequence[merc.Reward],
+    given: Mapping[str, Sequence[float]],
+    query: merc.Query,
+    answers: Sequence[merc.Generation],
+) -> tuple[list[float], dict[str, list[float]]]:
+    """The same of what rewards gave, by name and in their order."""
     by_name: dict[str, list[float]] = {}
-    for name, reward in zip(names, rewards, strict=True):
-        scores = [float(score) for score in reward.scores(query, answers)]
+    for name, own in given.items():
+        scores = [float(score) for score in own]
         if len(scores) != len(answers) or not all(abs(score) < float("inf") for score in scores):
             raise merc.MercError(
                 f"reward {name!r} gives {scores} for {len(answers)} answers about utterance {query.target.id!r}; it "
                 "must give a finite number for each"
             )
         by_name[name] = scores
-    weighed = [[reward.weight * score for score in by_name[name]] for name, reward in zip(names, rewards, strict=True)]
+    weighed = [[r.weight * score for score in own] for r, own in zip(rewards, by_name.values(), strict=True)]
     return [sum(own) for own in zip(*weighed, strict=True)], by_name
+
+
+def best_and_worst(texts: Sequence[str], rewards: Sequence[float]) -> tuple[str, str] | str:
+    """The text with the highest reward and that with the lowest, of those that are not empty and the first of equals;
+    or why no two can be told apart.
+
+    >>> best_and_worst(["joy ", "", "anger"], [0.0, 2.0, 1.0]), best_and_worst(["joy", "anger"], [1.0, 1.0])
+    (('anger', 'joy'), 'all answers are rewarded alike')
+    """
+    pairs = [(reward, text.strip()) for reward, text in zip(rewards, texts, strict=True) if text.strip()]
+    if not pairs:
+        return "all answers are empty"
+    ranked = sorted(pairs, key=lambda one: -one[0])
+    (best, chosen), (worst, rejected) = ranked[0], ranked[-1]
+    if best == worst:
+        return "all answers are rewarded alike"
+    return "the best and the worst answer are the same text" if chosen == rejected else (chosen, rejected)
 
 
 def names_of(rewards: Sequence[merc.Reward]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 import merc
 from merc_losses.policy import ClippedPolicy, ReferenceKL
 from merc_losses.preference import DPO
-from merc_losses.rewards import check_rewards, check_sampling, names_of, totals
+from merc_losses.rewards import best_and_worst, check_rewards, check_sampling, names_of, totals
 
 Groups = Sequence[Sequence[merc.Example]]
 Texts = Sequence[Sequence[merc.Generation]]
@@ -249,13 +249,11 @@ class OnlineDPO(_Sampling):
 def prefer(example: merc.Example, texts: Sequence[merc.Generation], rewards: Sequence[float]) -> merc.Example:
     """The example with its best text as the right answer, and its worst as a rejected one; as it is where no two texts
     differ in words and reward."""
-    ranked = sorted(
-        ((reward, text.text.strip()) for reward, text in zip(rewards, texts, strict=True) if text.text.strip()),
-        key=lambda one: -one[0],
-    )
-    if not ranked or ranked[0][0] == ranked[-1][0] or ranked[0][1] == ranked[-1][1]:
+    pair = best_and_worst([one.text for one in texts], rewards)
+    if isinstance(pair, str):
         return example
-    return replace(example, prompter=Ranked(prompter=example.prompter, best=ranked[0][1], worst=ranked[-1][1]))
+    best, worst = pair
+    return replace(example, prompter=Ranked(prompter=example.prompter, best=best, worst=worst))
 
 
 @dataclass(frozen=True, kw_only=True)
