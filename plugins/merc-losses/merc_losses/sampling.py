@@ -128,7 +128,7 @@ class _Rollout:
     def _say_once(self, what: str, sentence: str) -> None:
         if what not in self.said:
             self.said.add(what)
-            self.context.say(f"stages.{self.context.stage}: {sentence}")
+            self.context.say(sentence)
 
 
 def measures(texts: Sequence[merc.Generation]) -> dict[str, float]:

@@ -229,7 +229,7 @@ def test_groups_that_are_rewarded_alike(backbone: Path, talks: list[merc.Convers
         trainer.train(context)
         assert [one["alike"] for one in seen.events("rollout")] == [1.0, 1.0]
         said = [line for line in seen.said if "get the same reward" in line]
-        assert len(said) == 1 and talks[0].id.split("_")[0][:5] in said[0] and "stages.merc" in said[0]
+        assert len(said) == 1 and talks[0].id.split("_")[0][:5] in said[0]
         for name, parameter in model.learning().items():
             torch.testing.assert_close(parameter.detach(), before[name], rtol=0, atol=1e-6)
 
@@ -302,7 +302,7 @@ def test_more_minibatches_than_utterances(backbone: Path, talks: list[merc.Conve
     context, seen = context_of(model_of(backbone), talks[:1], tmp_path)
     assert trainer.train(context).steps == 40
     (said,) = [line for line in seen.said if "minibatches" in line]
-    assert "stages.merc" in said and "lower minibatches" in said
+    assert "40 minibatches" in said and "lower minibatches" in said
 
 
 @pytest.mark.parametrize(
