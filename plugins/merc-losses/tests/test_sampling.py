@@ -220,18 +220,24 @@ def test_what_is_rewarded_is_written_more_often(
         assert set(steps[0]["measures"]["clipped-policy"]) == {"ratio", "clipped_low", "clipped_high"}
 
 
-def test_groups_that_are_rewarded_alike(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) -> None:
-    """Are counted, said once, and move nothing."""
-    for kind in (GRPO, OnlineDPO):
-        trainer = kind(rewards=(Same(),), count=2, max_new_tokens=2, batch_conversations=2)  # type: ignore[abstract]
-        context, seen = context_of(model := model_of(backbone), talks[:4], tmp_path / kind.__name__)
-        before = {name: parameter.detach().clone() for name, parameter in model.learning().items()}
+@pytest.mark.parametrize("kind", [GRPO, OnlineDPO])
+def test_groups_that_are_rewarded_alike(
+    kind: Any, backbone: Path, talks: list[merc.Conversation], tmp_path: Path
+) -> None:
+    """Are counted, said once, and move nothing. Without a pair in any step there is nothing to prefer."""
+    trainer = kind(rewards=(Same(),), count=2, max_new_tokens=2, batch_conversations=2)
+    context, seen = context_of(model := model_of(backbone), talks[:4], tmp_path)
+    before = {name: parameter.detach().clone() for name, parameter in model.learning().items()}
+    if kind is GRPO:
         trainer.train(context)
-        assert [one["alike"] for one in seen.events("rollout")] == [1.0, 1.0]
-        said = [line for line in seen.said if "get the same reward" in line]
-        assert len(said) == 1 and talks[0].id.split("_")[0][:5] in said[0]
-        for name, parameter in model.learning().items():
-            torch.testing.assert_close(parameter.detach(), before[name], rtol=0, atol=1e-6)
+    else:
+        with pytest.raises(merc.MercError, match="there is nothing to learn"):
+            trainer.train(context)
+    assert [one["alike"] for one in seen.events("rollout")] == [1.0, 1.0]
+    said = [line for line in seen.said if "get the same reward" in line]
+    assert len(said) == 1 and talks[0].id.split("_")[0][:5] in said[0]
+    for name, parameter in model.learning().items():
+        torch.testing.assert_close(parameter.detach(), before[name], rtol=0, atol=1e-6)
 
 
 def test_the_best_is_preferred_to_the_worst(talks: list[merc.Conversation]) -> None:
