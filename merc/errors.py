@@ -42,7 +42,7 @@ class MercError(Exception):
 
 
 class ManyErrors(MercError):
-    """Several mistakes that were found in one pass, so that they can be mended in one go.
+    """Several mistakes that were found in one pass, so that they can be mended in one go; ``notes`` stand after them.
 
     >>> print(ManyErrors(["a: unknown key", "b: wants a number"], head="2 errors in r.yaml"))
     2 errors in r.yaml:
@@ -50,9 +50,23 @@ class ManyErrors(MercError):
       b: wants a number
     """
 
-    def __init__(self, errors: Sequence[str], head: str) -> None:
+    def __init__(self, errors: Sequence[str], head: str, notes: Sequence[str] = ()) -> None:
         self.errors = list(errors)
-        super().__init__("\n  ".join([head + ":", *self.errors]))
+        super().__init__("\n".join(["\n  ".join([head + ":", *self.errors]), *notes]))
+
+
+class NotedError(MercError):
+    """A mistake with notes on what may have caused it, such as plugins that failed. ``sentence`` is it alone, so that
+    several mistakes name the same plugins once.
+
+    >>> print(NotedError("unknown encoder 'ear'", ["note: plugin 'a' is left out"]))
+    unknown encoder 'ear'
+    note: plugin 'a' is left out
+    """
+
+    def __init__(self, sentence: str, notes: Sequence[str]) -> None:
+        self.sentence, self.notes = sentence, tuple(notes)
+        super().__init__("\n".join([sentence, *notes]))
 
 
 def brief(name: str) -> str:

@@ -55,8 +55,8 @@ class EmotionModel(nn.Module):
     why the backbone cannot go on from keys and values (empty where it can), both where that is known. ``before`` gives
     a context in which the model computes as it did before this stage.
 
-    While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what each reads of a pass, and
-    ``precision`` is what it computes in.
+    While a stage trains, ``losses`` are the working parts of its losses, ``needs`` what each reads of a pass, by their
+    names and in the same order, and ``precision`` is what it computes in.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class EmotionModel(nn.Module):
         self.heads = Heads({}, 0) if heads is None else heads
         self.tuning = backbone.tuning
         self.added = frozenset(f"llm.{name}" for name in backbone.added)
-        self.losses = nn.ModuleDict()
+        self.losses = nn.ModuleList()
         self.needs: dict[str, frozenset[str]] = {}
         self.precision = "model"
         # What the networks of encoders come with frozen never learns.
@@ -286,7 +286,7 @@ class EmotionModel(nn.Module):
                 outputs = outputs._replace(second_path_log_probs=self.log_probabilities(batch, draw))
         learns = any(t is not None and t.requires_grad for t in outputs[:3])
         of_losses = []
-        for name, function in self.losses.items():
+        for name, function in zip(self.needs, self.losses, strict=True):
             values = function(asked_of(outputs, name, self.needs[name]), batch)
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             if shape != (len(batch.prompts),):
@@ -307,8 +307,8 @@ class EmotionModel(nn.Module):
 
     def use_losses(self, functions: Mapping[str, nn.Module], needs: Mapping[str, Collection[str]]) -> None:
         """Take the working parts of a stage's losses, and what each needs of a pass."""
-        self.losses = nn.ModuleDict(functions).to(self.device)
-        self.needs = {name: frozenset(own) for name, own in needs.items()}
+        self.losses = nn.ModuleList(functions.values()).to(self.device)
+        self.needs = {name: frozenset(needs[name]) for name in functions}
 
     @torch.no_grad()
     def likeliest(self, batch: TreeBatch, epoch: int) -> Tensor:

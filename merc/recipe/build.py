@@ -19,6 +19,7 @@ from merc.recipe.metric_names import metric_name
 from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
 from merc.recipe.problems import Problems, join
+from merc.recipe.reserved import RESERVED
 from merc.recipe.schema import ComponentRef, Evaluate, Features, Recipe, Splitting, Stage, Strategy
 from merc.recipe.sections import Sections
 from merc.recipe.staging import NAME, Staging
@@ -238,6 +239,9 @@ class Builder:
         for key, child in node.value.items():
             if not NAME.fullmatch(key) or "." in key:
                 self.problems.add(join(section, key), child, "a name here has letters, digits, '-' and '_' only")
+            elif key in RESERVED and kind != "annotator":
+                text = f"the name {key!r} is one of torch's own for the modules of a model; give it another, such as "
+                self.problems.add(join(section, key), child, f"{text}{key}_1, wherever it is used")
             elif child.value is None and not child.broken:
                 self.problems.add(join(section, key), child, f"null takes out what is inherited, and no {key!r} is")
             else:

@@ -13,9 +13,10 @@ import typing
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any
 
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, NotedError, did_you_mean
 from merc.recipe.values import parameter_name, plain, wants
 from merc.registry import PluginStatus, Registration, Registry
+from merc.registry.status import notes_of
 
 _CLAUSE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"])|; ")
 _LONGEST_DEFAULT = 100
@@ -55,9 +56,8 @@ def find_component(registry: Registry, name: str) -> tuple[PluginStatus, Registr
     if not components:
         known = [c.name for _, c in every]
         known += [f"{start}/{c.name}" for p, c in every for start in (c.kind, p.name)] if given else []
-        notes = [note for plugin in registry.plugins() if (note := plugin.note())]
         unknown = f"no component has the name {name!r}.{did_you_mean(name, known)} They are listed by: merc plugins"
-        raise MercError("\n".join([unknown, *notes]))
+        raise NotedError(unknown, notes_of(registry.plugins()))
     if len({c.kind for _, c in components}) == len(components):
         which = [f"{c.kind}/{bare}" for _, c in components]
     elif len({p.name for p, _ in components}) == len(components):

@@ -57,9 +57,13 @@ def load_recipe(
 
 def _from_python(recipe: Mapping[str, Any] | DictConfig) -> tuple[Place, Node]:
     """The tree of a recipe that was composed in Python. References stay as they are: merc fills them in."""
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    if not isinstance(recipe, Mapping | DictConfig):
+        raise MercError(
+            f"{type(recipe).__name__} is no recipe; give a file, the name of one that comes with merc, or a mapping"
+        )
     shown = "the recipe given in Python"
     try:
         config: Any = OmegaConf.create(recipe)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from merc.consent import hide
-from merc.errors import ManyErrors
+from merc.errors import ManyErrors, MercError, NotedError
 from merc.recipe.document import Node
 
 
@@ -31,11 +31,12 @@ class TooMany(Exception):
 
 class Problems:
     """Every mistake with its dotted path and where it was written, up to ``MOST``; then ``add`` raises TooMany.
-    Notes are on what is no mistake but has no effect."""
+    ``notes`` are on what is no mistake but has no effect; ``below`` are lines that stand once below all mistakes."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
         self.notes: list[str] = []
+        self.below: list[str] = []
 
     def add(self, path: str, node: Node | None, text: str) -> None:
         """Keep one mistake; the same one twice counts once."""
@@ -48,6 +49,13 @@ class Problems:
             raise TooMany
         self.errors.append(error)
 
+    def add_error(self, path: str, node: Node | None, error: MercError) -> None:
+        """Keep one mistake that was raised; its notes stand below all of them."""
+        if not isinstance(error, NotedError):
+            return self.add(path, node, str(error))
+        self.add(path, node, error.sentence)
+        self.below += [note for note in error.notes if note not in self.below]
+
     def note(self, path: str, node: Node | None, text: str) -> None:
         """Keep a sentence for the user, who may go on all the same."""
         note = f"{path}{_where(node)}: {text}"
@@ -58,7 +66,7 @@ class Problems:
         """Raise ManyErrors if there was any."""
         if self.errors:
             count = len(self.errors)
-            raise ManyErrors(self.errors, f"{count} error{'s' if count > 1 else ''} in {shown}")
+            raise ManyErrors(self.errors, f"{count} error{'s' if count > 1 else ''} in {shown}", self.below)
 
     @contextmanager
     def collected(self, shown: str) -> Iterator[None]:
@@ -67,7 +75,7 @@ class Problems:
         try:
             yield
         except TooMany:
-            raise ManyErrors(self.errors, head) from None
+            raise ManyErrors(self.errors, head, self.below) from None
         self.raise_any(shown)
 
 

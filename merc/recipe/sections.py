@@ -51,7 +51,7 @@ class Sections:
         try:
             component_class = get_registry().resolve(kind, name)
         except MercError as error:
-            self.problems.add(join(path, "name"), node.get("name"), str(error))
+            self.problems.add_error(join(path, "name"), node.get("name"), error)
             return None, {}
         self.sources[join(path, "name")] = self.where(node.value["name"])
         owner = f"{kind} {name!r}"

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, NotedError, did_you_mean
 from merc.registry.discovery import discover
 from merc.registry.hooks import KINDS
 from merc.registry.installed import BUILTIN
-from merc.registry.status import PluginStatus, Registration
+from merc.registry.status import PluginStatus, Registration, notes_of
 
 if TYPE_CHECKING:
     from merc.components import Component
@@ -30,7 +30,7 @@ class Registry:
     True
     >>> get_registry().resolve("connector", "linera")
     Traceback (most recent call last):
-    merc.errors.MercError: unknown connector 'linera'. Did you mean 'linear'? ...
+    merc.errors.NotedError: unknown connector 'linera'. Did you mean 'linear'? ...
     """
 
     def __init__(self, plugins: Sequence[PluginStatus]) -> None:
@@ -158,7 +158,7 @@ class Registry:
             who = " and by ".join(plugin.label for plugin, _ in owners)
             which = " or ".join(repr(f"{plugin.name}/{name}") for plugin, _ in owners)
             raise MercError(f"{kind} {name!r} is registered by {who}; say which: {which}")
-        raise MercError("\n".join([self._unknown(kind, name), *self._notes()]))
+        raise NotedError(self._unknown(kind, name), notes_of(self._plugins))
 
     def _unknown(self, kind: str, name: str) -> str:
         prefix, slash, bare = name.rpartition("/")
@@ -179,6 +179,3 @@ class Registry:
         hint = did_you_mean(name, known) or "".join(f" ({bare!r} is the name of a {other}.)" for other in elsewhere[:1])
         listed = f"The {plural} are: {', '.join(known)}" if known else f"No {kind} is installed"
         return f"unknown {kind} {name!r}.{hint} {listed}"
-
-    def _notes(self) -> list[str]:
-        return [note for plugin in self._plugins if (note := plugin.note())]

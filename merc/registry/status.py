@@ -74,13 +74,24 @@ class PluginStatus:
         return f"{self.name!r} ({self.distribution} {self.version})"
 
     def note(self) -> str | None:
-        """The line that stands under an error which this plugin may have caused."""
-        if self.status == "ok":
+        """The line that says what is wrong with it; None where nothing is."""
+        if self.status in ("ok", "left out"):
             return None
-        if self.status == "left out":
-            return f"note: plugin {self.label} is left out by MERC_PLUGINS"
         verb = "failed to load" if self.status == "failed" else "has a fault"
         return f"note: plugin {self.label} {verb}: {self.error}"
+
+
+def notes_of(plugins: Sequence[PluginStatus]) -> list[str]:
+    """The lines that stand under an error which these plugins may have caused; those that are left out share one.
+
+    >>> left = [PluginStatus(name, f"merc-{name}", "0.1", status="left out") for name in ("a", "b")]
+    >>> notes_of([*left, PluginStatus("c", "merc-c", "0.1")])
+    ['note: MERC_PLUGINS leaves out the plugins a, b']
+    """
+    left_out = [plugin.name for plugin in plugins if plugin.status == "left out"]
+    plural = "s" if len(left_out) > 1 else ""
+    notes = [f"note: MERC_PLUGINS leaves out the plugin{plural} {', '.join(left_out)}"] if left_out else []
+    return notes + [str(plugin.note()) for plugin in plugins if plugin.status in ("failed", "faulty")]
 
 
 def _installed(module: str) -> bool:

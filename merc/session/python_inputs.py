@@ -8,7 +8,7 @@ from typing import Any
 
 from merc.components import AudioClip, CorpusData, TextClip, VideoClip
 from merc.conversation import Conversation, Utterance
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, brief, did_you_mean
 from merc.session.arrays import check_clip
 from merc.session.inputs import Given, Reader, check_once, with_known_labels
 
@@ -53,6 +53,8 @@ class _Reading:
     def block(self, given: Sequence[Any]) -> list[Given]:
         if not given:
             raise MercError(f"there is nothing to predict: the list is empty; give {_WANTED}")
+        for one in given:
+            _check_path(one)
         if all(isinstance(one, str | Path) for one in given):
             self._no_clips()
             return self.reader.files([Path(one) for one in given], self.text, self.speaker)
@@ -135,6 +137,19 @@ class _Reading:
         return Given(
             conversation=Conversation(id=name, utterances=(utterance,)), arrays={} if files else {name: arrays}
         )
+
+
+def _check_path(given: Any) -> None:
+    """Raise MercError for words that stand where a path is wanted."""
+    if isinstance(given, str) and (any(c.isspace() for c in given) or not Path(given).suffix):
+        try:
+            exists = Path(given).exists()
+        except (OSError, ValueError):  # too long for a name, or with a NUL in it
+            exists = False
+        if not exists:
+            raise MercError(
+                f'{brief(given)!r} is no file or folder; for words give a mapping: {{"text": {brief(given)!r}}}'
+            )
 
 
 def _checked_clips(clips: Any) -> dict[str, dict[str, AudioClip | VideoClip]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Prediction, Query
+from merc.consent import hide
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -98,6 +99,15 @@ class Session:
         other._take(replace(self._run, recipe=replace(self.recipe, evaluate=setup.how)), setup, journal)
         return other
 
+    def __repr__(self) -> str:
+        """The run, its labels, backbone and device, in a line."""
+        ref = self.recipe.backbone
+        texts = {} if ref is None else {key: value for key, value in ref.params.items() if isinstance(value, str)}
+        given = hide(", ".join(f"{key}={value}" for key, value in texts.items()))
+        backbone = f"{ref.name if ref else 'none'}{given and f' ({given})'}"
+        labels = ", ".join(self.labels.labels)
+        return f"<Session of {self.path}: labels {labels}; backbone {backbone}; device {self._run.device}>"
+
     @property
     def path(self) -> Path:
         """The run's directory."""
@@ -115,8 +125,11 @@ class Session:
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """The numbers that the run itself has, by split; none where it was not evaluated."""
+        """The numbers that the run itself has, by split; none where it was not evaluated. Raises MercError where the
+        run's directory is not there any more."""
         file = self._run.directory.metrics
+        if not self._run.directory.recipe_file.exists():
+            raise MercError(f"{self.path} is not there any more, and neither are the numbers of its run; bring it back")
         return {split: dict(numbers) for split, numbers in read_metrics(file).items()} if file.exists() else {}
 
     def predict(

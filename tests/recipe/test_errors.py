@@ -272,9 +272,28 @@ def test_fuser_that_gives_no_stream(here: Path) -> None:
     ]
 
 
-def test_notes_about_plugins_stand_below_their_error(here: Path) -> None:
-    (error,) = errors_of("corpus.name=meld")
-    assert "\n    note: plugin 'merc-corpora' (merc-corpora 0.1.0) is left out by MERC_PLUGINS" in error
+def test_notes_about_plugins_stand_once_below_all_errors(here: Path) -> None:
+    with pytest.raises(ManyErrors) as raised:
+        load_recipe("small.yaml", ["corpus.name=meld", "backbone.name=smollm2"])
+    first, *errors, note = str(raised.value).splitlines()
+    assert first.startswith("2 errors") and len(errors) == 2
+    assert note.startswith("note: MERC_PLUGINS leaves out the plugin") and "merc-corpora" in note
+
+
+@pytest.mark.parametrize("name", ["keys", "values", "pop", "items", "forward", "type"])
+def test_a_part_has_no_name_that_torch_needs(here: Path, name: str) -> None:
+    (error,) = errors_of(f"encoders.{name}={{name: toy-video}}")
+    assert error.startswith(f"encoders.{name} (") and "torch" in error and f"{name}_1" in error
+
+
+def test_the_names_that_torch_needs_are_those_of_its_containers() -> None:
+    from torch import nn
+
+    from merc.model.heads import Heads
+    from merc.recipe.reserved import RESERVED
+
+    containers = (nn.ModuleDict(), nn.ParameterDict(), Heads({}, 1))
+    assert {name for one in containers for name in dir(one) if not name.startswith("_")} <= RESERVED
 
 
 def test_corpus_is_required(here: Path) -> None:

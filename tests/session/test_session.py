@@ -73,6 +73,12 @@ def test_a_file_gives_what_the_run_itself_predicted(session: merc.Session, train
     assert session.labels.labels == LABELS and set(session.metrics) == {"dev", "test"} and session.path == trained
 
 
+def test_a_session_says_what_it_is(session: merc.Session, trained: Path) -> None:
+    text = repr(session)
+    assert str(trained) in text and "backbone hf" in text and "device cpu" in text
+    assert all(label in text for label in LABELS) and "\n" not in text
+
+
 def test_every_form_of_one_input_gives_the_same(session: merc.Session, talks: list[merc.Conversation]) -> None:
     talk = talks[-1]
     by_file = session.predict(talk)
@@ -162,6 +168,8 @@ SAMPLES, PICTURES = np.zeros(16_000, "float32"), np.zeros((2, 8, 8, 3), "uint8")
         ({"audio": SAMPLES, "text": ""}, "input-1: audio is a ndarray; a merc.AudioClip is wanted"),
         (merc.AudioClip(samples=SAMPLES, rate=16_000), "this run goes by the words too"),
         ("gone.mp4", "gone.mp4"),
+        ("You came!", "'You came!' is no file or folder; for words give a mapping: {\"text\": 'You came!'}"),
+        ("x" * 400, "is no file or folder"),
         ("notes.txt", "notes.txt"),
         ({"text": "", "video": "gone.mp4"}, "video names the file gone.mp4, which is not there"),
         (merc.Conversation(id="c", utterances=()), "conversation 'c' has no utterance"),
@@ -225,6 +233,8 @@ def test_a_run_that_is_gone_or_at_work(own_run: Path, talks: list[merc.Conversat
     before = session.predict(talks[0])
     own_run.rename(own_run.with_name("elsewhere"))
     assert session.predict(talks[0]) == before  # all that it needs is in memory
+    with pytest.raises(merc.MercError, match=f"{own_run} is not there any more"):
+        session.metrics  # noqa: B018
     with pytest.raises(merc.MercError, match=f"{own_run} is not there"):
         merc.load(own_run)
     (own_run.with_name("elsewhere") / "stages/merc/done.json").unlink()
@@ -283,6 +293,9 @@ def test_training_from_python(senses: Path, tmp_path: Path, trained: Path) -> No
     assert again.metrics == session.metrics
     with pytest.raises(merc.MercError, match="already holds a finished run"):
         merc.run(senses / "media.yaml", run_dir=tmp_path / "run", strategy={"batch_tokens": 512})
+    for nothing in (None, 3, ["media.yaml"]):
+        with pytest.raises(merc.MercError, match=f"{type(nothing).__name__} is no recipe; give a file"):
+            merc.run(nothing, run_dir=tmp_path / "other")  # type: ignore[arg-type]
     with pytest.raises(merc.MercError, match="seeed"):
         merc.run(senses / "media.yaml", run_dir=tmp_path / "run", seeed=2)
 

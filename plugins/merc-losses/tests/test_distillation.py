@@ -85,7 +85,7 @@ def test_states(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) 
         loss = Distillation(teacher=tmp_path / "teacher", states=weight)
         values[weight], taken, _, _ = one_step(model_of(backbone), talks[:2], tmp_path / str(weight), (loss,))
     learned = [name for name, gradient in taken.items() if name.startswith("losses.") and bool(gradient.any())]
-    assert learned == ["losses.distillation.map.weight", "losses.distillation.map.bias"]
+    assert learned == ["losses.0.map.weight", "losses.0.map.bias"]
     assert values[3.0] - values[0.0] == pytest.approx(3 * (values[1.0] - values[0.0]), rel=1e-3)
     # The map as the stage's seed draws it.
     import zlib
