@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from merc import AudioClip
 from merc_audio.speech import LEAST, RATE, SpeechTransformer, configuration, source
 from merc_audio.windows import windows
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from merc_audio.nets import SpeechNetwork
+
+KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+"""Of the convolutions over samples, where a configuration says nothing of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class Hubert(SpeechTransformer):
     Emotion-LLaMAv2 uses it (5.1).
 
     A clip is brought to mean 0 and deviation 1 where the weights' preprocessor says so (or says nothing), and heard by
-    itself, so that nothing depends on what it is batched with. There are about 50 states a second.
+    itself, so that nothing depends on what it is batched with. There are about 50 states a second. It may learn.
     """
 
     model_type = "hubert"
@@ -45,27 +48,37 @@ class Hubert(SpeechTransformer):
 
         return HubertModel(HubertConfig.from_dict(config))
 
-    def _states(self, device: str) -> Callable[[Sequence[AudioClip]], list[Tensor]]:
+    def _module(self, dtype: str) -> SpeechNetwork:
         import torch
         from transformers import HubertConfig, HubertModel
 
-        weights = source(self.model_type, self.path, self.revision)
+        from merc_audio.nets import HubertNetwork
+
         config = HubertConfig.from_dict(configuration(self.model_type, self.path, self.revision, own=True))
-        dtype = getattr(torch, self.dtype)
         # masks are for training; published weights leave their vector out now and then
-        net = weights.network(HubertModel, config=config, dtype=dtype, unused=["masked_spec_embed"]).to(device)
+        net = source(self.model_type, self.path, self.revision).network(
+            HubertModel, config=config, dtype=getattr(torch, dtype), unused=["masked_spec_embed"]
+        )
+        return HubertNetwork(net, self.tokens, self.pad, self._size, round(LEAST * RATE))
+
+    def _sound(self) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+        weights = source(self.model_type, self.path, self.revision)
         recorded = weights.read_json("preprocessor_config.json") or weights.read_json("processor_config.json") or {}
-        normal = recorded.get("feature_extractor", recorded).get("do_normalize", True)
-        size, least = round(self.window * RATE), round(LEAST * RATE)
+        if not recorded.get("feature_extractor", recorded).get("do_normalize", True):
+            return super()._sound()
+        return lambda samples: ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
 
-        def hear(clip: AudioClip) -> Tensor:
-            samples = clip.samples
-            if normal:
-                samples = ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)).astype(np.float32)
-            inputs = [
-                net(torch.from_numpy(samples[begin:end])[None].to(device, dtype)).last_hidden_state[0]
-                for begin, end in windows(len(samples), size, least)
-            ]
-            return torch.cat(inputs)
+    def _state_count(self, count: int) -> int:
+        config = configuration(self.model_type, self.path, self.revision)
+        layers = list(zip(config.get("conv_kernel", KERNELS), config.get("conv_stride", STRIDES), strict=True))
 
-        return lambda clips: [hear(clip) for clip in clips]
+        def states(samples: int) -> int:
+            for kernel, stride in layers:
+                samples = (samples - kernel) // stride + 1
+            return samples
+
+        return sum(states(end - begin) for begin, end in windows(count, self._size, round(LEAST * RATE)))
+
+    @property
+    def _size(self) -> int:
+        return round(self.window * RATE)

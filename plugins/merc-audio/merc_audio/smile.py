@@ -64,6 +64,10 @@ class OpenSmile(Encoder):
         """As many numbers a token as the set has."""
         return FeatureSpec(dim=SIZES[self.features])
 
+    def why_frozen(self) -> str:
+        """It has no network."""
+        return "openSMILE computes its functionals by formulas, so there is no network that could learn"
+
     def load(self, device: str) -> EncodeFunction:
         """Get openSMILE ready; it computes on processors, in a thread for each that may be used."""
         import opensmile

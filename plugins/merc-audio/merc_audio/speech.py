@@ -1,5 +1,5 @@
-"""What the encoders of speech transformers, ``whisper`` and ``hubert``, share: models by path, and a fixed number of
-tokens."""
+"""What the encoders of speech transformers, ``whisper`` and ``hubert``, share: models by path, a fixed number of
+tokens, and that they may learn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from merc import (
     AudioClip,
@@ -25,9 +26,10 @@ from merc import (
 from merc_audio.public import HUBERT, WHISPER
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import nn
 
-    from merc import Clip, EncodeFunction, Features
+    from merc import Clip, EncodeFunction, Features, PrepareFunction
+    from merc_audio.nets import SpeechNetwork
 
 RATE = 16_000
 STEP = 320
@@ -84,21 +86,37 @@ class SpeechTransformer(Encoder):
         """Read the weights. Raises MercError."""
         import torch
 
-        states = self._states(device)
+        network, prepare = self._module(self.dtype).to(device), self.prepare()
 
         @torch.inference_mode()
         def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            hidden = states([clip for clip in clips if clip.seconds >= LEAST])
-            out: list[Features | Missing] = []
-            for clip in clips:
-                if clip.seconds < LEAST:
-                    out.append(Missing(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s"))
-                    continue
-                of_clip = fit(hidden.pop(0).float(), self.tokens, self.pad)
-                out.append(np.ascontiguousarray(of_clip.cpu().numpy()))
-            return out
+            given = prepare(clips)
+            heard = iter(network([torch.from_numpy(one).to(device) for one in given if not isinstance(one, Missing)]))
+            return [
+                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in given
+            ]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to the samples ``[n]`` float32 that the network hears. Raises MercError."""
+        sound = self._sound()
+
+        def prepared(clip: AudioClip) -> npt.NDArray[np.float32] | Missing:
+            if clip.seconds < LEAST:
+                return Missing(f"{clip.seconds:.2f} s of sound; {self.model_type} needs {LEAST} s")
+            return sound(clip.samples)
+
+        return lambda clips: [prepared(clip) for clip in clips]
+
+    def build(self) -> nn.Module:
+        """The network, from samples to features. Raises MercError."""
+        return self._module(self.dtype)
+
+    def token_count(self, count: int) -> int:
+        """As many tokens as so many samples give states, brought to ``tokens``."""
+        states = self._state_count(count)
+        return states if self.tokens is None or (states < self.tokens and not self.pad) else self.tokens
 
     def remark(self, clip: Clip, features: Features) -> str | None:
         """That it is short and was filled up: no state of a network is all zeros."""
@@ -117,8 +135,16 @@ class SpeechTransformer(Encoder):
         """The module, by a configuration."""
 
     @abstractmethod
-    def _states(self, device: str) -> Callable[[Sequence[AudioClip]], list[Tensor]]:
-        """Load, and give the function from clips to their states ``[states, dim]``, on real sound only."""
+    def _module(self, dtype: str) -> SpeechNetwork:
+        """The network with its weights, from samples to features, on the CPU."""
+
+    @abstractmethod
+    def _state_count(self, count: int) -> int:
+        """How many states so many samples give."""
+
+    def _sound(self) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+        """What brings samples to what the network was trained with; by default as they are."""
+        return lambda samples: samples
 
 
 def source(kind: str, path: str, revision: str | None) -> Pretrained:
@@ -151,20 +177,3 @@ def _frozen(cls: type[SpeechTransformer], path: str, revision: str | None) -> Fr
         net = cls._network(configuration(cls.model_type, path, revision))
     name = path if revision is None else f"{path}@{revision}"
     return FrozenNetwork(f"{cls.model_type} {name}", sum(p.numel() for p in net.parameters()))
-
-
-def fit(states: Tensor, tokens: int | None, pad: bool) -> Tensor:
-    """States ``[n, dim]`` brought to ``tokens``: more are averaged to that many equal parts, fewer are filled up with
-    zeros if ``pad`` says so; ``None`` keeps them all.
-
-    >>> import torch
-    >>> fit(torch.tensor([[1.0], [3.0], [5.0], [7.0]]), 2, True).tolist(), fit(torch.tensor([[1.0]]), 2, True).tolist()
-    ([[2.0], [6.0]], [[1.0], [0.0]])
-    """
-    from torch.nn import functional as F
-
-    if tokens is None:
-        return states
-    if len(states) > tokens:
-        return F.adaptive_avg_pool1d(states.T, tokens).T
-    return F.pad(states, (0, 0, 0, tokens - len(states))) if pad else states

