@@ -15,11 +15,14 @@ from merc_corpora.iemocap_files import EMOTIONS, UNDECIDED, Judged, TranscriptLi
 
 SIX = ("happy", "sad", "neutral", "angry", "excited", "frustrated")
 NINE = (*SIX, "surprised", "fearful", "disgusted")
-LABELS = {"six": SIX, "nine": NINE, "ten": (*NINE, "other")}
+FOUR = ("happy", "sad", "neutral", "angry")
+LABELS = {"four": FOUR, "five": (*FOUR, "frustrated"), "six": SIX, "nine": NINE, "ten": (*NINE, "other")}
+MERGED = {"four": {"excited": "happy"}, "five": {"excited": "happy"}}
+"""Published labels that count as another one, by the classes that are read."""
 SESSIONS = (1, 2, 3, 4, 5)
 TEST = 5
-STATED = {"all": (7433, 151), "test": (1623, 31)}
-"""Utterances and dialogues of the six classes as the literature counts them, in all and in session 5."""
+STATED = {"six": {"all": (7433, 151), "test": (1623, 31)}, "four": {"all": (5531, 151), "test": (1241, 31)}}
+"""Utterances and dialogues of some classes as the literature counts them, in all and in session 5."""
 
 _DIALOGUE = re.compile(r"Ses0[1-5][FM]_\w+")
 _HALVES = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0))
@@ -46,9 +49,10 @@ class IemocapCorpus(merc.Corpus):
 
     root: Path
     """The folder that holds ``Session1`` to ``Session5``."""
-    labels: Literal["six", "nine", "ten"] = "six"
+    labels: Literal["four", "five", "six", "nine", "ten"] = "six"
     """The labels: ``six`` are happy, sad, neutral, angry, excited and frustrated; ``nine`` adds surprised, fearful and
-    disgusted, ``ten`` other as well."""
+    disgusted, ``ten`` other as well. ``four`` are happy, sad, neutral and angry, where excited counts as happy;
+    ``five`` adds frustrated to these."""
     undecided: Literal["context", "drawn"] = "context"
     """What utterances are on which the annotators disagreed: ``context``, or labelled by one of their votes, drawn
     (FARCER, III-C)."""
@@ -83,7 +87,7 @@ class IemocapCorpus(merc.Corpus):
         conversations = [talk for number in SESSIONS for talk in reading.session(number)]
         conversations = divided(conversations, self.dev, self.seed)
         space = merc.LabelSpace(LABELS[self.labels])
-        notes = [*reading.notes(), *(self._counts(conversations) if self.labels == "six" else [])]
+        notes = [*reading.notes(), *self._counts(conversations)]
         return merc.CorpusData(
             conversations=conversations, labels=space, notes=tuple(notes), counts=_stated(conversations)
         )
@@ -95,26 +99,30 @@ class IemocapCorpus(merc.Corpus):
             candidates = self.candidates(judged)
             # By the utterance's name, so that its label depends on no other utterance.
             return random.Random(f"{self.seed}/{judged.name}").choice(candidates) if candidates else None
-        label = EMOTIONS.get(judged.code)
+        label = self._merged(EMOTIONS.get(judged.code, ""))
         return label if label in known else None
 
     def candidates(self, judged: Judged) -> list[str]:
         """What annotators voted for of the labels that are read, each label once."""
         known = LABELS[self.labels]
-        return sorted({vote for votes in _evaluators(judged).values() for vote in votes if vote in known})
+        votes = [self._merged(vote) for votes in _evaluators(judged).values() for vote in votes]
+        return sorted({vote for vote in votes if vote in known})
+
+    def _merged(self, label: str) -> str:
+        return MERGED.get(self.labels, {}).get(label, label)
 
     def _counts(self, talks: Sequence[merc.Conversation]) -> list[str]:
         """A sentence for each number that is not the literature's."""
         if self.undecided == "drawn":
             return []
         notes = []
-        for which, reported in STATED.items():
+        for which, reported in STATED.get(self.labels, {}).items():
             some = [talk for talk in talks if which == "all" or talk.split == which]
             counted = (sum(u.label is not None for talk in some for u in talk.utterances), len(some))
             if counted != reported:
                 notes.append(
-                    f"{which}: {counted[0]:,} utterances of the six classes in {counted[1]} dialogues; the literature "
-                    f"states {reported[0]:,} in {reported[1]}"
+                    f"{which}: {counted[0]:,} utterances of the {self.labels} classes in {counted[1]} dialogues; the "
+                    f"literature states {reported[0]:,} in {reported[1]}"
                 )
         return notes
 
@@ -152,6 +160,7 @@ class _Reading:
     total: int = 0
     context: Counter[str] = field(default_factory=Counter)
     drawn: int = 0
+    merged: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     def session(self, number: int) -> list[merc.Conversation]:
@@ -179,6 +188,8 @@ class _Reading:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.context.items()))
             count = f"{sum(self.context.values())} of {self.total} utterances"
             notes.append(f"{count} are context without a label: {kinds}")
+        for which, number in self.merged.items():
+            notes.append(f"{number} of {self.total} utterances are published as {which}")
         if self.drawn:
             count = f"{self.drawn} of {self.total} utterances"
             notes.append(f"{count} have no majority and got a label drawn from their annotators' votes")
@@ -226,6 +237,8 @@ class _Reading:
         if label is None:
             known = judged is not None and EMOTIONS.get(judged.code)
             self.context["not judged" if judged is None else known or "without a majority"] += 1
+        elif judged is not None and EMOTIONS.get(judged.code, label) != label:
+            self.merged[f"{EMOTIONS[judged.code]} and count as {label}"] += 1
         elif judged is not None and judged.code == UNDECIDED:
             self.drawn += 1
             if len(self.corpus.candidates(judged)) > len(_evaluators(judged)):

@@ -10,9 +10,10 @@ import pytest
 from merc_corpora.iemocap import NINE, SIX, IemocapCorpus
 
 import merc.testing
-from merc import AudioClip, Conversation, CorpusData, Frames, MercError, Utterance, VideoClip, Waveform
+from merc import AudioClip, Conversation, CorpusData, Frames, LabelSpace, MercError, Utterance, VideoClip, Waveform
 from merc.media import decode
-from merc.recipe import load_recipe
+from merc.recipe import Splitting, load_recipe
+from merc.session.splitting import fold_names
 from tests.media.clips import write_clip
 
 HEAD = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
@@ -134,6 +135,30 @@ def test_other_labels_are_context_and_counted(release: Path) -> None:
     assert [u.label for u in dialogue(ten).utterances] == [*NINE, "other", *[None] * 3]
     assert nine.labels is not None and nine.labels.labels == NINE
     assert not [note for note in nine.notes if "literature" in note]
+
+
+def test_excited_counts_as_happy_in_four_and_five_classes(release: Path) -> None:
+    name = "Ses01F_impro01"
+    codes = ["hap", "sad", "neu", "ang", "exc", "exc", "fru", "sur", "xxx"]
+    votes = ["E1:\tExcited;", "E2:\tFrustration;"]
+    write_dialogue(release, name, [turn(f"{name}_F{i:03d}", i, code, votes) for i, code in enumerate(codes)])
+    four, five = (load(release, labels=labels) for labels in ("four", "five"))
+    merged = ["happy", "sad", "neutral", "angry", "happy", "happy"]
+    assert [u.label for u in dialogue(four).utterances] == [*merged, None, None, None]
+    assert [u.label for u in dialogue(five).utterances] == [*merged, "frustrated", None, None]
+    assert four.labels == LabelSpace(("happy", "sad", "neutral", "angry"))
+    assert five.labels == LabelSpace(("happy", "sad", "neutral", "angry", "frustrated"))
+    assert note(four, "excited") == "2 of 27 utterances are published as excited and count as happy"
+    assert note(four, "1 frustrated").startswith("3 of 27 utterances are context without a label")
+    assert "the literature states 5,531 in 151" in note(four, "all: ")
+    assert dialogue(load(release, labels="four", undecided="drawn")).utterances[8].label == "happy"
+
+
+def test_one_session_is_left_out_by_session_and_by_speaker(release: Path) -> None:
+    talks = load(release).conversations
+    sessions, speakers = (Splitting(by=by, folds="all") for by in ("session", "speaker"))
+    assert fold_names(talks, sessions) == ["1", "2", "3", "4", "5"]
+    assert fold_names(talks, speakers) == [f"Man {number}, Woman {number}" for number in range(1, 6)]
 
 
 def test_votes_are_kept_and_an_undecided_label_is_drawn_from_them(release: Path) -> None:
