@@ -1,0 +1,1 @@
+"""merc sweep: one recipe with many values."""

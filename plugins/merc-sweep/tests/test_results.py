@@ -1,0 +1,74 @@
+"""The table: settings sorted by dev, seeds together, folds by their mean, and the folder that keeps it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from merc_sweep.folder import SweepFolder
+from merc_sweep.results import rows, shown
+
+from merc import MercError
+
+
+def finished(folder: Path, **splits: dict[str, float]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(splits))
+    return folder
+
+
+def test_settings_are_sorted_by_dev_with_their_seeds_together(tmp_path: Path) -> None:
+    runs = {}
+    for number, (lr, seed, dev) in enumerate([("1", 0, 0.2), ("1", 1, 0.4), ("2", 0, 0.5), ("3", 0, None)]):
+        folder = tmp_path / f"{number}"
+        if dev is not None:
+            finished(folder, dev={"macro_f1": dev, "mae": dev}, test={"macro_f1": 1 - dev})
+        runs[f"{number}"] = ({"lr": lr, "seed": str(seed)}, folder)
+    best, second, last = rows(runs, "macro_f1", False)
+    assert [best.setting, second.setting, last.setting] == [{"lr": "2"}, {"lr": "1"}, {"lr": "3"}]
+    assert (second.runs, second.finished, last.finished) == (["0", "1"], 2, 0)
+    assert shown(second.dev["macro_f1"]) == "0.3000 ± 0.1414" and shown(best.test["macro_f1"]) == "0.5000"
+    assert [row.setting["lr"] for row in rows(runs, "mae", True)] == ["1", "2", "3"]
+    with pytest.raises(MercError, match="has no number 'maa' on dev; --by names one of: macro_f1, mae"):
+        rows(runs, "maa", False)
+
+
+def test_dev_of_several_folds_is_their_mean(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "1", test={"uar": 0.7})
+    (folder / "folds.json").write_text(json.dumps({"folds": {}, "dev": {"uar": {"mean": 0.6, "by_fold": {}}}}))
+    (row,) = rows({"1": ({"lr": "1"}, folder)}, "uar", False)
+    assert (row.dev["uar"], row.test["uar"]) == ([0.6], [0.7])
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(MercError, match=r"metrics\.json is damaged"):
+        rows({"1": ({"lr": "1"}, folder)}, "uar", False)
+
+
+def test_a_folder_belongs_to_one_sweep_that_may_grow(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path / "sweep")
+    runs = folder.open({"recipe": "a"}, [{"lr": "1"}])
+    assert runs == {"001": ({"lr": "1"}, tmp_path / "sweep" / "001")}
+    assert list(folder.open({"recipe": "a"}, [{"lr": "1"}, {"lr": "2"}])) == ["001", "002"]
+    for about, settings, said in (
+        ({"recipe": "b"}, [{"lr": "1"}, {"lr": "2"}], "recipe"),
+        ({"recipe": "a"}, [{"lr": "1"}, {"lr": "3"}], "the values"),
+        ({"recipe": "a"}, [{"lr": "1"}], "the values"),
+    ):
+        with pytest.raises(MercError, match=f"holds another sweep: {said} differ; give another --sweep-dir"):
+            folder.open(about, settings)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(MercError, match="is not empty and holds no sweep"):
+        SweepFolder(tmp_path / "full").open({}, [])
+    (tmp_path / "sweep" / "sweep.json").write_text("[")
+    with pytest.raises(MercError, match=r"sweep\.json cannot be read"):
+        folder.open({"recipe": "a"}, [])
+
+
+def test_the_first_reading_of_test_stays(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    assert folder.test_read() == ""
+    folder.record_reading(3, 8)
+    first = folder.test_read()
+    folder.record_reading(8, 8)
+    assert folder.test_read() == first and first.endswith("when 3 of 8 runs were finished")

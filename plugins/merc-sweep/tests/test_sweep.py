@@ -1,0 +1,136 @@
+"""``merc sweep`` as a user runs it: real tiny runs, several at once, one that fails, and test that stays hidden."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from merc_sweep.command import command
+
+import merc.testing
+from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
+
+RECIPE = """\
+corpus: {name: jsonl, path: talk.jsonl}
+backbone: {name: hf, path: ./backbone, tuning: {name: lora, r: 4, alpha: 8}}
+labels: [joy, anger, sadness]
+stages:
+  - id: merc
+    prompter: {name: conversation}
+    trainer: {name: sft, epochs: 1, lr: 5e-3, batch_conversations: 3, batch_tokens: 128}
+evaluate: {metrics: [classification]}
+strategy: {device: cpu, batch_tokens: 256}
+"""
+LR = "stages.0.trainer.lr=[1e-3, 1e-2]"
+
+
+class TestSweep(merc.testing.CommandContract):
+    component = command
+    name = "sweep"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    save_tiny_backbone(folder / "backbone")
+    save_tiny_corpus(folder / "talk.jsonl", 6, 2, 2)
+    (folder / "mine.yaml").write_text(RECIPE)
+    return folder
+
+
+def start(folder: Path, *argv: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",
+        "MERC_PLUGINS": "merc-sweep",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "merc", "sweep", *argv], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def sweep(folder: Path, *argv: str) -> tuple[int, str, str]:
+    process = start(folder, *argv)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def test_runs_are_made_and_shown_by_dev_and_test_stays_hidden(folder: Path) -> None:
+    code, out, err = sweep(folder, "mine.yaml", LR, "--processes", "2")
+    assert code == 0, err
+    home = folder / "sweeps" / "mine"
+    numbers = {run: json.loads((home / run / "metrics.json").read_text()) for run in ("001", "002")}
+    dev = sorted((one["dev"]["weighted_f1"] for one in numbers.values()), reverse=True)
+    assert [line.split("│")[3].strip() for line in out.splitlines() if line.startswith("│")] == [
+        f"{n:.4f}" for n in dev
+    ]
+    assert "dev weighted f1" in out and "test weighted" not in out and "Test is hidden" in out
+    assert "test" not in json.loads((home / "results.json").read_text())["rows"][0]
+    assert not (home / "test-read.json").exists()
+    assert "threads: 1" in (home / "001" / "recipe.yaml").read_text()
+    logged = (home / "001.log").read_text()
+    assert "predict dev" in logged and "weighted f1" not in logged  # nor do the runs' own words show test
+
+    # What is finished is not run again, and whoever looks at test leaves a trace.
+    code, out, err = sweep(folder, "mine.yaml", LR, "--show-test", "--by", "-accuracy")
+    assert code == 0 and err.startswith("0 of 2 runs to do") and "test accuracy" in out
+    read = json.loads((home / "test-read.json").read_text())
+    assert (read["finished"], read["of"]) == (2, 2)
+    assert json.loads((home / "results.json").read_text())["rows"][0]["test"]["accuracy"]
+    _, out, _ = sweep(folder, "mine.yaml", LR)
+    assert f"Test was first read at {read['first']}, when 2 of 2 runs were finished." in " ".join(out.split())
+
+    (folder / "mine.yaml").write_text(RECIPE.replace("r: 4", "r: 2"))
+    code, _, err = sweep(folder, "mine.yaml", LR)
+    (folder / "mine.yaml").write_text(RECIPE)
+    assert code == 2 and "holds another sweep: content of the recipe differ" in err
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_tried_again(folder: Path) -> None:
+    (folder / "torn.jsonl").write_text("{")
+    argv = ("mine.yaml", "corpus.path=[talk.jsonl, torn.jsonl]", "--sweep-dir", "failing")
+    code, out, err = sweep(folder, *argv)
+    assert code == 1 and "1 of 2 runs failed; the same command tries them again" in err
+    assert f"{Path('failing', '002')} failed: error:" in err and "torn.jsonl" in err and "(0 of 1)" in out
+    (folder / "torn.jsonl").write_text((folder / "talk.jsonl").read_text())
+    code, out, err = sweep(folder, *argv)
+    assert code == 0 and err.startswith("1 of 2 runs to do"), err
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_stopped_goes_on(folder: Path) -> None:
+    argv = ("mine.yaml", LR, "seed=[0,1]", "--sweep-dir", "stopped", "stages.0.trainer.epochs=30")
+    process = start(folder, *argv)
+    recipe = folder / "stopped" / "001" / "recipe.yaml"
+    while not recipe.exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert not (folder / "stopped" / "001" / "metrics.json").exists()
+    assert not (folder / "stopped" / "002").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["mine.yaml", "seed=3"], "nothing is swept over"),
+        (["mine.yaml", "seed=[1,2]", "evaluate.splits=[[test]]"], "let evaluate.splits name dev"),
+        (["mine.yaml", "stages.0.trainer.lrr=[1,2]"], "stages.0.trainer.lrr=1: 1 error in mine.yaml"),
+        (["none.yaml", "seed=[1,2]"], "none.yaml"),
+    ],
+)
+def test_mistakes_are_said_before_anything_runs(folder: Path, argv: list[str], said: str) -> None:
+    code, _, err = sweep(folder, *argv, "--sweep-dir", "mistaken")
+    assert code == 2 and said in " ".join(err.split()) and not (folder / "mistaken").exists()
