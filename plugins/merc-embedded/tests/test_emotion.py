@@ -95,6 +95,42 @@ def test_a_token_a_frame_with_a_face(portrait):
     np.testing.assert_allclose(some[:, 128:].sum(1), 1, atol=1e-5)
 
 
+def test_black_bars_are_cut_off(portrait):
+    encode = FaceEmotion().load("cpu")
+    plain, barred = encode([clip([portrait]), clip([np.pad(portrait, [(90, 60), (0, 512), (0, 0)])])])
+    np.testing.assert_allclose(barred, plain, atol=1e-5)
+
+
+def test_the_one_who_speaks_is_followed_and_an_unknown_one_remarked(portrait, monkeypatch):
+    from merc_embedded import emotion
+    from merc_embedded.speaking import Person
+
+    small = portrait[::2, ::2]
+    wide = np.full((portrait.shape[0], portrait.shape[1] + small.shape[1], 3), 255, np.uint8)
+    wide[: small.shape[0], : small.shape[1]] = small
+    wide[:, small.shape[1] :] = portrait
+    encoder = FaceEmotion(person="speaking")
+    still, alone = clip([wide] * 3), clip([portrait] * 3)
+    encode = encoder.load("cpu")
+    largest, single = encode([still, alone])
+    assert largest.shape == single.shape == (3, 135)
+    # nobody's mouth moves
+    assert encoder.remark(still, largest) == "of several faces none is seen to speak; the largest was taken"
+    assert encoder.remark(alone, single) is None
+    monkeypatch.setattr(emotion, "who_speaks", lambda mesh, clip, tracks: Person(track=tracks[1], why="mouth"))
+    other = clip([wide] * 3)
+    (speaks,) = encode([other])
+    assert np.abs(speaks - largest).max() > 0.01 and encoder.remark(other, speaks) is None
+    (prepared,) = encoder.prepare()([other])
+    assert prepared.shape == (3, 64, 64)
+
+
+def test_of_a_clip_without_faces_or_frames_nobody_speaks(portrait):
+    encode = FaceEmotion(person="speaking").load("cpu")
+    assert encode([clip(np.zeros((2, 60, 80, 3)))]) == [Missing("no face found in any of its 2 frames")]
+    assert encode([clip(np.zeros((0, 60, 80, 3)))]) == [Missing("it has no frames")]
+
+
 def test_she_does_not_look_angry(portrait):
     (features,) = FaceEmotion().load("cpu")([clip([portrait])])
     chances = dict(zip(CLASSES, features[0, 128:], strict=True))

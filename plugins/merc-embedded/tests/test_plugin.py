@@ -25,7 +25,10 @@ def test_recipes_find_every_part_by_name(kind, name):
 
 
 def test_modules_of_components_import_nothing_heavy():
-    modules = "plugin smollm2 whisper emotion face reading efficientnet minilm weights cache"
+    modules = (
+        "plugin smollm2 whisper emotion face face_tracking blazeface haar mesh picture speaking litert reading "
+        "efficientnet minilm weights cache"
+    )
     code = (
         f"import sys\nfor name in {modules.split()!r}: __import__('merc_embedded.' + name)\n"
         "print([name for name in ('torch', 'transformers', 'cv2', 'h5py', 'gguf') if name in sys.modules])"
