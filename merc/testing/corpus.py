@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
-from merc.components import Corpus, CorpusData
+from merc.components import Corpus, CorpusData, Recognised
 from merc.conversation import SPLITS
 from merc.testing.contract import ComponentContract, require
 
@@ -70,3 +71,15 @@ class CorpusContract(ComponentContract):
             list(one.conversations) == list(two.conversations) and list(one.notes) == list(two.notes),
             f"{self.title} gives other conversations, or another order, the second time",
         )
+
+    def test_recognising_raises_nothing(self, tmp_path: Path) -> None:
+        """``recognise`` gives ``merc.Recognised`` or ``None`` for whatever is there: files of no form, a folder."""
+        corpus = type(self.component)
+        for name, content in (("a.csv", b""), ("b.json", b"[{"), ("c.txt", b"\xff\0\x01"), ("d", b"PAR1")):
+            (tmp_path / name).write_bytes(content)
+        for path in (tmp_path, *sorted(tmp_path.iterdir())):
+            found = corpus.recognise(path)
+            require(
+                found is None or isinstance(found, Recognised),
+                f"recognise() gives {type(found).__name__} for {path.name}; it must give merc.Recognised or None",
+            )

@@ -125,22 +125,6 @@ def test_a_conversation_of_another_type_is_named_by_its_column(tmp_path: Path) -
     assert f"{path}, row 1: 'conversation' must be a text, not 7" in fault(path)
 
 
-def test_the_documented_way_from_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = Path(__file__).parents[2] / "docs" / "recipes.md"
-    (code,) = (
-        block for block in page.read_text("utf-8").split("```python\n") if "talks.csv" in block.partition("```")[0]
-    )
-    (tmp_path / "talks.csv").write_text(
-        "conversation,split,speaker,text,label,video,start\n1,train,Ana,You came!,joy,a.mp4,0.5\n1,train,Ben,No.,,,\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    exec(code.partition("```")[0], {})
-    (talk,) = load(tmp_path / "talks.parquet").conversations
-    assert [(u.speaker, u.text, u.label, u.start) for u in talk.utterances] == [
-        ("Ana", "You came!", "joy", 0.5), ("Ben", "No.", None, None)
-    ]  # fmt: skip
-
-
 def test_values_that_cannot_be_used_name_file_and_row(tmp_path: Path) -> None:
     good = {"id": "a", "text": "Hi.", "valence": 0.5, "mine": 1.0, "extra": None}
     path = table(
