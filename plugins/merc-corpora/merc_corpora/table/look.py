@@ -15,6 +15,7 @@ from merc_corpora.table.roles import guessed, is_number, name_means_time
 from merc_corpora.table.sheets import SUFFIXES, Layout, Sheet, read_sheet, text_of
 from merc_corpora.text_files import fitting, read_bytes
 
+_TABLES = (".csv", ".tsv", ".tab", ".parquet")
 _COLUMNS, _WIDE, _EXAMPLES = 60, 28, 3
 _WORDS = 40
 
@@ -22,7 +23,7 @@ _WORDS = 40
 def recognised(path: Path) -> merc.Recognised | None:
     """What a file with rows, or a folder with tables, is."""
     if path.is_dir():
-        files = [one for one in files_below(path) if one.suffix.lower() in (".csv", ".tsv", ".tab", ".parquet")]
+        files = [one for one in files_below(path) if one.suffix.lower() in _TABLES]
         best = _one(files[0]) if files else None
         if best is None:
             return None
@@ -42,7 +43,10 @@ def _one(path: Path) -> merc.Recognised | None:
             layout = Layout(encoding=encoding, delimiter=sheet.mark, header=headless)
             sheet = read_sheet(path, layout)
     except merc.MercError:
-        return None
+        # By its name it should be one, and reading it says why it is none.
+        named = path.suffix.lower() in _TABLES
+        what = "a table by its name, which cannot be read as it is"
+        return merc.Recognised(what=what, parameters={"path": str(path)}, general=True) if named else None
     if not _is_table(sheet):
         return None
     columns, values = guessed(sheet)

@@ -90,7 +90,11 @@ def test_numbers_in_the_first_line_are_no_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.xlsx", b"PK\x03\x04", "a.xlsx seems to be a workbook (.xlsx) or a zip archive; unpack it, or save its sheet"),
-    ("a.csv", b"", "a.csv is empty"), ("a.pdf", b"%PDF-1.4", "a.pdf seems to be a PDF"),
+    ("a.csv", b"", "a.csv is empty"),
+    ("a.csv", b"text,emotion\n", "a.csv holds no rows under its columns text, emotion"),
+    ("a.csv", b"text,emotion\nHi,joy\nOh, no,fear\n", "1 of 2 rows have another number of cells than the first line"),
+    ("a.parquet", b"PAR1 and more", "a.parquet cannot be read as Parquet"),
+    ("a.pdf", b"%PDF-1.4", "a.pdf seems to be a PDF"),
     ("a.bin", b"\x01\x02", "a.bin is of no form that an installed corpus reads"),
 ])  # fmt: skip
 def test_what_is_no_table_is_said_in_a_sentence(tmp_path: Path, name: str, content: bytes, words: str) -> None:
