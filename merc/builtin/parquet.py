@@ -196,7 +196,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
             if "text" not in names or not {"id", "conversation"} & set(names):
                 raise MercError(
                     f"{file} lacks the column {'text' if 'text' not in names else 'id'!r}; its columns are "
-                    f"{', '.join(names)}"
+                    f"{', '.join(names)}; run merc corpus look {file} to see how another table comes in"
                 )
             for batch in table.iter_batches(batch_size=_ROWS):
                 yield from batch.to_pylist(maps_as_pydicts="strict")
@@ -219,7 +219,7 @@ def _instead(file: Path) -> str:
     if content.lstrip().startswith(b"{"):
         return "; it seems to be JSON Lines: name the corpus jsonl"
     what = seems(content)
-    return f"; it {what}" if what else ""
+    return f"; it {what}; run merc corpus look {file} to see how it comes in" if what else ""
 
 
 def _plain(kind: Any) -> bool:

@@ -164,9 +164,8 @@ def test_rows_of_a_conversation_may_stand_apart_and_ids_begin_anew_in_each_split
 
 
 def test_files_that_are_no_such_table(tmp_path: Path) -> None:
-    assert fault(table(tmp_path, {"id": "a", "words": "Hi."})).endswith(
-        "lacks the column 'text'; its columns are id, words"
-    )
+    told = fault(table(tmp_path, {"id": "a", "words": "Hi."}))
+    assert "lacks the column 'text'; its columns are id, words; run merc corpus look " in told
     assert "lacks the column 'id'" in fault(table(tmp_path, {"text": "Hi."}))
     misspelled = table(tmp_path, {"text": "Hi.", "id": "a", "vidoe": "a.mp4"})
     assert "unknown field 'vidoe'. Did you mean 'video'?" in fault(misspelled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import merc
 from merc_corpora.own_files import Paths, check_paths, files_below, first, listed_files
-from merc_corpora.subtitles.reading import CUES, SUFFIXES, Tiers, read_subtitles
-from merc_corpora.text_files import check_encoding, fitting
+from merc_corpora.subtitles.reading import CUES, SUFFIXES, TIERS, Tiers, read_subtitles
+from merc_corpora.text_files import check_encoding, fitting, read_bytes
 
+_LABELS = re.compile("emo|label|feel|mood|affect|情", re.IGNORECASE)
 MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
 
 
@@ -58,9 +60,9 @@ class SubtitlesCorpus(merc.Corpus):
         counts = Counter(one.suffix.lower() for one in files)
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
         what = f"a folder with subtitles or tiers ({kinds})" if folder else f"subtitles or tiers ({files[0].suffix})"
-        return merc.Recognised(
-            what=f"{what}, each a conversation", parameters={"path": str(path), **_encoding(files)}, general=folder
-        )
+        labels, details = _tiers(files)
+        given = {"path": str(path), **_encoding(files), **({"label_tiers": labels} if labels else {})}
+        return merc.Recognised(what=f"{what}, each a conversation", parameters=given, details=details, general=folder)
 
     def load(self) -> merc.CorpusData:
         """Read every file. Raises MercError, naming file and line."""
@@ -95,6 +97,20 @@ class SubtitlesCorpus(merc.Corpus):
             )
         near = [path for path in folder.glob(f"{_escaped(file.stem)}.*") if path.suffix.lower() in MEDIA]
         return min(near, key=lambda path: MEDIA.index(path.suffix.lower()), default=None)
+
+
+def _tiers(files: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """The tiers of the first file with some that seem to hold labels, and a line that names all of them."""
+    for file in files:
+        if read := TIERS.get(file.suffix.lower()):
+            try:
+                tiers = read(file, read_bytes(file))
+            except merc.MercError:
+                continue  # reading it says why
+            labels = [tier.name for tier in tiers if _LABELS.search(tier.name)]
+            counts = ", ".join(f"{tier.name} ({len(tier.intervals)})" for tier in tiers)
+            return labels, [f"tiers of {file.name}: {counts}; labels seem to be in: {', '.join(labels) or 'none'}"]
+    return [], []
 
 
 def _encoding(files: Sequence[Path]) -> dict[str, str]:

@@ -240,6 +240,14 @@ def test_labels_stand_in_tiers_of_their_own(tmp_path: Path) -> None:
     assert "has no tier 'Emotion@Ana'. Did you mean 'emotion@Ana'? Its tiers are: words-A, Ben, emotion@Ana" in told
 
 
+def test_tiers_are_named_and_those_of_labels_guessed(tmp_path: Path) -> None:
+    (tmp_path / "a.eaf").write_text(EAF)
+    found = SubtitlesCorpus.recognise(tmp_path / "a.eaf")
+    assert found is not None and found.parameters == {"path": str(tmp_path / "a.eaf"), "label_tiers": ["emotion@Ana"]}
+    assert found.details == ["tiers of a.eaf: words-A (1), Ben (1), emotion@Ana (1); labels seem to be in: emotion@Ana"]
+    assert SubtitlesCorpus(**found.parameters).load().conversations[0].utterances[0].label == "joy"
+
+
 def test_a_label_that_belongs_to_nobody_is_counted(tmp_path: Path) -> None:
     grid = (
         SHORT_GRID.replace("<exists>\n1\n", "<exists>\n2\n")
