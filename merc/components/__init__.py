@@ -2,7 +2,7 @@
 
 from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
 from merc.components.backbone import Backbone, MediaRun, SlotTokens
-from merc.components.base import Component, FolderOrName, at_least
+from merc.components.base import Component, FolderOrName, at_least, below_one
 from merc.components.benchmark import Benchmark, BenchmarkTask
 from merc.components.connector import Connector, SeenMedia, Stream, layer_names
 from merc.components.corpus import Corpus, CorpusData, Recognised, ReportedCount
@@ -23,7 +23,7 @@ from merc.components.encoder import (
     Waveform,
     Words,
 )
-from merc.components.fuser import Fuser
+from merc.components.fuser import Fuser, stream_dims
 from merc.components.head import Head, Targets
 from merc.components.loss import Loss, LossContext
 from merc.components.metric import Metric, Prediction
@@ -123,7 +123,9 @@ __all__ = [
     "WeightedAnswer",
     "Words",
     "at_least",
+    "below_one",
     "check_placeholder",
     "layer_names",
     "likeliest",
+    "stream_dims",
 ]  # fmt: skip

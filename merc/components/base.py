@@ -45,6 +45,20 @@ def place_of(component: Component) -> str:
     return str(getattr(component, _PLACE, ""))
 
 
+def below_one(component: object, *names: str) -> None:
+    """Raise ValueError for parameters of a component, such as a dropout, that are not from 0 to below 1.
+
+    >>> from types import SimpleNamespace
+    >>> below_one(SimpleNamespace(dropout=1.0), "dropout")
+    Traceback (most recent call last):
+    ValueError: dropout is from 0 to below 1, not 1
+    """
+    for name in names:
+        value = getattr(component, name)
+        if not 0 <= value < 1:
+            raise ValueError(f"{name.rstrip('_')} is from 0 to below 1, not {value:g}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """A component is a frozen dataclass: its fields are the parameters that a recipe may set, its methods build the

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def stream_dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
+    """How many numbers a token of each stream has, for a fuser that needs a stream. Raises ValueError without one.
+
+    >>> from merc.components.encoder import FeatureSpec
+    >>> stream_dims({"face": FeatureSpec(135), "voice": FeatureSpec(384, 8)})
+    {'face': 135, 'voice': 384}
+    """
+    if not inputs:
+        raise ValueError("there is nothing to fuse: the recipe has no encoder")
+    return {name: spec.dim for name, spec in inputs.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fuser(Component):
     """Makes one further stream of features ``[tokens, dim]`` from others. The stream has the fuser's name in the

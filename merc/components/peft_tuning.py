@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from merc.components.base import at_least
+from merc.components.base import at_least, below_one
 from merc.components.tuning import Tuning
 from merc.consent import hide
 from merc.errors import MercError, did_you_mean
@@ -148,8 +148,7 @@ class LowRankTuning(PeftTuning):
 
     def __post_init__(self) -> None:
         at_least(1, self, "r", "alpha")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
+        below_one(self, "dropout")
         if not self.targets:
             raise ValueError("targets names no layer; leave it out for all linear layers, or set tuning.name=frozen")
 

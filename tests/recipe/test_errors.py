@@ -85,7 +85,7 @@ WRONG = [
     ("backbone.tuning.rank=4", "backbone.tuning.rank (command line): tuning 'lora' takes no 'rank'. It takes: r, alpha, "
      "dropout, targets"),
     ("backbone.tuning.r=0", "backbone.tuning (small.yaml:8): tuning 'lora': r counts from 1, not 0"),
-    ("backbone.tuning.dropout=1", "backbone.tuning (small.yaml:8): tuning 'lora': dropout is from 0 to below 1, not 1.0"),
+    ("backbone.tuning.dropout=1", "backbone.tuning (small.yaml:8): tuning 'lora': dropout is from 0 to below 1, not 1"),
     ("backbone.tuning.targets=[]", "backbone.tuning (small.yaml:8): tuning 'lora': targets names no layer; leave it out for "
      "all linear layers, or set tuning.name=frozen"),
     ("backbone.tuning.targets=all", "backbone.tuning.targets (command line): wants 'all-linear', or a list, each item "

@@ -7,21 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import FeatureSpec, Fuser, at_least
+from merc import FeatureSpec, Fuser, at_least, below_one, stream_dims
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def _dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
-    if not inputs:
-        raise ValueError("there is nothing to fuse: the recipe has no encoder")
-    return {name: spec.dim for name, spec in inputs.items()}
-
-
-def _share(dropout: float) -> None:
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is a share from 0 to below 1, not {dropout:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +38,13 @@ class _Branches(_Fixed):
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "out")
-        _share(self.dropout)
+        below_one(self, "dropout")
         if not self.layers or min(self.layers) < 1:
             raise ValueError(f"layers are the widths of at least one layer, each at least 1, not {list(self.layers)}")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``tokens`` tokens of ``out`` numbers. ValueError without a stream."""
-        _dims(inputs)
+        stream_dims(inputs)
         return FeatureSpec(self.layers[-1] if self.out is None else self.out, self.tokens_)
 
     @abstractmethod
@@ -66,7 +55,7 @@ class _Branches(_Fixed):
         """The module. ValueError without a stream."""
         from merc_emotion_llama.nets import conv_attention
 
-        dims = _dims(inputs)
+        dims = stream_dims(inputs)
         return conv_attention.ConvAttention(
             dims, self.tokens_, self.layers, self.dropout, self._branches(len(dims)), self.out
         )
@@ -176,20 +165,20 @@ class QFormer(_Fixed):
 
     def __post_init__(self) -> None:
         at_least(1, self, "tokens_", "width", "heads", "layers")
-        _share(self.dropout)
+        below_one(self, "dropout")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width is even and a multiple of heads ({self.heads}), not {self.width}")
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``tokens`` tokens of ``width`` numbers. ValueError without a stream."""
-        _dims(inputs)
+        stream_dims(inputs)
         return FeatureSpec(self.width, self.tokens_)
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
         """The module. ValueError without a stream."""
         from merc_emotion_llama.nets import affectgpt
 
-        dims = _dims(inputs)
+        dims = stream_dims(inputs)
         return affectgpt.QFormer(dims, self.tokens_, self.width, self.heads, self.layers, self.dropout)
 
 
@@ -215,10 +204,10 @@ class AffectGPTAttention(_Fixed):
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """``tokens`` tokens of ``width`` numbers. ValueError without a stream."""
-        return FeatureSpec(self.width or max(_dims(inputs).values()), self.tokens_)
+        return FeatureSpec(self.width or max(stream_dims(inputs).values()), self.tokens_)
 
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
         """The module. ValueError without a stream."""
         from merc_emotion_llama.nets import affectgpt
 
-        return affectgpt.MeanAttention(_dims(inputs), self.spec(inputs).dim, self.tokens_)
+        return affectgpt.MeanAttention(stream_dims(inputs), self.spec(inputs).dim, self.tokens_)

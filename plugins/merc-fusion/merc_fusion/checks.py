@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from merc import FeatureSpec
-
-
-def share(dropout: float) -> None:
-    """ValueError for a dropout that is no share."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is a share from 0 to below 1, not {dropout:g}")
-
 
 def scale(init_scale: float) -> None:
     """ValueError for an ``init_scale`` that is not above 0."""
@@ -23,13 +13,6 @@ def heads_of(width: int | None, heads: int) -> None:
     """ValueError for a width that the heads cannot divide among them."""
     if width is not None and width % heads:
         raise ValueError(f"width is a multiple of heads ({heads}), not {width}")
-
-
-def dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
-    """The numbers a token of each stream. ValueError without a stream."""
-    if not inputs:
-        raise ValueError("there is nothing to fuse: the recipe has no encoder")
-    return {name: spec.dim for name, spec in inputs.items()}
 
 
 def joined_size(kind: str, modalities: int, width: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from merc import Connector, FeatureSpec, at_least
-from merc_fusion.checks import heads_of, scale, share
+from merc import Connector, FeatureSpec, at_least, below_one
+from merc_fusion.checks import heads_of, scale
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ class QFormer(Connector):
     def __post_init__(self) -> None:
         at_least(1, self, "queries", "width", "heads", "layers", "cross_every")
         heads_of(self.width, self.heads)
-        share(self.dropout)
+        below_one(self, "dropout")
         scale(self.init_scale)
 
     def tokens(self, count: int) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from merc import FeatureSpec, Fuser, at_least
-from merc_fusion.checks import dims, heads_of
+from merc import FeatureSpec, Fuser, at_least, stream_dims
+from merc_fusion.checks import heads_of
 from merc_fusion.fusers import Fused, MultimodalLstm
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class ConversationLstm(MultimodalLstm):
         """The module."""
         from merc_fusion.nets import lstm
 
-        return lstm.ConversationLstm(lstm.MultimodalCell(dims(inputs), self.weights, self._fused()._operator(inputs)))
+        return lstm.ConversationLstm(
+            lstm.MultimodalCell(stream_dims(inputs), self.weights, self._fused()._operator(inputs))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class ModalityGraph(Fused):
         """The module."""
         from merc_fusion.nets import graph
 
-        return graph.ModalityGraph(dims(inputs), self.layers, self.window, self._operator(inputs))
+        return graph.ModalityGraph(stream_dims(inputs), self.layers, self.window, self._operator(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class _Latent(Fuser):
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """One token of ``width`` numbers. ValueError without a stream."""
-        dims(inputs)
+        stream_dims(inputs)
         return FeatureSpec(self.width, 1)
 
     def tokens(self, counts: Mapping[str, int]) -> int:
@@ -117,7 +119,7 @@ class StateSpace(_Latent):
         """The module."""
         from merc_fusion.nets import latent
 
-        return latent.StateSpace(dims(inputs), self.width, self.states)
+        return latent.StateSpace(stream_dims(inputs), self.width, self.states)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,4 +151,4 @@ class SegmentMemory(_Latent):
         """The module."""
         from merc_fusion.nets import latent
 
-        return latent.SegmentMemory(dims(inputs), self.width, self.heads, self.segment, self.slots)
+        return latent.SegmentMemory(stream_dims(inputs), self.width, self.heads, self.segment, self.slots)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from merc import FeatureSpec, Fuser, at_least
-from merc_fusion.checks import dims, heads_of
+from merc import FeatureSpec, Fuser, at_least, stream_dims
+from merc_fusion.checks import heads_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +47,7 @@ class Fused(Fuser):
     def _check(self, inputs: Mapping[str, FeatureSpec]) -> None:
         from merc_fusion.checks import joined_size
 
-        count = joined_size(self.operator, len(dims(inputs)), self.width)
+        count = joined_size(self.operator, len(stream_dims(inputs)), self.width)
         if self.operator != "concat" and count > LARGEST:
             raise ValueError(
                 f"{self.operator} of {len(inputs)} streams of width {self.width} gives {count:,} products, and at most "
@@ -74,7 +74,7 @@ class FeatureLevel(Fused):
         """The module."""
         from merc_fusion.nets import cnn
 
-        return cnn.FeatureLevel(dims(inputs), self.width, self._operator(inputs))
+        return cnn.FeatureLevel(stream_dims(inputs), self.width, self._operator(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class Cnn(Fused):
 
     def _check(self, inputs: Mapping[str, FeatureSpec]) -> None:
         super()._check(inputs)
-        for name, dim in dims(inputs).items():
+        for name, dim in stream_dims(inputs).items():
             if dim < self.kernel[1]:
                 raise ValueError(f"kernel spans {self.kernel[1]} features, and the stream {name!r} has {dim}")
 
@@ -114,7 +114,7 @@ class Cnn(Fused):
         """The module."""
         from merc_fusion.nets import cnn
 
-        return cnn.Cnn(dims(inputs), self.length, self.kernel, self.channels, self._operator(inputs))
+        return cnn.Cnn(stream_dims(inputs), self.length, self.kernel, self.channels, self._operator(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class MultimodalLstm(Fuser):
         """The module."""
         from merc_fusion.nets import lstm
 
-        cell = lstm.MultimodalCell(dims(inputs), self.weights, self._fused()._operator(inputs))
+        cell = lstm.MultimodalCell(stream_dims(inputs), self.weights, self._fused()._operator(inputs))
         return lstm.UtteranceLstm(cell, self.tokens_)
 
 
@@ -207,7 +207,7 @@ class CrossModalAttention(Steps):
         from merc_fusion.nets import cross_modal
 
         operator = self._operator(inputs)
-        return cross_modal.CrossModalAttention(dims(inputs), self.tokens_, self.heads, self.over, operator)
+        return cross_modal.CrossModalAttention(stream_dims(inputs), self.tokens_, self.heads, self.over, operator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +226,7 @@ class TimeWarp(Steps):
         """The module."""
         from merc_fusion.nets import time_warp
 
-        return time_warp.TimeWarp(dims(inputs), self.tokens_, self._operator(inputs))
+        return time_warp.TimeWarp(stream_dims(inputs), self.tokens_, self._operator(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +251,7 @@ class ModalityExperts(Fuser):
 
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec:
         """One token of ``out`` numbers. ValueError without a stream."""
-        dims(inputs)
+        stream_dims(inputs)
         return FeatureSpec(self.out, 1)
 
     def tokens(self, counts: Mapping[str, int]) -> int:
@@ -262,4 +262,4 @@ class ModalityExperts(Fuser):
         """The module."""
         from merc_fusion.nets import experts
 
-        return experts.ModalityExperts(dims(inputs), self.width, self.out, self.top)
+        return experts.ModalityExperts(stream_dims(inputs), self.width, self.out, self.top)

@@ -79,8 +79,7 @@ class ClassBalanced(_OfLabels):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.beta < 1:
-            raise ValueError(f"beta is from 0 to below 1, not {self.beta:g}")
+        merc.below_one(self, "beta")
         if not 0 <= self.gamma < float("inf"):
             raise ValueError(f"gamma is 0 or above, not {self.gamma:g}")
 
@@ -102,8 +101,7 @@ class LabelSmoothing(_OfLabels):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.epsilon < 1:
-            raise ValueError(f"epsilon is from 0 to below 1, not {self.epsilon:g}")
+        merc.below_one(self, "epsilon")
 
     def build(self, context: merc.LossContext) -> nn.Module:
         """The loss as a module."""

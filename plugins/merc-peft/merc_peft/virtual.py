@@ -154,8 +154,7 @@ class PTuning(VirtualTokens):
     def __post_init__(self) -> None:
         super().__post_init__()
         merc.at_least(1, self, "hidden", "layers")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
+        merc.below_one(self, "dropout")
         if self.encoder == "mlp" and (self.layers, self.dropout) != (2, 0.0):
             raise ValueError("layers and dropout are those of an lstm; set encoder=lstm, or leave them out")
 
