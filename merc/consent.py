@@ -54,7 +54,7 @@ class _Consent:
     """What this process was allowed, and what it read and reached by that."""
 
     def __init__(self) -> None:
-        self.given: list[tuple[str, str]] = []
+        self.allowances: list[tuple[str, str]] = []
         self.everything = False
         self.announced: set[tuple[str, str]] = set()
         self.read: dict[str, str] = {}
@@ -70,7 +70,7 @@ def allow(*items: str, source: str = "merc.allow") -> None:
     """
     for item in items:
         _parsed(item, source)
-        _CONSENT.given.append((item, source))
+        _CONSENT.allowances.append((item, source))
 
 
 def allow_everything() -> None:
@@ -143,11 +143,11 @@ def hide(text: str) -> str:
     A value of fewer than eight characters is hidden where it stands by itself, not inside other words.
     """
     for name, value in sorted(_CONSENT.read.items(), key=lambda one: -len(one[1])):
-        shown = f"${{env:{name}}}"
+        reference = f"${{env:{name}}}"
         if len(value) >= _LONG:
-            text = text.replace(value, shown)
+            text = text.replace(value, reference)
         else:
-            text = re.sub(rf"{_edge(value[0], '<')}{re.escape(value)}{_edge(value[-1])}", shown, text)
+            text = re.sub(rf"{_edge(value[0], '<')}{re.escape(value)}{_edge(value[-1])}", reference, text)
     return text
 
 
@@ -179,13 +179,13 @@ def _with_inner(component: _Component) -> Iterator[_Component]:
 
 
 def _sentence(who: str, wants: str, options: Iterable[str]) -> str:
-    given = list(options)
-    words = [option.removeprefix("--allow ").replace("--allow-env ", "env:") for option in given]
+    flags = list(options)
+    words = [option.removeprefix("--allow ").replace("--allow-env ", "env:") for option in flags]
     file = config_file()
-    kept = f", or write {' and '.join(words)} into {file}, each on a line" if file else ""
+    in_file = f", or write {' and '.join(words)} into {file}, each on a line" if file else ""
     return (
         f"{who} wants {wants}. A recipe's author chose that, so it needs your consent; if you trust it, add: "
-        f"{' '.join(given)} (or set {VARIABLE}={','.join(words)}{kept})"
+        f"{' '.join(flags)} (or set {VARIABLE}={','.join(words)}{in_file})"
     )
 
 
@@ -209,7 +209,7 @@ def _allowed_variable(name: str) -> bool:
 
 def _items() -> list[tuple[str, str]]:
     """Every item that is given now, with where it was."""
-    items = list(_CONSENT.given)
+    items = list(_CONSENT.allowances)
     items += [(item, VARIABLE) for item in re.split(r"[,\s]+", os.environ.get(VARIABLE, "")) if item]
     file = config_file()
     try:

@@ -236,9 +236,9 @@ def check_name(path: Path) -> None:
         path.lstat()
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
-            shown = f"{str(path)[:60]}..." if len(str(path)) > 60 else str(path)
+            short = f"{str(path)[:60]}..." if len(str(path)) > 60 else str(path)
             raise MercError(
-                f"{shown} cannot be a folder of this file system: {error.strerror} ({len(path.name)} letters); give a "
+                f"{short} cannot be a folder of this file system: {error.strerror} ({len(path.name)} letters); give a "
                 "shorter name"
             ) from None
 

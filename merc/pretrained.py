@@ -66,18 +66,18 @@ class Pretrained:
         if (folder := self.folder()) is None:
             return {}
         files = sorted(file for file in folder.iterdir() if file.suffix in _OF_A_MODEL and file.is_file())
-        kept = HashMemory(cache_folder() / "weights.json")
+        hashes = HashMemory(cache_folder() / "weights.json")
         try:
-            weights = {file.name: [file.stat().st_size, kept.of(file)] for file in files}
+            weights = {file.name: [file.stat().st_size, hashes.of(file)] for file in files}
         except OSError as error:
             raise MercError(f"{self.where}: {error.filename} cannot be read: {error.strerror}") from None
-        kept.write()
+        hashes.write()
         return {"files": weights}
 
     def commit(self) -> str | None:
         """Which commit of the hub a name stands for here: the one that was fetched last. ``None`` for a folder, and
         for a model that was not fetched yet."""
-        return None if self.folder() is not None or (kept := self._kept()) is None else kept.name
+        return None if self.folder() is not None or (snapshot := self._kept()) is None else snapshot.name
 
     def contents(self) -> dict[str, list[Any]]:
         """Size and SHA-256 of each file that a language model and its tokenizer are made of, by name: of a folder, or
@@ -128,10 +128,10 @@ class Pretrained:
                 f"tensors: {_named(lacking)}{has}; {remedy}"
             )
         if other := sorted(info["mismatched_keys"]):
-            key, held, wanted = other[0]
+            key, held, expected = other[0]
             raise MercError(
                 f"{self.where}: {self.path!r} holds other weights than a {name}'s of its {CONFIG}: {len(other)} of "
-                f"{total} tensors have another shape; {key} has {list(held)}, not {list(wanted)}; {remedy}"
+                f"{total} tensors have another shape; {key} has {list(held)}, not {list(expected)}; {remedy}"
             )
         return net.eval().requires_grad_(False)
 
@@ -182,9 +182,9 @@ class Pretrained:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-        kept = try_to_load_from_cache(self.path, name, revision=self.revision)
-        if here or isinstance(kept, str):
-            return Path(kept) if isinstance(kept, str) else None
+        cached = try_to_load_from_cache(self.path, name, revision=self.revision)
+        if here or isinstance(cached, str):
+            return Path(cached) if isinstance(cached, str) else None
         try:
             return Path(hf_hub_download(self.path, name, revision=self.revision))
         except LocalEntryNotFoundError:  # the hub was not reached

@@ -32,9 +32,9 @@ def ids_of_one_corpus(conversations: Sequence[Conversation]) -> tuple[list[Conve
     what, names = next((kind, ids) for kind, ids in shared.items() if ids)
     total = sum(kind == what for kind, _ in splits)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    shown = ", ".join(map(brief, names[:_NAMED]))
+    examples = ", ".join(map(brief, names[:_NAMED]))
     note = (
-        f"{len(names)} of {total} {what} ids stand in several splits ({shown}{more}): all ids have "
+        f"{len(names)} of {total} {what} ids stand in several splits ({examples}{more}): all ids have "
         f"their split before them, as in {next(t.split for t in conversations if t.split)}_{brief(names[0])}"
     )
     return [_within(talk) for talk in conversations], note

@@ -87,8 +87,8 @@ def check(data: CorpusData) -> None:
     ):
         twice = [one for one, count in Counter(ids).items() if count > 1]
         if twice:
-            shown = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
-            raise ManyErrors(shown, f"{len(twice)} of {len(set(ids))} {what} ids occur more than once")
+            lines = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
+            raise ManyErrors(lines, f"{len(twice)} of {len(set(ids))} {what} ids occur more than once")
     check_spelling(data.conversations, ())
     if data.labels is not None or data.spaces:
         data.label_space()

@@ -156,12 +156,12 @@ class Fields:
 
     def values(self, name: str) -> dict[str, float | tuple[str, ...]]:
         """An object of numbers, and of lists of texts; those that are null are left out."""
-        given = self.record.get(name, {})
-        if not isinstance(given, dict):
-            self._wrong(name, "an object of numbers and of lists of texts", given)
+        numbers = self.record.get(name, {})
+        if not isinstance(numbers, dict):
+            self._wrong(name, "an object of numbers and of lists of texts", numbers)
             return {}
         values: dict[str, float | tuple[str, ...]] = {}
-        for key, value in given.items():
+        for key, value in numbers.items():
             if key in _OWN_FIELDS:
                 self.faults.append(f"{name!r} has {key!r}, which is no value but a field of its own; write it there")
             elif not key.strip() or control_in(key):
@@ -202,17 +202,17 @@ class Fields:
                 extra[name] = value
         return extra
 
-    def _wrong(self, name: str, wanted: str, value: Any) -> None:
-        self.faults.append(f"{name!r} must be {wanted}, not {_shown(value)}")
+    def _wrong(self, name: str, expected: str, value: Any) -> None:
+        self.faults.append(f"{name!r} must be {expected}, not {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
     """A value as the file has it, cut to what a sentence takes."""
     try:
-        shown = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
     except RecursionError:
-        shown = kind_of(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
+        text = kind_of(value)
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _edits(one: str, other: str) -> int:

@@ -281,13 +281,13 @@ def _record(rows: tuple[dict[str, Any], ...]) -> dict[str, Any]:
         raise Problem(f"'conversation' must be a text, not {name!r}: give the column the type of text")
     utterances = []
     for row in rows:
-        kept = {key: value for key, value in row.items() if key not in ("conversation", "split", "dataset", *_OWN)}
+        fields = {key: value for key, value in row.items() if key not in ("conversation", "split", "dataset", *_OWN)}
         inside = _opened(row, "extra")
-        twice = next((key for key in inside if kept.get(key) is not None), None)
+        twice = next((key for key in inside if fields.get(key) is not None), None)
         if twice is not None:
             raise Problem(f"{twice!r} stands in a column of its own and in 'extra'")
-        objects = {name: _opened(row, name) for name in _JSON if kept.get(name) is not None}
-        utterances.append({**kept, **objects, **inside})
+        objects = {name: _opened(row, name) for name in _JSON if fields.get(name) is not None}
+        utterances.append({**fields, **objects, **inside})
     own = {
         "id": first.get("id") if name is None else name,
         "split": first.get("split"),

@@ -51,12 +51,12 @@ class ConversationPrompter(Prompter):
     def prompt(self, query: Query) -> Prompt:
         """Instruction, demonstrations, conversation, question, answer."""
         segments: list[Segment] = [Text(self.instruction.format(labels=", ".join(query.labels.labels)))]
-        for shown in query.demonstrations:
-            label = shown.target.label
+        for example in query.demonstrations:
+            label = example.target.label
             if label is None:
-                raise MercError(f"demonstration {shown.target.id!r} has no label to show")
+                raise MercError(f"demonstration {example.target.id!r} has no label to show")
             word = query.labels.words_of(label)[0]
-            segments += [*self._talk(shown), self._ask(shown.target), Text(f" {word}\n\n")]
+            segments += [*self._talk(example), self._ask(example.target), Text(f" {word}\n\n")]
         segments += [*self._talk(query), self._ask(query.target), Answer(end=self.end)]
         return Prompt(tuple(segments), query.target.id)
 

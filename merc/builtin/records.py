@@ -137,12 +137,12 @@ class Records:
         """
         self.read += 1
         try:
-            given = dict(record() if callable(record) else record)
-            if is_space(given):
+            fields = dict(record() if callable(record) else record)
+            if is_space(fields):
                 self.read -= 1
-                self._declare(given, where)
+                self._declare(fields, where)
                 return
-            self.conversations.append(self._conversation(given, file, where, split, rows))
+            self.conversations.append(self._conversation(fields, file, where, split, rows))
         except Problem as problem:
             self.faulty += 1
             self.errors += [f"{where}: {sentence}" for sentence in problem.sentences]
@@ -150,11 +150,11 @@ class Records:
     def data(self) -> CorpusData:
         """All that was read. Raises MercError with the faults, if there were any."""
         if self.errors:
-            shown = self.errors[:_SHOWN]
+            lines = self.errors[:_SHOWN]
             if len(self.errors) > _SHOWN:
-                shown.append(f"and {len(self.errors) - _SHOWN} more")
+                lines.append(f"and {len(self.errors) - _SHOWN} more")
             count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
-            raise ManyErrors(shown, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
+            raise ManyErrors(lines, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
         conversations, renamed = ids_of_one_corpus(self.conversations)
         spaces = {name: space for name, (space, _) in self.spaces.items()}
         labels = spaces.pop(None, None)
@@ -301,8 +301,8 @@ def _more_labels(fields: Fields) -> dict[str, Any]:
     """What else is true of an utterance, where the record says it: the labels of a set with several at once, the
     sentiment, the intention."""
     labels, sentiment, intention = fields.words("labels"), fields.label("sentiment"), fields.label("intention")
-    given = {"labels": list(labels) or None, "sentiment": sentiment, "intention": intention}
-    return {name: value for name, value in given.items() if value is not None}
+    more = {"labels": list(labels) or None, "sentiment": sentiment, "intention": intention}
+    return {name: value for name, value in more.items() if value is not None}
 
 
 def _texts(value: Any) -> bool:

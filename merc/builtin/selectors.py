@@ -50,10 +50,10 @@ class Fixed(Selector):
                 f"{did_you_mean(unknown[0], place_of)} Its ids are such as {next(iter(place_of))!r}"
             )
         places = [place_of[one] for one in self.ids]
-        wanted = len(places) if self.k is None else self.k
+        count = len(places) if self.k is None else self.k
 
         def select(queries: Sequence[Query], vectors: Vectors | None, draw: int) -> list[list[int]]:
-            return [arranged(others(places, pool, q, wanted, "utterances"), self.order, pool) for q in queries]
+            return [arranged(others(places, pool, q, count, "utterances"), self.order, pool) for q in queries]
 
         return select
 
@@ -117,8 +117,8 @@ class Balanced(Random):
 
     def _drawing(self, pool: Pool) -> Draw:
         by_label: dict[str, list[int]] = {}
-        for place, shown in enumerate(pool.queries):
-            by_label.setdefault(str(shown.target.label), []).append(place)
+        for place, labelled in enumerate(pool.queries):
+            by_label.setdefault(str(labelled.target.label), []).append(place)
 
         def draw(query: Query, which: int | str) -> list[int]:
             labels = sorted(by_label)

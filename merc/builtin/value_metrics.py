@@ -58,8 +58,8 @@ class RegressionMetric(Metric):
             pairs = [pair for p in predictions if (pair := self._pair(p, name)) is not None]
             counts = {"n": len(pairs), "unlabelled": len(predictions) - len(pairs)}
             measures[name] = {**counts, **agreement(pairs)} if pairs else counts
-        given = [numbers for numbers in measures.values() if numbers["n"]]
-        means = {one: sum(numbers[one] for numbers in given) / len(given) for one in _NUMBERS} if given else {}
+        averaged = [numbers for numbers in measures.values() if numbers["n"]]
+        means = {one: sum(numbers[one] for numbers in averaged) / len(averaged) for one in _NUMBERS} if averaged else {}
         return {"n": len(measured), "unlabelled": len(predictions) - len(measured), **means, "outputs": measures}
 
     @staticmethod

@@ -76,27 +76,31 @@ def command(
         device = pick_device(device)
     hashes, tables = hashes_of(loaded), []
     read = annotators_of(loaded, prompters_of(loaded))
-    wanted = {}
+    conversations_of = {}
     for name, part in parts.items():
         fields = part.component.fields() if name in read else None  # type: ignore[attr-defined]
         ids = {c.id for one in data for c in wanted_conversations(loaded, one.conversations, fields)}
-        wanted[name] = [c for c in conversations if c.id in ids]
+        conversations_of[name] = [c for c in conversations if c.id in ids]
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
             options = PassOptions(
                 device=device, decoding=Decoding.of(loaded), again_refused=again is not None,
                 progress=within(progress, number, len(parts)),
             )  # fmt: skip
-            tables.append(annotate(cue_store(loaded), {name: part}, wanted[name], conversations, hashes, options))
+            tables.append(
+                annotate(cue_store(loaded), {name: part}, conversations_of[name], conversations, hashes, options)
+            )
     table = CueTable.joined(tables)
     for note in table.notes:
         reporter.say(note)
-    record = _record(table, parts, {name: sum(len(c.utterances) for c in some) for name, some in wanted.items()})
+    record = _record(
+        table, parts, {name: sum(len(c.utterances) for c in some) for name, some in conversations_of.items()}
+    )
     if as_json:
         import json
 
-        shown = {"store": str(cue_store(loaded).root), "notes": list(table.notes), "annotators": record}
-        typer.echo(json.dumps(shown, indent=1, ensure_ascii=False), results)
+        summary = {"store": str(cue_store(loaded).root), "notes": list(table.notes), "annotators": record}
+        typer.echo(json.dumps(summary, indent=1, ensure_ascii=False), results)
     else:
         _show(record, results)
         typer.echo(f"cues: {cue_store(loaded).root}", results)
@@ -154,16 +158,16 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True, file=results)
-    shown = Table()
-    shown.add_column("annotator")
+    layout = Table()
+    layout.add_column("annotator")
     for name in ("utterances", "asked now", "no cue", "not asked"):
-        shown.add_column(name, justify="right")
-    shown.add_column("cues")
+        layout.add_column(name, justify="right")
+    layout.add_column("cues")
     for name, what in record.items():
         counts = [what["utterances"], what["asked"], len(what["missing"]), len(what["unasked"])]
         cues = ", ".join(f"{field} {count}" for field, count in what["cues"].items())
-        shown.add_row(f"{name} ({what['annotator']})", *map(str, counts), cues)
-    console.print(shown)
+        layout.add_row(f"{name} ({what['annotator']})", *map(str, counts), cues)
+    console.print(layout)
     for name, what in record.items():
         by_reason: dict[str, list[str]] = {}
         for entry in what["missing"]:

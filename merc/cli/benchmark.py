@@ -48,9 +48,9 @@ def command(
 
     if not data.is_dir():
         raise MercError(f"--data {data} is not a folder; give the one that holds the imported sets")
-    given = overrides or []
-    changes = [one for one in given if one.split("=")[0].split(".")[0] in MAY_CHANGE]
-    part = load_part("benchmark", benchmark, {}, [one for one in given if one not in changes])
+    assignments = overrides or []
+    changes = [one for one in assignments if one.split("=")[0].split(".")[0] in MAY_CHANGE]
+    part = load_part("benchmark", benchmark, {}, [one for one in assignments if one not in changes])
     # The run's own corpus is not read, so it need not be there; nor need the plugin that reads it.
     session = Session(open_run(run, [*changes, NO_CORPUS]), Journal(TerminalReporter()))
     folder, table = bench(session, part, data, reuse)

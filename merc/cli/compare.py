@@ -85,8 +85,8 @@ def _print(comparison: Comparison, console: object) -> None:
     for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
     for cells, best in number_rows(comparison):
-        shown = [f"[bold]{c}[/bold]" if b else escape(c) for c, b in zip(cells, best, strict=True)]
-        table.add_row(*shown)
+        texts = [f"[bold]{c}[/bold]" if b else escape(c) for c, b in zip(cells, best, strict=True)]
+        table.add_row(*texts)
     console.print(table)
     tests = Table()
     first, *others = test_heads(comparison)
@@ -108,7 +108,7 @@ def _write_page(path: Path, comparison: Comparison, cases: int) -> None:
     from merc.session.cues import known_cues
     from merc.session.directory import recipe_name
 
-    shown = None
+    examples = None
     if cases:
         runs = [_single_run(entry.folder) for entry in comparison.entries]
         try:
@@ -119,8 +119,8 @@ def _write_page(path: Path, comparison: Comparison, cases: int) -> None:
                     conversations = known_cues(load_recipe(recipe_name(run), use="predict"), conversations)
         except MercError as error:
             raise MercError(f"{error}\n--cases 0 makes the page without the utterances' texts.") from None
-        shown = find_cases(comparison, conversations, cases)
-    write_comparison_page(path, comparison, shown)
+        examples = find_cases(comparison, conversations, cases)
+    write_comparison_page(path, comparison, examples)
 
 
 def _single_run(folder: Path) -> Path:

@@ -66,8 +66,8 @@ def command(
     if as_json:
         import json
 
-        shown = {"store": str(store.root), "notes": list(table.notes), "streams": record}
-        typer.echo(json.dumps(shown, indent=1), results)
+        summary = {"store": str(store.root), "notes": list(table.notes), "streams": record}
+        typer.echo(json.dumps(summary, indent=1), results)
     else:
         _show(record, results)
         typer.echo(f"features: {store.root}", results)
@@ -98,13 +98,13 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
     from merc.components.reasons import count_reasons
 
     console = Console(file=results, highlight=False, soft_wrap=True)
-    shown = Table()
-    shown.add_column("stream")
+    layout = Table()
+    layout.add_column("stream")
     for name in ("utterances", "encoded now", "missing"):
-        shown.add_column(name, justify="right")
+        layout.add_column(name, justify="right")
     for stream, what in record.items():
-        shown.add_row(stream, str(what["utterances"]), str(what["encoded"]), str(len(what["missing"])))
-    console.print(shown)
+        layout.add_row(stream, str(what["utterances"]), str(what["encoded"]), str(len(what["missing"])))
+    console.print(layout)
     for stream, what in record.items():
         for reason in count_reasons((entry["utterance"], entry["reason"]) for entry in what["missing"]):
             named = ", ".join(reason.names[:_NAMED])

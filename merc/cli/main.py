@@ -204,8 +204,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(ask: bool) -> None:
+    if ask:
         typer.echo(f"merc {__version__}")
         raise typer.Exit()
 

@@ -49,11 +49,11 @@ def _show(by_split: Numbers, columns: Sequence[str], caption: str, results: Text
     for split, numbers in by_split.items():
         table.add_row(Text(split), *(_cell(numbers, column) for column in columns))
         for name, its in further_metrics(numbers).items():
-            shown = [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]
+            texts = [f"{key.replace('_', ' ')} {_text(value)}" for key, value in its.items() if _text(value)]
             if _in_table(its):
                 table.add_row(Text(f"  {name}"), *(_cell(its, column) for column in columns))
-            elif shown:
-                below[f"{split}, {name}: {', '.join(shown)}"] = None
+            elif texts:
+                below[f"{split}, {name}: {', '.join(texts)}"] = None
             if "of" in its:
                 below[f"{name}: {its['of']}"] = None
     console = Console(file=results, highlight=False, markup=False)
@@ -72,8 +72,8 @@ def _in_table(numbers: Mapping[str, Any]) -> bool:
 def _cell(numbers: Mapping[str, Any], column: str) -> str:
     """A number of the table; of utterances how many were measured, and of how many where some were not."""
     unmeasured = numbers.get("unlabelled") if column == "n" else 0
-    shown = _text(numbers.get(column))
-    return f"{shown} of {numbers['n'] + unmeasured}" if shown and unmeasured else shown
+    text = _text(numbers.get(column))
+    return f"{text} of {numbers['n'] + unmeasured}" if text and unmeasured else text
 
 
 def _text(number: object) -> str:

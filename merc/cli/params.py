@@ -116,6 +116,6 @@ def _memory_table(memory: Mapping[tuple[str, int], MemoryUse], processes: int) -
     for (bits, zero), use in memory.items():
         sizes = (use.weights, use.gradients, use.optimizer, use.activations, use.total)
         shared = f"ZeRO-{zero}" if zero else "no ZeRO"
-        shown = ("-" if size is None else f"{size / 1e9:.2f}" for size in sizes)
-        table.add_row(f"{bits} bits, {shared}", *shown)
+        texts = ("-" if size is None else f"{size / 1e9:.2f}" for size in sizes)
+        table.add_row(f"{bits} bits, {shared}", *texts)
     return table

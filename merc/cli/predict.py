@@ -92,7 +92,7 @@ class _Writer:
 
         block = [one for one in block if not self._is_done(one.conversation)]
         for answered in self.session.answers(block, alone) if block else ():
-            if not answered.given.fault:
+            if not answered.source.fault:
                 self.queried += len(answered.predictions)
                 self.answered += len(answered.predictions) - len(answered.too_long)
             self.too_long |= answered.too_long

@@ -54,6 +54,6 @@ def take_standard_output(encoding: str | None = None) -> TextIO:
     except (OSError, io.UnsupportedOperation):  # no file of the system behind it, so C code cannot write to it
         return results
     results.flush()
-    kept = os.fdopen(os.dup(number), "w", encoding=encoding or results.encoding, newline="\n", buffering=1)
+    results_file = os.fdopen(os.dup(number), "w", encoding=encoding or results.encoding, newline="\n", buffering=1)
     os.dup2(errors, number)
-    return cast(TextIO, _Escaped(kept))
+    return cast(TextIO, _Escaped(results_file))

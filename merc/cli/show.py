@@ -26,8 +26,8 @@ def command(
     loaded = load_recipe(recipe, overrides or [])
     if as_json:
         sources = {path: _source(loaded.sources, path) for path, _ in leaves(loaded.resolved)}
-        shown = {"name": loaded.name, "resolved": loaded.resolved, "sources": sources}
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False), results)
+        summary = {"name": loaded.name, "resolved": loaded.resolved, "sources": sources}
+        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False), results)
         return
     rows = [(path, _value(value), _source(loaded.sources, path)) for path, value in leaves(loaded.resolved)]
     # One long value must not push everything to the right.

@@ -176,10 +176,10 @@ class LowRankTuning(PeftTuning):
         for name in self.weighs:
             theirs, own = getattr(trained, name), getattr(self, name)
             if theirs != own:
-                shown = str(theirs).lower()
+                value = str(theirs).lower()
                 return (
-                    f"it has {type(self).__name__} with {name} {shown}, and this recipe has {str(own).lower()}; its "
-                    f"adapter would weigh otherwise, so set backbone.tuning.{name}={shown}"
+                    f"it has {type(self).__name__} with {name} {value}, and this recipe has {str(own).lower()}; its "
+                    f"adapter would weigh otherwise, so set backbone.tuning.{name}={value}"
                 )
         return None
 

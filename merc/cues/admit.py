@@ -58,8 +58,8 @@ def _refused(cues: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
     for field, text in cues.items():
         if _size(text) > MOST_BYTES:
             return f"the cue {field!r} has {_size(text):,} bytes; at most {MOST_BYTES:,} are kept", {}
-    kept = {field: text for field, text in cues.items() if text.strip()}
-    return (None, kept) if kept else ("its cues hold no character that can be seen", {})
+    texts = {field: text for field, text in cues.items() if text.strip()}
+    return (None, texts) if texts else ("its cues hold no character that can be seen", {})
 
 
 def _size(text: str) -> int:

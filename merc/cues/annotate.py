@@ -80,7 +80,7 @@ def annotate(
 def _open(plan: CuePlan) -> list[Question]:
     """The questions without a final answer, each key once; all of them for a teacher that needs all."""
     lacking: dict[str, Question] = {}
-    for question in plan.wanted:
+    for question in plan.requested:
         if not plan.answered(question.key):
             lacking.setdefault(question.key, question)
     if lacking and plan.teacher.annotator.needs_all:
@@ -122,7 +122,7 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
     def tasks(self, items: Sequence[Question]) -> Iterator[list[Question]]:
         """The questions that are still open, in groups that lie in the same files."""
         together = self.teacher.annotator.needs_all
-        if together and not self._claim(f"all/{self.teacher.digest}/{items[0].key}", items, self.plan.wanted):
+        if together and not self._claim(f"all/{self.teacher.digest}/{items[0].key}", items, self.plan.requested):
             return
         for group in groups(items):
             if questions := [one for one in group if together or self._claim(one.key, [one], [one])]:
@@ -137,8 +137,8 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
         with closing(self._observations(decoded)) as observations:
             answers = self.function(observations)
             try:
-                for given in answers:
-                    self._accept(given)
+                for pair in answers:
+                    self._accept(pair)
             except MercError:
                 raise
             except Exception as error:
@@ -164,12 +164,12 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
                 self.unreached -= 1
                 yield observation_of(question, clips)
 
-    def _claim(self, name: str, questions: Sequence[Question], wanted: Sequence[Question]) -> bool:
+    def _claim(self, name: str, questions: Sequence[Question], mine: Sequence[Question]) -> bool:
         """Claim questions that are asked for the sake of those that are wanted."""
 
         def is_answered() -> bool:
             self.file.refresh()
-            return all(self.plan.answered(question.key) for question in wanted)
+            return all(self.plan.answered(question.key) for question in mine)
 
         claimed = self.claim(name, is_answered)
         if claimed:
@@ -184,23 +184,23 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
     def _waiting(self) -> str:
         return first_of([*map(repr, self.waiting)])
 
-    def _accept(self, given: object) -> None:
+    def _accept(self, pair: object) -> None:
         """Check and keep one answer."""
-        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation)):
-            raise MercError(f"{self.teacher} gave {given!r:.200}; (utterance id, merc.Annotation) is wanted")
-        name, answer = given
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Annotation)):
+            raise MercError(f"{self.teacher} gave {pair!r:.200}; (utterance id, merc.Annotation) is wanted")
+        name, answer = pair
         question = self.waiting.pop(name, None)
         if question is None:
             raise MercError(f"{self.teacher} answered for {name!r}, which it had not taken or has answered before")
         self._check(name, answer)
         if not self.plan.answered(question.key):  # a teacher that needs all is shown what is answered, too
-            kept, remarks = admit(answer)
-            if kept.retry and question.key in self.plan.again:
-                remarks.append(f"asked for again, and no answer came: {kept.reason}")
+            accepted, remarks = admit(answer)
+            if accepted.retry and question.key in self.plan.again:
+                remarks.append(f"asked for again, and no answer came: {accepted.reason}")
             for remark in remarks:
                 self.remarks.setdefault(remark, []).append(name)
             limits = {limit: getattr(self.teacher.annotator, limit) for limit in answer.reached}
-            self.file.add(question.key, name, kept, limits)
+            self.file.add(question.key, name, accepted, limits)
             self.asked += 1
         if question.key in self.claimed:
             self.claimed.remove(question.key)

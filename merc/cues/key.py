@@ -40,8 +40,8 @@ def teacher_of(name: str, part: ComponentRef) -> Teacher:
     where = f"annotators.{name}"
     if not isinstance(annotator, Annotator):
         raise MercError(f"{where}: {part.name!r} is a {type(annotator).kind}, not an annotator")
-    wanted = {"video": annotator.video(), "audio": annotator.audio()}
-    samplings = {modality: sampling for modality, sampling in wanted.items() if sampling is not None}
+    media = {"video": annotator.video(), "audio": annotator.audio()}
+    samplings = {modality: sampling for modality, sampling in media.items() if sampling is not None}
     video = samplings.get("video")
     if isinstance(video, Frames) and video.draws != 1:
         raise MercError(f"{where}: annotator {part.name!r} wants {video.draws} draws of a clip; it is asked once")

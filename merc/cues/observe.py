@@ -42,9 +42,9 @@ def decode(decoders: Decoders, questions: Sequence[Question]) -> list[Clips]:
     for at, question in enumerate(questions):
         for modality, (path, content, want) in question.files.items():
             files.setdefault((path, content), []).append((at, modality, want))
-    for (path, content), wanted in files.items():
-        given = decoders.decode(path, [want for _, _, want in wanted], _SEED, content)
-        for (at, modality, _), decoded in zip(wanted, given, strict=True):
+    for (path, content), wants in files.items():
+        parts = decoders.decode(path, [want for _, _, want in wants], _SEED, content)
+        for (at, modality, _), decoded in zip(wants, parts, strict=True):
             clips[at][modality] = decoded
     return list(clips)
 

@@ -46,7 +46,7 @@ class CuePlan:
     teacher: Teacher
     file: CueFile
     questions: list[Question] = field(default_factory=list)
-    wanted: list[Question] = field(default_factory=list)
+    requested: list[Question] = field(default_factory=list)
     again: dict[str, Annotation] = field(default_factory=dict)
 
     def answered(self, key: str) -> bool:
@@ -58,7 +58,7 @@ class CuePlan:
 
     def ask_refused_again(self) -> None:
         """Count every final answer without cues as one that is to be asked for once more."""
-        for question in self.wanted:
+        for question in self.requested:
             answer = self.file.get(question.key)
             if answer is not None and answer.reason is not None and not answer.retry:
                 self.again[question.key] = answer
@@ -88,13 +88,13 @@ def plans(
         teacher = teacher_of(name, part)
         plan = CuePlan(teacher, store.of(teacher))
         plan.file.refresh()
-        wanted = {u.id for c in conversations for u in c.utterances}
+        ids = {u.id for c in conversations for u in c.utterances}
         among = (corpus if corpus is not None else conversations) if teacher.annotator.needs_all else conversations
         plan.questions = _questions(teacher, among, hashes, workers, progress)
         if teacher.annotator.needs_all:
             keys = keys_among([question.key for question in plan.questions])
             plan.questions = [replace(q, key=key) for q, key in zip(plan.questions, keys, strict=True)]
-        plan.wanted = [q for q in plan.questions if q.utterance in wanted]
+        plan.requested = [q for q in plan.questions if q.utterance in ids]
         cue_plans.append(plan)
     hashes.write()
     return cue_plans
@@ -121,7 +121,7 @@ def table_of(cue_plans: Sequence[CuePlan], counts: Mapping[str, int], notes: Seq
     notes = list(notes)
     for plan in cue_plans:
         name = plan.teacher.name
-        for question in plan.wanted:
+        for question in plan.requested:
             answer = plan.file.get(question.key)
             if answer is None:
                 unasked.setdefault(name, []).append(question.utterance)
@@ -139,8 +139,8 @@ def table_of(cue_plans: Sequence[CuePlan], counts: Mapping[str, int], notes: Seq
 def _questions(
     teacher: Teacher, conversations: Sequence[Conversation], hashes: Hashes, workers: int, progress: Progress
 ) -> list[Question]:
-    shown = [blind(conversation) for conversation in conversations]
-    utterances = [(talk, index, u) for talk in shown for index, u in enumerate(talk.utterances)]
+    talks = [blind(conversation) for conversation in conversations]
+    utterances = [(talk, index, u) for talk in talks for index, u in enumerate(talk.utterances)]
     located = [{m: locate(u, sampling) for m, sampling in teacher.samplings.items()} for _, _, u in utterances]
     contents = hashes.of_all(
         (place for places in located for place in places.values()), workers, lambda _, what: progress(0.0, what)

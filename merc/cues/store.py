@@ -89,7 +89,7 @@ class CueFile:
             self._take(line)
         self._read += whole
 
-    def add(self, key: str, utterance: str, given: Annotation, limits: Mapping[str, Any] | None = None) -> None:
+    def add(self, key: str, utterance: str, annotation: Annotation, limits: Mapping[str, Any] | None = None) -> None:
         """Keep an answer; ``limits`` are the values of the limits that it reached. Raises MercError when it cannot be
         written; then the file is as it was."""
         line: dict[str, Any] = {
@@ -97,9 +97,9 @@ class CueFile:
             "utterance": utterance,
             "annotator": self.part,
             "version": self.version,
-            **({"fields": dict(given.cues)} if given.reason is None else {"reason": given.reason}),
-            **({"retry": True} if given.retry else {}),
-            "raw": list(given.raw),
+            **({"fields": dict(annotation.cues)} if annotation.reason is None else {"reason": annotation.reason}),
+            **({"retry": True} if annotation.retry else {}),
+            "raw": list(annotation.raw),
             **({"reached": dict(limits)} if limits else {}),
         }
         # A lone surrogate, which a text may hold and UTF-8 cannot, becomes JSON's own escape for it.
@@ -118,19 +118,19 @@ class CueFile:
     def _take(self, line: bytes) -> None:
         try:
             row = json.loads(line)
-            given = Annotation(
+            annotation = Annotation(
                 cues=_texts(row.get("fields", {})),
                 raw=tuple(row.get("raw", ())),
                 reason=row.get("reason"),
                 retry=row.get("retry", False),
             )
             key, reached = row["key"], dict(row.get("reached", {}))
-            given = replace(given, reached=tuple(reached))
+            annotation = replace(annotation, reached=tuple(reached))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.damaged.append(self._lines)
             return
-        if not (given.retry and self.final(key)):
-            self._answers[key], self._reached[key] = given, reached
+        if not (annotation.retry and self.final(key)):
+            self._answers[key], self._reached[key] = annotation, reached
 
 
 def _texts(fields: Any) -> dict[str, str]:

@@ -37,24 +37,26 @@ class CueTable:
     def missing(self, annotator: str) -> dict[str, str]:
         """Why an annotator gave nothing, by utterance; what was never asked is not among it."""
         return {
-            utterance: given.reason
-            for (name, utterance), given in self.answers.items()
-            if name == annotator and given.reason is not None
+            utterance: annotation.reason
+            for (name, utterance), annotation in self.answers.items()
+            if name == annotator and annotation.reason is not None
         }
 
     def to_retry(self, annotator: str) -> list[str]:
         """The utterances that will be asked about again, for the fault may pass."""
-        return [u for (name, u), given in self.answers.items() if name == annotator and given.retry]
+        return [u for (name, u), annotation in self.answers.items() if name == annotator and annotation.retry]
 
     def written(self, annotator: str) -> Counter[str]:
         """How many utterances have a cue of an annotator, by field."""
-        return Counter(cue for (name, _), given in self.answers.items() if name == annotator for cue in given.cues)
+        return Counter(
+            cue for (name, _), annotation in self.answers.items() if name == annotator for cue in annotation.cues
+        )
 
     def beside(self, conversations: Iterable[Conversation]) -> list[Conversation]:
         """The conversations with the cues beside their utterances; a cue of the corpus of the same name gives way."""
         cues: dict[str, dict[str, str]] = {}
-        for (_, utterance), given in self.answers.items():
-            cues.setdefault(utterance, {}).update(given.cues)
+        for (_, utterance), annotation in self.answers.items():
+            cues.setdefault(utterance, {}).update(annotation.cues)
 
         def one(utterance: Utterance) -> Utterance:
             return utterance.with_cues(cues[utterance.id]) if cues.get(utterance.id) else utterance

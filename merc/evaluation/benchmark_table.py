@@ -38,8 +38,8 @@ class Average:
         return self.over < self.of
 
     def __str__(self) -> str:
-        shown = percent(self.value)
-        return f"{shown} (partial: {self.over} of {self.of})".strip() if self.partial else shown
+        text = percent(self.value)
+        return f"{text} (partial: {self.over} of {self.of})".strip() if self.partial else text
 
 
 def average(title: str, cells: Sequence[Cell], over: Sequence[str]) -> Average:

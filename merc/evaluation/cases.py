@@ -36,8 +36,8 @@ class Case:
 class Cases:
     """The cases shown, and a sentence that says out of how many."""
 
-    shown: Sequence[Case]
-    said: str
+    examples: Sequence[Case]
+    note: str
 
 
 def find_cases(comparison: Comparison, conversations: Sequence[Conversation], most: int) -> Cases:
@@ -56,16 +56,16 @@ def find_cases(comparison: Comparison, conversations: Sequence[Conversation], mo
     share = max(half, most - len(lost)), max(most - half, most - len(won))
     keys = {*_evenly(won, share[0]), *_evenly(lost, share[1])}
     talks = {c.id: c for c in conversations}
-    shown = [_case(key, one[key], two[key], names, talks.get(key[0])) for key in one if key in keys]
+    cases = [_case(key, one[key], two[key], names, talks.get(key[0])) for key in one if key in keys]
     note = "There is no utterance on which one of them is right and the other wrong."
     if won or lost:
         note = (
-            f"Only {names[1]} is right on {len(won):,} utterances, only {names[0]} on {len(lost):,}; {len(shown):,} of "
+            f"Only {names[1]} is right on {len(won):,} utterances, only {names[0]} on {len(lost):,}; {len(cases):,} of "
             "these are shown."
         )
     if any(len(entry.runs) > 1 for entry in comparison.entries[:2]):
         note += " Of runs with several seeds, the first is taken."
-    return Cases(shown, note)
+    return Cases(cases, note)
 
 
 def _evenly(keys: Sequence[Key], count: int) -> list[Key]:

@@ -112,11 +112,13 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
     everything = [p for runs in every_run for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
     histories = [history_sources(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
-    shown = [f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), histories, strict=True)]
+    titles = [
+        f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), histories, strict=True)
+    ]
     notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(histories) if its]
     entries = [
         _entry(name, folder, runs, keys, LabelSpace(labels), [(m, counted[m.name]) for m in measures], split)
-        for name, folder, runs in zip(shown, folders, every_run, strict=True)
+        for name, folder, runs in zip(titles, folders, every_run, strict=True)
     ]
     verdicts = [_verdict(entries[0], e, m, counted[m.name], LabelSpace(labels)) for e in entries[1:] for m in measures]
     counts = [len(counted[m.name]) for m in measures]

@@ -146,5 +146,5 @@ def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     if len(points) <= MOST_POINTS:
         return list(points)
     every = len(points) / MOST_POINTS
-    kept = [points[int(i * every)] for i in range(MOST_POINTS)]
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+    thinned = [points[int(i * every)] for i in range(MOST_POINTS)]
+    return thinned if thinned[-1] == points[-1] else [*thinned, points[-1]]

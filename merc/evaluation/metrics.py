@@ -69,10 +69,10 @@ def check_metrics(
         for name, part in metrics.items():
             assert isinstance(part.component, Metric)
             require(part.component, f"metric {name!r}")
-            given = _given(part.component, group)
-            if given:
+            known = _given(part.component, group)
+            if known:
                 try:
-                    part.component.check(given, labels)
+                    part.component.check(known, labels)
                 except MercError as error:
                     raise MercError(f"evaluate.metrics, {name}: {error}") from None
 
@@ -146,15 +146,15 @@ def _one_split(
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component
         assert isinstance(component, Metric)
-        given = _given(component, predictions)
+        known = _given(component, predictions)
         results: dict[str, Any] = {}
         if tuple(component.truths()) != ("label",):
-            results = {"n": len(given), "unlabelled": len(predictions) - len(given)}
-        elif not given:
+            results = {"n": len(known), "unlabelled": len(predictions) - len(known)}
+        elif not known:
             continue
-        if given:
+        if known:
             require(component, f"metric {name!r}")
-            computed = component.compute(given, labels)
+            computed = component.compute(known, labels)
             _check_json(name, split, computed)
             results = {
                 **results,

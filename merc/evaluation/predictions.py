@@ -124,9 +124,9 @@ def _parse(line: str, where: str) -> Prediction:
     return Prediction(**{_ATTRIBUTES[name]: value for name, value in values.items()})
 
 
-def _check(right: bool, where: str, name: str, wanted: str, value: object) -> None:
+def _check(right: bool, where: str, name: str, expected: str, value: object) -> None:
     if not right:
-        raise MercError(f"{where}: {name!r} must be {wanted}, not {value!r}")
+        raise MercError(f"{where}: {name!r} must be {expected}, not {value!r}")
 
 
 def _is_probabilities(value: object) -> bool:

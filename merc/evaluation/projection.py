@@ -28,12 +28,12 @@ StatesById = dict[str, npt.NDArray[np.float32]]
 @dataclass(frozen=True)
 class Projection:
     """A drawing of one split's states: ``explained`` is the share of their variance that the two directions hold, and
-    ``shown`` of ``count`` points are drawn."""
+    ``drawn`` of ``count`` points are drawn."""
 
     svg: Markup
     explained: tuple[float, float]
     labels: Sequence[str]
-    shown: int
+    drawn: int
     count: int
 
 
@@ -80,15 +80,15 @@ def project(states: States, truths: Sequence[str | None], labels: Sequence[str])
     """
     from sklearn.decomposition import PCA
 
-    kept = [i for i, truth in enumerate(truths) if truth is not None]
-    rows = states[kept].astype(np.float64)
+    labelled = [i for i, truth in enumerate(truths) if truth is not None]
+    rows = states[labelled].astype(np.float64)
     if len(rows) < 3 or np.ptp(rows, axis=0).max() == 0:
         return None
     fitted = PCA(n_components=2, svd_solver="full").fit(rows)
     points = fitted.transform(rows)
     step = max(1, -(-len(points) // MOST_POINTS))
     place = {label: i for i, label in enumerate(labels)}
-    named = [str(truths[i]) for i in kept]
+    named = [str(truths[i]) for i in labelled]
     low, span = points.min(0), np.ptp(points, axis=0)
     span[span == 0] = 1.0
     parts = [

@@ -70,10 +70,10 @@ def chart(
     x_ticks = [t for t in _ticks(left, right) if left <= t <= right and (across != "step" or t == int(t))]
     for tick in x_ticks or [left]:
         parts.append(f'<text class="tick" x="{x_at(tick)}" y="{HEIGHT - 8}" text-anchor="middle">{tick:g}</text>')
-    shown = 0
+    number = 0
     for line in lines:
-        style = "faint" if line.faint else f"line-{shown % 4}"
-        shown += not line.faint
+        style = "faint" if line.faint else f"line-{number % 4}"
+        number += not line.faint
         drawn = " ".join(f"{x_at(x)},{y_at(y)}" for x, y in line.points)
         if line.joined:
             parts.append(f'<polyline class="{style}" points="{drawn}"/>')

@@ -23,12 +23,12 @@ def agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     {'mae': 0.5, 'rmse': 0.7071067811865476, 'pearson': 1.0, 'ccc': 0.6666666666666666}
     """
     count = len(pairs)
-    mean_said, mean_true = (sum(pair[side] for pair in pairs) / count for side in (0, 1))
-    var_said = sum((answer - mean_said) ** 2 for answer, _ in pairs) / count
+    mean_answer, mean_true = (sum(pair[side] for pair in pairs) / count for side in (0, 1))
+    var_answer = sum((answer - mean_answer) ** 2 for answer, _ in pairs) / count
     var_true = sum((true - mean_true) ** 2 for _, true in pairs) / count
-    together = sum((answer - mean_said) * (true - mean_true) for answer, true in pairs) / count
-    spread = math.sqrt(var_said) * math.sqrt(var_true)
-    apart = var_said + var_true + (mean_said - mean_true) ** 2
+    together = sum((answer - mean_answer) * (true - mean_true) for answer, true in pairs) / count
+    spread = math.sqrt(var_answer) * math.sqrt(var_true)
+    apart = var_answer + var_true + (mean_answer - mean_true) ** 2
     return {
         "mae": sum(abs(answer - true) for answer, true in pairs) / count,
         "rmse": math.sqrt(sum((answer - true) ** 2 for answer, true in pairs) / count),

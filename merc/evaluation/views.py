@@ -128,7 +128,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
     trust = calibration(mine)
     averaged = numbers.get("averaged_over") or list(per_class)
     also = [Classified(k, str(v["of"]), v, majority(v.get("per_class") or {})) for k, v in numbers.items() if _of(v)]
-    shown = (*OWN_NUMBERS, *(one.name for one in also), *(name for name, value in numbers.items() if _of_heads(value)))
+    own = (*OWN_NUMBERS, *(one.name for one in also), *(name for name, value in numbers.items() if _of_heads(value)))
     return SplitView(
         name=name,
         also=also,
@@ -143,7 +143,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         baseline=majority(per_class),
         calibration=trust,
         reliability=_reliability(trust) if trust else None,
-        others={k: _plain(v) for k, v in numbers.items() if k not in shown},
+        others={k: _plain(v) for k, v in numbers.items() if k not in own},
         left_out=[label for label in per_class if label not in averaged],
         label_history=(in_words(history), explained(history)) if (history := numbers.get("label_history")) else None,
     )

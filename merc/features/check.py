@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from merc.features.plan import NamedEncoder
 
 
-def check(stream: NamedEncoder, utterances: Sequence[str], given: object) -> list[Features | Missing]:
+def check(stream: NamedEncoder, utterances: Sequence[str], answer: object) -> list[Features | Missing]:
     """The answer of an encoder to a batch; raises MercError, naming encoder and utterance, where it breaks the
     contract: one array ``[tokens, dim]`` float32 an utterance, as its spec says. Whether they are finite may depend on
     the clip, and is looked at elsewhere."""
     who = f"encoder {stream.part!r} (stream {stream.name!r})"
-    if not isinstance(given, Sequence | np.ndarray) or len(given) != len(utterances):
-        count = len(given) if hasattr(given, "__len__") else type(given).__name__
+    if not isinstance(answer, Sequence | np.ndarray) or len(answer) != len(utterances):
+        count = len(answer) if hasattr(answer, "__len__") else type(answer).__name__
         raise MercError(f"{who} gave {count} answers for {len(utterances)} clips, beginning with {utterances[0]!r}")
-    return [_one(f"{who}, utterance {u!r}", stream, value) for u, value in zip(utterances, given, strict=True)]
+    return [_one(f"{who}, utterance {u!r}", stream, value) for u, value in zip(utterances, answer, strict=True)]
 
 
 def _one(where: str, stream: NamedEncoder, value: object) -> Features | Missing:

@@ -110,9 +110,9 @@ def opened(path: Path) -> Iterator[Media]:
     try:
         container = av.open(str(path), options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        wanted = " ".join(EXTENSIONS)
+        endings = " ".join(EXTENSIONS)
         raise Unreadable(
-            f"{path.name} cannot be read as video or audio ({error_text(error)}); a whole file of {wanted} is wanted"
+            f"{path.name} cannot be read as video or audio ({error_text(error)}); a whole file of {endings} is wanted"
         ) from None
     with container:
         yield Media(path, container)

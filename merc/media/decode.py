@@ -87,10 +87,10 @@ def decode_groups(
         with opened(path) as media:
             for places in todo:
                 try:
-                    given = _group(media, [wants[place] for place in places], f"{seed}/{content}", limits)
+                    parts = _group(media, [wants[place] for place in places], f"{seed}/{content}", limits)
                 except Exception as error:
-                    given = failed(places, error)
-                yield places, given
+                    parts = failed(places, error)
+                yield places, parts
     except Exception as error:  # the file cannot be opened
         for rest in todo:
             yield rest, failed(rest, error)
@@ -101,8 +101,8 @@ def decode_here(path: Path, wants: Sequence[Want], seed: int, content: str = "")
     sound."""
     results = {
         place: decoded
-        for places, given in decode_groups(path, wants, seed, content)
-        for place, decoded in zip(places, given, strict=True)
+        for places, parts in decode_groups(path, wants, seed, content)
+        for place, decoded in zip(places, parts, strict=True)
     }
     return [results[place] for place in range(len(wants))]
 
@@ -155,8 +155,8 @@ def _pictures(media: Media, wants: Sequence[Want], entropy: str, limits: Limits)
     pictures: dict[tuple[Region | None, Size, int], Picture] = {}
     for index, picture in track.read(union):
         for region, sizes in views.items():
-            if wanted := [size for size, members in sizes.items() if index in members]:
-                for size, scaled in scaler.at(part_of(picture, region), wanted).items():
+            if needed := [size for size, members in sizes.items() if index in members]:
+                for size, scaled in scaler.at(part_of(picture, region), needed).items():
                     pictures[region, size, index] = scaled
     times = track.times - (start or 0.0)
     clips = {want: _clip(name, want, indices, pictures, times) for want, indices in chosen.items()}
@@ -191,16 +191,16 @@ def _sounds(media: Media, wants: Sequence[Want]) -> list[Decoded]:
         verb = "is" if strange == 1 else "are"
         raise Unreadable(f"{media.path.name}: {strange} of its {len(samples)} samples {verb} no number")
     clips: dict[int, AudioClip] = {}
-    given = []
+    parts = []
     for want in wants:
         assert isinstance(want.sampling, Waveform)
         rate, least = want.sampling.rate, want.sampling.min_seconds
         seconds = len(samples) / source
         if seconds < least:
             reason = f"{media.path.name}: {seconds:.2f} s of audio; at least {least:.2f} s are needed"
-            given.append(Decoded(Missing(reason)))
+            parts.append(Decoded(Missing(reason)))
             continue
         if rate not in clips:
             clips[rate] = resample(samples, source, rate)
-        given.append(Decoded(clips[rate]))
-    return given
+        parts.append(Decoded(clips[rate]))
+    return parts

@@ -172,15 +172,15 @@ class Decoders:
         deaths = 0
         while left:
             open_wants = [wants[place] for place in left]
-            given, fault = self._decode(path, open_wants, seed, content)
-            answered.update({left[at]: one for at, one in given.items()})
+            parts, fault = self._decode(path, open_wants, seed, content)
+            answered.update({left[at]: one for at, one in parts.items()})
             if fault is None:
                 break
             deaths += 1
             # It died at the first group that it did not answer; what comes after may be sound.
-            lost = next(group for group in groups(open_wants) if group[0] not in given)
+            lost = next(group for group in groups(open_wants) if group[0] not in parts)
             if deaths == _MOST_DEATHS or self._stopped:
-                lost = [at for at in range(len(open_wants)) if at not in given]
+                lost = [at for at in range(len(open_wants)) if at not in parts]
             answered.update({left[at]: Decoded(Missing(fault)) for at in lost})
             left = [place for place in left if place not in answered]
         return [answered[place] for place in range(len(wants))]
@@ -189,15 +189,15 @@ class Decoders:
         self, path: Path, wants: Sequence[Want], seed: int, content: str
     ) -> tuple[dict[int, Decoded], str | None]:
         """What a worker gave before it was done or died, and why it died."""
-        given: dict[int, Decoded] = {}
+        parts: dict[int, Decoded] = {}
         packed = [pack_want(want) for want in wants]
         request = {"do": "decode", "wants": packed, "seed": seed, "content": content}
 
         def accept(message: Message) -> bool:
-            given.update(zip(message["places"], unpack(message), strict=True))
-            return len(given) == len(wants)
+            parts.update(zip(message["places"], unpack(message), strict=True))
+            return len(parts) == len(wants)
 
-        return given, self._ask(path, request, accept)
+        return parts, self._ask(path, request, accept)
 
     def probe(self, path: Path) -> MediaInfo:
         """What a file states of itself. Raises Unreadable."""

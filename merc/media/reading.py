@@ -51,9 +51,9 @@ def decode(
             clips[name] = source
         else:
             files.setdefault(source, {})[name] = want_of(utterance, sampling, draw)
-    for path, wanted in files.items():
-        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in wanted.values())
+    for path, wants_of in files.items():
+        random = any(isinstance(w.sampling, Frames) and w.sampling.strategy == "random" for w in wants_of.values())
         content = hash_file(path) if random and path.is_file() else ""
-        for name, decoded in zip(wanted, decode_file(path, list(wanted.values()), seed, content), strict=True):
+        for name, decoded in zip(wants_of, decode_file(path, list(wants_of.values()), seed, content), strict=True):
             clips[name] = decoded.clip
     return {name: clips[name] for name in wants}

@@ -117,13 +117,13 @@ def _by_decord(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> 
     # neighbour, so it is set to give up and PyAV leaves out what is broken.
     reader = decord.VideoReader(str(media.path), num_threads=1, fault_tol=1)
     track = _by_pyav(media, shots, most_pixels)
-    shown = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")[:, 0]
+    times = np.asarray(reader.get_frame_timestamp(np.arange(len(reader))), "float64")[:, 0]
     # decord silently gives wrong pictures after a seek where groups of pictures are open (x265's default): there it
     # takes the key frames to stand elsewhere than they do. So what it thinks of the file is compared with what is so.
     keys = [index for index, shot in enumerate(shots) if shot.key]
-    if len(shown) != len(shots) or reader.get_key_indices() != keys:
+    if len(times) != len(shots) or reader.get_key_indices() != keys:
         raise RuntimeError("decord counts other frames or key frames than the file has")
-    if not np.allclose(shown - shown[0], track.times - track.times[0], atol=2e-3):
+    if not np.allclose(times - times[0], track.times - track.times[0], atol=2e-3):
         raise RuntimeError("decord shows frames at other times than the file does")
 
     context = stream_of(media).codec_context
@@ -239,9 +239,9 @@ def _decode(
             return
 
 
-def _key_before(keys: npt.NDArray[np.int64], stamps: npt.NDArray[np.int64], wanted: int, position: int) -> int | None:
-    """The key frame to seek to for ``wanted``, if that saves enough."""
-    at = int(np.searchsorted(keys, wanted, side="right")) - 1
+def _key_before(keys: npt.NDArray[np.int64], stamps: npt.NDArray[np.int64], stamp: int, position: int) -> int | None:
+    """The key frame to seek to for ``stamp``, if that saves enough."""
+    at = int(np.searchsorted(keys, stamp, side="right")) - 1
     if at < 0 or int(np.searchsorted(stamps, keys[at])) <= position + _WORTH_A_SEEK:
         return None
     return int(keys[at])

@@ -22,12 +22,12 @@ def asked_of(outputs: Outputs, loss: str, needs: Collection[str]) -> AskedOutput
     Traceback (most recent call last):
     merc.errors.MercError: loss 'mine' reads outputs.states and does not ask for it; add "states" to its 'needs', ...
     """
-    asked: dict[str, Any] = {name: value for name, value in outputs._asdict().items() if name in needs}
+    read: dict[str, Any] = {name: value for name, value in outputs._asdict().items() if name in needs}
     if "media" in needs:
-        asked["media_ids"] = outputs.media_ids
+        read["media_ids"] = outputs.media_ids
     if outputs.heads is not None and (heads := {n: v for n, v in outputs.heads.items() if f"heads.{n}" in needs}):
-        asked["heads"] = heads
-    own = AskedOutputs(**asked)
+        read["heads"] = heads
+    own = AskedOutputs(**read)
     own.loss = loss
     return own
 

@@ -142,8 +142,8 @@ class TreeBatch:
 
     def after(self, held: int) -> TreeBatch:
         """The batch of one row without its first ``held`` places, none of which is read."""
-        kept = self.slot_at >= held
-        sources = self.slot_from[kept].tolist()
+        new = self.slot_at >= held
+        sources = self.slot_from[new].tolist()
         slots: list[tuple[str, str, int]] = []
         moved: dict[int, int] = {}
         first = 0
@@ -157,8 +157,8 @@ class TreeBatch:
             self,
             tokens=self.tokens[..., held:],
             positions=self.positions[..., held:],
-            slot_at=self.slot_at[kept] - held,
-            slot_from=torch.tensor([moved[source] for source in sources], dtype=torch.long, device=kept.device),
+            slot_at=self.slot_at[new] - held,
+            slot_from=torch.tensor([moved[source] for source in sources], dtype=torch.long, device=new.device),
             slots=tuple(slots),
             read=self.read - held,
             held=held,

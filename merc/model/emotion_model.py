@@ -388,6 +388,6 @@ class EmotionModel(nn.Module):
         if self._lm_head == "plain":
             states = decoder(**inputs).last_hidden_state
             return states.reshape(-1, states.shape[-1])[batch.read], None
-        with restrict_to(decoder, batch.read) as kept:
+        with restrict_to(decoder, batch.read) as last_states:
             logits = self.base(**inputs).logits[0]
-        return kept[0], logits
+        return last_states[0], logits

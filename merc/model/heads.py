@@ -33,15 +33,15 @@ class Heads(nn.ModuleDict):
         values: dict[str, Any] = {}
         for name, numbers in row.items():
             head = self.components[name]
-            given = dict(head.values(numbers))
-            if set(given) != set(head.fields()):
-                has = ", ".join(map(str, given)) or "nothing"
+            parts = dict(head.values(numbers))
+            if set(parts) != set(head.fields()):
+                has = ", ".join(map(str, parts)) or "nothing"
                 raise MercError(f"heads.{name}: values() gives {has}; fields() says {', '.join(head.fields())}")
             try:
-                json.dumps(given, allow_nan=False)
+                json.dumps(parts, allow_nan=False)
             except (TypeError, ValueError) as error:
-                raise MercError(f"heads.{name}: values() gives {given}, which is no plain JSON: {error}") from None
-            values.update(given)
+                raise MercError(f"heads.{name}: values() gives {parts}, which is no plain JSON: {error}") from None
+            values.update(parts)
         return values
 
     def outputs(self, states: Tensor, names: Collection[str]) -> dict[str, Tensor]:

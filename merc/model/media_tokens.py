@@ -73,15 +73,15 @@ class MediaTokens(nn.Module):
         self.fusers = nn.ModuleDict()
         shapes: dict[str, FeatureSpec] = dict(specs)
         for name, fuser in fusers.items():
-            given = {s: self._spec(specs, s, name) for s in self.inputs[name]}
+            input_specs = {s: self._spec(specs, s, name) for s in self.inputs[name]}
             try:
-                shape = fuser.spec(given)
+                shape = fuser.spec(input_specs)
             except ValueError as error:
                 raise MercError(f"fusers.{name}: {error}") from None
             if shape is not None:
                 shapes[name] = shape
-                module = worker_for(fuser, fuser.build(given))
-                self.fusers[name] = NormalizedFuser(module, given) if fuser.normalize == "train" else module
+                module = worker_for(fuser, fuser.build(input_specs))
+                self.fusers[name] = NormalizedFuser(module, input_specs) if fuser.normalize == "train" else module
         shapes.update(dict.fromkeys(self.opening, FeatureSpec(dim=0)))
         self.shapes = shapes
         self.connectors = nn.ModuleDict()
@@ -165,11 +165,11 @@ class MediaTokens(nn.Module):
         """Show each fuser that normalizes and each connector that has a ``fit`` the train split's features (those of a
         fuser as it is before training), but for those that are named (``connectors.face``); gives the names of those
         that were shown. For a fuser that looks at the past, utterances are given with it."""
-        shown = list(utterances)
+        ids = list(utterances)
         fitted = []
 
         def features(stream: str) -> Iterator[Tensor]:
-            streams = (self._stream(stream, [u], 0) for u in shown)
+            streams = (self._stream(stream, [u], 0) for u in ids)
             return (s.values[0][s.mask[0]] for s in streams if bool(s.mask.any()))
 
         with evaluating(self):
@@ -181,8 +181,8 @@ class MediaTokens(nn.Module):
             for name, module in self.connectors.items():
                 fit = getattr(module, "fit", None)
                 if callable(fit) and f"connectors.{name}" not in but and name not in self.opening:
-                    given = (self._given(name, [u], 0) for u in shown)
-                    fit(g.values[0][g.mask[0]] for g in given if bool(g.mask.any()))
+                    fused = (self._given(name, [u], 0) for u in ids)
+                    fit(g.values[0][g.mask[0]] for g in fused if bool(g.mask.any()))
                     fitted.append(f"connectors.{name}")
         return fitted
 
@@ -207,8 +207,8 @@ class MediaTokens(nn.Module):
             if not isinstance(utterance, InPast):
                 raise RuntimeError(f"the past of {utterance!r} is not known, and {stream!r} comes from it")
             talks.setdefault(utterance.start, []).append(utterance)
-        for wanted in talks.values():
-            last = max(wanted, key=lambda one: one.place)
+        for places in talks.values():
+            last = max(places, key=lambda one: one.place)
             past = [utterance.id for utterance in last.conversation.utterances[: last.place + 1]]
             streams = {s: self._stream(s, past, draw) for s in self.inputs[stream]}
             speakers = torch.tensor(speaker_numbers(last.conversation, len(past)))
@@ -218,7 +218,7 @@ class MediaTokens(nn.Module):
                     f"fusers.{stream}: forward() gives {len(fused.values)} rows for {len(past)} utterances of a "
                     "conversation; it must give one for each"
                 )
-            rows.update({one: (fused.values[one.place], fused.mask[one.place]) for one in wanted})
+            rows.update({one: (fused.values[one.place], fused.mask[one.place]) for one in places})
         values, masks = ([rows[utterance][part] for utterance in utterances] for part in (0, 1))
         pad = nn.utils.rnn.pad_sequence
         return Stream(pad(values, batch_first=True), pad(masks, batch_first=True))
@@ -248,17 +248,17 @@ class MediaTokens(nn.Module):
         encoder, network = self.encoder_parts[stream], self.encoders[stream]
         rows = [self._features(stream, utterance, draw) for utterance in utterances]
         device = self._device()
-        given = [torch.from_numpy(row).to(device) for row in rows if row is not None]
-        parts = [given[i : i + encoder.batch] for i in range(0, len(given), encoder.batch)]
+        inputs = [torch.from_numpy(row).to(device) for row in rows if row is not None]
+        parts = [inputs[i : i + encoder.batch] for i in range(0, len(inputs), encoder.batch)]
         computed = iter([features for part in parts for features in network(part)])
         all_features = [None if row is None else next(computed) for row in rows]
         for utterance, row, features in zip(utterances, rows, all_features, strict=True):
             if row is not None and features is not None:
-                wanted = (encoder.token_count(len(row)), self.specs[stream].dim)
-                if tuple(features.shape) != wanted:
+                expected = (encoder.token_count(len(row)), self.specs[stream].dim)
+                if tuple(features.shape) != expected:
                     raise MercError(
                         f"encoder {stream!r}, utterance {utterance_id(utterance)!r}: the network of build() gives "
-                        f"features of shape {list(features.shape)}; token_count() and spec() say {list(wanted)}"
+                        f"features of shape {list(features.shape)}; token_count() and spec() say {list(expected)}"
                     )
         return all_features
 

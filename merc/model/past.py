@@ -91,5 +91,5 @@ def with_past(prompt: EncodedPrompt, query: Query, streams: Collection[str]) -> 
 
 def _conversations(query: Query) -> list[Conversation]:
     """What a query shows: its own conversation, and those of its demonstrations."""
-    shown: Sequence[Query] = query.demonstrations
-    return [query.conversation, *(conversation for one in shown for conversation in _conversations(one))]
+    examples: Sequence[Query] = query.demonstrations
+    return [query.conversation, *(conversation for one in examples for conversation in _conversations(one))]

@@ -149,14 +149,14 @@ def why_forgets(model: EmotionModel) -> str:
     whole = EncodedPrompt("whole", context, answers)
     try:
         with evaluating(model):
-            wanted = model.hidden(make_batch([build_tree([whole])]).to(model.device))
-            kept = KeptPrefix(model, first_of(whole, 4))
-            kept._compute()
-            kept.extend(first_of(whole, 3))
-            continued = model.hidden(kept._batch([whole]), 0, kept._cache)[1:]
+            expected = model.hidden(make_batch([build_tree([whole])]).to(model.device))
+            prefix = KeptPrefix(model, first_of(whole, 4))
+            prefix._compute()
+            prefix.extend(first_of(whole, 3))
+            continued = model.hidden(prefix._batch([whole]), 0, prefix._cache)[1:]
     except Exception as error:  # any failure of a model that was not made to go on means the same
         return f"nothing is kept between calls: {name} does not go on from keys and values ({type(error).__name__})"
-    apart = ((continued - wanted).norm(dim=-1) / wanted.norm(dim=-1)).float().max()
+    apart = ((continued - expected).norm(dim=-1) / expected.norm(dim=-1)).float().max()
     if not apart <= (1e-3 if model.base.dtype == torch.float32 else 0.1):
         return f"nothing is kept between calls: {name} computes otherwise from keys and values than at once"
     return ""

@@ -33,17 +33,17 @@ def find_decoder(model: PreTrainedModel) -> nn.Module | None:
 def restrict_to(decoder: nn.Module, places: Tensor) -> Iterator[list[Tensor]]:
     """While this lasts, what the decoder gives is cut down to the flat ``places``, in one row, so that whatever the
     model does after its last layer it does there only. The list holds the hidden states ``[places, hidden]``."""
-    kept: list[Tensor] = []
+    rows: list[Tensor] = []
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:
         states = output.last_hidden_state
-        kept.append(states.reshape(-1, states.shape[-1])[places])
-        output.last_hidden_state = kept[-1].unsqueeze(0)
+        rows.append(states.reshape(-1, states.shape[-1])[places])
+        output.last_hidden_state = rows[-1].unsqueeze(0)
         return output
 
     handle = decoder.register_forward_hook(keep)
     try:
-        yield kept
+        yield rows
     finally:
         handle.remove()
 
@@ -57,19 +57,19 @@ def probe_lm_head(model: PreTrainedModel) -> LMHead:
     """
     with evaluating(model):
         tokens = torch.tensor([[1, 2, 3]], device=model.device)
-        wanted = model(input_ids=tokens, use_cache=False).logits
+        expected = model(input_ids=tokens, use_cache=False).logits
         decoder, head = find_decoder(model), model.get_output_embeddings()
         if decoder is None:
             return "whole"
         # Bit for bit: a cap changes small logits by less than any tolerance.
         states = decoder(input_ids=tokens, use_cache=False).last_hidden_state
-        if head is not None and states.shape[-1] == head.weight.shape[-1] and torch.equal(head(states), wanted):
+        if head is not None and states.shape[-1] == head.weight.shape[-1] and torch.equal(head(states), expected):
             return "plain"
         places = torch.tensor([2, 0], device=model.device)
         with restrict_to(decoder, places):
             logits = model(input_ids=tokens, use_cache=False).logits
         same = logits.shape[:-1] == (1, 2) and torch.allclose(
-            logits[0].float(), wanted[0, places].float(), rtol=1e-2, atol=1e-3
+            logits[0].float(), expected[0, places].float(), rtol=1e-2, atol=1e-3
         )
         return "own" if same else "whole"
 

@@ -70,6 +70,6 @@ class Reference:
 
 def keep_reference(model: EmotionModel) -> int:
     """Keep what the model is now as its reference; gives the memory that it takes."""
-    kept = Reference(model)
-    model.before = kept.active
-    return kept.nbytes
+    reference = Reference(model)
+    model.before = reference.active
+    return reference.nbytes

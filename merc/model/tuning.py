@@ -48,14 +48,14 @@ def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
     )
 
 
-def _names_nothing(wanted: str, parts: Mapping[str, Sequence[str]]) -> str:
+def _names_nothing(pattern: str, parts: Mapping[str, Sequence[str]]) -> str:
     """Why a name of ``trainable`` stands for nothing, and what there is in its place."""
-    part = next((part for part in parts if wanted.startswith(f"{part}.")), None)
+    part = next((part for part in parts if pattern.startswith(f"{part}.")), None)
     if part is None:
-        return f"stages: trainable names unknown part {wanted!r}.{did_you_mean(wanted, parts)}"
+        return f"stages: trainable names unknown part {pattern!r}.{did_you_mean(pattern, parts)}"
     members = parts[part][1:]
     return (
-        f"stages: trainable: no parameter that may learn is called {wanted!r}; {part} has {len(members)} of them, "
+        f"stages: trainable: no parameter that may learn is called {pattern!r}; {part} has {len(members)} of them, "
         f"{members[0]} to {members[-1]}"
     )
 
@@ -73,18 +73,18 @@ def select_trainable(
     """
     parts = {part: (f"{part}.", *members) for part, members in model.parts().items()}
     known = {name: part for part, members in parts.items() for name in members}
-    for wanted in names or ():
-        if not any(fnmatchcase(name.removesuffix("."), wanted) for name in known):
-            raise MercError(_names_nothing(wanted, parts))
+    for pattern in names or ():
+        if not any(fnmatchcase(name.removesuffix("."), pattern) for name in known):
+            raise MercError(_names_nothing(pattern, parts))
     parameters = {model.public_name(name): parameter for name, parameter in model.learning().items()}
     chosen = dict.fromkeys(parts, False)
     for part, (_, *members) in parts.items():
         kind, _, of = part.partition(".")
         read = kind != "heads" or heads is None or of in heads
-        own = [wanted for wanted in names or () if kind != "encoders" or wanted.startswith("encoders.")]
-        whole = (names is None and kind != "encoders") or any(fnmatchcase(part, wanted) for wanted in own)
+        own = [pattern for pattern in names or () if kind != "encoders" or pattern.startswith("encoders.")]
+        whole = (names is None and kind != "encoders") or any(fnmatchcase(part, pattern) for pattern in own)
         for name in members:
-            learns = read and (whole or any(fnmatchcase(name, wanted) for wanted in own))
+            learns = read and (whole or any(fnmatchcase(name, pattern) for pattern in own))
             parameters[name].requires_grad_(learns)
             chosen[part] |= learns
     return [part for part, learns in chosen.items() if learns]

@@ -47,7 +47,7 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
     batches = [plain, make_batch([build_tree([prompt])])] if tree else [plain]
     try:
         with evaluating(llm):
-            wanted = llm(input_ids=torch.tensor([context], device=base.device)).logits[:, -1].float()
+            expected = llm(input_ids=torch.tensor([context], device=base.device)).logits[:, -1].float()
             computed = [logits(batch.to(base.device)).float() for batch in batches]
     except Exception as error:  # any failure of a model that was not made for it means the same
         if not tuning.virtual_tokens:
@@ -57,7 +57,7 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
             f"values ({type(error).__name__}); choose a tuning without virtual tokens, such as lora, or soft prompts: "
             "connectors.prompt={name: soft}"
         ) from None
-    apart = max(float((one - wanted).norm() / wanted.norm()) for one in computed)
+    apart = max(float((one - expected).norm() / expected.norm()) for one in computed)
     if apart <= (1e-3 if base.dtype == torch.float32 else 0.1):
         return
     why = (

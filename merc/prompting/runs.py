@@ -115,10 +115,10 @@ def _positions(piece: MediaRun, backbone: Backbone | None) -> tuple[tuple[tuple[
         return None, piece.count
     axes = 1 if backbone is None else backbone.axes
     if positions is None or advance is None or len(positions) != piece.count or {*map(len, positions)} - {axes}:
-        shown = "None" if positions is None else f"{len(positions)} x {sorted({*map(len, positions)})}"
+        shape = "None" if positions is None else f"{len(positions)} x {sorted({*map(len, positions)})}"
         raise MercError(
             f"backbone: slot() of {type(backbone).__name__} gives a MediaRun of {piece.count} tokens with positions "
-            f"{shown} and advance {advance}; give positions [{piece.count}, {axes}] and an advance, or neither"
+            f"{shape} and advance {advance}; give positions [{piece.count}, {axes}] and an advance, or neither"
         )
     return positions, advance
 
@@ -137,41 +137,41 @@ def marked(items: Sequence[int | SlotItem], seen: Sequence[tuple[int, SeenFrom]]
 
 def trimmed(runs: Sequence[Run], left: bool, right: bool) -> list[Run]:
     """Runs without the white space at their ends."""
-    kept = list(runs)
-    for wanted, end in ((left, 0), (right, -1)):
-        while wanted and (places := [i for i, run in enumerate(kept) if not isinstance(run, SeenFrom)]):
-            run = kept[places[end]]
+    pieces = list(runs)
+    for trim, end in ((left, 0), (right, -1)):
+        while trim and (places := [i for i, run in enumerate(pieces) if not isinstance(run, SeenFrom)]):
+            run = pieces[places[end]]
             if not isinstance(run, str) or isinstance(run, ControlText):
                 break
             text = run.lstrip() if end == 0 else run.rstrip()
             if text:
-                kept[places[end]] = text
+                pieces[places[end]] = text
                 break
-            kept.pop(places[end])
-    return kept
+            pieces.pop(places[end])
+    return pieces
 
 
 def joined(runs: Sequence[Run]) -> tuple[list[Run], str]:
     """Runs in which frames that meet are one, and spaces at the end of a frame go with the words after it, as a
     tokenizer has it; those at the very end, apart, go with the answer unless it begins with one of its own."""
-    kept: list[Run] = []
+    pieces: list[Run] = []
     spaces = ""
     for run in runs:
         if isinstance(run, ControlText):
             text = spaces + run
-            if kept and isinstance(before := kept[-1], ControlText):
-                kept.pop()
+            if pieces and isinstance(before := pieces[-1], ControlText):
+                pieces.pop()
                 text = before + text
             bare = text.rstrip(" ")
             spaces = text[len(bare) :]
             if bare:
-                kept.append(ControlText(bare))
+                pieces.append(ControlText(bare))
         elif isinstance(run, str):
-            kept.append(spaces + run)
+            pieces.append(spaces + run)
             spaces = ""
         elif isinstance(run, SeenFrom):
-            kept.append(run)
+            pieces.append(run)
         else:
-            kept += [ControlText(spaces), run] if spaces else [run]
+            pieces += [ControlText(spaces), run] if spaces else [run]
             spaces = ""
-    return kept, spaces
+    return pieces, spaces

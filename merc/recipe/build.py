@@ -55,7 +55,7 @@ class Builder:
             if key not in SECTIONS:
                 close = moved("recipe", key) or did_you_mean(key, [*SECTIONS, "extends"]) or self.deeper(key)
                 self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             "title": self.plain("title", str, ""),
             "description": self.plain("description", str, ""),
             "seed": self.plain("seed", int, 0),
@@ -65,29 +65,29 @@ class Builder:
             "corpus": self.corpus(),
             "split": self.split(),
         }
-        given["relabel"] = self.relabel(given["labels"])
-        if given["seed"] is not None and not 0 <= given["seed"] <= MAX_SEED:
-            self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {given['seed']}")
-        given["backbone"] = self.backbone()
+        values["relabel"] = self.relabel(values["labels"])
+        if values["seed"] is not None and not 0 <= values["seed"] <= MAX_SEED:
+            self.problems.add("seed", self.root.get("seed"), f"is from 0 to {MAX_SEED}, not {values['seed']}")
+        values["backbone"] = self.backbone()
         for section in ("encoders", "connectors", "fusers", "heads"):
-            given[section] = self.named(section, section.removesuffix("s"))
-        given["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
-        given["evaluate"] = self.evaluate(given["stages"])
-        given["annotators"] = self.annotators()
-        given["strategy"] = self.fixed("strategy", Strategy)
-        given["features"] = self.features()
+            values[section] = self.named(section, section.removesuffix("s"))
+        values["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
+        values["evaluate"] = self.evaluate(values["stages"])
+        values["annotators"] = self.annotators()
+        values["strategy"] = self.fixed("strategy", Strategy)
+        values["features"] = self.features()
         prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
-        check_fit(given, prompters, self.root, self.problems)
-        check_cues(given["annotators"], prompters, self.root, self.problems)
-        check_demonstrations(selectors, given["encoders"], self.root, self.problems)
+        check_fit(values, prompters, self.root, self.problems)
+        check_cues(values["annotators"], prompters, self.root, self.problems)
+        check_demonstrations(selectors, values["encoders"], self.root, self.problems)
         self.check_start()
-        self.check_past_labels(given["stages"])
+        self.check_past_labels(values["stages"])
         if self.use == "train":
-            check_heads(given, trainers, self.root, self.problems)
-            check_choices(trainers, self.root, given["evaluate"], self.problems)
+            check_heads(values, trainers, self.root, self.problems)
+            check_choices(trainers, self.root, values["evaluate"], self.problems)
         if self.problems.errors:
             return None
-        check_pairs(given, self.root, self.problems, self.use)
+        check_pairs(values, self.root, self.problems, self.use)
         if self.problems.errors:
             return None
         resolved = {key: self.recorded[key] for key in SECTIONS if self.recorded.get(key) not in (None, "", {}, [])}
@@ -95,7 +95,7 @@ class Builder:
         if self.problems.errors:
             return None
         notes = tuple(self.problems.notes)
-        return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, notes=notes, **given)
+        return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, notes=notes, **values)
 
     def check_size(self, resolved: dict[str, Any]) -> None:
         """Report a recipe that could not be read again as a run records it: with its references and defaults it may be
@@ -284,21 +284,21 @@ class Builder:
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
         """The metrics: a list of names, or of sections with parameters."""
-        path, given = "evaluate.metrics", node.get("metrics")
-        if given is None:
+        path, section = "evaluate.metrics", node.get("metrics")
+        if section is None:
             origin = node.origin
             default = Node([Node({"name": Node("classification", origin)}, origin)], origin)
             parts, recorded = self.metrics(Node({"metrics": default}, origin))
             for key in [key for key in self.sections.sources if key.startswith(path)]:
                 self.sections.sources[key] = "default of evaluate"
             return parts, recorded
-        if given.broken:
+        if section.broken:
             return {}, []
-        if not isinstance(given.value, list):
-            self.problems.add(path, given, "wants a list of metrics, such as [classification]")
+        if not isinstance(section.value, list):
+            self.problems.add(path, section, "wants a list of metrics, such as [classification]")
             return {}, []
         parts, recorded = {}, []
-        for index, child in enumerate(given.value):
+        for index, child in enumerate(section.value):
             if isinstance(child.value, str) and not child.broken:
                 child = Node({"name": child}, child.origin)
             part, how = self.sections.part("metric", child, join(path, index), apart=("as",))

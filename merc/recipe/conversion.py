@@ -76,7 +76,7 @@ class _Edit(NamedTuple):
     text: str
 
 
-def convert_text(text: str, shown: str) -> tuple[str, int]:
+def convert_text(text: str, title: str) -> tuple[str, int]:
     """A recipe's text in today's words, and how many sections were rewritten. Raises MercError for what is no YAML, and
     for old keys whose values no older merc took or that have no counterpart now.
 
@@ -84,11 +84,11 @@ def convert_text(text: str, shown: str) -> tuple[str, int]:
     stages:
     - trainer: {name: sft, losses: [{name: label-ce}], lr: 1e-3}
     """
-    root = read_yaml(text, shown)
-    sections = [] if root is None else list(_sections(root, text, shown))
+    root = read_yaml(text, title)
+    sections = [] if root is None else list(_sections(root, text, title))
     edits = [edit for section, old, new in sections for edit in _section_edits(section, old, new, text)]
     changed = {id(section) for section, _, _ in sections}
-    for section, key, name in [] if root is None else [*_renamed(root, shown), *_renamed_parsers(root)]:
+    for section, key, name in [] if root is None else [*_renamed(root, title), *_renamed_parsers(root)]:
         edits.append(_Edit(key.start_mark.index, key.end_mark.index, name))
         changed.add(id(section))
     for edit in sorted(edits, reverse=True):
@@ -96,7 +96,7 @@ def convert_text(text: str, shown: str) -> tuple[str, int]:
     return text, len(changed)
 
 
-def _renamed(root: yaml.Node, shown: str) -> Iterator[tuple[yaml.MappingNode, yaml.ScalarNode, str]]:
+def _renamed(root: yaml.Node, title: str) -> Iterator[tuple[yaml.MappingNode, yaml.ScalarNode, str]]:
     """The keys that have another name now, with their section and that name. Raises MercError where a section has both
     names."""
     for kind, section in _kinds(root):
@@ -105,7 +105,7 @@ def _renamed(root: yaml.Node, shown: str) -> Iterator[tuple[yaml.MappingNode, ya
             continue
         for key, _ in section.value:
             if key.value in names:
-                _check_both(section, names[key.value], [key.value], shown)
+                _check_both(section, names[key.value], [key.value], title)
                 yield section, key, names[key.value]
 
 
@@ -134,7 +134,7 @@ def _kinds(root: yaml.Node) -> Iterator[tuple[str, yaml.Node | None]]:
 
 
 def _sections(
-    root: yaml.Node, text: str, shown: str
+    root: yaml.Node, text: str, title: str
 ) -> Iterator[tuple[yaml.MappingNode, Collection[str], dict[str, str]]]:
     """The sections that have old keys: these keys, and what takes their place, by key, as it is written."""
     stages = _child(root, "stages")
@@ -144,11 +144,11 @@ def _sections(
         if not isinstance(trainer, yaml.MappingNode) or name is None or name.value not in ("sft", "merc/sft"):
             continue
         if old := _old(trainer, OLD_TRAINER_KEYS, text):
-            _check_trainer(trainer, shown)
+            _check_trainer(trainer, title)
             yield trainer, OLD_TRAINER_KEYS, {"losses": f"[{', '.join(map(_section, _losses(old)))}]"}
     evaluate = _child(root, "evaluate")
     if isinstance(evaluate, yaml.MappingNode) and (old := _old(evaluate, OLD_EVALUATE_KEYS, text)):
-        _check_evaluate(evaluate, shown)
+        _check_evaluate(evaluate, title)
         decoder = decoder_of(old, alone=_child(root, "extends") is None)
         new = {"decoder": _section(decoder)}
         if decoder.get("name") == "verbalizer" and (writing := _changed(old)):
@@ -212,49 +212,49 @@ def _changed(old: Mapping[str, str]) -> dict[str, str]:
     return {key: _RENAMED_PARSERS.get(value, value) for key, value in changed.items()}
 
 
-def _check_both(section: yaml.MappingNode, new: str, old: Sequence[str], shown: str) -> None:
+def _check_both(section: yaml.MappingNode, new: str, old: Sequence[str], title: str) -> None:
     """Raise MercError for a section that has what takes the place of its old keys already."""
     if (there := next((key for key, _ in section.value if key.value == new), None)) is not None:
-        place = f"{shown}, line {there.start_mark.line + 1}"
+        place = f"{title}, line {there.start_mark.line + 1}"
         raise MercError(f"{place}: {new} and the old {', '.join(old)} stand together; take the one or the other out")
 
 
-def _check_evaluate(evaluate: yaml.MappingNode, shown: str) -> None:
+def _check_evaluate(evaluate: yaml.MappingNode, title: str) -> None:
     """Raise MercError, with the line, for ways of decoding that cannot be rewritten with the same meaning."""
-    _check_both(evaluate, "decoder", [key.value for key, _ in evaluate.value if key.value in OLD_EVALUATE_KEYS], shown)
+    _check_both(evaluate, "decoder", [key.value for key, _ in evaluate.value if key.value in OLD_EVALUATE_KEYS], title)
     decode = _child(evaluate, "decode")
     if decode is not None and decode.value not in ("verbalizer", "generate"):
         raise MercError(
-            f"{shown}, line {decode.start_mark.line + 1}: decode: {decode.value!r} is no value that an older merc took "
+            f"{title}, line {decode.start_mark.line + 1}: decode: {decode.value!r} is no value that an older merc took "
             "(verbalizer or generate), so it cannot be rewritten; correct it, or write decoder by hand"
         )
 
 
-def _check_trainer(trainer: yaml.MappingNode, shown: str) -> None:
+def _check_trainer(trainer: yaml.MappingNode, title: str) -> None:
     """Raise MercError, with the line, for losses that cannot be rewritten with the same meaning."""
     old = [(key, value) for key, value in trainer.value if key.value in OLD_TRAINER_KEYS]
-    _check_both(trainer, "losses", [key.value for key, _ in old], shown)
+    _check_both(trainer, "losses", [key.value for key, _ in old], title)
     for key, value in old:
-        place = f"{shown}, line {key.start_mark.line + 1}"
-        given = value.value if isinstance(value, yaml.ScalarNode) else "a section or list"
+        place = f"{title}, line {key.start_mark.line + 1}"
+        scalar = value.value if isinstance(value, yaml.ScalarNode) else "a section or list"
         if key.value == "l2":
             try:
-                right = math.isfinite(float(given)) and float(given) >= 0
+                right = math.isfinite(float(scalar)) and float(scalar) >= 0
             except ValueError:
                 right = False
-            wanted = "a number, 0 or above"
+            expected = "a number, 0 or above"
         else:
-            right, wanted = given in _OLD_VALUES[key.value], " or ".join(_OLD_VALUES[key.value])
+            right, expected = scalar in _OLD_VALUES[key.value], " or ".join(_OLD_VALUES[key.value])
         if not right:
             raise MercError(
-                f"{place}: {key.value}: {given!r} is no value that an older merc took ({wanted}), so it cannot be "
+                f"{place}: {key.value}: {scalar!r} is no value that an older merc took ({expected}), so it cannot be "
                 "rewritten; correct it, or write losses by hand"
             )
     values = {key.value: value.value for key, value in old}
     farcer = values.get("answer") == "free-running" or values.get("class_weights") == "balanced-tokens"
     if farcer and (values.get("loss") == "labels" or values.get("class_weights") == "balanced"):
         raise MercError(
-            f"{shown}, line {old[0][0].start_mark.line + 1}: no loss has all of "
+            f"{title}, line {old[0][0].start_mark.line + 1}: no loss has all of "
             + ", ".join(f"{key}: {value}" for key, value in values.items() if key != "l2")
             + "; write losses by hand (merc plugins lists them)"
         )

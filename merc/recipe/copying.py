@@ -32,8 +32,8 @@ def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
         raise MercError(f"{target} is no name for a recipe; let it end in .yaml, or give a folder that is there")
     if target.exists() or target.is_symlink():
         raise MercError(f"{target} is there already; merc copy overwrites nothing, so give another name")
-    node = read_document(place.file, place.shown, place.base)
-    text = read_recipe_text(place.file, place.shown)
+    node = read_document(place.file, place.title, place.base)
+    text = read_recipe_text(place.file, place.title)
     changes: dict[str, str] = {}
     parent = node.get("extends")
     if parent is not None and isinstance(parent.value, str):
@@ -47,7 +47,7 @@ def copy_recipe(name: str, target: Path) -> tuple[Path, list[str]]:
             differing = _differences(original, temporary)
             if differing:
                 raise MercError(
-                    f"{place.shown} would not mean the same from {target.parent}: {', '.join(differing)} "
+                    f"{place.title} would not mean the same from {target.parent}: {', '.join(differing)} "
                     "would change; write absolute paths there, or ${data_root}, and copy again"
                 )
     return target, notes
@@ -62,7 +62,7 @@ def _load(place: Place) -> tuple[Recipe | None, list[str]]:
         except MercError as error:
             fault = str(error)
     return None, [
-        f"{place.shown} is not valid as it stands here, so its relative paths were copied as they are:\n{fault}"
+        f"{place.title} is not valid as it stands here, so its relative paths were copied as they are:\n{fault}"
     ]
 
 

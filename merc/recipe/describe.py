@@ -48,14 +48,14 @@ def find_component(registry: Registry, name: str) -> tuple[PluginStatus, Registr
 
     Raises MercError for a name that is unknown, and for one that means several, with what to say in its place.
     """
-    *given, bare = name.split("/")
+    *qualifiers, bare = name.split("/")
     every = [(plugin, one) for plugin in registry.plugins() for one in plugin.components]
-    components = [(p, c) for p, c in every if c.name == bare and all(part in (c.kind, p.name) for part in given)]
+    components = [(p, c) for p, c in every if c.name == bare and all(part in (c.kind, p.name) for part in qualifiers)]
     if len(components) == 1:
         return components[0]
     if not components:
         known = [c.name for _, c in every]
-        known += [f"{start}/{c.name}" for p, c in every for start in (c.kind, p.name)] if given else []
+        known += [f"{start}/{c.name}" for p, c in every for start in (c.kind, p.name)] if qualifiers else []
         unknown = f"no component has the name {name!r}.{did_you_mean(name, known)} They are listed by: merc plugins"
         raise NotedError(unknown, notes_of(registry.plugins()))
     if len({c.kind for _, c in components}) == len(components):

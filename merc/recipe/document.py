@@ -48,13 +48,13 @@ class Origin:
 class Node:
     """A value and where it came from. ``value`` is a scalar, ``dict[str, Node]`` or ``list[Node]``.
 
-    ``kept`` is how a text is recorded in a run's recipe, where that differs from its value (``${env:NAME}``).
+    ``reference`` is how a text is recorded in a run's recipe, where that differs from its value (``${env:NAME}``).
     ``before`` is the value that the command line replaced, and ``broken`` marks a value that was already reported.
     """
 
     value: Any
     origin: Origin
-    kept: str | None = None
+    reference: str | None = None
     before: Any = None
     broken: bool = False
 
@@ -92,63 +92,63 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def read_document(file: Path, shown: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
+def read_document(file: Path, title: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
     """Read one YAML file, without what it extends; ``base`` is the folder that its relative paths mean.
 
     Raises MercError, naming the line, for what is no recipe at all.
     """
-    return read_text(read_recipe_text(file, shown), shown, base, kind)
+    return read_text(read_recipe_text(file, title), title, base, kind)
 
 
-def read_text(text: str, shown: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
+def read_text(text: str, title: str, base: Path, kind: Literal["file", "parent"] = "file") -> Node:
     """``read_document`` for a text that was read already."""
-    root = read_yaml(convert_text(text, shown)[0] if is_recorded(text) else text, shown)
+    root = read_yaml(convert_text(text, title)[0] if is_recorded(text) else text, title)
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == CORE + "null"):
-        raise MercError(f"{shown} is empty; a recipe has sections, such as corpus, backbone and stages")
+        raise MercError(f"{title} is empty; a recipe has sections, such as corpus, backbone and stages")
     if not isinstance(root, yaml.MappingNode):
-        raise MercError(f"{shown}, line {_line(root)}: a recipe is a mapping of sections such as 'corpus: ...'")
-    return _Reading(shown, base, kind).tree(root)
+        raise MercError(f"{title}, line {_line(root)}: a recipe is a mapping of sections such as 'corpus: ...'")
+    return _Reading(title, base, kind).tree(root)
 
 
-def read_recipe_text(file: Path, shown: str) -> str:
+def read_recipe_text(file: Path, title: str) -> str:
     """The text of a recipe's file. Raises MercError for what cannot be read, is no UTF-8 or is too large."""
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise MercError(f"{shown} has more than {MAX_BYTES // 1024**2} MiB; a recipe is smaller than that")
+            raise MercError(f"{title} has more than {MAX_BYTES // 1024**2} MiB; a recipe is smaller than that")
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise MercError(f"{shown} is not text in UTF-8 (byte {error.start}); a recipe is a YAML file") from error
+        raise MercError(f"{title} is not text in UTF-8 (byte {error.start}); a recipe is a YAML file") from error
     except (OSError, ValueError) as error:
-        raise MercError(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise MercError(f"{title} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_override(text: str) -> tuple[list[str], Node]:
     """``key=value`` as the keys of its path and its value. Raises MercError for what cannot be read."""
     key, equals, value = text.partition("=")
     key = key.strip()
-    shown = brief(text, 200)
+    quote = brief(text, 200)
     if key[:1] in ("+", "~") and equals:
-        raise MercError(f"{shown}: write it without {key[:1]!r}; key=value sets a new key too, key=null takes one out")
+        raise MercError(f"{quote}: write it without {key[:1]!r}; key=value sets a new key too, key=null takes one out")
     if not equals:
-        raise MercError(f"{shown}: an override is key=value, such as seed=1")
+        raise MercError(f"{quote}: an override is key=value, such as seed=1")
     path = key.split(".")
     if not all(path):
-        raise MercError(f"{shown}: the key has an empty part; keys are joined by dots, such as corpus.name=jsonl")
+        raise MercError(f"{quote}: the key has an empty part; keys are joined by dots, such as corpus.name=jsonl")
     if len(path) > MAX_DEPTH:
-        raise MercError(f"{shown}: the key has {len(path):,} parts; a recipe has at most {MAX_DEPTH} levels")
+        raise MercError(f"{quote}: the key has {len(path):,} parts; a recipe has at most {MAX_DEPTH} levels")
     for part in path:
         if fault := _key_fault(part):
-            raise MercError(f"{shown}: {fault}")
+            raise MercError(f"{quote}: {fault}")
     if not value.strip():
-        raise MercError(f"{shown}: the value is missing; write {key}=null for nothing, or {key}=\"''\" for empty text")
-    root = read_yaml(value, shown)
+        raise MercError(f"{quote}: the value is missing; write {key}=null for nothing, or {key}=\"''\" for empty text")
+    root = read_yaml(value, quote)
     if root is None:
-        raise MercError(f"{shown}: '#' begins a comment, so there is no value; put it in quotes: {key}=\"'...'\"")
+        raise MercError(f"{quote}: '#' begins a comment, so there is no value; put it in quotes: {key}=\"'...'\"")
     if value[root.end_mark.index :].lstrip().startswith("#"):
-        raise MercError(f"{shown}: what follows '#' is a comment; put the value in quotes: {key}=\"'...'\"")
-    return path, _Reading(shown, Path.cwd(), "command line").tree(root)
+        raise MercError(f"{quote}: what follows '#' is a comment; put the value in quotes: {key}=\"'...'\"")
+    return path, _Reading(quote, Path.cwd(), "command line").tree(root)
 
 
 def read_value(text: str) -> Any:
@@ -161,8 +161,8 @@ class _Reading:
     """Turns the nodes of one document into a tree, and finds all that makes it unreadable: keys that stand twice, keys
     that are no words, YAML tags, numbers and texts that no recipe holds."""
 
-    def __init__(self, shown: str, base: Path, kind: Literal["file", "parent", "command line"]) -> None:
-        self.shown, self.base, self.kind = shown, base, kind
+    def __init__(self, title: str, base: Path, kind: Literal["file", "parent", "command line"]) -> None:
+        self.title, self.base, self.kind = title, base, kind
         self.errors: list[str] = []
         self.count = 0
 
@@ -172,18 +172,18 @@ class _Reading:
         if count := len(self.errors):
             head = f"{count:,} errors" if count > 1 else "1 error"
             head = f"the first {_MOST_ERRORS} of {head}" if count > _MOST_ERRORS else head
-            raise ManyErrors(self.errors[:_MOST_ERRORS], f"{head} in {self.shown}")
+            raise ManyErrors(self.errors[:_MOST_ERRORS], f"{head} in {self.title}")
         return node
 
     def _node(self, node: yaml.Node, path: str, above: tuple[yaml.Node, ...]) -> Node:
         self.count += 1
         if node in above:
-            raise MercError(f"{self.shown}, line {_line(node)}: an alias (*) stands within what it repeats")
+            raise MercError(f"{self.title}, line {_line(node)}: an alias (*) stands within what it repeats")
         if self.count > MAX_NODES:
-            raise too_many(self.shown)
+            raise too_many(self.title)
         if len(above) > MAX_DEPTH:
-            raise MercError(f"{self.shown}, line {_line(node)}: more than {MAX_DEPTH} levels, by its aliases (*)")
-        where = f"{self.shown}:{_line(node)}" if self.kind != "command line" else "command line"
+            raise MercError(f"{self.title}, line {_line(node)}: more than {MAX_DEPTH} levels, by its aliases (*)")
+        where = f"{self.title}:{_line(node)}" if self.kind != "command line" else "command line"
         origin = Origin(where, self.base, self.kind)
         if node.tag not in _TAGS[type(node)]:
             tag = node.tag.removeprefix(CORE)
@@ -210,7 +210,7 @@ class _Reading:
         for key, child in node.value:
             word = key.value if isinstance(key, yaml.ScalarNode) else "..."
             inner = _join(path, word) if not _key_fault(word) else path
-            place = f"{inner} ({self.shown}:{_line(key)})".lstrip()
+            place = f"{inner} ({self.title}:{_line(key)})".lstrip()
             if key.tag == CORE + "merge":
                 self.errors.append(f"{place}: '<<' is not for recipes; write the keys out, or use extends")
             elif key.tag != CORE + "str":
@@ -225,12 +225,12 @@ class _Reading:
                 built = self._node(child, inner, (*above, node))
                 if self.kind != "command line":
                     # A block begins on the line after its key; people look for the key.
-                    built = replace(built, origin=replace(built.origin, where=f"{self.shown}:{_line(key)}"))
+                    built = replace(built, origin=replace(built.origin, where=f"{self.title}:{_line(key)}"))
                 children[word] = built
         return children
 
     def _place(self, path: str, node: yaml.Node) -> str:
-        return f"{path} ({self.shown}:{_line(node)})" if path else f"{self.shown}, line {_line(node)}"
+        return f"{path} ({self.title}:{_line(node)})" if path else f"{self.title}, line {_line(node)}"
 
 
 def unreadable_reference(text: str) -> str:

@@ -26,7 +26,7 @@ class Place:
 
     file: Path
     name: str
-    shown: str
+    title: str
     base: Path
 
 

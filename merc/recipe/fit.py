@@ -19,7 +19,7 @@ Placed = tuple[str, Node, ComponentRef]
 """A dotted path, where it is written, and the component that stands there."""
 
 
-def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node, problems: Problems) -> None:
+def check_fit(values: Mapping[str, Any], prompters: Sequence[Placed], root: Node, problems: Problems) -> None:
     """Report what does not fit. What a section names counts as there, even where its own parameters are wrong, so
     that one mistake is reported once."""
     encoders, connectors, fusers = (_keys(root, name) for name in ("encoders", "connectors", "fusers"))
@@ -27,9 +27,9 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node,
         if name in encoders:
             problems.add(join("fusers", name), _at(root, "fusers", name), f"{name!r} is the name of an encoder too; "
                          "both give a stream of that name, so call one of them differently")  # fmt: skip
-    _check_inputs(given["fusers"], encoders, fusers, root, problems)
-    silent = {name for name, part in given["fusers"].items() if _gives_none(part, encoders)}
-    free = [*input_free(given), *(name for name in connectors if _is_broken_and_free(name, given, root))]
+    _check_inputs(values["fusers"], encoders, fusers, root, problems)
+    silent = {name for name, part in values["fusers"].items() if _gives_none(part, encoders)}
+    free = [*input_free(values), *(name for name in connectors if _is_broken_and_free(name, values, root))]
     streams = [*encoders, *(name for name in fusers if name not in silent), *free]
     for name in connectors:
         if name in free and name in (*encoders, *fusers):
@@ -64,8 +64,8 @@ def check_fit(given: Mapping[str, Any], prompters: Sequence[Placed], root: Node,
                     f"is missing: prompter {part.name!r} ({path}) uses the stream {stream!r}, and only a connector "
                     f"brings it to the LLM; add connectors: {{{stream}: {{name: linear}}}}",
                 )  # fmt: skip
-    _check_backbone(given, root, problems)
-    _check_trainable(given, root, problems)
+    _check_backbone(values, root, problems)
+    _check_trainable(values, root, problems)
 
 
 def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | None, problems: Problems) -> None:
@@ -97,16 +97,16 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
         known += [before + choice for choice in choices or ()]
     for path, node, part in trainers:
         try:
-            wanted = isolated(cast(Trainer, part.component).chooses_by)
+            number = isolated(cast(Trainer, part.component).chooses_by)
         except Exception as error:
             problems.add(path, node, f"trainer {part.name!r} cannot say what it chooses by: {described(error)}")
             continue
-        if wanted is None or wanted in known or any(wanted.startswith(name) for name in open_ended):
+        if number is None or number in known or any(number.startswith(name) for name in open_ended):
             continue
         several = "" if not open_ended else f"; and the numbers of {', '.join(name + '*' for name in open_ended)}"
         problems.add(
             join(path, "select_by"), node.get("select_by") or node,
-            f"the evaluation's metrics have no number {wanted!r} to choose by.{did_you_mean(wanted, known)} "
+            f"the evaluation's metrics have no number {number!r} to choose by.{did_you_mean(number, known)} "
             f"There are: {', '.join(known) or 'none'}{several}",
         )  # fmt: skip
 
@@ -117,12 +117,12 @@ def _check_inputs(
     for name, part in parts.items():
         path, node = join("fusers", name), _at(root, "fusers", name)
         inputs = node.get("inputs") if node is not None else None
-        for wanted in cast(Fuser, part.component).inputs:
-            if wanted not in encoders:
-                why = " (a fuser; fusers take encoders' streams)" if wanted in fusers else ""
+        for stream in cast(Fuser, part.component).inputs:
+            if stream not in encoders:
+                why = " (a fuser; fusers take encoders' streams)" if stream in fusers else ""
                 problems.add(
                     join(path, "inputs"), inputs or node,
-                    f"no encoder is called {wanted!r}{why}.{did_you_mean(wanted, encoders)} "
+                    f"no encoder is called {stream!r}{why}.{did_you_mean(stream, encoders)} "
                     f"The encoders are: {', '.join(encoders) or 'none'}",
                 )  # fmt: skip
         if not encoders:
@@ -140,17 +140,17 @@ def _gives_none(part: ComponentRef, encoders: list[str]) -> bool:
         return False
 
 
-def input_free(given: Mapping[str, Any]) -> list[str]:
+def input_free(values: Mapping[str, Any]) -> list[str]:
     """The connectors that take no input: each is a stream of its own, at the beginning of every prompt."""
-    parts: Mapping[str, ComponentRef] = given["connectors"]
+    parts: Mapping[str, ComponentRef] = values["connectors"]
     return [name for name, part in parts.items() if cast(Connector, part.component).inputs == "none"]
 
 
-def _is_broken_and_free(connector: str, given: Mapping[str, Any], root: Node) -> bool:
+def _is_broken_and_free(connector: str, values: Mapping[str, Any], root: Node) -> bool:
     """Whether a connector whose own parameters are wrong, which is reported already, is of a class without input."""
     node = _at(root, "connectors", connector)
     name = node.get("name") if node is not None else None
-    if connector in given["connectors"] or name is None or not isinstance(name.value, str):
+    if connector in values["connectors"] or name is None or not isinstance(name.value, str):
         return False
     try:
         return cast(type[Connector], get_registry().resolve("connector", name.value)).inputs == "none"
@@ -166,7 +166,7 @@ def _streams_of(part: ComponentRef, path: str, node: Node, problems: Problems) -
         return []
 
 
-def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+def _check_backbone(values: Mapping[str, Any], root: Node, problems: Problems) -> None:
     stages, evaluate = root.get("stages"), root.get("evaluate")
     has_stages = stages is not None and bool(stages.value)
     evaluates = evaluate is not None and evaluate.value is not None
@@ -178,11 +178,11 @@ def _check_backbone(given: Mapping[str, Any], root: Node, problems: Problems) ->
         problems.add("evaluate.prompter", evaluate, "is missing: there are no stages whose prompter it could take")
 
 
-def _check_trainable(given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+def _check_trainable(values: Mapping[str, Any], root: Node, problems: Problems) -> None:
     known = [f"{kind}.{name}" for kind in ("connectors", "fusers", "heads") for name in _keys(root, kind)]
     if _keys(root, "backbone"):
         known = ["backbone", *known]
-    frozen = {f"encoders.{name}": _why_frozen(part) for name, part in given["encoders"].items()}
+    frozen = {f"encoders.{name}": _why_frozen(part) for name, part in values["encoders"].items()}
     known += [name for name, why in frozen.items() if why is None]
     stages = root.get("stages")
     for index, stage in enumerate(stages.value if stages is not None and isinstance(stages.value, list) else []):
@@ -197,13 +197,13 @@ def _check_trainable(given: Mapping[str, Any], root: Node, problems: Problems) -
                 continue
             for name, why in frozen.items():
                 if why is not None and names_part(pattern, name):
-                    encoder = given["encoders"][name.removeprefix("encoders.")].name
+                    encoder = values["encoders"][name.removeprefix("encoders.")].name
                     problems.add(path, node, f"encoder {encoder!r} ({name}) cannot learn: {why}; take {pattern!r} out, "
                                  "or give an encoder that can (docs/plugins.md, register_encoders)")  # fmt: skip
             if not any(names_part(pattern, name) for name in (*known, *frozen)):
                 problems.add(path, node, f"nothing is called {pattern!r}.{did_you_mean(pattern, known)} What can be "
                              f"trained: {', '.join(known) or 'nothing'}")  # fmt: skip
-            elif names_part(pattern, "backbone") and pattern.startswith("backbone") and is_frozen(given):
+            elif names_part(pattern, "backbone") and pattern.startswith("backbone") and is_frozen(values):
                 problems.add(path, node, "names the backbone, whose tuning is frozen; set backbone.tuning.name=lora")
 
 
@@ -229,9 +229,9 @@ def names_part(pattern: str, part: str) -> bool:
     return fnmatchcase(part, pattern) or pattern.startswith(f"{part}.")
 
 
-def is_frozen(given: Mapping[str, Any]) -> bool:
+def is_frozen(values: Mapping[str, Any]) -> bool:
     """Whether nothing of the backbone learns; false where its section is wrong, which is reported already."""
-    backbone: ComponentRef | None = given["backbone"]
+    backbone: ComponentRef | None = values["backbone"]
     return backbone is not None and isinstance(cast(Backbone, backbone.component).tuning, Frozen)
 
 

@@ -18,10 +18,10 @@ _TAKEN = ("label", "last")
 """What no field of a head may be called, since predictions have other truths by these names."""
 
 
-def check_heads(given: Mapping[str, Any], trainers: Sequence[Placed], root: Node, problems: Problems) -> None:
+def check_heads(values: Mapping[str, Any], trainers: Sequence[Placed], root: Node, problems: Problems) -> None:
     """Report heads whose fields are given twice or are named like a label, heads that no loss makes learn, and losses
     of heads that there are not."""
-    heads: Mapping[str, ComponentRef] = given["heads"]
+    heads: Mapping[str, ComponentRef] = values["heads"]
     owners: dict[str, str] = {}
     for name, part in heads.items():
         path, node = join("heads", name), _at(root, name)
@@ -35,8 +35,8 @@ def check_heads(given: Mapping[str, Any], trainers: Sequence[Placed], root: Node
                 problems.add(path, node, f"gives {field!r}, which is no value of an utterance; call it differently")
             elif owners.setdefault(field, name) != name:
                 problems.add(path, node, f"gives {field!r}, which heads.{owners[field]} gives too; keep one of them")
-    if given["labels"] is not None:
-        for path, sentence in named_like_labels(heads, given["labels"]):
+    if values["labels"] is not None:
+        for path, sentence in named_like_labels(heads, values["labels"]):
             problems.add(path, root.get("heads"), sentence)
     learned: set[str] = set()
     for path, node, part in trainers:
@@ -48,7 +48,7 @@ def check_heads(given: Mapping[str, Any], trainers: Sequence[Placed], root: Node
                     f"a loss is of the head {name!r}, which the recipe does not have."
                     f"{did_you_mean(name, heads)} Its heads are: {', '.join(heads) or 'none'}",
                 )  # fmt: skip
-    if given["init_from"] is not None or not trainers:
+    if values["init_from"] is not None or not trainers:
         return
     for name in heads:
         if name not in learned:

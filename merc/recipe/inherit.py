@@ -24,20 +24,20 @@ def read_with_parents(place: Place, root: Node | None = None) -> Node:
     current = place
     while True:
         if len(chain) > MAX_PARENTS:
-            raise MercError(f"{place.shown}: extends leads through more than {MAX_PARENTS} recipes; merge some of them")
+            raise MercError(f"{place.title}: extends leads through more than {MAX_PARENTS} recipes; merge some of them")
         if any(current.file.resolve() == earlier.file.resolve() for earlier, _ in chain):
-            round_trip = " -> ".join([*(earlier.shown for earlier, _ in chain), current.shown])
-            raise MercError(f"{place.shown}: extends goes round in a circle: {round_trip}")
+            round_trip = " -> ".join([*(earlier.title for earlier, _ in chain), current.title])
+            raise MercError(f"{place.title}: extends goes round in a circle: {round_trip}")
         own = root if not chain else None
-        node = own or read_document(current.file, current.shown, current.base, "parent" if chain else "file")
+        node = own or read_document(current.file, current.title, current.base, "parent" if chain else "file")
         chain.append((current, node))
         parent = node.get("extends")
         if parent is None or parent.value is None:
             break
         if not isinstance(parent.value, str):
-            given = "a list" if isinstance(parent.value, list) else repr(parent.plain())
+            value = "a list" if isinstance(parent.value, list) else repr(parent.plain())
             raise MercError(
-                f"extends ({parent.origin.where}): wants one recipe, a path or a shipped recipe's name; given {given}"
+                f"extends ({parent.origin.where}): wants one recipe, a path or a shipped recipe's name; given {value}"
             )
         try:
             current = locate(parent.value, beside=current.file.parent)
@@ -72,8 +72,10 @@ def _without_removed(parent: Node, merged: Node) -> Node:
     for name in OPEN_SECTIONS:
         section, inherited = children.get(name), parent.get(name)
         if section is not None and inherited is not None and isinstance(section.value, dict):
-            kept = {k: child for k, child in section.value.items() if child.value is not None or not inherited.get(k)}
-            children[name] = section.with_children(kept)
+            remaining = {
+                k: child for k, child in section.value.items() if child.value is not None or not inherited.get(k)
+            }
+            children[name] = section.with_children(remaining)
     return merged.with_children(children)
 
 

@@ -43,16 +43,16 @@ def load_recipe(
     problems = Problems()
     tree, wrong = apply_overrides(read_with_parents(place, root), overrides)
     problems.errors += wrong
-    with problems.collected(place.shown):
+    with problems.collected(place.title):
         tree = set_aside(tree, not_needed(tree, use))
         tree = References(_ask(tree, "", problems), problems).resolved()
         try:
             recipe = isolated(lambda: Builder(tree, problems, use).build(place.name))
         except Fault as fault:
-            text = f"{place.shown}: a component ended the check with {fault}; this is a fault of its plugin"
+            text = f"{place.title}: a component ended the check with {fault}; this is a fault of its plugin"
             raise MercError(text) from fault
     assert recipe is not None
-    return replace(recipe, given=(place.shown if root else str(path_or_name), *overrides))
+    return replace(recipe, arguments=(place.title if root else str(path_or_name), *overrides))
 
 
 def _from_python(recipe: Mapping[str, Any] | DictConfig) -> tuple[Place, Node]:
@@ -64,15 +64,15 @@ def _from_python(recipe: Mapping[str, Any] | DictConfig) -> tuple[Place, Node]:
         raise MercError(
             f"{type(recipe).__name__} is no recipe; give a file, the name of one that comes with merc, or a mapping"
         )
-    shown = "the recipe given in Python"
+    title = "the recipe given in Python"
     try:
         config: Any = OmegaConf.create(recipe)  # type: ignore[arg-type]
         plain = OmegaConf.to_container(config, resolve=False)
     except (OmegaConfBaseException, ValueError, RecursionError) as error:
-        raise MercError(f"{shown} is no mapping of plain values: {first_line(error)}") from None
+        raise MercError(f"{title} is no mapping of plain values: {first_line(error)}") from None
     base = Path.cwd()
     name = str(recipe.get("title") or "recipe")
-    return Place(base / "recipe.yaml", name, shown, base), read_text(write_yaml(plain), shown, base)
+    return Place(base / "recipe.yaml", name, title, base), read_text(write_yaml(plain), title, base)
 
 
 def _ask(node: Node, path: str, problems: Problems) -> Node:

@@ -59,4 +59,4 @@ def set_aside(node: Node, unneeded: Callable[[str], bool], path: str = "", insid
         return node.with_children({k: set_aside(n, unneeded, join(path, k), inside) for k, n in node.value.items()})
     if isinstance(node.value, list):
         return node.with_children([set_aside(n, unneeded, join(path, i), inside) for i, n in enumerate(node.value)])
-    return replace(node, kept=node.value) if inside and isinstance(node.value, str) else node
+    return replace(node, reference=node.value) if inside and isinstance(node.value, str) else node

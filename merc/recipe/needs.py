@@ -45,8 +45,8 @@ def _values(tree: Node) -> Iterator[str]:
         if node.value == TO_FILL_IN:
             yield f"{path}=..."
         if "${data_root}" in node.value:
-            given = data_root.value if data_root is not None else None
-            yield "data_root=FOLDER" if given is None else f"data in the folder {given} (data_root)"
+            folder = data_root.value if data_root is not None else None
+            yield "data_root=FOLDER" if folder is None else f"data in the folder {folder} (data_root)"
         for name in re.findall(r"\$\{env:(\w+)\}", node.value):
             yield f"the environment variable {name}"
 

@@ -40,30 +40,30 @@ class _Asking:
         """Whether it asks for a label, not for a text; None where the sample does not tell."""
         return None if self.prompt is None else self.prompt.answer.text is None
 
-    def shows(self, **given: Any) -> bool:
+    def shows(self, **changes: Any) -> bool:
         """Whether the prompt is another one with demonstrations or past labels; true where the sample does not tell."""
-        other = _prompt(self.part, replace(self.query, **given))
+        other = _prompt(self.part, replace(self.query, **changes))
         return self.prompt is None or other is None or self.prompt != other
 
 
-def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: Use = "train") -> None:
+def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: Use = "train") -> None:
     """Report what cannot work together, and note what is without effect.
 
     Prompters are asked for a prompt of a small made-up conversation; one that makes none of it is left to the run,
     which sees the true ones. The recipe of a trained run cannot be mended in its stages any more, and what they were
     trained with may be gone: there, only what is asked of the model now is looked at.
     """
-    stages: Sequence[Stage] = given["stages"]
-    evaluate: Evaluate | None = given["evaluate"]
-    labels: LabelSpace | None = given["labels"]
+    stages: Sequence[Stage] = values["stages"]
+    evaluate: Evaluate | None = values["evaluate"]
+    labels: LabelSpace | None = values["labels"]
     for stage_at, stage in enumerate(stages if use == "train" else ()):
-        _check_learning(stage_at, stage, given, root, problems)
+        _check_learning(stage_at, stage, values, root, problems)
         for task in stage.tasks:
             asking = _Asking.of(join(task.path, "prompter"), task.prompter, labels)
             past = join(task.path, "data.label_history") if task.data.label_history else ""
             _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
     if use == "train":
-        _note_unshown(given, problems)
+        _note_unshown(values, problems)
     if evaluate is None:
         return
     part = evaluate.prompter or (stages[-1].prompter if stages else None)
@@ -75,7 +75,7 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
     _check_length(asking, evaluate, labels, root, problems)
-    _check_metrics(evaluate, given["heads"], root, problems)
+    _check_metrics(evaluate, values["heads"], root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
     for split in sorted(learned.keys() & set(evaluate.splits)):
         problems.note("evaluate.splits", _node(root, "evaluate.splits"),
@@ -85,30 +85,30 @@ def check_pairs(given: Mapping[str, Any], root: Node, problems: Problems, use: U
                       f"{fits_on} is measured, and evaluate.decoder is fitted on it")  # fmt: skip
 
 
-def _check_learning(index: int, stage: Stage, given: Mapping[str, Any], root: Node, problems: Problems) -> None:
+def _check_learning(index: int, stage: Stage, values: Mapping[str, Any], root: Node, problems: Problems) -> None:
     """Report a stage in which nothing that its prompts reach can learn, and note what is named for nothing."""
     path = f"stages.{index}.trainable"
-    streams = {stream for task in stage.tasks for stream in _streams(task.prompter)} | set(input_free(given))
-    reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in given[kind] if name in streams]
-    reached += [] if is_frozen(given) else ["backbone"]
+    streams = {stream for task in stage.tasks for stream in _streams(task.prompter)} | set(input_free(values))
+    reached = [f"{kind}.{name}" for kind in ("connectors", "fusers") for name in values[kind] if name in streams]
+    reached += [] if is_frozen(values) else ["backbone"]
     reached += [f"heads.{name}" for name in heads_of(stage.trainer)]
-    wanted = stage.trainable
-    shown = {one for name in streams for one in _inputs_of(given, name)}
-    reached += [f"encoders.{name}" for name in sorted(shown) if wanted is not None]
-    if any(wanted is None or any(names_part(pattern, name) for pattern in wanted) for name in reached):
-        for name in wanted or ():
+    patterns = stage.trainable
+    encoders = {one for name in streams for one in _inputs_of(values, name)}
+    reached += [f"encoders.{name}" for name in sorted(encoders) if patterns is not None]
+    if any(patterns is None or any(names_part(pattern, name) for pattern in patterns) for name in reached):
+        for name in patterns or ():
             stream = name.partition(".")[2]
-            reaches = shown if name.startswith("encoders.") else streams
+            reaches = encoders if name.startswith("encoders.") else streams
             if (
                 name.startswith(("connectors.", "fusers.", "encoders."))
-                and stream in _names(given)
+                and stream in _names(values)
                 and (stream not in reaches)
             ):
                 problems.note(path, _node(root, path), f"{name} learns nothing here: no prompter of the stage shows "
                               f"the stream {stream!r}")  # fmt: skip
         return
     showing = f"its prompts show {', '.join(sorted(streams))}" if streams else "its prompts show words alone"
-    learns = f"only {', '.join(wanted)} may learn" if wanted else "the backbone's tuning is frozen"
+    learns = f"only {', '.join(patterns)} may learn" if patterns else "the backbone's tuning is frozen"
     problems.add(
         path, _node(root, path) or _node(root, f"stages.{index}"),
         f"nothing of stage {stage.id!r} can learn: {learns}, and {showing}; show a stream that has a connector, or let "
@@ -176,12 +176,12 @@ def _check_prompters(asking: _Asking, decoder: Decoder, root: Node, problems: Pr
     nothing: Sequence[str] = ()
     assert isinstance(own, Prompter)
     for number, prompter in enumerate(_says(decoder.prompters, others), start=1):
-        shown: dict[str, tuple[Callable[[], Sequence[str]], Callable[[], Sequence[str]]]] = {
+        kinds: dict[str, tuple[Callable[[], Sequence[str]], Callable[[], Sequence[str]]]] = {
             "stream": (own.streams, prompter.streams),
             "cue": (own.cue_fields, prompter.cue_fields),
         }
-        for kind, (known, wanted) in shown.items():
-            lacking = sorted(set(_says(wanted, nothing)) - set(_says(known, nothing)))
+        for kind, (known, needed) in kinds.items():
+            lacking = sorted(set(_says(needed, nothing)) - set(_says(known, nothing)))
             if lacking:
                 problems.add(
                     path, _node(root, path), f"prompter {number} of {get_registry().name_of(decoder)!r} shows the "
@@ -230,38 +230,38 @@ def _check_metrics(evaluate: Evaluate, heads: Mapping[str, ComponentRef], root: 
                          "one that does: {name: verbalizer} gives probabilities, {name: generate} text")  # fmt: skip
 
 
-def _note_unshown(given: Mapping[str, Any], problems: Problems) -> None:
+def _note_unshown(values: Mapping[str, Any], problems: Problems) -> None:
     """Note connectors, fusers and encoders that no prompt reaches."""
-    stages: Sequence[Stage] = given["stages"]
-    evaluate: Evaluate | None = given["evaluate"]
+    stages: Sequence[Stage] = values["stages"]
+    evaluate: Evaluate | None = values["evaluate"]
     parts = [task.prompter for stage in stages for task in stage.tasks]
     parts += [evaluate.prompter] if evaluate is not None and evaluate.prompter is not None else []
     if not parts:
         return
-    shown = {stream for part in parts for stream in _streams(part)}
-    for name in (*given["connectors"], *given["fusers"]):
-        if name not in shown and name in _names(given):
-            kind = "fusers" if name in given["fusers"] else "connectors"
+    streams = {stream for part in parts for stream in _streams(part)}
+    for name in (*values["connectors"], *values["fusers"]):
+        if name not in streams and name in _names(values):
+            kind = "fusers" if name in values["fusers"] else "connectors"
             problems.note(join(kind, name), None, f"no prompter shows the stream {name!r}, so it learns nothing and "
                           f"changes nothing ({kind}.{name}=null takes it out)")  # fmt: skip
     chooses = [task.demonstrations for stage in stages for task in stage.tasks]
     chooses += [evaluate.demonstrations] if evaluate is not None else []
     used = {stream for part in chooses if part is not None for stream in _compared(part)}
-    for name, fuser in given["fusers"].items():
-        if name in shown:
-            used |= set(cast(Fuser, fuser.component).inputs or given["encoders"])
-    for name in given["encoders"]:
-        if name not in shown | used and name not in given["connectors"]:
+    for name, fuser in values["fusers"].items():
+        if name in streams:
+            used |= set(cast(Fuser, fuser.component).inputs or values["encoders"])
+    for name in values["encoders"]:
+        if name not in streams | used and name not in values["connectors"]:
             problems.note(join("encoders", name), None, "nothing uses it: no prompter shows its stream, and no fuser "
                           "that is shown or selector takes it")  # fmt: skip
 
 
-def _inputs_of(given: Mapping[str, Any], stream: str) -> Sequence[str]:
+def _inputs_of(values: Mapping[str, Any], stream: str) -> Sequence[str]:
     """The encoders that a stream comes from."""
-    fuser: ComponentRef | None = given["fusers"].get(stream)
+    fuser: ComponentRef | None = values["fusers"].get(stream)
     if fuser is None:
         return (stream,)
-    return cast(Fuser, fuser.component).inputs or tuple(given["encoders"])
+    return cast(Fuser, fuser.component).inputs or tuple(values["encoders"])
 
 
 def _says(question: Callable[[], _T], otherwise: _T) -> _T:
@@ -272,8 +272,8 @@ def _says(question: Callable[[], _T], otherwise: _T) -> _T:
         return otherwise
 
 
-def _names(given: Mapping[str, Any]) -> list[str]:
-    return [*given["encoders"], *given["fusers"]]
+def _names(values: Mapping[str, Any]) -> list[str]:
+    return [*values["encoders"], *values["fusers"]]
 
 
 def _streams(part: ComponentRef) -> list[str]:

@@ -62,21 +62,21 @@ class Problems:
         if note not in self.notes:
             self.notes.append(note)
 
-    def raise_any(self, shown: str) -> None:
+    def raise_any(self, title: str) -> None:
         """Raise ManyErrors if there was any."""
         if self.errors:
             count = len(self.errors)
-            raise ManyErrors(self.errors, f"{count} error{'s' if count > 1 else ''} in {shown}", self.below)
+            raise ManyErrors(self.errors, f"{count} error{'s' if count > 1 else ''} in {title}", self.below)
 
     @contextmanager
-    def collected(self, shown: str) -> Iterator[None]:
+    def collected(self, title: str) -> Iterator[None]:
         """Raise ManyErrors, when the block ends, if there was any mistake; the block ends early if there are many."""
-        head = f"the first {MOST} errors in {shown}"
+        head = f"the first {MOST} errors in {title}"
         try:
             yield
         except TooMany:
             raise ManyErrors(self.errors, head, self.below) from None
-        self.raise_any(shown)
+        self.raise_any(title)
 
 
 def _where(node: Node | None) -> str:

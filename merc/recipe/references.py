@@ -61,7 +61,7 @@ class References:
 
     def _fill(self, node: Node, path: str, above: tuple[str, ...]) -> Node:
         self._count(node, path, above)
-        if node.kept is not None or node.broken:
+        if node.reference is not None or node.broken:
             return node
         self._depth += 1
         try:
@@ -100,14 +100,14 @@ class References:
             origin = replace(node.origin, base=value.origin.base)
             return replace(value, origin=origin) if not value.broken else replace(node, broken=True)
         values: list[str] = []
-        kept: list[str] = []
+        pieces: list[str] = []
         base, end, broken = node.origin.base, 0, False
         for match in REFERENCE.finditer(text):
             values.append(text[end : match.start()])
-            kept.append(escape(values[-1]))
+            pieces.append(escape(values[-1]))
             if match.group(1) is None:
                 values.append("${")
-                kept.append("\\${")
+                pieces.append("\\${")
             else:
                 name = match.group(1).strip()
                 value = self._look_up(name, node, path, above)
@@ -119,18 +119,18 @@ class References:
                 if match.start() == 0:
                     base = value.origin.base
                 values.append(_text(value.value))
-                kept.append(value.kept if value.kept is not None else escape(values[-1]))
+                pieces.append(value.reference if value.reference is not None else escape(values[-1]))
                 self._characters += len(values[-1])
                 self._count(node, path, above)
             end = match.end()
         values.append(text[end:])
-        kept.append(escape(values[-1]))
-        as_written = _joined(kept)
+        pieces.append(escape(values[-1]))
+        as_written = _joined(pieces)
         if as_written is None and not broken:
             self.problems.add(path, node, "has a backslash before a reference to the environment, which would end it")
         if broken or as_written is None:
             return replace(node, broken=True)
-        return replace(node, value="".join(values), kept=as_written, origin=replace(node.origin, base=base))
+        return replace(node, value="".join(values), reference=as_written, origin=replace(node.origin, base=base))
 
     def _look_up(self, name: str, node: Node, path: str, above: tuple[str, ...]) -> Node:
         environment = _ENV.fullmatch(name)
@@ -176,7 +176,7 @@ class References:
             self.problems.add(path, node, f"what ${{env:{name}}} gives holds the character {unfit}, which no text may")
             return replace(node, broken=True)
         # A relative path of the environment is relative to where the command is given.
-        return replace(node, value=value, kept=f"${{env:{name}}}", origin=replace(node.origin, base=Path.cwd()))
+        return replace(node, value=value, reference=f"${{env:{name}}}", origin=replace(node.origin, base=Path.cwd()))
 
     def _no_data_root(self, node: Node, path: str) -> None:
         if not self._data_root_reported:
@@ -197,7 +197,7 @@ class References:
 
 def refers_to_environment(node: Node) -> bool:
     """Whether a text came from the environment, all of it or in part."""
-    references = REFERENCE.finditer(node.kept or "")
+    references = REFERENCE.finditer(node.reference or "")
     return any((match.group(1) or "").startswith("env:") for match in references)
 
 
@@ -210,23 +210,23 @@ def item(items: Sequence[Node], key: str) -> Node | None:
 def absolute(node: Node, path: str, problems: Problems) -> Node:
     """A path made absolute from the folder that it was written in (the current one for the command line)."""
     text = home(node.value)
-    kept = escape(text) if node.kept is None else home(node.kept)
+    reference = escape(text) if node.reference is None else home(node.reference)
     if not text:
         problems.add(path, node, "is an empty path; write . for the folder itself")
         return replace(node, broken=True)
     if Path(text).is_absolute():
-        return replace(node, value=text, kept=kept)
-    if kept.startswith("${env:"):
+        return replace(node, value=text, reference=reference)
+    if reference.startswith("${env:"):
         problems.add(
-            path, node, f"{kept} gives a relative path; set it to an absolute one, so that the recipe means the same "
-            "wherever it is run from",
+            path, node, f"{reference} gives a relative path; set it to an absolute one, so that the recipe means the "
+            "same wherever it is run from",
         )  # fmt: skip
         return replace(node, broken=True)
     base = Path(os.path.realpath(node.origin.base))
     whole_path = os.path.normpath(base / text)
     # What the environment holds may change how '..' reads, so a text with it is only joined.
-    kept = f"{escape(str(base))}/{kept}" if "${env:" in kept else escape(whole_path)
-    return replace(node, value=whole_path, kept=kept)
+    reference = f"{escape(str(base))}/{reference}" if "${env:" in reference else escape(whole_path)
+    return replace(node, value=whole_path, reference=reference)
 
 
 def home(text: str) -> str:
@@ -241,11 +241,11 @@ def home(text: str) -> str:
         return text
 
 
-def _joined(kept: Sequence[str]) -> str | None:
+def _joined(parts: Sequence[str]) -> str | None:
     """Pieces as a recipe writes them, as one text that is read as the same: the end of one piece and the beginning of
     the next make no reference together. None where a backslash comes before a reference, which cannot be written."""
     pieces: list[tuple[str, bool]] = []
-    for piece in kept:
+    for piece in parts:
         end = 0
         for match in REFERENCE.finditer(piece):
             pieces.append((piece[end : match.start()], False))

@@ -254,7 +254,7 @@ class Recipe:
 
     ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
-    that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``given`` is the file or name and the
+    that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``arguments`` is the file or name and the
     overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about
     settings that have no effect.
     """
@@ -281,7 +281,7 @@ class Recipe:
     features: Features = field(default_factory=Features)
     sources: Mapping[str, str] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
-    given: tuple[str, ...] = field(default=(), compare=False)
+    arguments: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -186,8 +186,8 @@ class Sections:
         if node.broken:
             return False
         if not isinstance(node.value, dict):
-            given = "null" if node.value is None else repr(node.plain())
-            self.problems.add(path, node, f"wants a section of keys and values; given {given}")
+            value = "null" if node.value is None else repr(node.plain())
+            self.problems.add(path, node, f"wants a section of keys and values; given {value}")
             return False
         return True
 
@@ -196,10 +196,10 @@ class Sections:
             return None
         registered = ", ".join(get_registry().names(kind)) or "none is installed"
         if not isinstance(node.value, dict):
-            given = node.plain()
-            hint = f"; write {path}={{name: {given}}}" if isinstance(given, str) else ""
-            shown = "null" if given is None else repr(given)
-            self.problems.add(path, node, f"wants a section with 'name' and parameters; given {shown}{hint}")
+            value = node.plain()
+            hint = f"; write {path}={{name: {value}}}" if isinstance(value, str) else ""
+            text = "null" if value is None else repr(value)
+            self.problems.add(path, node, f"wants a section with 'name' and parameters; given {text}{hint}")
             return None
         name = node.get("name")
         if name is None:
@@ -225,8 +225,8 @@ class Sections:
         secret = next((child for child in node.nodes() if refers_to_environment(child)), None)
         if secret is not None and not node.broken:
             self.problems.add(
-                path, node, f"is recorded with the run, and what comes from the environment ({secret.kept}) never is; "
-                "give the value itself. Parameters of components, data_root, init_from and features.store may come "
+                path, node, f"is recorded with the run, and what comes from the environment ({secret.reference}) never "
+                "is; give the value itself. Parameters of components, data_root, init_from and features.store may come "
                 "from the environment",
             )  # fmt: skip
         return secret is None

@@ -12,15 +12,15 @@ from merc.recipe.schema import ComponentRef
 from merc.recipe.sections import Sections
 
 
-def load_part(kind: str, name: str, given: Mapping[str, str], overrides: Sequence[str] = ()) -> ComponentRef:
-    """The component of a kind that ``name`` names, with ``given`` parameters and ``key=value`` texts, as a recipe's
-    section would have it.
+def load_part(kind: str, name: str, parameters: Mapping[str, str], overrides: Sequence[str] = ()) -> ComponentRef:
+    """The component of a kind that ``name`` names, with ``parameters`` and changes (``key=value``), as a
+    recipe's section would have it.
 
     Raises ManyErrors with everything that is wrong with them.
     """
     origin = Origin("command line", Path.cwd(), "command line")
     problems = Problems()
-    tree = Node({key: Node(value, origin) for key, value in {"name": name, **given}.items()}, origin)
+    tree = Node({key: Node(value, origin) for key, value in {"name": name, **parameters}.items()}, origin)
     tree, wrong = apply_overrides(tree, overrides)
     problems.errors += wrong
     with problems.collected(f"{kind} {name}"):

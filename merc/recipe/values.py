@@ -67,7 +67,7 @@ def convert_node(annotation: Any, node: Node, path: str, problems: Problems) -> 
         except MercError:
             again, still = None, mistakes
         value, mistakes = (again, []) if not still else (None, mistakes)
-    secret = next((part.kept for part in node.nodes() if part.kept and "${env:" in part.kept), None)
+    secret = next((part.reference for part in node.nodes() if part.reference and "${env:" in part.reference), None)
     if secret is not None and mistakes:
         # What the environment holds may be a secret, so it is not repeated.
         mistakes = [("", f"wants {wants(annotation)}; what {secret} gives is none")]
@@ -92,8 +92,8 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any, node: Node | None, write: Callable[[str], str]) -> Any:
-    if node is not None and node.kept is not None:
-        return node.kept
+    if node is not None and node.reference is not None:
+        return node.reference
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = _fields(value)
     if isinstance(value, Mapping):
@@ -385,7 +385,7 @@ def _shown(value: Any) -> str:
 
 
 def _from_environment(node: Node) -> bool:
-    return isinstance(node.value, str) and bool(node.kept) and str(node.kept).startswith("${env:")
+    return isinstance(node.value, str) and bool(node.reference) and str(node.reference).startswith("${env:")
 
 
 def _at(node: Node, where: str) -> Node:

@@ -84,26 +84,26 @@ def write_yaml(value: Any) -> str:
     return text
 
 
-def read_yaml(text: str, shown: str) -> yaml.Node | None:
-    """The nodes of one YAML document; None for an empty one. ``shown`` names the text in messages.
+def read_yaml(text: str, title: str) -> yaml.Node | None:
+    """The nodes of one YAML document; None for an empty one. ``title`` names the text in messages.
 
     Raises MercError, naming the line, for what is no YAML, and for what is larger or deeper than a recipe may be.
     """
     try:
-        _check_size(text, shown)
+        _check_size(text, title)
         return yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark and not shown.startswith(("'", '"')) else ""
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark and not title.startswith(("'", '"')) else ""
         context = f" ({error.context})" if error.context else ""
         if mark and text[mark.index : mark.index + 1] == "\t":
-            raise MercError(f"{shown}{place}: a tab, which YAML does not take here; indent with spaces") from error
-        raise MercError(f"{shown}{place}: not YAML: {error.problem}{context}") from error
+            raise MercError(f"{title}{place}: a tab, which YAML does not take here; indent with spaces") from error
+        raise MercError(f"{title}{place}: not YAML: {error.problem}{context}") from error
     except (yaml.YAMLError, UnicodeError) as error:
-        raise MercError(f"{shown}: not YAML: {first_line(error)}") from error
+        raise MercError(f"{title}: not YAML: {first_line(error)}") from error
 
 
-def _check_size(text: str, shown: str) -> None:
+def _check_size(text: str, title: str) -> None:
     """Go through the document without building anything: building a deep one ends the process."""
     depth = count = 0
     for event in yaml.parse(text, Loader=Loader):
@@ -111,19 +111,19 @@ def _check_size(text: str, shown: str) -> None:
             depth += 1
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 0
-                raise MercError(f"{shown}, line {line}: more than {MAX_DEPTH} levels; a recipe is flatter than that")
+                raise MercError(f"{title}, line {line}: more than {MAX_DEPTH} levels; a recipe is flatter than that")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if isinstance(event, yaml.NodeEvent):
             count += 1
             # Keys count here too.
             if count > 2 * MAX_NODES:
-                raise too_many(shown)
+                raise too_many(title)
 
 
-def too_many(shown: str) -> MercError:
+def too_many(title: str) -> MercError:
     """The error of a recipe with too many values."""
-    return MercError(f"{shown}: more than {MAX_NODES:,} values; a recipe is smaller than that")
+    return MercError(f"{title}: more than {MAX_NODES:,} values; a recipe is smaller than that")
 
 
 def scalar(node: yaml.ScalarNode) -> Any:

@@ -82,18 +82,18 @@ def make_command(loaded: Any, name: str, help: str) -> Any:
 def class_fault(loaded: object, kind: str) -> str | None:
     """What keeps a class from being a component of this kind, in a sentence; ``None`` when nothing does."""
     contract = contract_of(kind)
-    wanted = f"merc.{contract.__name__}"
+    base = f"merc.{contract.__name__}"
     if not isinstance(loaded, type):
-        return f"{shown(loaded)} is not a class; register a class that derives from {wanted}"
+        return f"{shown(loaded)} is not a class; register a class that derives from {base}"
     title = loaded.__name__
     if not issubclass(loaded, contract):
-        return f"{title} is not a {wanted}; write: class {title}({wanted})"
+        return f"{title} is not a {base}; write: class {title}({base})"
     parameters = loaded.__dict__.get("__dataclass_params__")
     if not is_dataclass(loaded) or parameters is None or not parameters.frozen:
         return f"{title} is not a frozen dataclass; write @dataclass(frozen=True, kw_only=True) above it"
     left = [n for n in dir(loaded) if getattr(getattr(loaded, n, None), "__isabstractmethod__", False)]
     if left:
-        return f"{title} lacks what a {wanted} must have: {', '.join(f'{n}()' for n in left)}"
+        return f"{title} lacks what a {base} must have: {', '.join(f'{n}()' for n in left)}"
     if kind == "encoder" and getattr(loaded, "modality", None) not in _MODALITIES:
         stated = getattr(loaded, "modality", None)
         fault = f"says modality = {stated!r}" if stated is not None else "does not say its modality"

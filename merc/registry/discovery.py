@@ -88,8 +88,8 @@ def _beside_merc(status: PluginStatus, builtin: PluginStatus) -> PluginStatus:
 
 
 def _with(status: PluginStatus, state: Any, errors: Iterable[str], components: Any = None) -> PluginStatus:
-    kept = status.components if components is None else tuple(components)
-    return PluginStatus(status.name, status.distribution, status.version, kept, state, tuple(errors))
+    own = status.components if components is None else tuple(components)
+    return PluginStatus(status.name, status.distribution, status.version, own, state, tuple(errors))
 
 
 def _load(manager: pluggy.PluginManager, name: str, status: PluginStatus) -> PluginStatus:

@@ -52,11 +52,11 @@ class FunctionOf:
 
     def __call__(self, *args: Any) -> Any:
         """What the function gives."""
-        given = self.function(*args)
-        return self._steps(given) if isinstance(given, Generator) else given
+        result = self.function(*args)
+        return self._steps(result) if isinstance(result, Generator) else result
 
-    def _steps(self, given: Generator[Any]) -> Generator[Any]:
-        yield from given
+    def _steps(self, generator: Generator[Any]) -> Generator[Any]:
+        yield from generator
 
 
 def fault_of(error: BaseException) -> ComponentFault | None:

@@ -114,17 +114,17 @@ class Registry:
         >>> get_registry().name_of(Frozen())
         'frozen'
         """
-        found = self._registration(component)
-        if found is None:
+        registration = self._registration(component)
+        if registration is None:
             return type(component).__name__
-        plugin, one = found
+        plugin, one = registration
         alone = len(self._claims(one.kind)[one.name]) == 1
         return one.name if alone else f"{plugin.name}/{one.name}"
 
     def owner_of(self, component: Component) -> PluginStatus | None:
         """The plugin that registered the class of a component; None where none did."""
-        found = self._registration(component)
-        return None if found is None else found[0]
+        registration = self._registration(component)
+        return None if registration is None else registration[0]
 
     def _registration(self, component: Component) -> tuple[PluginStatus, Registration] | None:
         cls = type(component)

@@ -42,9 +42,9 @@ class Registration:
         missing = self.missing()
         if not missing:
             return None
-        wanted = self.extra or " ".join(sorted({module.partition(".")[0] for module in missing}))
+        packages = self.extra or " ".join(sorted({module.partition(".")[0] for module in missing}))
         modules = " and ".join(repr(module) for module in missing)
-        return f"{self.kind} {self.name!r} needs {modules}; install it with: pip install {wanted}"
+        return f"{self.kind} {self.name!r} needs {modules}; install it with: pip install {packages}"
 
 
 @dataclass(frozen=True)

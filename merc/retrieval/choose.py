@@ -97,10 +97,10 @@ class Chooser:
                     f"{self.where}: {len(lost)} {have} nothing to be compared by ({lost[0].target.id}"
                     f"{', ...' if len(lost) > 1 else ''}): not chosen by what they are like"
                 )
-            given = self._naming_where(lambda some=some, vectors=vectors: self._select(some, vectors, draw))  # type: ignore[misc]
-            if len(given) != len(some):
-                raise self._fault(f"gave {len(given)} lists of places for {len(some)} queries")
-            for query, places in zip(some, given, strict=True):
+            lists = self._naming_where(lambda some=some, vectors=vectors: self._select(some, vectors, draw))  # type: ignore[misc]
+            if len(lists) != len(some):
+                raise self._fault(f"gave {len(lists)} lists of places for {len(some)} queries")
+            for query, places in zip(some, lists, strict=True):
                 self._known[query.target.id, draw] = self._checked(query, places)
         chosen = [self._known[query.target.id, draw] for query in queries]
         self._tell_fewer(queries, chosen)
@@ -135,8 +135,8 @@ class Chooser:
             raise MercError(f"{self.where}: {error}") from None
 
     def _tell_fewer(self, queries: Sequence[Query], chosen: Sequence[Sequence[Query]]) -> None:
-        most = max((len(shown) for shown in chosen), default=0)
-        few = [query.target.id for query, shown in zip(queries, chosen, strict=True) if len(shown) < most]
+        most = max((len(places) for places in chosen), default=0)
+        few = [query.target.id for query, places in zip(queries, chosen, strict=True) if len(places) < most]
         if few:
             are = "utterance is" if len(few) == 1 else "utterances are"
             self._tell(

@@ -45,7 +45,7 @@ class Embeddings:
 
     def data(self, queries: Sequence[Query]) -> str:
         """A hash of all that the vectors of these queries depend on. Nothing is encoded for it."""
-        kept: list[object] = [asdict(replace(self.comparison, index="auto"))]
+        parts: list[object] = [asdict(replace(self.comparison, index="auto"))]
         hashes = Hashes(self.store.root / "hashes.json")
         for encoders, conversations in self._parts(queries):
             feature_plan = plan(
@@ -58,9 +58,9 @@ class Embeddings:
                 lambda share, what: None,
             )
             for (stream, utterance), places in feature_plan.places.items():
-                kept.append([stream, utterance, "" if isinstance(places[0], Missing) else places[0]])
+                parts.append([stream, utterance, "" if isinstance(places[0], Missing) else places[0]])
         hashes.write()
-        return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def vectors(self, queries: Sequence[Query], progress: Progress = lambda share, what: None) -> Vectors:
         """A vector ``[dim]`` for each query, ``[queries, dim]``: what every encoder gave, averaged over its tokens and

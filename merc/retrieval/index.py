@@ -39,14 +39,14 @@ class Unusable(Exception):
     """A kept index that cannot be used; the message says why."""
 
 
-def kind_for(size: int, wanted: IndexKind = "auto") -> Kind:
+def kind_for(size: int, kind: IndexKind = "auto") -> Kind:
     """The kind of index for a number of vectors.
 
     >>> kind_for(9_989), kind_for(100_000), kind_for(1_000_000), kind_for(10, "ivf")
     ('flat', 'hnsw', 'ivf', 'ivf')
     """
-    if wanted != "auto":
-        return wanted
+    if kind != "auto":
+        return kind
     return "flat" if size <= FLAT_UP_TO else "hnsw" if size <= HNSW_UP_TO else "ivf"
 
 
@@ -70,12 +70,12 @@ class Index:
         return len(self.ids)
 
     @classmethod
-    def build(cls, vectors: Vectors, ids: Sequence[str], wanted: IndexKind = "auto", seed: int = 0) -> Index:
+    def build(cls, vectors: Vectors, ids: Sequence[str], index_kind: IndexKind = "auto", seed: int = 0) -> Index:
         """An index of the wanted kind. The same vectors and seed give the same index."""
         faiss = _faiss()
 
         count, dim = vectors.shape
-        kind = kind_for(count, wanted)
+        kind = kind_for(count, index_kind)
         # The last ones ask, before they are in it: what is in an index is found more easily than what comes new.
         first = count - min(_ASKING, count // 4)
         if kind == "flat":
@@ -123,10 +123,10 @@ class Index:
 
     def vectors(self, places: Sequence[int] | Indices) -> Vectors:
         """The vectors ``[places, dim]``."""
-        wanted = np.asarray(places, np.int64)
-        if not len(wanted):
+        rows = np.asarray(places, np.int64)
+        if not len(rows):
             return np.zeros((0, self.index.d), np.float32)
-        vectors: Vectors = self.index.reconstruct_batch(wanted)
+        vectors: Vectors = self.index.reconstruct_batch(rows)
         return vectors
 
     def save(self, path: Path, data: str) -> None:

@@ -136,10 +136,10 @@ def open_session(path: Path, changes: list[str], journal: Journal) -> Session:
     return Session(open_run(path, [*changes, NO_CORPUS]), journal)
 
 
-def _path(what: str, given: Any) -> Path:
-    if not isinstance(given, str | Path):
-        raise MercError(f"{what} is {type(given).__name__}; give the path of a run's directory")
-    return Path(given)
+def _path(what: str, path: Any) -> Path:
+    if not isinstance(path, str | Path):
+        raise MercError(f"{what} is {type(path).__name__}; give the path of a run's directory")
+    return Path(path)
 
 
 def changes_of(overrides: Mapping[str, Any]) -> list[str]:

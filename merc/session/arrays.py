@@ -56,8 +56,8 @@ def check_clip(where: str, modality: str, clip: object) -> AudioClip | VideoClip
     if modality == "video" and isinstance(clip, VideoClip):
         _check_pictures(f"{where}: video", clip)
         return clip
-    wanted = {"audio": "AudioClip", "video": "VideoClip"}[modality]
-    raise MercError(f"{where}: {modality} is a {type(clip).__name__}; a merc.{wanted} is wanted")
+    expected = {"audio": "AudioClip", "video": "VideoClip"}[modality]
+    raise MercError(f"{where}: {modality} is a {type(clip).__name__}; a merc.{expected} is wanted")
 
 
 def _check_sound(where: str, clip: AudioClip) -> None:
@@ -156,22 +156,22 @@ def _clip(
     if isinstance(sampling, Words):
         return words(utterance)
     modality = "video" if isinstance(sampling, Frames) else "audio"
-    given = arrays.get(modality)
-    if given is None:
+    clip = arrays.get(modality)
+    if clip is None:
         return Missing(f"the utterance has no {modality}")
-    if isinstance(given, AudioClip):
+    if isinstance(clip, AudioClip):
         assert isinstance(sampling, Waveform)
-        if given.seconds < sampling.min_seconds:
-            return Missing(f"{given.seconds:.2f} s of audio; at least {sampling.min_seconds:.2f} s are needed")
-        return resample(given.samples, int(given.rate), sampling.rate)
+        if clip.seconds < sampling.min_seconds:
+            return Missing(f"{clip.seconds:.2f} s of audio; at least {sampling.min_seconds:.2f} s are needed")
+        return resample(clip.samples, int(clip.rate), sampling.rate)
     assert isinstance(sampling, Frames)
-    content = hashlib.sha256(given.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
-    last, count = float(given.times[-1]), len(given.times)
-    end = last + (last - float(given.times[0])) / max(count - 1, 1)  # the last frame is shown as long as the others
-    chosen = sample(given.times, 0.0, end, sampling, f"{seed}/{content}")
+    content = hashlib.sha256(clip.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
+    last, count = float(clip.times[-1]), len(clip.times)
+    end = last + (last - float(clip.times[0])) / max(count - 1, 1)  # the last frame is shown as long as the others
+    chosen = sample(clip.times, 0.0, end, sampling, f"{seed}/{content}")
     scaler = Scaler()
-    pictures = [scaler.at(given.frames[index], [sampling.size])[sampling.size] for index in chosen]
-    return VideoClip(frames=np.stack(pictures), times=given.times[chosen])
+    pictures = [scaler.at(clip.frames[index], [sampling.size])[sampling.size] for index in chosen]
+    return VideoClip(frames=np.stack(pictures), times=clip.times[chosen])
 
 
 def annotate_arrays(
@@ -199,9 +199,9 @@ def _observations(annotator: Annotator, conversations: Sequence[Conversation], a
         nothing = Missing("not asked for")
         return nothing if sampling is None else _clip(utterance, arrays.get(utterance.id, {}), sampling, 0)
 
-    for shown in map(blind, conversations):
-        for index, utterance in enumerate(shown.utterances):
-            query = Query(conversation=shown, index=index, labels=LabelSpace(()))
+    for talk in map(blind, conversations):
+        for index, utterance in enumerate(talk.utterances):
+            query = Query(conversation=talk, index=index, labels=LabelSpace(()))
             yield Observation(
                 query=query, video=seen(utterance, annotator.video()), audio=seen(utterance, annotator.audio())
             )
@@ -209,5 +209,5 @@ def _observations(annotator: Annotator, conversations: Sequence[Conversation], a
 
 def without(conversations: Sequence[Conversation], arrays: Arrays) -> list[Conversation]:
     """The conversations without the utterances whose media are arrays."""
-    kept = [replace(c, utterances=tuple(u for u in c.utterances if u.id not in arrays)) for c in conversations]
-    return [c for c in kept if c.utterances]
+    remaining = [replace(c, utterances=tuple(u for u in c.utterances if u.id not in arrays)) for c in conversations]
+    return [c for c in remaining if c.utterances]

@@ -53,10 +53,10 @@ class Measured:
         assert prompter is not None
         names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
         answering = {name: getattr(how, name) for name in names} | {"decoder": plain(how.decoder)}
-        shown = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
+        demonstrations = how.demonstrations and [how.demonstrations.name, how.demonstrations.params]
         settings: dict[str, Any] = {
             **answering, "prompter": [prompter.name, prompter.params],
-            "labels": self.setup.labels.labels, "shown": shown,
+            "labels": self.setup.labels.labels, "shown": demonstrations,
         }  # fmt: skip
         return dict(json.loads(json.dumps(settings, default=str)))
 
@@ -87,10 +87,11 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
                 by_title[column.title] = one
             progress((index + 1) / len(columns), column.title)
     if not by_title:
-        wanted = ", ".join(dict.fromkeys(column.corpus for column in columns))
+        corpora = ", ".join(dict.fromkeys(column.corpus for column in columns))
         together = "".join(f", or {name} with several of them" for name in benchmark.component.collections())
         raise MercError(
-            f"no set of {benchmark.name} is in {root}; each is a file that merc corpus import makes: {wanted}{together}"
+            f"no set of {benchmark.name} is in {root}; each is a file that merc corpus import makes: {corpora}"
+            f"{together}"
         )
     for stray in sets.strays():
         journal.say(stray)

@@ -102,10 +102,10 @@ def _evaluates_dev(stage: Stage, conversations: Sequence[Conversation]) -> bool:
     if talk is None:
         return True
     cues = dict.fromkeys([*prompter.cue_fields(), *prompter.answer_fields()], "-")
-    shown = replace(talk, utterances=tuple(u.with_cues(cues) for u in talk.utterances))
+    talk_with_cues = replace(talk, utterances=tuple(u.with_cues(cues) for u in talk.utterances))
     labels = LabelSpace(tuple(dict.fromkeys(u.label for u in talk.utterances if u.label)) or ("-",))
     try:
-        return prompter.prompt(Query(conversation=shown, index=0, labels=labels)).answer.text is None
+        return prompter.prompt(Query(conversation=talk_with_cues, index=0, labels=labels)).answer.text is None
     except Exception:  # it wants what is not there yet; a prompt that cannot be made is reported where prompts are
         return True
 
@@ -113,7 +113,7 @@ def _evaluates_dev(stage: Stage, conversations: Sequence[Conversation]) -> bool:
 def read_cues(
     recipe: Recipe,
     prompters: Prompting,
-    wanted: Wanted,
+    conversations_of: Wanted,
     corpus: Sequence[Conversation],
     reporter: Reporter,
 ) -> CueTable:
@@ -130,13 +130,13 @@ def read_cues(
     hashes, store, tables = hashes_of(recipe), cue_store(recipe), []
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
-            some, step = wanted(_fields(part)), within(progress, number, len(parts))
+            some, step = conversations_of(_fields(part)), within(progress, number, len(parts))
             tables.append(look(store, {name: part}, some, corpus, hashes, Decoding.of(recipe).workers, step))
     table = CueTable.joined(tables)
     if table.unasked:
         faults = [
             f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of "
-            f"{sum(len(c.utterances) for c in wanted(_fields(parts[name])))} utterances ({ids[0]}"
+            f"{sum(len(c.utterances) for c in conversations_of(_fields(parts[name])))} utterances ({ids[0]}"
             f"{', ...' if len(ids) > 1 else ''})"
             for name, ids in table.unasked.items()
         ]
@@ -176,7 +176,7 @@ def hashes_of(recipe: Recipe) -> Hashes:
 
 def annotate_command(recipe: Recipe) -> str:
     """The command that fills the store for a recipe as it was given."""
-    return shlex.join(["merc", "annotate", *(recipe.given or (recipe.name,))])
+    return shlex.join(["merc", "annotate", *(recipe.arguments or (recipe.name,))])
 
 
 def missing_cues(table: CueTable, prompter: Prompter, recipe: Recipe, utterance: str) -> dict[str, str]:
@@ -189,44 +189,46 @@ def missing_cues(table: CueTable, prompter: Prompter, recipe: Recipe, utterance:
     return reasons
 
 
-def note_cues(recipe: Recipe, prompters: Prompting, table: CueTable, wanted: Wanted, journal: Journal) -> None:
-    """Say and record what cues there are and what is missing. ``wanted`` gives the conversations as the corpus gave
-    them, without the annotators' cues."""
+def note_cues(
+    recipe: Recipe, prompters: Prompting, table: CueTable, conversations_of: Wanted, journal: Journal
+) -> None:
+    """Say and record what cues there are and what is missing. ``conversations_of`` gives the conversations as the
+    corpus gave them, without the annotators' cues."""
     parts = annotators_of(recipe, prompters)
     unused = [name for name in recipe.annotators if name not in parts]
     if unused:
         journal.say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
     for name, part in parts.items():
-        shown = [u for c in wanted(_fields(part)) for u in c.utterances]
+        utterances = [u for c in conversations_of(_fields(part)) for u in c.utterances]
         missing = table.missing(name)
         written = table.written(name)
         journal.log(
             {
-                "event": "annotate", "stream": f"annotators.{name}", "encoded": len(shown) - len(missing),
+                "event": "annotate", "stream": f"annotators.{name}", "encoded": len(utterances) - len(missing),
                 "missing": [{"utterance": u, "reason": reason} for u, reason in missing.items()],
             }
         )  # fmt: skip
         counts = ", ".join(f"{field} {written[field]}" for field in _fields(part))
         journal.say(
-            f"annotators.{name} ({part.name}): cues for {len(shown) - len(missing)} of {len(shown)} utterances "
-            f"({counts})"
+            f"annotators.{name} ({part.name}): cues for {len(utterances) - len(missing)} of {len(utterances)} "
+            f"utterances ({counts})"
         )
         if missing:
-            have = f"of {len(shown)} utterances {'has' if len(missing) == 1 else 'have'}"
+            have = f"of {len(utterances)} utterances {'has' if len(missing) == 1 else 'have'}"
             again = len(table.to_retry(name))
             more = f"; {again} of them may get some yet, with: {annotate_command(recipe)}" if again else ""
             journal.say(f"annotators.{name}: {len(missing)} {have} no cue; the report lists the reasons{more}")
         for field in _fields(part):
-            replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in shown)
+            replaced = sum(field in u.cues and field in _given(table, name, u.id) for u in utterances)
             if replaced:
-                count = f"{replaced} of {len(shown)} utterances"
+                count = f"{replaced} of {len(utterances)} utterances"
                 journal.say(f"annotators.{name}: its cue {field!r} replaces the corpus's own for {count}")
     written_here = {field for part in parts.values() for field in _fields(part)}
     for field in dict.fromkeys(f for path, p in prompters for f in fields_of(path, p) if f not in written_here):
-        shown = [u for c in wanted((field,)) for u in c.utterances]
-        lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in shown)
+        utterances = [u for c in conversations_of((field,)) for u in c.utterances]
+        lacking = sum(field not in u.cues and not isinstance(u.extra.get(field), str) for u in utterances)
         if lacking:
-            journal.say(f"the cue {field!r}, from the corpus: {lacking} of {len(shown)} utterances have none")
+            journal.say(f"the cue {field!r}, from the corpus: {lacking} of {len(utterances)} utterances have none")
     for note in table.notes:
         journal.say(note)
 
@@ -234,7 +236,7 @@ def note_cues(recipe: Recipe, prompters: Prompting, table: CueTable, wanted: Wan
 def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
     """What provenance says of cues: which annotator wrote which, how many, and a hash of them all."""
     names = dict.fromkeys(name for name, _ in table.answers)
-    given = sorted((name, u, sorted(a.cues.items())) for (name, u), a in table.answers.items())
+    answers = sorted((name, u, sorted(a.cues.items())) for (name, u), a in table.answers.items())
     return (
         {
             "annotators": {
@@ -246,7 +248,7 @@ def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
                 }
                 for name in names
             },
-            "sha256": hashlib.sha256(json.dumps(given).encode()).hexdigest(),
+            "sha256": hashlib.sha256(json.dumps(answers).encode()).hexdigest(),
         }
         if names
         else {}

@@ -84,16 +84,16 @@ def load_data(recipe: Recipe, labels: LabelSpace | None = None, parts: Path | No
 
 def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]) -> list[Conversation]:
     """The first ``limit`` conversations of dev and of test, and all the others; a note says what is left out."""
-    kept = []
+    limited = []
     counts: Counter[str | None] = Counter()
     for conversation in conversations:
         counts[conversation.split] += 1
         if conversation.split == "train" or counts[conversation.split] <= limit:
-            kept.append(conversation)
+            limited.append(conversation)
     for split in ("dev", "test"):
         if counts[split] > limit:
             notes.append(f"evaluate.limit: of {split} the first {limit} of {counts[split]} conversations, no others")
-    return kept
+    return limited
 
 
 def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
@@ -133,9 +133,11 @@ def load_conversations(recipe: Recipe, trained: bool = False, parts: Path | None
     conversations, notes, labels = list(data.conversations), list(data.notes), data.labels
     unsplit = sum(c.split is None for c in conversations)
     if recipe.split is not None:
-        kept = parts if parts is not None and parts.is_file() else None
-        conversations, said = kept_parts(kept, conversations) if kept else divided(conversations, recipe.split)
-        notes += said
+        parts_file = parts if parts is not None and parts.is_file() else None
+        conversations, split_notes = (
+            kept_parts(parts_file, conversations) if parts_file else divided(conversations, recipe.split)
+        )
+        notes += split_notes
         # What the train part happens to hold would be another label space for each fold.
         labels = labels or LabelSpace.found_in([c for c in conversations if c.dataset not in data.spaces])
     elif unsplit:
@@ -168,14 +170,14 @@ def check_ids(conversations: Sequence[Conversation]) -> None:
         counts = Counter(name for name, _ in ids)
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
-            shown = []
+            texts = []
             for name in twice[:5]:
                 places = [origin for other, origin in ids if other == name and origin]
-                shown.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
+                texts.append(f"{name!r}" + (f" ({'; '.join(places[:3])})" if places else ""))
             more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
             raise MercError(
                 f"every {what} of a corpus needs an id of its own; {len(twice)} of {len(counts)} ids occur more than "
-                f"once: {', '.join(shown)}{more}"
+                f"once: {', '.join(texts)}{more}"
             )
 
 
@@ -205,8 +207,8 @@ def used_streams(recipe: Recipe) -> tuple[set[str], set[str]]:
     prompters = [task.prompter for task in recipe.tasks]
     if recipe.evaluate and recipe.evaluate.prompter:
         prompters.append(recipe.evaluate.prompter)
-    shown = {stream for p in prompters for stream in p.component.streams()}  # type: ignore[attr-defined]
-    return shown, set(encoders_of(recipe, shown))
+    streams = {stream for p in prompters for stream in p.component.streams()}  # type: ignore[attr-defined]
+    return streams, set(encoders_of(recipe, streams))
 
 
 def encoders_of(recipe: Recipe, streams: Iterable[str]) -> dict[str, ComponentRef]:
@@ -231,25 +233,25 @@ class FeatureCache:
         self.table = table
         self.limit = limit
         self.held = 0
-        self.kept: dict[tuple[str, str, int], Features | Missing] = {}
+        self.features: dict[tuple[str, str, int], Features | Missing] = {}
 
     def __call__(self, stream: str, utterance: str, draw: int) -> Features | Missing:
         """Features of a stream, an utterance and a draw; draws are taken in turn."""
         key = (stream, utterance, draw % len(self.table.places[stream, utterance]))
-        features = self.kept.get(key)
+        features = self.features.get(key)
         if features is None:
             features = self.table.get(*key)
             size = 0 if isinstance(features, Missing) else features.nbytes
             if self.held + size <= self.limit:
                 self.held += size
-                self.kept[key] = features
+                self.features[key] = features
         return features
 
 
-def missing_streams(recipe: Recipe, table: FeatureTable, utterance: str, shown: set[str]) -> dict[str, str]:
+def missing_streams(recipe: Recipe, table: FeatureTable, utterance: str, streams: set[str]) -> dict[str, str]:
     """Why the model does not see an utterance's streams, by encoder."""
     reasons = {}
-    for stream in sorted(shown):
+    for stream in sorted(streams):
         for encoder in inputs_of(recipe, stream):
             reason = table.missing.get((encoder, utterance))
             if reason is not None:

@@ -108,8 +108,8 @@ class Demonstrations:
     def _source(self, comparison: Similarity | None) -> IndexSource | None:
         if comparison is None:
             return None
-        given = self.recipe.features.store
-        store = FeatureStore(Path(given) if given else cache_folder("features"))
+        folder = self.recipe.features.store
+        store = FeatureStore(Path(folder) if folder else cache_folder("features"))
         embeddings = Embeddings(
             comparison, self.recipe.encoders, store, self.recipe.features.seed, self.device, Decoding.of(self.recipe)
         )
@@ -179,7 +179,7 @@ def record_of(where: str, part: ComponentRef, groups: Sequence[Sequence[Query]])
     """
     counts: dict[tuple[str, ...], int] = {}
     for query in (query for group in groups for query in group):
-        names = tuple(shown.target.id for shown in query.demonstrations)
+        names = tuple(example.target.id for example in query.demonstrations)
         counts[names] = counts.get(names, 0) + 1
     shared = {names: count for names, count in counts.items() if count > 1}
     most = sorted(shared.items(), key=lambda item: -item[1])[:20]

@@ -59,9 +59,9 @@ class RunDirectory:
         if self.recipe_file.exists():
             different = differences(self._recorded().resolved, recipe.resolved)
             if different:
-                shown = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
+                keys = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
                 raise MercError(
-                    f"{self.path} belongs to another recipe: {shown} differ{'s' if len(different) == 1 else ''}; "
+                    f"{self.path} belongs to another recipe: {keys} differ{'s' if len(different) == 1 else ''}; "
                     f"give another --run-dir, or the values of {self.recipe_file}"
                 )
             if not resume:

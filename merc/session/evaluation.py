@@ -72,12 +72,12 @@ def evaluate_again(
     today = recorded_date(run.directory.provenance)
     provenance_record = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
     place.mkdir(exist_ok=True)
-    kept = place / f".kept-{_key(run, provenance_record)}"
+    aside = place / f".kept-{_key(run, provenance_record)}"
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
     making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))
     folder = RunDirectory(making / target.name)
     try:
-        predictions = _take(kept, folder, reporter)
+        predictions = _take(aside, folder, reporter)
         if predictions is None:
             predictions = _predict(session, data, plain, cues, folder)
         metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
@@ -93,8 +93,8 @@ def evaluate_again(
     except MercError as error:
         if not folder.predictions.exists():
             raise
-        shutil.rmtree(kept, ignore_errors=True)
-        folder.path.rename(kept)
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.path.rename(aside)
         raise MercError(f"{error}\nThe predictions are kept: the same command goes on from them") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
@@ -110,11 +110,11 @@ def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _take(kept: Path, folder: RunDirectory, reporter: Reporter) -> list[Prediction] | None:
+def _take(aside: Path, folder: RunDirectory, reporter: Reporter) -> list[Prediction] | None:
     """The predictions of the same evaluation that failed after them, with all that was written by then."""
-    if not kept.is_dir():
+    if not aside.is_dir():
         return None
-    kept.rename(folder.path)
+    aside.rename(folder.path)
     try:
         predictions = read_predictions(folder.predictions)
     except MercError as error:
@@ -165,10 +165,10 @@ def _target(place: Path, name: str | None, splits: Sequence[str]) -> Path:
         names = (base if number == 1 else f"{base}-{number}" for number in range(1, 10_000))
         return next(place / name for name in names if not (place / name).exists())
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        given = repr(name) if len(name) <= 100 else f"{len(name)} of them"
+        which = repr(name) if len(name) <= 100 else f"{len(name)} of them"
         raise MercError(
             "--name becomes a folder's name, so it has letters, digits, '-', '_' and '.' only, at most 100; given "
-            f"{given}"
+            f"{which}"
         )
     if (place / name).exists():
         raise MercError(f"{place / name} is there already; give another --name")

@@ -66,16 +66,16 @@ def amounts(sizes: Sequence[int], shares: Sequence[float | None]) -> list[int]:
     >>> amounts([100, 20], [1, 3])
     [30, 90]
     """
-    given = [share for share in shares if share is not None]
-    if len(given) < len(shares):
+    stated = [share for share in shares if share is not None]
+    if len(stated) < len(shares):
         return list(sizes)
-    weights = [share if size else 0.0 for size, share in zip(sizes, given, strict=True)]
+    weights = [share if size else 0.0 for size, share in zip(sizes, stated, strict=True)]
     total, whole = sum(sizes), sum(weights)
     if not total:
         return [0] * len(sizes)
-    wanted = [total * weight / whole for weight in weights]
-    counts = [max(math.floor(part), int(size > 0)) for part, size in zip(wanted, sizes, strict=True)]
-    order = sorted(range(len(sizes)), key=lambda i: (math.floor(wanted[i]) - wanted[i], i))
+    exact = [total * weight / whole for weight in weights]
+    counts = [max(math.floor(part), int(size > 0)) for part, size in zip(exact, sizes, strict=True)]
+    order = sorted(range(len(sizes)), key=lambda i: (math.floor(exact[i]) - exact[i], i))
     for index in [i for i in order if sizes[i]][: max(0, total - sum(counts))]:
         counts[index] += 1
     return counts

@@ -156,7 +156,7 @@ class _Card:
             f"| tuning | `{json.dumps(_plain(recipe.resolved['backbone'].get('tuning', {'name': 'frozen'})))}` |",
             f"| parameters that learned | {self.trained:,}, those beside the language model included |",
             f"| labels | {', '.join(self.session.labels.labels)} |",
-            *(f"| {split} | {shown} |" for split, shown in self._numbers()),
+            *(f"| {split} | {numbers} |" for split, numbers in self._numbers()),
             "",
             "## Use",
             "",
@@ -183,12 +183,12 @@ class _Card:
         return f"`{self.base.name}`{at}"
 
     def _numbers(self) -> list[tuple[str, str]]:
-        shown = []
+        lines = []
         for split, numbers in self.session.metrics.items():
             single = {name: value for name, value in numbers.items() if isinstance(value, float)}
             if single:
-                shown.append((split, ", ".join(f"{name} {value:.4f}" for name, value in single.items())))
-        return shown
+                lines.append((split, ", ".join(f"{name} {value:.4f}" for name, value in single.items())))
+        return lines
 
     def _usage(self) -> list[str]:
         if self.kind == "model":

@@ -48,8 +48,8 @@ def with_fitted(recipe: Recipe, path: Path) -> Recipe:
         return recipe
     name, file = get_registry().name_of(evaluate.decoder), path / FILE
     remedy = "run the recipe anew to fit it, or give what is fitted as its parameters"
-    kept = read_json(file, remedy) if file.exists() else {}
-    if not isinstance(kept, Mapping) or kept.get("settings") != json.loads(json.dumps(settings_of(recipe))):
+    record = read_json(file, remedy) if file.exists() else {}
+    if not isinstance(record, Mapping) or record.get("settings") != json.loads(json.dumps(settings_of(recipe))):
         raise MercError(
             f"evaluate.decoder: {name!r} is fitted on the {split} split when a run is made, and {path} keeps nothing "
             f"that was fitted with these settings of evaluate; {remedy}"
@@ -57,7 +57,7 @@ def with_fitted(recipe: Recipe, path: Path) -> Recipe:
     hints = typing.get_type_hints(type(evaluate.decoder), include_extras=True)
     names = {parameter_name(f.name): f.name for f in fields(evaluate.decoder)}
     parameters: dict[str, Any] = {}
-    for key, value in dict(kept.get("fitted") or {}).items():
+    for key, value in dict(record.get("fitted") or {}).items():
         field = names.get(str(key), "")
         parameters[field], mistakes = convert(hints[field], value) if field in hints else (None, [("", "is unknown")])
         if mistakes:

@@ -60,20 +60,20 @@ class Reader:
         clips = [path for path in sources if is_clip(path)]
         self._check_words(clips, text, speaker)
         names = dict(zip(clips, clip_names(clips), strict=True))
-        given: list[Given] = []
+        inputs: list[Given] = []
         for path in sources:
             if path in names:
-                given.append(self._clip(path, names[path], text, speaker))
+                inputs.append(self._clip(path, names[path], text, speaker))
             else:
                 conversations, notes = read_conversations(path, self.setup.labels)
                 for note in notes:
                     self.say(note)
-                given += [Given(conversation=one) for one in conversations]
-        faulty = [one for one in given if one.fault]
-        if faulty and len(faulty) == len(given):
+                inputs += [Given(conversation=one) for one in conversations]
+        faulty = [one for one in inputs if one.fault]
+        if faulty and len(faulty) == len(inputs):
             more = f" (and so with {len(faulty) - 1} more)" if len(faulty) > 1 else ""
             raise MercError(f"{faulty[0].fault}{more}")
-        return given
+        return inputs
 
     def _sources(self, path: Path) -> list[Path]:
         """The files that a path names: itself, or the clips of a folder."""
@@ -126,9 +126,9 @@ class Reader:
         return Given(conversation=talk, clip=path)
 
 
-def check_once(given: Iterable[Given], seen: set[tuple[str, str]]) -> None:
+def check_once(inputs: Iterable[Given], seen: set[tuple[str, str]]) -> None:
     """Raise MercError for a conversation or an utterance whose id was there before; ``seen`` keeps those that were."""
-    for one in given:
+    for one in inputs:
         talk = one.conversation
         for kind, name in (("conversation", talk.id), *(("utterance", u.id) for u in talk.utterances)):
             if (kind, name) in seen:

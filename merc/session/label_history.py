@@ -55,6 +55,6 @@ def check_label_history_shown(where: str, prompter: Prompter, groups: Sequence[S
 
 
 def _with_history(query: Query, labels: tuple[str | None, ...]) -> Query:
-    (shown,) = with_gold([query.demonstrations])
+    (examples,) = with_gold([query.demonstrations])
     hidden = (None,) * (len(labels) - query.index)
-    return replace(query, label_history=labels[: query.index] + hidden, demonstrations=tuple(shown))
+    return replace(query, label_history=labels[: query.index] + hidden, demonstrations=tuple(examples))

@@ -33,13 +33,13 @@ def load_once(part: ComponentRef) -> ComponentRef:
                 loaded[name] = make()
         function = loaded[name]
 
-        def one_at_a_time(given: Any) -> Any:
+        def one_at_a_time(argument: Any) -> Any:
             with lock:
-                return function(given)
+                return function(argument)
 
-        def one_at_a_time_to_its_end(given: Any) -> Iterator[Any]:
+        def one_at_a_time_to_its_end(argument: Any) -> Iterator[Any]:
             with lock:
-                yield from function(given)
+                yield from function(argument)
 
         return one_at_a_time_to_its_end if isinstance(component, Annotator) else one_at_a_time
 

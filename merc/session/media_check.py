@@ -42,10 +42,10 @@ def check_files(recipe: Recipe, prompts: StagePrompts) -> None:
     }
     missing = known_missing(encoders_of(recipe, used_streams(recipe)[0]), talks.values())
     learned = {stream for task in recipe.tasks for stream in _streams(task)}
-    shown = {stream for _, prompter, _ in prompts for stream in prompter.streams()}
+    streams = {stream for _, prompter, _ in prompts for stream in prompter.streams()}
     groups = {where: some for where, _, some in prompts}
     there = {one for stage in recipe.stages for one in _shown(recipe, stage, groups, missing).there}
-    if shown <= learned and all((stream, one) in there for stream in learned for one in inputs_of(recipe, stream)):
+    if streams <= learned and all((stream, one) in there for stream in learned for one in inputs_of(recipe, stream)):
         return  # most runs; only the others need to know what parts the model has
     check_media(recipe, build_meta(recipe).parts(), prompts, missing)
 
@@ -58,8 +58,8 @@ def check_media(
     ``inherited`` those that another run trained, which need nothing more."""
     groups = {where: some for where, _, some in prompts}
     stages = [_shown(recipe, stage, groups, missing) for stage in recipe.stages]
-    for stage, shown in zip(recipe.stages, stages, strict=True):
-        _check_stage(recipe, parts, stage, shown, missing)
+    for stage, slots in zip(recipe.stages, stages, strict=True):
+        _check_stage(recipe, parts, stage, slots, missing)
     users = {stream: where for where, prompter, _ in reversed(prompts) for stream in prompter.streams()}
     for stream, where in users.items() if stages else ():
         if f"connectors.{stream}" in inherited or not parts.get(f"connectors.{stream}") or _takes_none(recipe, stream):
@@ -71,8 +71,8 @@ def check_media(
                 f"be trained; show {stream!r} in a stage's prompts, or take it out"
             )
         for encoder in inputs_of(recipe, stream):
-            if not any((stream, encoder) in shown.there for shown in stages):
-                utterances = [one for shown in stages for one in shown.utterances.get(stream, ())]
+            if not any((stream, encoder) in slots.there for slots in stages):
+                utterances = [one for slots in stages for one in slots.utterances.get(stream, ())]
                 raise MercError(
                     f"{_none_of(missing, encoder, utterances)}; mend the media or how they are named, or take "
                     f"{stream!r} out of the prompts of {', '.join(shows)}"
@@ -92,14 +92,14 @@ def _none_of(missing: Missing, encoder: str, utterances: Iterable[str]) -> str:
     )
 
 
-def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, missing: Missing) -> None:
+def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, slots: _Shown, missing: Missing) -> None:
     """Raise MercError for a stage of which everything that learns stands on media that are not there."""
-    wanted = stage.trainable or ("*",)
+    patterns = stage.trainable or ("*",)
     heads = [f"heads.{name}" for name in heads_of(stage.trainer)]
     learns = [
         part
         for part, names in parts.items()
-        if names and any(_learns(one, pattern) for one in (part, *names) for pattern in wanted)
+        if names and any(_learns(one, pattern) for one in (part, *names) for pattern in patterns)
         if part in heads or not part.startswith("heads.")
     ]
     if not learns or "backbone" in learns or any(part in heads for part in learns):
@@ -108,11 +108,11 @@ def _check_stage(recipe: Recipe, parts: Parts, stage: Stage, shown: _Shown, miss
     encoders = {part.partition(".")[2] for part in learns if part.startswith("encoders.")}
     if any(_takes_none(recipe, stream) for stream in streams):
         return
-    if any(stream in streams or encoder in encoders for stream, encoder in shown.there):
+    if any(stream in streams or encoder in encoders for stream, encoder in slots.there):
         return
-    stream = next((one for one in streams if one in shown.utterances), "")
+    stream = next((one for one in streams if one in slots.utterances), "")
     why = (
-        "; ".join(_none_of(missing, encoder, shown.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
+        "; ".join(_none_of(missing, encoder, slots.utterances[stream]) for encoder in inputs_of(recipe, stream)[:1])
         if stream
         else "its prompts show none of their streams"
     )
@@ -128,22 +128,22 @@ def _learns(name: str, pattern: str) -> bool:
 
 def _shown(recipe: Recipe, stage: Stage, groups: Mapping[str, list[list[Query]]], missing: Missing) -> _Shown:
     """What a stage's prompts show, read until every encoder of every stream was found to have features."""
-    shown = _Shown()
+    slots = _Shown()
     open_ = {(stream, one) for task in stage.tasks for stream in _streams(task) for one in inputs_of(recipe, stream)}
     for task in stage.tasks:
         prompter = task.prompter.component
         assert isinstance(prompter, Prompter)
         for query in (query for group in groups.get(f"{task.path}.prompter", ()) for query in group):
             if not open_:
-                return shown
+                return slots
             for segment in prompter.prompt(query).segments:
                 if isinstance(segment, Slot):
-                    shown.utterances.setdefault(segment.stream, {})[segment.utterance] = None
+                    slots.utterances.setdefault(segment.stream, {})[segment.utterance] = None
                     for encoder in inputs_of(recipe, segment.stream):
                         if (encoder, segment.utterance) not in missing:
-                            shown.there.add((segment.stream, encoder))
+                            slots.there.add((segment.stream, encoder))
                             open_.discard((segment.stream, encoder))
-    return shown
+    return slots
 
 
 def _takes_none(recipe: Recipe, stream: str) -> bool:

@@ -152,8 +152,8 @@ class _Run:
                 write_metrics(directory.metrics, metrics)
                 self._report(data)
         except MercError as error:
-            kept = f"the predictions are kept in {directory.path}: with --resume the run goes on from them"
-            raise MercError(f"{error}\n{kept}") from error
+            hint = f"the predictions are kept in {directory.path}: with --resume the run goes on from them"
+            raise MercError(f"{error}\n{hint}") from error
         self.strategy.barrier()
         return metrics
 
@@ -165,17 +165,17 @@ class _Run:
         if self.how.states and not (directory.path / STATES_FILE).exists():
             return None
         try:
-            kept = read_predictions(directory.predictions)
+            predictions = read_predictions(directory.predictions)
         except MercError as error:
             self.journal.say(f"{error}: predicted anew")
             return None
         talks = [c for split in self.how.splits for c in measured(data.split(split), self.how)]
-        wanted = [(c.split, c.id, u.id) for c in talks for u in c.utterances]
-        if [(p.split, p.conversation, p.id) for p in kept] != wanted:
+        expected = [(c.split, c.id, u.id) for c in talks for u in c.utterances]
+        if [(p.split, p.conversation, p.id) for p in predictions] != expected:
             self.journal.say(f"{directory.predictions} holds predictions of other utterances: predicted anew")
             return None
         self.reporter.say("predicted before: the predictions are read, not made again")
-        return kept
+        return predictions
 
     def _predicted_now(self, data: Data, cues: CueTable, start: Start | None) -> list[Prediction]:
         """Train what is not trained yet, predict, and write the predictions, before anything is made of them that may
@@ -245,8 +245,8 @@ class _Run:
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         check_values(self.recipe.heads, data.conversations, data.labels)
-        wanted = partial(wanted_conversations, self.recipe, data.conversations)
-        return data, self.wiring.cues(self.prompters, wanted, data.conversations)
+        conversations_of = partial(wanted_conversations, self.recipe, data.conversations)
+        return data, self.wiring.cues(self.prompters, conversations_of, data.conversations)
 
     def _check_backbone(self, record: Mapping[str, Any], start: Start | None) -> list[str]:
         """See that the backbone can be loaded, before hours go into features, and that it is the one that the run, and
@@ -262,9 +262,9 @@ class _Run:
         return [note for note in notes if note]
 
     def _record(self, data: Data, cues: CueTable, start: Start | None) -> None:
-        wanted = partial(wanted_conversations, self.recipe, data.conversations)
+        conversations_of = partial(wanted_conversations, self.recipe, data.conversations)
         if self.strategy.first:
-            media = media_hashes(self.recipe, used_streams(self.recipe)[0], wanted(), self.reporter)
+            media = media_hashes(self.recipe, used_streams(self.recipe)[0], conversations_of(), self.reporter)
             record_provenance(
                 self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues),
                 start.record() if start else None, media,
@@ -274,7 +274,7 @@ class _Run:
                 write_parts(self.directory.split, data.whole)
         for note in (*self.recipe.notes, *data.notes):
             self.journal.say(note)
-        note_cues(self.recipe, self.prompters, cues, wanted, self.journal)
+        note_cues(self.recipe, self.prompters, cues, conversations_of, self.journal)
 
     @property
     def _fits_on(self) -> tuple[Literal["train", "dev"], ...]:
@@ -338,12 +338,12 @@ class _Run:
         """The features of every conversation that is learned, predicted or shown."""
         recipe = self.recipe
         streams, _ = used_streams(recipe)
-        wanted = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
-        wanted |= set(self._fits_on)
+        splits = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
+        splits |= set(self._fits_on)
         if recipe.stages:
-            wanted.add("dev")  # training looks at it, whether or not the evaluation does
+            splits.add("dev")  # training looks at it, whether or not the evaluation does
         chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()
-        conversations = [c for c in data.conversations if c.split in wanted or c.id in chosen]
+        conversations = [c for c in data.conversations if c.split in splits or c.id in chosen]
         table = self.wiring.features(streams, conversations)
         note_features(recipe, streams, table, self.journal)
         return table

@@ -23,7 +23,7 @@ _WANTED = (
 
 
 def read_given(
-    given: Any, reader: Reader, text: str | None = None, speaker: str | None = None, clips: Any = None
+    inputs: Any, reader: Reader, text: str | None = None, speaker: str | None = None, clips: Any = None
 ) -> Iterator[list[Given]]:
     """The conversations of what a program gives: those of a list at once, those of an iterator as they come.
 
@@ -32,10 +32,10 @@ def read_given(
     """
     seen: set[tuple[str, str]] = set()
     reading = _Reading(reader, text, speaker, clips or {})
-    if isinstance(given, Iterator):
-        blocks: Iterator[Sequence[Any]] = ([one] for one in given)
+    if isinstance(inputs, Iterator):
+        blocks: Iterator[Sequence[Any]] = ([one] for one in inputs)
     else:
-        blocks = iter([given if isinstance(given, list | tuple) else [given]])
+        blocks = iter([inputs if isinstance(inputs, list | tuple) else [inputs]])
     for block in blocks:
         conversations = reading.block(block)
         check_once(conversations, seen)
@@ -50,35 +50,35 @@ class _Reading:
         self.clips = _checked_clips(clips)
         self.count = 0
 
-    def block(self, given: Sequence[Any]) -> list[Given]:
-        if not given:
+    def block(self, inputs: Sequence[Any]) -> list[Given]:
+        if not inputs:
             raise MercError(f"there is nothing to predict: the list is empty; give {_WANTED}")
-        for one in given:
+        for one in inputs:
             _check_path(one)
-        if all(isinstance(one, str | Path) for one in given):
+        if all(isinstance(one, str | Path) for one in inputs):
             self._no_clips()
-            return self.reader.files([Path(one) for one in given], self.text, self.speaker)
-        conversations = [one for one in given if isinstance(one, Conversation)]
+            return self.reader.files([Path(one) for one in inputs], self.text, self.speaker)
+        conversations = [one for one in inputs if isinstance(one, Conversation)]
         ids = {u.id for c in conversations for u in c.utterances}
         if unknown := [name for name in self.clips if name not in ids]:
             raise MercError(
                 f"clips: no utterance of the conversations has the id {unknown[0]!r}.{did_you_mean(unknown[0], ids)}"
             )
-        if (self.text is not None or self.speaker is not None) and len(conversations) == len(given):
+        if (self.text is not None or self.speaker is not None) and len(conversations) == len(inputs):
             raise MercError("text and speaker belong to a clip; a conversation holds its own")
-        return [read for one in given for read in self._one(one)]
+        return [read for one in inputs for read in self._one(one)]
 
-    def _one(self, given: Any) -> list[Given]:
-        if isinstance(given, str | Path):
-            return self.reader.files([Path(given)], self.text, self.speaker)
-        if isinstance(given, Conversation):
-            return [self._conversation(given)]
-        if isinstance(given, AudioClip | VideoClip | TextClip):
-            kind = {AudioClip: "audio", VideoClip: "video", TextClip: "text"}[type(given)]
-            given = {kind: given.text if isinstance(given, TextClip) else given}
-        if not isinstance(given, Mapping):
-            raise MercError(f"{type(given).__name__} is nothing that can be predicted; give {_WANTED}")
-        return [self._utterance(given)]
+    def _one(self, value: Any) -> list[Given]:
+        if isinstance(value, str | Path):
+            return self.reader.files([Path(value)], self.text, self.speaker)
+        if isinstance(value, Conversation):
+            return [self._conversation(value)]
+        if isinstance(value, AudioClip | VideoClip | TextClip):
+            kind = {AudioClip: "audio", VideoClip: "video", TextClip: "text"}[type(value)]
+            value = {kind: value.text if isinstance(value, TextClip) else value}
+        if not isinstance(value, Mapping):
+            raise MercError(f"{type(value).__name__} is nothing that can be predicted; give {_WANTED}")
+        return [self._utterance(value)]
 
     def _no_clips(self) -> None:
         if self.clips:
@@ -95,20 +95,20 @@ class _Reading:
         arrays = {u.id: self.clips[u.id] for u in talk.utterances if u.id in self.clips}
         return Given(conversation=known, arrays=arrays)
 
-    def _utterance(self, given: Mapping[str, Any]) -> Given:
+    def _utterance(self, fields: Mapping[str, Any]) -> Given:
         self.count += 1
         name = f"input-{self.count}"
-        for key in given:
+        for key in fields:
             if key not in _FIELDS:
                 raise MercError(f"{name}: {key!r} is none of {', '.join(_FIELDS)}.{did_you_mean(str(key), _FIELDS)}")
-        if not given:
+        if not fields:
             raise MercError(f"{name} is an empty mapping; give some of {', '.join(_FIELDS)}")
         for key, of_all in (("text", self.text), ("speaker", self.speaker)):
-            if of_all is not None and given.get(key, of_all) != of_all:
+            if of_all is not None and fields.get(key, of_all) != of_all:
                 raise MercError(
-                    f"{name}: its {key} is {given[key]!r}, and {key}={of_all!r} was given too; give one of them"
+                    f"{name}: its {key} is {fields[key]!r}, and {key}={of_all!r} was given too; give one of them"
                 )
-        text, speaker = given.get("text", self.text), given.get("speaker", self.speaker)
+        text, speaker = fields.get("text", self.text), fields.get("speaker", self.speaker)
         if not isinstance(speaker, str | None):
             raise MercError(f"{name}: its speaker is {type(speaker).__name__}; a string is wanted")
         if text is None and self.reader.goes_by_words:
@@ -117,7 +117,7 @@ class _Reading:
                 "nothing is said"
             )
         _check_text(name, text or "")
-        media = {key: given[key] for key in ("audio", "video") if given.get(key) is not None}
+        media = {key: fields[key] for key in ("audio", "video") if fields.get(key) is not None}
         files = {key: Path(value) for key, value in media.items() if isinstance(value, str | Path)}
         for key, file in files.items():
             if not file.is_file():

@@ -62,6 +62,6 @@ def relabelled(data: CorpusData, names: Names, unknown: bool = False) -> CorpusD
 
 
 def _space(space: LabelSpace, names: Names) -> LabelSpace:
-    kept = [label for label in space.labels if names.get(label, label) == label]
+    unchanged = [label for label in space.labels if names.get(label, label) == label]
     labels = dict.fromkeys(new for label in space.labels if (new := names.get(label, label)) is not None)
-    return LabelSpace(tuple(labels), {label: words for label, words in space.words.items() if label in kept})
+    return LabelSpace(tuple(labels), {label: words for label, words in space.words.items() if label in unchanged})

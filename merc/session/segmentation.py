@@ -48,11 +48,11 @@ def check_datasets(path: str, how: StageData, data: Data) -> None:
     there = [name for name in counts if name is not None]
     for name in how.datasets or ():
         if name not in there:
-            shown = ", ".join(f"{n} ({counts[n]})" for n in there) or "none"
+            counted = ", ".join(f"{n} ({counts[n]})" for n in there) or "none"
             without = f"; {counts[None]} of its conversations name none" if counts[None] else ""
             raise MercError(
                 f"{path}.datasets: the split {how.split!r} has no conversation of {name!r}."
-                f"{did_you_mean(name, there)} Its datasets are: {shown}{without}"
+                f"{did_you_mean(name, there)} Its datasets are: {counted}{without}"
             )
 
 

@@ -60,12 +60,12 @@ class Prepared:
 class Answered:
     """The predictions of one conversation, and the lengths of prompts that were too long, by utterance."""
 
-    given: Given
+    source: Given
     predictions: list[Prediction]
     too_long: Mapping[str, int] = field(default_factory=dict)
 
 
-class _Kept:
+class _SharedState:
     """What several sessions of one run share: the model, and the lock that lets one thread compute at a time."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Session:
     """
 
     def __init__(self, run: TrainedRun, journal: Journal, keep: bool = True) -> None:
-        self._kept = _Kept()
+        self._shared_state = _SharedState()
         self._take(replace(run, recipe=kept_loaded(run.recipe)) if keep else run, run.setup, journal)
 
     def _take(self, run: TrainedRun, setup: Setup, journal: Journal) -> None:
@@ -134,7 +134,7 @@ class Session:
 
     def predict(
         self,
-        given: Any,
+        inputs: Any,
         *,
         text: str | None = None,
         speaker: str | None = None,
@@ -157,11 +157,11 @@ class Session:
         Raises:
             MercError: What is given cannot be read or is not what a clip holds, or ids occur twice.
         """
-        return list(self.predict_iter(given, text=text, speaker=speaker, clips=clips))
+        return list(self.predict_iter(inputs, text=text, speaker=speaker, clips=clips))
 
     def predict_iter(
         self,
-        given: Any,
+        inputs: Any,
         *,
         text: str | None = None,
         speaker: str | None = None,
@@ -170,8 +170,8 @@ class Session:
         """The same, each prediction as soon as it is there: conversation by conversation. What an iterator gives is
         read when all before it is answered."""
         with naming_component():
-            for block in read_given(given, self.reader(), text, speaker, clips):
-                for answered in self.answers(block, alone=len(block) == 1 and not isinstance(given, Iterator)):
+            for block in read_given(inputs, self.reader(), text, speaker, clips):
+                for answered in self.answers(block, alone=len(block) == 1 and not isinstance(inputs, Iterator)):
                     yield from answered.predictions
 
     def reader(self) -> Reader:
@@ -206,10 +206,10 @@ class Session:
     def prepared(self, conversations: Sequence[Conversation], cues: CueTable, arrays: Arrays | None = None) -> Prepared:
         """Conversations with their cues beside the utterances on the rest of their way to the model: demonstrations and
         features."""
-        groups, shown = self._queries(conversations)
-        given = [*conversations, *shown]
+        groups, examples = self._queries(conversations)
+        talks = [*conversations, *examples]
         wiring, streams = self.wiring, self.setup.prompter.streams()
-        table = wiring.features(streams, without(given, arrays) if arrays else given)
+        table = wiring.features(streams, without(talks, arrays) if arrays else talks)
         if arrays:
             utterances = [u for c in conversations for u in c.utterances if u.id in arrays]
             table = with_arrays(table, encoders_of(self.recipe, streams), utterances, arrays, wiring)
@@ -217,7 +217,7 @@ class Session:
 
     def predictions(self, prepared: Prepared, request: Request) -> list[Prediction]:
         """What the model says to a request that is about prepared conversations."""
-        with self._kept.lock:
+        with self._shared_state.lock:
             model = self.load()
             model.media.source = prepared.material.source
             check_room(model, self.setup.prompter, self.setup.how, request.groups)
@@ -226,8 +226,8 @@ class Session:
     def load(self) -> EmotionModel:
         """The model, with the weights that the run's last stage left; loaded the first time. Raises MercError where the
         run is not there any more, or another process works in it."""
-        with self._kept.lock:
-            if self._kept.model is None:
+        with self._shared_state.lock:
+            if self._shared_state.model is None:
                 directory = self._run.directory
                 directory.check_usable()
                 with self.journal.task("model") as progress:
@@ -238,8 +238,8 @@ class Session:
                 model.eval()
                 if model.note:
                     self.journal.say(model.note)
-                self._kept.model = model
-            return self._kept.model
+                self._shared_state.model = model
+            return self._shared_state.model
 
     def identity(self) -> str:
         """The run and how it is asked, in a line: its directory, and a hash of its weights' checksums and of the recipe
@@ -263,7 +263,7 @@ class Session:
     def _annotated(self, conversations: Sequence[Conversation], arrays: Arrays) -> CueTable:
         """The cues that the run's prompts show: its own annotators are asked for them, about one input at a time."""
         prompter = self.setup.prompter
-        with self._kept.lock:
+        with self._shared_state.lock:
             if not arrays:
                 return self.wiring.annotated(prompter, conversations)
             own = [c for c in conversations if any(u.id in arrays for u in c.utterances)]
@@ -285,13 +285,13 @@ class Session:
             self.journal.say(note)
         if setup.selector is None:
             return groups, []
-        with self._kept.lock:
+        with self._shared_state.lock:
             chooses = self._chooses()
             chooses.forget()
             chooses.fill(setup.selector, where, groups)
-            shown, asking = chooses.shown, [(SHOWN, setup.prompter)]
-            cues = read_cues(chooses.recipe, asking, lambda fields: shown, self._train, self.journal)
-            chooses.use(cues.beside(shown), conversations)
+            examples, asking = chooses.shown, [(SHOWN, setup.prompter)]
+            cues = read_cues(chooses.recipe, asking, lambda fields: examples, self._train, self.journal)
+            chooses.use(cues.beside(examples), conversations)
             self._last = chooses.fill(setup.selector, where, groups)
             return self._last, chooses.shown
 
@@ -321,12 +321,12 @@ class Session:
         for all of them."""
         waiting: _Block = []
         before: tuple[str, ...] = ()
-        for given, group in block:
-            shots = () if given.fault else shots_of(group)
+        for one_input, group in block:
+            shots = () if one_input.fault else shots_of(group)
             if waiting and (not shots or shots != before or len(waiting) == _TOGETHER):
                 yield waiting
                 waiting = []
-            waiting.append((given, group))
+            waiting.append((one_input, group))
             before = shots
         if waiting:
             yield waiting
@@ -334,40 +334,40 @@ class Session:
     def _answered(self, together: _Block, prepared: Prepared) -> Iterator[Answered]:
         request = Request(groups=[group for _, group in together], title="", unanswered={})
         predictions = iter(self.predictions(prepared, request))
-        for given, group in together:
+        for one_input, group in together:
             own = [prediction for _, prediction in zip(group, predictions, strict=False)]
             ids = {one.id for one in own}
             lengths = {name: length for name, length in (request.unanswered or {}).items() if name in ids}
-            yield Answered(given=given, predictions=own, too_long=lengths)
+            yield Answered(source=one_input, predictions=own, too_long=lengths)
 
-    def _faulty(self, given: Given) -> Answered:
+    def _faulty(self, one_input: Given) -> Answered:
         """What is said of a clip of which nothing can be used."""
-        self.journal.say(given.fault)
-        name, utterance = given.conversation.id, given.conversation.utterances[0]
+        self.journal.say(one_input.fault)
+        name, utterance = one_input.conversation.id, one_input.conversation.utterances[0]
         nothing = Prediction(
             id=utterance.id,
             conversation=name,
             speaker=utterance.speaker,
             text=utterance.text or None,
-            unanswered=given.fault,
+            unanswered=one_input.fault,
         )
-        return Answered(given=given, predictions=[nothing])
+        return Answered(source=one_input, predictions=[nothing])
 
-    def _checked(self, given: Given, table: FeatureTable, alone: bool) -> Given:
+    def _checked(self, one_input: Given, table: FeatureTable, alone: bool) -> Given:
         """A clip with a fault where nothing of it can be used. Raises MercError where it is alone."""
-        of_media = given.clip is not None or any(given.arrays.values())
-        if given.fault or not of_media or len(given.conversation.utterances) > 1:
-            return given
-        name = given.conversation.utterances[0].id
+        of_media = one_input.clip is not None or any(one_input.arrays.values())
+        if one_input.fault or not of_media or len(one_input.conversation.utterances) > 1:
+            return one_input
+        name = one_input.conversation.utterances[0].id
         reasons = {stream: reason for (stream, utterance), reason in table.missing.items() if utterance == name}
         media = media_encoders(encoders_of(self.recipe, self.setup.prompter.streams()))
         if not media or not all(stream in reasons for stream in media):
-            return given
-        what = given.clip or given.conversation.id
+            return one_input
+        what = one_input.clip or one_input.conversation.id
         fault = f"nothing of {what} can be used: {'; '.join(f'{s}: {reason}' for s, reason in reasons.items())}"
         if alone:
             raise MercError(fault)
-        return replace(given, fault=fault)
+        return replace(one_input, fault=fault)
 
     def _say_missing(self, block: Sequence[Given], table: FeatureTable) -> None:
         clips = {one.conversation.id for one in block if one.clip is not None}

@@ -78,16 +78,16 @@ class SharedModel:
         def compute(trees: Any) -> list[Any]:
             batch = make_batch(*trees).to(self.model.device)
             scores, states = self.model.score_with_states(batch, len(self.labels), normalize)
-            kept: Any = states.float().cpu().numpy() if self.keeps_states else [None] * len(scores)
+            rows: Any = states.float().cpu().numpy() if self.keeps_states else [None] * len(scores)
             if self.keeps_states and self.strategy and self.strategy.world > 1:
-                kept = kept.tolist()  # as it can be sent
+                rows = rows.tolist()  # as it can be sent
             places = [place[id(prompt)] for prompt in batch.prompts]
-            return list(zip(places, scores.double().tolist(), kept, self.model.heads.rows(states), strict=True))
+            return list(zip(places, scores.double().tolist(), rows, self.model.heads.rows(states), strict=True))
 
         rows = {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
         if prompts is None:
-            kept = ((id(query), rows[at][2]) for at, query in enumerate(queries))
-            self.head_rows.update((known, row) for known, row in kept if known in self.encoded)
+            rows_of = ((id(query), rows[at][2]) for at, query in enumerate(queries))
+            self.head_rows.update((known, row) for known, row in rows_of if known in self.encoded)
         return self.scores(queries, [(rows[at][0], rows[at][1]) for at in range(len(queries))])
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
@@ -230,27 +230,27 @@ class SharedModel:
 class SharedPrefixCache:
     """What a decoder is given as a cache (``merc.PrefixCache``)."""
 
-    def __init__(self, asks: SharedModel, kept: KeptPrefix) -> None:
-        self._asks, self._kept = asks, kept
+    def __init__(self, asks: SharedModel, prefix: KeptPrefix) -> None:
+        self._asks, self._prefix = asks, prefix
 
     @property
     def length(self) -> int:
         """How many tokens are kept."""
-        return len(self._kept.begin.context)
+        return len(self._prefix.begin.context)
 
     @property
     def nbytes(self) -> int:
         """How much memory they take."""
-        return self._kept.nbytes
+        return self._prefix.nbytes
 
     @property
     def note(self) -> str:
         """Why nothing is kept."""
-        return self._kept.model.forgets or ""
+        return self._prefix.model.forgets or ""
 
     def extend(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> None:
         """Keep what the prompts begin with."""
-        self._kept.extend(self._asks.beginning(queries, prompts))
+        self._prefix.extend(self._asks.beginning(queries, prompts))
 
     def score(
         self,
@@ -261,7 +261,7 @@ class SharedPrefixCache:
         """Scores of the labels."""
         asks = self._asks
         encoded = asks.encoded_prompts(queries, prompts, "labels")
-        scored = self._kept.score(encoded, len(asks.labels), normalize, asks.batch_tokens)
+        scored = self._prefix.score(encoded, len(asks.labels), normalize, asks.batch_tokens)
         rows = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
         return asks.scores(queries, [rows[id(prompt)] for prompt in encoded])
 
@@ -279,15 +279,15 @@ class SharedPrefixCache:
         """What the model writes."""
         how, asks = Sampling(max_new_tokens, count, temperature, top_p, seed), self._asks
         encoded = asks.encoded_prompts(queries, prompts, "none")
-        return [self._kept.generate(prompt, how, asks.rows(prompt, how)) for prompt in encoded]
+        return [self._prefix.generate(prompt, how, asks.rows(prompt, how)) for prompt in encoded]
 
     def fork(self) -> SharedPrefixCache:
         """A cache that goes on apart."""
-        return SharedPrefixCache(self._asks, self._kept.fork())
+        return SharedPrefixCache(self._asks, self._prefix.fork())
 
     def free(self) -> None:
         """Give the memory back."""
-        self._kept.free()
+        self._prefix.free()
 
 
 def _generation(text: str, tokens: Sequence[int], log_probs: Sequence[float], ended: bool) -> Generation:

@@ -33,8 +33,8 @@ class Group:
     members: tuple[int, ...]
 
     def __str__(self) -> str:
-        shown = ", ".join(self.names[:_SHOWN])
-        return shown + (f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else "")
+        names = ", ".join(self.names[:_SHOWN])
+        return names + (f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else "")
 
 
 def groups_of(conversations: Sequence[Conversation], by: str) -> tuple[list[Group], int]:
@@ -304,10 +304,10 @@ def _notes(
     split: Splitting,
 ) -> list[str]:
     sizes = {name: sum(talk.split == name for talk in after) for name in SPLITS}
-    shown = ", ".join(f"{name} {size}" for name, size in sizes.items() if size)
+    counted = ", ".join(f"{name} {size}" for name, size in sizes.items() if size)
     fold = "" if split.fold is None else f", fold {split.fold} of {_fold_count(groups, split, before)}"
     of = "" if split.by == "conversation" else f" in {len(groups)} groups"
-    notes = [f"split by {split.by}{fold}: {len(after)} conversations{of}: {shown} (seed {split.seed})"]
+    notes = [f"split by {split.by}{fold}: {len(after)} conversations{of}: {counted} (seed {split.seed})"]
     changed = sum(one.split not in (None, other.split) for one, other in zip(before, after, strict=True))
     if changed:
         notes.append(f"split: {changed} of {len(after)} conversations stand in another part than the corpus states")

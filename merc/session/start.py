@@ -85,9 +85,9 @@ def _check_backbone(recipe: Recipe, other: Recipe, path: Path) -> None:
         return None if part is None else {"name": part.name, **part.component.identity()}  # type: ignore[attr-defined]
 
     if named(recipe) != named(other):
-        shown = [json.dumps(named(one), ensure_ascii=False) for one in (other, recipe)]
+        texts = [json.dumps(named(one), ensure_ascii=False) for one in (other, recipe)]
         raise MercError(
-            f"init_from: {path} was trained with another backbone: {shown[0]}, and this recipe has {shown[1]}; its "
+            f"init_from: {path} was trained with another backbone: {texts[0]}, and this recipe has {texts[1]}; its "
             "weights mean nothing to another model, so give both the same"
         )
     if type(other.tuning) is not Frozen and (why := recipe.tuning.fits(other.tuning)):

@@ -82,10 +82,10 @@ def too_long(unanswered: Mapping[str, int], total: int, context: int | None) -> 
     >>> print(too_long({"u3": 812}, 20, 512))
     1 of 20 utterances has no answer, since its prompt is longer than the model's context of 512 tokens: u3 (812 tokens)
     """
-    shown = [f"{name} ({length:,} tokens)" for name, length in list(unanswered.items())[:5]]
+    examples = [f"{name} ({length:,} tokens)" for name, length in list(unanswered.items())[:5]]
     more = f" and {len(unanswered) - 5} more" if len(unanswered) > 5 else ""
     have, its = ("has", "its prompt is") if len(unanswered) == 1 else ("have", "their prompts are")
     return (
         f"{len(unanswered)} of {total} utterances {have} no answer, since {its} longer than the model's context of "
-        f"{context} tokens: {', '.join(shown)}{more}"
+        f"{context} tokens: {', '.join(examples)}{more}"
     )

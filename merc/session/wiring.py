@@ -116,10 +116,10 @@ class Wiring:
             progress(1.0, f"{len(data.conversations)}")
         return data
 
-    def cues(self, prompters: Prompting, wanted: Wanted, corpus: Sequence[Conversation]) -> CueTable:
+    def cues(self, prompters: Prompting, conversations_of: Wanted, corpus: Sequence[Conversation]) -> CueTable:
         """Step 2: the cues that prompts read. Teachers are not asked, so whoever waits for one knows it before anything
         is made."""
-        return read_cues(self.recipe, prompters, wanted, corpus, self.journal)
+        return read_cues(self.recipe, prompters, conversations_of, corpus, self.journal)
 
     def annotated(self, prompter: Prompter, conversations: Sequence[Conversation]) -> CueTable:
         """Step 2 for conversations that somebody gave: teachers are asked now about what they have not answered."""

@@ -38,14 +38,14 @@ class AnnotatorContract(ComponentContract):
         wants_video, wants_audio = self.component.video(), self.component.audio()
         videos = samples.clips(wants_video) if wants_video else []
         audios = samples.clips(wants_audio) if wants_audio else []
-        shown = []
+        observations = []
         for index in range(len(talk.utterances)):
             video = videos[index % len(videos)] if videos else Missing("not asked for")
             audio = audios[index % len(audios)] if audios else Missing("not asked for")
             assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
             query = Query(conversation=talk, index=index, labels=LabelSpace(()))
-            shown.append(Observation(query=query, video=video, audio=audio))
-        return shown
+            observations.append(Observation(query=query, video=video, audio=audio))
+        return observations
 
     def test_wants_media_as_declared(self) -> None:
         """``fields`` names its cues; ``video`` gives Frames or None, ``audio`` a Waveform or None."""
@@ -54,13 +54,13 @@ class AnnotatorContract(ComponentContract):
             isinstance(fields, tuple) and fields and len(set(fields)) == len(fields),
             f"fields() of {self.title} gives {fields!r}; it must give a tuple of names, each once",
         )
-        for what, given, wanted in (
+        for what, want, contract in (
             ("video", self.component.video(), Frames),
             ("audio", self.component.audio(), Waveform),
         ):
             require(
-                given is None or isinstance(given, wanted),
-                f"{what}() of {self.title} gives {type(given).__name__}; it must give merc.{wanted.__name__} or None",
+                want is None or isinstance(want, contract),
+                f"{what}() of {self.title} gives {type(want).__name__}; it must give merc.{contract.__name__} or None",
             )
         video = self.component.video()
         require(video is None or video.draws == 1, f"video() of {self.title} wants several draws; it is asked once")
@@ -81,10 +81,10 @@ class AnnotatorContract(ComponentContract):
     def test_answers_do_not_depend_on_what_else_is_asked(self) -> None:
         """An observation alone gets what it gets among others, in any order, every time; one that ``needs_all`` gives
         the same for the same set."""
-        shown = self.observations()
-        together = self._annotate(shown)
-        again = self._annotate(list(reversed(shown)))
-        for one in shown:
+        observations = self.observations()
+        together = self._annotate(observations)
+        again = self._annotate(list(reversed(observations)))
+        for one in observations:
             name = one.query.target.id
             self._same(name, together[name], again[name], "in another order")
             if not self.component.needs_all:
@@ -92,9 +92,9 @@ class AnnotatorContract(ComponentContract):
 
     def test_the_function_may_be_called_again(self) -> None:
         """The pass calls a loaded function again for what another process had taken: it gives the same."""
-        shown, annotate = self.observations(), self.component.load(self.device)
-        first, second = (dict(annotate(iter(shown))) for _ in range(2))
-        for one in shown:
+        observations, annotate = self.observations(), self.component.load(self.device)
+        first, second = (dict(annotate(iter(observations))) for _ in range(2))
+        for one in observations:
             name = one.query.target.id
             require(name in second, f"{self.title} gave no answer for {name!r} when its function was called again")
             self._same(name, first[name], second[name], "when its function is called again")
@@ -110,29 +110,29 @@ class AnnotatorContract(ComponentContract):
                 require(first is not None, f"{what} of {self.title} gives {give()!r}, which is no plain value")
                 require(first == second, f"{what} of {self.title} gives {first} and then {second}")
 
-    def _annotate(self, shown: Sequence[Observation]) -> dict[str, Annotation]:
+    def _annotate(self, observations: Sequence[Observation]) -> dict[str, Annotation]:
         """What a newly loaded function gives, checked."""
         taken: list[str] = []
 
         def observe() -> Any:
-            for one in shown:
+            for one in observations:
                 taken.append(one.query.target.id)
                 yield one
 
         annotations: dict[str, Annotation] = {}
-        for given in self.component.load(self.device)(observe()):
+        for pair in self.component.load(self.device)(observe()):
             require(
-                isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Annotation),
-                f"{self.title} gave {given!r}; it must give (utterance id, merc.Annotation)",
+                isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Annotation),
+                f"{self.title} gave {pair!r}; it must give (utterance id, merc.Annotation)",
             )
-            name, annotation = given
+            name, annotation = pair
             require(name in taken, f"{self.title} answered for {name!r}, which it had not been given")
             require(name not in annotations, f"{self.title} answered twice for {name!r}")
             self._check(name, annotation)
             annotations[name] = annotation
         lacking = [name for name in taken if name not in annotations]
         require(not lacking, f"{self.title} took {', '.join(lacking)} and gave no answer")
-        require(len(taken) == len(shown), f"{self.title} took {len(taken)} of {len(shown)} observations")
+        require(len(taken) == len(observations), f"{self.title} took {len(taken)} of {len(observations)} observations")
         return annotations
 
     def _check(self, name: str, annotation: Annotation) -> None:

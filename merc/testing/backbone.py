@@ -61,10 +61,10 @@ class BackboneContract(ComponentContract):
         import torch
 
         model = self.component.load("cpu")
-        wanted = getattr(torch, self.component.dtype)
+        dtype = getattr(torch, self.component.dtype)
         for name, parameter in model.named_parameters():
             require(
-                not parameter.is_floating_point() or parameter.dtype == wanted,
+                not parameter.is_floating_point() or parameter.dtype == dtype,
                 f"parameter {name!r} is {parameter.dtype}; dtype: {self.component.dtype} was asked for",
             )
         require(not model.training, "load() gives a model in training mode; call .eval() on it")
@@ -101,10 +101,12 @@ class BackboneContract(ComponentContract):
         for name in ("identity", "weights"):
             first, second = getattr(self.component, name)(), getattr(self.component, name)()
             try:
-                kept = json.loads(json.dumps(first))
+                plain = json.loads(json.dumps(first))
             except (TypeError, ValueError) as error:
                 require(False, f"{name}() of {self.title} gives {first!r}, which is no plain value ({error})")
-            require(kept == json.loads(json.dumps(second)), f"{name}() of {self.title} gives {first} and then {second}")
+            require(
+                plain == json.loads(json.dumps(second)), f"{name}() of {self.title} gives {first} and then {second}"
+            )
 
     def test_embeddings_go_in_and_logits_come_out(self) -> None:
         """The model takes ``inputs_embeds``, and gives finite logits over its vocabulary."""

@@ -45,9 +45,9 @@ class BenchmarkContract(ComponentContract):
     def test_metrics_take_their_parameters(self) -> None:
         """Each metric is registered, and can be made with the column's ``params``."""
         for column in self.component.columns():
-            given = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
+            assignments = [f"{name}={json.dumps(value)}" for name, value in column.params.items()]
             try:
-                load_part("metric", column.metric, {}, given)
+                load_part("metric", column.metric, {}, assignments)
             except MercError as error:
                 raise AssertionError(f"{column.title}: {error}") from error
 

@@ -121,9 +121,11 @@ class ConnectorContract(ComponentContract):
         streams.check_gradients(self.title, module, module(self._batch()))
         for name, inserted in self._inserted().items():
             states, media = self._places()
-            given = inserted(states, media)
+            states_after = inserted(states, media)
             title = f"{self.title}, the module before {name}"
-            streams.check_gradients(title, inserted, Stream(given, given.new_ones(given.shape[:2]).bool()))
+            streams.check_gradients(
+                title, inserted, Stream(states_after, states_after.new_ones(states_after.shape[:2]).bool())
+            )
 
     def test_builds_on_the_meta_device(self) -> None:
         """``merc params`` counts parameters without weights."""
@@ -175,10 +177,10 @@ class ConnectorContract(ComponentContract):
             who = f"the module that {self.title} puts before {name}"
             module = streams.moved(module.eval())
             states, media = self._places()
-            given = module(states, media)
-            shape = list(given.shape)
+            states_after = module(states, media)
+            shape = list(states_after.shape)
             require(shape == list(states.shape), f"{who} gives {shape} for states of shape {list(states.shape)}")
-            require(torch.isfinite(given).all(), f"{who} gives NaN or infinity where a place sees no token")
+            require(torch.isfinite(states_after).all(), f"{who} gives NaN or infinity where a place sees no token")
             for place in range(2, 6):
                 other, unseen = states.clone(), media.tokens.clone()
                 other[0, [i for i in range(6) if i != place]] = 9.0
@@ -187,6 +189,6 @@ class ConnectorContract(ComponentContract):
                                                  (states, unseen, "media that it does not see")):  # fmt: skip
                     again = module(states_too, media._replace(tokens=tokens))[0, place]
                     require(
-                        torch.allclose(again, given[0, place], rtol=self.tolerance, atol=self.tolerance),
+                        torch.allclose(again, states_after[0, place], rtol=self.tolerance, atol=self.tolerance),
                         f"{who} gives place {place} other numbers for {what}; let it look at what its mask shows alone",
                     )

@@ -42,11 +42,11 @@ class EncoderContract(ComponentContract):
 
     def test_sampling_suits_the_modality(self) -> None:
         """A video encoder wants Frames, an audio encoder a Waveform, a text encoder Words."""
-        wanted, given = _WANTS[self.component.modality], self.component.sampling()
+        contract, sampling = _WANTS[self.component.modality], self.component.sampling()
         require(
-            isinstance(given, wanted),
+            isinstance(sampling, contract),
             f"{self.title} has modality {self.component.modality!r} and its sampling() gives "
-            f"{type(given).__name__}; it must give merc.{wanted.__name__}",
+            f"{type(sampling).__name__}; it must give merc.{contract.__name__}",
         )
 
     def test_spec_and_version(self) -> None:
@@ -61,10 +61,10 @@ class EncoderContract(ComponentContract):
         """``identity`` gives what JSON can hold, the same every time."""
         first, second = self.component.identity(), self.component.identity()
         try:
-            kept = [json.dumps(one, sort_keys=True) for one in (first, second)]
+            texts = [json.dumps(one, sort_keys=True) for one in (first, second)]
         except (TypeError, ValueError) as error:
             require(False, f"identity() of {self.title} gives {first!r}, which is no plain value ({error})")
-        require(kept[0] == kept[1], f"identity() of {self.title} gives {first} and then {second}")
+        require(texts[0] == texts[1], f"identity() of {self.title} gives {first} and then {second}")
 
     def test_features_have_the_declared_shape(self) -> None:
         """An answer for each clip: float32 ``[tokens, dim]``, finite, or Missing with its reason."""
@@ -141,9 +141,9 @@ class EncoderContract(ComponentContract):
         """One decoded clip is shown to several encoders, so none may write into it."""
         clips, untouched = self.clips(), self.clips()
         self.component.load(self.device)(clips)
-        for number, (shown, kept) in enumerate(zip(clips, untouched, strict=True)):
+        for number, (clip, original) in enumerate(zip(clips, untouched, strict=True)):
             require(
-                np.array_equal(_array(shown), _array(kept)), f"{self.title} wrote into clip {number}; copy it first"
+                np.array_equal(_array(clip), _array(original)), f"{self.title} wrote into clip {number}; copy it first"
             )
 
     def test_what_is_prepared_can_be_kept(self) -> None:
@@ -174,7 +174,7 @@ class EncoderContract(ComponentContract):
         clips = self.clips()
         features = self.component.load(self.device)(clips)
         prepared = [one for one in self.component.prepare()(clips) if not isinstance(one, Missing)]
-        wanted = [one for one in features if not isinstance(one, Missing)]
+        arrays = [one for one in features if not isinstance(one, Missing)]
         network = self.component.build().to(self.device).eval()
         inputs = [torch.from_numpy(one).to(self.device) for one in prepared]
         together = network(inputs)
@@ -182,15 +182,15 @@ class EncoderContract(ComponentContract):
             len(together) == len(inputs),
             f"{len(inputs)} inputs went in and {len(together)} features came out of build()",
         )
-        for number, (given, kept, mine) in enumerate(zip(inputs, wanted, together, strict=True)):
-            count = self.component.token_count(len(given))
+        for number, (prepared_input, frozen, mine) in enumerate(zip(inputs, arrays, together, strict=True)):
+            count = self.component.token_count(len(prepared_input))
             require(
-                tuple(mine.shape) == kept.shape == (count, self.component.spec().dim),
-                f"input {number}: the network gives {list(mine.shape)}, load() gives {list(kept.shape)} and "
+                tuple(mine.shape) == frozen.shape == (count, self.component.spec().dim),
+                f"input {number}: the network gives {list(mine.shape)}, load() gives {list(frozen.shape)} and "
                 f"token_count() says {count} tokens",
             )
-            for how, other in (("in a batch", mine), ("alone", network([given])[0])):
-                near = _same(other.detach().cpu().float().numpy(), kept, self.tolerance)
+            for how, other in (("in a batch", mine), ("alone", network([prepared_input])[0])):
+                near = _same(other.detach().cpu().float().numpy(), frozen, self.tolerance)
                 require(near, f"input {number}, {how}: the network of build() gives other features than load()")
         learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
         require(learning, f"no parameter of the network of {self.title} may learn; leave build() out, or let some")

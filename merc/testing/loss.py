@@ -88,9 +88,9 @@ class LossContract(ComponentContract):
             queries += [Query(conversation=talk, index=i, labels=samples.LABELS) for i in range(len(talk.utterances))]
         own = (WeightedAnswer((5, 6), 0.5), WeightedAnswer((7,), -1.0))
         prompter = _Rejecting(media=tuple(model.media.connectors))
-        wanted = {self.component.answers} - {"none"}
+        kinds = {self.component.answers} - {"none"}
         encoded = [
-            encode_example(model, Example(q, prompter, own), wanted, samples.LABELS) for q in queries[:utterances]
+            encode_example(model, Example(q, prompter, own), kinds, samples.LABELS) for q in queries[:utterances]
         ]
         counts = {label: sum(q.target.label == label for q in queries) for label in samples.LABELS.labels}
         answers = [a.tokens for p in encoded for a in p.answers if a.gold]

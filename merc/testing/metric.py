@@ -74,9 +74,9 @@ class MetricContract(ComponentContract):
     def test_predictions_are_left_as_they_are(self) -> None:
         """Other metrics see the same predictions."""
         every = list(self.predictions())
-        kept = [asdict(p) for p in every]
+        originals = [asdict(p) for p in every]
         self._compute(every)
-        require([asdict(p) for p in every] == kept, f"{self.title} changed the predictions that it was given")
+        require([asdict(p) for p in every] == originals, f"{self.title} changed the predictions that it was given")
 
 
 def _near(one: Any, two: Any) -> bool:

@@ -82,8 +82,8 @@ class PrompterContract(ComponentContract):
 
     def test_cues_in_prompts_are_declared(self) -> None:
         """``cue_fields`` lists every cue that a prompt shows, ``answer_fields`` those that answers are made of."""
-        talk, shown = self.conversation(), self.component.cue_fields()
-        declared = {*shown, *self.component.answer_fields()}
+        talk, cue_fields = self.conversation(), self.component.cue_fields()
+        declared = {*cue_fields, *self.component.answer_fields()}
         bare = replace(
             talk,
             utterances=tuple(
@@ -94,8 +94,8 @@ class PrompterContract(ComponentContract):
         for one, two in zip(self.queries(talk), self.queries(bare), strict=True):
             require(
                 self.component.prompt(one) == self.component.prompt(two),
-                f"the prompt for {one.target.id!r} reads cues, and cue_fields() lists {list(shown)}; list each, so "
-                "that a recipe that lacks them is refused before it runs",
+                f"the prompt for {one.target.id!r} reads cues, and cue_fields() lists {list(cue_fields)}; list each, "
+                "so that a recipe that lacks them is refused before it runs",
             )
 
     def test_cues_of_answers_are_no_input(self) -> None:

@@ -54,18 +54,18 @@ class SelectorContract(ComponentContract):
         """What it gives, checked for its form."""
         queries = self.queries() if queries is None else list(queries)
         pool = self.pool()
-        given = self.component.load(pool)(queries, self._vectors(queries), draw)
+        lists = self.component.load(pool)(queries, self._vectors(queries), draw)
         require(
-            len(given) == len(queries), f"{self.title} gives {len(given)} lists of places for {len(queries)} queries"
+            len(lists) == len(queries), f"{self.title} gives {len(lists)} lists of places for {len(queries)} queries"
         )
-        for query, places in zip(queries, given, strict=True):
+        for query, places in zip(queries, lists, strict=True):
             for place in places:
                 require(
                     isinstance(place, int | np.integer) and 0 <= place < len(pool),
                     f"{self.title} gives {place!r} for {query.target.id!r}; a place is a whole number from 0 to "
                     f"{len(pool) - 1}, an index into pool.queries",
                 )
-        return [[int(place) for place in places] for places in given]
+        return [[int(place) for place in places] for places in lists]
 
     def test_no_query_is_shown_its_own_conversation(self) -> None:
         """Not even where the query is of the train split."""
@@ -125,7 +125,7 @@ class SelectorContract(ComponentContract):
         """MercError, or fewer places; no other exception."""
         queries = _queries(self.conversations()[:1], self.labels)
         try:
-            given = self.component.load(Pool(queries, vectors=self._vectors(queries)))(
+            lists = self.component.load(Pool(queries, vectors=self._vectors(queries)))(
                 queries, self._vectors(queries), 0
             )
         except MercError:
@@ -135,7 +135,7 @@ class SelectorContract(ComponentContract):
                 f"{self.title} fails where there is nothing to show: {type(error).__name__}: {error}; raise "
                 "merc.MercError with one sentence, or give fewer places"
             ) from error
-        require(not any(map(len, given)), f"{self.title} shows a query its own conversation where there is no other")
+        require(not any(map(len, lists)), f"{self.title} shows a query its own conversation where there is no other")
 
     def _vectors(self, queries: Sequence[Query]) -> Vectors | None:
         if self.component.comparison() is None:

@@ -25,7 +25,7 @@ class Guard:
         self._give = give
         self._others: list[str] = []
         self._names: dict[str, str] = {}
-        self._given: list[tuple[Any, str, Any]] = []
+        self._places: list[tuple[Any, str, Any]] = []
 
     def start(self) -> None:
         """Watch this process."""
@@ -44,7 +44,7 @@ class Guard:
 
     def stop(self) -> list[str]:
         """Watch no longer; gives the hosts and the variables that the component does not name."""
-        for place, name, before in reversed(self._given):
+        for place, name, before in reversed(self._places):
             setattr(place, name, before)
         read = forget()
         if not self._others and not read:
@@ -52,7 +52,7 @@ class Guard:
         return [*dict.fromkeys(self._others), *(name for name in read if name not in self._give().variables())]
 
     def _replace(self, place: Any, name: str, replacement: Any) -> None:
-        self._given.append((place, name, getattr(place, name)))
+        self._places.append((place, name, getattr(place, name)))
         setattr(place, name, replacement)
 
     def _watched(self, connect: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,44 +39,46 @@ def real(of: Stream, index: int) -> Tensor:
     return of.values[index][of.mask[index]]
 
 
-def check_stream(title: str, given: Any, rows: int, dim: int) -> None:
+def check_stream(title: str, stream: Any, rows: int, dim: int) -> None:
     """That a module gave a Stream of this many rows and this dimension, with a boolean mask of the same shape."""
     import torch
 
     require(
-        isinstance(given, Stream), f"the module of {title} gives {type(given).__name__}; it must give a merc.Stream"
+        isinstance(stream, Stream), f"the module of {title} gives {type(stream).__name__}; it must give a merc.Stream"
     )
-    shape = list(given.values.shape)
+    shape = list(stream.values.shape)
     require(
-        given.values.ndim == 3 and shape[0] == rows and shape[2] == dim,
+        stream.values.ndim == 3 and shape[0] == rows and shape[2] == dim,
         f"the module of {title} gives values of shape {shape}; they must be [{rows}, tokens, {dim}]",
     )
-    require(given.mask.dtype == torch.bool, f"the mask that {title} gives is {given.mask.dtype}; it must be torch.bool")
     require(
-        list(given.mask.shape) == shape[:2],
-        f"the mask that {title} gives has shape {list(given.mask.shape)}; its values want {shape[:2]}",
+        stream.mask.dtype == torch.bool, f"the mask that {title} gives is {stream.mask.dtype}; it must be torch.bool"
+    )
+    require(
+        list(stream.mask.shape) == shape[:2],
+        f"the mask that {title} gives has shape {list(stream.mask.shape)}; its values want {shape[:2]}",
     )
 
 
-def check_finite(title: str, given: Stream) -> None:
+def check_finite(title: str, stream: Stream) -> None:
     """That every real token is a number."""
     import torch
 
-    for index in range(len(given.mask)):
+    for index in range(len(stream.mask)):
         require(
-            torch.isfinite(real(given, index)).all(),
+            torch.isfinite(real(stream, index)).all(),
             f"row {index} that {title} gives holds NaN or infinity, though the row has real tokens",
         )
 
 
-def check_gradients(title: str, module: nn.Module, given: Stream) -> None:
+def check_gradients(title: str, module: nn.Module, stream: Stream) -> None:
     """That every parameter learns, and that a row without tokens gives no NaN to its gradient."""
     import torch
 
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     if not parameters:
         return
-    given.values[given.mask].square().sum().backward()  # type: ignore[no-untyped-call]
+    stream.values[stream.mask].square().sum().backward()  # type: ignore[no-untyped-call]
     for name, parameter in parameters.items():
         require(parameter.grad is not None, f"parameter {name!r} of {title} gets no gradient: nothing uses it")
         require(

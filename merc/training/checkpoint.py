@@ -91,8 +91,8 @@ def save_checkpoint(folder: Path, strategy: Strategy, progress: Progress) -> Non
         write_text(temporary / "progress.json", json.dumps(asdict(progress)))
         write_text(temporary / _CHECKSUMS, json.dumps(checksums_of(temporary), indent=1))
         move_folder(temporary, target)
-        wanted = {_best(folder, number) for number in map(_best_step, checkpoints(folder)) if number is not None}
-        for state in set(folder.glob("best-*.safetensors")) - wanted:
+        needed = {_best(folder, number) for number in map(_best_step, checkpoints(folder)) if number is not None}
+        for state in set(folder.glob("best-*.safetensors")) - needed:
             state.unlink()
     strategy.barrier()
 

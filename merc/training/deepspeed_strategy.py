@@ -112,8 +112,8 @@ class DeepSpeedStrategy(Strategy):
 
     def step(self, lr_scale: float, max_norm: float | None) -> float:
         """Clip, step, clear."""
-        for group, given in zip(self._ds.optimizer.param_groups, self.groups, strict=True):
-            group["lr"] = given["lr"] * lr_scale
+        for group, settings in zip(self._ds.optimizer.param_groups, self.groups, strict=True):
+            group["lr"] = settings["lr"] * lr_scale
         norm = self._step_shared(max_norm) if self.zero else self._step_alike(max_norm)
         if self.scale is not None:
             self.scale.update(math.isfinite(norm))
@@ -335,7 +335,7 @@ class _Pass(nn.Module):
         # On its way back a pass with media goes down to the embeddings, and the weights that it meets are fetched
         # from all processes. A pass without any must go as far, or the processes wait for each other for ever.
         words = self.model.base.get_input_embeddings()
-        handle = words.register_forward_hook(lambda module, given, output: _reached(output, nothing))
+        handle = words.register_forward_hook(lambda module, inputs, output: _reached(output, nothing))
         try:
             return self.model.loss_values(batch, draw)
         finally:

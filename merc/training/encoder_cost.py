@@ -21,9 +21,11 @@ def note_encoders(context: StageContext, groups: Iterable[Group]) -> None:
     media = context.network.media
     for name in media.encoders:
         streams = {s for s in media.connectors if name in media.inputs.get(s, (s,))}
-        shown = [_shown(group, streams) for group in groups]
-        count = sum(map(len, shown))
-        some = [utterance for utterances in shown for utterance in utterances][: media.encoder_parts[name].batch]
+        utterances_of = [_shown(group, streams) for group in groups]
+        count = sum(map(len, utterances_of))
+        some = [utterance for utterances in utterances_of for utterance in utterances][
+            : media.encoder_parts[name].batch
+        ]
         took = f", about {count * _seconds(context.network, name, some):.3g} s" if some else ""
         context.say(
             f"features of encoder {name} are computed in every step and not stored: {count} utterances an epoch{took}"
@@ -32,12 +34,12 @@ def note_encoders(context: StageContext, groups: Iterable[Group]) -> None:
 
 def _shown(group: Group, streams: set[str]) -> list[str]:
     """The utterances whose slots of these streams are in the prompts of a group, those without a place included."""
-    shown: dict[str, None] = {}
+    utterances: dict[str, None] = {}
     for item in (item for prompt in group.prompts for item in prompt.context):
         for part in (item.item, *item.media) if isinstance(item, SeenItem) else (item,):
             if not isinstance(part, int) and part[0] in streams:
-                shown[part[1]] = None
-    return list(shown)
+                utterances[part[1]] = None
+    return list(utterances)
 
 
 def _seconds(model: EmotionModel, name: str, utterances: Sequence[str]) -> float:

@@ -22,7 +22,7 @@ class Group:
 
 def shots_of(queries: Sequence[Query]) -> tuple[str, ...]:
     """The ids of the demonstrations that all of the queries show; empty where there are none or they differ."""
-    every = {tuple(shown.target.id for shown in query.demonstrations) for query in queries}
+    every = {tuple(example.target.id for example in query.demonstrations) for query in queries}
     return every.pop() if len(every) == 1 else ()
 
 

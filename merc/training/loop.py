@@ -297,9 +297,9 @@ def _check_checkpointing(model: EmotionModel, settings: Settings, stage: str) ->
 
 
 @contextmanager
-def _activation_checkpointing(network: EmotionModel, wanted: bool) -> Iterator[None]:
+def _activation_checkpointing(network: EmotionModel, enabled: bool) -> Iterator[None]:
     """Compute activations again in the backward pass in place of keeping them, while the block lasts."""
-    if not wanted:
+    if not enabled:
         yield
         return
     # Later versions of transformers 5 give it another name, and warn about the old one.

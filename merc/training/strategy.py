@@ -126,8 +126,8 @@ class TorchStrategy(Strategy):
     def step(self, lr_scale: float, max_norm: float | None) -> float:
         """Clip, step, clear."""
         self.scaler.unscale_(self.optimizer)
-        for group, given in zip(self.optimizer.param_groups, self.groups, strict=True):
-            group["lr"] = given["lr"] * lr_scale
+        for group, settings in zip(self.optimizer.param_groups, self.groups, strict=True):
+            group["lr"] = settings["lr"] * lr_scale
         add_penalties(self.groups)
         parameters = [p for g in self.groups for p in g["params"]]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_norm if max_norm is not None else float("inf")))

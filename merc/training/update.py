@@ -94,11 +94,11 @@ class Updater:
         return self._not_finite(number, f"loss {name!r}", value, [one for _, _, names in spoiled for one in names])
 
     def _not_finite(self, number: int, what: str, value: float, names: Sequence[str]) -> str:
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        examples = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         wider = "use bfloat16 or float32 in place of float16, " if self.context.strategy.scales_loss else ""
         return (
             f"stages.{self.context.stage}: the {what} is {value} at step {number + 1}. In the batch were the "
-            f"utterances {shown}. Lower trainer.lr, set trainer.max_grad_norm, {wider}or look at these utterances' "
+            f"utterances {examples}. Lower trainer.lr, set trainer.max_grad_norm, {wider}or look at these utterances' "
             "features; the last checkpoint is kept"
         )
 

@@ -56,7 +56,7 @@ def test_of_very_many_some_are_drawn() -> None:
     count = MOST_POINTS + 10
     found = project(np.random.default_rng(1).normal(size=(count, 3)).astype(np.float32), ["joy"] * count, ["joy"])
     assert found is not None and found.count == count
-    assert found.svg.count("<circle") == found.shown == -(-count // 2)
+    assert found.svg.count("<circle") == found.drawn == -(-count // 2)
 
 
 def test_the_report_draws_them_or_says_why_not(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_annotators_are_parts_by_name() -> None:
 
 @pytest.mark.usefixtures("here")
 def test_what_a_recipe_was_loaded_from_is_kept_for_messages() -> None:
-    assert load_recipe("small.yaml", ["seed=1"]).given == ("small.yaml", "seed=1")
+    assert load_recipe("small.yaml", ["seed=1"]).arguments == ("small.yaml", "seed=1")
 
 
 @pytest.mark.usefixtures("here")

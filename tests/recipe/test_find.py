@@ -20,7 +20,7 @@ def test_shipped_recipes_of_a_checkout() -> None:
     assert shipped_folder() == REPOSITORY / "recipes"
     for name, file in shipped_recipes().items():
         assert locate(name).file == file and locate(name).name == name
-        assert locate(str(file)).shown == f"recipes/{file.relative_to(REPOSITORY / 'recipes').as_posix()}"
+        assert locate(str(file)).title == f"recipes/{file.relative_to(REPOSITORY / 'recipes').as_posix()}"
 
 
 def test_shipped_recipes_of_an_installed_wheel(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_shipped_recipes_say_what_they_are() -> None:
 def test_a_run_is_called_by_its_folder(here: Path) -> None:
     (here / "trial").mkdir()
     (here / "trial/recipe.yaml").write_text("corpus: {}\n")
-    assert (locate("trial/recipe.yaml").name, locate("trial/recipe.yaml").shown) == ("trial", "trial/recipe.yaml")
+    assert (locate("trial/recipe.yaml").name, locate("trial/recipe.yaml").title) == ("trial", "trial/recipe.yaml")
 
 
 @pytest.mark.parametrize(

@@ -102,4 +102,4 @@ def test_places_and_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert cue_store(recipe()).root == tmp_path / "cues"
     assert cue_store(recipe(features=Features(store="/data/features"))).root == Path("/data/cues")
     assert annotate_command(recipe()) == "merc annotate r"
-    assert annotate_command(recipe(given=("a b.yaml", "seed=1"))) == "merc annotate 'a b.yaml' seed=1"
+    assert annotate_command(recipe(arguments=("a b.yaml", "seed=1"))) == "merc annotate 'a b.yaml' seed=1"

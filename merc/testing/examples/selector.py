@@ -24,6 +24,6 @@ class Example(merc.Selector):
 
         return select
 
-    def _may(self, shown: merc.Query, query: merc.Query) -> bool:
+    def _may(self, example: merc.Query, query: merc.Query) -> bool:
         """A query is never shown its own conversation."""
-        return shown.conversation.id != query.conversation.id
+        return example.conversation.id != query.conversation.id

@@ -145,10 +145,10 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_a_text(name: str, value: Any) -> str:
     try:
-        shown = json.dumps(value, ensure_ascii=False)[:60]
+        text = json.dumps(value, ensure_ascii=False)[:60]
     except RecursionError:
-        shown = "something nested"
-    return f"{name} should be a text or null, not {shown}"
+        text = "something nested"
+    return f"{name} should be a text or null, not {text}"
 
 
 def _other_language(text: str) -> str | None:

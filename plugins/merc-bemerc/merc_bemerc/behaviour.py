@@ -68,15 +68,15 @@ def teacher_prompt(
     meanings: Mapping[str, str],
     *,
     before: int | None = None,
-    shown: str = "",
+    media: str = "",
     structured: bool = True,
 ) -> str:
     """The words that a teacher is given about the target of a query: ``before`` utterances before it (``None``: all),
-    its words, and what is ``shown`` of it (a sentence about the pictures; empty where there are none)."""
+    its words, and what is ``media`` of it (a sentence about the pictures; empty where there are none)."""
     target = query.target
     values = {
         "conversation": "\n".join(f"{speaker(u)}: {line(u)}" for u in [*utterances_before(query, before), target]),
-        "media": shown,
+        "media": media,
         "speaker": speaker(target),
         **fields_and_json(meanings),
     }
@@ -103,7 +103,7 @@ def wording(template: Mapping[str, str], meanings: Mapping[str, str], structured
     talk = Conversation(id="talk", utterances=utterances)
     both = [Query(conversation=talk, index=index, labels=LabelSpace(())) for index in range(2)]
     return "\n".join(
-        teacher_prompt(query, template, meanings, shown=pictures((0.0,) * (2 - query.index)), structured=structured)
+        teacher_prompt(query, template, meanings, media=pictures((0.0,) * (2 - query.index)), structured=structured)
         for query in both
     )
 

@@ -143,8 +143,8 @@ class OpenAICompatible(Annotator):
             "budget",
             "give_up",
         }
-        kept = {name: value for name, value in super().identity().items() if name not in aside}
-        return {**kept, "prompt": wording(self.template, self.describes, self.structured)}
+        parameters = {name: value for name, value in super().identity().items() if name not in aside}
+        return {**parameters, "prompt": wording(self.template, self.describes, self.structured)}
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
@@ -188,12 +188,12 @@ class OpenAICompatible(Annotator):
 
     def _describe(self, server: Server, query: Query, clip: VideoClip) -> Annotation:
         """Ask until an answer fits, at most ``attempts`` times."""
-        shown_as, fields = pictures(clip.times.tolist()), self.fields()
+        media, fields = pictures(clip.times.tolist()), self.fields()
         prompt = teacher_prompt(
-            query, self.template, self.describes, before=self.before, shown=shown_as, structured=self.structured
+            query, self.template, self.describes, before=self.before, media=media, structured=self.structured
         )
-        shown = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
-        messages: list[dict[str, Any]] = [{"role": "user", "content": [*shown, {"type": "text", "text": prompt}]}]
+        images = [{"type": "image_url", "image_url": {"url": as_jpeg(frame, self.longest)}} for frame in clip.frames]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": [*images, {"type": "text", "text": prompt}]}]
         raw: list[str] = []
         fault, any_cut = Fault(""), False
         for _ in range(self.attempts):

@@ -194,11 +194,11 @@ class EmotionPrompter(Structured):
         written = self.write(query, asks, Answer(end=self.end))
         if not query.demonstrations:
             return written
-        shown: list[Segment] = []
+        examples: list[Segment] = []
         for other in query.demonstrations:
             if other.target.label is None:
                 raise MercError(f"demonstration {other.target.id!r} has no label to show")
             word = query.labels.words_of(other.target.label)[0]
             turns = [Turn("assistant"), Text(word)] if self.chat else [Text(f" {word}\n\n")]
-            shown += [*self.write(other, asks, Answer()).segments[:-1], *turns]
-        return Prompt((*shown, *written.segments), written.target)
+            examples += [*self.write(other, asks, Answer()).segments[:-1], *turns]
+        return Prompt((*examples, *written.segments), written.target)

@@ -83,8 +83,8 @@ class Qwen2VL(Annotator):
         """Its parameters but ``batch``, and the words of T_b. ``max_tokens`` and ``attempts`` count for answers that
         reached them alone."""
         aside = {"batch", "max_tokens", "attempts"}
-        kept = {name: value for name, value in super().identity().items() if name not in aside}
-        return {**kept, "prompt": wording(self.template, self.describes, self.structured)}
+        parameters = {name: value for name, value in super().identity().items() if name not in aside}
+        return {**parameters, "prompt": wording(self.template, self.describes, self.structured)}
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""
@@ -99,20 +99,20 @@ class Qwen2VL(Annotator):
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             source = iter(observations)
             while taken := list(islice(source, self.batch)):
-                shown = []
+                requests = []
                 for one in taken:
                     if isinstance(one.video, Missing):
                         yield one.query.target.id, Annotation(reason=one.video.reason)
                     else:
-                        shown.append(_Request(one.query.target.id, one.video, self._prompt(one.query, one.video)))
-                yield from self._ask(teacher, shown)
+                        requests.append(_Request(one.query.target.id, one.video, self._prompt(one.query, one.video)))
+                yield from self._ask(teacher, requests)
 
         return annotate
 
     def _prompt(self, query: Query, clip: VideoClip) -> str:
-        shown = pictures(clip.times.tolist())
+        media = pictures(clip.times.tolist())
         return teacher_prompt(
-            query, self.template, self.describes, before=self.before, shown=shown, structured=self.structured
+            query, self.template, self.describes, before=self.before, media=media, structured=self.structured
         )
 
     def _ask(self, teacher: Teacher, requests: Sequence[_Request]) -> Iterator[tuple[str, Annotation]]:

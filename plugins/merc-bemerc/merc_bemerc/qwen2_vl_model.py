@@ -79,7 +79,7 @@ class Teacher:
         ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
         with torch.inference_mode():
-            given = self.model.generate(
+            generated = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 mm_token_type_ids=_VIDEO * (ids == self.model.config.video_token_id).int(),
@@ -94,7 +94,7 @@ class Teacher:
                 eos_token_id=self._ends(),
                 pad_token_id=pad,
             )
-        return [self._words(row) for row in given[:, longest:].tolist()]
+        return [self._words(row) for row in generated[:, longest:].tolist()]
 
     def _patches(self, frames: Frames) -> tuple[Tensor, list[int]]:
         """The patches ``[patches, channels · 2 · side · side]`` of a video, and their grid: time, rows, columns."""
@@ -116,8 +116,8 @@ class Teacher:
         video = [self._id("<|vision_start|>"), *[self._id("<|video_pad|>")] * merged, self._id("<|vision_end|>")]
         ids = self._turn("system", self._plain(_SYSTEM))
         for number, text in enumerate(messages):
-            shown = video if number == 0 else []
-            ids += self._turn("assistant" if number % 2 else "user", [*shown, *self._plain(text)])
+            media = video if number == 0 else []
+            ids += self._turn("assistant" if number % 2 else "user", [*media, *self._plain(text)])
         return [*ids, self._id("<|im_start|>"), *self._plain("assistant\n")]
 
     def _turn(self, role: str, content: Sequence[int]) -> list[int]:

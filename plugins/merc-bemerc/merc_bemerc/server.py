@@ -110,7 +110,7 @@ class Server:
             request["response_format"] = self._response_format()
         where = f"the server at {teacher.base_url}"
         try:
-            given = self._submit(request).result()
+            response = self._submit(request).result()
         except (_NoMore, CancelledError):
             budget = f"the budget of {teacher.budget} requests is spent"
             raise Passing(budget if self.spent else "asking was stopped") from None
@@ -138,14 +138,14 @@ class Server:
         except (openai.APIError, ValueError, RecursionError) as error:
             raise Passing(f"{where} answered what is no chat completion: {self._clean(_text_of(error))}") from None
         # the client checks no types, so anything may stand anywhere
-        choices = getattr(given, "choices", None)
+        choices = getattr(response, "choices", None)
         first = choices[0] if isinstance(choices, list) and choices else None
         message = getattr(first, "message", None)
-        fault = getattr(first, "error", None) or getattr(given, "error", None)
+        fault = getattr(first, "error", None) or getattr(response, "error", None)
         if fault or getattr(first, "finish_reason", None) == "error":
             raise Passing(f"{where} answered with an error: {self._clean(_text_of(fault or first))}")
         if message is None:
-            raise Passing(f"{where} answered what is no chat completion: {self._clean(_text_of(given))}")
+            raise Passing(f"{where} answered what is no chat completion: {self._clean(_text_of(response))}")
         content, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
         if not isinstance(content, str | None):
             raise Passing(f"{where} answered what is no text: {self._clean(_text_of(content))}")

@@ -39,8 +39,8 @@ def _read(
     except UnicodeDecodeError:
         raise MercError(f"annotator prosody: the table {path} is not UTF-8; save it as CSV in UTF-8") from None
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    wanted = [key, *(column for _, column in columns)]
-    lacking = [name for name in wanted if name not in (rows.fieldnames or ())]
+    columns_needed = [key, *(column for _, column in columns)]
+    lacking = [name for name in columns_needed if name not in (rows.fieldnames or ())]
     if lacking:
         raise MercError(
             f"annotator prosody: the table {path} has no column {', '.join(lacking)}; its columns are "

@@ -32,7 +32,7 @@ def test_four_parts_in_the_papers_order(talk):
 
 
 def test_context_tells_what_was_said_before_in_order(talk):
-    assert context(prompt(talk, 2, shown=pictures([0.5]))).splitlines() == [
+    assert context(prompt(talk, 2, media=pictures([0.5]))).splitlines() == [
         'Ann: "Did you hear? We won!"',
         'Ben: "Again? I can\'t believe it."',
         'Ann: "Never mind, come on." You see one picture of it.',
@@ -49,9 +49,9 @@ def test_nobody_says_nothing(talk):
 
 
 def test_flat_prompt_says_the_same_without_structure(talk):
-    flat = prompt(talk, 1, shown=pictures([0.5]), structured=False)
+    flat = prompt(talk, 1, media=pictures([0.5]), structured=False)
     assert "\n" not in flat and "#" not in flat
-    assert flat.split() == re.sub("(?m)^# .*$", "", prompt(talk, 1, shown=pictures([0.5]))).split()
+    assert flat.split() == re.sub("(?m)^# .*$", "", prompt(talk, 1, media=pictures([0.5]))).split()
 
 
 def test_one_template_serves_generation_and_alignment(talk):
@@ -60,7 +60,7 @@ def test_one_template_serves_generation_and_alignment(talk):
     said[2] = said[2].with_cues({"face": "She smiles."})
     asked = BehaviourPrompter(media=("video",)).prompt(query(replace(talk, utterances=tuple(said)), 2))
     student = "".join(one.text for one in asked.segments if isinstance(one, merc.Text))
-    assert student == prompt(talk, 2, shown="video: <video>") + "\n\nBehaviour:"
+    assert student == prompt(talk, 2, media="video: <video>") + "\n\nBehaviour:"
     for teacher in (Qwen2VL(path="m"), OpenAICompatible(base_url="http://host/v1", model="m")):
         assert teacher.template == BehaviourPrompter().template and teacher.fields() == BehaviourPrompter().fields
 

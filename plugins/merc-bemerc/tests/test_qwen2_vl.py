@@ -104,7 +104,7 @@ class Scripted:
 def test_those_that_do_not_fit_are_asked_again_together(observe):
     part = Qwen2VL(path="m", attempts=3)
     shown = [observe(index, frames=frames(2)) for index in range(3)]
-    prompts = [teacher_prompt(one.query, part.template, part.describes, shown=pictures([0.0, 0.25])) for one in shown]
+    prompts = [teacher_prompt(one.query, part.template, part.describes, media=pictures([0.0, 0.25])) for one in shown]
     script = {(prompt, turns): ("Prose.", False) for prompt in prompts for turns in (1, 3, 5)}
     script[prompts[0], 1] = script[prompts[1], 3] = (GOOD, False)
     script[prompts[2], 3] = ('{"face": 1 2', True)

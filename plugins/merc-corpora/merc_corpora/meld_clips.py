@@ -20,7 +20,7 @@ class Clips:
         self.split = split
         self.folder = folder
         self.leave_out = leave_out
-        self.wanted = 0
+        self.expected = 0
         self.faults: list[str] = []
         self.compared = 0
         self.differing: list[str] = []
@@ -32,7 +32,7 @@ class Clips:
         """The clip of an utterance that lasts ``seconds`` by its row, and what is missing."""
         if self.folder is None:
             return None, self.nothing
-        self.wanted += 1
+        self.expected += 1
         path = self.folder / f"dia{dialogue}_utt{utterance}.mp4"
         reason = "is not there"
         if path.name in self.there:
@@ -53,7 +53,7 @@ class Clips:
         if self.faults:
             are = "are" if len(self.faults) > 1 else "is"
             notes.append(
-                f"{self.split}: {len(self.faults)} of {self.wanted} clips {are} missing or broken in {self.folder}: "
+                f"{self.split}: {len(self.faults)} of {self.expected} clips {are} missing or broken in {self.folder}: "
                 f"{_first(self.faults, _SHOWN)}"
             )
         if self.differing:

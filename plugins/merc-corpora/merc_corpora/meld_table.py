@@ -62,8 +62,8 @@ def number(row: Row, column: str, where: str) -> int:
     cell = row[column].strip()
     if re.fullmatch(r"[0-9]{1,9}(\.0*)?", cell):
         return int(cell.partition(".")[0])
-    shown = cell if len(cell) <= 40 else f"{cell[:40]}..."
-    raise merc.MercError(f"{where}: {column} must be a whole number, not {shown!r}")
+    short = cell if len(cell) <= 40 else f"{cell[:40]}..."
+    raise merc.MercError(f"{where}: {column} must be a whole number, not {short!r}")
 
 
 def seconds(row: Row) -> float | None:
@@ -87,9 +87,9 @@ def _content(table: Path) -> bytes:
 
 def _lacks(table: Path, names: Sequence[str], lacking: Sequence[str], columns: Sequence[str], dataset: str) -> str:
     """The sentence for a table that lacks columns."""
-    shown = ", ".join(name[:30] for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    present = ", ".join(name[:30] for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return (
         f"{table} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its first line should name "
-        f"those of {dataset}'s table, among them {', '.join(columns)}; it has {shown or 'none'}; a table with other "
+        f"those of {dataset}'s table, among them {', '.join(columns)}; it has {present or 'none'}; a table with other "
         f"columns is read by the corpus table: run merc corpus look {table}"
     )

@@ -36,8 +36,8 @@ def check_encoding(encoding: str) -> None:
 euc-kr, cp1252, cp1250, cp1251, latin-1, mac-roman
     """
     try:
-        found = codecs.lookup(encoding)
-        "".encode(found.name)
+        codec = codecs.lookup(encoding)
+        "".encode(codec.name)
     except (LookupError, ValueError):
         usual = ", ".join(FAMILIAR)
         raise ValueError(f"encoding: there is none called {encoding!r}; usual ones are {usual}") from None
@@ -118,14 +118,14 @@ def fitting(content: bytes) -> list[tuple[str, str]]:
 def _usual(text: str, encoding: str) -> float:
     """The share of a text's characters beyond ASCII that are usual ones in an encoding."""
     usual = total = 0
-    for found in itertools.islice(re.finditer("[^\0-\x7f]", text), _SAMPLE):
-        one, before = found[0], text[found.start() - 1 : found.start()]
+    for match in itertools.islice(re.finditer("[^\0-\x7f]", text), _SAMPLE):
+        one, before = match[0], text[match.start() - 1 : match.start()]
         total += 1
         if encoding in _EAST:
             lead = one.encode(encoding)[0]
             usual += any(least <= lead <= most for least, most in _EAST[encoding])
         else:
-            after = text[found.end() : found.end() + 1]
+            after = text[match.end() : match.end() + 1]
             beside_latin = any(letter.isascii() and letter.isalpha() for letter in (before, after))
             fits = one.isalpha() and beside_latin == (encoding != "cp1251")
             usual += one in _SIGNS or (fits and (one.islower() or not before.islower()))

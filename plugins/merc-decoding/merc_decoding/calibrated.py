@@ -68,8 +68,8 @@ class Calibrated(merc.Decoder):
                 f"prompt of an utterance without cues and media ({str(error).rstrip('.')}); choose another prompter, "
                 "or evaluate.decoder={name: verbalizer}"
             ) from error
-        kept = [part for part in prompt.segments if not (isinstance(part, merc.Slot) and part.utterance == ID)]
-        return replace(prompt, segments=tuple(kept))
+        segments = [part for part in prompt.segments if not (isinstance(part, merc.Slot) and part.utterance == ID)]
+        return replace(prompt, segments=tuple(segments))
 
 
 def _content_free(query: merc.Query, text: str) -> merc.Query:

@@ -76,12 +76,12 @@ class DynamicVerbalizer(merc.Decoder):
         import torch
 
         prompts = [model.prompt(query) for query in queries]
-        asked = [replace(query, labels=self._with_words(model.labels, query.labels)) for query in queries]
-        scores = model.score(asked, self.normalize, prompts)
+        widened = [replace(query, labels=self._with_words(model.labels, query.labels)) for query in queries]
+        scores = model.score(widened, self.normalize, prompts)
         values = scores.values
         if self.aggregate == "mean":
             numbers = torch.ones_like(values)
-            for row, query in zip(numbers, asked, strict=True):
+            for row, query in zip(numbers, widened, strict=True):
                 for label in query.labels.labels:
                     row[model.labels.index(label)] = len(query.labels.words_of(label))
             values = values - numbers.log()
@@ -129,7 +129,7 @@ def by_share(labels: merc.LabelSpace, counts: Mapping[str, Counter[str]], count:
         label: {word: n / counts[label].total() for word, n in counts[label].items()} if counts[label] else {}
         for label in labels.labels
     }
-    found = {}
+    words_of = {}
     for label in labels.labels:
         gains = {
             word: value - max((share[other].get(word, 0.0) for other in labels.labels if other != label), default=0.0)
@@ -137,8 +137,8 @@ def by_share(labels: merc.LabelSpace, counts: Mapping[str, Counter[str]], count:
             if word not in own
         }
         best = sorted((word for word, gain in gains.items() if gain > 0), key=lambda word: (-gains[word], word))
-        found[label] = tuple(best[:count])
-    return found
+        words_of[label] = tuple(best[:count])
+    return words_of
 
 
 def neighbours(

@@ -45,10 +45,10 @@ class Ensemble(merc.Decoder):
         """The label of each query that the prompts together hold likeliest."""
         chances = probabilities_by_prompt(model, queries, self.prompters_, self.own, self.normalize)
         votes = votes_of(model, chances)
-        found = merc.likeliest(queries, chances.mean(1).log(), model.labels)
+        answers = merc.likeliest(queries, chances.mean(1).log(), model.labels)
         if self.vote == "majority":
-            found = [_majority(one, names) for one, names in zip(found, votes, strict=True)]
-        return [replace(one, details={"votes": names}) for one, names in zip(found, votes, strict=True)]
+            answers = [_majority(one, names) for one, names in zip(answers, votes, strict=True)]
+        return [replace(one, details={"votes": names}) for one, names in zip(answers, votes, strict=True)]
 
 
 def probabilities_by_prompt(

@@ -66,8 +66,8 @@ class Evidence(merc.Prompter):
     def prompt(self, query: merc.Query) -> merc.Prompt:
         """Instruction, demonstrations, conversation, question, answer."""
         segments: list[merc.Segment] = [merc.Text(self.instruction.format(labels=", ".join(query.labels.labels)))]
-        for shown in query.demonstrations:
-            segments += [*self._talk(shown), merc.Text(f"{self._explained(shown)} {self._word(shown)}\n\n")]
+        for example in query.demonstrations:
+            segments += [*self._talk(example), merc.Text(f"{self._explained(example)} {self._word(example)}\n\n")]
         segments += self._talk(query)
         if self.rationale is not None:
             segments.append(merc.Text(self.explain))
@@ -75,8 +75,8 @@ class Evidence(merc.Prompter):
 
     def _talk(self, query: merc.Query) -> list[merc.Text]:
         first = 0 if self.history is None else max(0, query.index - self.history)
-        said = [(i, query.conversation.utterances[i]) for i in range(first, query.index + 1)]
-        lines = [merc.Text(self._line(one, self.cues_of == "all" or at == query.index)) for at, one in said]
+        utterances = [(i, query.conversation.utterances[i]) for i in range(first, query.index + 1)]
+        lines = [merc.Text(self._line(one, self.cues_of == "all" or at == query.index)) for at, one in utterances]
         return [*lines, merc.Text(self.question.format(speaker=query.target.speaker or "Speaker"))]
 
     def _line(self, utterance: merc.Utterance, shows_cues: bool) -> str:
@@ -85,21 +85,21 @@ class Evidence(merc.Prompter):
             parts += [(tag, utterance.cues[cue].strip()) for cue, tag in self.tags.items() if cue in utterance.cues]
         return f"{utterance.speaker or 'Speaker'}: {' '.join(f'<{tag}> {text}' for tag, text in parts)}\n"
 
-    def _explained(self, shown: merc.Query) -> str:
+    def _explained(self, example: merc.Query) -> str:
         """What stands between the question of a demonstration and its label."""
         if self.rationale is None:
             return ""
-        written = shown.target.cues.get(self.rationale, "").strip()
+        written = example.target.cues.get(self.rationale, "").strip()
         if not written:
             raise merc.MercError(
-                f"prompter evidence: demonstration {shown.target.id!r} has no cue {self.rationale!r}, which is its "
+                f"prompter evidence: demonstration {example.target.id!r} has no cue {self.rationale!r}, which is its "
                 "rationale; write one for each utterance of the train split (an annotator, or the corpus), or set "
                 "rationale: null"
             )
         return f"{self.explain} {written}{self.conclude}"
 
     @staticmethod
-    def _word(shown: merc.Query) -> str:
-        if shown.target.label is None:
-            raise merc.MercError(f"demonstration {shown.target.id!r} has no label to show")
-        return shown.labels.words_of(shown.target.label)[0]
+    def _word(example: merc.Query) -> str:
+        if example.target.label is None:
+            raise merc.MercError(f"demonstration {example.target.id!r} has no label to show")
+        return example.labels.words_of(example.target.label)[0]

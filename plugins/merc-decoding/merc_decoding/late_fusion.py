@@ -77,9 +77,9 @@ class LateFusion(merc.Decoder):
         chances = self._chances(model, queries)
         weights = self.weights or (1 / self._members,) * self._members
         fused = (chances * chances.new_tensor(weights)[:, None]).sum(1)
-        found = merc.likeliest(queries, fused.log(), model.labels)
+        answers = merc.likeliest(queries, fused.log(), model.labels)
         return [
-            replace(one, details={"votes": votes}) for one, votes in zip(found, votes_of(model, chances), strict=True)
+            replace(one, details={"votes": votes}) for one, votes in zip(answers, votes_of(model, chances), strict=True)
         ]
 
     def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
@@ -100,8 +100,8 @@ def likeliest_weights(right: Tensor) -> tuple[float, ...]:
     weights = right.new_full((right.shape[1],), 1 / right.shape[1])
     for _ in range(STEPS):
         shares = weights * right.clamp(min=1e-12)
-        found = (shares / shares.sum(1, keepdim=True)).mean(0)
-        moved, weights = (found - weights).abs().max().item(), found
+        mean_shares = (shares / shares.sum(1, keepdim=True)).mean(0)
+        moved, weights = (mean_shares - weights).abs().max().item(), mean_shares
         if moved < 1e-9:
             break
     values = weights.tolist()

@@ -117,10 +117,10 @@ class RationaleThenVerbalizer(Explaining):
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The label of each query that is likeliest after its rationale."""
         rationales, chances = self.explained(model, queries, 1)
-        found = merc.likeliest(queries, chances[:, 0].log(), model.labels)
+        answers = merc.likeliest(queries, chances[:, 0].log(), model.labels)
         return [
             replace(one, text=own.text, details={"incomplete": own.incomplete} if own.incomplete else {})
-            for one, (own,) in zip(found, rationales, strict=True)
+            for one, (own,) in zip(answers, rationales, strict=True)
         ]
 
 
@@ -154,8 +154,8 @@ class SelfConsistency(Explaining):
         """The label of each query that is likeliest over all its rationales."""
         how = {"temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}
         rationales, chances = self.explained(model, queries, self.count, **how)
-        found = merc.likeliest(queries, chances.mean(1).log(), model.labels)
+        answers = merc.likeliest(queries, chances.mean(1).log(), model.labels)
         return [
             replace(one, details={**_details(own), "votes": votes})
-            for one, own, votes in zip(found, rationales, votes_of(model, chances), strict=True)
+            for one, own, votes in zip(answers, rationales, votes_of(model, chances), strict=True)
         ]

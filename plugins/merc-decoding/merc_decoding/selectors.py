@@ -84,21 +84,21 @@ class Spread(merc.Selector):
         width = 2 * self.candidates + 8
         while True:
             _, places = pool.nearest(vector[None], width)
-            found = self._allowed(pool, query, places[0].tolist(), self.candidates)
-            if len(found) == self.candidates or width >= len(pool):
-                return found
+            nearest = self._allowed(pool, query, places[0].tolist(), self.candidates)
+            if len(nearest) == self.candidates or width >= len(pool):
+                return nearest
             width *= 4
 
     def _allowed(self, pool: merc.Pool, query: merc.Query, places: Sequence[int], count: int) -> list[int]:
         """The first ``count`` places that a query may be shown."""
-        found: list[int] = []
+        allowed: list[int] = []
         seen = {query.conversation.id}
         for place in places:
             talk = pool.queries[place].conversation.id
-            if place >= 0 and talk not in seen and len(found) < count:
-                found.append(place)
+            if place >= 0 and talk not in seen and len(allowed) < count:
+                allowed.append(place)
                 seen |= {talk} if self.distinct == "conversations" else set()
-        return found
+        return allowed
 
     def _enough(self, places: list[int], query: merc.Query) -> list[int]:
         if len(places) < self.k:

@@ -277,8 +277,8 @@ def read_score(answer: str) -> dict[str, Any]:
         except (json.JSONDecodeError, RecursionError) as error:
             fault = f"the JSON object is broken ({getattr(error, 'msg', 'nested too deep')})"
     if isinstance(content, dict):
-        given = {str(key).lower(): value for key, value in content.items()}
-        return _checked(given.get("score", given.get("predicted score")), given.get("reason"))
+        fields = {str(key).lower(): value for key, value in content.items()}
+        return _checked(fields.get("score", fields.get("predicted score")), fields.get("reason"))
     if named := _NAMED.search(text):
         return _checked(float(named[1]), named[2].strip(" \n'\"{}"))
     raise ValueError(fault)

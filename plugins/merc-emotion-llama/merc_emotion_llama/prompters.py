@@ -121,10 +121,10 @@ class EmotionLlama(Prompter):
         """Demonstrations, the block of streams, the subtitle, the instruction. Raises MercError for a truth that the
         label list lacks."""
         segments: list[Segment] = []
-        for shown in query.demonstrations:
-            if not self.has_target(shown):
-                raise MercError(f"demonstration {shown.target.id!r} has no answer to [{self.task}] to show")
-            segments += [*self._user_turn(shown), *self._turn("assistant"), Text(self._shown(shown))]
+        for example in query.demonstrations:
+            if not self.has_target(example):
+                raise MercError(f"demonstration {example.target.id!r} has no answer to [{self.task}] to show")
+            segments += [*self._user_turn(example), *self._turn("assistant"), Text(self._shown(example))]
             segments += [] if self.chat else [Text("\n\n")]
         segments += self._user_turn(query)
         return Prompt((*segments, self._answer(query)), query.target.id)

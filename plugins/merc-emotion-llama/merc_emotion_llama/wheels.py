@@ -68,10 +68,10 @@ def read_wheels(folder: Path) -> Wheels:
 def _read(files: tuple[Path, ...], stamps: tuple[tuple[int, int] | None, ...]) -> Wheels:
     """The tables, read once: ``stamps`` tell a file that was changed."""
     runs = [f"{kind}_run{i}" for i in _RUNS for kind in ("word", "synonym")]
-    wanted = [["name", "format"], runs, *([*_LEVELS] for _ in WHEELS)]
+    headers = [["name", "format"], runs, *([*_LEVELS] for _ in WHEELS)]
     tables: list[Sequence[Mapping[str, str]]] = []
     faults: list[str] = []
-    for path, columns in zip(files, wanted, strict=True):
+    for path, columns in zip(files, headers, strict=True):
         try:
             tables.append(_table(path, columns))
         except ValueError as error:

@@ -50,11 +50,11 @@ class FarcerPrompter(Prompter):
         """Rules, demonstrations, dialogue, answer."""
         back = self.history if self.demonstration_history is None else self.demonstration_history
         segments: list[Segment] = [Turn("system"), Text(self._rules(query))]
-        for shown in query.demonstrations:
-            if shown.target.label is None:
-                raise MercError(f"demonstration {shown.target.id!r} has no label to show")
-            word = query.labels.words_of(shown.target.label)[0]
-            segments += [*self._dialogue(shown, back), Turn("assistant"), Text(word)]
+        for example in query.demonstrations:
+            if example.target.label is None:
+                raise MercError(f"demonstration {example.target.id!r} has no label to show")
+            word = query.labels.words_of(example.target.label)[0]
+            segments += [*self._dialogue(example, back), Turn("assistant"), Text(word)]
         return Prompt(
             (*segments, *self._dialogue(query, self.history), Answer(prefix="", end=self.end)), query.target.id
         )

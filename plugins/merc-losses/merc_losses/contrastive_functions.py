@@ -48,8 +48,8 @@ class InfoNCEFunction(nn.Module):
 
     def pairs(self, batch: merc.Batch) -> list[tuple[int, str]]:
         """The prompts of a batch whose targets have both, and their anchors."""
-        shown = batch.media_ids.get(self.loss.stream, frozenset())
-        texts = [self.text(query) if query.target.id in shown else None for query in batch.queries]
+        ids = batch.media_ids.get(self.loss.stream, frozenset())
+        texts = [self.text(query) if query.target.id in ids else None for query in batch.queries]
         return [(place, text) for place, text in enumerate(texts) if text is not None]
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:
@@ -133,11 +133,11 @@ class TrajectoriesFunction(nn.Module):
     def talks(self, batch: merc.Batch) -> list[tuple[int, list[list[str]]]]:
         """The conversations of a pass: the first prompt of each, and its utterances in order by stream. None where
         there are fewer than two."""
-        shown = [batch.media_ids.get(stream, frozenset()) for stream in self.loss.streams]
+        ids_of = [batch.media_ids.get(stream, frozenset()) for stream in self.loss.streams]
         complete: dict[tuple[str, str], tuple[int, list[list[str]]]] = {}
         for place, query in enumerate(batch.queries):
             talk = query.conversation
-            ids = [[u.id for u in talk.utterances if u.id in those] for those in shown]
+            ids = [[u.id for u in talk.utterances if u.id in those] for those in ids_of]
             if all(ids):
                 complete.setdefault((talk.id, talk.utterances[0].id), (place, ids))
         return list(complete.values()) if len(complete) > 1 else []

@@ -132,9 +132,9 @@ class DistillationFunction(OverLabels):
         losses = t**2 * (teacher.exp() * apart).sum(-1)
         if self.map is not None:
             assert outputs.states is not None
-            wanted = torch.stack([self.teacher.states[key] for key in keys]).to(device)
-            given = self.map(outputs.states[labelled].float())
-            losses = losses + self.loss.states * (given - wanted).square().mean(-1)
+            targets = torch.stack([self.teacher.states[key] for key in keys]).to(device)
+            mapped = self.map(outputs.states[labelled].float())
+            losses = losses + self.loss.states * (mapped - targets).square().mean(-1)
         return spread(batch, losses, labelled, source)
 
 

@@ -67,7 +67,7 @@ class _Rollout:
         self.trainer, self.context, self.learn = trainer, context, learn
         self.names = names_of(trainer.rewards)
         self.groups: Groups = ()
-        self.said: set[str] = set()
+        self.reported: set[str] = set()
 
     def write(self, groups: Groups, step: int) -> None:
         """Let the model write, as it is at a step (from 0), and see what is learned of it."""
@@ -126,8 +126,8 @@ class _Rollout:
         return [[example for _, example in same] for _, same in groupby(mine, key=itemgetter(0))]
 
     def _say_once(self, what: str, sentence: str) -> None:
-        if what not in self.said:
-            self.said.add(what)
+        if what not in self.reported:
+            self.reported.add(what)
             self.context.say(sentence)
 
 

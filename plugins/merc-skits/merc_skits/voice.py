@@ -68,10 +68,10 @@ PROSODY: dict[Emotion, Prosody] = {
 
 def say(text: str, voice: Voice, emotion: Emotion, strength: float, draw: random.Random) -> tuple[Samples, int]:
     """The text in a voice and an emotion, ``strength`` from 0 (neutral) to 1; samples in -1..1 and their rate."""
-    wanted, rest = PROSODY[emotion], PROSODY["neutral"]
+    target, rest = PROSODY[emotion], PROSODY["neutral"]
 
     def between(name: str, jitter: float = 0.0) -> float:
-        low, high = getattr(rest, name), getattr(wanted, name)
+        low, high = getattr(rest, name), getattr(target, name)
         return float(low + (high - low) * strength + draw.gauss(0.0, jitter))
 
     manner = Manner(
@@ -80,7 +80,7 @@ def say(text: str, voice: Voice, emotion: Emotion, strength: float, draw: random
         pitch=round(min(99, max(0, voice.pitch + between("pitch", 3)))),
         range=round(min(99, max(0, 45 + between("range", 5)))),
     )
-    words = text.rstrip(".!?") + (wanted.mark if strength > 0.5 else ".")
+    words = text.rstrip(".!?") + (target.mark if strength > 0.5 else ".")
     samples, rate = speak(words, manner)
     noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
     samples = _trimmed(samples)

@@ -69,8 +69,8 @@ class VideoMae(FamilyEncoder):
             return [one(clip.frames) if len(clip.frames) else Missing("it has no frames") for clip in clips]
 
         def one(frames: np.ndarray) -> Features:
-            shown = frames[np.arange(known.frames) * len(frames) // known.frames]
-            patches = network.video(shown).reshape(-1, side, side, known.dim)
+            stretched = frames[np.arange(known.frames) * len(frames) // known.frames]
+            patches = network.video(stretched).reshape(-1, side, side, known.dim)
             return np.ascontiguousarray(pooled(patches, self.pool).cpu().numpy())
 
         return encode

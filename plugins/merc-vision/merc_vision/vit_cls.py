@@ -93,11 +93,13 @@ class ViTCls(FamilyEncoder):
         choose = self._chooser() if self.frame == "sharpest-face" else None
 
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
-            given = [None if not len(clip.frames) else clip if choose is None else choose(clip) for clip in clips]
-            states = iter(network.states([clip for clip in given if clip is not None], asker, keep=choose is None))
+            chosen = [None if not len(clip.frames) else clip if choose is None else choose(clip) for clip in clips]
+            states = iter(network.states([clip for clip in chosen if clip is not None], asker, keep=choose is None))
             return [
-                Missing("it has no frames") if shown is None else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
-                for shown in given
+                Missing("it has no frames")
+                if picture is None
+                else np.ascontiguousarray(next(states)[:, 0].cpu().numpy())
+                for picture in chosen
             ]
 
         return encode

@@ -24,7 +24,7 @@ class Reported:
     count: int
     source: str
     splits: tuple[str, ...] = ()
-    having: Callable[[merc.Utterance], bool] = lambda said: True
+    having: Callable[[merc.Utterance], bool] = lambda utterance: True
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Clips:
             missing = {"video": reason, "audio": reason}
         if not text:
             self.wordless.append(name)
-        given = {"video": video, "missing": missing, "cues": _given(cues), "extra": _given(extra), **known}
-        utterance = merc.Utterance(id=f"{self.dataset}/{name}", text=text, origin=where, **given)
+        fields = {"video": video, "missing": missing, "cues": _given(cues), "extra": _given(extra), **known}
+        utterance = merc.Utterance(id=f"{self.dataset}/{name}", text=text, origin=where, **fields)
         self.talks.append(
             merc.Conversation(id=utterance.id, split=split, dataset=self.dataset, utterances=(utterance,))  # type: ignore[arg-type]
         )
@@ -82,8 +82,8 @@ class Clips:
         lines = list(notes)
         if self.again:
             total = len(self.talks) + len(self.again)
-            shown = "; ".join(self.again[:_AGAIN]) + ("; and more" if len(self.again) > _AGAIN else "")
-            lines.append(f"rows that repeat a clip, left out: {len(self.again)} of {total} ({shown})")
+            examples = "; ".join(self.again[:_AGAIN]) + ("; and more" if len(self.again) > _AGAIN else "")
+            lines.append(f"rows that repeat a clip, left out: {len(self.again)} of {total} ({examples})")
         unlabelled = [name for name, talk in zip(self.places, self.talks, strict=True) if not _labelled(talk)]
         for what, names in (
             ("clips that are not there", self.absent),

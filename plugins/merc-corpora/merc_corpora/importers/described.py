@@ -106,8 +106,8 @@ class MerCaptionPlusCorpus(merc.Corpus):
 
 
 def _undescribed(names: list[str], clips: Clips) -> list[str]:
-    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return [f"clips without a description: {len(names)} of {len(clips.places)} ({shown})"] if names else []
+    examples = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return [f"clips without a description: {len(names)} of {len(clips.places)} ({examples})"] if names else []
 
 
 def _lines(path: Path) -> Iterator[Row]:

@@ -48,8 +48,8 @@ class MafwCorpus(merc.Corpus):
     def load(self) -> merc.CorpusData:
         """Read the fold's lists. Raises MercError where one is not there or not as it should be, naming the line."""
         set_, kinds = f"set_{self.fold}", ("single", "compound")
-        wanted = [f"{LISTS}/{kind}/no_caption/{set_}/{split}.txt" for kind in kinds for split in ("train", "test")]
-        root = folder_of(self.root, "mafw", wanted, f"the folder with {LISTS!r} and data in it")
+        lists = [f"{LISTS}/{kind}/no_caption/{set_}/{split}.txt" for kind in kinds for split in ("train", "test")]
+        root = folder_of(self.root, "mafw", lists, f"the folder with {LISTS!r} and data in it")
         clips, moved = Clips("mafw", root / "data" / "clips"), []
         single, compound = (self._listed(root, kind, "no_caption", clips.again) for kind in kinds)
         captioned = {**self._listed(root, "compound", "with_caption"), **self._listed(root, "single", "with_caption")}
@@ -69,8 +69,8 @@ class MafwCorpus(merc.Corpus):
             )  # fmt: skip
         notes = []
         if moved:
-            told_of = "clips that the compound lists put into another split than the single ones"
-            notes.append(f"{told_of}: {len(moved)} ({first(moved)})")
+            note = "clips that the compound lists put into another split than the single ones"
+            notes.append(f"{note}: {len(moved)} ({first(moved)})")
         reported = [Reported("clips", 10045, TABLE_1)]
         if self.fold == 1:
             reported += [

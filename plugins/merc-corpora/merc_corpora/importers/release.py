@@ -132,8 +132,8 @@ def _tables(root: Path, set_: Columns) -> list[Path]:
 
 
 def _lacks(root: Path, corpus: str, sets: Sequence[str]) -> str:
-    wanted = [f"{name}/{name}_merged.csv" for name in (SETS[one].names[0] for one in sets)]
-    state = f"lacks {', '.join(wanted)}" if root.is_dir() else "is not there"
+    tables = [f"{name}/{name}_merged.csv" for name in (SETS[one].names[0] for one in sets)]
+    state = f"lacks {', '.join(tables)}" if root.is_dir() else "is not there"
     return (
         f"the folder {root} {state}; 'root' of the corpus {corpus} should be the folder of MMEVerse's sets, or that of "
         "one set, with its table and video in it"
@@ -156,11 +156,11 @@ class _Reading:
         set_, notes = SETS[self.name], []
         clips = Clips(self.name, self.tables[0].parent / "video")
         self.descriptions = self._descriptions(set_)
-        wanted = [one for one in ("video_id", set_.label, set_.split, set_.several) if one is not None]
+        columns = [one for one in ("video_id", set_.label, set_.split, set_.several) if one is not None]
         words = (set_.chinese if self.language == "chinese" else None) or set_.text
         for place, table in enumerate(self.tables):
             before, wordless = set(clips.places), False
-            for row in read_csv(table, wanted):
+            for row in read_csv(table, columns):
                 wordless = words not in row.cells
                 name = _name_of(self.name, set_, row)
                 if set_.shared and not row[set_.split or ""]:

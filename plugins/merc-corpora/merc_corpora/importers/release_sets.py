@@ -109,7 +109,7 @@ SETS: dict[str, Columns] = {
             _all(10045), _in(1839, "test"),
             Reported(
                 "clips of the test split with several labels", 580, TABLE_2, ("test",),
-                lambda said: "labels" in said.extra,
+                lambda utterance: "labels" in utterance.extra,
             ),
         ),
     ),

@@ -82,12 +82,12 @@ def check_cell(where: str, column: str, cell: str, is_name: bool = False) -> Non
         )
 
 
-def split_by(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+def split_by(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """What stands between the cells of a table whose header was not split by commas, where it then has a column that
     is wanted."""
     header = ",".join(names)
     for mark, word in _MARKS.items():
-        if mark in header and set(wanted) & {name.strip().strip('"') for name in header.split(mark)}:
+        if mark in header and set(columns) & {name.strip().strip('"') for name in header.split(mark)}:
             return word
     return None
 
@@ -121,8 +121,10 @@ def read_csv(path: Path, columns: Sequence[str], header: Sequence[str] | None = 
                 raise merc.MercError(
                     f"{text}: its cells seem to stand between {mark}; save it with commas between them"
                 )
-            shown = ", ".join(name[:30] for name in names[:20]) + (f" and {len(names) - 20} more" * (len(names) > 20))
-            raise merc.MercError(f"{text}; its columns are {shown or 'none'}")
+            more = f" and {len(names) - 20} more" * (len(names) > 20)
+            raise merc.MercError(
+                f"{text}; its columns are {', '.join(name[:30] for name in names[:20]) or 'none'}{more}"
+            )
         line, empty = reader.line_num, True
         for cells in reader:
             where, line = f"{path}, line {line + 1}", reader.line_num
@@ -150,10 +152,10 @@ def listed(cell: str) -> tuple[str, ...]:
     return tuple(item for item in items if item)
 
 
-def folder_of(root: Path, corpus: str, wanted: Sequence[str], what: str) -> Path:
+def folder_of(root: Path, corpus: str, entries: Sequence[str], what: str) -> Path:
     """The root of a set, checked to hold what it should."""
     root = merc.user_path(root)
-    lacking = [name for name in wanted if not (root / name).exists()]
+    lacking = [name for name in entries if not (root / name).exists()]
     if lacking:
         state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"
         raise merc.MercError(f"the folder {root} {state}; 'root' of the corpus {corpus} should be {what}")

@@ -145,9 +145,9 @@ def _together(notes: Sequence[str]) -> list[str]:
     kinds: dict[str, list[str]] = {}
     for note in notes:
         kinds.setdefault(note.partition(": ")[2][:12].lstrip("0123456789 "), []).append(note)
-    shown = []
+    lines = []
     for those in kinds.values():
-        shown += those[:3]
+        lines += those[:3]
         if len(those) > 3:
-            shown.append(f"and so in {len(those) - 3} more files")
-    return shown
+            lines.append(f"and so in {len(those) - 3} more files")
+    return lines

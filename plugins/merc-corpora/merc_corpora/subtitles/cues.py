@@ -141,8 +141,8 @@ def _substation(path: Path, lines: list[str]) -> tuple[list[Cue], list[str]]:
             event = dict(zip(names, cells, strict=False))
             start, end = seconds(event.get("start", "")), seconds(event.get("end", ""))
             if start is None or end is None or "text" not in event:
-                wanted = ", ".join(names) or "named by a line 'Format:' before the first event"
-                raise merc.MercError(f"{where}: no event with times and a text; its fields are {wanted}")
+                fields = ", ".join(names) or "named by a line 'Format:' before the first event"
+                raise merc.MercError(f"{where}: no event with times and a text; its fields are {fields}")
             if _DRAWING.search(event["text"]):
                 drawings += 1
                 continue

@@ -196,15 +196,15 @@ def _utterance(name: str, cue: Cue, film: dict[str, Path]) -> merc.Utterance:
     )  # fmt: skip
 
 
-def _cues_of(path: Path, every: Sequence[Tier], wanted: Tiers) -> tuple[list[Cue], list[str]]:
+def _cues_of(path: Path, every: Sequence[Tier], chosen: Tiers) -> tuple[list[Cue], list[str]]:
     """What is said in the tiers of words, each with the label that it shares most time with, and notes."""
     names = [tier.name for tier in every]
-    for one in (*wanted.text, *wanted.label):
+    for one in (*chosen.text, *chosen.label):
         if one not in names:
             hint = close_to(one, names)
             raise merc.MercError(f"{path} has no tier {one!r}.{hint} Its tiers are: {', '.join(names)}")
-    labels = [tier for tier in every if tier.name in wanted.label]
-    spoken = [tier for tier in every if (tier.name in wanted.text if wanted.text else tier.name not in wanted.label)]
+    labels = [tier for tier in every if tier.name in chosen.label]
+    spoken = [tier for tier in every if (tier.name in chosen.text if chosen.text else tier.name not in chosen.label)]
     cues = [
         Cue(start, end, text, f"{path}, tier {tier.name}", tier.speaker or tier.name)
         for tier in spoken
@@ -212,7 +212,7 @@ def _cues_of(path: Path, every: Sequence[Tier], wanted: Tiers) -> tuple[list[Cue
     ]
     if not cues:
         raise merc.MercError(f"{path} has no words in its tiers {', '.join(tier.name for tier in spoken) or '(none)'}")
-    notes = [f"{path.name}: words of the tiers {', '.join(tier.name for tier in spoken)}"] if not wanted.text else []
+    notes = [f"{path.name}: words of the tiers {', '.join(tier.name for tier in spoken)}"] if not chosen.text else []
     if left := sum(len(tier.unaligned) for tier in (*spoken, *labels)):
         notes.append(
             f"{path.name}: {left} annotations have no times of their own; theirs are those of their neighbours"

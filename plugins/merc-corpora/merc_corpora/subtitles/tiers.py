@@ -55,17 +55,17 @@ class _Elan:
         self.annotation: tuple[str, tuple[str, ...]] | None = None
         self.value: list[str] | None = None
 
-    def start(self, name: str, given: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "TIME_SLOT":
-            value = given.get("TIME_VALUE")
-            self.slots[given.get("TIME_SLOT_ID", "")] = None if value is None else self._milliseconds(value)
+            value = attributes.get("TIME_VALUE")
+            self.slots[attributes.get("TIME_SLOT_ID", "")] = None if value is None else self._milliseconds(value)
         elif name == "TIER":
-            self.tiers.append((Tier(given.get("TIER_ID", ""), given.get("PARTICIPANT") or None), []))
+            self.tiers.append((Tier(attributes.get("TIER_ID", ""), attributes.get("PARTICIPANT") or None), []))
         elif name == "ALIGNABLE_ANNOTATION":
-            slots = (given.get("TIME_SLOT_REF1", ""), given.get("TIME_SLOT_REF2", ""))
-            self.annotation = (given.get("ANNOTATION_ID", ""), slots)
+            slots = (attributes.get("TIME_SLOT_REF1", ""), attributes.get("TIME_SLOT_REF2", ""))
+            self.annotation = (attributes.get("ANNOTATION_ID", ""), slots)
         elif name == "REF_ANNOTATION":
-            self.annotation = (given.get("ANNOTATION_ID", ""), (given.get("ANNOTATION_REF", ""),))
+            self.annotation = (attributes.get("ANNOTATION_ID", ""), (attributes.get("ANNOTATION_REF", ""),))
         elif name == "ANNOTATION_VALUE":
             self.value = []
 
@@ -154,7 +154,7 @@ class _Tokens:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
-        self.found = _TOKEN.finditer(text)
+        self.tokens = _TOKEN.finditer(text)
         self.seen = 0
 
     def text(self) -> str:
@@ -169,12 +169,12 @@ class _Tokens:
     def count(self) -> int:
         return int(self.number())
 
-    def _next(self, group: int, wanted: str) -> str:
-        match = next(self.found, None)
+    def _next(self, group: int, expected: str) -> str:
+        match = next(self.tokens, None)
         self.seen += 1
         if match is None or match[group] is None:
             state = "it ends" if match is None else f"{match[0][:30]!r} stands"
             raise merc.MercError(
-                f"{self.path} is no whole TextGrid: {state} where {wanted} should; save it in Praat again"
+                f"{self.path} is no whole TextGrid: {state} where {expected} should; save it in Praat again"
             )
         return match[group]

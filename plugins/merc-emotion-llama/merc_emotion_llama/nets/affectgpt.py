@@ -67,11 +67,11 @@ class QFormer(nn.Module):
 
     def forward(self, streams: Mapping[str, Stream]) -> Stream:
         """As many tokens as there are queries."""
-        given = []
+        projected = []
         for name, layer in self.streams.items():
             hidden = layer(streams[name].zeroed())
-            given.append(hidden + sinusoids(hidden.shape[1], hidden.shape[2], hidden))
-        memory = torch.cat(given, 1)
+            projected.append(hidden + sinusoids(hidden.shape[1], hidden.shape[2], hidden))
+        memory = torch.cat(projected, 1)
         mask = torch.cat([streams[name].mask for name in self.streams], 1)
         if not mask.shape[1]:
             memory, mask = pad(memory, (0, 0, 0, 1)), pad(mask, (0, 1))

@@ -38,6 +38,6 @@ class ModalityExperts(nn.Module):
         fused = weights.new_zeros(len(here), self.experts[next(iter(means))][2].out_features)
         for number, (name, expert) in enumerate(self.experts.items()):
             rows = weights[:, number].nonzero().squeeze(1)  # no other row is computed
-            given = weights[rows, number].unsqueeze(1) * expert(means[name][rows])
-            fused = fused.index_add(0, rows, given.to(fused.dtype))
+            outputs = weights[rows, number].unsqueeze(1) * expert(means[name][rows])
+            fused = fused.index_add(0, rows, outputs.to(fused.dtype))
         return Stream(fused.unsqueeze(1), here.any(1, keepdim=True))

@@ -30,13 +30,13 @@ class StateSpace(nn.Module):
         heard, here = self.heard(streams, speakers)
         heard = heard * here.unsqueeze(1)
         rate = -self.log_decay.exp()
-        kept = torch.exp(softplus(self.step(heard)).unsqueeze(-1) * rate)  # [utterances, width, states]
-        added = (kept - 1) / rate * self.enter * heard.unsqueeze(-1)
-        state, found = torch.zeros_like(added[0]), []
+        decay = torch.exp(softplus(self.step(heard)).unsqueeze(-1) * rate)  # [utterances, width, states]
+        added = (decay - 1) / rate * self.enter * heard.unsqueeze(-1)
+        state, tokens = torch.zeros_like(added[0]), []
         for number in range(len(heard)):
-            state = kept[number] * state + added[number]
-            found.append((self.leave * state).sum(-1) + self.through * heard[number])
-        return Stream(torch.stack(found).unsqueeze(1), here.unsqueeze(1))
+            state = decay[number] * state + added[number]
+            tokens.append((self.leave * state).sum(-1) + self.through * heard[number])
+        return Stream(torch.stack(tokens).unsqueeze(1), here.unsqueeze(1))
 
 
 class SegmentMemory(nn.Module):
@@ -56,13 +56,13 @@ class SegmentMemory(nn.Module):
     def forward(self, streams: Mapping[str, Stream], speakers: Tensor) -> Stream:
         """``[utterances, 1, width]``."""
         heard, here = self.heard(streams, speakers)
-        memory, found = self.memory, []
+        memory, tokens = self.memory, []
         for first in range(0, len(heard), self.segment):
             now, there = heard[first : first + self.segment], here[first : first + self.segment]
             states = self._read(now, there, memory)
-            found.append(states)
+            tokens.append(states)
             memory = self._write(states, there, memory)
-        return Stream(torch.cat(found).unsqueeze(1), here.unsqueeze(1))
+        return Stream(torch.cat(tokens).unsqueeze(1), here.unsqueeze(1))
 
     def _read(self, now: Tensor, there: Tensor, memory: Tensor) -> Tensor:
         """States of a segment's utterances ``[utterances, width]``."""

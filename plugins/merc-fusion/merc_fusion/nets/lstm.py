@@ -72,11 +72,11 @@ class UtteranceLstm(nn.Module):
         """h of each step, ``[rows, steps, width]``."""
         here = there(streams, self.cell.modalities)
         features = [steps(streams[name], self.length) for name in self.cell.modalities]
-        state, found = self.cell.begin(len(here), features[0]), []
+        state, tokens = self.cell.begin(len(here), features[0]), []
         for step in range(self.length):
             state = self.cell([x[:, step] for x in features], here, state)
-            found.append(state[0])
-        return Stream(torch.stack(found, 1), here.any(1, keepdim=True).expand(-1, self.length))
+            tokens.append(state[0])
+        return Stream(torch.stack(tokens, 1), here.any(1, keepdim=True).expand(-1, self.length))
 
 
 class ConversationLstm(nn.Module):
@@ -90,8 +90,8 @@ class ConversationLstm(nn.Module):
         """h after each utterance, ``[utterances, 1, width]``."""
         here = there(streams, self.cell.modalities)
         features = [streams[name].mean() for name in self.cell.modalities]
-        state, found = self.cell.begin(1, features[0]), []
+        state, tokens = self.cell.begin(1, features[0]), []
         for number in range(len(here)):
             state = self.cell([x[number : number + 1] for x in features], here[number : number + 1], state)
-            found.append(state[0])
-        return Stream(torch.stack(found), here.any(1, keepdim=True))
+            tokens.append(state[0])
+        return Stream(torch.stack(tokens), here.any(1, keepdim=True))
