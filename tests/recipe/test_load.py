@@ -21,7 +21,7 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert recipe.corpus.params == {"path": str(here / "data/talks.jsonl"), "rank": 3}
     assert recipe.tuning == LoRA(r=8)
     assert list(recipe.encoders) == ["video", "audio"] and recipe.encoders["audio"].params == {"window": 0.25}
-    assert recipe.fusers["both"].params == {"inputs": ["video", "audio"], "heads": 1}
+    assert recipe.fusers["both"].params == {"inputs": ["video", "audio"], "normalize": "none", "heads": 1}
     align, merc = recipe.stages
     assert (align.id, align.trainable, align.tasks[0].data.limit) == ("align", ("connectors.*",), None)
     assert align.trainer.params["lr"] == 2e-4
