@@ -29,11 +29,11 @@ class Match:
     """A corpus, and what it takes a file or folder for."""
 
     corpus: str
-    found: Recognised
+    recognised: Recognised
 
     def section(self, relabel: Mapping[str, str] | None = None) -> str:
         """The recipe's section that reads it, as YAML, and that which makes one label of several spellings."""
-        corpus = {"name": self.corpus, **_escaped(self.found.parameters)}
+        corpus = {"name": self.corpus, **_escaped(self.recognised.parameters)}
         return write_yaml({"corpus": corpus, **({"relabel": _escaped(relabel)} if relabel else {})})
 
 
@@ -47,13 +47,13 @@ def matches(path: Path) -> tuple[list[Match], list[str]]:
     recognised, faults = [], list(unloaded)
     for name, corpus in corpora.items():
         try:
-            found = corpus.recognise(path)
+            recognised_as = corpus.recognise(path)
         except Exception as error:  # somebody's plugin: one that fails keeps none of the others from answering
             faults.append(_fault(name, error))
             continue
-        if found is not None:
-            recognised.append(Match(name, found))
-    return sorted(recognised, key=lambda one: one.found.general), faults
+        if recognised_as is not None:
+            recognised.append(Match(name, recognised_as))
+    return sorted(recognised, key=lambda one: one.recognised.general), faults
 
 
 @functools.cache

@@ -42,7 +42,7 @@ def look(
                 f"Those that do: {', '.join(names) or 'none'}"
             )
     kinds: dict[str, list[str]] = {}
-    if path.is_dir() and (not recognised or recognised[0].found.general):
+    if path.is_dir() and (not recognised or recognised[0].recognised.general):
         kinds, _ = files_by_kind(path)
     if not recognised and not kinds:
         raise MercError(unknown(path))
@@ -67,8 +67,8 @@ def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
         say("no corpus reads the folder as a whole; look at one of its files")
         return None
     best, *others = recognised
-    say(f"{path}: {best.found.what}")
-    for line in best.found.details:
+    say(f"{path}: {best.recognised.what}")
+    for line in best.recognised.details:
         say(f"  {line}")
     fault: Exception | None = None
     relabel: dict[str, str] = {}
@@ -82,13 +82,16 @@ def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
             say(f"· {note}")
         for line in overview(data):
             say(line)
-    say("the section of a recipe that reads it; correct what is guessed wrong:" if best.found.details
+    say("the section of a recipe that reads it; correct what is guessed wrong:" if best.recognised.details
         else "the section of a recipe that reads it:")  # fmt: skip
     say()
     say(best.section(relabel).rstrip())
     if others:
         say()
-        say("it can be read otherwise, too: " + "; ".join(f"--as {one.corpus} ({one.found.what})" for one in others))
+        say(
+            "it can be read otherwise, too: "
+            + "; ".join(f"--as {one.corpus} ({one.recognised.what})" for one in others)
+        )
     return fault
 
 
@@ -99,7 +102,8 @@ def _json(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
     from merc.errors import MercError
 
     record: dict[str, Any] = {"path": str(path), "files": kinds, "read_by": [
-        {"corpus": one.corpus, "what": one.found.what, "details": list(one.found.details), "section": one.section()}
+        {"corpus": one.corpus, "what": one.recognised.what, "details": list(one.recognised.details),
+         "section": one.section()}
         for one in recognised]}  # fmt: skip
     fault: Exception | None = None
     try:
@@ -120,7 +124,9 @@ def _load(match: Match) -> Any:
     from merc.components import Corpus
     from merc.recipe.single import load_part
 
-    given = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in match.found.parameters.items()]
-    component = load_part("corpus", match.corpus, {}, given).component
+    parameters = [
+        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in match.recognised.parameters.items()
+    ]
+    component = load_part("corpus", match.corpus, {}, parameters).component
     assert isinstance(component, Corpus)
     return component.load()

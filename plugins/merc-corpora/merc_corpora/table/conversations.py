@@ -55,8 +55,8 @@ class _Faults:
 
     def add(self, what: str, where: str, cell: Any) -> None:
         """Count one; ``what`` is the end of a sentence."""
-        shown = str(cell)
-        self.places.setdefault(what, []).append(f"{where}: {shown[:40]!r}")
+        text = str(cell)
+        self.places.setdefault(what, []).append(f"{where}: {text[:40]!r}")
 
     def raise_any(self, rows: int) -> None:
         """Raise MercError with each kind, how many of the rows have it, and the first."""
@@ -74,11 +74,11 @@ def conversations(
     groups: dict[tuple[str, str | None], list[tuple[Row, Path, str | None]]] = {}
     faults = _Faults()
     total = 0
-    for sheet, given in sheets:
+    for sheet, sheet_split in sheets:
         as_numbers = {role for role in ("conversation", "id") if _numbers_alone(sheet, how.columns.get(role))}
         for number, row in enumerate(sheet.rows, start=1):
             total += 1
-            split = _split(row, how, given, faults)
+            split = _split(row, how, sheet_split, faults)
             name = _conversation(row, how, sheet, number, "conversation" in as_numbers)
             if not name:
                 faults.add("rows name no conversation, whose cell is empty; fill it in on each row", row.where, "")
@@ -202,9 +202,9 @@ def _numbers_alone(sheet: Sheet, column: str | None) -> bool:
     return bool(cells) and all(re.fullmatch(r"\d+(\.0+)?", cell) for cell in cells if cell)
 
 
-def _split(row: Row, how: Mapped, given: str | None, faults: _Faults) -> str | None:
+def _split(row: Row, how: Mapped, sheet_split: str | None, faults: _Faults) -> str | None:
     if "split" not in how.columns:
-        return given
+        return sheet_split
     cell = _cell(row, how.columns["split"])
     split = SPLITS.get(cell.casefold())
     if split is None:
@@ -212,9 +212,9 @@ def _split(row: Row, how: Mapped, given: str | None, faults: _Faults) -> str | N
             f"cells of {how.columns['split']!r} (split) are none of {', '.join(SPLITS)}; write one of them, or leave "
             "that column out", row.where, cell,
         )  # fmt: skip
-    elif given not in (None, split):
-        faults.add(f"rows are of another split than {given}, which 'path' gives their file to", row.where, cell)
-    return split or given
+    elif sheet_split not in (None, split):
+        faults.add(f"rows are of another split than {sheet_split}, which 'path' gives their file to", row.where, cell)
+    return split or sheet_split
 
 
 def _check_ids(utterances: Sequence[Mapping[str, Any]], how: Mapped, path: Path) -> None:

@@ -102,7 +102,7 @@ class TableCorpus(merc.Corpus):
         files, notes = listed_files(self.path, SUFFIXES, "tables")
         mapped = self._needed()
         layout = Layout(encoding=self.encoding, delimiter=self.delimiter, header=self.header, quoted=self.quoted,
-                        wanted=[name for one in mapped for name in parts_of(one, ())])  # fmt: skip
+                        known=[name for one in mapped for name in parts_of(one, ())])  # fmt: skip
         sheets: list[tuple[Sheet, str | None]] = []
         for file, split in files:
             sheet = read_sheet(file, layout)
@@ -133,10 +133,10 @@ class TableCorpus(merc.Corpus):
         if lacking:
             hints = [close_to(name, sheet.columns).replace(" Did", "; did") for name in lacking]
             each = [f"{name!r} (for {roles[name]}{hint})" for name, hint in zip(lacking, hints, strict=True)]
-            shown = [name if len(name) <= 30 else f"{name[:30]}..." for name in sheet.columns]
+            names = [name if len(name) <= 30 else f"{name[:30]}..." for name in sheet.columns]
             raise merc.MercError(
                 f"{sheet.path} lacks the column{'s' if len(lacking) > 1 else ''} {_some(each, 5)}\n  its columns "
-                f"({sheet.form}) are: {_some(shown, 20)}"
+                f"({sheet.form}) are: {_some(names, 20)}"
             )
 
 

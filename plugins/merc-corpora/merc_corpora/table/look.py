@@ -134,9 +134,11 @@ def _details(sheet: Sheet, columns: dict[str, str], values: dict[str, str], head
     rows = [("column", "seems to be", "examples")]
     for name in sheet.columns[:_COLUMNS]:
         some = list(dict.fromkeys(text_of(row.cells.get(name)) for row in sheet.rows[:200]))
-        shown = ", ".join(cell if len(cell) <= _WORDS else f"{cell[:_WORDS]}..." for cell in some[:_EXAMPLES] if cell)
+        first_cells = ", ".join(
+            cell if len(cell) <= _WORDS else f"{cell[:_WORDS]}..." for cell in some[:_EXAMPLES] if cell
+        )
         rows.append(
-            (name if len(name) <= _WIDE else f"{name[:_WIDE]}...", roles.get(name, "-"), shown.replace("\n", " "))
+            (name if len(name) <= _WIDE else f"{name[:_WIDE]}...", roles.get(name, "-"), first_cells.replace("\n", " "))
         )
     wide, wider = (max(len(row[place]) for row in rows) for place in (0, 1))
     lines = [f"{name.ljust(wide)}  {role.ljust(wider)}  {examples}".rstrip() for name, role, examples in rows]
@@ -160,5 +162,5 @@ def _spaces(sheet: Sheet, column: str) -> list[str]:
     """A line for labels that have space around them, which does not count."""
     cells = [row.cells.get(column) for row in sheet.rows]
     counts = Counter(cell for cell in cells if isinstance(cell, str) and cell.strip() and cell != cell.strip())
-    shown = ", ".join(f"{cell!r} ({count})" for cell, count in counts.most_common(5))
-    return [f"labels with space around them, which does not count: {shown}"] if shown else []
+    examples = ", ".join(f"{cell!r} ({count})" for cell, count in counts.most_common(5))
+    return [f"labels with space around them, which does not count: {examples}"] if examples else []

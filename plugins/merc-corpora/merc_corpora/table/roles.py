@@ -53,18 +53,18 @@ def guessed(sheet: Sheet) -> tuple[dict[str, str], dict[str, str]]:
     {'conversation': 'Dialog', 'text': 'Line', 'label': 'Emotion'}
     """
     cells = {name: [text_of(row.cells.get(name)) for row in sheet.rows] for name in sheet.columns}
-    given = {name: [cell for cell in some if cell] for name, some in cells.items()}
+    filled = {name: [cell for cell in some if cell] for name, some in cells.items()}
     known = {name: [cell for cell in some if cell.casefold() not in EMPTY] for name, some in cells.items()}
     roles: dict[str, str] = {}
     for role, names in _NAMES.items():
-        for wanted in names.split():
-            free = [name for name in sheet.columns if name not in roles.values() and _bare(name) == wanted]
-            some = known if role in ("turn", "start", "end") else given
+        for usual in names.split():
+            free = [name for name in sheet.columns if name not in roles.values() and _bare(name) == usual]
+            some = known if role in ("turn", "start", "end") else filled
             fits = [name for name in free if some[name] and _fits(role, some[name], len(sheet.rows))]
             if fits:
                 roles[role] = fits[0]
                 break
-    _by_content(roles, given, len(sheet.rows))
+    _by_content(roles, filled, len(sheet.rows))
     if not {"video", "audio"} & set(roles):
         # Times without a file to be in are those of a whole episode, and mean nothing for a clip of each utterance.
         roles.pop("start", None)
@@ -106,16 +106,16 @@ def _fits(role: str, cells: Sequence[str], rows: int) -> bool:
     return checks.get(role, lambda: True)()
 
 
-def _by_content(roles: dict[str, str], given: Mapping[str, Sequence[str]], rows: int) -> None:
+def _by_content(roles: dict[str, str], filled: Mapping[str, Sequence[str]], rows: int) -> None:
     """Give roles that no name suggested to columns by what they hold: media, the longest texts, splits."""
     for role, suffixes in (("video", VIDEO), ("audio", AUDIO)):
-        for name, cells in given.items():
+        for name, cells in filled.items():
             named = name not in roles.values() and role not in roles
             if named and cells and all(Path(cell).suffix.lower() in suffixes for cell in cells[:100]):
                 roles[role] = name
     texts = {
         name: sum(map(len, cells)) / len(cells)
-        for name, cells in given.items()
+        for name, cells in filled.items()
         if cells and name not in roles.values() and not all(map(is_number, cells)) and len(set(cells)) > rows / 3
     }
     if "text" not in roles and texts:

@@ -47,14 +47,14 @@ class Sheet:
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """How a table of texts is written: what its bytes mean, what stands between cells (``None``: whichever of commas,
-    semicolons, tabs and bars splits the first line into the ``wanted`` columns, or into most), names of columns where
+    semicolons, tabs and bars splits the first line into the ``known`` columns, or into most), names of columns where
     no line names them, and whether quotes hold cells together."""
 
     encoding: str = "utf-8"
     delimiter: str | None = None
     header: Sequence[str] | None = None
     quoted: bool = True
-    wanted: Sequence[str] = ()
+    known: Sequence[str] = ()
 
 
 def read_sheet(path: Path, layout: Layout) -> Sheet:
@@ -117,11 +117,11 @@ def _values(path: Path, text: str, layout: Layout) -> Sheet:
         )
     if blank:
         notes.append(f"{path.name}: {blank} rows without anything in them were left out")
-    kept, empty = _without_empty(columns, rows)
+    used, empty = _without_empty(columns, rows)
     if empty:
         notes.append(f"{path.name}: columns without a name and without anything in them were left out: {empty}")
     form = f"values between {_word(mark)}, in {layout.encoding}"
-    return Sheet(path, form, kept, tuple(rows), mark, tuple(notes))
+    return Sheet(path, form, used, tuple(rows), mark, tuple(notes))
 
 
 def _word(mark: str) -> str:
@@ -136,7 +136,7 @@ def _mark(text: str, layout: Layout) -> str:
     for mark in MARKS:
         split = list(csv.reader(head, delimiter=mark)) or [[]]
         names = [name.strip() for name in (layout.header or split[0])]
-        known = bool(layout.wanted) and set(layout.wanted) <= set(names)
+        known = bool(layout.known) and set(layout.known) <= set(names)
         alike = sum(len(row) == len(split[0]) for row in split) / len(split)
         score = (known, alike if len(split[0]) > 1 else 0.0, len(split[0]))
         if score > most:
@@ -214,24 +214,24 @@ def _parquet(path: Path) -> Sheet:
         raise merc.MercError(f"{path}: Parquet needs pyarrow; pip install 'merc[parquet]'") from None
     try:
         table = pq.read_table(path)
-        kept = [name for name in table.column_names if _readable(table.schema.field(name).type)]
-        others = [name for name in table.column_names if name not in kept]
+        readable = [name for name in table.column_names if _readable(table.schema.field(name).type)]
+        others = [name for name in table.column_names if name not in readable]
         classes = _classes(table.schema.metadata or {})
-        values = table.select(kept).to_pylist()
+        values = table.select(readable).to_pylist()
     except Exception as error:  # of a damaged file Arrow raises what it likes
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise merc.MercError(f"{path} cannot be read as Parquet: {reason}") from None
     notes = []
     if others:
         notes.append(f"{path.name}: columns that are no texts or numbers were left out: {first(others)}")
-    named = {name: those for name, those in classes.items() if name in kept}
+    named = {name: those for name, those in classes.items() if name in readable}
     for name, those in named.items():
         notes.append(f"{path.name}: numbers of {name} are names of classes, as the file says: {first(those)}")
     rows = [
         Row(f"{path}, row {number}", {name: _class(cell, named.get(name)) for name, cell in cells.items()})
         for number, cells in enumerate(values, start=1)
     ]
-    return Sheet(path, "Parquet", tuple(kept), tuple(rows), None, tuple(notes))
+    return Sheet(path, "Parquet", tuple(readable), tuple(rows), None, tuple(notes))
 
 
 def _readable(kind: Any) -> bool:
