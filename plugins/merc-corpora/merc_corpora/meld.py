@@ -49,8 +49,8 @@ class MeldCorpus(merc.Corpus):
     def recognise(cls, path: Path) -> merc.Recognised | None:
         """A folder with one of the tables, or one of them."""
         names = {name for those in NAMES.values() for name in those}
-        found = sorted(names & ({path.name} if path.is_file() else {one.name for one in path.iterdir()}))
-        return merc.Recognised(what=f"MELD ({', '.join(found)})", parameters={"root": str(path)}) if found else None
+        tables = sorted(names & ({path.name} if path.is_file() else {one.name for one in path.iterdir()}))
+        return merc.Recognised(what=f"MELD ({', '.join(tables)})", parameters={"root": str(path)}) if tables else None
 
     def load(self) -> merc.CorpusData:
         """Read the tables that are there. Raises MercError where none is, or one cannot be read."""

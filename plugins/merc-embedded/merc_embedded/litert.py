@@ -46,8 +46,10 @@ class LiteNetwork:
             interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
         (taken,) = interpreter.get_input_details()
-        given = tuple(one["index"] for one in interpreter.get_output_details())
-        return LiteNetwork(interpreter=interpreter, side=int(taken["shape"][1]), _input=taken["index"], _outputs=given)
+        outputs = tuple(one["index"] for one in interpreter.get_output_details())
+        return LiteNetwork(
+            interpreter=interpreter, side=int(taken["shape"][1]), _input=taken["index"], _outputs=outputs
+        )
 
     def __call__(self, picture: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
         """The outputs for a picture ``[side, side, 3]``, in the order of the file."""
@@ -61,14 +63,14 @@ def _without_chatter() -> Iterator[None]:
     """LiteRT's library writes a line to the standard error for the first network of a process, and has no setting for
     it. What else is written meanwhile is passed on."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    standard_error = os.dup(2)
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
             written.seek(0)
             others = [line for line in written if _CHATTER not in line]
             if others:

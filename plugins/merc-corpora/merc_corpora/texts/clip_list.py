@@ -81,8 +81,8 @@ class ClipListCorpus(merc.Corpus):
                 )
                 lacking["clips"] += clip is None
                 lacking["words"] += name not in words
-                said = {**record, **media, "text": words.get(name, "")}
-                records.add({"id": name, "utterances": [said]}, file, where, split)
+                record_with_words = {**record, **media, "text": words.get(name, "")}
+                records.add({"id": name, "utterances": [record_with_words]}, file, where, split)
         data = records.data()
         if lacking["clips"]:
             notes.append(f"{lacking['clips']} of {total} clips are not there (clips names their folder)")

@@ -79,5 +79,5 @@ class CpedCorpus(merc.Corpus):
 
 
 def _extra(row: Any) -> dict[str, Any]:
-    given = {"sentiment": row["Sentiment"].lower(), **{name: row.get(column) for name, column in _KEPT.items()}}
-    return {name: value for name, value in given.items() if value}
+    values = {"sentiment": row["Sentiment"].lower(), **{name: row.get(column) for name, column in _KEPT.items()}}
+    return {name: value for name, value in values.items() if value}

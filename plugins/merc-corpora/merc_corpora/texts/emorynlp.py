@@ -38,8 +38,8 @@ class EmoryNlpCorpus(merc.Corpus):
         """A folder with one of the tables, or one of them."""
         names = {name for those in TABLES.values() for name in those}
         here = {path.name} if path.is_file() else {one.name for one in path.iterdir()}
-        found = sorted(names & here)
-        return merc.Recognised(what=f"EmoryNLP ({', '.join(found)})", parameters={"root": str(path)}) if found else None
+        files = sorted(names & here)
+        return merc.Recognised(what=f"EmoryNLP ({', '.join(files)})", parameters={"root": str(path)}) if files else None
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where none is there, naming the line of what is not as published."""

@@ -17,13 +17,13 @@ def tables_of(
     every = {split: [root / name for name in those] for split, those in names.items()}
     if root.is_file():
         every = {split: [root] for split, those in names.items() if root.name in those}
-    found = {split: next((path for path in those if path.is_file()), None) for split, those in every.items()}
-    tables = {split: path for split, path in found.items() if path is not None}
+    paths = {split: next((path for path in those if path.is_file()), None) for split, those in every.items()}
+    tables = {split: path for split, path in paths.items() if path is not None}
     if not tables:
-        wanted = ", ".join(those[0] for those in names.values())
-        state = f"{root} holds none of {wanted}" if root.is_dir() else f"{root} is not there"
+        expected = ", ".join(those[0] for those in names.values())
+        state = f"{root} holds none of {expected}" if root.is_dir() else f"{root} is not there"
         if root.is_file():
-            state = f"{root} is called otherwise than the tables {wanted}"
+            state = f"{root} is called otherwise than the tables {expected}"
         raise merc.MercError(
             f"{state}; 'root' of the corpus {corpus} should be the folder with these ({where}), or one of them; a "
             f"table of another form is read by the corpus table: run merc corpus look {root}"

@@ -121,10 +121,10 @@ class _Reading:
         if name in self.places:
             raise merc.MercError(f"{row.where}: {name} occurs twice; the other: {self.places[name]}")
         self.places[name] = row.where
-        said = self._transcribed(session, dialogue).get(name)
-        text = text_of(row.cells.get(self.words)) if self.words else said.text if said else ""
-        start = time_of(row.cells.get(self.start)) if self.start else said.start if said else None
-        end = time_of(row.cells.get(self.end)) if self.end else said.end if said else None
+        line = self._transcribed(session, dialogue).get(name)
+        text = text_of(row.cells.get(self.words)) if self.words else line.text if line else ""
+        start = time_of(row.cells.get(self.start)) if self.start else line.start if line else None
+        end = time_of(row.cells.get(self.end)) if self.end else line.end if line else None
         sound = self.root / f"Session{session}" / "sentences" / "wav" / dialogue / f"{name}.wav"
         missing = {} if sound.is_file() else {"audio": f"the sound {sound} is not there"}
         self.silent += bool(missing)
@@ -163,13 +163,13 @@ class _Reading:
         return notes
 
     def _label(self, row: Row) -> str | None:
-        given = text_of(row.cells.get(self.label)).lower()
-        label = EMOTIONS.get(given, given)
+        code = text_of(row.cells.get(self.label)).lower()
+        label = EMOTIONS.get(code, code)
         if label in LABELS[self.corpus.labels]:
             return label
         if label not in (*EMOTIONS.values(), UNDECIDED, ""):
             known = ", ".join([*EMOTIONS, UNDECIDED])
-            raise merc.MercError(f"{row.where}: the emotion {given!r} is none of {known}, nor their names")
+            raise merc.MercError(f"{row.where}: the emotion {code!r} is none of {known}, nor their names")
         self.context["without a majority" if label == UNDECIDED else label or "not judged"] += 1
         return None
 

@@ -63,12 +63,14 @@ class ShareGptCorpus(merc.Corpus):
         answers = Counter(answer for chat in chats for _, answer in chat if answer)
         wordy = sum(map(len, answers)) > _LONG * max(len(answers), 1)
         question = _shared_end([ask for chat in chats for ask, _ in chat])
-        given: dict[str, Any] = {"path": str(path), **({"question": question} if question else {})}
+        parameters: dict[str, Any] = {"path": str(path), **({"question": question} if question else {})}
         details = [f"question that all turns end with: {question!r}"] if question else []
         if wordy:
-            given["answers"] = "description"
+            parameters["answers"] = "description"
             details.append("its answers are sentences, and so taken for descriptions")
-        return merc.Recognised(what=f"{len(rows):,} chats for instruction tuning", parameters=given, details=details)
+        return merc.Recognised(
+            what=f"{len(rows):,} chats for instruction tuning", parameters=parameters, details=details
+        )
 
     def load(self) -> merc.CorpusData:
         """Read the chats. Raises MercError, naming the line or element, for what is none."""
@@ -83,10 +85,10 @@ class ShareGptCorpus(merc.Corpus):
         data = records.data()
         if not data.conversations:
             raise merc.MercError(f"{files[0][0]} holds no turn of a user with an answer, so it gives no utterance")
-        told = [f"{what}: {count}" for what, count in counts.items() if count and what != "turns"]
+        left_out = [f"{what}: {count}" for what, count in counts.items() if count and what != "turns"]
         if self.question and counts["turns without the question"] == counts["turns"]:
-            told.append(f"no turn holds the question {self.question[:60]!r}; correct it")
-        notes += [*told, *(note for note in data.notes if "kept in extra" not in note)]
+            left_out.append(f"no turn holds the question {self.question[:60]!r}; correct it")
+        notes += [*left_out, *(note for note in data.notes if "kept in extra" not in note)]
         labels = Counter(u.label for talk in data.conversations for u in talk.utterances if u.label)
         if len(labels) > 50 and len(labels) > sum(labels.values()) / 2:
             count = f"{len(labels)} different labels ({first(list(labels))})"
@@ -99,12 +101,12 @@ class ShareGptCorpus(merc.Corpus):
         clips = {kind: _paths(cells, kind, row.where) for kind in ("videos", "audios", "images")}
         counts["pictures that are not read"] += len(clips["images"])
         utterances = []
-        for turn, (asked, answer) in enumerate(turns):
+        for turn, (question, answer) in enumerate(turns):
             counts["turns"] += 1
             if not answer:
                 counts["turns without an answer, left out"] += 1
                 continue
-            words = _TAGS.sub("", asked)
+            words = _TAGS.sub("", question)
             if self.question:
                 counts["turns without the question"] += self.question not in words
                 words = words.replace(self.question, " ")
@@ -137,16 +139,16 @@ class ShareGptCorpus(merc.Corpus):
 def _turns(row: Row) -> Iterator[tuple[str, str]]:
     """The user's turns, and the answer to each; empty where none is. Raises MercError for what is no chat."""
     cells = row.cells
-    given = next((cells[key] for key in _LISTS if isinstance(cells.get(key), list)), None)
-    if given is None:
+    turns = next((cells[key] for key in _LISTS if isinstance(cells.get(key), list)), None)
+    if turns is None:
         if not isinstance(cells.get("query"), str):
             raise merc.MercError(f"{row.where}: no chat; it has none of {', '.join(_LISTS)}, nor query and response")
         history = cells.get("history") or []
         yield from ((str(ask), str(answer)) for ask, answer in (pair for pair in history if len(pair) == 2))
         yield cells["query"], str(cells.get("response") or "").strip()
         return
-    asked: str | None = None
-    for message in given:
+    question: str | None = None
+    for message in turns:
         if not isinstance(message, Mapping):
             raise merc.MercError(f"{row.where}: a turn of the chat is no object with its role and its words")
         if isinstance(message.get("human"), str):
@@ -155,14 +157,14 @@ def _turns(row: Row) -> Iterator[tuple[str, str]]:
         role = str(message.get("role", message.get("from", ""))).lower()
         words = _content(message.get("content", message.get("value", "")))
         if role in USERS:
-            if asked is not None:
-                yield asked, ""
-            asked = words
-        elif role in ASSISTANTS and asked is not None:
-            yield asked, words.strip()
-            asked = None
-    if asked is not None:
-        yield asked, ""
+            if question is not None:
+                yield question, ""
+            question = words
+        elif role in ASSISTANTS and question is not None:
+            yield question, words.strip()
+            question = None
+    if question is not None:
+        yield question, ""
 
 
 def _content(value: Any) -> str:
@@ -183,17 +185,17 @@ def _system(cells: Mapping[str, Any]) -> str:
 
 def _paths(cells: Mapping[str, Any], kind: str, where: str) -> list[str]:
     """The paths of a list of media, or of one."""
-    given = cells.get(kind, cells.get(kind[:-1]))
-    listed = given if isinstance(given, list) else [] if given in (None, "") else [given]
+    paths = cells.get(kind, cells.get(kind[:-1]))
+    listed = paths if isinstance(paths, list) else [] if paths in (None, "") else [paths]
     for one in listed:
         if not isinstance(one, str):
             raise merc.MercError(f"{where}: {kind} holds {type(one).__name__} where the path of a file is wanted")
     return listed
 
 
-def _shared_end(asked: Sequence[str]) -> str:
+def _shared_end(questions: Sequence[str]) -> str:
     """What many turns end with, from the beginning of a sentence; empty where they share nothing, or all of it."""
-    ends = Counter(_TAGS.sub("", text).strip().rpartition(". ")[2].rpartition("\n")[2].strip() for text in asked)
+    ends = Counter(_TAGS.sub("", text).strip().rpartition(". ")[2].rpartition("\n")[2].strip() for text in questions)
     end, count = ends.most_common(1)[0] if ends else ("", 0)
-    whole = sum(_TAGS.sub("", text).strip() == end for text in asked)
-    return end if count > 1 and count == len(asked) and len(end) > 9 and not whole else ""
+    whole = sum(_TAGS.sub("", text).strip() == end for text in questions)
+    return end if count > 1 and count == len(questions) and len(end) > 9 and not whole else ""
