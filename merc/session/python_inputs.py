@@ -139,16 +139,16 @@ class _Reading:
         )
 
 
-def _check_path(given: Any) -> None:
+def _check_path(value: Any) -> None:
     """Raise MercError for words that stand where a path is wanted."""
-    if isinstance(given, str) and (any(c.isspace() for c in given) or not Path(given).suffix):
+    if isinstance(value, str) and (any(c.isspace() for c in value) or not Path(value).suffix):
         try:
-            exists = Path(given).exists()
+            exists = Path(value).exists()
         except (OSError, ValueError):  # too long for a name, or with a NUL in it
             exists = False
         if not exists:
             raise MercError(
-                f'{brief(given)!r} is no file or folder; for words give a mapping: {{"text": {brief(given)!r}}}'
+                f'{brief(value)!r} is no file or folder; for words give a mapping: {{"text": {brief(value)!r}}}'
             )
 
 

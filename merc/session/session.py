@@ -103,8 +103,8 @@ class Session:
         """The run, its labels, backbone and device, in a line."""
         ref = self.recipe.backbone
         texts = {} if ref is None else {key: value for key, value in ref.params.items() if isinstance(value, str)}
-        given = hide(", ".join(f"{key}={value}" for key, value in texts.items()))
-        backbone = f"{ref.name if ref else 'none'}{given and f' ({given})'}"
+        options = hide(", ".join(f"{key}={value}" for key, value in texts.items()))
+        backbone = f"{ref.name if ref else 'none'}{options and f' ({options})'}"
         labels = ", ".join(self.labels.labels)
         return f"<Session of {self.path}: labels {labels}; backbone {backbone}; device {self._run.device}>"
 

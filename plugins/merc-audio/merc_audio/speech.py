@@ -90,10 +90,12 @@ class SpeechTransformer(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            given = prepare(clips)
-            heard = iter(network([torch.from_numpy(one).to(device) for one in given if not isinstance(one, Missing)]))
+            prepared = prepare(clips)
+            heard = iter(
+                network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)])
+            )
             return [
-                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in given
+                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in prepared
             ]
 
         return encode

@@ -55,9 +55,9 @@ class MiniLM(Encoder):
 
         @torch.inference_mode()
         def encode(clips: Sequence[TextClip]) -> list[Features | Missing]:
-            given = prepare(clips)
-            read = iter(network([torch.from_numpy(one).to(device) for one in given if not isinstance(one, Missing)]))
-            return [one if isinstance(one, Missing) else next(read).cpu().numpy().copy() for one in given]
+            prepared = prepare(clips)
+            read = iter(network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)]))
+            return [one if isinstance(one, Missing) else next(read).cpu().numpy().copy() for one in prepared]
 
         return encode
 

@@ -114,8 +114,8 @@ class LanguageModelJudge(Judge):
 
     def asked(self, query: merc.Query, texts: Sequence[str]) -> str:
         """The prompt about answers to a query."""
-        said = [{"speaker": u.speaker, "text": u.text} for u in query.conversation.utterances[: query.index + 1]]
-        material = json.dumps({"conversation": said, "answers": list(texts)}, ensure_ascii=False, indent=1)
+        utterances = [{"speaker": u.speaker, "text": u.text} for u in query.conversation.utterances[: query.index + 1]]
+        material = json.dumps({"conversation": utterances, "answers": list(texts)}, ensure_ascii=False, indent=1)
         held = {"count": str(len(texts)), "material": material}
         return _PLACE.sub(lambda place: held[place[1]], self.prompt)
 

@@ -69,8 +69,8 @@ class RankedAnswers(merc.Decoder):
     def _ranks(self, query: merc.Query, texts: Sequence[merc.Generation]) -> dict[str, Any]:
         names = names_of(self.rewards)
         judgements = {name: _judged(one, query, texts) for name, one in zip(names, self.rewards, strict=True)}
-        given = {name: one.scores for name, one in judgements.items()}
-        total, by_name = added_up(self.rewards, given, query, texts)
+        scores_of = {name: one.scores for name, one in judgements.items()}
+        total, by_name = added_up(self.rewards, scores_of, query, texts)
         pair = best_and_worst([text.text for text in texts], total)
         best_first = sorted(range(len(texts)), key=lambda number: -total[number])
         return {

@@ -80,19 +80,19 @@ def totals(
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Each answer's rewards times their weights, added up, and the rewards by name. Raises MercError for a reward that
     gives other than a finite number an answer."""
-    given = {name: reward.scores(query, answers) for name, reward in zip(names, rewards, strict=True)}
-    return added_up(rewards, given, query, answers)
+    scores_of = {name: reward.scores(query, answers) for name, reward in zip(names, rewards, strict=True)}
+    return added_up(rewards, scores_of, query, answers)
 
 
 def added_up(
     rewards: Sequence[merc.Reward],
-    given: Mapping[str, Sequence[float]],
+    scores_of: Mapping[str, Sequence[float]],
     query: merc.Query,
     answers: Sequence[merc.Generation],
 ) -> tuple[list[float], dict[str, list[float]]]:
     """The same of what rewards gave, by name and in their order."""
     by_name: dict[str, list[float]] = {}
-    for name, own in given.items():
+    for name, own in scores_of.items():
         scores = [float(score) for score in own]
         if len(scores) != len(answers) or not all(abs(score) < float("inf") for score in scores):
             raise merc.MercError(
