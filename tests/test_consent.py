@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,11 @@ import merc
 from merc.components.peft_tuning import save_pretrained
 from merc.consent import forget, hide, hide_in, require
 from merc.files import HashMemory, cache_folder
+from merc.recipe import load_recipe
+from merc.session.directory import RunDirectory
+from merc.session.journal import Journal
+from merc.session.reporter import Silent
+from merc.session.wiring import Wiring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +159,26 @@ def test_a_component_within_another_is_asked_for_too() -> None:
     with pytest.raises(merc.MercError) as caught:
         require(both, "metric 'outer'")
     assert "--allow judge.example.org --allow other.example.org --allow-env OTHER_KEY" in str(caught.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking(merc.Decoder):
+    """A decoder that asks somebody else."""
+
+    def servers(self) -> tuple[str, ...]:
+        return ("https://judge.example.org/v1",)
+
+    def decode(self, model, queries):  # type: ignore[no-untyped-def]
+        return [merc.Decoded(label=None) for _ in queries]
+
+
+def test_a_decoder_is_asked_for_before_the_model_is_loaded(tmp_path: Path) -> None:
+    recipe = load_recipe("quickstart-text")
+    assert recipe.evaluate is not None
+    asking = replace(recipe, evaluate=replace(recipe.evaluate, decoder=Asking()))
+    wiring = Wiring(asking, RunDirectory(tmp_path), "cpu", Journal(Silent()))
+    with pytest.raises(merc.MercError, match=r"decoder .* wants to send to .*--allow judge\.example\.org"):
+        wiring.model()
 
 
 def test_a_variable_is_read_by_consent_and_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

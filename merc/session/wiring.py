@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 
 from merc.components import Decoder, Metric, Prediction, Prompter, Query
+from merc.consent import require
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -144,7 +145,11 @@ class Wiring:
             return encode_streams(self.recipe, streams, conversations, self.journal, self.device)
 
     def model(self) -> EmotionModel:
-        """Step 5: the model as it is before anything was trained, with the date that the run's prompts state."""
+        """Step 5: the model as it is before anything was trained, with the date that the run's prompts state. Raises
+        MercError where the decoder would reach what the user does not let it."""
+        if self.recipe.evaluate is not None:
+            decoder = self.recipe.evaluate.decoder
+            require(decoder, f"decoder {get_registry().name_of(decoder)!r}")
         model = build_model(self.recipe, self.device, self.recipe.seed)
         model.today = recorded_date(self.directory.provenance)
         return model
