@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from merc_audio.hubert import Hubert
 from merc_audio.nets import fit
 from merc_audio.whisper import Whisper
+from safetensors.torch import load_file
 
 import merc.testing
 from merc import AudioClip, Conversation, MercError, Missing, Utterance
 from merc.features import FeatureStore, encode
 from merc.recipe import ComponentRef, load_recipe
 from tests.media.clips import write_clip
+from tests.tiny_backbone import save_tiny_backbone
 
 CLASSES = {"whisper": Whisper, "hubert": Hubert}
 
@@ -37,6 +39,68 @@ class TestHubert(merc.testing.EncoderContract):
     @pytest.fixture(autouse=True)
     def _component(self, request, models):
         request.cls.component = Hubert(path=str(models["hubert"]))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_gradient_is_that_of_finite_differences(name, models):
+    """Of a sum of features along a random direction of all weights that learn."""
+    network = CLASSES[name](path=str(models[name]), tokens=4).build().double().eval()
+    given = [torch.from_numpy(sound(0.4).samples)]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    generator = torch.Generator().manual_seed(0)
+    ways = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in learning]
+
+    def total() -> torch.Tensor:
+        return network(given)[0].double().square().sum()
+
+    def at(step: float) -> float:
+        with torch.no_grad():
+            for parameter, way in zip(learning, ways, strict=True):
+                parameter.add_(step * way)
+            return float(total())
+
+    gradients = torch.autograd.grad(total(), learning)
+    along = sum(float((g * way).sum()) for g, way in zip(gradients, ways, strict=True))
+    measured = (at(1e-4) - at(-2e-4)) / 2e-4
+    assert measured == pytest.approx(along, rel=0.02) and abs(along) > 1e-3
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_it_learns_at_the_rate_of_encoders(name, models, tmp_path):
+    """A run moves the weights that may learn and predicts with them; openSMILE is refused with the reason."""
+    save_tiny_backbone(tmp_path / "backbone")
+    for number in range(4):
+        write_clip(tmp_path / f"{number}.mp4", frames=8, tone=220.0 * (number + 1))
+    talks = [
+        {"id": f"{split}{n}", "split": split, "utterances": [
+            {"id": f"{split}{n}", "text": "Hm.", "label": ("joy", "anger")[n], "audio": f"{n}.mp4"}]}
+        for split in ("train", "dev") for n in range(2)
+    ]  # fmt: skip
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(one) + "\n" for one in talks))
+    recipe = {
+        "corpus": {"name": "jsonl", "path": str(tmp_path / "talk.jsonl")}, "labels": ["joy", "anger"],
+        "backbone": {"name": "hf", "path": str(tmp_path / "backbone")},
+        "encoders": {"ear": {"name": name, "path": str(models[name]), "tokens": 2}},
+        "connectors": {"ear": {"name": "linear"}},
+        "stages": [{"id": "learn", "prompter": {"name": "conversation", "media": ["ear"]},
+                    "trainable": ["encoders.ear", "connectors.ear"],
+                    "trainer": {"name": "sft", "lr": 1e-3, "encoder_lr": 1e-2, "batch_conversations": 2}}],
+        "features": {"store": str(tmp_path / "store")}, "strategy": {"device": "cpu", "threads": 1},
+    }  # fmt: skip
+    merc.run(recipe, run_dir=tmp_path / "run")
+    (file,) = (tmp_path / "run" / "stages" / "learn").glob("encoders*.safetensors")
+    learned = load_file(file)
+    before = dict(CLASSES[name](path=str(models[name]), tokens=2).build().named_parameters())
+    moved = {key.removeprefix("ear."): value for key, value in learned.items()}
+    assert set(moved) >= {key for key, parameter in before.items() if parameter.requires_grad}
+    assert any(not torch.equal(value, before[key]) for key, value in moved.items() if key in before)
+    assert merc.load(tmp_path / "run").predict({"text": "Hm.", "audio": tmp_path / "0.mp4"})[0].label in (
+        "joy",
+        "anger",
+    )
+    recipe["encoders"]["ear"] = {"name": "opensmile"}
+    with pytest.raises(MercError, match="openSMILE computes its functionals by formulas"):
+        load_recipe(recipe)
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -13,7 +13,10 @@ from merc import Encoder, FeatureSpec, Frames, MercError, Missing, VideoClip
 from merc_vision.weights import Published, read_tensors
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import nn
+
+    from merc import EncodeFunction, Features, PrepareFunction
+    from merc_vision.densenet_net import DenseNet121
 
 IMAGENET = Published(url="https://download.pytorch.org/models/densenet121-a639ec97.pth", sha256="a639ec97")
 """torchvision's ImageNet weights of DenseNet-121 (BSD-3-Clause); the name of the file states its hash."""
@@ -68,16 +71,7 @@ class DenseNet(Encoder):
         """Read the network; ``weights: download`` fetches them first. Raises MercError for other weights."""
         import torch
 
-        from merc_vision import densenet_net
-
-        path = IMAGENET.path() if self.weights == "download" else Path(self.weights)
-        try:
-            net = densenet_net.build(read_tensors(path)).to(device)
-        except ValueError as error:
-            raise MercError(
-                f"{path} does not hold the weights of torchvision's densenet121: {error}; give a file that does, or "
-                "weights: download"
-            ) from None
+        net = self._net().to(device)
         net = net.to(memory_format=torch.channels_last)
         kind = torch.device(device).type
         mean, deviation = (torch.tensor(three, device=device).view(3, 1, 1) for three in (MEAN, DEVIATION))
@@ -98,6 +92,31 @@ class DenseNet(Encoder):
             return [np.ascontiguousarray(part) if len(part) else Missing("it has no frames") for part in parts]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to their pictures ``[frames, height, width, 3]`` uint8."""
+        return lambda clips: [
+            np.ascontiguousarray(clip.frames) if len(clip.frames) else Missing("it has no frames") for clip in clips
+        ]
+
+    def build(self) -> nn.Module:
+        """The network, from pictures to features. Raises MercError for other weights."""
+        from merc_vision.densenet_net import Learner
+
+        return Learner(self._net(), MEAN, DEVIATION)
+
+    def _net(self) -> DenseNet121:
+        """The network with its weights, on the CPU."""
+        from merc_vision import densenet_net
+
+        path = IMAGENET.path() if self.weights == "download" else Path(self.weights)
+        try:
+            return densenet_net.build(read_tensors(path))
+        except ValueError as error:
+            raise MercError(
+                f"{path} does not hold the weights of torchvision's densenet121: {error}; give a file that does, or "
+                "weights: download"
+            ) from None
 
 
 def _groups(clips: Sequence[np.ndarray], size: int) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ is needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -107,3 +107,20 @@ def build(state: Mapping[str, Tensor]) -> DenseNet121:
             raise ValueError(f"it {what} {', '.join(keys[:3])}{more}")
     net.load_state_dict(named, strict=False)
     return net.eval()
+
+
+class Learner(nn.Module):
+    """The network for pictures ``[frames, height, width, 3]`` uint8 a clip: features ``[frames, 1024]`` float32, with a
+    gradient."""
+
+    def __init__(self, net: DenseNet121, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1))
+
+    def forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Features of each clip, whose pictures are seen together."""
+        return [
+            self.net((one.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation).float() for one in inputs
+        ]

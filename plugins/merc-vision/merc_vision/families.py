@@ -7,10 +7,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from merc import Encoder, FolderOrName, FrozenNetwork, MercError, Pretrained
+import numpy as np
+import numpy.typing as npt
+
+from merc import Encoder, FolderOrName, FrozenNetwork, MercError, Missing, Pretrained, VideoClip
 from merc_vision.public import CLIP, EVA, MAE, VIDEOMAE, VIT
+
+if TYPE_CHECKING:
+    from merc import PrepareFunction
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +37,7 @@ class Family:
     a model that holds more keeps the vision part in ``section`` and its weights under names that ``renames`` makes its
     own. ``defaults`` is what transformers takes where a configuration says nothing. ``mean`` and ``deviation`` are the
     documented normalisation of pictures from 0 to 1, for weights that come without their own. ``public`` are the
-    shapes of well-known weights by their hub names.
+    shapes of well-known weights by their hub names, ``unread`` modules that the last hidden state does not depend on.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Family:
     renames: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ FAMILIES = {
         Family(
             "clip", "CLIPVisionModel", "CLIPVisionConfig", ("clip", "clip_vision_model"), CLIP_MEAN, CLIP_DEVIATION,
             CLIP, section="vision_config", defaults={"hidden_size": 768, "image_size": 224, "patch_size": 32},
+            unread=("post_layernorm",),
         ),
         Family(
             "mae", "ViTMAEModel", "ViTMAEConfig", ("vit_mae",), IMAGENET_MEAN, IMAGENET_DEVIATION,
@@ -155,6 +163,13 @@ class FamilyEncoder(Encoder):
     def identity(self) -> dict[str, Any]:
         """The content of the weights, where ``path`` is a folder."""
         return weights(FAMILIES[self.family], self.path, self.revision).identity()
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to the pictures ``[frames, height, width, 3]`` uint8 that the network sees."""
+        return lambda clips: [self._pictures(clip) for clip in clips]
+
+    def _pictures(self, clip: VideoClip) -> npt.NDArray[np.uint8] | Missing:
+        return np.ascontiguousarray(clip.frames) if len(clip.frames) else Missing("it has no frames")
 
 
 def counts_from_one(encoder: Encoder, *names: str) -> None:

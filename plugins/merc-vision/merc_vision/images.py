@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,8 @@ from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoCli
 from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from merc import EncodeFunction, Features
 
 SIZES = {"global": 448, "cls": 448, "temporal": 224}
@@ -70,10 +72,9 @@ class ImageTransformer(FamilyEncoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights, unless another encoder of this process has them in memory. Raises MercError."""
-        side = self._side(shape(self.family, self.path, self.revision))
+        view = self._view()
 
         from merc_vision.network import shared
-        from merc_vision.views import neighbours, pooled
 
         network = shared(self.family, self.path, self.revision, self.dtype, device)
         asker = object()
@@ -81,17 +82,40 @@ class ImageTransformer(FamilyEncoder):
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:
             there = [clip for clip in clips if len(clip.frames)]
             states = iter(network.states(there, asker, keep=self.view != "temporal"))
-            return [view(next(states)) if len(clip.frames) else Missing("it has no frames") for clip in clips]
-
-        def view(states: Features) -> Features:
-            if self.view == "cls":
-                tokens = states[:, 0]
-            else:
-                patches = states[:, 1:].reshape(len(states), side, side, -1)
-                tokens = pooled(patches, self.pool) if self.view == "temporal" else neighbours(patches[0], *self._block)
-            return np.ascontiguousarray(tokens.cpu().numpy())
+            return [
+                np.ascontiguousarray(view(next(states)).cpu().numpy())
+                if len(clip.frames)
+                else Missing("it has no frames")
+                for clip in clips
+            ]
 
         return encode
+
+    def build(self) -> nn.Module:
+        """The network, from pictures to features. Raises MercError."""
+        from merc_vision.network import learner
+
+        return learner(self.family, self.path, self.revision, self._view())
+
+    def token_count(self, count: int) -> int:
+        """Those of so many pictures."""
+        tokens = self.spec().tokens
+        return count * self.pool**2 if self.view == "temporal" else tokens or 1
+
+    def _view(self) -> Callable[[Tensor], Tensor]:
+        """What takes the tokens ``[tokens, dim]`` of the states ``[frames, 1 + patches, dim]`` of a clip. Raises
+        MercError where ``size`` doesn't suit the weights."""
+        side = self._side(shape(self.family, self.path, self.revision))
+
+        from merc_vision.views import neighbours, pooled
+
+        def view(states: Tensor) -> Tensor:
+            if self.view == "cls":
+                return states[:, 0]
+            patches = states[:, 1:].reshape(len(states), side, side, -1)
+            return pooled(patches, self.pool) if self.view == "temporal" else neighbours(patches[0], *self._block)
+
+        return view
 
     @property
     def _block(self) -> tuple[int, int]:

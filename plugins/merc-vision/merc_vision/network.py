@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 
 from merc import VideoClip
 from merc_vision.families import FAMILIES, Family, configuration, normalisation, weights
@@ -70,14 +70,57 @@ class Network:
     def _forward(self, frames: np.ndarray) -> Iterator[Tensor]:
         size = FORWARD.get(torch.device(self.device).type, 32)
         for at in range(0, len(frames), size):
-            pictures = self.normalised(frames[at : at + size])
-            more: dict[str, Any] = {"interpolate_pos_encoding": pictures.shape[-1] != self.image}
-            if self.family.name == "mae":
-                # it would shuffle the patches: by ascending numbers it leaves them in order
-                count = (pictures.shape[-2] // self.patch) * (pictures.shape[-1] // self.patch)
-                more["noise"] = torch.arange(count, device=self.device).expand(len(pictures), count)
             with torch.inference_mode():
-                yield self.net(pixel_values=pictures, **more).last_hidden_state.float()
+                yield self.of_pictures(self.normalised(frames[at : at + size]))
+
+    def of_pictures(self, pictures: Tensor) -> Tensor:
+        """The last hidden state of normalised pictures, ``[n, 1 + patches, dim]`` float32, with a gradient where the
+        network has one."""
+        more: dict[str, Any] = {"interpolate_pos_encoding": pictures.shape[-1] != self.image}
+        if self.family.name == "mae":
+            # it would shuffle the patches: by ascending numbers it leaves them in order
+            count = (pictures.shape[-2] // self.patch) * (pictures.shape[-1] // self.patch)
+            more["noise"] = torch.arange(count, device=pictures.device).expand(len(pictures), count)
+        states: Tensor = self.net(pixel_values=pictures, **more).last_hidden_state.float()
+        return states
+
+
+class Learner(nn.Module):
+    """Weights of a family that may learn. Takes pictures ``[frames, height, width, 3]`` uint8 a clip, gives features
+    ``[tokens, dim]``: what ``view`` takes of their last hidden state, that of a video where it is ``together``."""
+
+    def __init__(self, network: Network, view: Callable[[Tensor], Tensor], together: bool = False) -> None:
+        super().__init__()
+        self.net, self.view, self.together = network.net, view, together
+        self.register_buffer("mean", network.mean)
+        self.register_buffer("deviation", network.deviation)
+        self.network = [network]  # no module, so nothing of it is registered twice
+        with torch.device("meta"):
+            made = type(self.net)(self.net.config, **network.family.options)
+        learns = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
+        for name, parameter in self.net.named_parameters():
+            read = not any(one in name.split(".") for one in network.family.unread)
+            parameter.requires_grad_(name in learns and read)
+
+    def forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Features of each clip; pictures of all clips are seen some at once."""
+        pictures = [self._normalised(one) for one in inputs]
+        if self.together:
+            return [self.view(self.net(pixel_values=one[None]).last_hidden_state[0].float()) for one in pictures]
+        (network,), every = self.network, torch.cat(pictures)
+        size = FORWARD.get(every.device.type, 32)
+        states = torch.cat([network.of_pictures(some) for some in every.split(size)])
+        return [self.view(own) for own in states.split([len(one) for one in pictures])]
+
+    def _normalised(self, frames: Tensor) -> Tensor:
+        return ((frames.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation).to(self.net.dtype)
+
+
+def learner(
+    family_name: str, path: str, revision: str | None, view: Callable[[Tensor], Tensor], together: bool = False
+) -> Learner:
+    """The weights, float32 on the CPU, with a gradient. No other encoder shares them."""
+    return Learner(Network(FAMILIES[family_name], path, revision, "float32", "cpu"), view, together)
 
 
 def shared(family_name: str, path: str, revision: str | None, dtype: str, device: str) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +12,9 @@ from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoCli
 from merc_vision.families import FamilyEncoder, Shape, counts_from_one, shape
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import Tensor, nn
+
+    from merc import EncodeFunction, Features, PrepareFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +59,9 @@ class VideoMae(FamilyEncoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
-        known = self._shape()
-        side = known.image // known.patch
+        known, view = self._shape(), self._view()
 
         from merc_vision.network import shared
-        from merc_vision.views import pooled
 
         network = shared(self.family, self.path, self.revision, self.dtype, device)
 
@@ -69,11 +69,37 @@ class VideoMae(FamilyEncoder):
             return [one(clip.frames) if len(clip.frames) else Missing("it has no frames") for clip in clips]
 
         def one(frames: np.ndarray) -> Features:
-            stretched = frames[np.arange(known.frames) * len(frames) // known.frames]
-            patches = network.video(stretched).reshape(-1, side, side, known.dim)
-            return np.ascontiguousarray(pooled(patches, self.pool).cpu().numpy())
+            return np.ascontiguousarray(view(network.video(_stretched(frames, known.frames))).cpu().numpy())
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to as many pictures ``[frames, height, width, 3]`` uint8 as the network sees. Raises MercError."""
+        count = self._shape().frames
+
+        def pictures(clip: VideoClip) -> np.ndarray | Missing:
+            return _stretched(clip.frames, count) if len(clip.frames) else Missing("it has no frames")
+
+        return lambda clips: [pictures(clip) for clip in clips]
+
+    def build(self) -> nn.Module:
+        """The network, from pictures to features. Raises MercError."""
+        from merc_vision.network import learner
+
+        return learner(self.family, self.path, self.revision, self._view(), together=True)
+
+    def token_count(self, count: int) -> int:
+        """A grid a pair of frames."""
+        return self.spec().tokens or 1
+
+    def _view(self) -> Callable[[Tensor], Tensor]:
+        """What averages the states ``[patches, dim]`` of a video to its tokens. Raises MercError."""
+        known = self._shape()
+        side = known.image // known.patch
+
+        from merc_vision.views import pooled
+
+        return lambda states: pooled(states.reshape(-1, side, side, known.dim), self.pool)
 
     def _shape(self) -> Shape:
         known = shape(self.family, self.path, self.revision)
@@ -89,3 +115,8 @@ class VideoMae(FamilyEncoder):
                 "many as there are patches at most"
             )
         return known
+
+
+def _stretched(frames: np.ndarray, count: int) -> np.ndarray:
+    """``count`` of the frames, at equal parts; of fewer some are shown longer."""
+    return np.ascontiguousarray(frames[np.arange(count) * len(frames) // count])

@@ -13,7 +13,9 @@ from merc import FeatureSpec, FolderOrName, Frames, MercError, Missing, VideoCli
 from merc_vision.families import FamilyEncoder, counts_from_one, shape
 
 if TYPE_CHECKING:
-    from merc import EncodeFunction, Features
+    from torch import nn
+
+    from merc import EncodeFunction, Features, PrepareFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,21 @@ class ViTCls(FamilyEncoder):
             ]
 
         return encode
+
+    def prepare(self) -> PrepareFunction:
+        """Clips to the one picture ``[1, height, width, 3]`` uint8 that the network sees."""
+        if self.frame == "middle":
+            return super().prepare()
+        choose = self._chooser()
+        return lambda clips: [self._pictures(choose(clip) if len(clip.frames) else clip) for clip in clips]
+
+    def build(self) -> nn.Module:
+        """The network, from pictures to their CLS vectors. Raises MercError."""
+        self.spec()
+
+        from merc_vision.network import learner
+
+        return learner(self.family, self.path, self.revision, lambda states: states[:, 0])
 
     def _chooser(self):
         from merc_vision.sharpest import FaceChooser
