@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from merc.components import Prediction
 from merc.errors import MercError
 from merc.files import cache_folder, damaged, is_disk_full, parse_json, read_text, write_text
 
 if TYPE_CHECKING:
-    from merc.recipe import Evaluate
     from merc.session.session import Session
 
 Records = Sequence[Mapping[str, Any]]
@@ -112,30 +110,3 @@ def _ids(path: Path, number: int, line: str) -> tuple[str, str]:
         raise damaged(
             path, f"line {number} is none of merc predict's", "give another --output, or leave out --resume"
         ) from None
-
-
-def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
-    """What ``merc predict`` writes of a prediction: which utterance it is of and what is known of that, its label, what
-    the decoder gives, and what was missing. What the model wrote is its ``answer``.
-
-    >>> from merc.recipe import Evaluate
-    >>> as_record(Prediction(id="u", conversation="c", text="Yes!", label="joy"), Evaluate())
-    {'id': 'u', 'conversation': 'c', 'text': 'Yes!', 'label': 'joy', 'probabilities': {}, 'missing': {}}
-    """
-    known = {name: getattr(prediction, name) for name in ("speaker", "text", "start", "end")}
-    record: dict[str, Any] = {"id": prediction.id, "conversation": prediction.conversation}
-    record |= {name: value for name, value in known.items() if value is not None}
-    record["label"] = prediction.label
-    if "text" in how.decoder.gives:
-        record["answer"] = prediction.answer
-    if "probabilities" in how.decoder.gives:
-        record["probabilities"] = dict(prediction.probabilities or {})
-    if prediction.values:
-        record["values"] = dict(prediction.values)
-    if prediction.details:
-        record["details"] = dict(prediction.details)
-    if how.label_history:
-        record["label_history"] = how.label_history
-    if prediction.unanswered is not None:
-        record["unanswered"] = prediction.unanswered
-    return {**record, "missing": dict(prediction.missing)}

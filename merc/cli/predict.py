@@ -88,8 +88,6 @@ class _Writer:
 
     def write(self, block: Sequence[Given], alone: bool) -> None:
         """Write the lines of the conversations that are not written yet."""
-        from merc.cli.line_output import as_record
-
         block = [one for one in block if not self._is_done(one.conversation)]
         for answered in self.session.answers(block, alone) if block else ():
             if not answered.source.fault:
@@ -97,7 +95,7 @@ class _Writer:
                 self.answered += len(answered.predictions) - len(answered.too_long)
             self.too_long |= answered.too_long
             # Lines without an answer wait for the first with one, since a command that answers nothing has failed.
-            self.held.append([as_record(one, self.session.setup.how) for one in answered.predictions])
+            self.held.append([self.session.record(one) for one in answered.predictions])
             if self.answered or self.lines.done:
                 self._write_held()
 

@@ -15,7 +15,7 @@ from merc.session.inputs import Given, Reader, check_once, with_known_labels
 Input = str | Path | Conversation | AudioClip | VideoClip | TextClip | Mapping[str, Any]
 """One thing to predict: a path, a conversation, or an utterance (arrays, words, or a mapping of several)."""
 
-_FIELDS = ("text", "speaker", "audio", "video")
+_FIELDS = ("id", "text", "speaker", "audio", "video")
 _WANTED = (
     "a path, a merc.Conversation, a merc.AudioClip or VideoClip, or a mapping of text, speaker, audio and video; or a "
     "list of these"
@@ -97,7 +97,9 @@ class _Reading:
 
     def _utterance(self, fields: Mapping[str, Any]) -> Given:
         self.count += 1
-        name = f"input-{self.count}"
+        name = fields.get("id", f"input-{self.count}")
+        if not isinstance(name, str) or not name:
+            raise MercError(f"input-{self.count}: its id is {name!r}; a string is wanted")
         for key in fields:
             if key not in _FIELDS:
                 raise MercError(f"{name}: {key!r} is none of {', '.join(_FIELDS)}.{did_you_mean(str(key), _FIELDS)}")

@@ -34,6 +34,7 @@ from merc.session.label_history import check_label_history_shown, gold_note
 from merc.session.loading import kept_loaded
 from merc.session.predicting import check_room
 from merc.session.python_inputs import read_given
+from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
 from merc.training.groups import shots_of
@@ -42,6 +43,10 @@ _Block = list[tuple[Given, list[Query]]]
 
 _TOGETHER = 8
 """At most so many conversations are answered at once, where they show the same demonstrations."""
+
+
+_PACKED = 64
+"""And so many where they are packed into one pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +179,35 @@ class Session:
                 for answered in self.answers(block, alone=len(block) == 1 and not isinstance(inputs, Iterator)):
                     yield from answered.predictions
 
+    def predict_together(self, requests: Sequence[Any]) -> list[list[Prediction] | MercError]:
+        """Several requests answered in as few passes of the model as there can be, for a server whose clients ask at
+        the same time.
+
+        Args:
+            requests: Each something that ``predict`` takes. Those whose utterances have names of their own (a mapping
+                may have an ``id``) are computed together; two with the same name are answered one after the other.
+
+        Returns:
+            For each request its predictions, as ``predict`` gives them alone but for rounding, or the ``MercError``
+            that says why it has none.
+        """
+        from merc.session.together import predict_together
+
+        with naming_component():
+            return predict_together(self, requests)
+
+    def record(self, prediction: Prediction) -> dict[str, Any]:
+        """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""
+        return as_record(prediction, self.setup.how)
+
     def reader(self) -> Reader:
         """What reads inputs for this run."""
         return Reader(recipe=self.recipe, setup=self.setup, say=self.journal.say)
 
-    def answers(self, block: Sequence[Given], alone: bool = False) -> Iterator[Answered]:
+    def answers(self, block: Sequence[Given], alone: bool = False, packed: bool = False) -> Iterator[Answered]:
         """The predictions of conversations that somebody gave, one conversation after the other, when the cues and
-        features of all are made. Raises MercError where a clip is ``alone`` and nothing of it can be used."""
+        features of all are made; ``packed``, several are computed in one pass. Raises MercError where a clip is
+        ``alone`` and nothing of it can be used."""
         usable = [one for one in block if not one.fault]
         if not usable:
             yield from (self._faulty(one) for one in block)
@@ -195,7 +222,7 @@ class Session:
         groups = {group[0].conversation.id: group for group in prepared.groups}
         done = 0
         with self.journal.task("predict") as progress:
-            for together in self._shared([(one, groups.get(one.conversation.id, [])) for one in block]):
+            for together in self._shared([(one, groups.get(one.conversation.id, [])) for one in block], packed):
                 if together[0][0].fault:
                     yield self._faulty(together[0][0])
                 else:
@@ -316,14 +343,15 @@ class Session:
             self._demonstrations, self._train = wiring.demonstrations(data), data.conversations
         return self._demonstrations
 
-    def _shared(self, block: _Block) -> Iterator[_Block]:
+    def _shared(self, block: _Block, packed: bool) -> Iterator[_Block]:
         """The conversations one by one, or a few together that show the same demonstrations, which are computed once
-        for all of them."""
+        for all of them; ``packed``, many together."""
+        most = _PACKED if packed else _TOGETHER
         waiting: _Block = []
         before: tuple[str, ...] = ()
         for one_input, group in block:
             shots = () if one_input.fault else shots_of(group)
-            if waiting and (not shots or shots != before or len(waiting) == _TOGETHER):
+            if waiting and (not (shots or packed) or shots != before or len(waiting) == most):
                 yield waiting
                 waiting = []
             waiting.append((one_input, group))

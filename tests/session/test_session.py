@@ -161,7 +161,7 @@ SAMPLES, PICTURES = np.zeros(16_000, "float32"), np.zeros((2, 8, 8, 3), "uint8")
         ([], "nothing to predict: the list is empty"),
         (3, "int is nothing that can be predicted; give a path"),
         ({}, "input-1 is an empty mapping"),
-        ({"sound": 1}, "'sound' is none of text, speaker, audio, video"),
+        ({"sound": 1}, "'sound' is none of id, text, speaker, audio, video"),
         ({"text": 3}, "its text is int; a string is wanted"),
         ({"text": "", "speaker": 3}, "input-1: its speaker is int; a string is wanted"),
         ({"text": "\ud800"}, "half a character"),
@@ -314,3 +314,46 @@ def test_importing_merc_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import merc, merc.session.session; assert callable(merc.run) and callable(merc.load) and merc.Session"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_requests_answered_together_get_what_they_get_alone(
+    session: merc.Session, talks: list[merc.Conversation]
+) -> None:
+    requests: list[Any] = [
+        {"id": "a", "text": "You came!"},
+        *talks[:3],
+        {"id": "a", "text": "The same name."},
+        [{"id": "b", "text": "One."}, {"id": "c", "text": "Two.", "speaker": "Bo"}],
+        talks[0],
+    ]
+    replies = session.predict_together(requests)
+    for request, reply in zip(requests, replies, strict=True):
+        assert isinstance(reply, list)
+        alone = session.predict(request)
+        assert [one.id for one in reply] == [one.id for one in alone]
+        for one, other in zip(reply, alone, strict=True):
+            close(one, other)
+            assert session.record(one)["label"] == other.label and json.dumps(session.record(one))
+
+
+def test_a_request_at_fault_keeps_none_of_the_others_from_its_answer(session: merc.Session) -> None:
+    replies = session.predict_together([{"id": "a", "text": "Yes."}, {"sound": 1}, {"id": "b", "text": "No."}, 7])
+    assert isinstance(replies[1], merc.MercError) and "'sound'" in str(replies[1])
+    assert isinstance(replies[3], merc.MercError) and "int" in str(replies[3])
+    assert [[one.id for one in reply] for reply in (replies[0], replies[2]) if isinstance(reply, list)] == [
+        ["a"],
+        ["b"],
+    ]
+
+
+def test_packed_requests_are_one_pass_of_the_model(session: merc.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    predictions = merc.Session.predictions
+
+    def counted(self: merc.Session, prepared: Any, request: Any) -> Any:
+        passes.append(len(request.groups))
+        return predictions(self, prepared, request)
+
+    monkeypatch.setattr(merc.Session, "predictions", counted)
+    session.predict_together([{"id": f"u{n}", "text": f"Number {n}."} for n in range(9)])
+    assert passes == [9]
