@@ -1,0 +1,209 @@
+"""The HTTP API of a run in memory, and the page that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse
+from starlette.staticfiles import StaticFiles
+
+import merc
+from merc_serve.batching import Batcher, Full, Stopped
+from merc_serve.guards import BodyLimit, Key, SafeHeaders, SameOrigin
+from merc_serve.limits import Limits
+from merc_serve.reading import read_requests
+from merc_serve.schema import PREDICT, RESPONSES
+from merc_serve.uploads import Uploads
+
+LOG = logging.getLogger("merc.serve")
+_FILES = 64
+
+
+def create_app(
+    session: merc.Session, limits: Limits | None = None, key: str | None = None, hosts: list[str] | None = None
+) -> FastAPI:
+    """A web application that answers with a run.
+
+    Args:
+        session: The run in memory.
+        limits: What a request may cost.
+        key: What clients must send in ``Authorization: Bearer``; None asks for none.
+        hosts: The names under which the server may be called (``Host`` of a request); None allows all.
+    """
+    limits = limits or Limits()
+    service = Service(session, limits)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(service.batcher.stop)
+
+    app = FastAPIOffline(title="merc", version=merc.__version__, lifespan=lifespan, redoc_url=None)
+    app.state.service = service
+    # The last that is added sees a request first.
+    app.add_middleware(Key, key=key)
+    app.add_middleware(BodyLimit, most=limits.body)
+    app.add_middleware(SameOrigin)
+    app.add_middleware(SafeHeaders)
+    if hosts is not None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    _add_routes(app, service)
+    _add_errors(app)
+    app.mount("/", StaticFiles(directory=str(files("merc_serve") / "page"), html=True), name="page")
+    return app
+
+
+class Service:
+    """What the routes share."""
+
+    def __init__(self, session: merc.Session, limits: Limits) -> None:
+        self.session, self.limits = session, limits
+        self.batcher = Batcher(session, limits)
+
+    async def predict(self, request: Request) -> dict[str, Any]:
+        """What ``POST /v1/predict`` gives."""
+        with Uploads() as uploads:
+            body = await self._body(request, uploads)
+            try:
+                requests = await asyncio.to_thread(read_requests, body, uploads, self.limits.utterances)
+                answers = await self._answers(requests)
+            except merc.MercError as error:
+                raise HTTPException(422, self._without_paths(str(error), uploads)) from None
+            records = [self.session.record(one) for predictions in answers for one in predictions]
+            text = self._without_paths(json.dumps({"predictions": records}, ensure_ascii=False), uploads)
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    async def _answers(self, requests: list[Any]) -> list[list[merc.Prediction]]:
+        try:
+            futures = [self.batcher.submit(one) for one in ([requests] if len(requests) > 1 else requests)]
+        except Full:
+            raise HTTPException(429, "too many requests wait; try again in a second", {"retry-after": "1"}) from None
+        except Stopped:
+            raise HTTPException(503, "the server is stopping") from None
+        waiting = [asyncio.wrap_future(future) for future in futures]
+        try:
+            return await asyncio.wait_for(asyncio.gather(*waiting), self.limits.seconds)
+        except TimeoutError:
+            raise HTTPException(504, f"there is no answer after {self.limits.seconds:g} s; ask about less") from None
+
+    async def _body(self, request: Request, uploads: Uploads) -> Any:
+        """The JSON of a request, and its files."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
+            return _parsed(await request.body())
+        if kind != "multipart/form-data":
+            raise HTTPException(
+                415, f"the body is {kind or 'of no stated type'}; send application/json or multipart/form-data"
+            )
+        try:
+            form = await request.form(max_files=_FILES, max_fields=_FILES)
+        except (MultiPartException, HTTPException) as error:
+            raise HTTPException(400, f"the form cannot be read: {getattr(error, 'detail', error)}") from None
+        try:
+            return await self._form(form.multi_items(), uploads)
+        except merc.MercError as error:
+            raise HTTPException(422, str(error)) from None
+        finally:
+            await form.close()
+
+    @staticmethod
+    async def _form(items: list[tuple[str, Any]], uploads: Uploads) -> Any:
+        body: Any = None
+        fields: dict[str, Any] = {}
+        for name, value in items:
+            if isinstance(value, UploadFile):
+                await uploads.add(value)
+            elif name == "request":
+                body = _parsed(value.encode())
+            elif name in ("text", "speaker", "id"):
+                fields[name] = value
+            else:
+                raise merc.MercError(
+                    f"the form has a field {name!r}; fields are request (JSON), text, speaker, id, and files"
+                )
+        if body is not None:
+            if fields:
+                raise merc.MercError(f"the form has request and {next(iter(fields))}; what request says stands in it")
+            return body
+        if len(uploads.files) > 1:
+            raise merc.MercError(
+                f"{len(uploads.files)} files were sent and nothing says what they are of; say it in the field request"
+            )
+        for name, path in uploads.files.items():
+            info = await asyncio.to_thread(merc.probe_media, path)
+            fields["video" if info.video else "audio"] = name
+        return fields
+
+    def _without_paths(self, text: str, uploads: Uploads) -> str:
+        """A text in which files have the names that their client gave them."""
+        for name, path in uploads.files.items():
+            quoted = json.dumps(name, ensure_ascii=False)[1:-1]
+            text = text.replace(str(path), quoted).replace(path.name, quoted) if str(path) in text else text
+        return text
+
+    def run(self) -> dict[str, Any]:
+        """What ``GET /v1/run`` gives."""
+        session = self.session
+        resolved = session.recipe.resolved
+        there = Path(session.path).is_dir()
+        return {
+            "run": session.path.name,
+            "title": resolved.get("title") or session.path.name,
+            "description": resolved.get("description") or "",
+            "labels": list(session.labels.labels),
+            "streams": list(session.setup.prompter.streams()),
+            "needs_text": session.reader().goes_by_words,
+            "metrics": session.metrics if there else {},
+            "note": "" if there else "the run's directory is gone; the server answers with what it had loaded",
+            "merc": merc.__version__,
+            "limits": {"megabytes": self.limits.body / 2**20, "utterances": self.limits.utterances},
+        }
+
+
+def _parsed(data: bytes) -> Any:
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    try:
+        return json.loads(data, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"the body is not JSON: {error}") from None
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
+    @app.post("/v1/predict", openapi_extra=PREDICT, responses=RESPONSES, summary="The emotion of every utterance")
+    async def predict(request: Request) -> dict[str, Any]:
+        return await service.predict(request)
+
+    @app.get("/v1/run", summary="What the server answers with")
+    def run() -> dict[str, Any]:
+        return service.run()
+
+    @app.get("/health", summary="Whether the server lives")
+    def health() -> dict[str, Any]:
+        return {"status": "ok", "waiting": service.batcher.waiting}
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return JSONResponse({"error": "a fault of the server; its log says more"}, 500)
