@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -33,26 +33,31 @@ _FILES = 64
 
 
 def create_app(
-    session: merc.Session, limits: Limits | None = None, key: str | None = None, hosts: list[str] | None = None
+    sessions: Mapping[str, merc.Session],
+    limits: Limits | None = None,
+    key: str | None = None,
+    hosts: list[str] | None = None,
 ) -> FastAPI:
-    """A web application that answers with a run.
+    """A web application that answers with runs.
 
     Args:
-        session: The run in memory.
+        sessions: The runs in memory, by the name that a request gives in ``?run=``. The first is the one that answers
+            where none is named.
         limits: What a request may cost.
         key: What clients must send in ``Authorization: Bearer``; None asks for none.
         hosts: The names under which the server may be called (``Host`` of a request); None allows all.
     """
     limits = limits or Limits()
-    service = Service(session, limits)
+    services = {name: Service(name, session, limits) for name, session in sessions.items()}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(service.batcher.stop)
+        for service in services.values():
+            await asyncio.to_thread(service.batcher.stop)
 
     app = FastAPIOffline(title="merc", version=merc.__version__, lifespan=lifespan, redoc_url=None)
-    app.state.service = service
+    app.state.services = services
     # The last that is added sees a request first.
     app.add_middleware(Key, key=key)
     app.add_middleware(BodyLimit, most=limits.body)
@@ -60,17 +65,17 @@ def create_app(
     app.add_middleware(SafeHeaders)
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    _add_routes(app, service)
+    _add_routes(app, services)
     _add_errors(app)
     app.mount("/", StaticFiles(directory=str(files("merc_serve") / "page"), html=True), name="page")
     return app
 
 
 class Service:
-    """What the routes share."""
+    """What answers for one run."""
 
-    def __init__(self, session: merc.Session, limits: Limits) -> None:
-        self.session, self.limits = session, limits
+    def __init__(self, name: str, session: merc.Session, limits: Limits) -> None:
+        self.name, self.session, self.limits = name, session, limits
         self.batcher = Batcher(session, limits)
 
     async def predict(self, request: Request) -> dict[str, Any]:
@@ -116,7 +121,7 @@ class Service:
         try:
             return await self._form(form.multi_items(), uploads)
         except merc.MercError as error:
-            raise HTTPException(422, str(error)) from None
+            raise HTTPException(422, self._without_paths(str(error), uploads)) from None
         finally:
             await form.close()
 
@@ -152,7 +157,7 @@ class Service:
         """A text in which files have the names that their client gave them."""
         for name, path in uploads.files.items():
             quoted = json.dumps(name, ensure_ascii=False)[1:-1]
-            text = text.replace(str(path), quoted).replace(path.name, quoted) if str(path) in text else text
+            text = text.replace(str(path), quoted).replace(path.name, quoted)
         return text
 
     def run(self) -> dict[str, Any]:
@@ -161,7 +166,7 @@ class Service:
         resolved = session.recipe.resolved
         there = Path(session.path).is_dir()
         return {
-            "run": session.path.name,
+            "run": self.name,
             "title": resolved.get("title") or session.path.name,
             "description": resolved.get("description") or "",
             "labels": list(session.labels.labels),
@@ -184,18 +189,27 @@ def _parsed(data: bytes) -> Any:
         raise HTTPException(400, f"the body is not JSON: {error}") from None
 
 
-def _add_routes(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/predict", openapi_extra=PREDICT, responses=RESPONSES, summary="The emotion of every utterance")
-    async def predict(request: Request) -> dict[str, Any]:
-        return await service.predict(request)
+def _add_routes(app: FastAPI, services: Mapping[str, Service]) -> None:
+    def named(run: str) -> Service:
+        if run and run not in services:
+            raise HTTPException(404, f"there is no run {run!r}; there are: {', '.join(services)}")
+        return services[run] if run else next(iter(services.values()))
 
-    @app.get("/v1/run", summary="What the server answers with")
-    def run() -> dict[str, Any]:
-        return service.run()
+    @app.post("/v1/predict", openapi_extra=PREDICT, responses=RESPONSES, summary="The emotion of every utterance")
+    async def predict(request: Request, run: str = "") -> dict[str, Any]:
+        return await named(run).predict(request)
+
+    @app.get("/v1/run", summary="What a run is, and what it answers")
+    def run_of(run: str = "") -> dict[str, Any]:
+        return named(run).run()
+
+    @app.get("/v1/runs", summary="The runs that answer")
+    def runs() -> dict[str, Any]:
+        return {"runs": list(services)}
 
     @app.get("/health", summary="Whether the server lives")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "waiting": service.batcher.waiting}
+        return {"status": "ok", "waiting": sum(service.batcher.waiting for service in services.values())}
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -17,7 +17,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of trained runs.")],
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     key_env: Annotated[
@@ -27,7 +27,9 @@ def command(
     max_waiting: Annotated[int, typer.Option(min=1, help="How many requests may wait at once.")] = 256,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a request gets no answer.")] = 120.0,
 ) -> None:
-    """Serve a trained run: a page at http://127.0.0.1:8000, its API under /v1, described at /docs.
+    """Serve trained runs: a page at http://127.0.0.1:8000, its API under /v1, described at /docs.
+
+    The first run answers where a request names none.
 
     Requests that come at the same time are answered in one pass of the model. Uploads are kept in a temporary folder
     and removed. Ctrl-C answers what waits and ends.
@@ -38,21 +40,26 @@ def command(
     key = _key(key_env)
     listening = listen(host, port)
     with listening:
-        typer.echo(f"loading {run}", err=True)
-        session = merc.load(run)
-        _serve(session, limits, key, listening)
+        sessions: dict[str, merc.Session] = {}
+        for run in runs:
+            name = run.resolve().name
+            if name in sessions:
+                raise merc.MercError(f"{sessions[name].path} and {run} have one name, {name}; rename one of them")
+            typer.echo(f"loading {run}", err=True)
+            sessions[name] = merc.load(run)
+        _serve(sessions, limits, key, listening)
 
 
-def _serve(session: merc.Session, limits: Limits, key: str | None, listening: socket.socket) -> None:
+def _serve(sessions: dict[str, merc.Session], limits: Limits, key: str | None, listening: socket.socket) -> None:
     import uvicorn
 
     from merc_serve.app import create_app
 
     host, port = listening.getsockname()[:2]
     local = host in _LOCAL
-    app = create_app(session, limits, key, list(_LOCAL) if local else None)
+    app = create_app(sessions, limits, key, list(_LOCAL) if local else None)
     shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"serving {session.path} at http://{shown}:{port}  (API: /docs; Ctrl-C ends)", err=True)
+    typer.echo(f"serving {', '.join(sessions)} at http://{shown}:{port}  (API: /docs; Ctrl-C ends)", err=True)
     if not local and key is None:
         typer.echo("anybody who reaches this machine can use it: --key-env NAME asks them for a key", err=True)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=30, ws_max_size=2**20)

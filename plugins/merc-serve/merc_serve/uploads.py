@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ class Uploads:
             raise merc.MercError(f"the file {name!r} has no ending such as .mp4 or .wav, which says what it is")
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="merc-serve-"))
-        path = self._folder / f"{len(self._files)}{ending}"
+        path = self._folder / f"upload-{secrets.token_hex(8)}{ending}"
         size = 0
         with path.open("wb") as file:
             while chunk := await upload.read(_CHUNK):
