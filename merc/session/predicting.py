@@ -19,7 +19,7 @@ from merc.recipe import Evaluate
 from merc.registry import get_registry
 from merc.session.label_history import with_gold, with_predicted
 from merc.session.reporter import Progress, within
-from merc.session.shared_model import SharedModel
+from merc.session.shared_model import KeptBetween, SharedModel
 from merc.training.strategy import Strategy
 
 _GROWING = 16
@@ -42,6 +42,8 @@ class Predictor:
 
     unanswered: dict[str, int] | None = None
     states: StatesById | None = None
+    kept: KeptBetween | None = None
+    """What is kept from one prediction to the next, if anything."""
 
     def __init__(
         self,
@@ -136,6 +138,7 @@ class Predictor:
         return SharedModel(
             model=self.model, prompter=self.prompter, labels=self.labels, answers=self.how.decoder.answers,
             batch_tokens=self.budget, strategy=self.strategy, keeps_states=self.states is not None, progress=progress,
+            kept=self.kept,
         )  # fmt: skip
 
     def _prediction(

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from merc.components import Prediction, Query
 from merc.consent import hide
@@ -38,6 +38,9 @@ from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
 from merc.training.groups import shots_of
+
+if TYPE_CHECKING:
+    from merc.session.live import Live
 
 _Block = list[tuple[Given, list[Query]]]
 
@@ -195,6 +198,19 @@ class Session:
 
         with naming_component():
             return predict_together(self, requests)
+
+    def live(self, conversation: str = "live") -> Live:
+        """A conversation whose utterances come one by one: what was said stays computed, so each costs little.
+
+        Args:
+            conversation: Its name; utterances without an ``id`` are ``live-1``, ``live-2``, ...
+
+        Raises:
+            MercError: The run's prompts show the labels of before.
+        """
+        from merc.session.live import Live
+
+        return Live(self, conversation)
 
     def record(self, prediction: Prediction) -> dict[str, Any]:
         """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""

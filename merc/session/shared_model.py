@@ -24,6 +24,13 @@ from merc.training.groups import Group, joined, shots_of
 from merc.training.strategy import Strategy
 
 
+@dataclass
+class KeptBetween:
+    """Keys and values that are kept from one prediction to the next of a conversation that goes on."""
+
+    prefix: KeptPrefix | None = None
+
+
 @dataclass(kw_only=True)
 class SharedModel:
     """What a decoder is given (``merc.Model``). ``answers`` says what hangs after the prompts of queries, and
@@ -44,6 +51,8 @@ class SharedModel:
     """The prompts of queries that are encoded already, by the identity (``id``) of the query."""
     head_rows: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     """What the heads gave of queries of ``encoded`` that were scored by their own prompts."""
+    kept: KeptBetween | None = None
+    """What is kept from one prediction to the next."""
 
     def prompt(self, query: Query) -> Prompt:
         """The prompt that asks a query."""
@@ -72,6 +81,19 @@ class SharedModel:
         prompts: Sequence[Prompt] | None = None,
     ) -> Scores:
         """Scores of the labels, in every process those of all queries."""
+        if self.kept is not None and queries:
+            rows = self._score_on(self.kept, queries, normalize, prompts)
+        else:
+            rows = self._score_anew(queries, normalize, prompts)
+        if prompts is None:
+            rows_of = ((id(query), rows[at][2]) for at, query in enumerate(queries))
+            self.head_rows.update((known, row) for known, row in rows_of if known in self.encoded)
+        return self.scores(queries, [(rows[at][0], rows[at][1]) for at in range(len(queries))])
+
+    def _score_anew(
+        self, queries: Sequence[Query], normalize: Literal["none", "tokens"], prompts: Sequence[Prompt] | None
+    ) -> dict[int, list[Any]]:
+        """Of each query, by its place: scores, state, and what the heads give."""
         groups, place = self._groups(queries, prompts, "labels")
         micro = self.model.trees(groups, self.batch_tokens)
 
@@ -84,11 +106,29 @@ class SharedModel:
             places = [place[id(prompt)] for prompt in batch.prompts]
             return list(zip(places, scores.double().tolist(), rows, self.model.heads.rows(states), strict=True))
 
-        rows = {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
-        if prompts is None:
-            rows_of = ((id(query), rows[at][2]) for at, query in enumerate(queries))
-            self.head_rows.update((known, row) for known, row in rows_of if known in self.encoded)
-        return self.scores(queries, [(rows[at][0], rows[at][1]) for at in range(len(queries))])
+        return {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
+
+    def _score_on(
+        self,
+        between: KeptBetween,
+        queries: Sequence[Query],
+        normalize: Literal["none", "tokens"],
+        prompts: Sequence[Prompt] | None,
+    ) -> dict[int, list[Any]]:
+        """The same from the keys and values of the prediction before."""
+        encoded = self.encoded_prompts(queries, prompts, "labels")
+        begin = first_of(encoded[0], shared_length([prompt.context for prompt in encoded]))
+        if between.prefix is None:
+            between.prefix = KeptPrefix.of(self.model, begin)
+        else:
+            between.prefix.extend(begin)
+        scored = between.prefix.score(encoded, len(self.labels), normalize, self.batch_tokens)
+        place = {id(prompt): at for at, prompt in enumerate(encoded)}
+        rows: dict[int, list[Any]] = {}
+        for prompt, scores, state in scored:
+            kept = state.float().cpu().numpy() if self.keeps_states else None
+            rows[place[id(prompt)]] = [scores.double().tolist(), kept, self.model.heads.rows(state.unsqueeze(0))[0]]
+        return rows
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
         """Scores of queries from a row and a state of each. Raises MercError for those that give no probabilities."""

@@ -1,0 +1,114 @@
+"""A conversation that goes on: each utterance is answered when it is there, and what came before stays computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from merc.components import Features, Missing, Prediction
+from merc.conversation import Conversation
+from merc.cues import CueTable
+from merc.errors import MercError
+from merc.session.arrays import Arrays, MemoryTable, annotate_arrays, with_arrays
+from merc.session.cues import annotators_of
+from merc.session.data import encoders_of
+from merc.session.python_inputs import read_given
+from merc.session.shared_model import KeptBetween
+from merc.session.wiring import Material, Request
+
+if TYPE_CHECKING:
+    from merc.session.session import Prepared, Session
+
+_Key = tuple[str, str]
+
+
+class Live:
+    """A conversation whose utterances come one by one; ``Session.live`` gives one.
+
+    The keys and values of the prompts are kept, so that an utterance costs its own tokens and the labels', as long as
+    the prompter shows all that was said: with a ``history`` of ten utterances the beginning of the prompt changes with
+    each one after the tenth, and is computed again. It is used by one thread at a time.
+    """
+
+    def __init__(self, session: Session, conversation: str = "live") -> None:
+        if history := session.setup.how.label_history:
+            raise MercError(
+                f"evaluate.label_history is {history!r}, and a conversation that goes on keeps no labels of before; "
+                "load the run with evaluate={'label_history': None}"
+            )
+        self.session = session
+        self._talk = Conversation(id=conversation, utterances=())
+        self._kept = KeptBetween()
+        self._held: dict[_Key, Features] = {}
+        self._missing: dict[_Key, str] = {}
+        self._arrays: dict[str, Any] = {}
+
+    @property
+    def conversation(self) -> Conversation:
+        """What was said so far."""
+        return self._talk
+
+    def predict(self, utterance: Mapping[str, Any], final: bool = True) -> Prediction:
+        """The emotion of the next utterance, with those before it as context.
+
+        Args:
+            utterance: ``text``, ``speaker``, ``audio`` and ``video`` (``merc.AudioClip``, ``merc.VideoClip``), as
+                ``Session.predict`` takes them, and its ``id``, ``start`` and ``end`` in seconds, if it has them.
+            final: Whether it ended. What is not final is forgotten, and the next call is about the same place.
+
+        Raises:
+            MercError: It is none, or its prompt is longer than the model's context.
+        """
+        fields = {name: value for name, value in utterance.items() if name not in ("start", "end")}
+        name = fields.setdefault("id", f"{self._talk.id}-{len(self._talk.utterances) + 1}")
+        ((given,),) = read_given(fields, self.session.reader())
+        if name not in given.arrays:
+            raise MercError(
+                f"{name}: its media are files; in a conversation that goes on they are merc.AudioClip or merc.VideoClip"
+            )
+        times = {key: utterance[key] for key in ("start", "end") if utterance.get(key) is not None}
+        new = replace(given.conversation.utterances[0], **times)
+        if any(one.id == new.id for one in self._talk.utterances):
+            raise MercError(f"the id {new.id!r} is that of an utterance before; give each its own")
+        talk = replace(self._talk, utterances=(*self._talk.utterances, new))
+        prepared, table = self._prepared(talk, given.arrays)
+        request = Request(groups=prepared.groups, title="", unanswered={}, kept=self._kept)
+        (prediction,) = self.session.predictions(prepared, request)
+        if prediction.unanswered:
+            raise MercError(f"{name}: {prediction.unanswered}; begin a new conversation, or show a shorter `history`")
+        if final:
+            self._talk = talk
+            self._arrays[new.id] = given.arrays[new.id]
+            self._held |= {key: value for key, value in table.held.items() if key[1] == new.id}
+            self._missing |= {key: reason for key, reason in table.missing.items() if key[1] == new.id}
+        return prediction
+
+    def _prepared(self, talk: Conversation, arrays: Arrays) -> tuple[Prepared, MemoryTable]:
+        """The last utterance on its way to the model: its cues and features are made, those before it are there."""
+        from merc.session.session import Prepared
+
+        session, new = self.session, talk.utterances[-1]
+        streams = session.setup.prompter.streams()
+        cues = self._cues(talk, {**self._arrays, **arrays})
+        ((*_, query),), shown = session._queries(list(cues.beside([talk])))
+        table = session.wiring.features(streams, shown)
+        encoders = encoders_of(session.recipe, streams)
+        table = with_arrays(table, encoders, [new], arrays, session.wiring)
+        assert isinstance(table, MemoryTable)
+        before = {key: (Missing(reason),) for key, reason in self._missing.items()}
+        known = replace(
+            table,
+            places={**table.places, **dict.fromkeys(self._held, ("",)), **before},
+            missing={**table.missing, **self._missing},
+            held={**table.held, **self._held},
+        )
+        return Prepared(material=Material(cues=cues, table=known), groups=[[query]]), table
+
+    def _cues(self, talk: Conversation, arrays: Arrays) -> CueTable:
+        """The cues that prompts show: annotators are asked about the whole conversation, which they may look at."""
+        session = self.session
+        annotators = annotators_of(session.recipe, [("", session.setup.prompter)])
+        if not annotators:
+            return CueTable({})
+        return annotate_arrays(annotators, [talk], arrays, session._run.device)

@@ -1,0 +1,114 @@
+"""A conversation that goes on: the answers of the whole conversation, from the tokens of each utterance alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import merc
+from merc.model.emotion_model import EmotionModel
+from merc.registry import get_registry
+from tests.senses import install_senses
+from tests.session.test_session import arrays, close
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    site = install_senses(tmp_path_factory.mktemp("here"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setenv("MERC_PLUGINS", "tiny")
+        patch.setenv("MERC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        get_registry.cache_clear()
+        yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "merc_tiny"]:
+        del sys.modules[name]
+    get_registry.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def session(trained: Path) -> merc.Session:
+    return merc.load(trained)
+
+
+@pytest.fixture(scope="module")
+def talk(senses: Path) -> merc.Conversation:
+    read = get_registry().resolve("corpus", "merc/jsonl")(path=senses / "talk.jsonl")  # type: ignore[call-arg]
+    conversations: tuple[merc.Conversation, ...] = read.load().conversations  # type: ignore[attr-defined]
+    return max(conversations, key=lambda one: len(one.utterances))
+
+
+def turn(utterance: merc.Utterance) -> dict[str, Any]:
+    return {"id": utterance.id, "text": utterance.text, "speaker": utterance.speaker, **arrays(utterance)}
+
+
+def test_each_answer_is_that_of_the_whole_conversation(session: merc.Session, talk: merc.Conversation) -> None:
+    whole = session.predict(talk, clips={one.id: arrays(one) for one in talk.utterances})
+    live = session.live(talk.id)
+    for utterance, wanted in zip(talk.utterances, whole, strict=True):
+        nothing_yet = live.predict({**turn(utterance), "text": "not all of"}, final=False)
+        assert nothing_yet.id == wanted.id
+        own = live.predict({**turn(utterance), "start": 1.0, "end": 2.5})
+        close(own, wanted)
+        assert (own.missing, own.start, own.end) == (wanted.missing, 1.0, 2.5)
+    assert [one.id for one in live.conversation.utterances] == [one.id for one in talk.utterances]
+
+
+def test_words_alone_go_on(session: merc.Session) -> None:
+    live = session.live()
+    texts = ["You came!", "I said that I would.", "So you did."]
+    predictions = [live.predict({"text": text, "speaker": "Ann"}) for text in texts]
+    assert [one.id for one in predictions] == ["live-1", "live-2", "live-3"]
+    utterances = tuple(merc.Utterance(id=f"live-{n + 1}", text=text, speaker="Ann") for n, text in enumerate(texts))
+    whole = session.predict(merc.Conversation(id="live", utterances=utterances), clips={u.id: {} for u in utterances})
+    for own, wanted in zip(predictions, whole, strict=True):
+        close(own, wanted)
+        assert own.missing == wanted.missing
+
+
+def test_what_was_said_is_not_computed_again(session: merc.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    score = EmotionModel.score_with_states
+
+    def counted(self: EmotionModel, batch: Any, *more: Any) -> Any:
+        computed.append(int(batch.tokens.numel()))
+        return score(self, batch, *more)
+
+    monkeypatch.setattr(EmotionModel, "score_with_states", counted)
+    live = session.live()
+    for number in range(8):
+        live.predict({"text": f"Sentence {number}.", "speaker": "Ann"})
+    texts = [{"text": f"Sentence {number}.", "speaker": "Ann"} for number in range(8)]
+    assert len(computed) == 8
+    assert max(computed[1:]) <= 1.5 * min(computed[1:]), computed
+    utterances = tuple(merc.Utterance(id=f"u{n}", **text) for n, text in enumerate(texts))  # type: ignore[arg-type]
+    session.predict(merc.Conversation(id="whole", utterances=utterances))
+    assert computed[7] < computed[8] / 2
+
+
+@pytest.mark.parametrize(
+    ("utterance", "words"),
+    [
+        ({}, ["words", "text"]),
+        ({"speaker": "Ann"}, ["words", "text"]),
+        ({"text": "Yes.", "sound": 1}, ["'sound'"]),
+        ({"text": "Yes.", "video": __file__}, ["files", "merc.VideoClip"]),
+        ({"text": "Yes.", "id": "first"}, ["'first'", "before"]),
+    ],
+)
+def test_what_is_no_utterance(session: merc.Session, utterance: dict[str, Any], words: list[str]) -> None:
+    live = session.live()
+    live.predict({"id": "first", "text": "Hello."})
+    with pytest.raises(merc.MercError) as caught:
+        live.predict(utterance)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert live.predict({"text": "And on."}).id == "live-2"
+
+
+def test_labels_of_before_are_not_kept(trained: Path) -> None:
+    with pytest.raises(merc.MercError, match=r"label_history"):
+        merc.load(trained, evaluate={"label_history": "predicted"}).live()
