@@ -30,6 +30,7 @@ from merc_serve.uploads import Uploads
 
 LOG = logging.getLogger("merc.serve")
 _FILES = 64
+_FAULT = "a fault of the server; its log says more"
 
 
 def create_app(
@@ -84,26 +85,29 @@ class Service:
             body = await self._body(request, uploads)
             try:
                 requests = await asyncio.to_thread(read_requests, body, uploads, self.limits.utterances)
-                answers = await self._answers(requests)
+                predictions = await self._answers(requests)
             except merc.MercError as error:
                 raise HTTPException(422, self._without_paths(str(error), uploads)) from None
-            records = [self.session.record(one) for predictions in answers for one in predictions]
+            records = [self.session.record(one) for one in predictions]
             text = self._without_paths(json.dumps({"predictions": records}, ensure_ascii=False), uploads)
         answer: dict[str, Any] = json.loads(text)
         return answer
 
-    async def _answers(self, requests: list[Any]) -> list[list[merc.Prediction]]:
+    async def _answers(self, requests: list[Any]) -> list[merc.Prediction]:
         try:
-            futures = [self.batcher.submit(one) for one in ([requests] if len(requests) > 1 else requests)]
+            future = self.batcher.submit(requests if len(requests) > 1 else requests[0])
         except Full:
             raise HTTPException(429, "too many requests wait; try again in a second", {"retry-after": "1"}) from None
         except Stopped:
             raise HTTPException(503, "the server is stopping") from None
-        waiting = [asyncio.wrap_future(future) for future in futures]
         try:
-            return await asyncio.wait_for(asyncio.gather(*waiting), self.limits.seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
+        except merc.MercError:
+            raise
         except TimeoutError:
             raise HTTPException(504, f"there is no answer after {self.limits.seconds:g} s; ask about less") from None
+        except Exception:  # a fault of merc or of a plugin, which the batcher wrote to the log
+            raise HTTPException(500, _FAULT) from None
 
     async def _body(self, request: Request, uploads: Uploads) -> Any:
         """The JSON of a request, and its files."""
@@ -220,4 +224,4 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
         LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"error": "a fault of the server; its log says more"}, 500)
+        return JSONResponse({"error": _FAULT}, 500)
