@@ -65,6 +65,6 @@ def _answer(session: Session, read: dict[int, list[Given]], replies: list[Reply]
     owner = {one.conversation.id: number for number, conversations in read.items() for one in conversations}
     answers: dict[int, list[Prediction]] = {number: [] for number in read}
     for answered in session.answers([one for own in read.values() for one in own], packed=True):
-        answers[owner[answered.given.conversation.id]] += answered.predictions
+        answers[owner[answered.source.conversation.id]] += answered.predictions
     for number, predictions in answers.items():
         replies[number] = predictions
