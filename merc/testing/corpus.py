@@ -78,8 +78,8 @@ class CorpusContract(ComponentContract):
         for name, content in (("a.csv", b""), ("b.json", b"[{"), ("c.txt", b"\xff\0\x01"), ("d", b"PAR1")):
             (tmp_path / name).write_bytes(content)
         for path in (tmp_path, *sorted(tmp_path.iterdir())):
-            found = corpus.recognise(path)
+            recognised = corpus.recognise(path)
             require(
-                found is None or isinstance(found, Recognised),
-                f"recognise() gives {type(found).__name__} for {path.name}; it must give merc.Recognised or None",
+                recognised is None or isinstance(recognised, Recognised),
+                f"recognise() gives {type(recognised).__name__} for {path.name}; it must give merc.Recognised or None",
             )

@@ -61,8 +61,10 @@ class SubtitlesCorpus(merc.Corpus):
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
         what = f"a folder with subtitles or tiers ({kinds})" if folder else f"subtitles or tiers ({files[0].suffix})"
         labels, details = _tiers(files)
-        given = {"path": str(path), **_encoding(files), **({"label_tiers": labels} if labels else {})}
-        return merc.Recognised(what=f"{what}, each a conversation", parameters=given, details=details, general=folder)
+        parameters = {"path": str(path), **_encoding(files), **({"label_tiers": labels} if labels else {})}
+        return merc.Recognised(
+            what=f"{what}, each a conversation", parameters=parameters, details=details, general=folder
+        )
 
     def load(self) -> merc.CorpusData:
         """Read every file. Raises MercError, naming file and line."""
