@@ -1,4 +1,5 @@
-"""What may be asked of a model: eight texts from one prompt, and the labels of a conversation that goes on."""
+"""What may be asked of a model: eight texts from one prompt, eight answers to each query of a step, and the labels of a
+conversation that goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.session.data import queries
 from merc.session.shared_model import SharedModel
 
-COUNT, NEW, HISTORY = 8, 16, 30
+COUNT, NEW, HISTORY, QUERIES = 8, 16, 30, 4
 
 
 def asking(dtype: str) -> SharedModel:
@@ -36,6 +37,35 @@ def test_eight_texts(compare, found, say):
         COUNT,
         "texts",
         {f"{COUNT} calls": 3},
+    )
+
+
+def test_answers_of_a_step(compare, found, say):
+    """Eight answers to each query of a step, as GRPO has the model write them, against a call for each answer."""
+    asks = asking("float32")
+    step = queries([joined(found.conversations, HISTORY, seed=0)], LABELS)[0][-QUERIES:]
+    longest = len(asks.encode(step[-1]).context)
+    say(f"{compare.title}: {COUNT} answers of {NEW} tokens to each of {QUERIES} queries, prompts of up to {longest}")
+    how = {"max_new_tokens": NEW, "temperature": 1.0}
+
+    def separate():
+        return [[asks.generate([query], seed=seed, **how)[0][0] for seed in range(COUNT)] for query in step]
+
+    def check(name, plain, mine):
+        for one, other in zip(plain, mine, strict=True):
+            assert one[0].tokens == other[0].tokens  # seed 0 and number 0; the others are other draws
+            assert len(one) == len(other) == COUNT
+
+    name = f"{COUNT} calls a query"
+    answers = QUERIES * COUNT
+    compare(
+        lambda: asks.generate(step, count=COUNT, **how),
+        {name: separate},
+        rounds(),
+        check,
+        answers,
+        "answers",
+        {name: 3},
     )
 
 

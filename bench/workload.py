@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from merc.components import Prompter, Query
+from merc.components import Prompter, Query, Tuning
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.prompting import EncodedPrompt, PromptEncoder, build_tree
@@ -168,9 +168,12 @@ def typical(found: Talks, encoder: PromptEncoder, count: int) -> list[Conversati
     return min(draws, key=far)
 
 
-def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | None = None):
-    """SmolLM2-135M with LoRA (r 16, α 32, every linear layer) whose adapters do something, as after some training.
-    ``media`` gives the media tokens for the model's width; ``layers`` keeps so many of the model's 30 layers.
+def load(
+    dtype: str, media: Callable[[int], Any] | None = None, layers: int | None = None, tuning: Tuning | None = None
+):
+    """SmolLM2-135M with LoRA (r 16, α 32, every linear layer) whose adapters do something, as after some training, or
+    with another ``tuning``. ``media`` gives the media tokens for the model's width; ``layers`` keeps so many of the
+    model's 30 layers.
 
     ``MERC_BENCH_TINY=1`` takes a random model of two narrow layers instead, to try the benches themselves.
     """
@@ -202,7 +205,7 @@ def load(dtype: str, media: Callable[[int], Any] | None = None, layers: int | No
         llm.config.num_hidden_layers = len(llm.model.layers)
     llm.config.use_cache = False
     torch.manual_seed(0)
-    tuned = tune(llm, LoRA(r=16, alpha=32))
+    tuned = tune(llm, tuning or LoRA(r=16, alpha=32))
     with torch.no_grad():
         for name, parameter in tuned.llm.named_parameters():
             if "lora_B" in name:
