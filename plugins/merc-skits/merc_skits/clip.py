@@ -21,9 +21,9 @@ FRAMES_A_SECOND = 10
 def make_clip(line: Line, path: Path) -> None:
     """Write the clip of a line. The same line gives the same picture and sound."""
     draw = random.Random(f"{line.seed}/clip")
-    samples, rate = say(line.text, voice_of(line.speaker), line.emotion, line.voice, draw)
+    samples, rate = say(line.text, voice_of(line.speaker), line.voice_emotion, line.voice, draw)
     count = math.ceil(len(samples) / rate * FRAMES_A_SECOND)
-    face, acting = face_of(line.speaker), Acting(line.emotion, line.face, count / FRAMES_A_SECOND, draw)
+    face, acting = face_of(line.speaker), Acting(line.face_emotion, line.face, count / FRAMES_A_SECOND, draw)
     loudness = envelope(samples, rate, 0.1)
     loudness = loudness / (loudness.max() + 1e-9)
     times = [(index + 0.5) / FRAMES_A_SECOND for index in range(count)]

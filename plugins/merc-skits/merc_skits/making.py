@@ -41,7 +41,9 @@ def make(folder: Path, record: Mapping[str, Any], scenes: Sequence[Scene]) -> No
         lacking = [line for scene in scenes for line in scene.lines if not clip_path(folder, line).is_file()]
         if lacking:
             _make_clips(folder, lacking)
-        text = "".join(json.dumps(_as_record(scene), ensure_ascii=False) + "\n" for scene in scenes)
+        text = "".join(
+            json.dumps(_as_record(scene, "conflict" in record), ensure_ascii=False) + "\n" for scene in scenes
+        )
         _write(folder / LIST, text)
 
 
@@ -67,8 +69,9 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
             there = _read_record(folder)
             if there != record:
                 recorded = there if isinstance(there, dict) else {}
-                differ = [f"{key}: {recorded.get(key)} there, {record[key]} asked for" for key in record
-                          if recorded.get(key) != record[key]]  # fmt: skip
+                differ = [f"{key}: {recorded.get(key)} there, {record.get(key)} asked for"
+                          for key in dict.fromkeys([*record, *recorded])
+                          if recorded.get(key) != record.get(key)]  # fmt: skip
                 raise merc.MercError(
                     f"the folder {folder} holds skits made with other parameters ({'; '.join(differ)}); give another "
                     "'folder', or leave it out"
@@ -88,18 +91,19 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _as_record(scene: Scene) -> dict[str, Any]:
+def _as_record(scene: Scene, marked: bool) -> dict[str, Any]:
     utterances = [
         {"id": line.id, "speaker": line.speaker.name, "text": line.text, "label": line.emotion,
-         "video": f"clips/{line.id}.mp4", **extra_of(line)}
+         "video": f"clips/{line.id}.mp4", **extra_of(line, marked)}
         for line in scene.lines
     ]  # fmt: skip
     return {"id": scene.id, "split": scene.split, "utterances": utterances}
 
 
-def extra_of(line: Line) -> dict[str, Any]:
-    """What is kept of how a line was made."""
-    return {"hinted": line.hinted, "face_strength": line.face, "voice_strength": line.voice}
+def extra_of(line: Line, marked: bool) -> dict[str, Any]:
+    """What is kept of how a line was made; ``marked`` ones say which modality expresses what."""
+    extra = {"hinted": line.hinted, "face_strength": line.face, "voice_strength": line.voice}
+    return {**extra, "conflict": {"leads": line.leads, "says": line.says}} if marked else extra
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from merc_skits import sentences
 from merc_skits.expression import EMOTIONS, Emotion
@@ -12,6 +13,9 @@ from merc_skits.sentences import SPLITS, Split
 
 VERSION = 1
 """Raised when the same parameters make another corpus."""
+
+Modality = Literal["video", "audio", "text"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 _NAMES: dict[Split, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train": (
@@ -33,9 +37,30 @@ class Speaker:
 
 
 @dataclass(frozen=True)
+class Conflicts:
+    """Utterances whose modalities express different emotions: in a share ``shares[modality]`` of the ``splits`` the
+    emotion of the line is that of the modality alone, and the others express another one."""
+
+    shares: Mapping[Modality, float] = field(default_factory=dict)
+    splits: tuple[Split, ...] = ("test",)
+
+    def leading(self, split: Split, count: int, draw: random.Random) -> dict[int, Modality]:
+        """The modality that leads, by place among ``count`` lines, of those that have a conflict."""
+        order = list(range(count))
+        draw.shuffle(order)
+        chosen: dict[int, Modality] = {}
+        for modality in MODALITIES if split in self.splits else ():
+            for _ in range(round(self.shares.get(modality, 0.0) * count)):
+                if order:
+                    chosen[order.pop()] = modality
+        return chosen
+
+
+@dataclass(frozen=True)
 class Line:
-    """One utterance. ``face`` and ``voice`` are how strongly each shows the emotion, from 0 to 1: now and then one of
-    them, never both, is played down. ``seed`` settles all else about the clip."""
+    """One utterance. ``face`` and ``voice`` are how strongly each shows its emotion, from 0 to 1: now and then one of
+    them, never both, is played down. ``leads`` is the modality that alone expresses ``emotion`` where another one is
+    expressed by ``face_emotion``, ``voice_emotion`` or both. ``seed`` settles all else about the clip."""
 
     id: str
     speaker: Speaker
@@ -45,6 +70,15 @@ class Line:
     face: float
     voice: float
     seed: str
+    face_emotion: Emotion
+    voice_emotion: Emotion
+    leads: Modality | None = None
+
+    @property
+    def says(self) -> dict[str, str]:
+        """The emotion that each modality expresses; the words have one where they hint at it."""
+        words = {"text": self.emotion} if self.hinted else {}
+        return {"video": self.face_emotion, "audio": self.voice_emotion, **words}
 
 
 @dataclass(frozen=True)
@@ -56,11 +90,14 @@ class Scene:
     lines: tuple[Line, ...]
 
 
-def write_script(seed: int, conversations: Mapping[str, int], utterances: int, text_signal: float) -> Iterator[Scene]:
+def write_script(
+    seed: int, conversations: Mapping[str, int], utterances: int, text_signal: float, conflicts: Conflicts
+) -> Iterator[Scene]:
     """The scenes of all splits.
 
     Emotions are balanced within a split and drawn without regard to the words, the speaker or the lines around. What
-    is drawn for one purpose has its own stream of random numbers, so that another ``text_signal`` changes words only.
+    is drawn for one purpose has its own stream of random numbers, so that another ``text_signal`` changes words only,
+    and conflicts change the lines that have one and no other.
     """
     for split in SPLITS:
         count = conversations[split] * utterances
@@ -71,6 +108,8 @@ def write_script(seed: int, conversations: Mapping[str, int], utterances: int, t
         hinted = set(order[: round(text_signal * count)])
         words = sentences.plain(split, random.Random(f"{root}/sentences"))
         hints = {e: sentences.hinting(split, e, random.Random(f"{root}/hints/{e}")) for e in EMOTIONS}
+        leading = conflicts.leading(split, count, random.Random(f"{root}/conflicts"))
+        leading_hints = {e: sentences.hinting(split, e, random.Random(f"{root}/conflicts/{e}")) for e in EMOTIONS}
         women, men = _NAMES[split]
         people = [Speaker(name, name in women, f"{root}/{name}") for name in women + men]
         for scene in range(conversations[split]):
@@ -84,8 +123,24 @@ def write_script(seed: int, conversations: Mapping[str, int], utterances: int, t
                 face, voice = _strengths(random.Random(f"{own}/strengths"))
                 plain, emotion = next(words), emotions[at]
                 text = next(hints[emotion]) if at in hinted else plain
-                lines.append(Line(f"{name}_{turn}", speaker, emotion, text, at in hinted, face, voice, own))
+                line = Line(f"{name}_{turn}", speaker, emotion, text, at in hinted, face, voice, own, emotion, emotion)
+                if (leads := leading.get(at)) is not None:
+                    hint = next(leading_hints[emotion]) if leads == "text" else None
+                    line = _in_conflict(line, leads, hint, random.Random(f"{own}/conflict"))
+                lines.append(line)
             yield Scene(name, split, tuple(lines))
+
+
+def _in_conflict(line: Line, leads: Modality, hint: str | None, draw: random.Random) -> Line:
+    """The line with another emotion in the modalities that do not lead. Neither face nor voice is played down, so that
+    each says what it says."""
+    other = draw.choice([emotion for emotion in EMOTIONS if emotion != line.emotion])
+    return replace(
+        line, leads=leads, text=hint or line.text, hinted=line.hinted or hint is not None,
+        face=round(draw.uniform(0.8, 1.0), 3), voice=round(draw.uniform(0.8, 1.0), 3),
+        face_emotion=line.emotion if leads == "video" else other,
+        voice_emotion=line.emotion if leads == "audio" else other,
+    )  # fmt: skip
 
 
 def _balanced(count: int, draw: random.Random) -> list[Emotion]:

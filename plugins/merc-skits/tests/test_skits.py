@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from merc_skits.corpus import SkitsCorpus
 from merc_skits.expression import EMOTIONS
-from merc_skits.script import Line, Scene, write_script
+from merc_skits.script import Conflicts, Line, Scene, write_script
 from scipy.stats import chi2
 
 from merc import CorpusData, MercError
@@ -25,8 +25,10 @@ SMALL = {"train": 1, "dev": 0, "test": 1}
 LARGE = {"train": 400, "dev": 100, "test": 100}
 
 
-def script(seed: int = 0, text_signal: float = 0.0, counts: dict[str, int] = LARGE) -> list[Scene]:
-    return list(write_script(seed, counts, 5, text_signal))
+def script(
+    seed: int = 0, text_signal: float = 0.0, counts: dict[str, int] = LARGE, conflicts: Conflicts | None = None
+) -> list[Scene]:
+    return list(write_script(seed, counts, 5, text_signal, conflicts or Conflicts()))
 
 
 def lines(scenes: list[Scene], split: str | None = None) -> list[Line]:
@@ -129,6 +131,64 @@ def test_face_and_voice_are_never_both_played_down() -> None:
     assert 0.1 < low[False, True] / len(said) < 0.2
 
 
+CONFLICTS = Conflicts({"video": 0.3, "audio": 0.2, "text": 0.1})
+
+
+def test_the_label_follows_the_modality_that_leads_and_the_others_say_something_else() -> None:
+    said = lines(script(conflicts=CONFLICTS), "test")
+    counts = Counter(line.leads for line in said)
+    assert counts == {
+        None: 0.4 * len(said),
+        "video": 0.3 * len(said),
+        "audio": 0.2 * len(said),
+        "text": 0.1 * len(said),
+    }
+    for line in said:
+        says = line.says
+        if line.leads is None:
+            assert set(says.values()) == {line.emotion}
+            continue
+        others = {says[name] for name in says if name != line.leads}
+        assert says[line.leads] == line.emotion
+        assert len(others) == 1
+        assert line.emotion not in others
+        assert line.face >= 0.8
+        assert line.voice >= 0.8
+        assert line.hinted == (line.leads == "text")
+    led = [line for line in said if line.leads == "video"]
+    assert {line.voice_emotion for line in led} == set(EMOTIONS)
+
+
+def test_conflicts_change_the_lines_that_have_one_and_no_other() -> None:
+    for before, after in zip(
+        lines(script(text_signal=0.3)), lines(script(text_signal=0.3, conflicts=CONFLICTS)), strict=True
+    ):
+        same = (after.id, after.speaker, after.emotion, after.seed) == (
+            before.id,
+            before.speaker,
+            before.emotion,
+            before.seed,
+        )
+        assert same
+        assert (after == before) == (after.leads is None)
+    assert not any(line.leads for split in ("train", "dev") for line in lines(script(conflicts=CONFLICTS), split))
+
+
+def test_a_corpus_with_conflicts_marks_every_utterance_and_stays_apart_from_one_without(
+    made: tuple[Path, CorpusData], tmp_path: Path
+) -> None:
+    folder = tmp_path / "conflict"
+    shares = {"video": 0.34, "audio": 0.34}
+    data = SkitsCorpus(conversations=SMALL, utterances=3, conflict=shares, folder=str(folder)).load()
+    marks = {u.id: u.extra["conflict"] for c in data.conversations for u in c.utterances}
+    assert Counter(mark["leads"] for mark in marks.values()) == {None: 4, "video": 1, "audio": 1}
+    before, after = hashes(made[0]), hashes(folder)
+    changed = {name.removesuffix(".mp4") for name in after if name.endswith(".mp4") and after[name] != before[name]}
+    assert changed == {name for name, mark in marks.items() if mark["leads"]}
+    with pytest.raises(MercError, match=r"conflict: .*there, None asked for"):
+        SkitsCorpus(conversations=SMALL, utterances=3, folder=str(folder)).load()
+
+
 def test_the_corpus_has_a_label_and_a_clip_for_every_utterance(made: tuple[Path, CorpusData]) -> None:
     folder, data = made
     assert [(c.id, c.split, len(c.utterances)) for c in data.conversations] == [
@@ -214,6 +274,10 @@ def test_the_cache_keeps_each_set_of_parameters_apart(tmp_path: Path, monkeypatc
     ({"conversations": {"train": 0, "dev": 0, "test": 0}}, "conversations must be counts from 0, and not all 0"),
     ({"utterances": 0}, r"utterances \(in a conversation\) must be at least 1, not 0"),
     ({"text_signal": 1.5}, "text_signal is a share from 0 to 1, not 1.5"),
+    ({"conflict": {"face": 0.1}}, "conflict gives shares for video, audio, text, not for 'face'"),
+    ({"conflict": {"video": 0.6, "audio": 0.5}}, "conflict gives shares from 0 to 1 that add up to 1 at most"),
+    ({"conflict": {"video": -0.1}}, "conflict gives shares from 0 to 1"),
+    ({"conflict_splits": ()}, "conflict_splits names at least one of train, dev, test"),
 ])  # fmt: skip
 def test_parameters_that_make_no_sense(parameters: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
