@@ -81,6 +81,8 @@ __all__ = [
     "Conversation",
     "Corpus",
     "CorpusData",
+    "Corruption",
+    "CorruptionCase",
     "Decoded",
     "Decoder",
     "EncodeFunction",

@@ -62,6 +62,30 @@ def _show(by_split: Numbers, columns: Sequence[str], caption: str, results: Text
     console.print(table)
     for line in below:
         console.print(line)
+    for split, numbers in by_split.items():
+        if rows := numbers.get("corrupt"):
+            console.print(_corrupted(split, rows))
+
+
+def _corrupted(split: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """The table of a split with worse media and words: two numbers, and by how much each is below the clean one."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from merc.evaluation.corruption import headlines, severity_of, touched_of
+
+    names = headlines(rows)[:2]
+    table = Table(title=f"{split}, corrupted")
+    table.add_column("corruption", overflow="fold")
+    table.add_column("touched", overflow="fold")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column("drop", justify="right")
+    for row in rows:
+        cells = [_text(row[of].get(name)) for name in names for of in ("numbers", "drop")]
+        streams = f" ({', '.join(row['streams'])})" if row["streams"] else ""
+        table.add_row(*map(Text, (f"{row['corruption']} {severity_of(row)}{streams}", touched_of(row), *cells)))
+    return table
 
 
 def _in_table(numbers: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from merc.components.base import Component, FolderOrName, at_least, below_one
 from merc.components.benchmark import Benchmark, BenchmarkTask
 from merc.components.connector import Connector, SeenMedia, Stream, layer_names
 from merc.components.corpus import Corpus, CorpusData, Recognised, ReportedCount
+from merc.components.corruption import Corruption, CorruptionCase
 from merc.components.decoder import Decoded, Decoder, Verbalizer, likeliest
 from merc.components.encoder import (
     AudioClip,
@@ -62,6 +63,8 @@ __all__ = [
     "Control",
     "Corpus",
     "CorpusData",
+    "Corruption",
+    "CorruptionCase",
     "Decoded",
     "Decoder",
     "EncodeFunction",

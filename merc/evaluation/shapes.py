@@ -47,6 +47,8 @@ def odd_number(numbers: Mapping[str, Any], where: str) -> str:
         return f"{where}.per_class holds no numbers by label"
     if "confusion" in numbers and not _is_confusion(numbers["confusion"]):
         return f"{where}.confusion is no matrix of counts with its labels"
+    if "corrupt" in numbers and not _is_rows(numbers["corrupt"]):
+        return f"{where}.corrupt is no list of rows with their numbers"
     further = {name: value for name, value in numbers.items() if name not in ("per_class", "confusion")}
     inside = (odd_number(own, f"{where}.{name}") for name, own in further.items() if isinstance(own, dict))
     return next(filter(None, inside), "")
@@ -77,6 +79,22 @@ def _is_table(value: object) -> bool:
     return all(
         isinstance(row, dict) and all(v is None or (is_number(v) and math.isfinite(v)) for v in row.values())
         for row in rows
+    )
+
+
+def _is_rows(value: object) -> bool:
+    """Whether a value is what an evaluation with worse media and words writes, a row for each severity."""
+    return isinstance(value, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), str) for name in ("corruption", "unit"))
+        and is_number(row.get("severity"))
+        and math.isfinite(row["severity"])
+        and all(is_count(row.get(name)) for name in ("touched", "utterances"))
+        and _is_texts(row.get("streams"))
+        and isinstance(row.get("missing"), dict)
+        and all(_is_table({"": row.get(name)}) for name in ("numbers", "drop"))
+        and None not in row["numbers"].values()
+        for row in value
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.conversation import LabelSpace
+from merc.evaluation.corruption import ROWS, charts, headlines, severity_of, touched_of
 from merc.evaluation.label_history import explained, in_words
 from merc.evaluation.metrics import UNSPLIT, split_order
 from merc.evaluation.run_files import RunFiles
@@ -63,6 +64,26 @@ class Classified:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Corrupted:
+    """The numbers with worse media and words: the names of those in the table, its rows, and their charts."""
+
+    names: Sequence[str]
+    rows: Sequence[CorruptedRow]
+    charts: Sequence[Chart]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptedRow:
+    """A corruption at one severity: in words, and its numbers with their drops, in the order of the names."""
+
+    corruption: str
+    severity: str
+    streams: str
+    touched: str
+    cells: Sequence[tuple[float | None, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SplitView:
     """Everything about one split."""
 
@@ -81,6 +102,7 @@ class SplitView:
     also: Sequence[Classified]
     others: Mapping[str, str]
     left_out: Sequence[str]
+    corrupted: Corrupted | None
     label_history: tuple[str, str] | None
     """Whose labels of earlier utterances the model was shown, and what that means."""
 
@@ -144,9 +166,25 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         calibration=trust,
         reliability=_reliability(trust) if trust else None,
         others={k: _plain(v) for k, v in numbers.items() if k not in own},
+        corrupted=_corrupted(numbers),
         left_out=[label for label in per_class if label not in averaged],
         label_history=(in_words(history), explained(history)) if (history := numbers.get("label_history")) else None,
     )
+
+
+def _corrupted(numbers: Mapping[str, Any]) -> Corrupted | None:
+    rows = numbers.get(ROWS)
+    if not rows:
+        return None
+    names = headlines(rows)
+    shown = [
+        CorruptedRow(
+            corruption=row["corruption"], severity=severity_of(row), streams=", ".join(row["streams"]),
+            touched=touched_of(row), cells=[(row["numbers"].get(name), row["drop"].get(name)) for name in names],
+        )
+        for row in rows
+    ]  # fmt: skip
+    return Corrupted(names=names, rows=shown, charts=charts(rows, numbers))
 
 
 def _of(value: Any) -> bool:

@@ -1,9 +1,20 @@
 """The feature store, and the pass that fills it."""
 
+from merc.features.corrupted import UNTOUCHED, Severe, corrupted, withheld
 from merc.features.encode import encode
 from merc.features.plan import known_missing
 from merc.features.prepared import prepared
 from merc.features.store import FeatureStore
 from merc.features.table import FeatureTable
 
-__all__ = ["FeatureStore", "FeatureTable", "encode", "known_missing", "prepared"]
+__all__ = [
+    "UNTOUCHED",
+    "FeatureStore",
+    "FeatureTable",
+    "Severe",
+    "corrupted",
+    "encode",
+    "known_missing",
+    "prepared",
+    "withheld",
+]

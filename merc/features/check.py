@@ -9,7 +9,7 @@ import numpy as np
 
 from merc.components.encoder import Features, Missing
 from merc.errors import MercError
-from merc.features.prepared import Prepared, wrong_input
+from merc.features.prepared import gives_inputs, wrong_input
 
 if TYPE_CHECKING:
     from merc.features.plan import NamedEncoder
@@ -30,7 +30,7 @@ def _one(where: str, stream: NamedEncoder, value: object) -> Features | Missing:
     spec = stream.encoder.spec()
     if isinstance(value, Missing):
         return value
-    if isinstance(stream.encoder, Prepared):
+    if gives_inputs(stream.encoder):
         if (problem := wrong_input(value)) is not None:
             raise MercError(f"{where}: {problem}")
         assert isinstance(value, np.ndarray)

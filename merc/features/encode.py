@@ -209,8 +209,12 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
             reasons = [place.reason for place in places[at] if isinstance(place, Missing)]
             if reasons:
                 missing[at] = reasons[0]
-        notes = notes_of(self.streams, self.plan)
-        return FeatureTable(self.store, places, missing, notes, {name: self.encoded[name] for name in self.streams})
+        entries = {at: self.plan.entries.get(str(keys[0])) for at, keys in self.plan.places.items()}
+        return FeatureTable(
+            self.store, places, missing, notes_of(self.streams, self.plan),
+            encoded={name: self.encoded[name] for name in self.streams},
+            remarks={at: entry.remarks for at, entry in entries.items() if entry is not None and entry.remarks},
+        )  # fmt: skip
 
     def _outcome(self, key: str) -> str | Missing:
         if key in self.failed:

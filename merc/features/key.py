@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from merc.components.base import Component
 from merc.components.encoder import Encoder, Frames, Words
 from merc.conversation import Region
 from merc.errors import MercError
@@ -27,19 +28,23 @@ class Source:
 
 def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
     """All of an encoder that its numbers depend on, as plain values. Raises MercError for a file that is not there."""
-    # Where the weights lie does not matter, what they are does. How many clips go together does not.
-    parameters = {key: _content(value, key) for key, value in asdict(encoder).items() if key != "batch"}
     sampling = encoder.sampling()
     identity = dict(encoder.identity())
     return {
         "encoder": name.rpartition("/")[2],
         "class": class_of(encoder),
         "version": encoder.version,
-        "parameters": parameters,
+        "parameters": parameters_of(encoder, {"batch"}),  # how many clips go together does not matter
         **({"identity": identity} if identity else {}),
         "sampling": [type(sampling).__name__, asdict(sampling)],
         "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
     }
+
+
+def parameters_of(component: Component, without: Collection[str] = ()) -> dict[str, Any]:
+    """A component's parameters as they stand in a key: where a file lies does not matter, what it holds does. Raises
+    MercError for a file that is not there."""
+    return {key: _content(value, key) for key, value in asdict(component).items() if key not in without}
 
 
 def _content(value: object, key: str) -> object:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from merc.components.encoder import Encoder, Frames, Missing, TextClip, Waveform, Words
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
-from merc.features.key import Source, key_of, recipe_of
-from merc.features.prepared import Prepared
+from merc.features.key import Source, key_of
 from merc.features.store import Damaged, Entry, FeatureStore
+from merc.features.wrapped import key_values
 from merc.media import Want
 from merc.media.decode import locate, want_of, words
 from merc.passes import Hashes, Progress
@@ -109,11 +109,7 @@ def streams_of(encoders: Mapping[str, ComponentRef]) -> dict[str, NamedEncoder]:
         encoder = part.component
         if not isinstance(encoder, Encoder):
             raise MercError(f"encoders.{name}: {part.name!r} is a {type(encoder).kind}, not an encoder")
-        if isinstance(encoder, Prepared):
-            recipe: Mapping[str, Any] = {**recipe_of(part.name, encoder.of), "prepared": True}
-        else:
-            recipe = recipe_of(part.name, encoder)
-        streams[name] = NamedEncoder(name, part.name, encoder, encoder.sampling(), recipe)
+        streams[name] = NamedEncoder(name, part.name, encoder, encoder.sampling(), key_values(part.name, encoder))
     return streams
 
 

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from merc.components.encoder import (
-    Clip,
-    EncodeFunction,
-    Encoder,
-    Features,
-    FeatureSpec,
-    Frames,
-    Modality,
-    Waveform,
-    Words,
-)
+from merc.components.encoder import Clip, EncodeFunction, Encoder, Features
+from merc.features.wrapped import Wrapped
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
@@ -28,32 +19,12 @@ DTYPES = ("float32", "uint8", "int64")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared(Encoder):
+class Prepared(Wrapped):
     """Stands for an encoder in a pass over media, and gives what its network takes in place of features."""
 
-    of: Encoder
-
-    @property
-    def modality(self) -> Modality:  # type: ignore[override]
-        """That of the encoder."""
-        return self.of.modality
-
-    @property
-    def batch(self) -> int:  # type: ignore[override]
-        """That of the encoder."""
-        return self.of.batch
-
-    def sampling(self) -> Frames | Waveform | Words:
-        """That of the encoder."""
-        return self.of.sampling()
-
-    def spec(self) -> FeatureSpec:
-        """That of the features that come of it."""
-        return self.of.spec()
-
-    def identity(self) -> Mapping[str, Any]:
-        """That of the encoder."""
-        return self.of.identity()
+    def differs(self) -> Mapping[str, Any]:
+        """That these are no features."""
+        return {"prepared": True}
 
     def remark(self, clip: Clip, features: Features) -> None:
         """Nothing: a remark is about features, which are not there yet."""
@@ -62,6 +33,11 @@ class Prepared(Encoder):
     def load(self, device: str) -> EncodeFunction:
         """The function from clips to prepared inputs."""
         return self.of.prepare()
+
+
+def gives_inputs(encoder: Encoder) -> bool:
+    """Whether what stands in an encoder's place gives inputs of its network."""
+    return isinstance(encoder, Prepared) or (isinstance(encoder, Wrapped) and gives_inputs(encoder.of))
 
 
 def prepared(encoders: Mapping[str, ComponentRef], learning: Collection[str]) -> dict[str, ComponentRef]:

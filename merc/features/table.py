@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from merc.components.encoder import Features, Missing
 from merc.features.store import FeatureStore
@@ -14,7 +14,8 @@ class FeatureTable:
     """Features by stream and utterance. They stay in the store until they are asked for.
 
     ``missing`` gives the reason for every (stream, utterance id) without features; ``notes`` are sentences for the
-    user; ``encoded`` counts by stream what this pass computed, the rest having been in the store.
+    user; ``encoded`` counts by stream what this pass computed, the rest having been in the store; ``remarks`` are what
+    is to be said of single features.
     """
 
     store: FeatureStore
@@ -22,6 +23,16 @@ class FeatureTable:
     missing: Mapping[tuple[str, str], str]
     notes: Sequence[str] = ()
     encoded: Mapping[str, int] = field(default_factory=dict)
+    remarks: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def overlaid(self, other: FeatureTable) -> FeatureTable:
+        """The table with ``other``'s features, or reasons why there are none, in the places that it has."""
+        missing = {at: reason for at, reason in self.missing.items() if at not in other.places}
+        remarks = {at: own for at, own in self.remarks.items() if at not in other.places}
+        return replace(
+            self, places={**self.places, **other.places}, missing={**missing, **other.missing},
+            remarks={**remarks, **other.remarks},
+        )  # fmt: skip
 
     def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | Missing:
         """Features ``[tokens, dim]`` float32, or the reason why there are none.

@@ -15,7 +15,7 @@ from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
 from merc.recipe.fit import check_choices, check_fit
 from merc.recipe.heads import check_heads
-from merc.recipe.metric_names import metric_name
+from merc.recipe.metric_names import listed_name
 from merc.recipe.needed import Use, not_needed
 from merc.recipe.pairs import check_pairs
 from merc.recipe.problems import Problems, join
@@ -264,7 +264,7 @@ class Builder:
         node = self.root.get("evaluate")
         if node is None or node.value is None or not self.sections.is_mapping(node, "evaluate"):
             return None
-        apart = ("prompter", "metrics", "demonstrations")
+        apart = ("prompter", "metrics", "demonstrations", "corrupt")
         values, recorded = self.sections.section(Evaluate, node, "evaluate", "evaluate", apart)
         prompter = node.get("prompter")
         if prompter is not None and prompter.value is not None:
@@ -276,10 +276,15 @@ class Builder:
         fine = self.staging.demonstrations(node, "evaluate", settings, recorded)
         values = None if values is None or not fine else {**values, **settings}
         metrics, recorded["metrics"] = self.metrics(node)
+        corrupt: dict[str, ComponentRef] = {}
+        if (corruptions := node.get("corrupt")) is not None and corruptions.value is not None:
+            corrupt, recorded["corrupt"] = self.listed("corruption", "evaluate.corrupt", corruptions, "noise")
         self.recorded["evaluate"] = recorded
         if values is None:
             return None
-        evaluate: Evaluate | None = self.sections.make(Evaluate, {**values, "metrics": metrics}, node, "evaluate")
+        evaluate: Evaluate | None = self.sections.make(
+            Evaluate, {**values, "metrics": metrics, "corrupt": corrupt}, node, "evaluate"
+        )
         return evaluate
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
@@ -292,19 +297,24 @@ class Builder:
             for key in [key for key in self.sections.sources if key.startswith(path)]:
                 self.sections.sources[key] = "default of evaluate"
             return parts, recorded
+        return self.listed("metric", path, section, "classification")
+
+    def listed(self, kind: str, path: str, section: Node, such: str) -> tuple[dict[str, ComponentRef], list[Any]]:
+        """A list of names, or of sections with parameters; ``such`` is a name for messages."""
         if section.broken:
             return {}, []
         if not isinstance(section.value, list):
-            self.problems.add(path, section, "wants a list of metrics, such as [classification]")
+            self.problems.add(path, section, f"wants a list of {kind}s, such as [{such}]")
             return {}, []
-        parts, recorded = {}, []
+        parts: dict[str, ComponentRef] = {}
+        recorded: list[Any] = []
         for index, child in enumerate(section.value):
             if isinstance(child.value, str) and not child.broken:
                 child = Node({"name": child}, child.origin)
-            part, how = self.sections.part("metric", child, join(path, index), apart=("as",))
+            part, how = self.sections.part(kind, child, join(path, index), apart=("as",))
             if part is None:
                 continue
-            name = metric_name(child, part, parts, join(path, index), self.problems)
+            name = listed_name(child, part, parts, join(path, index), self.problems, kind)
             if name is None:
                 continue
             parts[name] = part

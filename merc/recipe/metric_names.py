@@ -15,41 +15,54 @@ CLASSIFICATION = ("classification", "merc/classification")
 
 OWN_NUMBERS = (
     "n", "unlabelled", "unparsed_rate", "label_history", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
-    "per_class", "confusion",
+    "per_class", "confusion", "corrupt",
 )  # fmt: skip
 """What stands at the top of a split's numbers, so that no other metric can have such a name."""
 
 _LONGEST = 48
+_OF_ROWS = ("severities",)
+"""Parameters whose values stand in rows of their own, so that no name has them."""
 
 
-def metric_name(
-    node: Node, part: ComponentRef, others: Mapping[str, ComponentRef], path: str, problems: Problems
+def listed_name(
+    node: Node,
+    part: ComponentRef,
+    others: Mapping[str, ComponentRef],
+    path: str,
+    problems: Problems,
+    kind: str,
 ) -> str | None:
-    """The name of a metric beside the ``others`` of its evaluation; ``None`` where what is wrong was reported.
+    """The name of a metric, or another kind, beside the ``others`` of its list; ``None`` where what is wrong was
+    reported.
 
-    It is what ``as`` says, else the registered name. A metric that stands there already, with other parameters, is
+    It is what ``as`` says, else the registered name. One that stands there already, with other parameters, is
     named by these: ``micro-f1-exclude-neutral``.
     """
     own = node.get("as")
     if own is not None:
-        return _own_name(own, part, others, join(path, "as"), problems)
+        return _own_name(own, part, others, join(path, "as"), problems, kind)
     first = next((other for other in others.values() if other.name == part.name), None)
     if first is None or part.name not in others:
         return part.name
     same = next((name for name, other in others.items() if other.component == part.component), None)
     if same is not None:
-        problems.add(path, node, f"the metric {part.name!r} occurs twice with the same parameters; keep one of them")
+        problems.add(path, node, f"the {kind} {part.name!r} occurs twice with the same parameters; keep one of them")
         return None
-    changed = {key: value for key, value in part.params.items() if value != first.params.get(key)}
+    changed = {k: v for k, v in part.params.items() if v != first.params.get(k) and k not in _OF_ROWS}
     name = short_name("-".join([part.name, *(f"{key}-{_text(value)}" for key, value in changed.items())]), _LONGEST)
     if name in others:
-        problems.add(path, node, f"{name!r} is the name of another metric here; give this one a name: as: NAME")
+        problems.add(path, node, f"{name!r} is the name of another {kind} here; give this one a name: as: NAME")
         return None
     return name
 
 
 def _own_name(
-    own: Node, part: ComponentRef, others: Mapping[str, ComponentRef], path: str, problems: Problems
+    own: Node,
+    part: ComponentRef,
+    others: Mapping[str, ComponentRef],
+    path: str,
+    problems: Problems,
+    kind: str,
 ) -> str | None:
     """What ``as`` says, if it can be a name."""
     name = own.value
@@ -62,7 +75,7 @@ def _own_name(
     elif name in OWN_NUMBERS or name in CLASSIFICATION:
         text = f"{name!r} is what merc calls numbers of its own; take another name"
     elif name in others:
-        text = f"{name!r} is the name of another metric here; take another name"
+        text = f"{name!r} is the name of another {kind} here; take another name"
     else:
         return name
     problems.add(path, own, text)

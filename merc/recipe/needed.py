@@ -25,14 +25,15 @@ class NotNeeded(Component):
 
 def not_needed(root: Node, use: Use) -> Callable[[str], bool]:
     """Whether the component at a dotted path is not needed for a use of the recipe: trainers, and what only earlier
-    tasks asked with, for the numbers of a trained run; metrics as well for its predictions."""
+    tasks asked with, for the numbers of a trained run; metrics and corruptions as well for its predictions."""
     if use == "train":
         return lambda path: False
     paths: set[str] = set()
     evaluate, stages = root.get("evaluate"), root.get("stages")
-    metrics = evaluate.get("metrics") if evaluate is not None else None
-    if use == "predict" and metrics is not None and isinstance(metrics.value, list):
-        paths |= {join("evaluate.metrics", index) for index in range(len(metrics.value))}
+    for key in ("metrics", "corrupt") if use == "predict" else ():
+        listed = evaluate.get(key) if evaluate is not None else None
+        if listed is not None and isinstance(listed.value, list):
+            paths |= {f"evaluate.{key}.{index}" for index in range(len(listed.value))}
     prompter = evaluate.get("prompter") if evaluate is not None else None
     own_prompter = prompter is not None and prompter.value is not None
     own_demonstrations = evaluate is not None and evaluate.get("demonstrations") is not None

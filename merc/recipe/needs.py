@@ -96,6 +96,7 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
     if evaluate is not None:
         yield from one("prompter", evaluate.get("prompter"))
         yield from demonstrations(evaluate)
-        metrics = evaluate.get("metrics")
-        for child in metrics.value if metrics is not None and isinstance(metrics.value, list) else ():
-            yield from one("metric", child)
+        for kind, key in (("metric", "metrics"), ("corruption", "corrupt")):
+            listed = evaluate.get(key)
+            for child in listed.value if listed is not None and isinstance(listed.value, list) else ():
+                yield from one(kind, child)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from dataclasses import replace
+from typing import Any, cast
 
-from merc.components import Decoder, Fuser, Head, Metric, Prompt, Prompter, Query, Selector, Trainer
+from merc.components import Decoder, Fuser, Head, Metric, Prompter, Query, Selector, Trainer
 from merc.components.head import GIVES_OF_HEADS
-from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.conversation import LabelSpace
+from merc.recipe.asking import Asking, node_at, prompt_of, says
+from merc.recipe.corruptions import check_corruptions
 from merc.recipe.document import Node
 from merc.recipe.fit import input_free, is_frozen, names_part
 from merc.recipe.heads import heads_of
@@ -17,33 +19,6 @@ from merc.recipe.problems import Problems, join
 from merc.recipe.schema import ComponentRef, Evaluate, Stage
 from merc.registry import get_registry
 from merc.registry.isolation import isolated
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Asking:
-    """A prompter, what it gets, and a prompt that it made of a sample; ``prompt`` is None where it made none."""
-
-    path: str
-    part: ComponentRef
-    query: Query
-    prompt: Prompt | None
-
-    @classmethod
-    def of(cls, path: str, part: ComponentRef, labels: LabelSpace | None) -> _Asking:
-        query = _sample(part, labels)
-        return cls(path, part, query, _prompt(part, query))
-
-    @property
-    def asks_for_label(self) -> bool | None:
-        """Whether it asks for a label, not for a text; None where the sample does not tell."""
-        return None if self.prompt is None else self.prompt.answer.text is None
-
-    def shows(self, **changes: Any) -> bool:
-        """Whether the prompt is another one with demonstrations or past labels; true where the sample does not tell."""
-        other = _prompt(self.part, replace(self.query, **changes))
-        return self.prompt is None or other is None or self.prompt != other
 
 
 def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: Use = "train") -> None:
@@ -59,7 +34,7 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
     for stage_at, stage in enumerate(stages if use == "train" else ()):
         _check_learning(stage_at, stage, values, root, problems)
         for task in stage.tasks:
-            asking = _Asking.of(join(task.path, "prompter"), task.prompter, labels)
+            asking = Asking.of(join(task.path, "prompter"), task.prompter, labels)
             past = join(task.path, "data.label_history") if task.data.label_history else ""
             _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
     if use == "train":
@@ -69,19 +44,21 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
     part = evaluate.prompter or (stages[-1].prompter if stages else None)
     if part is None:
         return
-    asking = _Asking.of("evaluate.prompter", part, labels)
+    asking = Asking.of("evaluate.prompter", part, labels)
     past = "evaluate.label_history" if evaluate.label_history else ""
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
     _check_length(asking, evaluate, labels, root, problems)
     _check_metrics(evaluate, values["heads"], root, problems)
+    if use != "predict":
+        check_corruptions(evaluate, asking, values, root, problems)
     learned = {task.data.split: task.path for stage in stages for task in stage.tasks}
     for split in sorted(learned.keys() & set(evaluate.splits)):
-        problems.note("evaluate.splits", _node(root, "evaluate.splits"),
+        problems.note("evaluate.splits", node_at(root, "evaluate.splits"),
                       f"{split} is measured, and {learned[split]} learns from it")  # fmt: skip
-    if (fits_on := _says(evaluate.decoder.fits_on, None)) in evaluate.splits:
-        problems.note("evaluate.splits", _node(root, "evaluate.splits"),
+    if (fits_on := says(evaluate.decoder.fits_on, None)) in evaluate.splits:
+        problems.note("evaluate.splits", node_at(root, "evaluate.splits"),
                       f"{fits_on} is measured, and evaluate.decoder is fitted on it")  # fmt: skip
 
 
@@ -104,39 +81,39 @@ def _check_learning(index: int, stage: Stage, values: Mapping[str, Any], root: N
                 and stream in _names(values)
                 and (stream not in reaches)
             ):
-                problems.note(path, _node(root, path), f"{name} learns nothing here: no prompter of the stage shows "
+                problems.note(path, node_at(root, path), f"{name} learns nothing here: no prompter of the stage shows "
                               f"the stream {stream!r}")  # fmt: skip
         return
     showing = f"its prompts show {', '.join(sorted(streams))}" if streams else "its prompts show words alone"
     learns = f"only {', '.join(patterns)} may learn" if patterns else "the backbone's tuning is frozen"
     problems.add(
-        path, _node(root, path) or _node(root, f"stages.{index}"),
+        path, node_at(root, path) or node_at(root, f"stages.{index}"),
         f"nothing of stage {stage.id!r} can learn: {learns}, and {showing}; show a stream that has a connector, or let "
         "the backbone learn (backbone.tuning.name=lora)",
     )  # fmt: skip
 
 
 def _check_shown(
-    asking: _Asking, selector: ComponentRef | None, shots: str, past: str, root: Node, problems: Problems
+    asking: Asking, selector: ComponentRef | None, shots: str, past: str, root: Node, problems: Problems
 ) -> None:
     """Report demonstrations and past labels that the prompter does not show."""
     name = asking.part.name
     if isinstance(selector and selector.component, Selector) and not asking.shows(demonstrations=(_shown(asking),)):
-        problems.add(shots, _node(root, shots), f"prompter {name!r} shows no demonstrations; take them out "
+        problems.add(shots, node_at(root, shots), f"prompter {name!r} shows no demonstrations; take them out "
                      f"({shots}=null), or choose another prompter")  # fmt: skip
     labels = asking.query.labels.labels
     history = (*(labels[0] for _ in range(asking.query.index)), None)
     if past and not asking.shows(label_history=history):
-        problems.add(past, _node(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
+        problems.add(past, node_at(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
                      "label_history would change nothing; take it out, or choose another prompter")  # fmt: skip
 
 
 def _check_decoding(
-    asking: _Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, use: Use
+    asking: Asking, evaluate: Evaluate, stages: Sequence[Stage], root: Node, problems: Problems, use: Use
 ) -> None:
     """Report a decoder that does not fit what is asked for, or what was learned."""
     path, decoder = "evaluate.decoder", evaluate.decoder
-    node = _node(root, path) or _node(root, "evaluate")
+    node = node_at(root, path) or node_at(root, "evaluate")
     name, decodes = asking.part.name, get_registry().name_of(decoder)
     if decoder.answers == "labels":
         if asking.asks_for_label is False:
@@ -154,9 +131,9 @@ def _check_decoding(
             "evaluate.decoder={name: verbalizer}",
         )  # fmt: skip
         return
-    learned = _prompt(last.prompter, asking.query)
+    learned = prompt_of(last.prompter, asking.query)
     if (
-        _says(decoder.needs_end, False)
+        says(decoder.needs_end, False)
         and learned is not None
         and learned.answer.text is None
         and not learned.answer.end
@@ -169,38 +146,38 @@ def _check_decoding(
         )  # fmt: skip
 
 
-def _check_prompters(asking: _Asking, decoder: Decoder, root: Node, problems: Problems) -> None:
+def _check_prompters(asking: Asking, decoder: Decoder, root: Node, problems: Problems) -> None:
     """Report prompters of a decoder that show what the recipe's own does not, so that it would not be there."""
     own, path = asking.part.component, "evaluate.decoder"
     others: Sequence[Prompter] = ()
     nothing: Sequence[str] = ()
     assert isinstance(own, Prompter)
-    for number, prompter in enumerate(_says(decoder.prompters, others), start=1):
+    for number, prompter in enumerate(says(decoder.prompters, others), start=1):
         kinds: dict[str, tuple[Callable[[], Sequence[str]], Callable[[], Sequence[str]]]] = {
             "stream": (own.streams, prompter.streams),
             "cue": (own.cue_fields, prompter.cue_fields),
         }
         for kind, (known, needed) in kinds.items():
-            lacking = sorted(set(_says(needed, nothing)) - set(_says(known, nothing)))
+            lacking = sorted(set(says(needed, nothing)) - set(says(known, nothing)))
             if lacking:
                 problems.add(
-                    path, _node(root, path), f"prompter {number} of {get_registry().name_of(decoder)!r} shows the "
+                    path, node_at(root, path), f"prompter {number} of {get_registry().name_of(decoder)!r} shows the "
                     f"{kind} {lacking[0]!r}, which the recipe's own prompter {asking.part.name!r} does not show, so it "
                     f"would not be there; let {asking.path} show it too",
                 )  # fmt: skip
 
 
 def _check_length(
-    asking: _Asking, evaluate: Evaluate, labels: LabelSpace | None, root: Node, problems: Problems
+    asking: Asking, evaluate: Evaluate, labels: LabelSpace | None, root: Node, problems: Problems
 ) -> None:
     """Report that the longest label cannot be written. A word is one token at least; the run counts the true ones."""
-    room = _says(evaluate.decoder.new_tokens, 0)
+    room = says(evaluate.decoder.new_tokens, 0)
     if evaluate.decoder.answers != "none" or not room or labels is None or not asking.asks_for_label:
         return
     longest = max((word for label in labels.labels for word in labels.words_of(label)), key=lambda w: len(w.split()))
     if len(longest.split()) > room:
         path = "evaluate.decoder.max_new_tokens"
-        node = _node(root, path) or _node(root, "evaluate.decoder")
+        node = node_at(root, path) or node_at(root, "evaluate.decoder")
         problems.add(path, node, f"the label {longest!r} has {len(longest.split())} words, so it is longer than the "
                      f"{room} tokens that may be written")  # fmt: skip
 
@@ -215,17 +192,17 @@ def _check_metrics(evaluate: Evaluate, heads: Mapping[str, ComponentRef], root: 
         if not isinstance(metric, Metric):
             continue
         nothing: Sequence[str] = ()
-        lacking = [what for what in _says(metric.needs, nothing) if what not in gives]
+        lacking = [what for what in says(metric.needs, nothing) if what not in gives]
         path = f"evaluate.metrics.{number}"
         if of_heads := [what for what in lacking if what in GIVES_OF_HEADS or what.startswith("values.")]:
             known = ", ".join(sorted(values)) or "none"
             section = next((GIVES_OF_HEADS[what] for what in of_heads if what in GIVES_OF_HEADS), "")
             remedy = f"add a head that does, heads: {{mine: {section}}}" if section else f"there are: {known}"
-            problems.add(path, _node(root, path) or _node(root, "evaluate"), f"metric {name!r} reads "
+            problems.add(path, node_at(root, path) or node_at(root, "evaluate"), f"metric {name!r} reads "
                          f"{' and '.join(of_heads)}, which no head of the recipe gives; {remedy}")  # fmt: skip
         elif lacking:
             decoder = get_registry().name_of(evaluate.decoder)
-            problems.add(path, _node(root, path) or _node(root, "evaluate"), f"metric {name!r} needs "
+            problems.add(path, node_at(root, path) or node_at(root, "evaluate"), f"metric {name!r} needs "
                          f"{' and '.join(lacking)}, which decoder {decoder!r} does not give; set evaluate.decoder to "
                          "one that does: {name: verbalizer} gives probabilities, {name: generate} text")  # fmt: skip
 
@@ -264,14 +241,6 @@ def _inputs_of(values: Mapping[str, Any], stream: str) -> Sequence[str]:
     return cast(Fuser, fuser.component).inputs or tuple(values["encoders"])
 
 
-def _says(question: Callable[[], _T], otherwise: _T) -> _T:
-    """What a component says of itself; one that fails is left to the run, which asks it again."""
-    try:
-        return isolated(question)
-    except Exception:
-        return otherwise
-
-
 def _names(values: Mapping[str, Any]) -> list[str]:
     return [*values["encoders"], *values["fusers"]]
 
@@ -291,45 +260,8 @@ def _compared(part: ComponentRef) -> Sequence[str]:
     return comparison.streams if comparison is not None else ()
 
 
-def _sample(part: ComponentRef, labels: LabelSpace | None) -> Query:
-    """A query about the last of three utterances, which have all the cues that the prompter reads."""
-    space = labels or LabelSpace(("joy", "anger"))
-    try:
-        cues = dict.fromkeys(isolated(cast(Prompter, part.component).cue_fields), "a sign")
-    except Exception:  # reported by check_cues
-        cues = {}
-    words = [("Ann", "Did you hear?"), ("Ben", "No."), ("Ann", "We won!")]
-    utterances = tuple(
-        Utterance(id=f"sample_u{i}", speaker=who, text=text, label=space.labels[0], cues=cues)
-        for i, (who, text) in enumerate(words)
-    )
-    return Query(conversation=Conversation(id="sample", utterances=utterances), index=2, labels=space)
-
-
-def _shown(asking: _Asking) -> Query:
+def _shown(asking: Asking) -> Query:
     """A demonstration for the sample: the same in another conversation."""
     talk = asking.query.conversation
     utterances = tuple(replace(u, id=f"shown_{u.id}", text=f"{u.text} Yes?") for u in talk.utterances)
     return replace(asking.query, conversation=replace(talk, id="shown", utterances=utterances))
-
-
-def _prompt(part: ComponentRef, query: Query) -> Prompt | None:
-    """The prompt of a sample; None where the prompter makes none of it, since it may want what a corpus has."""
-    try:
-        prompt = isolated(lambda: cast(Prompter, part.component).prompt(query))
-    except Exception:
-        return None
-    return prompt if isinstance(prompt, Prompt) else None
-
-
-def _node(root: Node, path: str) -> Node | None:
-    """What stands at a dotted path, if anything does."""
-    node: Node | None = root
-    for key in path.split("."):
-        if node is None:
-            return None
-        if isinstance(node.value, list):
-            node = node.value[int(key)] if key.isdigit() and int(key) < len(node.value) else None
-        else:
-            node = node.get(key)
-    return node

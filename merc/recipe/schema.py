@@ -174,6 +174,9 @@ class Evaluate:
     ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a benchmark
     that ask for a text, where ``decoder`` scores labels (None is ``generate``). ``states`` keeps the hidden states
     at which labels were scored, for the report's picture of them.
+
+    ``corrupt`` measures again with worse media and words, by the names of the corruptions; what of them is random comes
+    from ``corrupt_seed`` and not from the seed of the run, for the same reason as with segments.
     """
 
     splits: tuple[Split, ...] = ("dev", "test")
@@ -187,6 +190,8 @@ class Evaluate:
     segments_seed: int = 0
     label_history: Literal["gold", "predicted"] | None = None
     metrics: Mapping[str, ComponentRef] = field(default_factory=dict)
+    corrupt: Mapping[str, ComponentRef] = field(default_factory=dict)
+    corrupt_seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
@@ -197,7 +202,7 @@ class Evaluate:
                 "limit is of dev and test, since train is learned from; leave train out of splits, or limit"
             )
         _check_segments(self.segments)
-        _at_least(0, segments_seed=self.segments_seed)
+        _at_least(0, segments_seed=self.segments_seed, corrupt_seed=self.corrupt_seed)
         if self.states and "states" not in self.decoder.gives:
             raise ValueError(
                 f"states: true needs a decoder that gives states, such as {{name: verbalizer}}; "

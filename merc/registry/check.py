@@ -98,6 +98,12 @@ def class_fault(loaded: object, kind: str) -> str | None:
         stated = getattr(loaded, "modality", None)
         fault = f"says modality = {stated!r}" if stated is not None else "does not say its modality"
         return f"{title} {fault}; write one of: modality = 'video', 'audio' or 'text'"
+    if kind == "corruption":
+        stated = getattr(loaded, "modalities", None)
+        if not isinstance(stated, tuple) or not stated or any(one not in _MODALITIES for one in stated):
+            return f"{title} says modalities = {stated!r}; write those of 'video', 'audio' and 'text', as ('audio',)"
+        if not isinstance(getattr(loaded, "unit", None), str):
+            return f"{title} does not say in what its severities are measured; write unit = 'dB', for instance"
     return None
 
 

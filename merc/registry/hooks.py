@@ -109,6 +109,11 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
+def register_corruptions(register: Register) -> None:
+    """Register corruptions: what an evaluation's media and words would be like in worse conditions."""
+
+
+@hookspec
 def register_benchmarks(register: Register) -> None:
     """Register benchmarks: the columns of a benchmark's table."""
 
@@ -134,6 +139,7 @@ KINDS: dict[str, str] = {
     "annotator": "register_annotators",
     "selector": "register_selectors",
     "metric": "register_metrics",
+    "corruption": "register_corruptions",
     "benchmark": "register_benchmarks",
     "command": "register_commands",
 }

@@ -132,7 +132,7 @@ def with_arrays(
     places: dict[tuple[str, str], tuple[str | Missing, ...]] = dict.fromkeys(held, ("",))
     places |= {key: (Missing(reason),) for key, reason in missing.items()}
     return MemoryTable(
-        table.store, {**table.places, **places}, {**table.missing, **missing}, table.notes, table.encoded, held
+        table.store, {**table.places, **places}, {**table.missing, **missing}, table.notes, table.encoded, held=held
     )
 
 

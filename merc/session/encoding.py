@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from merc.components.reasons import say_missing
@@ -10,7 +10,7 @@ from merc.conversation import Conversation
 from merc.features import FeatureStore, FeatureTable, encode, prepared
 from merc.files import cache_folder
 from merc.media import Decoding
-from merc.recipe import Recipe
+from merc.recipe import ComponentRef, Recipe
 from merc.session.data import encoders_of
 from merc.session.journal import Journal
 from merc.session.reporter import Reporter
@@ -23,13 +23,25 @@ def encode_streams(
 
     Raises MercError for a store that cannot be made and for a full disk.
     """
+    encoders = prepared(encoders_of(recipe, streams), recipe.learning_encoders)
+    return encode_with(recipe, encoders, conversations, reporter, device)
+
+
+def encode_with(
+    recipe: Recipe,
+    encoders: Mapping[str, ComponentRef],
+    conversations: Sequence[Conversation],
+    reporter: Reporter,
+    device: str,
+) -> FeatureTable:
+    """The features of these encoders, or of what stands in their place; raises as ``encode_streams``."""
     store = FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
     with reporter.task("features") as progress:
-        if not (encoders := encoders_of(recipe, streams)):
+        if not encoders:
             return FeatureTable(store, {}, {})
         return encode(
             store,
-            prepared(encoders, recipe.learning_encoders),
+            encoders,
             conversations,
             recipe.features.seed,
             progress,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from merc.components import Prediction
+from merc.components import Prediction, Query
 from merc.conversation import Conversation
 from merc.cues import CueTable
 from merc.errors import MercError
@@ -26,10 +26,12 @@ from merc.evaluation import (
     write_predictions,
     write_report,
 )
+from merc.evaluation.corruption import with_corruptions
 from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
 from merc.recipe import write_recipe
 from merc.session.backbone import recorded_date
+from merc.session.corruption import CorruptedEvaluation
 from merc.session.cues import cue_record, note_cues
 from merc.session.data import Data
 from merc.session.demonstrations import last_demonstrations, record_of
@@ -41,9 +43,9 @@ from merc.session.media_hash import media_hashes
 from merc.session.provenance import provenance
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
-from merc.session.session import Session
+from merc.session.session import Prepared, Session
 from merc.session.trained import TrainedRun, open_run
-from merc.session.wiring import Request, metrics_of
+from merc.session.wiring import Material, Request, metrics_of
 
 
 def evaluate_again(
@@ -80,7 +82,9 @@ def evaluate_again(
         predictions = _take(aside, folder, reporter)
         if predictions is None:
             predictions = _predict(session, data, plain, cues, folder)
-        metrics = compute_metrics(predictions, data.labels, metrics_of(run.recipe))
+        parts = metrics_of(run.recipe)
+        rows = CorruptedEvaluation(run.recipe, setup.prompter, folder.path, session.journal).read()
+        metrics = with_corruptions(compute_metrics(predictions, data.labels, parts), rows, data.labels, parts)
         write_metrics(folder.metrics, metrics)
         seconds = round(time.monotonic() - started, 1)
         record = {"evaluates": str(path.absolute()), **provenance_record, "seconds": seconds}
@@ -152,6 +156,13 @@ def _predict(
             prepared, Request(groups=prepared.of(split), title=f"predict {split}", states=states)
         )
     ]
+
+    def predict_again(groups: list[list[Query]], changed: Material, title: str) -> list[Prediction]:
+        return session.predictions(Prepared(material=changed, groups=groups), Request(groups=groups, title=title))
+
+    CorruptedEvaluation(recipe, setup.prompter, folder.path, journal).predict(
+        prepared.groups, prepared.material, session.wiring, predict_again
+    )
     if states is not None:
         write_states(folder.path, predictions, states)
     write_predictions(folder.predictions, predictions)

@@ -24,6 +24,7 @@ from merc.evaluation import (
     write_predictions,
     write_report,
 )
+from merc.evaluation.corruption import with_corruptions
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
@@ -32,6 +33,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.recipe import ComponentRef, Evaluate, Recipe, Stage
 from merc.registry.faults import note_fault
 from merc.session.backbone import check_same, pinned, recorded_backbone
+from merc.session.corruption import CorruptedEvaluation
 from merc.session.cues import cue_record, known_cues, note_cues, prompters_of, wanted_conversations
 from merc.session.data import Data, load_data, queries, used_streams
 from merc.session.demonstrations import (
@@ -137,6 +139,8 @@ class _Run:
 
     def _work(self, data: Data, cues: CueTable, start: Start | None, started: float) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory
+        if recipe.evaluate is not None:
+            self.corrupted = CorruptedEvaluation(recipe, last_prompter(recipe), directory.path, self.journal)
         self._record(data, cues, start)
         data = data.with_cues(cues)
         predictions = self._predicted_before(data)
@@ -147,6 +151,7 @@ class _Run:
             return {}
         try:
             metrics = compute_metrics(predictions, data.labels, self.metrics)
+            metrics = with_corruptions(metrics, self.corrupted.read(), data.labels, self.metrics)
             if self.strategy.first:
                 record_seconds(directory.provenance, time.monotonic() - started)
                 write_metrics(directory.metrics, metrics)
@@ -163,6 +168,8 @@ class _Run:
         if self.recipe.evaluate is None or not directory.predictions.exists() or not directory.is_trained(self.recipe):
             return None
         if self.how.states and not (directory.path / STATES_FILE).exists():
+            return None
+        if not self.corrupted.is_there:
             return None
         try:
             predictions = read_predictions(directory.predictions)
@@ -215,6 +222,14 @@ class _Run:
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)
         predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), chooses, states)]
+
+        def predict_again(groups: list[list[Query]], changed: Material, title: str) -> list[Prediction]:
+            model.media.source = changed.source
+            setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
+            return self.wiring.predictions(model, setup, changed, Request(groups=groups, title=title))
+
+        every = [g for split in self.how.splits for g in self._queries(data, split, chooses, demonstrations)]
+        self.corrupted.predict(every, material, self.wiring, predict_again)
         if self.strategy.first:
             if states is not None:
                 write_states(directory.path, predictions, states)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.errors import MercError
+from merc.evaluation.corruption import ROWS
 from merc.evaluation.metrics import further_metrics
 from merc.evaluation.significance import mean_and_deviation
 from merc.files import check_name, write_text
@@ -55,7 +56,7 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
     seed or by fold.
 
     The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
-    ``label_history`` is as in ``metrics.json``.
+    ``corrupt`` has the rows of worse media and words, and ``label_history`` is as in ``metrics.json``.
 
     >>> over_runs({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
     0.6
@@ -71,9 +72,25 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
                 its = {seed: block[name] for seed, block in blocks.items()}
                 fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
                 numbers[name] = _text_beside(its, "of") | _means(its, dict.fromkeys(fractions), by)
+        if rows := _rows(blocks, by):
+            numbers[ROWS] = rows
         if numbers:
             by_split[split] = _text_beside(blocks, "label_history") | numbers
     return by_split
+
+
+def _rows(blocks: Mapping[int, Mapping[str, Any]], by: str) -> list[dict[str, Any]]:
+    """The rows of worse media and words that every run has, with means of their numbers and drops. What they are of is
+    the same for every seed; ``touched`` and ``missing`` are those of the first."""
+    rows = []
+    for same in zip(*(block.get(ROWS, ()) for block in blocks.values()), strict=False):
+        its = dict(zip(blocks, same, strict=True))
+        means = {
+            part: _means({run: row[part] for run, row in its.items()}, same[0][part], by)
+            for part in ("numbers", "drop")
+        }
+        rows.append({**same[0], **means})
+    return rows
 
 
 def _means(blocks: Mapping[int, Mapping[str, Any]], names: Iterable[str], by: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from merc.session.cues import Prompting, Wanted, annotate_input, missing_cues, n
 from merc.session.data import Data, FeatureCache, Spaces, load_data, missing_streams, queries
 from merc.session.demonstrations import Demonstrations, check_length, last_demonstrations
 from merc.session.directory import RunDirectory
-from merc.session.encoding import encode_streams
+from merc.session.encoding import encode_streams, encode_with
 from merc.session.journal import Journal
 from merc.session.predicting import Predictor
 from merc.session.reporter import Progress
@@ -145,6 +145,13 @@ class Wiring:
         """Step 4: the features that prompts with these streams show of conversations."""
         with self.in_turn():
             return encode_streams(self.recipe, streams, conversations, self.journal, self.device)
+
+    def features_with(
+        self, encoders: Mapping[str, ComponentRef], conversations: Sequence[Conversation]
+    ) -> FeatureTable:
+        """Step 4 with other encoders than the recipe's."""
+        with self.in_turn():
+            return encode_with(self.recipe, encoders, conversations, self.journal, self.device)
 
     def model(self) -> EmotionModel:
         """Step 5: the model as it is before anything was trained, with the date that the run's prompts state. Raises

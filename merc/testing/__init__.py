@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from merc.testing.connector import ConnectorContract
     from merc.testing.contract import ComponentContract
     from merc.testing.corpus import CorpusContract
+    from merc.testing.corruption import CorruptionContract
     from merc.testing.decoder import DecoderContract
     from merc.testing.encoder import EncoderContract
     from merc.testing.fuser import FuserContract
@@ -46,6 +47,7 @@ _HOME = {
     "ComponentContract": "contract",
     "ConnectorContract": "connector",
     "CorpusContract": "corpus",
+    "CorruptionContract": "corruption",
     "DecoderContract": "decoder",
     "EncoderContract": "encoder",
     "FuserContract": "fuser",
@@ -68,6 +70,7 @@ __all__ = [
     "ComponentContract",
     "ConnectorContract",
     "CorpusContract",
+    "CorruptionContract",
     "DecoderContract",
     "EncoderContract",
     "FuserContract",

@@ -101,6 +101,7 @@ _USAGE = {
         "stages:\n  - id: learn\n    prompter: {{name: conversation}}\n    demonstrations: {{name: {name}}}\n"
         "    trainer: {{name: sft}}"
     ),
+    "corruption": "evaluate: {{corrupt: [{{name: {name}}}]}}",
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 
@@ -108,6 +109,7 @@ _DEPENDENCIES = {
     **dict.fromkeys(("connector", "fuser", "tuning", "loss", "head", "trainer", "backbone"), ("torch",)),
     "encoder": ("numpy",),
     "annotator": ("numpy",),
+    "corruption": ("numpy",),
     "command": ("typer",),
 }
 """What a component of a kind needs beside merc."""

@@ -25,7 +25,7 @@ ERRORS = "".join(re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL))
 @pytest.fixture
 def page(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with the page's first recipe in it, and the plugins that a contributor has installed."""
-    monkeypatch.setenv("MERC_PLUGINS", "merc-embedded,merc-bemerc")
+    monkeypatch.setenv("MERC_PLUGINS", "merc-embedded,merc-bemerc,merc-robustness")
     get_registry.cache_clear()
     try:
         get_registry().resolve("encoder", "face-emotion")

@@ -132,6 +132,12 @@ def test_register_rewards(made: Resolve) -> None:
     assert made("reward", words=2).scores(query, written) == [1.0, 0.0]
 
 
+def test_register_corruptions(made: Resolve) -> None:
+    clip = samples.audio(1.0, 16_000)
+    heard = made("corruption").apply(clip, 0.5, np.random.default_rng(0))
+    assert np.abs(heard.samples).max() == pytest.approx(np.abs(clip.samples).max() / 2)
+
+
 def test_register_benchmarks(made: Resolve) -> None:
     benchmark = made("benchmark", number="accuracy")
     assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")

@@ -14,6 +14,7 @@ from merc.testing.examples import (
     command,
     connector,
     corpus,
+    corruption,
     decoder,
     encoder,
     fuser,
@@ -66,6 +67,10 @@ class TestTrainer(merc.testing.TrainerContract):
 
 class TestReward(merc.testing.RewardContract):
     component = reward.Example(words=2)
+
+
+class TestCorruption(merc.testing.CorruptionContract):
+    component = corruption.Example()
 
 
 class TestCommand(merc.testing.CommandContract):

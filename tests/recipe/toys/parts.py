@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 import merc
-from merc.components import Annotator, Backbone, Connector, Corpus, Encoder, Fuser, Metric, Prompter, Selector, Trainer
+from merc.components import (
+    Annotator,
+    Backbone,
+    Connector,
+    Corpus,
+    Corruption,
+    Encoder,
+    Fuser,
+    Metric,
+    Prompter,
+    Selector,
+    Trainer,
+)
 
 if TYPE_CHECKING:
     from nowhere import Nothing
@@ -265,3 +277,32 @@ class ToyTeacher(Annotator):
 
     def load(self, device):
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyMute(Prompter):
+    """Shows a stream and no words."""
+
+    def streams(self):
+        return ["video"]
+
+    def prompt(self, query):
+        return merc.Prompt((merc.Slot("video", query.target.id), merc.Answer()), query.target.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyHiss(Corruption):
+    modalities = ("audio",)
+    unit = "dB"
+    severities: tuple[float, ...] = (1.0, 2.0)
+    loud: float = 1.0
+
+    def fault(self, severity):
+        return None if severity >= 0 else "is below 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToySpell(Corruption):
+    modalities = ("text",)
+    unit = "of words"
+    severities: tuple[float, ...] = (0.5,)

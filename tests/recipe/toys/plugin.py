@@ -25,6 +25,7 @@ def register_fusers(register):
 def register_prompters(register):
     register("toy-plain", "merc_toys.parts:ToyPlain")
     register("toy-text", "merc_toys.parts:ToyText")
+    register("toy-mute", "merc_toys.parts:ToyMute")
     register("toy-prompt", "merc_toys.parts:ToyPrompt")
     register("toy-broken-prompt", "merc_toys.parts:BrokenPrompt")
 
@@ -51,6 +52,12 @@ def register_backbones(register):
 @hookimpl
 def register_metrics(register):
     register("toy-metric", "merc_toys.parts:ToyMetric")
+
+
+@hookimpl
+def register_corruptions(register):
+    register("toy-hiss", "merc_toys.parts:ToyHiss")
+    register("toy-spell", "merc_toys.parts:ToySpell")
 
 
 @hookimpl

@@ -1,0 +1,1 @@
+"""How much a model's answers suffer from noise, lost media and modalities that contradict each other."""

@@ -1,0 +1,72 @@
+"""The metric ``conflict``: whom a model believes where modalities express different emotions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import merc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict(merc.Metric):
+    """Accuracy where modalities agree and where they do not, and which of them the answers follow, as CA-MER asks.
+
+    ``field`` is what of an utterance's ``extra`` says what each modality expresses, and which of them the label follows
+    where they differ (null: they agree): ``{"leads": "video", "says": {"video": "joy", "audio": "anger"}}``. Utterances
+    without it are left out, and counted.
+
+    It gives ``aligned`` and ``conflicting``, the accuracies on utterances of either kind; ``video_led`` and so on, that
+    on conflicts whose label follows this modality; ``follows_video`` and so on, the share of all conflicts in which the
+    answer is what this modality says; ``follows_none``, the share in which it is what no modality says, answers that
+    could not be parsed among them; and ``utterances``, how many each number is of. Where two modalities say the same,
+    an answer follows both.
+    """
+
+    field: str = "conflict"
+
+    def truths(self) -> Sequence[str]:
+        """The label, and what says which modality expresses what."""
+        return ("label", self.field)
+
+    def choices(self) -> Sequence[str]:
+        """The accuracies that every split with both kinds of utterances has."""
+        return ("aligned", "conflicting")
+
+    def check(self, predictions: Sequence[merc.Prediction], labels: merc.LabelSpace) -> None:
+        """Raise MercError for a mark that does not say what each modality expresses, or a leader that says nothing."""
+        for one in predictions:
+            mark = one.true(self.field)
+            says = mark.get("says") if isinstance(mark, Mapping) else None
+            if not isinstance(says, Mapping) or not all(isinstance(value, str) for value in says.values()):
+                raise merc.MercError(
+                    f"utterance {one.id!r}: {self.field!r} says what each modality expresses, such as "
+                    f'{{"leads": "video", "says": {{"video": "joy", "audio": "anger"}}}}; it is {mark!r}'
+                )
+            if mark.get("leads") not in (None, *says):
+                raise merc.MercError(
+                    f"utterance {one.id!r}: {self.field!r} is led by {mark['leads']!r}, which says nothing there; "
+                    f"what speaks is {', '.join(says)}"
+                )
+
+    def compute(self, predictions: Sequence[merc.Prediction], labels: merc.LabelSpace) -> dict[str, Any]:
+        """The accuracies, the shares of answers that follow each modality, and the counts."""
+        marks = [(one, one.true(self.field)) for one in predictions]
+        conflicts = [(one, mark) for one, mark in marks if mark.get("leads") is not None]
+        groups = {
+            "aligned": [one for one, mark in marks if mark.get("leads") is None],
+            "conflicting": [one for one, _ in conflicts],
+        }
+        for modality in sorted({mark["leads"] for _, mark in conflicts}):
+            groups[f"{modality}_led"] = [one for one, mark in conflicts if mark["leads"] == modality]
+        numbers: dict[str, Any] = {
+            name: sum(one.label == one.truth for one in group) / len(group) for name, group in groups.items() if group
+        }
+        said = [(one.label, mark["says"]) for one, mark in conflicts]
+        for modality in sorted({modality for _, says in said for modality in says}):
+            follows = [modality in says and says[modality] == label for label, says in said]
+            numbers[f"follows_{modality}"] = sum(follows) / len(said)
+        if said:
+            numbers["follows_none"] = sum(label not in says.values() for label, says in said) / len(said)
+        return {**numbers, "utterances": {name: len(group) for name, group in groups.items()}}
