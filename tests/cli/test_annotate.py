@@ -54,6 +54,10 @@ def test_it_fills_the_store_beside_the_features(program: Forks, work: Path) -> N
     again = asked(program(work, "annotate", "cues.yaml", "evaluate.splits=[dev, test]", "--json"))["ear"]
     assert (again["utterances"], again["asked"], again["cues"]) == (6, 2, {"pitch": 6})
 
+    # Of several folds, each conversation is tested in one.
+    every = asked(program(work, "annotate", "cues.yaml", "split={folds: 2}", "--json"))["ear"]
+    assert every["utterances"] == sum(len(talk["utterances"]) for talk in read_lines((work / "talk.jsonl").read_text()))
+
     named = asked(program(work, "annotate", "cues.yaml", "--only", "count", "--json"))
     assert list(named) == ["count"] and named["count"]["cues"] == {"length": 4}
 

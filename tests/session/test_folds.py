@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import merc
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
@@ -16,6 +17,7 @@ from merc.evaluation.comparison import compare_runs
 from merc.recipe import Recipe, load_recipe
 from merc.session.directory import RunDirectory
 from merc.session.folds import each_fold, fold_recipes, run_folds, write_folds
+from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 
 @pytest.fixture
@@ -49,9 +51,9 @@ def test_each_fold_has_a_recipe_that_a_run_records(recipe: Recipe) -> None:
         ("split.folds=4", "folds: 4 needs at least 4 groups by 'session', and there are 3"),
     ],
 )
-def test_what_is_no_recipe_of_several_folds(recipe: Recipe, change: str, said: str) -> None:
+def test_what_is_no_recipe_of_several_folds(recipe: Recipe, tmp_path: Path, change: str, said: str) -> None:
     with pytest.raises(MercError) as raised:
-        fold_recipes(load_recipe(recipe.given[0], [change]))
+        fold_recipes(load_recipe(tmp_path / "mine.yaml", [change]))
     assert said in str(raised.value)
 
 
@@ -109,6 +111,24 @@ def test_what_the_folds_come_to(recipe: Recipe, tmp_path: Path) -> None:
     (run / "fold-1" / "recipe.yaml").touch()
     with pytest.raises(MercError, match=r"holds several runs; give one of them, such as .*fold-1"):
         RunDirectory(run).trained()
+
+
+def test_python_gives_the_numbers_and_a_session_for_each_fold(tmp_path: Path) -> None:
+    save_tiny_backbone(tmp_path / "backbone")
+    save_tiny_corpus(tmp_path / "talk.jsonl", 2, 1, 1)
+    (tmp_path / "mine.yaml").write_text(
+        "corpus: {name: jsonl, path: talk.jsonl}\nbackbone: {name: hf, path: ./backbone}\n"
+        "evaluate: {splits: [test], prompter: {name: conversation}}\nstrategy: {device: cpu, threads: 1}\n"
+        "labels: [joy, anger, sadness]\nsplit: {folds: 2, dev: 0}\n"
+    )
+    run = merc.run(tmp_path / "mine.yaml", run_dir=tmp_path / "run", folds=True)
+    assert list(run.sessions) == [1, 2] and run.sessions[2].recipe.split is not None
+    assert run.metrics["test"]["n"] == sum(one.metrics["test"]["n"] for one in run.sessions.values())
+    accuracy = run.over_folds["test"]["accuracy"]["by_fold"]
+    assert accuracy == {str(n): one.metrics["test"]["accuracy"] for n, one in run.sessions.items()}
+    (tmp_path / "talk.jsonl").unlink()
+    (said,) = run.sessions[2].predict({"text": "You came!"})
+    assert said.label in ("joy", "anger", "sadness")
 
 
 def test_folds_that_were_begun_go_on(recipe: Recipe, tmp_path: Path) -> None:
