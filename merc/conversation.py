@@ -24,9 +24,9 @@ class Utterance:
     a corpus may come with a sound file an utterance, and a film a conversation. ``region`` is the part of the picture
     that shows the speaker: left, top, right and bottom as fractions of it. ``cues`` are texts
     that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
-    corpus should have is not there, by modality ("video", "audio"). ``values`` are what is true of it beside its label,
-    by name: numbers (arousal, intensity), or several labels at once. ``extra`` keeps what else a corpus knows.
-    ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
+    corpus should have is not there, by modality ("video", "audio", "text"). ``values`` are what is true of it beside
+    its label, by name: numbers (arousal, intensity), or several labels at once. ``extra`` keeps what else a corpus
+    knows. ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
 
     >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", speaker="Mark").label
     """

@@ -274,8 +274,8 @@ class Records:
         """Why a modality is not there: as the file says, or because the media file that it names is not."""
         missing = fields.texts("missing")
         for modality in missing:
-            if modality not in ("video", "audio"):
-                fields.faults.append(f"'missing' has the key {modality!r}; its keys are 'video' and 'audio'")
+            if modality not in ("video", "audio", "text"):
+                fields.faults.append(f"'missing' has the key {modality!r}; its keys are 'video', 'audio' and 'text'")
         for modality, path in (("video", video), ("audio", audio)):
             reason = None if path is None or modality in missing else self._fault_of(path)
             if reason is not None:

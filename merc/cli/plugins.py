@@ -56,8 +56,8 @@ def new(
     kind: Annotated[
         str,
         typer.Option(
-            help="encoder, connector, fuser, prompter, tuning, loss, decoder, trainer, corpus, backbone, annotator, "
-            "selector, metric, benchmark, command.",
+            help="encoder, connector, fuser, prompter, tuning, loss, head, decoder, trainer, reward, corpus, backbone, "
+            "annotator, segmenter, transcriber, selector, metric, benchmark, command.",
             show_default=True,
         ),
     ] = "encoder",

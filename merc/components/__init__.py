@@ -43,8 +43,10 @@ from merc.components.prompter import (
     check_placeholder,
 )
 from merc.components.reward import Reward
+from merc.components.segmenter import Segmenter, SegmentFunction, SoundWindow, SpeechSpan
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
+from merc.components.transcriber import TranscribeFunction, Transcriber, Transcript, Word
 from merc.components.tuning import Frozen, Tuning
 
 __all__ = [
@@ -104,12 +106,16 @@ __all__ = [
     "Scores",
     "SeenMedia",
     "Segment",
+    "SegmentFunction",
+    "Segmenter",
     "SelectFunction",
     "Selector",
     "Similarity",
     "Slot",
     "SlotTokens",
+    "SoundWindow",
     "Speaks",
+    "SpeechSpan",
     "Stream",
     "Targets",
     "Text",
@@ -117,6 +123,9 @@ __all__ = [
     "TrainContext",
     "TrainReport",
     "Trainer",
+    "TranscribeFunction",
+    "Transcriber",
+    "Transcript",
     "Tuning",
     "Turn",
     "Vectors",
@@ -124,6 +133,7 @@ __all__ = [
     "VideoClip",
     "Waveform",
     "WeightedAnswer",
+    "Word",
     "Words",
     "at_least",
     "below_one",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import av
 import av.error
 import numpy as np
@@ -14,7 +16,8 @@ Samples = npt.NDArray[np.float32]
 
 # Codecs that build on earlier packets need a run-up after a seek.
 _RUN_UP = 0.5
-_JITTER = 0.01
+JITTER = 0.01
+"""Times of frames, in seconds, that differ by less are the same."""
 # How each channel counts in the mono sum (ITU-R BS.775 folded twice; the subwoofer is left out), scaled to sum to 1.
 _WEIGHTS = {"FL": 1.0, "FR": 1.0, "FC": 2**0.5, "LFE": 0.0, "LFE2": 0.0}
 _SURROUND = 0.5**0.5
@@ -29,11 +32,11 @@ def read_audio(media: Media, start: float | None, end: float | None) -> tuple[Sa
     if stream is None:
         raise Unreadable(f"{name} has no audio track")
     begin = start or 0.0
-    pieces, rate, reached, fault = _decode(media, stream, begin, end)
+    pieces, rate, first, reached, fault = _decode(media, stream, begin, end)
     samples = np.concatenate(pieces) if pieces else np.zeros(0, "float32")
     rate = rate or stream.rate or 1
     heard = len(samples) / rate
-    tolerance = 0.1 + 2 * (stream.codec_context.frame_size or 0) / rate
+    tolerance = tolerance_of(stream, rate)
     trouble = f" ({fault})" if fault else ""
     if end is not None:
         if heard < end - begin - tolerance:
@@ -43,11 +46,16 @@ def read_audio(media: Media, start: float | None, end: float | None) -> tuple[Sa
             )
     elif cut := media.cut_short(reached, stream, tolerance):
         raise Unreadable(f"{name} is cut short or damaged: {cut}{trouble}")
-    elif heard < reached - _first(media, stream, begin) - tolerance:
+    elif heard < reached - (_first(media, stream, begin) if fault else max(first, begin)) - tolerance:
         raise Unreadable(f"{name}: {heard:.2f} s of audio could be decoded of {reached - begin:.2f} s{trouble}")
     if not len(samples):
         raise Unreadable(f"{name} has an audio track that holds no sound{trouble}")
     return samples, rate
+
+
+def tolerance_of(stream: av.AudioStream, rate: int) -> float:
+    """How many seconds a track may hold less than its file states: padding and the codec's delay."""
+    return 0.1 + 2 * (stream.codec_context.frame_size or 0) / rate
 
 
 def resample(samples: Samples, source: int, rate: int) -> AudioClip:
@@ -62,7 +70,8 @@ def resample(samples: Samples, source: int, rate: int) -> AudioClip:
 
 
 def _first(media: Media, stream: av.AudioStream, begin: float) -> float:
-    """When the sound of a stream sets in: some files let the picture run ahead."""
+    """When the sound of a stream sets in according to the file: some let the picture run ahead, and not all that do
+    say so."""
     if stream.start_time is None or stream.time_base is None:
         return begin
     return max(float(stream.start_time * stream.time_base) - media.offset, begin)
@@ -70,46 +79,66 @@ def _first(media: Media, stream: av.AudioStream, begin: float) -> float:
 
 def _decode(
     media: Media, stream: av.AudioStream, begin: float, end: float | None
-) -> tuple[list[Samples], int, float, str]:
-    """The pieces of the span, their rate, the time at which the sound gave out, and the first fault met, if any."""
+) -> tuple[list[Samples], int, float, float, str]:
+    """The pieces of the span, their rate, when the first frame began and when the sound gave out, and the first fault
+    met, if any."""
     pieces: list[Samples] = []
-    rate, reached, fault = 0, 0.0, ""
+    rate, reached = 0, 0.0
+    onset: float | None = None
+    faults: list[str] = []
+    for at, rate, samples in frames(media, stream, begin, faults):
+        onset = at if onset is None else onset
+        reached = at + len(samples) / rate
+        first = max(round((begin - at) * rate), 0)
+        last = len(samples) if end is None else min(round((end - at) * rate), len(samples))
+        if first < last:
+            pieces.append(samples[first:last])
+        if end is not None and reached >= end:
+            break
+    return pieces, rate, onset or 0.0, reached, faults[0] if faults else ""
+
+
+def frames(
+    media: Media, stream: av.AudioStream, begin: float, faults: list[str]
+) -> Iterator[tuple[float, int, Samples]]:
+    """The frames of a track from shortly before ``begin`` on: the time of each, its rate, and its mono samples.
+
+    A packet that is damaged is passed over and what its decoder says is put into ``faults``: what is lacking in the end
+    is counted by the caller. Raises Unreadable where the rate changes.
+    """
+    rate, reached = 0, 0.0
     container, base = media.container, stream.time_base
     if base is None:
         raise Unreadable(f"{media.path.name} has an audio track without a clock")
-    container.seek(round((max(begin - _RUN_UP, 0.0) + media.offset) / float(base)), stream=stream, backward=True)
+    try:
+        container.seek(round((max(begin - _RUN_UP, 0.0) + media.offset) / float(base)), stream=stream, backward=True)
+    except av.error.FFmpegError:  # where the sound sets in later than that, there is nothing of it to go back to
+        container.seek(container.start_time or 0, backward=True)
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
             if packet is None:
-                break
-            frames = packet.decode()
+                return
+            decoded = packet.decode()
         except av.error.EOFError:
-            break
+            return
         except MemoryError:
             raise
         except av.error.FFmpegError as error:
-            # A packet that is damaged is passed over; what is lacking in the end is counted by the caller.
-            fault = fault or error_text(error)
+            faults.append(error_text(error))
             continue
-        for frame in frames:
+        for frame in decoded:
             if not frame.samples:
                 continue
             if rate and frame.rate != rate:
                 raise Unreadable(f"{media.path.name} changes its sample rate from {rate} to {frame.rate} Hz midway")
             rate = frame.rate
             at = reached if frame.pts is None else float(frame.pts * base) - media.offset
-            if abs(at - reached) < _JITTER:  # so that no sample is lost or doubled where times are rounded
+            if abs(at - reached) < JITTER:  # so that no sample is lost or doubled where times are rounded
                 at = reached
             reached = at + frame.samples / rate
-            first = max(round((begin - at) * rate), 0)
-            last = frame.samples if end is None else min(round((end - at) * rate), frame.samples)
-            if first < last:
-                pieces.append(_mono(frame)[first:last])
-        if end is not None and reached >= end:
-            break
-    return pieces, rate, reached, fault
+            yield at, rate, _mono(frame)
 
 
 def _mono(frame: av.AudioFrame) -> Samples:

@@ -40,7 +40,9 @@ class Decoded:
 
 def words(utterance: Utterance) -> TextClip | Missing:
     """The text of an utterance; blank text is missing."""
-    return TextClip(text=utterance.text) if utterance.text.strip() else Missing("the utterance has no words")
+    if utterance.text.strip():
+        return TextClip(text=utterance.text)
+    return Missing(utterance.missing.get("text", "the utterance has no words"))
 
 
 def want_of(utterance: Utterance, sampling: Frames | Waveform, draw: int = 0) -> Want:

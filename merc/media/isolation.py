@@ -12,15 +12,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from merc.components.encoder import Missing
+from merc.components.encoder import AudioClip, Missing
+from merc.components.segmenter import SoundWindow
 from merc.errors import MercError
 from merc.media.container import Unreadable
 from merc.media.decode import Decoded, Want, decode_here, groups
 from merc.media.limits import Limits
+from merc.media.listening import WINDOW_SECONDS, listen_here
 from merc.media.probe import MediaInfo, probe_here
 from merc.media.wire import Message, pack_want, receive, send, unpack
 
@@ -215,6 +217,31 @@ class Decoders:
             raise Unreadable(answers[0]["unreadable"])
         return MediaInfo(**{key: answers[0][key] for key in ("video", "audio", "seconds")})
 
+    def listen(self, path: Path, rate: int, seconds: float = WINDOW_SECONDS) -> Iterator[SoundWindow]:
+        """The sound of a file in windows, as ``listen_here`` gives it; one window is decoded when the one before it was
+        taken, so that whoever takes them may need as long as they like. Raises Unreadable, after the windows that there
+        are, where a file could not be heard to its end, its decoder's crash included."""
+        if not ISOLATED:
+            yield from listen_here(path, rate, seconds)
+            return
+        worker = self._taken()
+        done = False
+        try:
+            worker.ask(self._request(path, {"do": "listen", "rate": rate, "seconds": seconds}))
+            while (message := worker.answer()) is not None:
+                if "start" not in message:
+                    done = True
+                    break
+                clip = AudioClip(samples=message["arrays"][0], rate=rate)
+                yield SoundWindow(start=message["start"], clip=clip)
+                worker.ask({"next": True})
+        finally:
+            fault = self._released(path, worker, done)
+        if fault is not None:
+            raise Unreadable(fault)
+        if message and message.get("unreadable"):
+            raise Unreadable(message["unreadable"])
+
     def stop(self) -> None:
         """End what is being decoded: threads that wait for it return at once."""
         with self._lock:
@@ -224,25 +251,38 @@ class Decoders:
 
     def _ask(self, path: Path, request: Message, accept: Callable[[Message], bool]) -> str | None:
         """Ask a worker, until ``accept`` has all that it wants; why the worker died, if it did."""
+        worker = self._taken()
+        done = False
+        try:
+            worker.ask(self._request(path, request))
+            while not done and (message := worker.answer()) is not None:
+                done = accept(message)
+        finally:
+            fault = self._released(path, worker, done)
+        return fault
+
+    def _request(self, path: Path, request: Message) -> Message:
+        return {**request, "path": str(path.absolute()), "limits": asdict(self.limits)}
+
+    def _taken(self) -> Worker:
+        """A worker, which ``stop`` kills."""
         worker = _IDLE.take()
         with self._lock:
             if self._stopped:
                 worker.kill()
             self._busy.add(worker)
-        done = False
-        try:
-            worker.ask({**request, "path": str(path.absolute()), "limits": asdict(self.limits)})
-            while not done and (message := worker.answer()) is not None:
-                done = accept(message)
-        finally:
-            with self._lock:
-                self._busy.discard(worker)
-            if done:
-                _IDLE.give(worker)
-            else:
-                worker.kill()
-                code, text = worker.close()
-        return None if done else self._fault(path, code, text)
+        return worker
+
+    def _released(self, path: Path, worker: Worker, done: bool) -> str | None:
+        """Give back a worker that is done, and end another; why it died, then."""
+        with self._lock:
+            self._busy.discard(worker)
+        if done:
+            _IDLE.give(worker)
+            return None
+        worker.kill()
+        code, text = worker.close()
+        return self._fault(path, code, text)
 
     def _fault(self, path: Path, code: int, text: str) -> str:
         """Why a worker died."""

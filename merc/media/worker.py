@@ -16,6 +16,7 @@ from pathlib import Path
 from merc.media.container import Unreadable
 from merc.media.decode import decode_groups
 from merc.media.limits import Limits
+from merc.media.listening import listen_here
 from merc.media.probe import probe_here
 from merc.media.wire import Message, pack, receive, send, unpack_want
 
@@ -41,6 +42,8 @@ def main(descriptor: int) -> None:
             _limit_memory(limits.gigabytes)
             if request["do"] == "probe":
                 _probe(sock, Path(request["path"]), limits)
+            elif request["do"] == "listen":
+                _listen(sock, request, limits)
             else:
                 _decode(sock, request, limits)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -80,6 +83,27 @@ def _probe(sock: socket.socket, path: Path, limits: Limits) -> None:
         send(sock, {"unreadable": f"{path.name} cannot be read ({type(error).__name__}: {error})"})
     else:
         send(sock, {"video": info.video, "audio": info.audio, "seconds": info.seconds})
+
+
+def _listen(sock: socket.socket, request: Message, limits: Limits) -> None:
+    """Send the windows of a file's sound, each when it is asked for; the time limit is for one window."""
+    _alarm(limits.seconds)
+    fault = None
+    path = Path(request["path"])
+    try:
+        for window in listen_here(path, request["rate"], request["seconds"]):
+            _alarm(0)
+            send(sock, {"start": window.start}, [window.clip.samples])
+            if receive(sock) is None:
+                return
+            _alarm(limits.seconds)
+    except Unreadable as error:
+        fault = str(error)
+    except MemoryError:
+        raise
+    except Exception as error:
+        fault = f"{path.name} cannot be decoded ({type(error).__name__}: {error})"
+    send(sock, {"unreadable": fault})
 
 
 def _decode(sock: socket.socket, request: Message, limits: Limits) -> None:

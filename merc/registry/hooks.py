@@ -99,6 +99,16 @@ def register_annotators(register: Register) -> None:
 
 
 @hookspec
+def register_segmenters(register: Register) -> None:
+    """Register segmenters: where in a recording somebody speaks, and who."""
+
+
+@hookspec
+def register_transcribers(register: Register) -> None:
+    """Register transcribers: what is said in a stretch of sound."""
+
+
+@hookspec
 def register_selectors(register: Register) -> None:
     """Register selectors: which labelled utterances stand in a prompt as demonstrations."""
 
@@ -137,6 +147,8 @@ KINDS: dict[str, str] = {
     "corpus": "register_corpora",
     "backbone": "register_backbones",
     "annotator": "register_annotators",
+    "segmenter": "register_segmenters",
+    "transcriber": "register_transcribers",
     "selector": "register_selectors",
     "metric": "register_metrics",
     "corruption": "register_corruptions",

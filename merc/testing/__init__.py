@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
     from merc.testing.reward import RewardContract
+    from merc.testing.segmenter import SegmenterContract
     from merc.testing.selector import SelectorContract
     from merc.testing.trainer import TrainerContract
+    from merc.testing.transcriber import TranscriberContract
     from merc.testing.tuning import TuningContract
 
 _HOME = {
@@ -56,9 +58,11 @@ _HOME = {
     "MetricContract": "metric",
     "PrompterContract": "prompter",
     "RewardContract": "reward",
+    "SegmenterContract": "segmenter",
     "SelectorContract": "selector",
     "BenchmarkContract": "benchmark",
     "TrainerContract": "trainer",
+    "TranscriberContract": "transcriber",
     "TuningContract": "tuning",
 }
 
@@ -79,8 +83,10 @@ __all__ = [
     "MetricContract",
     "PrompterContract",
     "RewardContract",
+    "SegmenterContract",
     "SelectorContract",
     "TrainerContract",
+    "TranscriberContract",
     "TuningContract",
 ]
 

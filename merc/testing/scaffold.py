@@ -108,8 +108,7 @@ _USAGE = {
 _DEPENDENCIES = {
     **dict.fromkeys(("connector", "fuser", "tuning", "loss", "head", "trainer", "backbone"), ("torch",)),
     "encoder": ("numpy",),
-    "annotator": ("numpy",),
-    "corruption": ("numpy",),
+    **dict.fromkeys(("annotator", "corruption", "segmenter", "transcriber"), ("numpy",)),
     "command": ("typer",),
 }
 """What a component of a kind needs beside merc."""
@@ -187,6 +186,9 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
             "help": ', help="Say how long clips are."',
             "usage": f"Then there is the command:\n\n    merc {name} --help\n\n",
         }  # fmt: skip
+    if kind in ("segmenter", "transcriber"):
+        heard = f"merc transcribe talk.mp4 --{kind} {name} -o talk.jsonl"
+        values["usage"] = f"Then recordings can be heard with it (the command is of merc-speech):\n\n    {heard}\n\n"
     texts |= {
         "pyproject.toml": _PYPROJECT.format_map(values),
         "README.md": _README.format_map(values),

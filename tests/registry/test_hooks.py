@@ -121,6 +121,23 @@ def test_register_selectors(made: Resolve) -> None:
     assert select([asked[0], asked[4]], None, 0) == [[6, 7], [2, 3]]
 
 
+def tones() -> merc.AudioClip:
+    """Two tones of a second, after half a second of silence each."""
+    silence, tone = np.zeros(8_000, "float32"), samples.audio(1.0, 16_000).samples
+    return merc.AudioClip(samples=np.concatenate([silence, tone, silence, tone]), rate=16_000)
+
+
+def test_register_segmenters(made: Resolve) -> None:
+    segment = made("segmenter", pause=0.2).load("cpu")
+    spans = list(segment([merc.SoundWindow(start=10.0, clip=tones())]))
+    assert [(round(span.start, 1), round(span.end, 1)) for span in spans] == [(10.5, 11.5), (12.0, 13.0)]
+
+
+def test_register_transcribers(made: Resolve) -> None:
+    (heard,) = made("transcriber").load("cpu")([tones()])
+    assert heard.text == "la la" and [round(word.start, 1) for word in heard.words] == [0.5, 2.0]
+
+
 def test_register_metrics(made: Resolve) -> None:
     right = merc.Prediction(id="u", conversation="c", truth="joy", label="joy")
     assert made("metric", k=1).compute([right], samples.LABELS) == {"top_1_accuracy": 1.0}

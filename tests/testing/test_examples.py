@@ -23,8 +23,10 @@ from merc.testing.examples import (
     metric,
     prompter,
     reward,
+    segmenter,
     selector,
     trainer,
+    transcriber,
     tuning,
 )
 
@@ -94,6 +96,14 @@ class TestBackboneInBfloat16(merc.testing.BackboneContract):
 
 class TestAnnotator(merc.testing.AnnotatorContract):
     component = annotator.Example()
+
+
+class TestSegmenter(merc.testing.SegmenterContract):
+    component = segmenter.Example()
+
+
+class TestTranscriber(merc.testing.TranscriberContract):
+    component = transcriber.Example()
 
 
 class TestSelector(merc.testing.SelectorContract):

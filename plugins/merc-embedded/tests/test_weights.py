@@ -61,5 +61,5 @@ def test_other_content_is_refused(tmp_path, monkeypatch):
     (tmp_path / "odd_weights" / "a.bin").write_bytes(b"something else")
     monkeypatch.syspath_prepend(tmp_path)
     weights = Weights(package="odd_weights", distribution="odd-weights", file="a.bin", sha256="0" * 64)
-    with pytest.raises(MercError, match=r"a\.bin is not the file that merc-embedded expects .* --force-reinstall$"):
+    with pytest.raises(MercError, match=r"a\.bin is not the file that is expected .* --force-reinstall$"):
         weights.path()

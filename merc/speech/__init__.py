@@ -1,0 +1,5 @@
+"""From a plain recording to utterances: where somebody speaks, who, and what is said. Free of torch."""
+
+from merc.speech.listener import Hearing, Listener
+
+__all__ = ["Hearing", "Listener"]

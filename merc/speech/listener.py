@@ -1,0 +1,320 @@
+"""A recording as it is heard: utterances, one after the other, and what is to be said of the whole."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from merc.components import (
+    AudioClip,
+    Missing,
+    Segmenter,
+    SegmentFunction,
+    SpeechSpan,
+    TranscribeFunction,
+    Transcriber,
+    Transcript,
+)
+from merc.consent import require
+from merc.conversation import Utterance
+from merc.errors import MercError
+from merc.media import Decoders, Limits, Want, probe_media
+from merc.media.container import Unreadable
+from merc.recipe.single import load_part
+from merc.registry import get_registry
+from merc.speech.passages import Passage, Said, passages, utterances_of
+
+DEFAULT = "default"
+"""The name under which a plugin registers the component that is used where nobody names one."""
+
+UNSURE = 0.5
+"""A word that is less probable counts as unsure."""
+
+_FINDING = 0.2
+"""The share of the work that finding speech is counted as; the rest is writing down what is said."""
+
+Progress = Callable[[float, str], None]
+
+
+class Listener:
+    """Hears recordings: a segmenter finds speech in them, and a transcriber writes down what is said. Both are loaded
+    when they are first needed, and kept.
+
+    Args:
+        segmenter: A ``merc.Segmenter``, or its name and parameters as a text: "speaker-clusters speakers=2". By default
+            the one that a plugin registers as "default".
+        transcriber: A ``merc.Transcriber``, or a text: "whisper path=./whisper-small".
+        device: Where they compute: "cpu", "cuda".
+        limits: What decoding one stretch of a recording may cost.
+
+    Raises:
+        MercError: There is no such component, or no default one is installed.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter | str | None = None,
+        transcriber: Transcriber | str | None = None,
+        *,
+        device: str = "cpu",
+        limits: Limits | None = None,
+    ) -> None:
+        self.segmenter: Segmenter = _component("segmenter", Segmenter, segmenter)
+        self.transcriber: Transcriber = _component("transcriber", Transcriber, transcriber)
+        self.device, self.limits = device, limits
+        self._loaded: tuple[SegmentFunction, TranscribeFunction] | None = None
+
+    def hear(
+        self,
+        recording: Path,
+        *,
+        name: str | None = None,
+        progress: Progress = lambda share, text: None,
+        after: float = 0.0,
+        count: int = 0,
+    ) -> Hearing:
+        """A recording, to be heard as its utterances are taken.
+
+        Args:
+            recording: A file with sound; its pictures come along as the utterances' ``video``.
+            name: The conversation's id, from which utterances have theirs: ``NAME_u0``; by default the file's name.
+            progress: Is given the share that is done, and what is being done.
+            after: Speech that begins earlier, in seconds, is not written down again: a ``Passage.end`` of before.
+            count: How many utterances there are before it.
+
+        Raises:
+            MercError: The file is not there, cannot be read, or has no audio track.
+        """
+        info = probe_media(recording, self.limits)
+        if not info.audio:
+            raise Unreadable(f"{recording.name} has no audio track, so nothing is heard in it")
+        return Hearing(
+            listener=self, recording=recording, name=name or recording.stem, seconds=info.seconds, video=info.video,
+            progress=progress, after=after, count=count,
+        )  # fmt: skip
+
+    def load(self) -> tuple[SegmentFunction, TranscribeFunction]:
+        """The functions of the two, loaded the first time."""
+        if self._loaded is None:
+            for component in (self.segmenter, self.transcriber):
+                require(component, f"{component.kind} {type(component).__name__}")
+            self._loaded = self.segmenter.load(self.device), self.transcriber.load(self.device)
+        return self._loaded
+
+
+def has_default() -> bool:
+    """Whether an installed plugin brings what recordings are heard with where nobody names it."""
+    registry = get_registry()
+    return all(
+        any(name.rpartition("/")[2] == DEFAULT for name in registry.names(kind))
+        for kind in ("segmenter", "transcriber")
+    )
+
+
+def _component(kind: str, contract: type, given: Any) -> Any:
+    if isinstance(given, contract):
+        return given
+    if not isinstance(given, str | None):
+        raise MercError(
+            f"{kind} is {type(given).__name__}; give a merc.{contract.__name__}, or a name and parameters as a text"
+        )
+    if given is None and not has_default():
+        raise MercError(
+            f"no {kind} is installed, which a recording without a transcript needs; install merc-speech, or give the "
+            "words and times in a .jsonl file of conversations"
+        )
+    try:
+        name, *parameters = shlex.split(given if given is not None else DEFAULT) or [""]
+    except ValueError as error:
+        raise MercError(f"{kind} {given!r}: {error}; write a name and key=value, as in 'name key=value'") from None
+    return load_part(kind, name, {}, parameters).component
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What was heard at once: the utterances, and where the next one may begin (``end``, in seconds)."""
+
+    utterances: list[Utterance]
+    end: float
+
+
+@dataclass(kw_only=True, eq=False)
+class Hearing:
+    """One recording as it is heard: utterances in the order in which they begin. It is iterated once; then its
+    ``notes`` say what there is to say of the whole.
+
+    ``sound`` are the seconds that could be heard so far, ``speech`` those of them in which somebody speaks.
+    """
+
+    listener: Listener
+    recording: Path
+    name: str
+    seconds: float | None
+    video: bool
+    progress: Progress
+    after: float = 0.0
+    count: int = 0
+    sound: float = 0.0
+    speech: float = 0.0
+    several: float = 0.0
+    fault: str = ""
+    words: int = 0
+    unsure_words: int = 0
+    speakers: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    wordless: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+    _found: float = 0.0
+    _written: float = 0.0
+
+    def __iter__(self) -> Iterator[Utterance]:
+        for heard in self.passages():
+            yield from heard.utterances
+
+    def passages(self) -> Iterator[Heard]:
+        """The utterances of each passage that is heard at once, as they come."""
+        segment, transcribe = self.listener.load()
+        decoders = Decoders(self.listener.limits)
+        spans = self._counted(segment(self._windows(decoders)))
+        new = passages((one for one in spans if one.start >= self.after), self.listener.transcriber.passage())
+        while batch := list(islice(new, max(self.listener.transcriber.batch, 1))):
+            heard = self._heard(decoders, batch, transcribe)
+            for passage, transcript in zip(batch, heard, strict=True):
+                said = utterances_of(passage, transcript, self.listener.transcriber)
+                utterances = [self._utterance(one) for one in said]
+                self._report(written=passage[-1].end, text=next((u.text for u in utterances[::-1] if u.text), ""))
+                yield Heard(utterances=utterances, end=passage[-1].end)
+        if self.fault and not self.sound:
+            raise Unreadable(self.fault)
+        self.progress(1.0, f"{self.count} utterances")
+
+    def _windows(self, decoders: Decoders) -> Iterator[Any]:
+        self.progress(0.0, "listening")
+        try:
+            for window in decoders.listen(self.recording, self.listener.segmenter.sampling().rate):
+                self.sound += window.clip.seconds
+                self._report(found=window.end)
+                yield window
+        except Unreadable as error:  # what was heard until then is there
+            self.fault = str(error)
+
+    def _report(self, found: float = 0.0, written: float = 0.0, text: str = "") -> None:
+        self._found, self._written = max(self._found, found), max(self._written, written)
+        if not self.seconds:
+            return
+        done = [min(one / self.seconds, 1.0) for one in (self._found, self._written)]
+        at = f"{clock(self._written or self._found)} of {clock(self.seconds)}"
+        self.progress(_FINDING * done[0] + (1 - _FINDING) * done[1], f"{at}{f' {text}' if text else ''}")
+
+    def _counted(self, spans: Iterator[SpeechSpan]) -> Iterator[SpeechSpan]:
+        end = 0.0
+        for span in spans:
+            self.several += max(min(end, span.end) - span.start, 0.0)
+            self.speech += max(span.end - max(end, span.start), 0.0)
+            end = max(end, span.end)
+            yield span
+
+    def _heard(
+        self, decoders: Decoders, batch: Sequence[Passage], transcribe: TranscribeFunction
+    ) -> Sequence[Transcript | Missing]:
+        """What is said in each of some passages, of which those whose sound cannot be read are missing."""
+        sampling = self.listener.transcriber.sampling()
+        wants = [Want(sampling, passage[0].start, passage[-1].end) for passage in batch]
+        clips = [decoded.clip for decoded in decoders.decode(self.recording, wants, seed=0)]
+        sounds = [clip for clip in clips if isinstance(clip, AudioClip)]
+        answers = transcribe(sounds) if sounds else []
+        if len(answers) != len(sounds):
+            raise MercError(
+                f"{type(self.listener.transcriber).__name__} gave {len(answers)} transcripts of {len(sounds)} clips; "
+                "it must give one for each"
+            )
+        given = iter(answers)
+        return [next(given) if isinstance(clip, AudioClip) else _missing(clip) for clip in clips]
+
+    def _utterance(self, said: Said) -> Utterance:
+        span, probabilities = said.span, [word.probability for word in said.words]
+        self.words += len(said.words)
+        self.unsure_words += sum(one is not None and one < UNSURE for one in probabilities)
+        self.speakers.update([span.speaker] if span.speaker else [])
+        self.languages.update([said.language] if said.language and said.text else [])
+        self.wordless.update([said.reason] if said.reason else [])
+        self.doubts.update([span.unsure] if span.unsure else [])
+        known = {
+            "language": said.language if said.text else None,
+            "confidence": None if said.confidence is None else round(said.confidence, 3),
+            "words": [
+                [w.text, _rounded(w.start), _rounded(w.end), None if w.probability is None else round(w.probability, 3)]
+                for w in said.words
+            ],
+            "refused": said.refused,
+            "speaker_unsure": span.unsure,
+        }
+        number, self.count = self.count, self.count + 1
+        return Utterance(
+            id=f"{self.name}_u{number}",
+            text=said.text,
+            speaker=span.speaker,
+            video=self.recording if self.video else None,
+            audio=None if self.video else self.recording,
+            start=_rounded(span.start),
+            end=_rounded(span.end),
+            missing={"text": said.reason} if said.reason else {},
+            extra={"transcription": {key: value for key, value in known.items() if value}},
+            origin=str(self.recording),
+        )
+
+    def notes(self) -> list[str]:
+        """What was heard of the recording and what was not, each a sentence."""
+        name, notes = self.recording.name, []
+        silent = max(self.sound - self.speech, 0.0)
+        if not self.count:
+            notes.append(f"{name}: no speech was heard in {self.sound:.1f} s of sound")
+        else:
+            who = f" of {len(self.speakers)} speaker{'s' * (len(self.speakers) > 1)}" if self.speakers else ""
+            heard = f"{self.count} utterance{'s' * (self.count > 1)}{who}"
+            notes.append(f"{name}: {heard}; {silent:.1f} of {self.sound:.1f} s are without speech")
+        if self.several >= UNSURE:
+            notes.append(f"{name}: in {self.several:.1f} s several people speak at once")
+        notes += [f"{name}: {_of(n, self.count)}: {reason}" for reason, n in self.doubts.most_common(3)]
+        if self.wordless:
+            reason, _ = self.wordless.most_common(1)[0]
+            notes.append(f"{name}: {_of(self.wordless.total(), self.count)} without words, most often since {reason}")
+        if self.unsure_words:
+            notes.append(f"{name}: {self.unsure_words} of {self.words} words are unsure (less probable than {UNSURE})")
+        if len(self.languages) > 1:
+            counts = ", ".join(f"{code} ({n})" for code, n in self.languages.most_common())
+            notes.append(f"{name}: several languages are spoken: {counts}")
+        if self.fault:
+            notes.append(f"{self.fault}; what was heard before is there")
+        return notes
+
+
+def _missing(clip: object) -> Missing:
+    assert isinstance(clip, Missing)
+    return clip
+
+
+def _of(some: int, every: int) -> str:
+    return f"{some} of {every} utterances {'is' if some == 1 else 'are'}"
+
+
+def _rounded(seconds: float) -> float:
+    """To a millisecond, as files keep times."""
+    return math.floor(seconds * 1000 + 0.5) / 1000
+
+
+def clock(seconds: float) -> str:
+    """A time as people read it.
+
+    >>> clock(75.3), clock(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

@@ -1,0 +1,194 @@
+"""What ``merc transcribe`` does: hears recordings, shows what it hears, keeps it as it comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import merc
+
+
+class Transcribing:
+    """Recordings that become conversations, in a file or on standard output.
+
+    FILE.part holds a line for each passage that was heard: the recording, the utterances, and where the next passage
+    may begin. A torn last line, as a killed process leaves it, does not count.
+    """
+
+    def __init__(self, listener: merc.Listener, recordings: Sequence[Path], output: Path | None, resume: bool) -> None:
+        self.listener, self.recordings, self.output = listener, list(recordings), output
+        self.names = _names(self.recordings)
+        self.part = None if output is None else output.with_name(f"{output.name}.part")
+        self.lines: list[dict[str, Any]] = []
+        self.header = {"segmenter": repr(listener.segmenter), "transcriber": repr(listener.transcriber)}
+        if output is not None:
+            self._check(output, resume)
+
+    def _check(self, output: Path, resume: bool) -> None:
+        if output.suffix.lower() not in (".jsonl", ".ndjson"):
+            raise merc.MercError(f"--output {output}: conversations are written as JSON Lines; name a .jsonl file")
+        if output.is_dir() or not output.absolute().parent.is_dir():
+            raise merc.MercError(f"--output {output}: there is no folder {output.absolute().parent} to write a file in")
+        assert self.part is not None
+        if self.part.exists() and not resume:
+            raise merc.MercError(f"{self.part} is of an interrupted command; go on with --resume, or remove it")
+        if self.part.exists():
+            self.lines = _whole_lines(self.part)
+            if self.lines and self.lines[0].get("heard_by") not in (None, self.header):
+                raise merc.MercError(
+                    f"{self.part} was heard with another segmenter or transcriber; name these again, or remove it"
+                )
+
+    def run(self) -> None:
+        """Hear all recordings. Raises MercError where in none of them somebody speaks."""
+        if self.part is not None:
+            text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in self.lines)
+            with merc.whole_file(self.part) as file:
+                file.write_text(text or f"{json.dumps({'heard_by': self.header})}\n", encoding="utf-8")
+        conversations, faults = [], []
+        for recording, name in zip(self.recordings, self.names, strict=True):
+            try:
+                utterances = self._hear(recording, name)
+            except merc.MercError as error:
+                if len(self.recordings) == 1 or not recording.exists():
+                    raise
+                faults.append(str(error))
+                _say(f"· {error}")
+                continue
+            if utterances:
+                conversations.append({"id": name, "utterances": utterances})
+                if self.output is None:
+                    typer.echo(json.dumps(self._beside(conversations[-1], Path.cwd()), ensure_ascii=False))
+            else:
+                faults.append(f"{recording.name}: nobody speaks in it")
+        if not conversations:
+            if self.part is not None:
+                self.part.unlink(missing_ok=True)
+            more = f" (and so with {len(faults) - 1} more)" if len(faults) > 1 else ""
+            raise merc.MercError(f"{faults[0]}{more}; nothing was written")
+        if faults:
+            _say(f"· {len(faults)} of {len(self.recordings)} recordings gave no conversation; the notes above say why")
+        if self.output is not None and self.part is not None:
+            home = self.output.absolute().parent
+            lines = [json.dumps(self._beside(one, home), ensure_ascii=False) for one in conversations]
+            with merc.whole_file(self.output) as file:
+                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            self.part.unlink()
+            count = sum(len(one["utterances"]) for one in conversations)
+            _say(f"{self.output}: {len(conversations)} conversations, {count} utterances")
+
+    def _hear(self, recording: Path, name: str) -> list[dict[str, Any]]:
+        """The utterances of a recording: those that were kept, and those that are heard now."""
+        kept = [line for line in self.lines if line.get("recording") == str(recording.absolute())]
+        utterances = [one for line in kept for one in line["utterances"]]
+        if kept and kept[-1].get("whole"):
+            return utterances
+        progress = _Shown(recording.name)
+        hearing = self.listener.hear(
+            recording, name=name, progress=progress, after=kept[-1]["end"] if kept else 0.0, count=len(utterances)
+        )
+        for heard in hearing.passages():
+            records = [record_of(one) for one in heard.utterances]
+            self._keep({"recording": str(recording.absolute()), "utterances": records, "end": heard.end})
+            for one in records:
+                progress.line(one)
+            utterances += records
+        for note in hearing.notes():
+            _say(f"· {note}")
+        self._keep({"recording": str(recording.absolute()), "utterances": [], "end": 0.0, "whole": True})
+        return utterances
+
+    def _keep(self, line: dict[str, Any]) -> None:
+        if self.part is None:
+            return
+        with self.part.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+
+    @staticmethod
+    def _beside(conversation: dict[str, Any], home: Path) -> dict[str, Any]:
+        """The conversation with the paths of media as seen from the file's folder, where they lie below it."""
+        utterances = [
+            {key: _seen_from(value, home) if key in ("video", "audio") else value for key, value in utterance.items()}
+            for utterance in conversation["utterances"]
+        ]
+        return {**conversation, "utterances": utterances}
+
+
+def record_of(utterance: merc.Utterance) -> dict[str, Any]:
+    """An utterance as a line of conversations has it; media by their whole paths."""
+    record = {
+        "id": utterance.id, "speaker": utterance.speaker, "text": utterance.text,
+        "video": None if utterance.video is None else str(utterance.video.absolute()),
+        "audio": None if utterance.audio is None else str(utterance.audio.absolute()),
+        "start": utterance.start, "end": utterance.end, "missing": dict(utterance.missing) or None,
+        **utterance.extra,
+    }  # fmt: skip
+    return {key: value for key, value in record.items() if value is not None}
+
+
+def _seen_from(path: str, home: Path) -> str:
+    return Path(path).relative_to(home).as_posix() if Path(path).is_relative_to(home) else path
+
+
+def _names(recordings: Sequence[Path]) -> list[str]:
+    """A name for each recording: that of its file without the ending, or its whole path where several have it."""
+    stems = [one.stem for one in recordings]
+    names = [stem if stems.count(stem) == 1 else path.as_posix() for stem, path in zip(stems, recordings, strict=True)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise merc.MercError(f"{twice} is given twice; give each recording once")
+    return names
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    lines = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            value = json.loads(line)
+            if not isinstance(value, dict):
+                raise ValueError
+        except ValueError:
+            raise merc.MercError(
+                f"{path}, line {number} is none of merc transcribe's; remove the file, or leave out --resume"
+            ) from None
+        lines.append(value)
+    return lines
+
+
+_STEP = 0.05
+"""The share of the work after which the user reads again how far it is."""
+
+
+class _Shown:
+    """What is heard, on standard error: a line for each utterance, and before there is one, how far speech is looked
+    for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.share, self.shown = 0.0, -1.0
+        self.lines = False
+
+    def __call__(self, share: float, text: str) -> None:
+        self.share = share
+        if not self.lines and (share - self.shown >= _STEP or self.shown < 0):
+            self.shown = share
+            _say(f"{share:4.0%}  {self.name}: {text}")
+
+    def line(self, record: dict[str, Any]) -> None:
+        """An utterance."""
+        self.lines = True
+        who = f"{record['speaker']}: " if "speaker" in record else ""
+        text = record["text"] or f"[{record['missing']['text']}]"
+        _say(f"{self.share:4.0%}  {_clock(record['start'])}-{_clock(record['end'])}  {who}{text}")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
