@@ -28,6 +28,14 @@ def register_annotators(register):
     register("counter", "merc_tiny.parts:Counter")
 
 @merc.hookimpl
+def register_segmenters(register):
+    register("loud", "merc.testing.examples.segmenter:Example")
+
+@merc.hookimpl
+def register_transcribers(register):
+    register("la", "merc.testing.examples.transcriber:Example")
+
+@merc.hookimpl
 def register_benchmarks(register):
     register("talks", "merc_tiny.parts:Talks")
 """

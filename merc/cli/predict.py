@@ -14,9 +14,9 @@ from merc.errors import MercError
 if TYPE_CHECKING:
     from merc.cli.line_output import LineOutput
     from merc.cli.progress import TerminalReporter
-    from merc.conversation import Conversation
     from merc.session.inputs import Given
     from merc.session.session import Session
+    from merc.speech import Listener
 
 _CHANGE = re.compile(r"[a-z_]+(\.[\w.-]+)*=")
 
@@ -28,11 +28,17 @@ def command(
         typer.Argument(
             metavar="INPUT... [key=value…]",
             help="Conversations (.jsonl), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, or - for standard "
-            "input; and values to change, in evaluate.*, strategy.* and features.*",
+            "input; and values to change, in evaluate.*, strategy.* and features.*, and what hears recordings: "
+            "listen.segmenter='NAME key=value…' and listen.transcriber='NAME key=value…'",
         ),
     ],
-    text: Annotated[str | None, typer.Option(help="The words of the clip; '' where nothing is said.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="The words of the clip, which is one utterance then; '' where nothing is said.")
+    ] = None,
     speaker: Annotated[str | None, typer.Option(help="Who speaks in the clips.")] = None,
+    subtitles: Annotated[
+        Path | None, typer.Option(help="The words, speakers and times of the clip: .srt .vtt .ass .eaf .TextGrid.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "--out", help="A file to write, in place of standard output.")
     ] = None,
@@ -41,7 +47,9 @@ def command(
     """Say the emotion of every utterance, one JSON object a line: id, conversation, speaker, text, start and end where
     they are known, then label, probabilities, and what was missing.
 
-    Each clip is a conversation of its own. Lines are written conversation by conversation, in the order of the input,
+    Each clip is a conversation of its own: one utterance with --text, those of --subtitles, or, where merc-speech is
+    installed, those that are heard in it, if it is longer than half a minute or the run goes by the words; they are
+    answered while the recording is heard. Lines are written conversation by conversation, in the order of the input,
     and from standard input, which holds conversations as a .jsonl file does, as they come.
 
     An utterance whose prompt is longer than the model's context has no label and says so ("unanswered"), and so does
@@ -55,7 +63,7 @@ def command(
     results = take_standard_output("utf-8")
 
     from merc.cli.line_output import LineOutput
-    from merc.cli.predict_input import read_inputs
+    from merc.cli.predict_input import Words, read_inputs
     from merc.cli.progress import TerminalReporter
     from merc.files import fault_of_path
     from merc.session.api import open_session
@@ -63,6 +71,8 @@ def command(
 
     changes = [one for one in inputs if _CHANGE.match(one) and fault_of_path(Path(one))]
     sources = [one for one in inputs if one not in changes]
+    listening = [one for one in changes if one.startswith("listen.")]
+    changes = [one for one in changes if one not in listening]
     if not sources:
         raise MercError("there is no input; give clips, folders, .jsonl files of conversations, or -")
     lines = LineOutput(results, output, resume)
@@ -70,11 +80,28 @@ def command(
     session = open_session(run, changes, Journal(reporter))
     lines.belong_to(session)
     writer = _Writer(session, lines, reporter)
-    for number, block in enumerate(read_inputs(sources, text, speaker, session.reader())):
+    reader = session.reader(_listener(listening, session) if listening else None)
+    words = Words(text=text, speaker=speaker, subtitles=subtitles)
+    for number, block in enumerate(read_inputs(sources, words, reader)):
         if number == 0:
             session.check()
         writer.write(block, alone=number == 0 and len(block) == 1)
     writer.finish()
+
+
+def _listener(listening: Sequence[str], session: Session) -> Listener:
+    """What hears recordings, as ``listen.segmenter=…`` and ``listen.transcriber=…`` say."""
+    from merc.media import Decoding
+    from merc.speech import Listener
+
+    source = {}
+    for change in listening:
+        key, _, value = change.partition("=")
+        kind = key.removeprefix("listen.")
+        if kind not in ("segmenter", "transcriber"):
+            raise MercError(f"{key} is no value to change; listen.segmenter and listen.transcriber are")
+        source[kind] = value
+    return Listener(**source, device=session.device, limits=Decoding.of(session.recipe).limits)
 
 
 class _Writer:
@@ -88,7 +115,7 @@ class _Writer:
 
     def write(self, block: Sequence[Given], alone: bool) -> None:
         """Write the lines of the conversations that are not written yet."""
-        block = [one for one in block if not self._is_done(one.conversation)]
+        block = [one for one in block if not self._is_done(one)]
         for answered in self.session.answers(block, alone) if block else ():
             if not answered.source.fault:
                 self.queried += len(answered.predictions)
@@ -121,8 +148,9 @@ class _Writer:
             self.lines.write(records)
         self.held = []
 
-    def _is_done(self, talk: Conversation) -> bool:
+    def _is_done(self, source: Given) -> bool:
+        talk = source.conversation
         done = self.lines.done.get(talk.id)
-        if done is not None and done != [u.id for u in talk.utterances]:
+        if source.listener is None and done is not None and done != [u.id for u in talk.utterances]:
             raise MercError(f"{self.lines.path} has other utterances of conversation {talk.id!r}: it is of other input")
         return done is not None

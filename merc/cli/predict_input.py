@@ -8,18 +8,34 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from merc.errors import MercError
 from merc.session.inputs import Given, Reader, check_once, with_known_labels
+from merc.session.subtitles import with_subtitles
 
 
-def read_inputs(inputs: Sequence[str], text: str | None, speaker: str | None, reader: Reader) -> Iterator[list[Given]]:
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What the command line says of what is said in clips: the words, the speaker, or a file of subtitles."""
+
+    text: str | None = None
+    speaker: str | None = None
+    subtitles: Path | None = None
+
+
+def read_inputs(inputs: Sequence[str], words: Words, reader: Reader) -> Iterator[list[Given]]:
     """The conversations, in the order of the inputs: files and clips at once, those of standard input as they come, in
     blocks of what has come. Raises MercError for what is neither, and for ids that occur twice."""
-    if "-" in inputs:
+    text, speaker = words.text, words.speaker
+    if words.subtitles is not None:
+        if text is not None or speaker is not None:
+            raise MercError("--subtitles holds the words and the speakers; leave --text and --speaker out")
+        blocks = iter([with_subtitles(words.subtitles, list(map(Path, inputs)), reader)])
+    elif "-" in inputs:
         if len(inputs) > 1 or text is not None or speaker is not None:
             raise MercError("- is standard input, lines of conversations with their words: give it alone")
         blocks = _lines_of_standard_input(reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def _windows(media: Media, rate: int, seconds: float) -> Iterator[SoundWindow]:
         return SoundWindow(start=start, clip=resample(samples, source, rate))
 
     first: float | None = None
-    for at, source, samples in frames(media, stream, 0.0, faults):
+    for at, source, samples in _short(frames(media, stream, 0.0, faults), seconds):
         first = at if first is None else first
         if pieces and abs(at - reached) >= JITTER and (done := window()):
             yield done
@@ -58,6 +58,14 @@ def _windows(media: Media, rate: int, seconds: float) -> Iterator[SoundWindow]:
         yield done
     if fault := _fault(media, heard, reached - (first or 0.0), reached, source, strange):
         raise Unreadable(f"{name}{fault}{f' ({faults[0]})' if faults else ''}")
+
+
+def _short(decoded: Iterable[tuple[float, int, Samples]], seconds: float) -> Iterator[tuple[float, int, Samples]]:
+    """Frames of at most so many seconds: some files hold all of their sound in one."""
+    for at, rate, samples in decoded:
+        size = max(round(seconds * rate), 1)
+        for first in range(0, len(samples), size):
+            yield at + first / rate, rate, samples[first : first + size]
 
 
 def _fault(media: Media, heard: float, span: float, reached: float, source: int, strange: int) -> str:

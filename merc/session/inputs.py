@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
-from merc.components import AudioClip, Corpus, CorpusData, Encoder, Prompter, Query, VideoClip, Words
+from merc.components import AudioClip, Corpus, CorpusData, Encoder, Frames, Prompter, Query, VideoClip, Waveform, Words
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, brief
@@ -17,29 +18,40 @@ from merc.recipe import ComponentRef, Recipe
 from merc.registry import get_registry
 from merc.session.data import encoders_of
 from merc.session.wiring import Setup
+from merc.speech import Listener, has_default
 
 _NAMED = 5
 _SOUND = (".wav", ".flac", ".mp3")
+LONGEST_UTTERANCE = 30.0
+"""A clip that lasts more seconds is hardly one utterance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A conversation to be prompt_of about. ``clip`` is the file that it was made of, where it is a clip; ``fault`` why
-    nothing can be said of it; ``arrays`` the media that are no files, by utterance and modality."""
+    """A conversation to be asked about. ``clip`` is the file that it was made of, where it is a clip; ``fault`` why
+    nothing can be said of it; ``arrays`` the media that are no files, by utterance and modality. Where there is a
+    ``listener``, the clip is a recording whose utterances it hears; the conversation stands for it until then."""
 
     conversation: Conversation
     clip: Path | None = None
     fault: str = ""
+    listener: Listener | None = None
     arrays: Mapping[str, Mapping[str, AudioClip | VideoClip]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Reads inputs for a trained run: its recipe, and how it predicts. ``say`` is given sentences for the user."""
+    """Reads inputs for a trained run: its recipe, and how it predicts. ``say`` is given sentences for the user.
+
+    A recording is a clip whose words are not given, and which is longer than an utterance or belongs to a run that goes
+    by the words. Its utterances are heard: by ``listener``, which makes every clip without words a recording, or by the
+    default components, where a plugin brings them."""
 
     recipe: Recipe
     setup: Setup
     say: Callable[[str], None]
+    device: str = "cpu"
+    listener: Listener | None = None
 
     @property
     def goes_by_words(self) -> bool:
@@ -102,11 +114,12 @@ class Reader:
                 f"--text is what is said in one clip, and {len(clips)} are given; put the words of each beside it in a "
                 ".jsonl file of conversations"
             )
-        if text is None and self.goes_by_words:
+        if text is None and self.goes_by_words and self._listener is None:
             several = f" and {len(clips) - 1} more: put words and clips into a .jsonl file" if len(clips) > 1 else ""
             raise MercError(
                 f"this run goes by the words too: say what is said in {clips[0]}{several}, as in "
-                '--text "I can\'t believe it", or --text \'\' if nothing is (in Python text="")'
+                '--text "I can\'t believe it", or --text \'\' if nothing is (in Python text=""); or install '
+                "merc-speech, which hears it"
             )
         self.check_media_count(str(clips[0]))
 
@@ -115,15 +128,46 @@ class Reader:
         if not self._encoders:
             self.say(f"the prompts of this run show words alone: nothing of {what} but --text counts")
 
+    @cached_property
+    def _listener(self) -> Listener | None:
+        """What hears recordings, where there is something that does."""
+        if self.listener is not None or not has_default():
+            return self.listener
+        return Listener(device=self.device, limits=Decoding.of(self.recipe).limits)
+
     def _clip(self, path: Path, name: str, text: str | None, speaker: str | None) -> Given:
         talk = clip_conversation(path, name, text, speaker)
         try:
-            probe_media(path, Decoding.of(self.recipe).limits)
+            info = probe_media(path, Decoding.of(self.recipe).limits)
         except MercError as error:
             if not path.exists():  # a name that was mistyped, and no clip that is damaged
                 raise
             return Given(conversation=talk, clip=path, fault=str(error))
+        long = info.seconds is not None and info.seconds > LONGEST_UTTERANCE
+        if text is None and self._listener is not None and (long or self.goes_by_words or self.listener is not None):
+            if info.audio:
+                return Given(conversation=talk, clip=path, listener=self._listener)
+            self.say(f"{path.name} has no audio track, so nothing is heard in it: it is one utterance without words")
+        if long and info.seconds is not None:
+            self.say(f"{path.name} is one utterance of {info.seconds:.0f} s{self.looked_at(info.seconds)}")
         return Given(conversation=talk, clip=path)
+
+    def looked_at(self, seconds: float) -> str:
+        """How little of so many seconds encoders take, in their own terms; empty where they take all of it.
+
+        A text that goes on a sentence: ", of which 'face' sees 8 frames".
+        """
+        takes = []
+        for name, part in self._encoders.items():
+            encoder = part.component
+            if not isinstance(encoder, Encoder):
+                continue
+            sampling, tokens = encoder.sampling(), encoder.spec().tokens
+            if isinstance(sampling, Frames):
+                takes.append(f"{name!r} sees {sampling.count} frame{'s' * (sampling.count > 1)} of {seconds:.0f} s")
+            elif isinstance(sampling, Waveform) and tokens is not None:
+                takes.append(f"{name!r} sums {seconds:.0f} s up in {tokens} token{'s' * (tokens > 1)}")
+        return f": {', '.join(takes)}" if takes else ""
 
 
 def check_once(inputs: Iterable[Given], seen: set[tuple[str, str]]) -> None:

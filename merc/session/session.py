@@ -37,6 +37,7 @@ from merc.session.python_inputs import read_given
 from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
+from merc.speech import Listener
 from merc.training.groups import shots_of
 
 if TYPE_CHECKING:
@@ -122,6 +123,11 @@ class Session:
         return self._run.directory.path
 
     @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self._run.device
+
+    @property
     def recipe(self) -> Recipe:
         """The run's recipe, with what was changed for this session."""
         return self._run.recipe
@@ -147,25 +153,29 @@ class Session:
         text: str | None = None,
         speaker: str | None = None,
         clips: Mapping[str, Any] | None = None,
+        listener: Listener | None = None,
     ) -> list[Prediction]:
         """A prediction for every utterance of what is given, in order.
 
         Args:
-            given: The path of a clip, of a folder of clips or of a ``.jsonl`` file of conversations; a
+            inputs: The path of a clip, of a folder of clips or of a ``.jsonl`` file of conversations; a
                 ``merc.Conversation``; a ``merc.AudioClip`` or ``merc.VideoClip``; a mapping of ``text``, ``speaker``,
                 ``audio`` and ``video`` (clips, or paths), which is one utterance; or a list of these.
-            text: What is said in a clip; "" where nothing is.
+            text: What is said in a clip, which is one utterance then; "" where nothing is. A clip without it that is
+                longer than half a minute, or of a run that goes by the words, is a recording: its utterances are heard
+                and answered one after the other, where merc-speech is installed.
             speaker: Who speaks in the clips.
             clips: Arrays for utterances of a ``merc.Conversation``, by id: ``{"u0": {"audio": merc.AudioClip(...)}}``.
+            listener: What hears recordings, in place of the default: every clip without ``text`` is one then.
 
         Returns:
-            One ``merc.Prediction`` an utterance. One whose prompt is longer than the model's context has no label, and
+            One ``merc.Prediction`` an utterance. One whose prompt is too long for the model has no label, and
             ``unanswered`` says so; and so has a clip of several of which nothing can be used.
 
         Raises:
             MercError: What is given cannot be read or is not what a clip holds, or ids occur twice.
         """
-        return list(self.predict_iter(inputs, text=text, speaker=speaker, clips=clips))
+        return list(self.predict_iter(inputs, text=text, speaker=speaker, clips=clips, listener=listener))
 
     def predict_iter(
         self,
@@ -174,11 +184,12 @@ class Session:
         text: str | None = None,
         speaker: str | None = None,
         clips: Mapping[str, Any] | None = None,
+        listener: Listener | None = None,
     ) -> Iterator[Prediction]:
-        """The same, each prediction as soon as it is there: conversation by conversation. What an iterator gives is
-        read when all before it is answered."""
+        """The same, each prediction as soon as it is there: conversation by conversation, and of a recording as it is
+        heard. What an iterator gives is read when all before it is answered."""
         with naming_component():
-            for block in read_given(inputs, self.reader(), text, speaker, clips):
+            for block in read_given(inputs, self.reader(listener), text, speaker, clips):
                 for answered in self.answers(block, alone=len(block) == 1 and not isinstance(inputs, Iterator)):
                     yield from answered.predictions
 
@@ -216,14 +227,22 @@ class Session:
         """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""
         return as_record(prediction, self.setup.how)
 
-    def reader(self) -> Reader:
-        """What reads inputs for this run."""
-        return Reader(recipe=self.recipe, setup=self.setup, say=self.journal.say)
+    def reader(self, listener: Listener | None = None) -> Reader:
+        """What reads inputs for this run; ``listener`` hears clips whose words are not given."""
+        return Reader(recipe=self.recipe, setup=self.setup, say=self.journal.say, device=self.device, listener=listener)
 
-    def answers(self, block: Sequence[Given], alone: bool = False, packed: bool = False) -> Iterator[Answered]:
+    def answers(
+        self, block: Sequence[Given], alone: bool = False, packed: bool = False, before: int = 0
+    ) -> Iterator[Answered]:
         """The predictions of conversations that somebody gave, one conversation after the other, when the cues and
-        features of all are made; ``packed``, several are computed in one pass. Raises MercError where a clip is
+        features of all are made, and those of a recording as it is heard; ``packed``, several are computed in one pass.
+        Of each conversation those before the utterance ``before`` are context. Raises MercError where a clip is
         ``alone`` and nothing of it can be used."""
+        if any(one.listener for one in block):
+            from merc.session.recording import answer_recordings
+
+            yield from answer_recordings(self, block, alone, packed)
+            return
         usable = [one for one in block if not one.fault]
         if not usable:
             yield from (self._faulty(one) for one in block)
@@ -235,7 +254,7 @@ class Session:
         block = [self._checked(one, prepared.material.table, alone) for one in block]
         self._say_missing(block, prepared.material.table)
         self.load()
-        groups = {group[0].conversation.id: group for group in prepared.groups}
+        groups = {group[0].conversation.id: group[before:] for group in prepared.groups}
         done = 0
         with self.journal.task("predict") as progress:
             for together in self._shared([(one, groups.get(one.conversation.id, [])) for one in block], packed):

@@ -1,5 +1,5 @@
 """From a plain recording to utterances: where somebody speaks, who, and what is said. Free of torch."""
 
-from merc.speech.listener import Hearing, Listener
+from merc.speech.listener import Hearing, Listener, has_default
 
-__all__ = ["Hearing", "Listener"]
+__all__ = ["Hearing", "Listener", "has_default"]

@@ -117,22 +117,22 @@ def has_default() -> bool:
     )
 
 
-def _component(kind: str, contract: type, given: Any) -> Any:
-    if isinstance(given, contract):
-        return given
-    if not isinstance(given, str | None):
+def _component(kind: str, contract: type, choice: Any) -> Any:
+    if isinstance(choice, contract):
+        return choice
+    if not isinstance(choice, str | None):
         raise MercError(
-            f"{kind} is {type(given).__name__}; give a merc.{contract.__name__}, or a name and parameters as a text"
+            f"{kind} is {type(choice).__name__}; give a merc.{contract.__name__}, or a name and parameters as a text"
         )
-    if given is None and not has_default():
+    if choice is None and not has_default():
         raise MercError(
             f"no {kind} is installed, which a recording without a transcript needs; install merc-speech, or give the "
             "words and times in a .jsonl file of conversations"
         )
     try:
-        name, *parameters = shlex.split(given if given is not None else DEFAULT) or [""]
+        name, *parameters = shlex.split(choice if choice is not None else DEFAULT) or [""]
     except ValueError as error:
-        raise MercError(f"{kind} {given!r}: {error}; write a name and key=value, as in 'name key=value'") from None
+        raise MercError(f"{kind} {choice!r}: {error}; write a name and key=value, as in 'name key=value'") from None
     return load_part(kind, name, {}, parameters).component
 
 
@@ -186,8 +186,8 @@ class Hearing:
         while batch := list(islice(new, max(self.listener.transcriber.batch, 1))):
             heard = self._heard(decoders, batch, transcribe)
             for passage, transcript in zip(batch, heard, strict=True):
-                said = utterances_of(passage, transcript, self.listener.transcriber)
-                utterances = [self._utterance(one) for one in said]
+                spoken = utterances_of(passage, transcript, self.listener.transcriber)
+                utterances = [self._utterance(one) for one in spoken]
                 self._report(written=passage[-1].end, text=next((u.text for u in utterances[::-1] if u.text), ""))
                 yield Heard(utterances=utterances, end=passage[-1].end)
         if self.fault and not self.sound:
@@ -199,13 +199,13 @@ class Hearing:
         try:
             for window in decoders.listen(self.recording, self.listener.segmenter.sampling().rate):
                 self.sound += window.clip.seconds
-                self._report(found=window.end)
+                self._report(segmented=window.end)
                 yield window
         except Unreadable as error:  # what was heard until then is there
             self.fault = str(error)
 
-    def _report(self, found: float = 0.0, written: float = 0.0, text: str = "") -> None:
-        self._found, self._written = max(self._found, found), max(self._written, written)
+    def _report(self, segmented: float = 0.0, written: float = 0.0, text: str = "") -> None:
+        self._found, self._written = max(self._found, segmented), max(self._written, written)
         if not self.seconds:
             return
         done = [min(one / self.seconds, 1.0) for one in (self._found, self._written)]
@@ -234,37 +234,37 @@ class Hearing:
                 f"{type(self.listener.transcriber).__name__} gave {len(answers)} transcripts of {len(sounds)} clips; "
                 "it must give one for each"
             )
-        given = iter(answers)
-        return [next(given) if isinstance(clip, AudioClip) else _missing(clip) for clip in clips]
+        remaining = iter(answers)
+        return [next(remaining) if isinstance(clip, AudioClip) else _missing(clip) for clip in clips]
 
-    def _utterance(self, said: Said) -> Utterance:
-        span, probabilities = said.span, [word.probability for word in said.words]
-        self.words += len(said.words)
+    def _utterance(self, spoken: Said) -> Utterance:
+        span, probabilities = spoken.span, [word.probability for word in spoken.words]
+        self.words += len(spoken.words)
         self.unsure_words += sum(one is not None and one < UNSURE for one in probabilities)
         self.speakers.update([span.speaker] if span.speaker else [])
-        self.languages.update([said.language] if said.language and said.text else [])
-        self.wordless.update([said.reason] if said.reason else [])
+        self.languages.update([spoken.language] if spoken.language and spoken.text else [])
+        self.wordless.update([spoken.reason] if spoken.reason else [])
         self.doubts.update([span.unsure] if span.unsure else [])
         known = {
-            "language": said.language if said.text else None,
-            "confidence": None if said.confidence is None else round(said.confidence, 3),
+            "language": spoken.language if spoken.text else None,
+            "confidence": None if spoken.confidence is None else round(spoken.confidence, 3),
             "words": [
                 [w.text, _rounded(w.start), _rounded(w.end), None if w.probability is None else round(w.probability, 3)]
-                for w in said.words
+                for w in spoken.words
             ],
-            "refused": said.refused,
+            "refused": spoken.refused,
             "speaker_unsure": span.unsure,
         }
         number, self.count = self.count, self.count + 1
         return Utterance(
             id=f"{self.name}_u{number}",
-            text=said.text,
+            text=spoken.text,
             speaker=span.speaker,
             video=self.recording if self.video else None,
             audio=None if self.video else self.recording,
             start=_rounded(span.start),
             end=_rounded(span.end),
-            missing={"text": said.reason} if said.reason else {},
+            missing={"text": spoken.reason} if spoken.reason else {},
             extra={"transcription": {key: value for key, value in known.items() if value}},
             origin=str(self.recording),
         )

@@ -70,16 +70,16 @@ def utterances_of(passage: Passage, heard: Transcript | Missing, transcriber: Tr
                 "times, so nobody can say which span they are of; its passage() must be 0"
             )
         return [Said(span=passage[0], text=heard.text.strip(), language=heard.language)]
-    said = []
+    pieces = []
     for span, words in zip(passage, _by_span(passage, heard.words), strict=True):
         whole = Said(span=span, text=_text(words), words=words, language=heard.language)
         if not whole.text:
-            said.append(Said(span=span, reason=_NO_WORDS))
+            pieces.append(Said(span=span, reason=_NO_WORDS))
         elif reason := transcriber.doubt(words, whole.confidence):
-            said.append(Said(span=span, reason=reason, refused=whole.text))
+            pieces.append(Said(span=span, reason=reason, refused=whole.text))
         else:
-            said += _sentences(whole)
-    return said
+            pieces += _sentences(whole)
+    return pieces
 
 
 def _by_span(passage: Passage, words: Sequence[Word]) -> list[tuple[Word, ...]]:
@@ -110,14 +110,14 @@ def _sentences(whole: Said) -> list[Said]:
                 sentences.append([])
         sentences[-1].append(word)
     starts = [whole.span.start, *(one[0].start for one in sentences[1:]), whole.span.end]
-    said = []
+    pieces = []
     for at, words in enumerate(sentences):
         last = at == len(sentences) - 1
         # A pause after a sentence belongs to nobody.
         end = whole.span.end if last else min(max(words[-1].end, starts[at] + 0.1), starts[at + 1])
         span = replace(whole.span, start=starts[at], end=end)
-        said.append(replace(whole, span=span, words=tuple(words), text=_text(words)))
-    return said
+        pieces.append(replace(whole, span=span, words=tuple(words), text=_text(words)))
+    return pieces
 
 
 def _ends(word: Word) -> bool:

@@ -45,20 +45,20 @@ class SegmenterContract(ComponentContract):
 
     def spans(self, windows: Sequence[SoundWindow]) -> list[SpeechSpan]:
         """What a newly loaded function gives, checked for its form."""
-        given = list(self.component.load(self.device)(iter(windows)))
-        for span in given:
+        spans = list(self.component.load(self.device)(iter(windows)))
+        for span in spans:
             require(
                 isinstance(span, SpeechSpan),
                 f"{self.title} gives {type(span).__name__}; it must give merc.SpeechSpan",
             )
-        return given
+        return spans
 
     def test_it_wants_sound(self) -> None:
         """``sampling`` gives a Waveform."""
-        given = self.component.sampling()
+        spans = self.component.sampling()
         require(
-            isinstance(given, Waveform),
-            f"sampling() of {self.title} gives {type(given).__name__}; it must give merc.Waveform",
+            isinstance(spans, Waveform),
+            f"sampling() of {self.title} gives {type(spans).__name__}; it must give merc.Waveform",
         )
 
     def test_it_finds_speech_in_order_and_within_what_was_heard(self) -> None:
@@ -108,9 +108,10 @@ class SegmenterContract(ComponentContract):
         """A window may be shown to others too, so none may write into it."""
         windows, untouched = self.windows(), self.windows()
         self.spans(windows)
-        for one, kept in zip(windows, untouched, strict=True):
+        for one, original in zip(windows, untouched, strict=True):
             require(
-                np.array_equal(one.clip.samples, kept.clip.samples), f"{self.title} wrote into a window; copy it first"
+                np.array_equal(one.clip.samples, original.clip.samples),
+                f"{self.title} wrote into a window; copy it first",
             )
 
 

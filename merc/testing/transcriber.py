@@ -28,12 +28,12 @@ class TranscriberContract(ComponentContract):
 
     def transcripts(self, clips: Sequence[Any]) -> list[Transcript | Missing]:
         """What a newly loaded function gives, checked for its form."""
-        given = list(self.component.load(self.device)(clips))
+        answer = list(self.component.load(self.device)(clips))
         require(
-            len(given) == len(clips),
-            f"{len(clips)} clips went into {self.title} and {len(given)} answers came out; it must be one a clip",
+            len(answer) == len(clips),
+            f"{len(clips)} clips went into {self.title} and {len(answer)} answers came out; it must be one a clip",
         )
-        for number, one in enumerate(given):
+        for number, one in enumerate(answer):
             require(
                 isinstance(one, Transcript | Missing),
                 f"clip {number}: {self.title} gives {type(one).__name__}; it must give merc.Transcript or merc.Missing",
@@ -42,18 +42,18 @@ class TranscriberContract(ComponentContract):
                 require(one.reason.strip(), f"Missing for clip {number} says no reason")
             else:
                 self._check(number, one, clips[number])
-        return given
+        return answer
 
-    def _check(self, number: int, given: Transcript, clip: AudioClip) -> None:
+    def _check(self, number: int, answer: Transcript, clip: AudioClip) -> None:
         where = f"clip {number}: {self.title} gives"
         require(
-            bool(given.words) or not given.text.strip() or not self.component.passage(),
+            bool(answer.words) or not answer.text.strip() or not self.component.passage(),
             f"{where} a text without words; passage() says that it hears several spans at once, which are told apart "
             "by the times of words",
         )
-        times = [(word.start, word.end) for word in given.words]
+        times = [(word.start, word.end) for word in answer.words]
         require(times == sorted(times), f"{where} words whose times are not in order: {times[:5]}")
-        for word in given.words:
+        for word in answer.words:
             require(
                 0 <= word.start <= word.end <= clip.seconds + _ROUNDING,
                 f"{where} the word {word.text!r} from {word.start} to {word.end} s of a clip of {clip.seconds:.2f} s",
@@ -62,7 +62,7 @@ class TranscriberContract(ComponentContract):
                 word.probability is None or 0 <= word.probability <= 1,
                 f"{where} the word {word.text!r} the probability {word.probability}; it is from 0 to 1, or None",
             )
-        reason = self.component.doubt(given.words, None)
+        reason = self.component.doubt(answer.words, None)
         require(
             reason is None or (isinstance(reason, str) and bool(reason.strip())),
             f"doubt() of {self.title} gives {reason!r}; it must give a reason or None",
@@ -70,18 +70,18 @@ class TranscriberContract(ComponentContract):
 
     def test_it_wants_sound(self) -> None:
         """``sampling`` gives a Waveform, ``passage`` seconds."""
-        given, passage = self.component.sampling(), self.component.passage()
+        answer, passage = self.component.sampling(), self.component.passage()
         require(
-            isinstance(given, Waveform),
-            f"sampling() of {self.title} gives {type(given).__name__}; it must give merc.Waveform",
+            isinstance(answer, Waveform),
+            f"sampling() of {self.title} gives {type(answer).__name__}; it must give merc.Waveform",
         )
         require(passage >= 0, f"passage() of {self.title} gives {passage}; it is in seconds, or 0")
 
     def test_a_transcript_for_each_clip(self) -> None:
         """Each clip gets one Transcript, or Missing with its reason."""
-        given = self.transcripts(self.clips())
+        answer = self.transcripts(self.clips())
         require(
-            any(isinstance(one, Transcript) and one.text.strip() for one in given),
+            any(isinstance(one, Transcript) and one.text.strip() for one in answer),
             f"{self.title} heard no words in any clip, so nothing was checked; override clips() with speech",
         )
 
@@ -107,11 +107,11 @@ class TranscriberContract(ComponentContract):
         clips: list[Any] = list(self.clips())
         untouched: list[Any] = list(self.clips())
         self.transcripts(clips)
-        for number, (shown, kept) in enumerate(zip(clips, untouched, strict=True)):
+        for number, (clip, original) in enumerate(zip(clips, untouched, strict=True)):
             require(
-                np.array_equal(shown.samples, kept.samples), f"{self.title} wrote into clip {number}; copy it first"
+                np.array_equal(clip.samples, original.samples), f"{self.title} wrote into clip {number}; copy it first"
             )
 
 
-def _text(given: Transcript | Missing) -> str:
-    return given.reason if isinstance(given, Missing) else given.text
+def _text(answer: Transcript | Missing) -> str:
+    return answer.reason if isinstance(answer, Missing) else answer.text

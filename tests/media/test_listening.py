@@ -44,6 +44,8 @@ def test_sound_that_sets_in_after_the_picture_begins_later(tmp_path: Path) -> No
     windows, fault = heard(write_late(tmp_path / "late.mkv", late=2.0, seconds=3.0))
     assert fault == "" and windows[0].start == pytest.approx(2.0, abs=0.01)
     assert windows[-1].end == pytest.approx(5.0, abs=0.05)
+    # the sound is one frame of three seconds in this file
+    assert [round(one.clip.seconds, 1) for one in windows] == [1.0, 1.0, 1.0]
 
 
 def test_a_span_and_the_whole_of_late_sound_can_be_read(tmp_path: Path) -> None:

@@ -132,8 +132,8 @@ class _Stream:
     def _judged(self, samples: npt.NDArray[np.float32], length: int) -> Iterator[tuple[float, float, float]]:
         chunks = samples.reshape(-1, CHUNK)
         before = np.concatenate([self.context[None], chunks[:-1, -CONTEXT:]])
-        given = {"input": np.concatenate([before, chunks], axis=1), "h": self.hidden, "c": self.cell}
-        speech, self.hidden, self.cell = self.session.run(None, given)
+        inputs = {"input": np.concatenate([before, chunks], axis=1), "h": self.hidden, "c": self.cell}
+        speech, self.hidden, self.cell = self.session.run(None, inputs)
         self.context = chunks[-1, -CONTEXT:]
         start = self.at or 0.0
         for number, probability in enumerate(speech.reshape(-1)):

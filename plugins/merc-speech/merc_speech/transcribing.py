@@ -83,13 +83,13 @@ class Transcribing:
 
     def _hear(self, recording: Path, name: str) -> list[dict[str, Any]]:
         """The utterances of a recording: those that were kept, and those that are heard now."""
-        kept = [line for line in self.lines if line.get("recording") == str(recording.absolute())]
-        utterances = [one for line in kept for one in line["utterances"]]
-        if kept and kept[-1].get("whole"):
+        earlier = [line for line in self.lines if line.get("recording") == str(recording.absolute())]
+        utterances = [one for line in earlier for one in line["utterances"]]
+        if earlier and earlier[-1].get("whole"):
             return utterances
         progress = _Shown(recording.name)
         hearing = self.listener.hear(
-            recording, name=name, progress=progress, after=kept[-1]["end"] if kept else 0.0, count=len(utterances)
+            recording, name=name, progress=progress, after=earlier[-1]["end"] if earlier else 0.0, count=len(utterances)
         )
         for heard in hearing.passages():
             records = [record_of(one) for one in heard.utterances]
@@ -169,13 +169,13 @@ class _Shown:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.share, self.shown = 0.0, -1.0
+        self.share, self.reported = 0.0, -1.0
         self.lines = False
 
     def __call__(self, share: float, text: str) -> None:
         self.share = share
-        if not self.lines and (share - self.shown >= _STEP or self.shown < 0):
-            self.shown = share
+        if not self.lines and (share - self.reported >= _STEP or self.reported < 0):
+            self.reported = share
             _say(f"{share:4.0%}  {self.name}: {text}")
 
     def line(self, record: dict[str, Any]) -> None:
