@@ -191,10 +191,11 @@ def test_a_field_of_utterances_serves_and_names_of_two_datasets_differ() -> None
         for i in range(2)
     ]
     assert len(groups_of(talks, "who")[0]) == 4 and len(groups_of(talks, "dataset")[0]) == 2
-    parts = divide(talks, Splitting(by="who", test=[1], dev=0))  # type: ignore[arg-type]
+    # A list means a name in whichever dataset.
+    parts = divide(talks, Splitting(by="who", test=(1,), dev=0))
+    assert parts == {"a0": "train", "a1": "test", "b0": "train", "b1": "test"}
     with pytest.raises(MercError, match=r"'whoo'.*Did you mean 'who'\? What can be split by: conversation, speaker, "):
         groups_of(talks, "whoo")
-    assert parts
 
 
 def test_a_value_that_names_nothing_is_an_error() -> None:
