@@ -86,7 +86,7 @@ def meaning_of(cls: type, field: str) -> str:
 
     >>> from merc.builtin.losses import TokenNLL
     >>> meaning_of(TokenNLL, "weight")
-    '``weight`` multiplies it where a trainer has several'
+    'The factor of this loss in the sum that a trainer makes smaller.'
     """
     if note := _field_notes(cls).get(field):
         return note
