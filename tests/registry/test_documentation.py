@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from tests.testing.environment import environment_of, make_environment, pip_inst
 ROOT = Path(merc.__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (register_\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+BLOCK = re.compile(r"^(?:`([\w./-]+)`\n\n)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SIGNATURE = re.compile(r"def \w+\([^()]*(?:\([^()]*\)[^()]*)*\) -> [\w.]+\n")
 FILE = re.compile(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -55,6 +59,26 @@ def test_example_is_what_merc_plugins_new_writes(kind: str) -> None:
     assert files.keys() >= wanted
     for path, text in files.items():
         assert text == written[path], f"docs/plugins.md, {path}: copy it again from: merc plugins new {name}"
+
+
+def test_every_block_of_python_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for bare signatures, which the tests above compare with the hooks. A block below the name of a file is that
+    file, which the blocks after it may import."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    signatures = ran = 0
+    for name, text in BLOCK.findall(PAGE):
+        if SIGNATURE.fullmatch(text):
+            signatures += 1
+            continue
+        file = tmp_path / (name or f"block_{ran}.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        module = types.ModuleType(file.stem)
+        module.__file__ = str(file)
+        monkeypatch.setitem(sys.modules, file.stem, module)
+        exec(compile(text, file, "exec"), module.__dict__)
+        ran += 1
+    assert signatures == len(KINDS) + 2 and ran >= 3 * len(KINDS) + 10
 
 
 @pytest.mark.slow

@@ -29,10 +29,15 @@ from merc.testing.examples import (
     transcriber,
     tuning,
 )
+from tests.toys.middle import Middle
 
 
 class TestEncoder(merc.testing.EncoderContract):
     component = encoder.Example()
+
+
+class TestEncoderThatLearns(merc.testing.EncoderContract):
+    component = Middle()
 
 
 class TestConnector(merc.testing.ConnectorContract):
