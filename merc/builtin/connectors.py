@@ -23,7 +23,7 @@ class Identity(Connector):
 
         if spec.dim != hidden:
             raise MercError(
-                f"connector identity: the features have {spec.dim} numbers a token and the LLM's width is {hidden}; "
+                f"connector identity: the features have {spec.dim} numbers per token and the LLM's width is {hidden}; "
                 "give the encoder that belongs to the backbone, or the connector linear"
             )
         return nn.Identity()

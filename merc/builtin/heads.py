@@ -145,7 +145,7 @@ class MultiLabel(_Layers):
         return (self.field,)
 
     def build(self, width: int) -> nn.Module:
-        """The layers: a number a label, of which the logistic function makes its probability."""
+        """The layers: one number per label, of which the logistic function makes its probability."""
         return self._layers(width, len(self.labels))
 
     def target(self, utterance: Utterance) -> Sequence[float | None]:

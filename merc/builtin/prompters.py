@@ -12,7 +12,7 @@ from merc.errors import MercError
 
 @dataclass(frozen=True, kw_only=True)
 class ConversationPrompter(Prompter):
-    """The conversation up to the target, a line an utterance, and a question that names the target's speaker.
+    """The conversation up to the target, one line per utterance, and a question that names the target's speaker.
 
     Where a recipe shows labels of past utterances, the first word of each stands after its utterance, in square
     brackets. What all prompts of a conversation share stands first, and the question is short, so that the prompt tree

@@ -89,8 +89,8 @@ Clip = VideoClip | AudioClip | TextClip
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a stream of features looks like: ``dim`` numbers a token, and at most ``tokens`` of them (``None``: as many
-    as the clip gives).
+    """What a stream of features looks like: ``dim`` numbers per token, and at most ``tokens`` tokens (``None``: as
+    many as the clip gives).
 
     ``axes`` names what an encoder says of where a token lies, for a backbone whose positions depend on it
     (``("seconds", "row", "column")``): these numbers stand after the others in each token, so that features are
@@ -116,7 +116,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class FrozenNetwork:
-    """The network behind an encoder: how many ``parameters`` it has, and a ``name`` that encoders which use the same
+    """The network of an encoder: how many ``parameters`` it has, and a ``name`` that encoders which use the same
     weights share, so that these are counted once."""
 
     name: str

@@ -22,9 +22,9 @@ def in_words(source: str) -> str:
     """What stands beside a name or a number.
 
     >>> in_words("gold")
-    'gold past labels'
+    'gold label history'
     """
-    return f"{source} past labels"
+    return f"{source} label history"
 
 
 def explained(source: str) -> str:
@@ -37,10 +37,10 @@ def explained(source: str) -> str:
 
 
 def sentences(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each kind of past labels in the numbers of several splits, which names these.
+    """One line for each kind of label history in the numbers of several splits, which names these.
 
     >>> sentences({"dev": {"label_history": "predicted"}, "test": {"label_history": "predicted"}})
-    ['Predicted past labels (dev, test). The model was shown its own predictions of earlier utterances.']
+    ['Predicted label history (dev, test). The model was shown its own predictions of earlier utterances.']
     """
     splits: dict[str, list[str]] = {}
     for split, numbers in metrics.items():

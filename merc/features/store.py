@@ -143,7 +143,7 @@ class FeatureStore(Store):
             ) from error
 
     def _sweep(self, folder: Path) -> None:
-        """Remove what killed processes left behind."""
+        """Remove what killed processes left."""
         self._swept.add(folder)
         for left in folder.glob(".*.tmp"):
             try:

@@ -209,7 +209,7 @@ def _check_embeddings(model: EmotionModel) -> None:
 @dataclass(frozen=True)
 class _Held:
     """Prompts whose keys and values are computed, but for the last token of each, so that several texts go on from
-    them. ``inputs`` are those of transformers, a row a prompt, and ``view`` what layers see of the media."""
+    them. ``inputs`` are those of transformers, one row per prompt, and ``view`` what layers see of the media."""
 
     model: EmotionModel
     inputs: dict[str, Any]
@@ -279,7 +279,8 @@ def _write(
     view: View | None,
     held: int = 0,
 ) -> list[Generation]:
-    """Let transformers go on from inputs, a row a text. The keys and values of the ``held`` first places are known."""
+    """Let transformers go on from inputs, one row per text. The keys and values of the first ``held`` places are
+    known."""
     ends = _ends(model)
     choice = _Choice(how, rows)
     with model.inserted.seeing(view and view.written(held)):

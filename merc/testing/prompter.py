@@ -138,11 +138,11 @@ class PrompterContract(ComponentContract):
                 raise AssertionError(
                     f"the label of an utterance, or a value, stands in the prompt for {one.target.id!r}: "
                     f"{_first(before, after)}; "
-                    "past labels come from query.label_history, which a recipe switches on"
+                    "the label history comes from query.label_history, which a recipe switches on"
                 )
 
     def test_past_labels_end_before_the_target(self) -> None:
-        """Where a recipe tells past labels, the prompt shows none of the target or of what follows: neither from
+        """Where a recipe shows a label history, the prompt shows none of the target or of what follows: neither from
         ``label_history``, which holds none there when merc asks, nor from the conversation."""
         names = self.labels.labels
         for query in self.queries():
@@ -162,7 +162,7 @@ class PrompterContract(ComponentContract):
             )
             require(
                 before == after,
-                f"with past labels, the label of the target or of a later utterance stands in the prompt for "
+                f"with a label history, the label of the target or of a later utterance stands in the prompt for "
                 f"{query.target.id!r}: {_first(before, after)}; show query.label_history[i] where i < query.index",
             )
 

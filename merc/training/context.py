@@ -1,4 +1,4 @@
-"""A stage as ``fit`` has it: what a trainer may rely on, and the network and strategy behind it."""
+"""A stage as ``fit`` has it: what a trainer may rely on, and the network and strategy that do it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StageContext(TrainContext):
 
 
 def stage_of(context: TrainContext) -> StageContext:
-    """The context with what is behind it. Raises MercError for one that merc has not made."""
+    """The context with its network and strategy. Raises MercError for one that merc has not made."""
     if isinstance(context, StageContext):
         return context
     raise MercError(

@@ -33,8 +33,8 @@ class DeepSpeedStrategy(Strategy):
     """DeepSpeed in as many processes as a launcher started (one without a launcher).
 
     ``zero`` says what the processes share out among them: nothing (0), the optimizer's state (1), gradients too (2),
-    the weights too (3). What is learned is held in float32 and nothing is cast behind the recipe's back: forward passes
-    run under torch's autocast, as those of the strategy ``torch`` do, and for float16 the loss is scaled here.
+    the weights too (3). What is learned is held in float32 and nothing is cast that the recipe does not say: forward
+    passes run under torch's autocast, as those of the strategy ``torch`` do, and for float16 the loss is scaled here.
 
     A checkpoint is ``model.safetensors`` (the trained state, whole), ``optimizer-<rank>.safetensors`` (each process's
     share of AdamW's state) and ``deepspeed.json``, which says what it may be read with. There is no pickle in it.

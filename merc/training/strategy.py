@@ -194,7 +194,7 @@ def written_by(folder: Path) -> str:
         command = f"{launch} run RECIPE strategy.name=deepspeed strategy.zero={zero} --resume"
     return (
         f"was written by {who}, which alone can go on from it. Resume with: {command} "
-        "(RECIPE and what else was said as before), or start again in a new run directory (--run-dir)"
+        "(RECIPE and the other arguments as before), or start again in a new run directory (--run-dir)"
     )
 
 

@@ -69,7 +69,7 @@ def test_sets_that_are_there_are_measured_each_with_its_own_labels(bench, run: P
     assert how["prompter"][1]["question"] == "How is it?" and "unheard" not in how["prompter"][1]
     assert how["decoder"] == {"name": "verbalizer", "normalize": "tokens"}
     assert (how["label_history"], how["segments"]) == ("predicted", None)
-    assert "A: predicted past labels: The model was shown its own predictions of earlier utterances." in ended.err
+    assert "A: predicted label history: The model was shown its own predictions of earlier utterances." in ended.err
     assert "A-m: 6 samples; 4 are reported" in ended.err and "A: 4 samples" not in ended.err
     assert (folder / "table.txt").read_text() in ended.out
 

@@ -240,16 +240,16 @@ def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, go
     assert done.exit_code == 0, done.stderr
     for text in (done.stdout, *(f.read_text() for f in files)):
         words = " ".join(text.replace("&#39;", "'").split())
-        assert "Differences are against test (gold past labels)" in words
-        assert words.count("test-2 (predicted past labels)") >= 2  # in both tables
-        assert "Gold past labels. The model was shown the corpus's labels of earlier utterances, which a user" in words
-        assert "Predicted past labels. The model was shown its own predictions of earlier utterances." in words
+        assert "Differences are against test (gold label history)" in words
+        assert words.count("test-2 (predicted label history)") >= 2  # in both tables
+        assert "Gold label history. The model was shown the corpus's labels of earlier utterances, which" in words
+        assert "Predicted label history. The model was shown its own predictions of earlier utterances." in words
         assert "good (" not in words
     (plain,) = compare_runs([good, good], "test").entries[1:]
     assert plain.name == "good"
     both = seeds(tmp_path / "both", {0: guesses})
     write(both / "seed-1", [replace(p, label_history="gold") for p in predictions(guesses)])
-    assert compare_runs([good, both], "test").entries[1].name == "both (gold past labels)"
+    assert compare_runs([good, both], "test").entries[1].name == "both (gold label history)"
 
 
 def test_a_page_without_cases_needs_no_corpus(tmp_path: Path, good: Path, poor: Path) -> None:

@@ -63,10 +63,10 @@ def test_the_demonstrations_are_kept_and_past_labels_said(program: Forks, words_
     assert (record["of"], record["selector"], record["sets"]) == ("evaluate", "random", 1)
     ((prompts, ids),) = [(shared["prompts"], shared["ids"]) for shared in record["shared"]]
     assert prompts == asked and len(set(ids)) == 2
-    assert "Predicted past labels (test). The model was shown its own predictions" in " ".join(ended.out.split())
+    assert "Predicted label history (test). The model was shown its own predictions" in " ".join(ended.out.split())
     ended = program(tmp_path, "evaluate", str(run), "--split", "test", "--name", "without")
     assert ended.code == 0, ended.err
-    assert "past labels" not in ended.out
+    assert "label history" not in ended.out
     log = run / "evaluations" / "without" / "log.jsonl"
     assert not log.exists() or "demonstrations" not in log.read_text()
 

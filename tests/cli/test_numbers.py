@@ -104,8 +104,8 @@ def test_a_metric_twice_has_a_line_each_that_says_what_it_is_of() -> None:
 @pytest.mark.parametrize("kind", ["gold", "predicted"])
 def test_whose_past_labels_were_told_stands_above(kind: str) -> None:
     lines = shown(numbers(kind))
-    assert lines[0].startswith(f"{kind.capitalize()} past labels (test). The model was shown ")
-    assert "past labels" not in " ".join(shown(numbers()))
+    assert lines[0].startswith(f"{kind.capitalize()} label history (test). The model was shown ")
+    assert "label history" not in " ".join(shown(numbers()))
 
 
 def test_over_seeds() -> None:
@@ -114,7 +114,7 @@ def test_over_seeds() -> None:
     out = io.StringIO()
     show_seeds(over_runs(metrics), 2, out)
     lines = out.getvalue().splitlines()
-    assert lines[0].startswith("Gold past labels (test). ")
+    assert lines[0].startswith("Gold label history (test). ")
     # At 80 columns a name stays whole and a deviation stands below its mean.
     found = rows(lines)
     assert found[0] == ["test", "0.5000 ±", "0.5000 ±", "0.3333 ±", "0.0000 ±"]

@@ -26,7 +26,7 @@ def test_what_was_told() -> None:
 def test_splits_that_were_told_alike_share_a_sentence() -> None:
     found = sentences({"dev": {"label_history": "gold"}, "more": {"n": 2}, "test": {"label_history": "gold"}})
     assert found == [
-        "Gold past labels (dev, test). The model was shown the corpus's labels of earlier utterances, which a user's "
+        "Gold label history (dev, test). The model was shown the corpus's labels of earlier utterances, which a user's "
         "recordings do not have."
     ]
     assert len(sentences({"dev": {"label_history": "gold"}, "test": {"label_history": "predicted"}})) == 2
@@ -40,7 +40,7 @@ def test_the_report_says_it_at_its_head(run: Run, kind: str) -> None:
     write_predictions(run.folder / "predictions.jsonl", told)
     write_metrics(run.folder / "metrics.json", compute_metrics(told, LABELS, {"classification": classification()}))
     page = unescape(words(write_report(run.folder, run.conversations, run.labels).read_text()))
-    assert f"Numbers {kind.capitalize()} past labels. {explained(kind)} Weighted F1" in page
-    assert f"test ({kind} past labels) 90 of 120 30" in page
+    assert f"Numbers {kind.capitalize()} label history. {explained(kind)} Weighted F1" in page
+    assert f"test ({kind} label history) 90 of 120 30" in page
     assert "label_history" not in page and "Further metrics" not in page
-    assert "past labels" not in before
+    assert "label history" not in before

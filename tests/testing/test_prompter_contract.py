@@ -82,13 +82,13 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             lambda query, own: replace(own, segments=(merc.Text(f"({query.target.label})"), *own.segments)),
             "test_labels_are_not_given_away",
             "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Text(text='(neutral)') against "
-            "Text(text='(anger)'); past labels come from query.label_history, which a recipe switches on",
+            "Text(text='(anger)'); the label history comes from query.label_history, which a recipe switches on",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(f"({query.target.true('arousal')})"), *own.segments)),
             "test_labels_are_not_given_away",
             "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Text(text='(0.25)') against "
-            "Text(text='(0.75)'); past labels come from query.label_history, which a recipe switches on",
+            "Text(text='(0.75)'); the label history comes from query.label_history, which a recipe switches on",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(query.target.cues.get("face", "-")), *own.segments)),
@@ -99,20 +99,20 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
         (
             lambda query, own: replace(own, segments=(merc.Text(f"[{past(query, query.index + 1)}]"), *own.segments)),
             "test_past_labels_end_before_the_target",
-            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "with a label history, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
             "Text(text='[None]') against Text(text='[anger]'); show query.label_history[i] where i < query.index",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(past(query, None)), *own.segments)),
             "test_past_labels_end_before_the_target",
-            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "with a label history, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
             "Text(text='None None None None') against Text(text='anger anger anger anger'); show "
             "query.label_history[i] where i < query.index",
         ),
         (
             lambda query, own: replace(own, segments=(merc.Text(gold(query)), *own.segments)),
             "test_past_labels_end_before_the_target",
-            "with past labels, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
+            "with a label history, the label of the target or of a later utterance stands in the prompt for 'talk_u0': "
             "Text(text='neutral') against Text(text='anger'); show query.label_history[i] where i < query.index",
         ),
         (
@@ -122,7 +122,7 @@ def test_past_labels_before_the_target_may_be_shown() -> None:
             "test_labels_are_not_given_away",
             "the label of an utterance, or a value, stands in the prompt for 'talk_u0': Answer(text=None, prefix=' not "
             "neutral,', end=True, rejected=()) against Answer(text=None, prefix=' not anger,', end=True, "
-            "rejected=()); past labels come from "
+            "rejected=()); the label history comes from "
             "query.label_history, which a recipe switches on",
         ),
     ],

@@ -198,7 +198,7 @@ def test_a_checkpoint_of_another_strategy(backbone: Path, tmp_path: Path) -> Non
     assert str(error.value) == (
         f"{folder} was written by strategy deepspeed with ZeRO 2 in 2 processes, which alone can go on from it. "
         "Resume with: torchrun --nproc-per-node 2 -m merc run RECIPE strategy.name=deepspeed strategy.zero=2 --resume "
-        "(RECIPE and what else was said as before), or start again in a new run directory (--run-dir)"
+        "(RECIPE and the other arguments as before), or start again in a new run directory (--run-dir)"
     )
 
 

@@ -13,7 +13,7 @@ COLUMNS = ("conversation", "split", "speaker", "text", "label")
 
 @dataclass(frozen=True, kw_only=True)
 class Example(merc.Corpus):
-    """A table with a line an utterance, in the order in which they were spoken.
+    """A table with one line per utterance, in the order in which they were spoken.
 
     ``path`` is a CSV file with the columns conversation, split, speaker, text and label.
     """

@@ -13,7 +13,7 @@ import merc
 
 @dataclass(frozen=True, kw_only=True)
 class Example(merc.Encoder):
-    """How loud the voice is: a token each ``window`` seconds, a number a token (root mean square, 0 to 1)."""
+    """How loud the voice is: a token each ``window`` seconds, one number per token (root mean square, 0 to 1)."""
 
     modality = "audio"
     window: float = 0.5

@@ -9,8 +9,8 @@ import merc
 
 @dataclass(frozen=True, kw_only=True)
 class Example(merc.Prompter):
-    """The conversation up to the target, a line an utterance, then ``question``. ``media`` are the streams whose tokens
-    stand before the words of each utterance."""
+    """The conversation up to the target, one line per utterance, then ``question``. ``media`` are the streams whose
+    tokens stand before the words of each utterance."""
 
     question: str = "The emotion of the last line is"
     media: tuple[str, ...] = ()

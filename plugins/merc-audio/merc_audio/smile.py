@@ -38,7 +38,7 @@ class OpenSmile(Encoder):
 
     modality = "audio"
     features: Literal["ComParE_2016", "eGeMAPSv02", "GeMAPSv01b", "emobase", "IS09", "IS10"] = "ComParE_2016"
-    """The feature set. ComParE_2016 has 6,373 numbers a token, eGeMAPSv02 88, GeMAPSv01b 62, emobase 988, IS09 384,
+    """The feature set. ComParE_2016 has 6,373 numbers per token, eGeMAPSv02 88, GeMAPSv01b 62, emobase 988, IS09 384,
     IS10 1,582."""
     window: float = 2.0
     """Seconds of sound in a token."""
@@ -61,7 +61,7 @@ class OpenSmile(Encoder):
         return Waveform(rate=RATE, min_seconds=LEAST)
 
     def spec(self) -> FeatureSpec:
-        """As many numbers a token as the set has."""
+        """As many numbers per token as the set has."""
         return FeatureSpec(dim=SIZES[self.features])
 
     def why_frozen(self) -> str:

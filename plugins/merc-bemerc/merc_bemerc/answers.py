@@ -152,7 +152,7 @@ def _not_a_text(name: str, value: Any) -> str:
 
 
 def _other_language(text: str) -> str | None:
-    """What language it looks like when it is not English: told by its script, or by small words of neighbours. A text
+    """What language it looks like when it is not English: judged by its script, or by small words of neighbours. A text
     without either passes."""
     letters = [letter for letter in text if letter.isalpha()]
     latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)

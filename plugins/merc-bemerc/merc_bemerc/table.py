@@ -1,4 +1,4 @@
-"""A table (CSV) of values that somebody measured, a row an utterance."""
+"""A table (CSV) of values that somebody measured, one row per utterance."""
 
 from __future__ import annotations
 

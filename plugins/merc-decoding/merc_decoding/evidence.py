@@ -13,9 +13,9 @@ TAGS = {"prosody": "Audio-Prosody", "face": "Visual-AU"}
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence(merc.Prompter):
-    """The conversation up to the target, a line an utterance, each with its evidence as words after role tags: ``Ann:
-    <Text> We won! <Audio-Prosody> fast and loud <Visual-AU> a broad smile``. Then a question that names the target's
-    speaker.
+    """The conversation up to the target, one line per utterance, each with its evidence as words after role tags:
+    ``Ann: <Text> We won! <Audio-Prosody> fast and loud <Visual-AU> a broad smile``. Then a question that names the
+    target's speaker.
 
     With a ``rationale``, demonstrations are context, rationale, label, and the prompt itself ends with ``explain``, so
     that a decoder such as ``rationale-then-verbalizer``, with the same ``conclude``, goes on from there. A

@@ -63,7 +63,7 @@ class EfficientNetLite0(Encoder):
         return Frames(count=self.frames, size=None if self.bars == "cut" else (self.size, self.size))
 
     def spec(self) -> FeatureSpec:
-        """1280 numbers a token, at most ``pool`` x ``pool`` tokens a frame."""
+        """1280 numbers per token, at most ``pool`` x ``pool`` tokens a frame."""
         return FeatureSpec(dim=1280, tokens=self.frames * self.pool**2)
 
     def network(self) -> FrozenNetwork:

@@ -67,7 +67,7 @@ class FaceEmotion(Encoder):
         return Frames(count=self.frames)
 
     def spec(self) -> FeatureSpec:
-        """135 numbers a token, at most a token a frame."""
+        """135 numbers per token, at most one token per frame."""
         return FeatureSpec(dim=135, tokens=self.frames)
 
     def network(self) -> FrozenNetwork:

@@ -72,7 +72,7 @@ class WhisperTiny(Encoder):
         return Waveform(rate=RATE)
 
     def spec(self) -> FeatureSpec:
-        """384 numbers a token."""
+        """384 numbers per token."""
         return FeatureSpec(dim=384, tokens=self.tokens)
 
     def load(self, device: str) -> EncodeFunction:

@@ -231,7 +231,7 @@ class TimeWarp(Steps):
 
 @dataclass(frozen=True, kw_only=True)
 class ModalityExperts(Fuser):
-    """A mixture of modality experts (section 7.3): a network a modality over the mean of its features, of which a
+    """A mixture of modality experts (section 7.3): one network per modality over the mean of its features, of which a
     router chooses the best and sums them by its softmax.
 
     The router is a linear layer over the means of all streams, zeros for a missing one, which is never chosen. An

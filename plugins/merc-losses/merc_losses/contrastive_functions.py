@@ -116,7 +116,7 @@ class SupervisedContrastiveFunction(nn.Module):
         z, same = normalize(outputs.states.float(), dim=-1), self.same(batch)
         itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
         log_probs = (z @ z.T / self.tau).masked_fill(itself, float("-inf"))
-        # A prompt that is alone has nothing to be told from.
+        # A prompt that is alone has nothing to be distinguished from.
         log_probs = log_probs.log_softmax(-1) if len(z) > 1 else torch.zeros_like(log_probs) * outputs.states.sum()
         return -log_probs.masked_fill(~same, 0.0).sum(-1) / same.sum(-1).clamp(min=1)
 

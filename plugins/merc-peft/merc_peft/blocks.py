@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def blocks_of(llm: Any, tuning: merc.Tuning) -> nn.ModuleList:
-    """The blocks, from the first to the last. Raises MercError for a backbone of which they cannot be told."""
+    """The blocks, from the first to the last. Raises MercError for a backbone of which they cannot be found."""
     from torch import nn
 
     count = getattr(llm.config.get_text_config(), "num_hidden_layers", None)

@@ -64,7 +64,7 @@ class DenseNet(Encoder):
         return Frames(count=self.frames, strategy=self.sampling_, size=(self.size, self.size), draws=self.draws)
 
     def spec(self) -> FeatureSpec:
-        """1024 numbers a token, at most a token a frame."""
+        """1024 numbers per token, at most one token per frame."""
         return FeatureSpec(dim=1024, tokens=self.frames)
 
     def load(self, device: str) -> EncodeFunction:

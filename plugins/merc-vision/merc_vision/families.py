@@ -56,7 +56,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Shape:
-    """``dim`` numbers a token; pictures of ``image`` pixels were trained on, in patches of ``patch``; a video model
+    """``dim`` numbers per token; pictures of ``image`` pixels were trained on, in patches of ``patch``; a video model
     takes ``frames`` at once and puts ``tubelet`` of them into a token."""
 
     dim: int

@@ -171,7 +171,7 @@ class Eva(ImageTransformer):
     """EVA ViT-g/14 (arXiv 2211.07636) as BLIP-2 uses it: ``Salesforce/blip2-opt-2.7b`` or another BLIP-2, of which the
     vision tower is read (with its last normalisation), or a folder that holds a ``Blip2VisionModel`` alone.
 
-    1,408 numbers a token; 256 tokens of 4 x 1,408 in the view ``global``. The parameters are those of ``clip``.
+    1,408 numbers per token; 256 tokens of 4 x 1,408 in the view ``global``. The parameters are those of ``clip``.
     """
 
     family = "eva"

@@ -25,10 +25,10 @@ _FOLDERS = ("video", "test3")
 class MerrCorpus(merc.Corpus):
     """MERR (Cheng et al., 2024), all for training: clips of MER2023-SEMI with a pseudo-label and a description.
 
-    Of the coarse part there are ``MERR_coarse_grained.txt``, a line a clip with its name, a number that is not used,
-    and its label; and ``MERR_coarse_grained.json``, an object by name whose ``caption`` is the description. Of the fine
-    part the names are ``MERR_fine_grained.txt`` and ``.json``, and the key ``smp_reason_caption``. The clips are looked
-    for in ``video`` and ``test3``, MER2023's own folder. Words come from the column ``sentence`` of
+    Of the coarse part there are ``MERR_coarse_grained.txt``, one line per clip with its name, a number that is not
+    used, and its label; and ``MERR_coarse_grained.json``, an object by name whose ``caption`` is the description. Of
+    the fine part the names are ``MERR_fine_grained.txt`` and ``.json``, and the key ``smp_reason_caption``. The clips
+    are looked for in ``video`` and ``test3``, MER2023's own folder. Words come from the column ``sentence`` of
     ``transcription_en_all.csv``, or from ``english`` of ``subtitle_chieng.csv``, where they are there.
 
     The description becomes the cue ``multimodal``, as of ``mmeverse``; clips without one are counted.

@@ -27,7 +27,7 @@ def _name(utterance: merc.Utterance) -> str:
 class MafwCorpus(merc.Corpus):
     """MAFW (Liu et al., 2022), in the authors' five folds.
 
-    It holds ``Train & Test Set/single/no_caption/set_1/train.txt`` and ``test.txt``, a line a clip (``00025.mp4
+    It holds ``Train & Test Set/single/no_caption/set_1/train.txt`` and ``test.txt``, one line per clip (``00025.mp4
     happiness``), the same under ``compound`` (``00030.mp4 anger_disgust``), and the clips in ``data/clips``. Where the
     lists under ``with_caption`` are there (clip, label, Chinese and English text, between tabs), a clip's English
     description is its cue ``description`` and the Chinese one ``extra``'s ``description_zh``.

@@ -1,4 +1,4 @@
-"""MMEVerse as its authors release it: a table a set, with descriptions; and E3 and MC-EIU from it."""
+"""MMEVerse as its authors release it: one table per set, with descriptions; and E3 and MC-EIU from it."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _block(path: Path, block: list[tuple[int, str]], cues: list[Cue], passed: li
 
 
 def _substation(path: Path, lines: list[str]) -> tuple[list[Cue], list[str]]:
-    """Advanced SubStation: a line an event, whose fields the line ``Format:`` names."""
+    """Advanced SubStation: one line per event, whose fields the line ``Format:`` names."""
     cues, comments, drawings = [], 0, 0
     names: list[str] = []
     for number, line in _events(lines):

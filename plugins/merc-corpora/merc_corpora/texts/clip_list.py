@@ -1,4 +1,4 @@
-"""Lists of clips as Emotion-LLaMA is trained from: a line a clip, with its name and its label between spaces."""
+"""Lists of clips as Emotion-LLaMA is trained from: one line per clip, with its name and its label between spaces."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Tokens(nn.Module):
 
 
 class Look(nn.Module):
-    """States plus what attention to the media gives them; behind a gate, where there is one, and a feed-forward part
-    behind another."""
+    """States plus what attention to the media gives them; through a gate, where there is one, and a feed-forward part
+    through another."""
 
     def __init__(self, hidden: int, heads: int, head: int, look: str, gated: bool) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ class Operator(nn.Module):
 
     - ``concat``: the vectors side by side.
     - ``bilinear``: all products of a number of each vector, their outer product.
-    - ``tensor``: the outer product of the vectors with a 1 behind each (Tensor Fusion Network), so that products of
+    - ``tensor``: the outer product of the vectors with a 1 after each (Tensor Fusion Network), so that products of
       fewer modalities are there too.
 
     A missing modality has a learned vector in its place. It begins as zeros, and as ones in ``bilinear``, where zeros

@@ -63,7 +63,7 @@ class QFormer(Queries):
 
 
 class Heads(nn.Module):
-    """Attention with several heads of ``head`` numbers each, from ``width`` numbers a token to ``width``, no bias."""
+    """Attention with several heads of ``head`` numbers each, from ``width`` numbers per token to ``width``, no bias."""
 
     def __init__(self, width: int, heads: int, head: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class ResamplerLayer(nn.Module):
 
 class Resampler(Queries):
     """Flamingo's Perceiver Resampler: queries that look at the media and at each other, layer by layer. ``sizes`` are
-    the numbers a token of the features, of the resampler and of what goes out."""
+    the numbers per token of the features, of the resampler and of what goes out."""
 
     def __init__(self, sizes: tuple[int, int, int], queries: int, layers: int, heads: int, init_scale: float) -> None:
         dim, width, hidden = sizes
