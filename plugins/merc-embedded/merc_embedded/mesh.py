@@ -52,10 +52,10 @@ class FaceMesh:
         # the middle of the box becomes the middle of the square, and the eyes stand level
         into = np.array([[cos, sin, side / 2 - cos * x - sin * y], [-sin, cos, side / 2 + sin * x - cos * y]])
         square = cv2.warpAffine(np.ascontiguousarray(frame), into, (side, side), flags=cv2.INTER_LINEAR)
-        given = {one.size: one for one in self.network(square.astype(np.float32) / 255)}
-        if 1 / (1 + np.exp(-float(given[1].ravel()[0]))) < self.certainty:
+        by_size = {one.size: one for one in self.network(square.astype(np.float32) / 255)}
+        if 1 / (1 + np.exp(-float(by_size[1].ravel()[0]))) < self.certainty:
             return None
-        points = given[468 * 3].reshape(468, 3).astype(np.float64)
+        points = by_size[468 * 3].reshape(468, 3).astype(np.float64)
         back = np.linalg.inv(np.vstack([into, [0, 0, 1]]))[:2]
         return np.column_stack([points[:, :2] @ back[:, :2].T + back[:, 2], points[:, 2] / scale])
 

@@ -115,8 +115,8 @@ def _checked(recipe: str, shared: Sequence[str], every: Sequence[Setting]) -> tu
 def _content(recipe: Any) -> str:
     """A hash of what a recipe says, but for words about it and how fast it is done."""
     aside = ("title", "description", "strategy", "features")
-    said = {name: value for name, value in recipe.resolved.items() if name not in aside}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    content = {name: value for name, value in recipe.resolved.items() if name not in aside}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _record(row: Row, with_test: bool) -> dict[str, Any]:

@@ -40,13 +40,13 @@ def run_all(jobs: Sequence[Job], processes: int, say: Callable[[str], None]) -> 
             if stopped.is_set():
                 return ""
             job.folder.parent.mkdir(parents=True, exist_ok=True)
-            begun = (job.folder / "recipe.yaml").exists() and "--folds" not in job.arguments
+            resume = (job.folder / "recipe.yaml").exists() and "--folds" not in job.arguments
             command = [sys.executable, "-m", "merc", "run", *job.arguments, "--run-dir", str(job.folder)]
             with _log(job).open("wb") as log:
                 # A session of its own, so that Ctrl-C reaches it through ``stop`` alone: a second signal would end it
                 # at once. Its results have numbers of test, so they are not kept here.
                 process = subprocess.Popen(
-                    [*command, *(["--resume"] if begun else [])], stdout=subprocess.DEVNULL, stderr=log,
+                    [*command, *(["--resume"] if resume else [])], stdout=subprocess.DEVNULL, stderr=log,
                     env=_environment(), start_new_session=True,
                 )  # fmt: skip
             running.add(process)
