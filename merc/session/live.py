@@ -39,7 +39,7 @@ class Live:
             )
         self.session = session
         self._talk = Conversation(id=conversation, utterances=())
-        self._kept = KeptBetween()
+        self._between = KeptBetween()
         self._held: dict[_Key, Features] = {}
         self._missing: dict[_Key, str] = {}
         self._arrays: dict[str, Any] = {}
@@ -62,24 +62,24 @@ class Live:
         """
         fields = {name: value for name, value in utterance.items() if name not in ("start", "end")}
         name = fields.setdefault("id", f"{self._talk.id}-{len(self._talk.utterances) + 1}")
-        ((given,),) = read_given(fields, self.session.reader())
-        if name not in given.arrays:
+        ((checked,),) = read_given(fields, self.session.reader())
+        if name not in checked.arrays:
             raise MercError(
                 f"{name}: its media are files; in a conversation that goes on they are merc.AudioClip or merc.VideoClip"
             )
         times = {key: utterance[key] for key in ("start", "end") if utterance.get(key) is not None}
-        new = replace(given.conversation.utterances[0], **times)
+        new = replace(checked.conversation.utterances[0], **times)
         if any(one.id == new.id for one in self._talk.utterances):
             raise MercError(f"the id {new.id!r} is that of an utterance before; give each its own")
         talk = replace(self._talk, utterances=(*self._talk.utterances, new))
-        prepared, table = self._prepared(talk, given.arrays)
-        request = Request(groups=prepared.groups, title="", unanswered={}, kept=self._kept)
+        prepared, table = self._prepared(talk, checked.arrays)
+        request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
         (prediction,) = self.session.predictions(prepared, request)
         if prediction.unanswered:
             raise MercError(f"{name}: {prediction.unanswered}; begin a new conversation, or show a shorter `history`")
         if final:
             self._talk = talk
-            self._arrays[new.id] = given.arrays[new.id]
+            self._arrays[new.id] = checked.arrays[new.id]
             self._held |= {key: value for key, value in table.held.items() if key[1] == new.id}
             self._missing |= {key: reason for key, reason in table.missing.items() if key[1] == new.id}
         return prediction
@@ -91,8 +91,8 @@ class Live:
         session, new = self.session, talk.utterances[-1]
         streams = session.setup.prompter.streams()
         cues = self._cues(talk, {**self._arrays, **arrays})
-        ((*_, query),), shown = session._queries(list(cues.beside([talk])))
-        table = session.wiring.features(streams, shown)
+        ((*_, query),), examples = session._queries(list(cues.beside([talk])))
+        table = session.wiring.features(streams, examples)
         encoders = encoders_of(session.recipe, streams)
         table = with_arrays(table, encoders, [new], arrays, session.wiring)
         assert isinstance(table, MemoryTable)

@@ -42,7 +42,7 @@ class Predictor:
 
     unanswered: dict[str, int] | None = None
     states: StatesById | None = None
-    kept: KeptBetween | None = None
+    between: KeptBetween | None = None
     """What is kept from one prediction to the next, if anything."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Predictor:
         return SharedModel(
             model=self.model, prompter=self.prompter, labels=self.labels, answers=self.how.decoder.answers,
             batch_tokens=self.budget, strategy=self.strategy, keeps_states=self.states is not None, progress=progress,
-            kept=self.kept,
+            between=self.between,
         )  # fmt: skip
 
     def _prediction(

@@ -51,7 +51,7 @@ class SharedModel:
     """The prompts of queries that are encoded already, by the identity (``id``) of the query."""
     head_rows: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     """What the heads gave of queries of ``encoded`` that were scored by their own prompts."""
-    kept: KeptBetween | None = None
+    between: KeptBetween | None = None
     """What is kept from one prediction to the next."""
 
     def prompt(self, query: Query) -> Prompt:
@@ -81,8 +81,8 @@ class SharedModel:
         prompts: Sequence[Prompt] | None = None,
     ) -> Scores:
         """Scores of the labels, in every process those of all queries."""
-        if self.kept is not None and queries:
-            rows = self._score_on(self.kept, queries, normalize, prompts)
+        if self.between is not None and queries:
+            rows = self._score_on(self.between, queries, normalize, prompts)
         else:
             rows = self._score_anew(queries, normalize, prompts)
         if prompts is None:
@@ -126,8 +126,8 @@ class SharedModel:
         place = {id(prompt): at for at, prompt in enumerate(encoded)}
         rows: dict[int, list[Any]] = {}
         for prompt, scores, state in scored:
-            kept = state.float().cpu().numpy() if self.keeps_states else None
-            rows[place[id(prompt)]] = [scores.double().tolist(), kept, self.model.heads.rows(state.unsqueeze(0))[0]]
+            row = state.float().cpu().numpy() if self.keeps_states else None
+            rows[place[id(prompt)]] = [scores.double().tolist(), row, self.model.heads.rows(state.unsqueeze(0))[0]]
         return rows
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:

@@ -87,14 +87,14 @@ class Request:
 
     Where ``unanswered`` is a dictionary, prompts that are longer than the model's context get no answer and are kept
     there, their lengths by the ids of their utterances; else they are an error. ``states``, where it is a dictionary,
-    is filled with the hidden states at which labels were scored. ``kept`` is what the prediction before left.
+    is filled with the hidden states at which labels were scored. ``between`` is what the prediction before left.
     """
 
     groups: Sequence[Sequence[Query]]
     title: str = "predict"
     unanswered: dict[str, int] | None = None
     states: StatesById | None = None
-    kept: KeptBetween | None = None
+    between: KeptBetween | None = None
 
 
 class Wiring:
@@ -169,7 +169,7 @@ class Wiring:
         Raises MercError for prompts longer than the model's context, unless ``request.unanswered`` keeps them.
         """
         predictor = self._predictor(model, setup, material)
-        predictor.unanswered, predictor.states, predictor.kept = request.unanswered, request.states, request.kept
+        predictor.unanswered, predictor.states, predictor.between = request.unanswered, request.states, request.between
         known = len(model.prompts.notes)
         silent: AbstractContextManager[Progress] = nullcontext(lambda share, text: None)
         with self.journal.task(request.title) if request.title else silent as progress:

@@ -58,8 +58,8 @@ def _serve(sessions: dict[str, merc.Session], limits: Limits, key: str | None, l
     host, port = listening.getsockname()[:2]
     local = host in _LOCAL
     app = create_app(sessions, limits, key, list(_LOCAL) if local else None)
-    shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"serving {', '.join(sessions)} at http://{shown}:{port}  (API: /docs; Ctrl-C ends)", err=True)
+    address = f"[{host}]" if ":" in host else host
+    typer.echo(f"serving {', '.join(sessions)} at http://{address}:{port}  (API: /docs; Ctrl-C ends)", err=True)
     if not local and key is None:
         typer.echo("anybody who reaches this machine can use it: --key-env NAME asks them for a key", err=True)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=30, ws_max_size=2**20)

@@ -71,9 +71,9 @@ def _conversation(talk: Any, uploads: Uploads, where: str) -> merc.Conversation:
     if not isinstance(utterances, Sequence) or isinstance(utterances, str) or not utterances:
         raise merc.MercError(f"{where}.utterances is a list of objects, and not empty")
     read = []
-    for number, given in enumerate(utterances):
+    for number, item in enumerate(utterances):
         at = f"{where}.utterances[{number}]"
-        fields = _checked(given, tuple(_UTTERANCE), at)
+        fields = _checked(item, tuple(_UTTERANCE), at)
         if "text" not in fields:
             raise merc.MercError(f'{at} has no text; give "" where nothing is said')
         files: dict[str, Path] = {
@@ -86,19 +86,19 @@ def _conversation(talk: Any, uploads: Uploads, where: str) -> merc.Conversation:
     return merc.Conversation(id=name, utterances=tuple(read))
 
 
-def _checked(given: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise merc.MercError(f"{where} is {_kind(given)}; an object is expected")
+def _checked(record: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
+    if not isinstance(record, Mapping):
+        raise merc.MercError(f"{where} is {_kind(record)}; an object is expected")
     fields: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in record.items():
         if key not in keys:
             raise merc.MercError(f"{where}: {key!r} is none of {', '.join(keys)}")
         if value is None:
             continue
         kind = _UTTERANCE[key]
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-            wanted = "a number of seconds" if kind is float else "a text"
-            raise merc.MercError(f"{where}.{key} is {_kind(value)}; {wanted} is expected")
+            expected = "a number of seconds" if kind is float else "a text"
+            raise merc.MercError(f"{where}.{key} is {_kind(value)}; {expected} is wanted")
         fields[key] = value
     return fields
 
