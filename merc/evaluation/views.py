@@ -177,14 +177,14 @@ def _corrupted(numbers: Mapping[str, Any]) -> Corrupted | None:
     if not rows:
         return None
     names = headlines(rows)
-    shown = [
+    table = [
         CorruptedRow(
             corruption=row["corruption"], severity=severity_of(row), streams=", ".join(row["streams"]),
             touched=touched_of(row), cells=[(row["numbers"].get(name), row["drop"].get(name)) for name in names],
         )
         for row in rows
     ]  # fmt: skip
-    return Corrupted(names=names, rows=shown, charts=charts(rows, numbers))
+    return Corrupted(names=names, rows=table, charts=charts(rows, numbers))
 
 
 def _of(value: Any) -> bool:

@@ -36,7 +36,7 @@ class Asking:
         return None if self.prompt is None else self.prompt.answer.text is None
 
     def shows(self, **changes: Any) -> bool:
-        """Whether the prompt is another one with demonstrations, past labels or another conversation; true where the
+        """Whether demonstrations, a label history or another conversation make another prompt; true where the
         sample does not tell."""
         other = prompt_of(self.part, replace(self.query, **changes))
         return self.prompt is None or other is None or self.prompt != other

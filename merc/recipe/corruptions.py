@@ -28,10 +28,12 @@ def shown_streams(
     return {name: one.modality for name, one in parts.items() if isinstance(one, Encoder)}
 
 
-def streams_of(corruption: Corruption, shown: Mapping[str, Modality]) -> dict[str, Modality]:
+def streams_of(corruption: Corruption, modality_of: Mapping[str, Modality]) -> dict[str, Modality]:
     """Those of the shown encoders that a corruption is of: those that it names, else all of its modalities."""
-    named = corruption.streams or tuple(shown)
-    return {name: shown[name] for name in named if name in shown and shown[name] in corruption.modalities}
+    named = corruption.streams or tuple(modality_of)
+    return {
+        name: modality_of[name] for name in named if name in modality_of and modality_of[name] in corruption.modalities
+    }
 
 
 def check_corruptions(
@@ -39,24 +41,24 @@ def check_corruptions(
 ) -> None:
     """Report corruptions of what no prompt of the evaluation shows, a sentence each."""
     encoders: Mapping[str, ComponentRef] = values["encoders"]
-    shown = shown_streams(cast(Prompter, asking.part.component), encoders, values["fusers"])
+    modality_of = shown_streams(cast(Prompter, asking.part.component), encoders, values["fusers"])
     for number, (name, part) in enumerate(evaluate.corrupt.items()):
         corruption, path = part.component, f"evaluate.corrupt.{number}"
-        if isinstance(corruption, Corruption) and (fault := _fault(corruption, asking, values, shown)):
+        if isinstance(corruption, Corruption) and (fault := _fault(corruption, asking, values, modality_of)):
             key = f"{path}.streams" if corruption.streams else path
             problems.add(key, node_at(root, key) or node_at(root, path), f"{name!r} {fault}")
 
 
 def _fault(
-    corruption: Corruption, asking: Asking, values: Mapping[str, Any], shown: Mapping[str, Modality]
+    corruption: Corruption, asking: Asking, values: Mapping[str, Any], modality_of: Mapping[str, Modality]
 ) -> str | None:
     """What keeps a corruption from changing anything, as the end of a sentence."""
-    there = ", ".join(f"{name} ({modality})" for name, modality in shown.items()) or "none, words alone"
-    wanted = " or ".join(corruption.modalities)
+    there = ", ".join(f"{name} ({modality})" for name, modality in modality_of.items()) or "none, words alone"
+    modalities = " or ".join(corruption.modalities)
     if corruption.of_words:
         if corruption.streams:
             return "corrupts words wherever they are shown, so it takes no streams; leave them out"
-        if "text" not in shown.values() and not _shows_words(asking):
+        if "text" not in modality_of.values() and not _shows_words(asking):
             return "corrupts words, and the prompts of the evaluation show none; take it out"
         return None
     for stream in corruption.streams:
@@ -64,16 +66,16 @@ def _fault(
             inputs = cast(Fuser, values["fusers"][stream].component).inputs or tuple(values["encoders"])
             return f"names {stream!r}, which is a fuser's; name the encoders that it takes: {', '.join(inputs)}"
         if stream not in values["encoders"]:
-            return (
-                f"names the stream {stream!r}, which the recipe lacks.{did_you_mean(stream, shown)} Shown are: {there}"
-            )
-        if stream not in shown:
+            close = did_you_mean(stream, modality_of)
+            return f"names the stream {stream!r}, which the recipe lacks.{close} Shown are: {there}"
+        if stream not in modality_of:
             return f"names the stream {stream!r}, which no prompt of the evaluation shows; shown are: {there}"
-        if shown[stream] not in corruption.modalities:
-            return f"corrupts {wanted}, and the stream {stream!r} is {shown[stream]}; shown are: {there}"
-    if not streams_of(corruption, shown):
+        if modality_of[stream] not in corruption.modalities:
+            return f"corrupts {modalities}, and the stream {stream!r} is {modality_of[stream]}; shown are: {there}"
+    if not streams_of(corruption, modality_of):
         return (
-            f"corrupts {wanted}, of which no prompt of the evaluation shows a stream; take it out (shown are: {there})"
+            f"corrupts {modalities}, of which no prompt of the evaluation shows a stream; take it out "
+            f"(shown are: {there})"
         )
     return None
 

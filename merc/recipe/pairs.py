@@ -20,36 +20,6 @@ from merc.recipe.schema import ComponentRef, Evaluate, Stage
 from merc.registry import get_registry
 from merc.registry.isolation import isolated
 
-<<<<<<< HEAD
-=======
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class _Asking:
-    """A prompter, what it gets, and a prompt that it made of a sample; ``prompt`` is None where it made none."""
-
-    path: str
-    part: ComponentRef
-    query: Query
-    prompt: Prompt | None
-
-    @classmethod
-    def of(cls, path: str, part: ComponentRef, labels: LabelSpace | None) -> _Asking:
-        query = _sample(part, labels)
-        return cls(path, part, query, _prompt(part, query))
-
-    @property
-    def asks_for_label(self) -> bool | None:
-        """Whether it asks for a label, not for a text; None where the sample does not tell."""
-        return None if self.prompt is None else self.prompt.answer.text is None
-
-    def shows(self, **changes: Any) -> bool:
-        """Whether demonstrations or a label history make another prompt; true where the sample does not tell."""
-        other = _prompt(self.part, replace(self.query, **changes))
-        return self.prompt is None or other is None or self.prompt != other
-
->>>>>>> 3980a30 (Plain words: label history everywhere, per utterance, and after for what was behind)
 
 def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: Use = "train") -> None:
     """Report what cannot work together, and note what is without effect.

@@ -48,12 +48,12 @@ def cases_of(recipe: Recipe, prompter: Prompter) -> list[Case]:
     """The cases of a recipe's evaluation, in order."""
     how = recipe.evaluate
     cases = []
-    shown = shown_streams(prompter, recipe.encoders, recipe.fusers)
+    modality_of = shown_streams(prompter, recipe.encoders, recipe.fusers)
     for name, part in how.corrupt.items() if how is not None else ():
         corruption = part.component
         assert isinstance(corruption, Corruption)
         assert how is not None
-        for severity, streams in corruption.cases(streams_of(corruption, shown)):
+        for severity, streams in corruption.cases(streams_of(corruption, modality_of)):
             by = Severe(corruption=corruption, severity=severity, seed=how.corrupt_seed)
             cases.append(Case(name=name, by=by, streams=tuple(streams)))
     return cases

@@ -63,10 +63,10 @@ class Conflict(merc.Metric):
         numbers: dict[str, Any] = {
             name: sum(one.label == one.truth for one in group) / len(group) for name, group in groups.items() if group
         }
-        said = [(one.label, mark["says"]) for one, mark in conflicts]
-        for modality in sorted({modality for _, says in said for modality in says}):
-            follows = [modality in says and says[modality] == label for label, says in said]
-            numbers[f"follows_{modality}"] = sum(follows) / len(said)
-        if said:
-            numbers["follows_none"] = sum(label not in says.values() for label, says in said) / len(said)
+        answers = [(one.label, mark["says"]) for one, mark in conflicts]
+        for modality in sorted({modality for _, says in answers for modality in says}):
+            follows = [modality in says and says[modality] == label for label, says in answers]
+            numbers[f"follows_{modality}"] = sum(follows) / len(answers)
+        if answers:
+            numbers["follows_none"] = sum(label not in says.values() for label, says in answers) / len(answers)
         return {**numbers, "utterances": {name: len(group) for name, group in groups.items()}}

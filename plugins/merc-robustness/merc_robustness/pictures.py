@@ -33,10 +33,10 @@ class DropFrames(merc.Corruption):
         lost = rng.permutation(count)[: round(severity * count)]
         if not len(lost):
             return clip
-        kept = np.setdiff1d(np.arange(count), lost)
-        if not len(kept):
+        present = np.setdiff1d(np.arange(count), lost)
+        if not len(present):
             return merc.Missing("all of its frames were dropped")
-        return merc.VideoClip(frames=clip.frames[kept], times=clip.times[kept])
+        return merc.VideoClip(frames=clip.frames[present], times=clip.times[present])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,7 @@ def _checked(record: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
         kind = _UTTERANCE[key]
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
             expected = "a number of seconds" if kind is float else "a text"
-            raise merc.MercError(f"{where}.{key} is {_kind(value)}; {expected} is wanted")
+            raise merc.MercError(f"{where}.{key} is {_kind(value)}; {expected} is expected")
         fields[key] = value
     return fields
 
