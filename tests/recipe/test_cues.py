@@ -9,6 +9,7 @@ import pytest
 from merc.components import Annotator
 from merc.errors import ManyErrors
 from merc.recipe import dump_recipe, load_recipe, summarize
+from merc.recipe.build import SECTIONS
 
 SEEN = "annotators.seen={name: toy-teacher, writes: [face, body]}"
 HEARD = "annotators.heard={name: toy-teacher, writes: [prosody]}"
@@ -74,8 +75,7 @@ def test_prompters_may_read_cues_that_only_the_corpus_can_have() -> None:
         (
             ["annotator={a: {name: toy-teacher}}"],
             "annotator (command line): a recipe has no 'annotator'. Did you mean 'annotators'? Its sections are: "
-            "title, description, seed, data_root, labels, corpus, backbone, encoders, connectors, fusers, heads, "
-            "annotators, init_from, stages, evaluate, strategy, features",
+            f"{', '.join(SECTIONS)}",
         ),
     ],
 )
