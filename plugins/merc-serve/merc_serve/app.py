@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -25,7 +26,7 @@ from merc_serve.batching import Batcher, Full, Stopped
 from merc_serve.guards import BodyLimit, Key, SafeHeaders, SameOrigin
 from merc_serve.limits import Limits
 from merc_serve.reading import read_requests
-from merc_serve.schema import PREDICT, RESPONSES
+from merc_serve.schema import PREDICT, RESPONSES, TRANSCRIBE
 from merc_serve.uploads import Uploads
 
 LOG = logging.getLogger("merc.serve")
@@ -78,6 +79,8 @@ class Service:
     def __init__(self, name: str, session: merc.Session, limits: Limits) -> None:
         self.name, self.session, self.limits = name, session, limits
         self.batcher = Batcher(session, limits)
+        self.listener = _listener()
+        self._hearing = threading.Lock()
 
     async def predict(self, request: Request) -> dict[str, Any]:
         """What ``POST /v1/predict`` gives."""
@@ -92,6 +95,37 @@ class Service:
             text = self._without_paths(json.dumps({"predictions": records}, ensure_ascii=False), uploads)
         answer: dict[str, Any] = json.loads(text)
         return answer
+
+    async def transcribe(self, request: Request) -> dict[str, Any]:
+        """What ``POST /v1/transcribe`` gives."""
+        if self.listener is None:
+            raise HTTPException(501, "nothing is installed that hears recordings; install merc-speech on the server")
+        with Uploads() as uploads:
+            body = await self._body(request, uploads)
+            if len(uploads.files) != 1 or body.keys() - {"video", "audio"}:
+                raise HTTPException(422, "send a recording as the one file of a form, and nothing else")
+            try:
+                (path,) = uploads.files.values()
+                heard, notes = await asyncio.to_thread(self._hear, path)
+            except merc.MercError as error:
+                raise HTTPException(422, self._without_paths(str(error), uploads)) from None
+            text = json.dumps({"conversations": [heard], "notes": notes}, ensure_ascii=False)
+            answer: dict[str, Any] = json.loads(self._without_paths(text, uploads))
+        return answer
+
+    def _hear(self, path: Path) -> tuple[dict[str, Any], list[str]]:
+        assert self.listener is not None
+        with self._hearing:
+            hearing = self.listener.hear(path)
+            utterances = [
+                {
+                    key: getattr(one, key)
+                    for key in ("id", "speaker", "start", "end", "text")
+                    if getattr(one, key) is not None
+                }
+                for one in hearing
+            ]
+        return {"id": path.stem, "utterances": utterances}, list(hearing.notes())
 
     async def _answers(self, requests: list[Any]) -> list[merc.Prediction]:
         try:
@@ -160,8 +194,8 @@ class Service:
     def _without_paths(self, text: str, uploads: Uploads) -> str:
         """A text in which files have the names that their client gave them."""
         for name, path in uploads.files.items():
-            quoted = json.dumps(name, ensure_ascii=False)[1:-1]
-            text = text.replace(str(path), quoted).replace(path.name, quoted)
+            quoted, stem = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (name, Path(name).stem))
+            text = text.replace(str(path), quoted).replace(path.name, quoted).replace(path.stem, stem)
         return text
 
     def run(self) -> dict[str, Any]:
@@ -176,11 +210,20 @@ class Service:
             "labels": list(session.labels.labels),
             "streams": list(session.setup.prompter.streams()),
             "needs_text": session.reader().goes_by_words,
+            "hears": self.listener is not None,
             "metrics": session.metrics if there else {},
             "note": "" if there else "the run's directory is gone; the server answers with what it had loaded",
             "merc": merc.__version__,
             "limits": {"megabytes": self.limits.body / 2**20, "utterances": self.limits.utterances},
         }
+
+
+def _listener() -> merc.Listener | None:
+    """What hears recordings; None where nothing is installed that does."""
+    try:
+        return merc.Listener()
+    except merc.MercError:
+        return None
 
 
 def _parsed(data: bytes) -> Any:
@@ -202,6 +245,10 @@ def _add_routes(app: FastAPI, services: Mapping[str, Service]) -> None:
     @app.post("/v1/predict", openapi_extra=PREDICT, responses=RESPONSES, summary="The emotion of every utterance")
     async def predict(request: Request, run: str = "") -> dict[str, Any]:
         return await named(run).predict(request)
+
+    @app.post("/v1/transcribe", openapi_extra=TRANSCRIBE, responses=RESPONSES, summary="What is said in a recording")
+    async def transcribe(request: Request, run: str = "") -> dict[str, Any]:
+        return await named(run).transcribe(request)
 
     @app.get("/v1/run", summary="What a run is, and what it answers")
     def run_of(run: str = "") -> dict[str, Any]:

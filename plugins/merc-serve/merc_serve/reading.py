@@ -47,9 +47,12 @@ def read_requests(body: Any, uploads: Uploads, most: int) -> list[Any]:
     return list(conversations)
 
 
-def _one(body: Mapping[str, Any], uploads: Uploads) -> dict[str, Any]:
-    """One utterance, with a name that its content gives it: clients that ask different things are answered together."""
+def _one(body: Mapping[str, Any], uploads: Uploads) -> dict[str, Any] | Path:
+    """A recording, or one utterance, with a name that its content gives it: clients that ask different things are
+    answered together."""
     fields = _checked(body, _ONE, "the body")
+    if len(fields) == 1 and (file := fields.get("video") or fields.get("audio")):
+        return uploads.named(file, "the body")  # a recording, whose words are heard where something is there to hear it
     if not fields.keys() & {"text", "video", "audio"}:
         raise merc.MercError('the body says nothing to predict; give "text", a file, "utterances" or "conversations"')
     sent = json.dumps(fields, sort_keys=True, ensure_ascii=True).encode()

@@ -48,6 +48,8 @@ PREDICT: dict[str, Any] = {
         },
     }
 }
+_FILE = {"type": "object", "properties": {"media": {"type": "string", "format": "binary"}}, "required": ["media"]}
+TRANSCRIBE: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILE}}}}
 _ERROR = {"content": {"application/json": {"example": {"error": "a sentence"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {

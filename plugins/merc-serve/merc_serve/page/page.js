@@ -52,7 +52,7 @@ async function showRun() {
   const f1 = run.metrics.test?.weighted_f1;
   const measured = f1 === undefined ? "" : ` Weighted F1 on its test split: ${(100 * f1).toFixed(1)}.`;
   $("about").textContent = `Goes by ${streams}; answers ${run.labels.join(", ")}.${measured} ${run.note}`;
-  $("words-hint").textContent = run.needs_text ? "" : "(not needed with a recording)";
+  $("words-hint").textContent = run.hears ? "(heard in a recording)" : run.needs_text ? "" : "(not needed with a recording)";
 }
 
 function choose(file) {
@@ -91,12 +91,12 @@ async function recognise() {
     return ask(query, { method: "POST", body, headers: { "content-type": "application/json" } });
   }
   if (words.length > 1) {
-    throw new Error("A recording is one utterance here: write its words in one line, or leave them out.");
+    throw new Error("Written words make a recording one utterance: write them in one line, or leave them out.");
   }
   const form = new FormData();
   const [one] = words;
   if (one) for (const [name, value] of Object.entries(one)) form.append(name, value);
-  else if (state.run.needs_text) form.append("text", "");
+  else if (state.run.needs_text && !state.run.hears) form.append("text", "");
   form.append("media", state.file);
   return ask(query, { method: "POST", body: form });
 }
