@@ -48,11 +48,14 @@ _PHRASE = re.compile(rf"[\s:{_SPACELESS}]")
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: labels without repetition in the order of the answer, what was no label, and the notes."""
+    """What was read of an answer."""
 
     labels: tuple[str, ...]
+    """The labels in the order of the answer, each once."""
     outside: tuple[str, ...] = ()
+    """The items that are no label."""
     notes: tuple[str, ...] = ()
+    """What is counted of the answer: names of ``NOTES``."""
 
 
 class Vocabulary:

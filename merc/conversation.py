@@ -17,37 +17,47 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """One turn of a conversation. The space around its label does not count.
+    """One turn of a conversation. Raises MercError for a region that is none.
 
-    ``start`` and ``end`` are seconds within the media file; both ``None`` means the whole file. ``cut`` names the
-    modalities ("video", "audio") whose file holds this utterance alone, so that ``start`` and ``end`` are not for it:
-    a corpus may come with a sound file an utterance, and a film a conversation. ``region`` is the part of the picture
-    that shows the speaker: left, top, right and bottom as fractions of it. ``cues`` are texts
-    that describe how something was said (face, body, posture, prosody, ...). ``missing`` says why a modality that the
-    corpus should have is not there, by modality ("video", "audio", "text"). ``values`` are what is true of it beside
-    its label, by name: numbers (arousal, intensity), or several labels at once. ``extra`` keeps what else a corpus
-    knows. ``origin`` says where it was read ("talk.jsonl, line 3"), for messages.
-
-    >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", speaker="Mark").label
+    >>> Utterance(id="d0_u0", text="Why do all you're coffee mugs have numbers on the bottom?", label=" surprise").label
+    'surprise'
     """
 
     id: str
+    """Its name, which no other utterance of the corpus has."""
     text: str
+    """What is said; empty where no words are known."""
     speaker: str | None = None
+    """Who speaks, where it is known."""
     label: str | None = None
+    """The emotion, where it is known; the space around it does not count."""
     video: Path | None = None
+    """The file with its pictures, and with its sound where ``audio`` is ``None``."""
     audio: Path | None = None
+    """The file with its sound, where that is another one."""
     start: float | None = None
+    """Where it begins within the media file, in seconds; with ``end`` ``None`` as well it is the whole file."""
     end: float | None = None
+    """Where it ends within the media file, in seconds."""
     cut: tuple[str, ...] = ()
+    """The modalities ("video", "audio") whose file holds this utterance alone, so that ``start`` and ``end`` are not
+    for it: a corpus may come with a sound file an utterance, and a film a conversation."""
     region: Region | None = None
+    """The part of the picture that shows the speaker: left, top, right and bottom as fractions of it."""
     valence: float | None = None
+    """How pleasant the emotion is, where it is known, on the corpus's scale."""
     open_labels: tuple[str, ...] = ()
+    """Words for its emotion from an open vocabulary."""
     values: Mapping[str, float | tuple[str, ...]] = field(default_factory=dict)
+    """What is true of it beside its label, by name: numbers (arousal, intensity), or several labels at once."""
     cues: Mapping[str, str] = field(default_factory=dict)
+    """Texts that describe how it is said, by field (face, body, posture, prosody, ...)."""
     missing: Mapping[str, str] = field(default_factory=dict)
+    """Why a modality that the corpus should have is not there, by modality ("video", "audio", "text")."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    """What else a corpus knows."""
     origin: str | None = field(default=None, compare=False)
+    """Where it was read ("talk.jsonl, line 3"), for messages."""
 
     def __post_init__(self) -> None:
         if self.label is not None:
@@ -95,9 +105,7 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """Utterances in the order in which they were spoken, and the split that they belong to (``None``: unknown).
-    ``dataset`` is the published set that it comes from ("meld"), which tells the sets of a mixture apart. ``extra``
-    keeps what else a corpus knows.
+    """Utterances that follow each other.
 
     >>> talk = Conversation(id="d0", split="test", utterances=(Utterance(id="d0_u0", text="Hi."),))
     >>> [u.id for u in talk.utterances]
@@ -105,19 +113,23 @@ class Conversation:
     """
 
     id: str
+    """Its name, which no other conversation of the corpus has."""
     utterances: tuple[Utterance, ...]
+    """Its utterances in the order in which they were spoken."""
     split: Split | None = None
+    """The split that they all belong to; ``None`` where it is unknown."""
     dataset: str | None = None
+    """The published set that it comes from ("meld"), which tells the sets of a mixture apart."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    """What else a corpus knows."""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
     """The labels of a task, in a fixed order, and the words that stand for each (the verbalizer).
 
-    The first word of a label is the one a model is trained to answer; all of them count when labels are scored. The
-    space around labels and words does not count. Raises MercError for labels, and words of two labels, that are the
-    same or differ by capitals alone.
+    The space around labels and words does not count. Raises MercError for labels, and words of two labels, that are the
+    same or differ by capitals alone, and for words of no label.
 
     >>> space = LabelSpace(("joy", "anger"), {"joy": ("joy", "happiness")})
     >>> space.words_of("joy"), space.words_of("anger")
@@ -128,7 +140,10 @@ class LabelSpace:
     """
 
     labels: tuple[str, ...]
+    """The labels; the places in this order are what losses and scores count by."""
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The words of a label, by label; one that is not named is its own word. A model is trained to answer the first,
+    and all count when labels are scored."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(label.strip() for label in self.labels))

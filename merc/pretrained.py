@@ -29,8 +29,7 @@ _BESIDE_WEIGHTS = (
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model of transformers by ``path``, which is a ``merc.FolderOrName``. ``where`` is what messages call that
-    parameter; ``revision`` fixes a version of a hub model.
+    """A model of transformers, in a folder or on the model hub.
 
     Nothing is fetched but what ``path`` names, and no code that comes with a model is run.
 
@@ -39,8 +38,11 @@ class Pretrained:
     """
 
     path: str
+    """A ``merc.FolderOrName``."""
     where: str
+    """What messages call the parameter that names it, such as ``backbone.path``."""
     revision: str | None = None
+    """The version of a hub model (a branch, tag or commit); ``None`` is its main one."""
 
     def folder(self) -> Path | None:
         """The folder, or ``None`` for a name on the hub. Raises MercError for a folder that is not there, and for a

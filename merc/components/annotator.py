@@ -24,22 +24,16 @@ class Observation:
     """
 
     query: Query
+    """The utterance within its conversation, without what is to be recognised."""
     video: VideoClip | Missing
+    """The frames that ``Annotator.video`` asks for; Missing where it asks for none or there are none."""
     audio: AudioClip | Missing
+    """The sound that ``Annotator.audio`` asks for; Missing where it asks for none or there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
-    """What a teacher gave for one utterance: cues, or the reason why there are none.
-
-    ``cues`` has a text by field; a field of which nothing can be said is left out. ``raw`` are a model's answers as
-    they came, in order, the refused ones among them; they are kept in the cue store. ``retry`` says of a reason that
-    the fault may pass (a server that is down): the utterance is asked about again next time. Without it, the reason
-    is final.
-
-    ``reached`` names parameters of the annotator that are limits and stopped this answer (``max_tokens`` of one that
-    was cut off). It is final for the same limits alone; other answers do not depend on them, so ``identity`` leaves
-    them out.
+    """What a teacher gave for one utterance: cues, or the reason why there are none. ValueError for both or neither.
 
     >>> Annotation(cues={"face": "a broad smile"}).cues["face"], Annotation(reason="there is no face").cues
     ('a broad smile', {})
@@ -49,10 +43,17 @@ class Annotation:
     """
 
     cues: Mapping[str, str] = field(default_factory=dict)
+    """A text by field; a field of which nothing can be said is left out."""
     raw: tuple[str, ...] = ()
+    """A model's answers as they came, in order, the refused ones among them; they are kept in the cue store."""
     reason: str | None = None
+    """Why there are no cues."""
     retry: bool = False
+    """Whether the fault may pass (a server that is down), so that the utterance is asked about again next time; without
+    it the reason is final."""
     reached: tuple[str, ...] = ()
+    """Parameters of the annotator that are limits and stopped this answer (``max_tokens`` of one that was cut off). It
+    is final for the same limits alone; other answers do not depend on them, so ``identity`` leaves them out."""
 
     def __post_init__(self) -> None:
         if bool(self.cues) == (self.reason is not None):
@@ -114,8 +115,11 @@ class Annotator(Component):
 
     kind: ClassVar[str] = "annotator"
     version: ClassVar[str] = "1"
+    """Another one means that the same input gives other cues."""
     history: ClassVar[bool] = False
+    """Whether it reads the utterances before the target."""
     needs_all: ClassVar[bool] = False
+    """Whether it measures an utterance against all others of its input."""
 
     @abstractmethod
     def fields(self) -> tuple[str, ...]:

@@ -41,16 +41,14 @@ class SlotTokens:
 
 @dataclass(frozen=True)
 class MediaRun:
-    """The next ``count`` tokens of a slot, side by side.
-
-    ``positions`` ``[count, axes]`` are whole numbers: where each token lies, counted from where the run begins.
-    ``advance`` is how far from there what follows lies, on every axis. Without them, tokens lie one after the other, as
-    words do.
-    """
+    """The next tokens of a slot, side by side: one after the other as words do, unless they have positions."""
 
     count: int
+    """How many tokens."""
     positions: tuple[tuple[int, ...], ...] | None = None
+    """``[count, axes]`` whole numbers: where each token lies, counted from where the run begins."""
     advance: int | None = None
+    """How far from the run's beginning what follows lies, on every axis."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,39 +13,38 @@ from merc.conversation import Split
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkTask:
-    """A column of a table.
-
-    ``corpus`` is the file, without its suffix, that ``merc corpus import`` made of the set; ``splits`` are those that
-    are taken together. ``metric`` names a registered metric, ``params`` are its parameters, ``number`` is the name of
-    its number that stands in the table (from 0 to 1, shown in per cent), ``beside`` are names of those that stand below
-    it, always.
-
-    ``truth`` is what is asked for: ``label``, or a key of the utterances' ``extra`` that holds a text, which then
-    stands in the label's place for prompts and metric. ``labels`` are the labels to choose from; by default those of
-    the set, or, for another ``truth``, the texts that it holds. Utterances that lack what the metric compares with are
-    not asked, nor are those that lack one of ``needs`` (names as of ``Metric.truths``). ``classes`` merge labels: each
-    names the labels that count as one class, which is called as the first of them that the set has; utterances of any
-    other label are context alone. ``prompter`` are parameters of the run's prompter that the column sets where the
-    prompter has them.
-
-    ``rows`` gives numbers of ``beside`` the title of their row, so that numbers of several metrics share one.
-    ``reported`` is how many samples the benchmark states; another number found is reported.
-    """
+    """A column of a table. Utterances that lack what its metric compares with are not asked."""
 
     title: str
+    """What stands above the column."""
     corpus: str
+    """The file, without its suffix, that ``merc corpus import`` made of the set."""
     metric: str
+    """The name of a registered metric."""
     number: str
+    """The metric's number that stands in the table, from 0 to 1 and shown in per cent."""
     splits: tuple[Split, ...] = ("test",)
+    """The splits that are taken together."""
     params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the metric."""
     beside: tuple[str, ...] = ()
+    """Numbers of the metric that stand below the table's own, always."""
     truth: str = "label"
+    """What is asked for: ``label``, or a key of the utterances' ``extra`` that holds a text, which then stands in the
+    label's place for prompts and metric."""
     labels: tuple[str, ...] = ()
+    """The labels to choose from; by default those of the set or, for another ``truth``, the texts that it holds."""
     classes: tuple[tuple[str, ...], ...] = ()
+    """The labels that count as one class each, which is called as the first of them that the set has. Utterances of any
+    other label are context alone."""
     needs: tuple[str, ...] = ()
+    """What else an utterance must have to be asked: names as of ``Metric.truths``."""
     rows: Mapping[str, str] = field(default_factory=dict)
+    """Titles of rows by number of ``beside``, so that numbers of several metrics share a row."""
     prompter: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the run's prompter that the column sets where the prompter has them."""
     reported: int | None = None
+    """How many samples the benchmark states; another number found is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)

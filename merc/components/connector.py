@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class Stream(NamedTuple):
-    """A batch of token sequences: ``values`` ``[batch, tokens, dim]``, ``mask`` ``[batch, tokens]`` bool, true where a
-    token is real. A row without a true value is an utterance that lacks this modality."""
+    """A batch of token sequences, a row an utterance."""
 
     values: Tensor
+    """``[batch, tokens, dim]``; anything may stand where the mask is false."""
     mask: Tensor
+    """``[batch, tokens]`` bool: true where a token is real. A row without a true value lacks this modality."""
 
     def present(self) -> Tensor:
         """Which rows have the modality, ``[batch]`` bool."""
@@ -54,14 +55,15 @@ class Stream(NamedTuple):
 
 
 class SeenMedia(NamedTuple):
-    """What the places of a pass see of a connector's media: ``tokens`` ``[tokens, hidden]`` of all utterances that the
-    pass shows, side by side, and ``mask`` ``[rows, length, tokens]`` bool, true where a place sees a token. ``age``
-    ``[rows, length, tokens]`` int says how many utterances ago a token was shown: 0 for those of the slot that stands
-    last before the place, 1 for those of the slot before it, and so on; it means nothing where the mask is false."""
+    """What the places of a pass see of a connector's media."""
 
     tokens: Tensor
+    """``[tokens, hidden]``: those of all utterances that the pass shows, side by side."""
     mask: Tensor
+    """``[rows, length, tokens]`` bool: true where a place sees a token."""
     age: Tensor
+    """``[rows, length, tokens]`` int: how many utterances ago a token was shown, 0 for those of the slot that stands
+    last before the place, 1 for those of the slot before it, and so on. It means nothing where the mask is false."""
 
 
 @dataclass(frozen=True, kw_only=True)

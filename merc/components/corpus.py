@@ -25,9 +25,13 @@ class ReportedCount:
     """
 
     what: str
+    """What is counted, in the plural."""
     found: int
+    """How many there are here."""
     reported: int
+    """How many the publication states."""
     source: str
+    """The publication, as the subject of a sentence: "its paper"."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.found:,}; {self.source} states {self.reported:,}"
@@ -35,32 +39,32 @@ class ReportedCount:
 
 @dataclass(frozen=True, kw_only=True)
 class Recognised:
-    """A file or folder that a corpus reads, as it seems by its form.
-
-    ``what`` says what it is, as in "a table of 7 rows between semicolons, in utf-8". ``parameters`` are those that a
-    recipe's section has beside ``name``, guesses included, so that the section reads it. ``details`` are lines that
-    show what was looked at and guessed. A ``general`` corpus reads what others read in a way that is their own; theirs
-    come first.
-    """
+    """A file or folder that a corpus reads, as it seems by its form."""
 
     what: str
+    """What it is, as in "a table of 7 rows between semicolons, in utf-8"."""
     parameters: Mapping[str, Any]
+    """What a recipe's section has beside ``name``, guesses included, so that the section reads it."""
     details: Sequence[str] = field(default_factory=tuple)
+    """Lines that show what was looked at and guessed."""
     general: bool = False
+    """Whether the corpus also reads what others read in a way that is their own; theirs come first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusData:
-    """What a corpus gave: conversations of all splits, the label space (``None``: what the train split holds), and
-    notes, each a sentence for the user about something that was left out, mended or counted. ``counts`` are those
-    that publications state; ``merc corpus import`` names the ones that differ. ``spaces`` are the label spaces of
-    datasets that have one of their own, by ``Conversation.dataset``."""
+    """What a corpus gave."""
 
     conversations: Sequence[Conversation]
+    """Those of all splits."""
     labels: LabelSpace | None = None
+    """The label space; ``None`` stands for the labels that the train split holds."""
     spaces: Mapping[str, LabelSpace] = field(default_factory=dict)
+    """The label spaces of datasets that have one of their own, by ``Conversation.dataset``."""
     notes: Sequence[str] = field(default_factory=tuple)
+    """Sentences for the user, each about something that was left out, mended or counted."""
     counts: Sequence[ReportedCount] = field(default_factory=tuple)
+    """The counts that publications state; ``merc corpus import`` names the ones that differ."""
 
     def split(self, name: str) -> list[Conversation]:
         """The conversations of one split, in order."""

@@ -13,10 +13,12 @@ from merc.components.encoder import Clip, Missing, Modality
 
 
 class CorruptionCase(NamedTuple):
-    """One row of the table: how bad it is, and which encoders' streams it is of (none: the words alone)."""
+    """One row of the table."""
 
     severity: float
+    """How bad it is, in the corruption's ``unit``."""
     streams: tuple[str, ...]
+    """The encoders whose streams are corrupted; none where the words alone are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,19 +20,19 @@ Modality = Literal["video", "audio", "text"]
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """The pictures that a video encoder wants of every utterance.
-
-    ``uniform`` takes the middles of ``count`` equal parts, ``middle`` the ``count`` neighbouring frames around the
-    middle, ``random`` draws (seeded by the run's seed, the clip and the draw; returned in time order). A clip that
-    has fewer frames than asked for gives every frame that it has, and the shortfall is counted. ``size`` is (height,
-    width) in pixels, ``None`` keeps the video's own. ``draws`` different random draws are kept, which the epochs take
-    in turn.
-    """
+    """The pictures that a video encoder wants of every utterance. A clip that has fewer frames than asked for gives
+    every frame that it has, and the shortfall is counted. ValueError for counts below 1, and for several draws of
+    frames that are not random."""
 
     count: int
+    """How many frames."""
     strategy: Literal["uniform", "random", "middle"] = "uniform"
+    """``uniform`` takes the middles of ``count`` equal parts, ``middle`` the ``count`` neighbouring frames around the
+    middle, ``random`` draws them (seeded by the run's seed, the clip and the draw; in time order)."""
     size: tuple[int, int] | None = None
+    """Height and width in pixels; ``None`` keeps the video's own."""
     draws: int = 1
+    """How many different random draws are kept, which the epochs take in turn."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.draws < 1:
@@ -45,35 +45,45 @@ class Frames:
 
 @dataclass(frozen=True, kw_only=True)
 class Waveform:
-    """The sound that an audio encoder wants: mono at ``rate`` Hz. Shorter than ``min_seconds`` counts as missing."""
+    """The sound that an audio encoder wants, in mono."""
 
     rate: int = 16_000
+    """Samples in a second."""
     min_seconds: float = 0.1
+    """Shorter sound counts as missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """The text of the utterance."""
+    """What a text encoder wants: the words of the utterance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoClip:
-    """Frames ``[n, height, width, 3]`` uint8 RGB; times ``[n]`` in seconds from the start of the utterance."""
+    """The pictures of an utterance."""
 
     frames: npt.NDArray[np.uint8]
+    """``[n, height, width, 3]`` RGB."""
     times: npt.NDArray[np.float64]
+    """``[n]``: when each is shown, in seconds from the start of the utterance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AudioClip:
-    """Samples ``[n]`` float32 in -1..1, mono, at ``rate`` Hz."""
+    """The sound of an utterance, in mono.
+
+    >>> AudioClip(samples=np.zeros(8_000, "float32"), rate=16_000).seconds
+    0.5
+    """
 
     samples: npt.NDArray[np.float32]
+    """``[n]``, from -1 to 1."""
     rate: int
+    """Samples in a second."""
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """How long it lasts, in seconds."""
         return len(self.samples) / self.rate
 
 
@@ -85,47 +95,55 @@ class TextClip:
 
 
 Clip = VideoClip | AudioClip | TextClip
+"""What an encoder sees of one utterance, by its modality."""
 
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a stream of features looks like: ``dim`` numbers per token, and at most ``tokens`` tokens (``None``: as
-    many as the clip gives).
+    """What a stream of features looks like.
 
-    ``axes`` names what an encoder says of where a token lies, for a backbone whose positions depend on it
-    (``("seconds", "row", "column")``): these numbers stand after the others in each token, so that features are
-    ``[tokens, dim + axes]``, and connectors never see them.
+    >>> FeatureSpec(dim=1280, axes=("seconds", "row", "column")).width
+    1283
     """
 
     dim: int
+    """Numbers in a token, as connectors see it."""
     tokens: int | None = None
+    """The most tokens of an utterance; ``None`` for as many as the clip gives."""
     axes: tuple[str, ...] = ()
+    """What an encoder says of where a token lies, for a backbone whose positions depend on it. These numbers stand
+    after the others in each token, so that features are ``[tokens, dim + axes]``; connectors never see them."""
 
     @property
     def width(self) -> int:
-        """How many numbers a token has with those of where it lies."""
+        """How many numbers a stored token has: ``dim`` and one for each of ``axes``."""
         return self.dim + len(self.axes)
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Stands in an encoder's answer for a clip that gives no features; the reason is shown to the user."""
+    """Stands for a clip that is not there, or for what a component could not make of one."""
 
     reason: str
+    """Why, as the user reads it."""
 
 
 @dataclass(frozen=True)
 class FrozenNetwork:
-    """The network of an encoder: how many ``parameters`` it has, and a ``name`` that encoders which use the same
-    weights share, so that these are counted once."""
+    """The size of an encoder's network."""
 
     name: str
+    """What encoders that use the same weights share, so that these are counted once."""
     parameters: int
+    """How many parameters it has."""
 
 
 Features = npt.NDArray[np.float32]
+"""The features of one clip, ``[tokens, FeatureSpec.width]``."""
 EncodeFunction = Callable[[Sequence[Clip]], Sequence["Features | Missing"]]
+"""A batch of clips to the features of each, in order; Missing with the reason for a clip that has none."""
 PrepareFunction = Callable[[Sequence[Clip]], Sequence["npt.NDArray[Any] | Missing"]]
+"""A batch of clips to what a network takes of each, ``[n, ...]``; Missing with the reason for a clip that has none."""
 
 
 @dataclass(frozen=True, kw_only=True)

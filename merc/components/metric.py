@@ -13,44 +13,53 @@ from merc.conversation import LabelSpace
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model said about one utterance.
-
-    ``label`` is ``None`` when a generated answer could not be parsed: it is wrong, and it is counted. ``truth`` is
-    ``None`` for an utterance without a label. ``missing`` gives the reason by stream for what the model did not see.
-    ``probabilities`` are over the label space, absent for free generation. ``answer`` is what the model wrote, where it
-    wrote something. ``truths`` are what else is true of the
-    utterance, by name, as plain JSON values: what a metric asked for (``Metric.truths``), and the fields of the
-    recipe's heads. ``values`` are what heads gave, by the same names: a number (``{"valence": 0.3}``), or several
-    labels (``{"tags": {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``). ``details`` are what the
-    decoder keeps of how the label came about (``Decoded.details``). ``label_history`` says whose labels of the
-    utterances before the model was shown: ``gold`` (the corpus's, which a user does not know) or ``predicted`` (its
-    own); ``None`` where it was shown none.
-
-    ``speaker``, ``text`` (the words), ``start`` and ``end`` (seconds within the media file) are those of the utterance,
-    where they are known. ``unanswered`` says why the model was not asked: its prompt is too long, say. A run's
-    predictions.jsonl holds none of these five.
-    """
+    """What a model said about one utterance. A run's predictions.jsonl holds none of the last five fields."""
 
     id: str
+    """The utterance's."""
     conversation: str
+    """The id of its conversation."""
     split: str | None = None
+    """The split of its conversation, where it has one."""
     truth: str | None = None
+    """The right label; ``None`` for an utterance without one."""
     label: str | None = None
+    """The predicted label; ``None`` when a generated answer could not be parsed, which is wrong and is counted."""
     probabilities: Mapping[str, float] | None = None
+    """Of each label of the label space; ``None`` for free generation."""
     answer: str | None = None
+    """What the model wrote, where it wrote something."""
     missing: Mapping[str, str] = field(default_factory=dict)
+    """Why the model did not see a stream, by stream."""
     truths: Mapping[str, Any] = field(default_factory=dict)
+    """What else is true of the utterance, by name, as plain JSON values: what a metric asked for (``Metric.truths``),
+    and the fields of the recipe's heads."""
     label_history: str | None = None
+    """Whose labels of the utterances before the model was shown: ``gold`` (the corpus's, which a user does not know) or
+    ``predicted`` (its own); ``None`` where it was shown none."""
     values: Mapping[str, Any] = field(default_factory=dict)
+    """What heads gave, by the names of ``truths``: a number (``{"valence": 0.3}``), or several labels (``{"tags":
+    {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``)."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    """What the decoder keeps of how the label came about (``Decoded.details``)."""
     speaker: str | None = None
+    """Who speaks, where it is known."""
     text: str | None = None
+    """The words, where they are known."""
     start: float | None = None
+    """Where the utterance begins within its media file, in seconds, where it is known."""
     end: float | None = None
+    """Where it ends, likewise."""
     unanswered: str | None = None
+    """Why the model was not asked: its prompt is too long, say."""
 
     def true(self, name: str) -> Any:
-        """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is."""
+        """What is true under a name: ``truth`` for ``label``, else what ``truths`` has; ``None`` where nothing is.
+
+        >>> said = Prediction(id="u", conversation="c", truth="joy", truths={"valence": 0.5})
+        >>> said.true("label"), said.true("valence"), said.true("arousal")
+        ('joy', 0.5, None)
+        """
         return self.truth if name == "label" else self.truths.get(name)
 
 

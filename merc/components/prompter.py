@@ -18,18 +18,21 @@ class Text:
     """
 
     text: str
+    """The words, with the space around them."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one utterance's tokens of a stream (an encoder's or fuser's name in the recipe). A slot whose
-    utterance lacks the modality is left out; ``before`` and ``after`` are words that stand only with it. The slot of a
-    connector that takes no input names no utterance."""
+    """The place of one utterance's tokens of a stream. A slot whose utterance lacks the modality is left out."""
 
     stream: str
+    """The name of an encoder or fuser in the recipe, or of a connector that takes no input."""
     utterance: str = ""
+    """The utterance's id; empty for a connector that takes no input."""
     before: str = ""
+    """Words in front of the tokens, which stand only with them."""
     after: str = ""
+    """Words after the tokens, which stand only with them."""
 
 
 @dataclass(frozen=True)
@@ -50,36 +53,37 @@ class Turn:
     template (a tokenizer without one gets a plain rendering, and the log says so)."""
 
     role: Literal["system", "user", "assistant"]
+    """Who says it, in the template's words."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The end of a prompt: what the model is to say.
-
-    ``text`` ``None`` means the label of the target, by the words of the label space; otherwise it is the text to
-    learn (a description, say). ``prefix`` stands between the prompt and the answer's first word, and is tokenized
-    with that word. ``end`` puts the tokenizer's end token after the answer, so that a model learns where to stop and
-    a label that begins another ("sad", "sadness") has no head start.
-
-    ``rejected`` are answers that the right one is preferred to, for a loss that compares (``Loss.answers = "pairs"``):
-    texts, or labels where the answer is a label. Nothing else reads them.
-    """
+    """The end of a prompt: what the model is to say."""
 
     text: str | None = None
+    """The text to learn (a description, say); ``None`` for the label of the target, by the words of the label space."""
     prefix: str = " "
+    """What stands between the prompt and the answer's first word, and is tokenized with that word."""
     end: bool = True
+    """Whether the tokenizer's end token follows, so that a model learns where to stop and a label that begins another
+    ("sad", "sadness") has no head start."""
     rejected: tuple[str, ...] = ()
+    """Answers that the right one is preferred to, for a loss that compares (``Loss.answers = "pairs"``): texts, or
+    labels where the answer is a label. Nothing else reads them."""
 
 
 Segment = Text | Slot | Control | Turn | Answer
+"""What a prompt is made of."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Segments, the last of which is the one Answer. ``target`` is the id of the utterance that is asked about."""
+    """What a model is asked. ValueError for segments that do not end with their one Answer."""
 
     segments: tuple[Segment, ...]
+    """Its parts in order, the last of which is the one Answer."""
     target: str
+    """The id of the utterance that is asked about."""
 
     def __post_init__(self) -> None:
         answers = [s for s in self.segments if isinstance(s, Answer)]
@@ -108,18 +112,25 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What a prompt is to be made of: utterance ``index`` of ``conversation``, the labels, the demonstrations (each a
-    query whose target is labelled), and, where a recipe asks for it, the labels of the utterances before.
+    """What a prompt is to be made of.
 
-    ``label_history`` has an entry for each utterance of the conversation: ``None`` from the target on, and for those
-    before it that have no label.
+    >>> talk = Conversation(id="c", utterances=(Utterance(id="u0", text="Hi!"), Utterance(id="u1", text="Oh.")))
+    >>> query = Query(conversation=talk, index=1, labels=LabelSpace(("joy", "sadness")))
+    >>> query.target.text, query.is_last
+    ('Oh.', True)
     """
 
     conversation: Conversation
+    """The conversation; utterances after the target may be in it."""
     index: int
+    """Which of its utterances is asked about, from 0."""
     labels: LabelSpace
+    """The labels to choose from."""
     demonstrations: tuple[Query, ...] = ()
+    """Queries whose targets are labelled, in the order in which they are shown."""
     label_history: tuple[str | None, ...] | None = None
+    """Where a recipe shows the labels of the utterances before, an entry for each utterance of the conversation:
+    ``None`` from the target on, and for those before it that have no label."""
 
     @property
     def target(self) -> Utterance:

@@ -13,10 +13,12 @@ from merc.components.encoder import AudioClip, Waveform
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoundWindow:
-    """A stretch of a recording's sound, which begins ``start`` seconds into the recording."""
+    """A stretch of a recording's sound."""
 
     start: float
+    """Where it begins, in seconds of the recording."""
     clip: AudioClip
+    """Its sound, at the rate that the segmenter asks for."""
 
     @property
     def end(self) -> float:
@@ -26,9 +28,7 @@ class SoundWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechSpan:
-    """A stretch of speech, from ``start`` to ``end`` seconds of the recording. ``speaker`` is a name for whoever
-    speaks, the same for all that this person says in the recording; ``None`` where nobody was told apart. ``unsure``
-    says why the speaker may be another, where there is a doubt.
+    """A stretch of speech. ValueError for one that does not end after it starts.
 
     >>> SpeechSpan(start=2.0, end=1.5)
     Traceback (most recent call last):
@@ -36,9 +36,14 @@ class SpeechSpan:
     """
 
     start: float
+    """Where it begins, in seconds of the recording."""
     end: float
+    """Where it ends, in seconds of the recording."""
     speaker: str | None = None
+    """A name for whoever speaks, the same for all that this person says in the recording; ``None`` where speakers are
+    not told apart."""
     unsure: str | None = None
+    """Why the speaker may be another, where there is a doubt."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
@@ -46,7 +51,7 @@ class SpeechSpan:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """How long it lasts, in seconds."""
         return self.end - self.start
 
 

@@ -20,21 +20,21 @@ IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """What utterances are compared by: the cosine of what encoders gave for them.
-
-    ``embedder`` is a registered text encoder by name, with its own defaults; ``streams`` are encoders of the recipe by
-    the names that they have there. Where both are given, ``weight`` is the share of the embedder, from 0 to 1, and the
-    streams have the rest in equal parts. ``history`` is how many utterances before the target the embedder reads with
-    it; ``None`` is all, so that conversations are compared as far as the target, and 0 the target alone. ``index`` is
-    how the pool is searched: ``flat`` is exact, ``hnsw`` and ``ivf`` are quicker in large pools, and ``auto`` goes by
-    the size.
-    """
+    """What utterances are compared by: the cosine of what encoders gave for them. ValueError where there is nothing to
+    compare by, and for values outside their range."""
 
     embedder: str | None = None
+    """A registered text encoder by name, with its own defaults."""
     streams: tuple[str, ...] = ()
+    """Encoders of the recipe, by the names that they have there."""
     weight: float = 0.5
+    """The share of the embedder beside streams, from 0 to 1; the streams have the rest in equal parts."""
     history: int | None = None
+    """How many utterances before the target the embedder reads with it: ``None`` is all, so that conversations are
+    compared as far as the target, and 0 the target alone."""
     index: IndexKind = "auto"
+    """How the pool is searched: ``flat`` is exact, ``hnsw`` and ``ivf`` are quicker in large pools, and ``auto`` goes
+    by the size."""
 
     def __post_init__(self) -> None:
         if self.embedder is None and not self.streams:

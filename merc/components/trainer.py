@@ -17,16 +17,16 @@ from merc.conversation import LabelSpace
 
 @dataclass(frozen=True)
 class WeightedAnswer:
-    """An answer that an example brings itself, as tokens (``Generation.tokens``, say), and what it counts.
-
-    ``numbers`` are what else a loss is to know of it, by name: one number, or one for each token, such as the
-    log-probabilities that it was drawn with (``Generation.log_probs``). ``Batch.path_numbers`` and
-    ``Batch.step_numbers`` give them back.
-    """
+    """An answer that an example brings itself. ValueError without a token, for a weight that is not finite, and for
+    several numbers that are not one for each token."""
 
     tokens: tuple[int, ...]
+    """Its tokens, such as ``Generation.tokens``."""
     weight: float = 1.0
+    """What it counts (``Batch.path_weight``)."""
     numbers: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+    """What else a loss is to know of it, by name: one number, or one for each token, such as the log-probabilities that
+    it was drawn with (``Generation.log_probs``). ``Batch.path_numbers`` and ``Batch.step_numbers`` give them back."""
 
     def __post_init__(self) -> None:
         if not self.tokens or not isfinite(self.weight):
@@ -38,15 +38,15 @@ class WeightedAnswer:
 
 @dataclass(frozen=True)
 class Example:
-    """A query that a model is to learn the answer of, and the prompter that asks it: a stage may have several.
-
-    ``answers`` are answers of its own, for a loss that learns from these (``Loss.answers = "own"``): those that a
-    trainer let the model write, say. They are computed over one prompt.
-    """
+    """A query that a model is to learn the answer of."""
 
     query: Query
+    """What is asked."""
     prompter: Prompter
+    """What asks it; a stage may have several."""
     answers: tuple[WeightedAnswer, ...] = ()
+    """Answers of its own, for a loss that learns from these (``Loss.answers = "own"``): those that a trainer let the
+    model write, say. They are computed over one prompt."""
 
     def prompt(self) -> Prompt:
         """The prompt, whose answer is what to learn."""
@@ -55,40 +55,50 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainContext:
-    """One stage, ready to train.
-
-    ``model`` can be asked as a decoder asks it, with the stage's prompter; ``merc.training.fit`` trains it, on whatever
-    the recipe's strategy computes (one process, or DeepSpeed). ``examples`` gives what an epoch (from 0) learns from,
-    grouped by what shares a prefix (the same question about the utterances of a conversation), before shuffling.
-    ``evaluate`` gives the dev split's metrics for the model as it is, or is ``None`` without a dev split. ``folder`` is
-    the stage's own, for checkpoints; ``log`` takes one record (a JSON-able mapping) at a time, ``rewind`` drops the
-    records of steps after the one that training goes on from, ``progress`` takes the share done (0 to 1) and a line
-    for the user, and ``say`` a sentence for the user that the log keeps.
-    """
+    """One stage, ready to train. ``merc.training.fit`` trains it, on whatever the recipe's strategy computes (one
+    process, or DeepSpeed)."""
 
     stage: str
+    """The name of the stage."""
     model: Model
+    """The model, which can be asked as a decoder asks it, with the stage's prompter."""
     labels: LabelSpace
+    """The run's labels."""
     examples: Callable[[int], Sequence[Sequence[Example]]]
+    """Gives what an epoch (from 0) learns from, grouped by what shares a prefix (the same question about the utterances
+    of a conversation), before shuffling."""
     evaluate: Callable[[], Mapping[str, Any]] | None
+    """Gives the dev split's metrics for the model as it is; ``None`` without a dev split."""
     folder: Path
+    """The stage's own folder, for checkpoints."""
     seed: int
+    """The run's seed, of all random choices."""
     resume: bool
+    """Whether training goes on from the checkpoint in ``folder``, where there is one."""
     log: Callable[[Mapping[str, Any]], None]
+    """Takes a record of the log, a mapping that JSON can hold."""
     rewind: Callable[[int], None]
+    """Takes the step that training goes on from, and drops the log's records of later ones."""
     progress: Callable[[float, str], None]
+    """Takes the share that is done (0 to 1), and a line for the user."""
     say: Callable[[str], None] = lambda sentence: None
+    """Takes a sentence for the user, which the log keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainReport:
-    """What a trainer did: optimizer steps, epochs, the best dev value and where it was, and seconds."""
+    """What a trainer did."""
 
     steps: int
+    """Optimizer steps, in all."""
     epochs: float
+    """Epochs that these steps make up."""
     seconds: float
+    """How long training took, all resumed parts together."""
     best: Mapping[str, Any] | None = None
+    """The best dev value and where it was; ``None`` where nothing was evaluated."""
     stopped_early: bool = False
+    """Whether ``Settings.patience`` ended it."""
 
 
 @dataclass(frozen=True, kw_only=True)

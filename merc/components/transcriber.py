@@ -13,27 +13,32 @@ from merc.components.encoder import AudioClip, Missing, Waveform
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """A word, with the marks that belong to it, from ``start`` to ``end`` seconds of the clip, and how probable it is,
-    from 0 to 1, where the model says so."""
+    """A word of a clip."""
 
     text: str
+    """The word, with the marks that belong to it."""
     start: float
+    """Where it begins, in seconds of the clip."""
     end: float
+    """Where it ends, in seconds of the clip."""
     probability: float | None = None
+    """How probable it is, from 0 to 1, where the model says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript:
-    """What is said in a clip: ``text``, or ``words`` with their times, of which the text is made where there is none.
-    ``language`` is its code, such as "en", where it is known.
+    """What is said in a clip.
 
     >>> Transcript(words=(Word(text="Oh,", start=0.1, end=0.3), Word(text="no.", start=0.4, end=0.6))).text
     'Oh, no.'
     """
 
     text: str = ""
+    """What is said; where it is empty it is made of the words."""
     words: tuple[Word, ...] = ()
+    """The words with their times, where the model gives them."""
     language: str | None = None
+    """The language's code, such as "en", where it is known."""
 
     def __post_init__(self) -> None:
         if not self.text:

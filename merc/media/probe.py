@@ -10,12 +10,14 @@ from merc.media.container import opened
 
 @dataclass(frozen=True, kw_only=True)
 class MediaInfo:
-    """Whether a file has pictures and sound, and how many ``seconds`` it says that it lasts (``None``: it says
-    nothing)."""
+    """What a media file states of itself."""
 
     video: bool
+    """Whether it has pictures."""
     audio: bool
+    """Whether it has sound."""
     seconds: float | None
+    """How long it says that it lasts; ``None`` where it says nothing."""
 
 
 def probe_here(path: Path) -> MediaInfo:
