@@ -59,10 +59,12 @@ class Read:
 
 
 class Vocabulary:
-    """The words that count as labels, each with the label that it stands for. ``searched`` are those that are looked
-    for within sentences; all of them, unless some are too common there.
+    """The words that count as labels. They are compared without regard to case, width (``Ａ`` is ``A``) and punctuation
+    around them.
 
-    Words are compared without regard to case, width (``Ａ`` is ``A``) and punctuation around them.
+    Args:
+        words: The label that each word stands for.
+        searched: The words that are looked for within sentences; all of them, unless some are too common there.
     """
 
     def __init__(self, words: Mapping[str, str], searched: Iterable[str] | None = None) -> None:
@@ -95,7 +97,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=8)
 def vocabulary_of_words(words: frozenset[str], searched: frozenset[str] | None = None) -> Vocabulary:
-    """Words that stand for themselves."""
+    """Words that stand for themselves as labels; ``searched`` is that of ``Vocabulary``."""
     return Vocabulary({word: word for word in sorted(words)}, searched)
 
 
@@ -148,7 +150,7 @@ def find_answer(text: str, block: Block) -> tuple[str, list[str]]:
     - ``answer-only``: what stands in the last ``<answer>…</answer>``, else nothing.
     - ``whole``: all of it, reasoning included.
 
-    What follows a token that ends the text is never part of it.
+    What follows a token that ends the text is never part of it. The notes are names of ``NOTES``.
 
     >>> find_answer("<think>A frown, not joy.</think><answer>anger</answer>", "answer-or-rest")
     ('anger', [])
@@ -172,6 +174,12 @@ def find_answer(text: str, block: Block) -> tuple[str, list[str]]:
 
 def read_answer(text: str, known: Vocabulary, block: Block = "answer-or-rest", sentences: Sentences = "search") -> Read:
     """The labels in an answer: items separated by commas, semicolons, slashes, lines or numbers, in any case.
+
+    Args:
+        text: What the model wrote.
+        known: The words that count as labels.
+        block: Which part of the text is the answer, as ``find_answer`` has it.
+        sentences: What becomes of an item of several words that is no label.
 
     An item of several words that is no label itself is a phrase or a sentence: ``search`` takes the labels that stand
     in it as whole words ("not happy" gives happy: negation is not understood), ``drop`` takes none.

@@ -66,7 +66,13 @@ _CONSENT = _Consent()
 def allow(*items: str, source: str = "merc.allow") -> None:
     """Allow servers and variables for the rest of this process: ``allow("localhost:8000", "env:API_KEY")``.
 
-    Raises MercError for an item that is neither.
+    Args:
+        *items: ``HOST``, ``HOST:PORT``, ``http://HOST`` or ``http://HOST:PORT`` for a server, ``env:NAME`` for a
+            variable of the environment.
+        source: What messages say allowed them.
+
+    Raises:
+        MercError: An item is none of these.
     """
     for item in items:
         _parsed(item, source)
@@ -115,9 +121,15 @@ def require(component: _Component, who: str) -> None:
 
 
 def require_server(url: str, who: str) -> None:
-    """See that the user allows requests to an address, and say it, once, on standard error.
+    """See that the user allows requests to an address, and say it, once, on standard error. For a plugin, before its
+    first request.
 
-    For a plugin, before its first request; ``who`` names the component. Raises MercError with what to type.
+    Args:
+        url: The address, such as ``https://example.org/v1``.
+        who: The component, as messages name it.
+
+    Raises:
+        MercError: It is not allowed (the message says what to type), or is no address.
     """
     if refusal := _refusal(url):
         raise MercError(_sentence(who, f"to send to {_shown(url)}", [refusal]))
@@ -125,9 +137,17 @@ def require_server(url: str, who: str) -> None:
 
 
 def read_variable(name: str, who: str) -> str | None:
-    """The value of a variable of the environment that the user allows; None where it is not set.
+    """The value of a variable of the environment that the user allows; merc hides it in all that it prints.
 
-    merc hides the value in all that it prints. Raises MercError, with what to type, where it is not allowed.
+    Args:
+        name: The variable.
+        who: The component that wants it, as messages name it.
+
+    Returns:
+        The value; None where the variable is not set.
+
+    Raises:
+        MercError: It is not allowed; the message says what to type.
     """
     if not _allowed_variable(name):
         raise MercError(_sentence(who, f"to read the variable {name}", [f"--allow-env {name}"]))

@@ -26,7 +26,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def cache_folder(*parts: str) -> Path:
     """A folder below the user's cache, made if needed: ``$MERC_CACHE``, else ``$XDG_CACHE_HOME/merc``, else
-    ``~/.cache/merc``. Raises MercError where none is set and the user has no home folder."""
+    ``~/.cache/merc``.
+
+    Args:
+        *parts: The folder's place below the cache; none for the cache itself.
+
+    Raises:
+        MercError: Neither variable is set and the user has no home folder.
+    """
     root = os.environ.get("MERC_CACHE")
     try:
         base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "merc"
@@ -71,10 +78,16 @@ def fault_of_path(path: Path) -> str | None:
 def whole_file(path: Path, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path beside ``path``, renamed to it when the block ends well and removed when it does not.
 
-    A reader never sees half a file, and of two writers the last one wins. With ``sync`` that holds after a power cut
-    too: the content is on the disk before the name is, at the price of waiting for the disk. Without it a power cut
-    may leave an empty file, which is enough for what is checked when it is read and can be made again. A full disk is
-    a MercError.
+    A reader never sees half a file, and of two writers the last one wins.
+
+    Args:
+        path: The file to write; its folder is made if needed.
+        sync: Whether that holds after a power cut too: the content is on the disk before the name is, at the price of
+            waiting for the disk. Without it a power cut may leave an empty file, which is enough for what is checked
+            when it is read and can be made again.
+
+    Raises:
+        MercError: The disk is full.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -212,7 +225,7 @@ def parse_json(text: str) -> Any:
 
 
 def hash_file(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal. Raises OSError for a file that cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

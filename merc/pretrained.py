@@ -106,16 +106,32 @@ class Pretrained:
         return Path(config).parent if isinstance(config, str) else None
 
     def fetch(self, kind: Any, **more: Any) -> Any:
-        """What ``kind.from_pretrained`` makes of it. Raises MercError where it makes nothing of it."""
+        """What ``kind.from_pretrained`` makes of it; on a hub name it may download.
+
+        Args:
+            kind: A class of transformers.
+            **more: Further parameters of its ``from_pretrained``.
+
+        Raises:
+            MercError: It makes nothing of it.
+        """
         folder = self.folder()
         with self._loading():
             return kind.from_pretrained(folder or self.path, revision=self.revision, trust_remote_code=False, **more)
 
     def network(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> Any:
         """A frozen network with its weights, in evaluation mode: safetensors, or a ``.bin`` of which nothing but
-        tensors is read. transformers fills what the weights lack with random numbers; here it is a MercError, except
-        for parameters of the names in ``unused``. So is a tensor of another shape, and a folder with an adapter of
-        PEFT, which transformers would put into the network."""
+        tensors is read.
+
+        Args:
+            kind: The network's class in transformers.
+            unused: Parameters that the weights may lack; they get random numbers.
+            **more: Further parameters of its ``from_pretrained``.
+
+        Raises:
+            MercError: The weights lack a tensor or have one of another shape, or there is an adapter of PEFT, which
+                transformers would put into the network.
+        """
         self.check_no_adapter()
         more |= {"output_loading_info": True, "weights_only": True, "ignore_mismatched_sizes": True}
         with quiet(), _as_they_are():

@@ -131,9 +131,14 @@ class Records:
         split: str | None = None,
         rows: Sequence[str] = (),
     ) -> None:
-        """Read one conversation from its record, or from what gives it and may raise Problem; its faults are kept.
+        """Read one conversation; its faults are kept.
 
-        ``where`` is its place and ``rows``, where each of its utterances has one of its own, are theirs.
+        Args:
+            record: The conversation, or what gives it and may raise Problem.
+            file: The file that it stands in; relative paths of media are relative to its folder.
+            where: Its place, for messages: "talk.csv, line 2".
+            split: The split that the file belongs to, where the recipe says so.
+            rows: The places of its utterances, where each has one of its own.
         """
         self.read += 1
         try:

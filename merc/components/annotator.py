@@ -129,7 +129,11 @@ class Annotator(Component):
     def load(self, device: str) -> AnnotateFunction:
         """Get ready, and give the function that annotates. Called only if there is something to ask.
 
-        Raise MercError where the user has to do something (no key in the environment, no such server).
+        Args:
+            device: Where a network of its own computes: "cpu", "cuda".
+
+        Raises:
+            MercError: The user has to do something (no key in the environment, no such server).
         """
 
     def video(self) -> Frames | None:

@@ -79,7 +79,14 @@ class Backbone(Component):
 
     @abstractmethod
     def load(self, device: str) -> PreTrainedModel:
-        """The model with its weights, in ``dtype``, on the device."""
+        """The model with its weights, in ``dtype``.
+
+        Args:
+            device: Where the weights go: "cpu", "cuda".
+
+        Raises:
+            MercError: There are no such weights, or they do not fit the model.
+        """
 
     def shape(self) -> PreTrainedModel:
         """The model without its weights, as ``load`` gives it: it is called where torch's default device is ``meta``.

@@ -21,7 +21,15 @@ a name and stays as it is, whatever folders there happen to be.
 
 
 def at_least(least: int, component: object, *names: str) -> None:
-    """Raise ValueError for parameters of a component that are below ``least``; one that is None is fine.
+    """Check counts among a component's parameters, for its ``__post_init__``.
+
+    Args:
+        least: The smallest value that is fine; so is None.
+        component: The component.
+        *names: Its fields to look at.
+
+    Raises:
+        ValueError: A value is below ``least``.
 
     >>> from types import SimpleNamespace
     >>> at_least(1, SimpleNamespace(width=0), "width")
@@ -46,7 +54,14 @@ def place_of(component: Component) -> str:
 
 
 def below_one(component: object, *names: str) -> None:
-    """Raise ValueError for parameters of a component, such as a dropout, that are not from 0 to below 1.
+    """Check shares among a component's parameters, such as a dropout, for its ``__post_init__``.
+
+    Args:
+        component: The component.
+        *names: Its fields to look at.
+
+    Raises:
+        ValueError: A value is not from 0 to below 1.
 
     >>> from types import SimpleNamespace
     >>> below_one(SimpleNamespace(dropout=1.0), "dropout")

@@ -102,8 +102,15 @@ class Connector(Component):
 
     @abstractmethod
     def build(self, spec: FeatureSpec, hidden: int) -> nn.Module:
-        """The module; it may be built on torch's meta device, so it must not read its own weights. ``ValueError`` if it
-        can't be built for these widths."""
+        """The module. It may be built on torch's meta device, so it must not read its own weights.
+
+        Args:
+            spec: What the features look like.
+            hidden: The width of the LLM.
+
+        Raises:
+            ValueError: It cannot be built for these widths.
+        """
 
     def tokens(self, count: int) -> int:
         """How many tokens stand in the prompt when ``count`` go in: at least 1, or 0 into one that takes no features.
@@ -128,7 +135,7 @@ class Connector(Component):
 
 def layer_names(llm: nn.Module) -> list[str]:
     """The names of a language model's layers, from the first to the last: its longest list of modules that is in no
-    other list.
+    other list. A model without such a list has none.
 
     >>> from torch import nn
     >>> layer_names(nn.ModuleDict({"model": nn.ModuleDict({"layers": nn.ModuleList([nn.Linear(1, 1) for _ in "ab"])})}))

@@ -82,10 +82,18 @@ class CorpusData:
         return {name: self.space_of(name) or of_rest for name in names}
 
     def label_space(self, declared: LabelSpace | None = None) -> LabelSpace:
-        """The label space of a run: the one that the recipe declares, else the corpus's own (with ``spaces``, the
-        labels of all of them), else what the train split holds. Raises MercError, naming each place, for a label
-        outside it, or outside that of its dataset, and for labels that differ by capitals alone; a run calls this
-        before anything else looks at a label.
+        """The label space of a run; a run calls this before anything else looks at a label.
+
+        Args:
+            declared: The labels that the recipe declares.
+
+        Returns:
+            ``declared``, else the corpus's own (with ``spaces``, the labels of all of them), else what the train split
+            holds.
+
+        Raises:
+            MercError: A label is outside it, or outside that of its dataset (each place is named); labels differ by
+                capitals alone; or no labels are known.
 
         >>> from merc.conversation import Utterance
         >>> utterances = (Utterance(id="u0", text="No!", label="angre", origin="talk.jsonl, line 3"),)
@@ -190,4 +198,8 @@ class Corpus(Component):
 
     @abstractmethod
     def load(self) -> CorpusData:
-        """Read the conversations. Raises MercError, naming the file and the line, for what cannot be read."""
+        """Read the conversations.
+
+        Raises:
+            MercError: Something cannot be read; the message names the file and the line.
+        """

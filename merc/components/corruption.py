@@ -25,12 +25,11 @@ class CorruptionCase(NamedTuple):
 class Corruption(Component):
     """Makes an evaluation's media or words worse, at each of its ``severities``, to see what the numbers lose.
 
-    ``modalities`` are those of the clips that it can corrupt. A clip of sound or pictures is corrupted before the
-    encoders see it, as they want it (its rate, its frames), and what they make of it is kept in the feature store by
-    the corruption's class, ``version``, parameters and severity. One whose only modality is ``text`` corrupts the words
-    of utterances, wherever a prompt shows them and an encoder reads them, earlier utterances' too. ``unit`` says what
-    severities are measured in. ``streams`` names the encoders that it is meant for (none: all of its modalities that
-    prompts show).
+    A clip of sound or pictures is corrupted before the encoders see it, as they want it (its rate, its frames), and
+    what they make of it is kept in the feature store by the corruption's class, ``version``, parameters and severity.
+    One whose only modality is ``text`` corrupts the words of utterances, wherever a prompt shows them and an encoder
+    reads them, earlier utterances' too. ``streams`` names the encoders that it is meant for (none: all of its
+    modalities that prompts show).
 
     The same clip gets the same random numbers at every severity, from ``evaluate.corrupt_seed`` and never from the
     run's seed. Two of its methods may be implemented: ``apply``, or for what is lost as a whole ``withholds``.
@@ -54,8 +53,11 @@ class Corruption(Component):
 
     kind: ClassVar[str] = "corruption"
     modalities: ClassVar[tuple[Modality, ...]]
+    """Those of the clips that it can corrupt."""
     unit: ClassVar[str]
+    """What severities are measured in."""
     version: ClassVar[str] = "1"
+    """Another one means that the same clip and severity give another clip."""
     severities: tuple[float, ...]
     streams: tuple[str, ...] = ()
 
@@ -77,8 +79,11 @@ class Corruption(Component):
         return None
 
     def cases(self, streams: Mapping[str, Modality]) -> Sequence[CorruptionCase]:
-        """The rows of its table, given the encoders' streams that it is meant for with the modality of each; by default
-        all streams at once, a row for each severity."""
+        """The rows of its table; by default all streams at once, a row for each severity.
+
+        Args:
+            streams: The encoders' streams that it is meant for, with the modality of each.
+        """
         return [CorruptionCase(severity, tuple(streams)) for severity in self.severities]
 
     def withholds(self, severity: float, rng: np.random.Generator) -> bool:
@@ -87,6 +92,15 @@ class Corruption(Component):
         return False
 
     def apply(self, clip: Clip, severity: float, rng: np.random.Generator) -> Clip | Missing:
-        """The clip as it is then, of the same kind, or Missing with the reason where nothing is left of it. The clip
-        itself is not changed; given back as it is, it counts as not touched."""
+        """What becomes of a clip; by default nothing does.
+
+        Args:
+            clip: The clip, which is not to be changed itself.
+            severity: How bad it gets, in ``unit``.
+            rng: The utterance's own random numbers, the same at every severity.
+
+        Returns:
+            A clip of the same kind, or Missing with the reason where nothing is left of it. ``clip`` itself counts as
+            not touched.
+        """
         return clip

@@ -84,10 +84,17 @@ class Decoder(Component):
         return None
 
     def fit(self, model: Model, queries: Sequence[Query]) -> Decoder:
-        """The decoder with the parameters that suit the labelled utterances among ``queries``, those of the split that
-        ``fits_on`` names. The run keeps these parameters, so that predicting needs no data. It is called in every
-        process, as ``decode`` is, and the same queries give the same. While a stage trains, the decoder answers as it
-        is before."""
+        """Fit its parameters to labelled utterances, once the model is trained; while a stage trains, the decoder
+        answers as it is before. It is called in every process, as ``decode`` is.
+
+        Args:
+            model: The trained model.
+            queries: Those of the split that ``fits_on`` names, of which some may have no label.
+
+        Returns:
+            A decoder of the same class with the fitted parameters, the same for the same queries. The run keeps them,
+            so that predicting needs no data.
+        """
         return self
 
     @abstractmethod
@@ -109,8 +116,18 @@ def likeliest(
 ) -> list[Decoded]:
     """The likeliest label of each query, with the probabilities of all: a softmax over ``values``.
 
-    ``values`` are scores ``[queries, labels]`` as ``Model.score`` gives them, with the labels of ``labels``
-    (``Model.labels``) as columns, and ``states`` its states ``[queries, hidden]``.
+    Args:
+        queries: The queries that were scored.
+        values: Scores ``[queries, labels]``, as ``Model.score`` gives them.
+        labels: The labels of the columns, ``Model.labels``.
+        states: Hidden states ``[queries, hidden]``, which answers keep.
+
+    >>> import torch
+    >>> from merc.conversation import Conversation, Utterance
+    >>> space, talk = LabelSpace(("joy", "anger")), Conversation(id="c", utterances=(Utterance(id="u", text="Hi!"),))
+    >>> query = Query(conversation=talk, index=0, labels=space)
+    >>> [one.label for one in likeliest([query], torch.tensor([[-3.0, -0.5]]), space)]
+    ['anger']
     """
     import torch
 

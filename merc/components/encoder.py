@@ -222,7 +222,14 @@ class Encoder(Component):
 
     @abstractmethod
     def load(self, device: str) -> EncodeFunction:
-        """Load the weights and give the function that encodes a batch of clips."""
+        """Load the weights and give the function that encodes a batch of clips.
+
+        Args:
+            device: Where the network computes: "cpu", "cuda".
+
+        Raises:
+            MercError: The user has to do something (weights that are not there).
+        """
 
     def prepare(self) -> PrepareFunction:
         """Of an encoder that may learn: the function from a batch of clips to what its network takes.

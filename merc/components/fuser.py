@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def stream_dims(inputs: Mapping[str, FeatureSpec]) -> dict[str, int]:
-    """How many numbers a token of each stream has, for a fuser that needs a stream. Raises ValueError without one.
+    """How many numbers a token of each stream has, for a fuser that needs a stream.
+
+    Args:
+        inputs: The shapes of the streams, by name, as ``Fuser.build`` gets them.
+
+    Raises:
+        ValueError: There is no stream.
 
     >>> from merc.components.encoder import FeatureSpec
     >>> stream_dims({"face": FeatureSpec(135), "voice": FeatureSpec(384, 8)})
@@ -51,7 +57,17 @@ class Fuser(Component):
 
     @abstractmethod
     def spec(self, inputs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
-        """The shape of what comes out, or ``None`` when this fuser gives no stream. ``ValueError`` if it can't."""
+        """The shape of what comes out, known without weights.
+
+        Args:
+            inputs: The shapes of the streams that go in, by name.
+
+        Returns:
+            The shape, or ``None`` when this fuser gives no stream.
+
+        Raises:
+            ValueError: These streams cannot be fused.
+        """
 
     @abstractmethod
     def build(self, inputs: Mapping[str, FeatureSpec]) -> nn.Module:
@@ -59,5 +75,8 @@ class Fuser(Component):
 
     @abstractmethod
     def tokens(self, counts: Mapping[str, int]) -> int:
-        """How many tokens come out of an utterance's streams of these lengths (0 for a missing one; at least one is
-        not)."""
+        """How many tokens come out for an utterance.
+
+        Args:
+            counts: How many tokens of each stream go in, by name: 0 for a missing one; at least one is not.
+        """

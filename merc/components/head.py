@@ -76,15 +76,27 @@ class Head(Component):
 
     @abstractmethod
     def target(self, utterance: Utterance) -> Sequence[float | None]:
-        """What is true of an utterance, an entry an output; ``None`` where the corpus does not know it.
+        """What is true of an utterance.
 
-        Raises ValueError, with half a sentence that names the field, for what cannot be true: a number outside its
-        range, an unknown label.
+        Returns:
+            An entry for each output; ``None`` where the corpus does not know it.
+
+        Raises:
+            ValueError: Something cannot be true (a number outside its range, an unknown label); the message is half a
+                sentence that names the field.
         """
 
     @abstractmethod
     def losses(self, outputs: Tensor, targets: Targets) -> Tensor:
-        """How far each output is from its target, ``[prompts, outputs]``. What is not ``known`` is not looked at."""
+        """How far each output is from its target.
+
+        Args:
+            outputs: What the module gave, ``[prompts, outputs]`` float32.
+            targets: What is true, of the same shape.
+
+        Returns:
+            Losses ``[prompts, outputs]``, with a gradient. What is not ``known`` is not looked at.
+        """
 
     @abstractmethod
     def values(self, outputs: Sequence[float]) -> Mapping[str, Any]:

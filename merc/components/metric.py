@@ -104,8 +104,15 @@ class Metric(Component):
         return ()
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
-        """Raise MercError for what no prediction could mend: a table that cannot be read, a truth of another kind. It
-        is called before anything is trained or predicted, with predictions that have their truths and say nothing."""
+        """See, before anything is trained or predicted, that ``compute`` will work.
+
+        Args:
+            predictions: Predictions that have their truths and say nothing.
+            labels: The label space.
+
+        Raises:
+            MercError: No prediction could mend it: a table cannot be read, a truth is of another kind.
+        """
         return None
 
     def repeatable(self) -> bool:
@@ -115,5 +122,12 @@ class Metric(Component):
 
     @abstractmethod
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
-        """The numbers, JSON-able. Only predictions that have all of ``truths`` are given; none is an error of the
-        caller."""
+        """The numbers.
+
+        Args:
+            predictions: One at least; only those that have all of ``truths``.
+            labels: The label space.
+
+        Returns:
+            Finite numbers by name, or lists and mappings of these, as JSON can hold them.
+        """

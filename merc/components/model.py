@@ -183,10 +183,15 @@ class Model(Protocol):
         normalize: Literal["none", "tokens"] = "none",
         prompts: Sequence[Prompt] | None = None,
     ) -> Scores:
-        """Scores of the labels as answers to queries, asked by their prompts or, an entry a query, by others.
+        """Scores of the labels as answers to queries.
 
-        ``normalize: tokens`` divides the log-probability of each word by its number of tokens. Raises MercError for a
-        prompt that asks for a text or is longer than the model's context, and for scores that are no numbers.
+        Args:
+            queries: What is asked.
+            normalize: ``tokens`` divides the log-probability of each word by its number of tokens.
+            prompts: Other prompts than the queries' own, one for each.
+
+        Raises:
+            MercError: A prompt asks for a text or is longer than the model's context, or scores are no numbers.
         """
 
     def generate(
@@ -200,16 +205,25 @@ class Model(Protocol):
         seed: int = 0,
         prompts: Sequence[Prompt] | None = None,
     ) -> list[list[Generation]]:
-        """``count`` texts for each query, each up to its end token or so many tokens.
+        """Texts that the model writes as answers to queries. A prompt is computed once for all its texts.
 
-        With ``temperature`` 0 a text is always of the likeliest tokens, and all of a query's are the same. Else tokens
-        are drawn, by probabilities that are flattened by a temperature above 1 and sharpened by one below it, from the
-        likeliest ones that together have ``top_p`` of the probability. A draw depends on the seed, the target's id and
-        which of the query's texts it is, and on nothing else that is asked. A prompt is computed once for all its
-        texts.
+        Args:
+            queries: What is asked.
+            max_new_tokens: Where a text without an end token ends.
+            count: How many texts each query gets.
+            temperature: With 0 a text is always of the likeliest tokens, and all of a query's are the same. Else tokens
+                are drawn, by probabilities that are flattened by a temperature above 1 and sharpened by one below it.
+            top_p: Tokens are drawn from the likeliest ones that together have this share of the probability.
+            seed: A draw depends on it, the target's id and which of the query's texts it is, and on nothing else that
+                is asked.
+            prompts: Other prompts than the queries' own, one for each.
 
-        Raises MercError for values that cannot be, for a prompt that is longer than the model's context, and for a
-        backbone that cannot write after media tokens.
+        Returns:
+            For each query, in order, its ``count`` texts.
+
+        Raises:
+            MercError: A value cannot be, a prompt is longer than the model's context, or the backbone cannot write
+                after media tokens.
         """
 
     def cache(self, queries: Sequence[Query], prompts: Sequence[Prompt] | None = None) -> PrefixCache:

@@ -144,8 +144,15 @@ class Query:
 
 
 def check_placeholder(name: str, text: str, placeholder: str) -> None:
-    """Raise ValueError for a parameter ``name`` of a prompter whose text ``str.format`` cannot fill in with this
-    placeholder alone.
+    """Check a text that ``str.format`` is to fill in, for a prompter's ``__post_init__``.
+
+    Args:
+        name: The parameter that holds it.
+        text: The text.
+        placeholder: The one name that it may have between braces; it need not.
+
+    Raises:
+        ValueError: It has another one, or braces that are not doubled.
 
     >>> check_placeholder("question", "So {", "speaker")
     Traceback (most recent call last):

@@ -40,5 +40,12 @@ class Reward(Component):
 
     @abstractmethod
     def scores(self, query: Query, answers: Sequence[Generation]) -> Sequence[float]:
-        """A finite number for each answer, more for a better one. All of them answer the one query, so a judge may
-        compare them; the same answers always get the same numbers."""
+        """How good answers are.
+
+        Args:
+            query: What was asked.
+            answers: What the model wrote, all of it to the one query, so that a judge may compare.
+
+        Returns:
+            A finite number for each answer, more for a better one; the same answers always get the same numbers.
+        """

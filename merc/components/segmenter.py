@@ -96,5 +96,9 @@ class Segmenter(Component):
     def load(self, device: str) -> SegmentFunction:
         """Get ready, once, and give the function that finds speech.
 
-        Raise MercError where the user has to do something (weights that are not there).
+        Args:
+            device: Where a network computes: "cpu", "cuda".
+
+        Raises:
+            MercError: The user has to do something (weights that are not there).
         """

@@ -50,9 +50,18 @@ class Similarity:
 class Pool:
     """What a selector chooses from: the labelled utterances of the train split, in the corpus's order.
 
-    A *place* is an index into ``queries``. ``seed`` is the run's. Where the selector compares, every place has a vector
-    ``[dim]`` of length 1 or below, and the inner product of two of them is their similarity, the weighted mean of the
-    cosines; what one of the two lacks counts 0.
+    A *place* is an index into ``queries``. Where the selector compares, every place has a vector, and the inner product
+    of two of them is their similarity, the weighted mean of the cosines; what one of the two lacks counts 0.
+
+    Args:
+        queries: The labelled utterances.
+        seed: The run's.
+        vectors: ``[places, dim]``, each of length 1 or below; None where the selector does not compare.
+
+    >>> pool = Pool([], vectors=np.array([[1, 0], [0, 1]], "float32"))
+    >>> similarities, places = pool.nearest(np.array([[0, 1]], "float32"), 1)
+    >>> similarities.tolist(), places.tolist()
+    ([[1.0]], [[1]])
     """
 
     def __init__(self, queries: Sequence[Query], seed: int = 0, vectors: Vectors | None = None) -> None:
@@ -69,8 +78,16 @@ class Pool:
         return self._vectors[np.asarray(places, np.int64)]
 
     def nearest(self, vectors: Vectors, count: int) -> tuple[Vectors, Indices]:
-        """The ``count`` most similar places for each of ``vectors`` ``[n, dim]``: similarities and places, both
-        ``[n, min(count, size of the pool)]``, most similar first and, of equals, the first in the corpus."""
+        """The most similar places.
+
+        Args:
+            vectors: ``[n, dim]``: what places are to be similar to.
+            count: How many places each wants.
+
+        Returns:
+            Similarities and places, both ``[n, min(count, size of the pool)]``, most similar first and, of equals, the
+            first in the corpus.
+        """
         assert self._vectors is not None, "a selector that says no comparison() has no vectors"
         scores = vectors @ self._vectors.T
         places = np.argsort(-scores, axis=1, kind="stable")[:, :count]
@@ -123,5 +140,8 @@ class Selector(Component):
 
     @abstractmethod
     def load(self, pool: Pool) -> SelectFunction:
-        """Get ready, and give the function that chooses. Raises MercError for a pool that cannot serve (too small, an
-        id that is not in it)."""
+        """Get ready, and give the function that chooses.
+
+        Raises:
+            MercError: The pool cannot serve (it is too small, or an id is not in it).
+        """

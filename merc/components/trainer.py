@@ -148,4 +148,8 @@ class Trainer(Component):
 
     @abstractmethod
     def train(self, context: TrainContext) -> TrainReport:
-        """Train. Raises MercError for a loss that is not a number, naming what was in the batch."""
+        """Train the model of the context in place.
+
+        Raises:
+            MercError: A loss is not a number; the message names what was in the batch.
+        """

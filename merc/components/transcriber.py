@@ -83,14 +83,22 @@ class Transcriber(Component):
         return 0.0
 
     def doubt(self, words: Sequence[Word], confidence: float | None) -> str | None:
-        """Why the words of a span are not to be used (they are no words of a language that it knows), else ``None``.
-        The utterance then has no text, and this is the reason. ``confidence`` is the geometric mean of the words'
-        probabilities, where they have some."""
+        """Why the words of a span are not to be used (they are no words of a language that it knows); the utterance
+        then has no text. ``None``, the default, where they may be used.
+
+        Args:
+            words: The words of the span.
+            confidence: The geometric mean of their probabilities, from 0 to 1, where they have some.
+        """
         return None
 
     @abstractmethod
     def load(self, device: str) -> TranscribeFunction:
         """Get ready, once, and give the function that writes down what is said.
 
-        Raise MercError where the user has to do something (weights that are not there).
+        Args:
+            device: Where a network computes: "cpu", "cuda".
+
+        Raises:
+            MercError: The user has to do something (weights that are not there).
         """

@@ -54,7 +54,11 @@ class Tuning(Component):
         Sets ``requires_grad`` of every parameter. New parameters are drawn from torch's random generator, which merc
         has seeded. It must also work on the meta device, where ``merc params`` counts without weights.
 
-        Raises MercError for what the backbone does not have (a layer that is named, say).
+        Args:
+            llm: A causal language model of transformers.
+
+        Raises:
+            MercError: The backbone does not have what this needs (a layer that is named, say).
         """
 
     @property

@@ -25,8 +25,15 @@ def decode_file(
 
 
 def probe_media(path: Path, limits: Limits | None = None) -> MediaInfo:
-    """Whether a file has pictures and sound and how long it says that it is, without decoding it. Raises Unreadable,
-    which is a MercError, with the reason for a file that cannot be read."""
+    """Whether a file has pictures and sound and how long it says that it is, without decoding it.
+
+    Args:
+        path: The file.
+        limits: What looking into it may cost.
+
+    Raises:
+        Unreadable: The file cannot be read; it is a MercError, and its text the reason.
+    """
     return Decoders(limits).probe(path)
 
 

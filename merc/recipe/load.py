@@ -28,13 +28,18 @@ TO_FILL_IN = "???"
 def load_recipe(
     path_or_name: str | Path | Mapping[str, Any] | DictConfig, overrides: Sequence[str] = (), use: Use = "train"
 ) -> Recipe:
-    """Read, resolve and check a recipe: a path, the name of a shipped one, or the recipe itself as a mapping or an
-    OmegaConf ``DictConfig``, with ``key=value`` overrides over it.
+    """Read, resolve and check a recipe. Nothing heavy is imported for it.
 
-    ``use`` says what it is loaded for. A trained run's recipe, which is not trained with any more, may measure other
-    numbers than those that its stages chose their best state by, and what only training needed (for ``predict``, the
-    metrics too) may be gone: a ``NotNeeded`` stands for it then. Nothing heavy is imported for it. Raises
-    ManyErrors with everything that is wrong with its values, and MercError for a file that is not there or is no YAML.
+    Args:
+        path_or_name: A path, the name of a shipped recipe, or the recipe itself as a mapping or an OmegaConf
+            ``DictConfig``.
+        overrides: ``key=value`` texts, which go over the recipe's own values.
+        use: What it is loaded for. A trained run's recipe, which is not trained with any more, may measure other
+            numbers than those that its stages chose their best state by, and what only training needed (for
+            ``predict``, the metrics too) may be gone: a ``NotNeeded`` stands for it then.
+
+    Raises:
+        MercError: The file is not there or is no YAML, or its values are wrong: a ``ManyErrors`` with all of them.
     """
     if isinstance(path_or_name, str | Path):
         place, root = locate(str(path_or_name)), None

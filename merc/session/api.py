@@ -27,12 +27,14 @@ MAY_CHANGE = ("evaluate", "strategy", "features")
 
 @dataclass(frozen=True)
 class Folds:
-    """The runs of several folds: ``metrics`` of all their test predictions together, by split; ``over_folds``, by split
-    and number, the mean, the deviation and the values by fold; a session by the number of each fold."""
+    """The runs of several folds."""
 
     metrics: Mapping[str, Mapping[str, Any]]
+    """The numbers of all their test predictions together, by split."""
     over_folds: Mapping[str, Mapping[str, Any]]
+    """By split and number, the mean, the deviation and the values by fold."""
     sessions: Mapping[int, Session]
+    """The session of each fold, by its number."""
 
 
 def load(run: str | Path, **overrides: Any) -> Session:

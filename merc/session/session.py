@@ -86,9 +86,13 @@ class Session:
     """A trained run, ready to predict: its model, encoders, annotators and tokenizer are loaded when they are first
     needed and kept. It may be used from several threads; the model computes for one at a time.
 
-    ``merc.load`` gives one. What is loaded stays, so that a session goes on when its run's directory is gone. ``setup``
-    says how labels are asked for, ``journal`` takes what there is to say; with ``keep`` False encoders and annotators
-    are let go of when they have done their work.
+    ``merc.load`` gives one. What is loaded stays, so that a session goes on when its run's directory is gone.
+    ``setup`` says how labels are asked for.
+
+    Args:
+        run: The trained run.
+        journal: Takes what there is to say.
+        keep: Whether encoders and annotators stay loaded when they have done their work.
     """
 
     def __init__(self, run: TrainedRun, journal: Journal, keep: bool = True) -> None:
@@ -235,9 +239,17 @@ class Session:
         self, block: Sequence[Given], alone: bool = False, packed: bool = False, before: int = 0
     ) -> Iterator[Answered]:
         """The predictions of conversations that somebody gave, one conversation after the other, when the cues and
-        features of all are made, and those of a recording as it is heard; ``packed``, several are computed in one pass.
-        Of each conversation those before the utterance ``before`` are context. Raises MercError where a clip is
-        ``alone`` and nothing of it can be used."""
+        features of all are made, and those of a recording as it is heard.
+
+        Args:
+            block: The inputs, as ``reader`` reads them.
+            alone: Whether a clip of which nothing can be used is an error.
+            packed: Whether several conversations are computed in one pass.
+            before: How many utterances at the beginning of each conversation are context alone.
+
+        Raises:
+            MercError: A clip is ``alone``, and nothing of it can be used.
+        """
         if any(one.listener for one in block):
             from merc.session.recording import answer_recordings
 
