@@ -30,6 +30,7 @@ class AnnotatorContract(ComponentContract):
     kind = "annotator"
     component: ClassVar[Annotator]
     device: ClassVar[str] = "cpu"
+    """Where it computes."""
 
     def observations(self) -> Sequence[Observation]:
         """What it is shown: the sample conversation as the pass would show it, with the media that it asks for."""

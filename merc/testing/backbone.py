@@ -17,13 +17,12 @@ TEXT = "Ann: Why do all your coffee mugs have numbers on the bottom?"
 
 
 class BackboneContract(ComponentContract):
-    """What a backbone must keep. The model is loaded on the CPU, several times: give small parameters if you can.
-
-    A multimodal backbone overrides ``slots`` with those that its own tower gives, positions included."""
+    """What a backbone must keep. The model is loaded on the CPU, several times: give small parameters if you can."""
 
     kind = "backbone"
     component: ClassVar[Backbone]
     slots: ClassVar[Sequence[SlotTokens]] = (SlotTokens(stream="face", count=1), SlotTokens(stream="face", count=5))
+    """What it lays out; for a multimodal backbone those that its own tower gives, positions included."""
 
     def _logits(self, model: Any) -> Tensor:
         import torch

@@ -14,12 +14,13 @@ from merc.testing.contract import require, require_light
 
 
 class CommandContract:
-    """What a command of a plugin must keep. ``component`` is the function or the typer app, ``name`` the name under
-    which the installed plugin has registered it."""
+    """What a command of a plugin must keep."""
 
     kind: ClassVar[str] = "command"
     component: ClassVar[Any]
+    """The function or the typer app."""
     name: ClassVar[str | None] = None
+    """The name under which the installed plugin has registered it; None leaves that out."""
 
     def _functions(self) -> list[Any]:
         """The command as typer makes it, or where it has commands of its own each of these."""

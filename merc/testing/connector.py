@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 class ConnectorContract(ComponentContract):
-    """What a connector must keep. ``spec`` and ``counts`` (the tokens of each row of the batch, one of them 0) may be
-    overridden for a connector that wants a certain shape; one that takes no input gets one row without tokens. What it
-    inserts is tried on a small random model of the LLaMA kind (``backbone``)."""
+    """What a connector must keep. One that takes no input gets one row without tokens. What it inserts is tried on a
+    small random model of the LLaMA kind (``backbone``)."""
 
     kind = "connector"
     component: ClassVar[Connector]
     spec: ClassVar[FeatureSpec] = FeatureSpec(dim=12)
+    """The shape of the features, for a connector that wants a certain one."""
     counts: ClassVar[Sequence[int]] = (4, 1, 0, 6)
+    """The tokens of each row of the batch, one of them 0."""
     hidden: ClassVar[int] = 16
+    """The width of the LLM."""
     tolerance: ClassVar[float] = 1e-4
+    """How far numbers may differ that should be equal."""
 
     def module(self) -> nn.Module:
         """The module from a fixed seed, shown some features if it has ``fit``, in evaluation mode."""

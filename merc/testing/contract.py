@@ -41,12 +41,15 @@ def require(condition: object, message: str) -> None:
 
 
 class ComponentContract:
-    """The base of the contracts. ``component`` is what is checked; ``name``, if given, is the name under which an
-    installed plugin must have registered it (``plugin/name`` where two plugins claim one)."""
+    """The base of the contracts."""
 
     kind: ClassVar[str]
+    """The kind whose contract it is."""
     component: ClassVar[Any]
+    """What is checked: an instance of the component's class."""
     name: ClassVar[str | None] = None
+    """The name under which an installed plugin must have registered it (``plugin/name`` where two plugins claim one);
+    None leaves that out."""
 
     def setup_method(self) -> None:
         """Before each check: watch what the component connects to and which variables it reads."""

@@ -28,13 +28,14 @@ _WANTS = {"video": Frames, "audio": Waveform, "text": Words}
 
 
 class EncoderContract(ComponentContract):
-    """What an encoder must keep. Override ``clips`` where synthetic media don't suit (a face encoder wants a face);
-    ``tolerance`` is how far features may differ between batches, relatively and absolutely."""
+    """What an encoder must keep. Override ``clips`` where synthetic media don't suit (a face encoder wants a face)."""
 
     kind = "encoder"
     component: ClassVar[Encoder]
     device: ClassVar[str] = "cpu"
+    """Where it computes."""
     tolerance: ClassVar[float] = 1e-4
+    """How far features may differ between batches, relatively and absolutely."""
 
     def clips(self) -> Sequence[Clip]:
         """At least two clips, as the encoder's ``sampling`` asks for; features must come of at least one."""

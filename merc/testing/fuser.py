@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 
 class FuserContract(ComponentContract):
-    """What a fuser must keep. ``inputs`` are the shapes of the streams that go in, ``counts`` the tokens of each row
-    by stream: among the rows one that lacks a stream, and one that lacks all. For a fuser that looks at the past the
-    rows are utterances of one conversation, and ``speakers`` says who speaks."""
+    """What a fuser must keep. For one that looks at the past the rows are utterances of one conversation."""
 
     kind = "fuser"
     component: ClassVar[Fuser]
     inputs: ClassVar[Mapping[str, FeatureSpec]] = {"video": FeatureSpec(dim=6), "audio": FeatureSpec(dim=4)}
+    """The shapes of the streams that go in."""
     counts: ClassVar[Mapping[str, Sequence[int]]] = {"video": (4, 2, 0, 3, 0), "audio": (5, 0, 2, 1, 0)}
+    """The tokens of each row, by stream: among the rows one that lacks a stream, and one that lacks all."""
     speakers: ClassVar[Sequence[int]] = (0, 1, 0, -1, 1)
+    """Who says each row, for a fuser that looks at the past; -1 is nobody known."""
     tolerance: ClassVar[float] = 1e-4
+    """How far numbers may differ that should be equal."""
 
     def module(self) -> nn.Module:
         """The module from a fixed seed, in evaluation mode; the test is skipped for a fuser that gives no stream."""

@@ -23,7 +23,9 @@ class HeadContract(ComponentContract):
     kind = "head"
     component: ClassVar[Head]
     width: ClassVar[int] = 16
+    """The width of the hidden states."""
     tolerance: ClassVar[float] = 1e-5
+    """How far numbers may differ that should be equal."""
 
     def utterance(self) -> Utterance:
         """An utterance of which the corpus knows what the head learns."""

@@ -32,16 +32,14 @@ class _Rejecting(PlainPrompter):
 
 
 class LossContract(ComponentContract):
-    """What a loss must keep, tried on a small random model and the sample conversation.
-
-    A loss of heads gets ``head`` for each that it names, which learns from ``values`` of an utterance. One that needs
-    media finds those of ``streams`` in the prompts."""
+    """What a loss must keep, tried on a small random model and the sample conversation."""
 
     kind = "loss"
     component: ClassVar[Loss]
     head: ClassVar[Head] = Regression(outputs={"valence": (-1, 1), "arousal": (-1, 1)})
-
+    """What a loss of heads gets for each head that it names; it learns from ``values``."""
     streams: ClassVar[tuple[str, ...]] = ("face", "voice")
+    """The streams that prompts show to a loss that needs media."""
 
     def conversations(self) -> Sequence[Conversation]:
         """Whose utterances are computed in the one pass."""

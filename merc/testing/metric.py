@@ -20,6 +20,7 @@ class MetricContract(ComponentContract):
     kind = "metric"
     component: ClassVar[Metric]
     labels: ClassVar[LabelSpace] = samples.LABELS
+    """The label space of ``predictions``."""
 
     def predictions(self) -> Sequence[Prediction]:
         """Predictions with a truth each; some are wrong, one could not be parsed, some have no probabilities. Each also

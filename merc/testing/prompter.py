@@ -12,12 +12,12 @@ from merc.testing.contract import ComponentContract, require
 
 
 class PrompterContract(ComponentContract):
-    """What a prompter must keep. Override ``conversation`` for one that needs particular cues; ``labels`` and
-    ``demonstrations`` are what its queries hold."""
+    """What a prompter must keep. Override ``conversation`` for one that needs particular cues."""
 
     kind = "prompter"
     component: ClassVar[Prompter]
     labels: ClassVar[LabelSpace] = samples.LABELS
+    """The labels that its queries hold."""
 
     def conversation(self) -> Conversation:
         """A conversation whose utterances all have labels."""

@@ -16,13 +16,14 @@ _ROUNDING = 1e-6
 
 
 class SegmenterContract(ComponentContract):
-    """What a segmenter must keep. Override ``sound`` with speech where tones between silences are none for it;
-    ``tolerance`` is how far spans may lie apart, in seconds, when windows are cut elsewhere."""
+    """What a segmenter must keep. Override ``sound`` with speech where tones between silences are none for it."""
 
     kind = "segmenter"
     component: ClassVar[Segmenter]
     device: ClassVar[str] = "cpu"
+    """Where it computes."""
     tolerance: ClassVar[float] = 0.2
+    """How far spans may lie apart when windows are cut elsewhere, in seconds."""
 
     def sound(self) -> AudioClip:
         """A recording in which it finds speech, at the rate of its ``sampling``."""

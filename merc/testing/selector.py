@@ -18,12 +18,12 @@ DIM = 6
 
 
 class SelectorContract(ComponentContract):
-    """What a selector must keep. Override ``conversations`` where the samples don't suit it (an id that it names);
-    all their utterances need labels of ``labels``."""
+    """What a selector must keep. Override ``conversations`` where the samples don't suit it (an id that it names)."""
 
     kind = "selector"
     component: ClassVar[Selector]
     labels: ClassVar[LabelSpace] = samples.LABELS
+    """The label space, which all utterances of ``conversations`` have labels of."""
 
     def conversations(self) -> list[Conversation]:
         """The labelled conversations of the train split."""

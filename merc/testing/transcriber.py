@@ -21,6 +21,7 @@ class TranscriberContract(ComponentContract):
     kind = "transcriber"
     component: ClassVar[Transcriber]
     device: ClassVar[str] = "cpu"
+    """Where it computes."""
 
     def clips(self) -> Sequence[Clip]:
         """At least two clips, as its ``sampling`` asks for; it must hear words in at least one."""
