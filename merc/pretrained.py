@@ -45,8 +45,11 @@ class Pretrained:
     """The version of a hub model (a branch, tag or commit); ``None`` is its main one."""
 
     def folder(self) -> Path | None:
-        """The folder, or ``None`` for a name on the hub. Raises MercError for a folder that is not there, and for a
-        name that could be either."""
+        """The folder, or ``None`` for a name on the hub.
+
+        Raises:
+            MercError: The folder is not there, or the name could be either.
+        """
         folder = Path(self.path).expanduser()
         named = self.path.startswith(("/", ".", "~"))
         if named and not folder.is_dir():
@@ -61,10 +64,16 @@ class Pretrained:
         return folder if named else None
 
     def identity(self) -> dict[str, Any]:
-        """For an encoder's ``identity``: size and SHA-256 of each file of a folder that a model is made of, so that
-        its features are found by them. Files are read once, and again when their size or times change. Of a name on
-        the hub nothing: ``path`` and ``revision`` say which model it is. Raises MercError for a folder that is not
-        there and for a file that cannot be read."""
+        """For an encoder's ``identity``: what its features are found by. Files are read once, and again when their size
+        or times change.
+
+        Returns:
+            Under ``files``, the size and SHA-256 of each file of a folder that a model is made of, by name. Of a name
+            on the hub nothing: ``path`` and ``revision`` say which model it is.
+
+        Raises:
+            MercError: The folder is not there, or a file cannot be read.
+        """
         if (folder := self.folder()) is None:
             return {}
         files = sorted(file for file in folder.iterdir() if file.suffix in _OF_A_MODEL and file.is_file())
@@ -82,10 +91,16 @@ class Pretrained:
         return None if self.folder() is not None or (snapshot := self._kept()) is None else snapshot.name
 
     def contents(self) -> dict[str, list[Any]]:
-        """Size and SHA-256 of each file that a language model and its tokenizer are made of, by name: of a folder, or
-        of what was fetched of a hub model; of nothing where it was not fetched yet. Of several forms of weights those
-        count that transformers reads. A large file is read once, and again when its size or times change. Raises
-        MercError for a folder that is not there, and for files that cannot be read."""
+        """What a language model and its tokenizer are made of: the files of a folder, or what was fetched of a hub
+        model. Of several forms of weights those count that transformers reads. A large file is read once, and again
+        when its size or times change.
+
+        Returns:
+            Size and SHA-256 of each file, by name; empty where a hub model was not fetched yet.
+
+        Raises:
+            MercError: The folder is not there, or a file cannot be read.
+        """
         folder = self.folder() or self._kept()
         if folder is None:
             return {}
@@ -177,8 +192,15 @@ class Pretrained:
             )
 
     def config(self, known: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-        """``config.json`` as plain values, read without torch. For a hub model that was not fetched yet it is what
-        ``known`` has under its name, so that public models can be counted on a machine that reaches no hub."""
+        """``config.json`` as plain values, read without torch.
+
+        Args:
+            known: Configurations by name, which stand in for a hub model that was not fetched yet, so that public
+                models can be counted on a machine that reaches no hub.
+
+        Raises:
+            MercError: The model has none, or it cannot be read.
+        """
         shape = (known or {}).get(self.path)
         config = self.read_json(CONFIG, here=shape is not None)
         if config is None and shape is None:
@@ -186,7 +208,18 @@ class Pretrained:
         return config if config is not None else dict(shape or {})
 
     def read_json(self, name: str, *, here: bool = False) -> dict[str, Any] | None:
-        """A JSON file of the model, ``None`` where it has none. ``here``: only what is on this machine counts."""
+        """A JSON file of the model.
+
+        Args:
+            name: The file's name.
+            here: Whether only what is on this machine counts; else a hub is asked.
+
+        Returns:
+            The mapping that it holds; ``None`` where the model has no such file.
+
+        Raises:
+            MercError: It cannot be read, or holds no mapping.
+        """
         with self._loading():
             path = folder / name if (folder := self.folder()) else self._fetched(name, here)
             if path is None or not path.is_file():

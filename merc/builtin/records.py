@@ -111,17 +111,29 @@ class Records:
     """
 
     conversations: list[Conversation] = field(default_factory=list)
+    """Those that were read without a fault."""
     errors: list[str] = field(default_factory=list)
+    """The faults, each with its place."""
     unknown: Counter[str] = field(default_factory=Counter)
+    """How often each field stands there that merc does not know."""
     absent: dict[str, list[str]] = field(default_factory=lambda: {"video": [], "audio": []})
+    """By modality, the places that name a file which is not there, each with the reason."""
     wordless: int = 0
+    """How many utterances have an empty text."""
     more: list[str] = field(default_factory=list)
+    """Further notes of whoever reads the files."""
     read: int = 0
+    """How many conversations were looked at."""
     faulty: int = 0
+    """How many of them have a fault."""
     seen: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    """The place of each conversation, by split and id."""
     taken: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    """The place of each utterance, by split and id."""
     checked: dict[Path, str | None] = field(default_factory=dict)
+    """What is wrong with each media file, ``None`` for one that is there."""
     spaces: dict[str | None, tuple[LabelSpace, str]] = field(default_factory=dict)
+    """The label space that each dataset declares, with its place; ``None`` is the corpus as a whole."""
 
     def add(
         self,

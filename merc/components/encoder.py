@@ -92,6 +92,7 @@ class TextClip:
     """The words of the utterance."""
 
     text: str
+    """The words, as the corpus has them."""
 
 
 Clip = VideoClip | AudioClip | TextClip
@@ -150,16 +151,15 @@ PrepareFunction = Callable[[Sequence[Clip]], Sequence["npt.NDArray[Any] | Missin
 class Encoder(Component):
     """Turns the decoded media of an utterance into features ``[tokens, dim]`` float32.
 
-    Encoders run once, and the feature store keeps what they gave, keyed by the content of the file,
-    the encoder's name, ``version`` and parameters. Raise ``version`` when the same parameters give other numbers. A
-    parameter of type ``Path`` that is a file, such as one with weights, counts by its content, and so does what
-    ``identity`` gives. ``batch``, how many
-    clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
+    Encoders run once, and the feature store keeps what they gave, keyed by the content of the file, the encoder's name,
+    ``version`` and parameters. Raise ``version`` when the same parameters give other numbers. A parameter of type
+    ``Path`` that is a file, such as one with weights, counts by its content, and so does what ``identity`` gives.
+    ``batch``, how many clips are encoded together, changes no numbers, and counts for nothing where it is a parameter.
 
-    ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``Missing`` with
-    the reason for a clip that has none (no face in the picture, say). A clip on
-    which it raises an exception, or gives numbers that are not finite, is tried alone, and is missing with that as the
-    reason; an encoder that fails on every clip stops the run. A MercError stops it at once.
+    ``load`` gives a function from a batch of clips to a list as long as the batch: features, or ``Missing`` with the
+    reason for a clip that has none (no face in the picture, say). A clip on which it raises an exception, or gives
+    numbers that are not finite, is tried alone, and is missing with that as the reason; an encoder that fails on every
+    clip stops the run. A MercError stops it at once.
 
     One whose network may learn has ``prepare`` and ``build`` too. Where a stage names it (``trainable:
     [encoders.face]``), what ``prepare`` gives is kept, and features are computed by the network as it is in every step
@@ -193,7 +193,9 @@ class Encoder(Component):
 
     kind: ClassVar[str] = "encoder"
     modality: ClassVar[Modality]
+    """What of an utterance it is for; ``sampling`` gives Frames, a Waveform or Words accordingly."""
     version: ClassVar[str] = "1"
+    """Another one means that the same input and parameters give other numbers."""
     batch: ClassVar[int] = 8
 
     @abstractmethod

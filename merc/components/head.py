@@ -103,7 +103,8 @@ class Head(Component):
         """The outputs of one prompt as values by field: plain JSON."""
 
     def targets(self, queries: Sequence[Query]) -> Targets:
-        """``target`` of what each query asks about. Raises MercError where it fails, naming the utterance."""
+        """``target`` of what each query asks about, a row a query. Raises MercError where it fails, naming the
+        utterance."""
         import torch
 
         rows = [self.checked(query.target) for query in queries]

@@ -90,11 +90,12 @@ class Metric(Component):
         return None
 
     def truths(self) -> Sequence[str]:
-        """What it compares with, one name or several (none for a metric of heads' values, which reads those that a
-        prediction has): ``label``, ``open_labels`` (a list of strings), ``valence`` (a
-        number), ``last`` (whether the utterance is the last of its dialogue), or a key of the utterances' ``values`` or
-        ``extra``.
-        ``Prediction.true`` gives each."""
+        """The names of what it compares with, each of which ``Prediction.true`` gives; none for a metric of heads'
+        values, which reads those that a prediction has.
+
+        A name is ``label``, ``open_labels`` (a list of strings), ``valence`` (a number), ``last`` (whether the
+        utterance is the last of its dialogue), or a key of the utterances' ``values`` or ``extra``.
+        """
         return ("label",)
 
     def needs(self) -> Sequence[str]:

@@ -45,6 +45,7 @@ class Control:
     """
 
     text: str
+    """The control tokens, as the tokenizer spells them."""
 
 
 @dataclass(frozen=True)

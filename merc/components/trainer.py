@@ -150,6 +150,9 @@ class Trainer(Component):
     def train(self, context: TrainContext) -> TrainReport:
         """Train the model of the context in place.
 
+        Args:
+            context: The stage, which ``merc.training.fit`` takes as it is or by ``dataclasses.replace``.
+
         Raises:
             MercError: A loss is not a number; the message names what was in the batch.
         """

@@ -87,8 +87,12 @@ class Tuning(Component):
         return None
 
     def fits(self, trained: Tuning) -> str | None:
-        """Why weights that ``trained`` learned in another run cannot start this one, and what to set; ``None`` if they
-        can. Names and shapes of the weights are compared apart from it."""
+        """Why weights of another run cannot start this one, and what to set; ``None`` if they can. Names and shapes of
+        the weights are compared apart from it.
+
+        Args:
+            trained: The tuning of the run that learned them.
+        """
         if type(self) is type(trained):
             return None
         return (
@@ -97,9 +101,11 @@ class Tuning(Component):
         )
 
     def state(self, llm: nn.Module, learns: frozenset[str]) -> Mapping[str, Tensor]:
-        """The learned tensors, by the names under which they are saved. ``learns`` are names of ``llm``'s parameters.
+        """The learned tensors, by the names under which they are saved; tied weights count once.
 
-        Tied weights count once.
+        Args:
+            llm: What ``apply`` gave.
+            learns: The names of its parameters that may learn.
         """
         return {name: value for name, value in llm.named_parameters() if name in learns}
 

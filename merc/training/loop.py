@@ -39,16 +39,17 @@ def fit(
     """Train a stage to its end, from its checkpoint if the context says so, and leave the best state in the model.
 
     Args:
-        context: what ``train`` was called with, or ``dataclasses.replace`` of it: with other ``examples``, say.
-        settings: how to train.
-        losses: what is made smaller, each times its weight; with none it is ``token-nll``.
-        rollout: called before each step with its examples, by conversation, and its number (from 0); gives what is
+        context: What ``train`` was called with, or ``dataclasses.replace`` of it: with other ``examples``, say.
+        settings: How to train.
+        losses: What is made smaller, each times its weight; with none it is ``token-nll``.
+        rollout: Called before each step with its examples, by conversation, and its number (from 0); gives what is
             learned in their place. It may ask ``context.model``, as it is then, and is called alike in every process.
-        updates: how many steps, one after the other, a rollout is called for with the same examples, so that it may
+        updates: How many steps, one after the other, a rollout is called for with the same examples, so that it may
             keep what it made at the first of them. Checkpoints are written, and training is stopped, after the last.
 
     Raises:
-        MercError: for settings and losses that do not fit the model, and for a loss that is no number.
+        MercError: Settings or losses do not fit the model, or a loss is no number.
+        ValueError: ``updates`` is below 1, or above 1 without a rollout.
     """
     stage = stage_of(context)
     if updates < 1 or (updates > 1 and rollout is None):
