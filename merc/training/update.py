@@ -14,8 +14,7 @@ from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
 from merc.registry import get_registry
 from merc.training.context import StageContext
-from merc.training.loss_set import LossSet
-from merc.training.measures import Measured
+from merc.training.loss_set import LossSet, Measured
 from merc.training.settings import Settings
 from merc.training.steps import Step
 from merc.training.strategy import ParameterGroup

@@ -179,7 +179,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (talk("a", {"text": "Hi.", "values": {" ": 1}}), "'values' has a name that is empty or holds a control character"),
     (talk("a", {"text": "Hi.", "valence": 0, "values": {"valence": 1}}), "'valence' stands beside values.valence"),
     (talk("a", {"text": "Hi.", "cues": ["x"]}), "'cues' must be an object of texts, not [\"x\"]"),
-    (talk("a", {"text": "Hi.", "missing": {"face": "x"}}), "'missing' has the key 'face'; its keys are 'video' and"),
+    (talk("a", {"text": "Hi.", "missing": {"face": "x"}}), "'missing' has the key 'face'; its keys are 'video'"),
     (talk("a", {"text": "Hi.", "id": "u"}, {"text": "Yo.", "id": "u"}), "the utterance id 'u' is taken already ("),
     (talk("ok"), "the conversation id 'ok' is taken already ("),
     ("[" * 100_000, "brackets are nested too deeply"),

@@ -211,4 +211,4 @@ def test_trainer_that_changes_weights_beside_the_strategy(tmp_path: Path) -> Non
 def test_trainer_that_miscounts_its_steps(tmp_path: Path) -> None:
     broken = broken_trainer(lambda context: None, lambda report: replace(report, steps=report.steps + 1))
     message = said(merc.testing.TrainerContract, broken, "test_trains_by_the_strategy", tmp_path)
-    assert "reports 3 steps, and the strategy took 2" in message
+    assert "reports 3 steps" in message and "the strategy took 2" in message

@@ -50,7 +50,7 @@ def rows(table: Path, columns: Sequence[str] = COLUMNS, dataset: str = "MELD") -
 
 def _mark(text: str, columns: Sequence[str]) -> str:
     """What stands between the cells: the mark that splits the first line into the columns, else a comma."""
-    first = text.split("\n", 1)[0]
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
     for mark in MARKS:
         if set(columns) <= {name.strip() for name in next(csv.reader([first], delimiter=mark), [])}:
             return mark

@@ -21,7 +21,7 @@ from tests.conftest import own_run, program, senses, trained  # noqa: F401 - fix
 from tests.senses import install_senses
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[merc.Session]:  # noqa: F811
     """The run of ``tests.senses``, loaded in this process."""
     site = install_senses(tmp_path_factory.mktemp("here"))
@@ -55,7 +55,7 @@ def _served(session: merc.Session, limits: Limits | None = None, key: str | None
         assert not thread.is_alive()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(session: merc.Session) -> Iterator[httpx.Client]:
     """A client of a server with usual limits."""
     with _served(session) as client:
