@@ -141,7 +141,7 @@ def test_killed_stopped_and_resumed(merc: Forks, work: Path, shared: Path) -> No
         assert ended.code == 2
         assert what_to_do in ended.err and "Traceback" not in ended.err
     code, _, err = finish(start(merc, work, *run(1, "--resume")))
-    assert code != 0 and err.count("error: ") == 1 and what_to_do in err
+    assert code != 0 and err.count("error: ") == 1 and what_to_do in err, err
     code, _, err = finish(start(merc, work, *run(2, "--resume")))
     assert code == 0, err
     same_numbers(shared, work / "run")

@@ -57,6 +57,7 @@ def test_each_seed_may_have_all_folds(folder: Path, merc: Forks) -> None:
     assert ended.code == 0, ended.err
     parts = [(folder / "seeds" / f"seed-{seed}" / "fold-2" / "split.json").read_text() for seed in (0, 1)]
     assert parts[0] == parts[1]
+    assert merc(folder, "run", "folds.yaml", "--folds", "--run-dir", "run", "--resume").code == 0
     compared = merc(folder, "compare", "run", "seeds")
     assert compared.code == 0, compared.err
     assert "its 2 folds together; over folds: " in compared.out
