@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from merc.registry import get_registry
 from tests.integration.forking import Ended
 from tests.media.clips import write_clip
 from tests.registry.distributions import Distribution, install
@@ -184,6 +190,21 @@ strategy: {{device: cpu, threads: 1, batch_tokens: 512}}
 def install_senses(folder: Path) -> Path:
     """Install the plugin; gives the folder for the path."""
     return install([Distribution("tiny", PLUGIN, {"parts.py": PARTS})], folder)
+
+
+@contextmanager
+def senses_here(folders: pytest.TempPathFactory) -> Iterator[None]:
+    """The plugin in this process, with a cache of its own, and no other plugin."""
+    site = install_senses(folders.mktemp("here"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setenv("MERC_PLUGINS", "tiny")
+        patch.setenv("MERC_CACHE", str(folders.mktemp("cache")))
+        get_registry.cache_clear()
+        yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "merc_tiny"]:
+        del sys.modules[name]
+    get_registry.cache_clear()
 
 
 def write_senses(folder: Path) -> Path:

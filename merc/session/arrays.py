@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from merc.cues import CueTable
 from merc.cues.admit import admit
 from merc.cues.plan import blind
 from merc.errors import MercError
-from merc.features import FeatureTable, prepared
+from merc.features import FeatureStore, FeatureTable, prepared
 from merc.features.careful import CarefulFunction
 from merc.features.plan import NamedEncoder, streams_of
 from merc.media.audio import resample
@@ -91,18 +91,6 @@ def _check_array(where: str, value: Any, dtype: str, shape: str, fits: Any) -> N
         raise MercError(f"{where}: {strange} of its {value.size} numbers {'is' if strange == 1 else 'are'} not finite")
 
 
-@dataclass(frozen=True, eq=False)
-class MemoryTable(FeatureTable):
-    """A table some of whose features are in memory."""
-
-    held: Mapping[tuple[str, str], Features] = field(default_factory=dict)
-
-    def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | Missing:
-        """Features ``[tokens, dim]`` float32, or the reason why there are none."""
-        held = self.held.get((stream, utterance_id))
-        return super().get(stream, utterance_id, draw) if held is None else held
-
-
 def with_arrays(
     table: FeatureTable,
     encoders: Mapping[str, ComponentRef],
@@ -111,6 +99,17 @@ def with_arrays(
     wiring: Wiring,
 ) -> FeatureTable:
     """The table with the features of utterances whose media are arrays, computed now: those of their words too."""
+    return table.overlaid(of_arrays(table.store, encoders, utterances, arrays, wiring))
+
+
+def of_arrays(
+    store: FeatureStore,
+    encoders: Mapping[str, ComponentRef],
+    utterances: Sequence[Utterance],
+    arrays: Arrays,
+    wiring: Wiring,
+) -> FeatureTable:
+    """These features alone."""
     seed, device = wiring.recipe.features.seed, wiring.device
     held: dict[tuple[str, str], Features] = {}
     missing: dict[tuple[str, str], str] = {}
@@ -131,9 +130,7 @@ def with_arrays(
                 held[name, utterance] = features
     places: dict[tuple[str, str], tuple[str | Missing, ...]] = dict.fromkeys(held, ("",))
     places |= {key: (Missing(reason),) for key, reason in missing.items()}
-    return MemoryTable(
-        table.store, {**table.places, **places}, {**table.missing, **missing}, table.notes, table.encoded, held=held
-    )
+    return FeatureTable(store, places, missing, held=held)
 
 
 def _encoded(stream: NamedEncoder, ids: Sequence[str], clips: Sequence[Clip], device: str) -> list[Features | Missing]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from merc.components import Features, Missing, Prediction
+from merc.components import Prediction
 from merc.conversation import Conversation
 from merc.cues import CueTable
 from merc.errors import MercError
-from merc.session.arrays import Arrays, MemoryTable, annotate_arrays, with_arrays
+from merc.features import FeatureTable
+from merc.session.arrays import Arrays, annotate_arrays, of_arrays
 from merc.session.cues import annotators_of
 from merc.session.data import encoders_of
 from merc.session.python_inputs import read_given
@@ -19,8 +20,6 @@ from merc.session.wiring import Material, Request
 
 if TYPE_CHECKING:
     from merc.session.session import Prepared, Session
-
-_Key = tuple[str, str]
 
 
 class Live:
@@ -40,8 +39,7 @@ class Live:
         self.session = session
         self._talk = Conversation(id=conversation, utterances=())
         self._between = KeptBetween()
-        self._held: dict[_Key, Features] = {}
-        self._missing: dict[_Key, str] = {}
+        self._features: FeatureTable | None = None
         self._arrays: dict[str, Any] = {}
 
     @property
@@ -72,7 +70,7 @@ class Live:
         if any(one.id == new.id for one in self._talk.utterances):
             raise MercError(f"the id {new.id!r} is that of an utterance before; give each its own")
         talk = replace(self._talk, utterances=(*self._talk.utterances, new))
-        prepared, table = self._prepared(talk, checked.arrays)
+        prepared, features = self._prepared(talk, checked.arrays)
         request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
         (prediction,) = self.session.predictions(prepared, request)
         if prediction.unanswered:
@@ -80,11 +78,10 @@ class Live:
         if final:
             self._talk = talk
             self._arrays[new.id] = checked.arrays[new.id]
-            self._held |= {key: value for key, value in table.held.items() if key[1] == new.id}
-            self._missing |= {key: reason for key, reason in table.missing.items() if key[1] == new.id}
+            self._features = self._features.overlaid(features) if self._features else features
         return prediction
 
-    def _prepared(self, talk: Conversation, arrays: Arrays) -> tuple[Prepared, MemoryTable]:
+    def _prepared(self, talk: Conversation, arrays: Arrays) -> tuple[Prepared, FeatureTable]:
         """The last utterance on its way to the model: its cues and features are made, those before it are there."""
         from merc.session.session import Prepared
 
@@ -94,16 +91,10 @@ class Live:
         ((*_, query),), examples = session._queries(list(cues.beside([talk])))
         table = session.wiring.features(streams, examples)
         encoders = encoders_of(session.recipe, streams)
-        table = with_arrays(table, encoders, [new], arrays, session.wiring)
-        assert isinstance(table, MemoryTable)
-        before = {key: (Missing(reason),) for key, reason in self._missing.items()}
-        known = replace(
-            table,
-            places={**table.places, **dict.fromkeys(self._held, ("",)), **before},
-            missing={**table.missing, **self._missing},
-            held={**table.held, **self._held},
-        )
-        return Prepared(material=Material(cues=cues, table=known), groups=[[query]]), table
+        if self._features:
+            table = table.overlaid(self._features)
+        own = of_arrays(table.store, encoders, [new], arrays, session.wiring)
+        return Prepared(material=Material(cues=cues, table=table.overlaid(own)), groups=[[query]]), own
 
     def _cues(self, talk: Conversation, arrays: Arrays) -> CueTable:
         """The cues that prompts show: annotators are asked about the whole conversation, which they may look at."""

@@ -122,13 +122,20 @@ class SharedModel:
             between.prefix = KeptPrefix.of(self.model, begin)
         else:
             between.prefix.extend(begin)
-        scored = between.prefix.score(encoded, len(self.labels), normalize, self.batch_tokens)
-        place = {id(prompt): at for at, prompt in enumerate(encoded)}
-        rows: dict[int, list[Any]] = {}
-        for prompt, scores, state in scored:
-            row = state.float().cpu().numpy() if self.keeps_states else None
-            rows[place[id(prompt)]] = [scores.double().tolist(), row, self.model.heads.rows(state.unsqueeze(0))[0]]
-        return rows
+        rows = self.rows_after(between.prefix, encoded, normalize)
+        return {
+            at: [scores, _as_numbers(state), self.model.heads.rows(state.unsqueeze(0))[0]]
+            for at, (scores, state) in enumerate(rows)
+        }
+
+    def rows_after(
+        self, prefix: KeptPrefix, encoded: Sequence[EncodedPrompt], normalize: Literal["none", "tokens"]
+    ) -> list[tuple[list[float], torch.Tensor]]:
+        """The scores and the state ``[hidden]`` of each prompt, in their order, from the keys and values of a
+        beginning."""
+        scored = prefix.score(encoded, len(self.labels), normalize, self.batch_tokens)
+        rows = {id(prompt): (scores.double().tolist(), state) for prompt, scores, state in scored}
+        return [rows[id(prompt)] for prompt in encoded]
 
     def scores(self, queries: Sequence[Query], rows: Sequence[tuple[list[float], Any]]) -> Scores:
         """Scores of queries from a row and a state of each. Raises MercError for those that give no probabilities."""
@@ -301,9 +308,8 @@ class SharedPrefixCache:
         """Scores of the labels."""
         asks = self._asks
         encoded = asks.encoded_prompts(queries, prompts, "labels")
-        scored = self._prefix.score(encoded, len(asks.labels), normalize, asks.batch_tokens)
-        rows = {id(p): (row.double().tolist(), state.float().cpu().numpy()) for p, row, state in scored}
-        return asks.scores(queries, [rows[id(prompt)] for prompt in encoded])
+        rows = asks.rows_after(self._prefix, encoded, normalize)
+        return asks.scores(queries, [(scores, _as_numbers(state)) for scores, state in rows])
 
     def generate(
         self,
@@ -332,6 +338,10 @@ class SharedPrefixCache:
 
 def _generation(text: str, tokens: Sequence[int], log_probs: Sequence[float], ended: bool) -> Generation:
     return Generation(text, tuple(tokens), tuple(log_probs), ended)
+
+
+def _as_numbers(state: torch.Tensor) -> Any:
+    return state.float().cpu().numpy()
 
 
 def _grouped(queries: Sequence[Query], prompts: Sequence[EncodedPrompt]) -> list[list[EncodedPrompt]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,9 @@ import pytest
 import merc
 from merc.model.emotion_model import EmotionModel
 from merc.registry import get_registry
-from tests.senses import install_senses
-from tests.session.test_session import arrays, close
+from tests.session.test_session import arrays, close, plugin
 
-
-@pytest.fixture(scope="module", autouse=True)
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    site = install_senses(tmp_path_factory.mktemp("here"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        patch.setenv("MERC_PLUGINS", "tiny")
-        patch.setenv("MERC_CACHE", str(tmp_path_factory.mktemp("cache")))
-        get_registry.cache_clear()
-        yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "merc_tiny"]:
-        del sys.modules[name]
-    get_registry.cache_clear()
+__all__ = ["plugin"]
 
 
 @pytest.fixture(scope="module")

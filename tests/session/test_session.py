@@ -20,22 +20,14 @@ from merc.media import decode
 from merc.registry import get_registry
 from merc.session.api import changes_of
 from merc.session.lock import FolderLock
-from tests.senses import LABELS, install_senses, read_lines
+from tests.senses import LABELS, read_lines, senses_here
 
 
 @pytest.fixture(scope="module", autouse=True)
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The plugin of ``tests.senses`` in this process, and a cache of its own."""
-    site = install_senses(tmp_path_factory.mktemp("here"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        patch.setenv("MERC_PLUGINS", "tiny")
-        patch.setenv("MERC_CACHE", str(tmp_path_factory.mktemp("cache")))
-        get_registry.cache_clear()
+    with senses_here(tmp_path_factory):
         yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "merc_tiny"]:
-        del sys.modules[name]
-    get_registry.cache_clear()
 
 
 @pytest.fixture(scope="module")

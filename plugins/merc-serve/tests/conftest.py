@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,24 +15,15 @@ from merc_serve.command import listen
 from merc_serve.limits import Limits
 
 import merc
-from merc.registry import get_registry
 from tests.conftest import own_run, program, senses, trained  # noqa: F401 - fixtures
-from tests.senses import install_senses
+from tests.senses import senses_here
 
 
 @pytest.fixture(scope="module")
 def session(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[merc.Session]:  # noqa: F811
     """The run of ``tests.senses``, loaded in this process."""
-    site = install_senses(tmp_path_factory.mktemp("here"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        patch.setenv("MERC_PLUGINS", "tiny")
-        patch.setenv("MERC_CACHE", str(tmp_path_factory.mktemp("cache")))
-        get_registry.cache_clear()
+    with senses_here(tmp_path_factory):
         yield merc.load(trained)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "merc_tiny"]:
-        del sys.modules[name]
-    get_registry.cache_clear()
 
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
