@@ -38,7 +38,7 @@ def _recipes(prefix: str, names: str) -> dict[str, list[str]]:
     return {name: [f"survey/{prefix}-{name}"] for name in names.split()}
 
 
-# Method: the words behind `merc run`. The first of each table is what the others are compared with.
+# Method: the words after `merc run`. The first of each table is what the others are compared with.
 TABLES: dict[str, dict[str, list[str]]] = {
     "tunings": _recipes("tuning", TUNINGS),
     "losses": {"label-ce": ["quickstart"], **_recipes("loss", LOSSES)},

@@ -64,8 +64,7 @@ class IemocapCorpus(merc.Corpus):
     """The seed of both draws, of dev dialogues and of undecided labels."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dev < 1:
-            raise ValueError(f"dev is a share of the dialogues, from 0 to less than 1, not {self.dev:g}")
+        check_dev(self.dev)
 
     @classmethod
     def recognise(cls, path: Path) -> merc.Recognised | None:
@@ -125,6 +124,12 @@ class IemocapCorpus(merc.Corpus):
                     f"literature states {reported[0]:,} in {reported[1]}"
                 )
         return notes
+
+
+def check_dev(dev: float) -> None:
+    """Raise ValueError for a share of the dialogues that leaves none to learn from."""
+    if not 0 <= dev < 1:
+        raise ValueError(f"dev is a share of the dialogues, from 0 to less than 1, not {dev:g}")
 
 
 def divided(talks: Sequence[merc.Conversation], dev: float, seed: int) -> list[merc.Conversation]:

@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import merc
@@ -82,7 +82,7 @@ class Service:
         self.listener = _listener()
         self._hearing = threading.Lock()
 
-    async def predict(self, request: Request) -> dict[str, Any]:
+    async def predict(self, request: Request) -> Response:
         """What ``POST /v1/predict`` gives."""
         with Uploads() as uploads:
             body = await self._body(request, uploads)
@@ -92,11 +92,9 @@ class Service:
             except merc.MercError as error:
                 raise HTTPException(422, self._without_paths(str(error), uploads)) from None
             records = [self.session.record(one) for one in predictions]
-            text = self._without_paths(json.dumps({"predictions": records}, ensure_ascii=False), uploads)
-        answer: dict[str, Any] = json.loads(text)
-        return answer
+            return self._answer({"predictions": records}, uploads)
 
-    async def transcribe(self, request: Request) -> dict[str, Any]:
+    async def transcribe(self, request: Request) -> Response:
         """What ``POST /v1/transcribe`` gives."""
         if self.listener is None:
             raise HTTPException(501, "nothing is installed that hears recordings; install merc-speech on the server")
@@ -109,9 +107,7 @@ class Service:
                 heard, notes = await asyncio.to_thread(self._hear, path)
             except merc.MercError as error:
                 raise HTTPException(422, self._without_paths(str(error), uploads)) from None
-            text = json.dumps({"conversations": [heard], "notes": notes}, ensure_ascii=False)
-            answer: dict[str, Any] = json.loads(self._without_paths(text, uploads))
-        return answer
+            return self._answer({"conversations": [heard], "notes": notes}, uploads)
 
     def _hear(self, path: Path) -> tuple[dict[str, Any], list[str]]:
         assert self.listener is not None
@@ -191,6 +187,10 @@ class Service:
             fields["video" if info.video else "audio"] = name
         return fields
 
+    def _answer(self, value: dict[str, Any], uploads: Uploads) -> Response:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return Response(self._without_paths(text, uploads), media_type="application/json")
+
     def _without_paths(self, text: str, uploads: Uploads) -> str:
         """A text in which files have the names that their client gave them."""
         for name, path in uploads.files.items():
@@ -243,11 +243,11 @@ def _add_routes(app: FastAPI, services: Mapping[str, Service]) -> None:
         return services[run] if run else next(iter(services.values()))
 
     @app.post("/v1/predict", openapi_extra=PREDICT, responses=RESPONSES, summary="The emotion of every utterance")
-    async def predict(request: Request, run: str = "") -> dict[str, Any]:
+    async def predict(request: Request, run: str = "") -> Response:
         return await named(run).predict(request)
 
     @app.post("/v1/transcribe", openapi_extra=TRANSCRIBE, responses=RESPONSES, summary="What is said in a recording")
-    async def transcribe(request: Request, run: str = "") -> dict[str, Any]:
+    async def transcribe(request: Request, run: str = "") -> Response:
         return await named(run).transcribe(request)
 
     @app.get("/v1/run", summary="What a run is, and what it answers")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import merc
-from merc_corpora.iemocap import LABELS, divided
+from merc_corpora.iemocap import LABELS, check_dev, divided
 from merc_corpora.iemocap_files import EMOTIONS, UNDECIDED, TranscriptLine, read_transcription
 from merc_corpora.own_files import first
 from merc_corpora.table.roles import time_of
@@ -50,8 +50,7 @@ class IemocapTableCorpus(merc.Corpus):
     """The seed of that draw."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dev < 1:
-            raise ValueError(f"dev is a share of the dialogues, from 0 to less than 1, not {self.dev:g}")
+        check_dev(self.dev)
 
     @classmethod
     def recognise(cls, path: Path) -> merc.Recognised | None:
