@@ -52,9 +52,17 @@ def command(
     parts = _chosen(loaded, only)
 
     from merc.cli.progress import TerminalReporter
-    from merc.cues import CueTable, PassOptions, annotate
+    from merc.cues import CueTable, PassOptions, annotate, look
     from merc.media import Decoding
-    from merc.session.cues import annotators_of, cue_store, hashes_of, prompters_of, wanted_conversations
+    from merc.recipe import leads_to, needed_for
+    from merc.session.cues import (
+        annotators_of,
+        check_readers,
+        cue_store,
+        hashes_of,
+        prompters_of,
+        wanted_conversations,
+    )
     from merc.session.data import load_conversations
     from merc.session.folds import each_fold
     from merc.session.reporter import within
@@ -74,28 +82,28 @@ def command(
         from merc.model.build import pick_device
 
         device = pick_device(device)
-    hashes, tables = hashes_of(loaded), []
+    hashes, table = hashes_of(loaded), CueTable()
+    check_readers(loaded, parts, conversations)
     read = annotators_of(loaded, prompters_of(loaded))
     conversations_of = {}
-    for name, part in parts.items():
-        fields = part.component.fields() if name in read else None  # type: ignore[attr-defined]
+    before = needed_for(loaded.annotators, {field for part in parts.values() for field in part.component.fields()})  # type: ignore[attr-defined]
+    for name in before:
+        fields = leads_to(loaded.annotators, name) if name in read else None
         ids = {c.id for one in data for c in wanted_conversations(loaded, one.conversations, fields)}
         conversations_of[name] = [c for c in conversations if c.id in ids]
     with reporter.task("cues") as progress:
-        for number, (name, part) in enumerate(parts.items()):
+        for number, (name, part) in enumerate(before.items()):
             options = PassOptions(
                 device=device, decoding=Decoding.of(loaded), again_refused=again is not None,
-                progress=within(progress, number, len(parts)),
+                progress=within(progress, number, len(before)),
             )  # fmt: skip
-            tables.append(
-                annotate(cue_store(loaded), {name: part}, conversations_of[name], conversations, hashes, options)
-            )
-    table = CueTable.joined(tables)
+            do = annotate if name in parts else look  # one that is only read is not asked
+            some = conversations_of[name]
+            one = do(cue_store(loaded), {name: part}, some, conversations, hashes, options, table)
+            table = CueTable.joined([table, one])
     for note in table.notes:
         reporter.say(note)
-    record = _record(
-        table, parts, {name: sum(len(c.utterances) for c in some) for name, some in conversations_of.items()}
-    )
+    record = _record(table, parts, {name: sum(len(c.utterances) for c in conversations_of[name]) for name in parts})
     if as_json:
         import json
 
@@ -112,6 +120,7 @@ def command(
 def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, ComponentRef]:
     """The annotators to ask. Raises MercError where there are none."""
     from merc.errors import MercError, did_you_mean
+    from merc.recipe import in_order
     from merc.session.cues import annotators_of, prompters_of
 
     there = recipe.annotators
@@ -124,10 +133,10 @@ def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, ComponentRef]:
                 f"Its annotators are: {', '.join(there)}"
             )
     if only:
-        return {name: part for name, part in there.items() if name in only}
+        return {name: part for name, part in in_order(there).items() if name in only}
     prompters = prompters_of(recipe)
     if not prompters:
-        return dict(there)
+        return in_order(there)
     read = annotators_of(recipe, prompters)
     if not read:
         raise MercError(
@@ -147,6 +156,7 @@ def _record(table: CueTable, parts: dict[str, ComponentRef], utterances: Mapping
             "cues": {field: table.written(name)[field] for field in part.component.fields()},  # type: ignore[attr-defined]
             "missing": [{"utterance": u, "reason": reason} for u, reason in table.missing(name).items()],
             "again": table.to_retry(name),
+            **({"label_guided": True} if name in table.label_guided else {}),
             "unasked": list(table.unasked.get(name, ())),
         }
         for name, part in parts.items()
@@ -166,7 +176,8 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
     for name, what in record.items():
         counts = [what["utterances"], what["asked"], len(what["missing"]), len(what["unasked"])]
         cues = ", ".join(f"{field} {count}" for field, count in what["cues"].items())
-        layout.add_row(f"{name} ({what['annotator']})", *map(str, counts), cues)
+        guided = ", label-guided" if what.get("label_guided") else ""
+        layout.add_row(f"{name} ({what['annotator']}{guided})", *map(str, counts), cues)
     console.print(layout)
     for name, what in record.items():
         by_reason: dict[str, list[str]] = {}

@@ -20,7 +20,8 @@ class Observation:
 
     An annotator is shown what was said and by whom, never what is to be recognised: labels, values and open labels
     are taken out of the query's conversation, its label space is empty, and neither cues nor what a corpus keeps in
-    ``extra`` (a sentiment, say) is there.
+    ``extra`` (a sentiment, say) is there. Two things it may ask for, of the target alone: the cues that it ``reads``
+    stand in ``query.target.cues``, and where it ``sees_label`` the gold label in ``query.target.label``.
     """
 
     query: Query
@@ -29,6 +30,8 @@ class Observation:
     """The frames that ``Annotator.video`` asks for; Missing where it asks for none or there are none."""
     audio: AudioClip | Missing
     """The sound that ``Annotator.audio`` asks for; Missing where it asks for none or there is none."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Why there is none of the cues that it ``reads``, by field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,10 @@ class Annotator(Component):
 
     Random frames are drawn by the content of the clip alone, so that runs with several seeds share the answers.
 
+    It may read cues that others write (``reads``): those are asked first, what they wrote of the utterance is shown and
+    is part of the key, and it waits where they have no final answer yet. It may choose its frames by what it read
+    (``video_for``).
+
     The smallest complete annotator:
 
     >>> from dataclasses import dataclass
@@ -143,6 +150,21 @@ class Annotator(Component):
     def audio(self) -> Waveform | None:
         """The sound that it wants, if any."""
         return None
+
+    def reads(self) -> tuple[str, ...]:
+        """The cues of the target that it is shown: those of other annotators of the recipe, or of the corpus."""
+        return ()
+
+    def sees_label(self) -> bool:
+        """Whether it is shown the target's gold label, as a label-guided description needs. A recipe must say so, by a
+        parameter that is false by default; what such an annotator writes, and what is made of that, is named in every
+        record, and no prompt may show it."""
+        return False
+
+    def video_for(self, query: Query) -> Frames | None:
+        """The frames that it wants of this utterance, where they depend on the cues that it reads
+        (``Frames.at(peak)``); by default those of ``video``. None where ``video`` gives None, and only there."""
+        return self.video()
 
     def identity(self) -> Mapping[str, Any]:
         """What of itself its answers depend on, as plain values; by default all its parameters.

@@ -26,13 +26,16 @@ class Frames:
 
     count: int
     """How many frames."""
-    strategy: Literal["uniform", "random", "middle"] = "uniform"
+    strategy: Literal["uniform", "random", "middle", "times"] = "uniform"
     """``uniform`` takes the middles of ``count`` equal parts, ``middle`` the ``count`` neighbouring frames around the
-    middle, ``random`` draws them (seeded by the run's seed, the clip and the draw; in time order)."""
+    middle, ``random`` draws them (seeded by the run's seed, the clip and the draw; in time order), ``times`` takes
+    those that are on show at ``times``."""
     size: tuple[int, int] | None = None
     """Height and width in pixels; ``None`` keeps the video's own."""
     draws: int = 1
     """How many different random draws are kept, which the epochs take in turn."""
+    times: tuple[float, ...] = ()
+    """With ``times``: seconds from the start of the utterance, ``count`` of them."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.draws < 1:
@@ -41,6 +44,17 @@ class Frames:
             raise ValueError(
                 f"draws: {self.draws} needs sampling: random; {self.strategy} always takes the same frames"
             )
+        if len(self.times) != (self.count if self.strategy == "times" else 0):
+            raise ValueError(f"strategy times wants one of times for each of the {self.count} frames, others want none")
+
+    @staticmethod
+    def at(*times: float) -> Frames:
+        """The frames that are on show at ``times``, in seconds from the start of the utterance.
+
+        >>> Frames.at(0.4, 1.2)
+        Frames(count=2, strategy='times', size=None, draws=1, times=(0.4, 1.2))
+        """
+        return Frames(count=len(times), strategy="times", times=times)
 
 
 @dataclass(frozen=True, kw_only=True)

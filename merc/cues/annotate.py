@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from merc.components.annotator import AnnotateFunction, Annotation, Observation
@@ -13,27 +13,16 @@ from merc.consent import require
 from merc.conversation import Conversation
 from merc.cues.admit import admit
 from merc.cues.observe import Clips, decode, groups, observation_of
-from merc.cues.plan import CuePlan, Question, plans, table_of
+from merc.cues.plan import AS_USUAL, NOTHING_KNOWN, CuePlan, PassOptions, Question, plans, table_of
 from merc.cues.store import CueStore
 from merc.cues.table import CueTable
 from merc.errors import MercError
-from merc.media import DECODING, Decoders, Decoding
+from merc.media import Decoders
 from merc.passes import ContentPass, Hashes, Progress, first_of
 from merc.registry.faults import FunctionOf
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassOptions:
-    """How a pass runs: the ``device`` that annotators may compute on, how media are decoded (``decoding``), whether
-    answers without cues are asked for once more (``again_refused``), and what is called with the ``progress``."""
-
-    device: str = "cpu"
-    decoding: Decoding = DECODING
-    again_refused: bool = False
-    progress: Progress = lambda share, text: None
 
 
 def annotate(
@@ -42,39 +31,60 @@ def annotate(
     conversations: Sequence[Conversation],
     corpus: Sequence[Conversation] | None,
     hashes: Hashes,
-    options: PassOptions = PassOptions(),
+    options: PassOptions = AS_USUAL,
+    known: CueTable = NOTHING_KNOWN,
 ) -> CueTable:
     """Ask each annotator about the utterances of ``conversations`` that have no final answer yet.
 
     Answers are kept as they come, so the pass can be interrupted at any time and goes on where it was; another
     process may fill the same store meanwhile. ``corpus`` is the whole of which the conversations are a part (by
-    default they are it), for annotators that ``needs_all``.
+    default they are it), for annotators that ``needs_all``. One that reads what others write comes after them, and is
+    not asked about what they have no final answer to; ``known`` is what was written by others than ``annotators``.
 
     Raises MercError for an annotator that breaks its contract, naming it and the utterance, and when the disk is full.
     What concerns a single utterance is no error: see ``CueTable.missing``.
     """
     progress = options.progress
-    cue_plans = plans(store, annotators, conversations, corpus, hashes, options.decoding.workers, progress)
-    if options.again_refused:
-        for plan in cue_plans:
-            plan.ask_refused_again()
+    cue_plans = plans(store, annotators, conversations, corpus, hashes, options, known)
     for plan in cue_plans:
-        if _open(plan):
+        if options.again_refused:
+            plan.ask_refused_again()
+        if _open(plan) or plan.waiting:
             require(plan.teacher.annotator, str(plan.teacher))
     counts: dict[str, int] = {}
     notes: list[str] = []
-    total = sum(len(_open(plan)) for plan in cue_plans)
+    total = sum(len(_open(plan)) + len(plan.waiting) for plan in cue_plans)
     done = 0
     try:
-        for plan in cue_plans:
+        for place, plan in enumerate(cue_plans):
+            name = plan.teacher.name
+            if place and plan.teacher.annotator.reads():  # by now others may have written what it reads
+                (plan,) = plans(store, {name: annotators[name]}, conversations, corpus, hashes, options, known)
+                cue_plans[place] = plan
+                if options.again_refused:
+                    plan.ask_refused_again()
+            notes += _waiting_notes(plan)
             work = _AskPass(store, plan, options, lambda at, what: progress(min(1.0, at / max(total, 1)), what), done)
             work.ask()
-            counts[plan.teacher.name] = work.asked
+            counts[name] = work.asked
             notes += work.notes()
             done = work.done
+            known = CueTable.joined([known, table_of([plan], {}, [])])
     finally:
         store.claims.close()
     return table_of(cue_plans, counts, notes)
+
+
+def _waiting_notes(plan: CuePlan) -> list[str]:
+    """Sentences about what an annotator cannot be asked yet."""
+    waiting: dict[str, list[str]] = {}
+    for utterance, writer in plan.waiting.items():
+        waiting.setdefault(writer, []).append(utterance)
+    return [
+        f"annotators.{plan.teacher.name}: {first_of([*map(repr, utterances)])}: not asked, since annotators.{writer}, "
+        "which it reads, has no final answer"
+        for writer, utterances in waiting.items()
+    ]
 
 
 def _open(plan: CuePlan) -> list[Question]:
@@ -200,7 +210,7 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
             for remark in remarks:
                 self.remarks.setdefault(remark, []).append(name)
             limits = {limit: getattr(self.teacher.annotator, limit) for limit in answer.reached}
-            self.file.add(question.key, name, accepted, limits)
+            self.file.add(question.key, name, accepted, limits, self.plan.guided)
             self.asked += 1
         if question.key in self.claimed:
             self.claimed.remove(question.key)

@@ -12,7 +12,7 @@ from merc.components.encoder import Frames, Missing, Waveform
 from merc.components.prompter import Query
 from merc.errors import MercError
 from merc.media import MEDIA_VERSION, Want
-from merc.passes import class_of, digest
+from merc.passes import class_of, digest, sampling_of
 
 if TYPE_CHECKING:
     from merc.recipe import ComponentRef
@@ -51,33 +51,41 @@ def teacher_of(name: str, part: ComponentRef) -> Teacher:
         "version": annotator.version,
         "fields": sorted(annotator.fields()),
         "identity": annotator.identity(),
-        "samplings": {modality: asdict(sampling) for modality, sampling in samplings.items()},
+        "samplings": {modality: sampling_of(sampling) for modality, sampling in samplings.items()},
         "media": MEDIA_VERSION if samplings else 0,
     }
     key = digest(whole, f"{where}: what identity() of annotator {part.name!r} gives")
     return Teacher(name, part.name, annotator, tuple(annotator.fields()), samplings, key)
 
 
-def key_of(teacher: Teacher, query: Query, media: Mapping[str, tuple[str, Want] | Missing]) -> str:
+def key_of(
+    teacher: Teacher, query: Query, media: Mapping[str, tuple[str, Want] | Missing], lacking: Mapping[str, str]
+) -> str:
     """64 hexadecimal digits. ``media`` gives by modality the hash of the file and what is wanted of it, or the reason
-    why there is none: an answer without it is another answer, and may repeat the reason."""
+    why there is none: an answer without it is another answer, and may repeat the reason. ``lacking`` are the reasons
+    for cues that the teacher reads and nobody could write."""
     target = query.target
     whole = {
         "teacher": teacher.digest,
         "text": target.text,
         "speaker": target.speaker,
-        "media": {modality: _place(place) for modality, place in media.items()},
+        "media": {modality: _place(place, teacher.samplings[modality]) for modality, place in media.items()},
         "context": teacher.annotator.context(query),
     }
+    if teacher.annotator.reads():
+        whole["cues"] = {field: target.cues.get(field) or [lacking[field]] for field in teacher.annotator.reads()}
+    if teacher.annotator.sees_label():
+        whole["label"] = target.label
     return digest(whole, f"{teacher}, utterance {target.id!r}: what context(query) gives")
 
 
-def _place(place: tuple[str, Want] | Missing) -> Any:
+def _place(place: tuple[str, Want] | Missing, usual: Frames | Waveform) -> Any:
     if isinstance(place, Missing):
         return place.reason
     content, want = place
-    # The sampling is the teacher's, and counts in its digest.
-    return [content, {key: value for key, value in asdict(want).items() if key != "sampling"}]
+    # The sampling is the teacher's, and counts in its digest, unless it was chosen for this utterance.
+    own = {} if want.sampling == usual else {"sampling": sampling_of(want.sampling)}
+    return [content, {key: value for key, value in asdict(want).items() if key != "sampling"} | own]
 
 
 def keys_among(keys: Sequence[str]) -> list[str]:

@@ -54,4 +54,4 @@ def observation_of(question: Question, clips: Clips) -> Observation:
     clip = {modality: one.clip for modality, one in clips.items()} | dict(question.lacking)
     video, audio = (clip.get(modality, Missing("not asked for")) for modality in ("video", "audio"))
     assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
-    return Observation(query=question.query, video=video, audio=audio)
+    return Observation(query=question.query, video=video, audio=audio, lacking=question.lacking_cues)

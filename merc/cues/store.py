@@ -41,7 +41,8 @@ class CueStore(Store):
 
 class CueFile:
     """The answers of one teacher, a line each: ``key``, ``utterance``, ``annotator``, ``version``, ``fields`` or
-    ``reason`` (with ``retry`` where it may pass), ``raw``, and the limits that it ``reached`` with their values.
+    ``reason`` (with ``retry`` where it may pass), ``raw``, ``label_guided`` where it was made with the gold label in
+    sight, and the limits that it ``reached`` with their values.
 
     A line is appended whole or not at all: under a lock, cut off again where it did not fit the disk; a torn end that
     a killed process left is not read, and is cut off before the next line. Of a key that stands twice, the last line
@@ -89,14 +90,22 @@ class CueFile:
             self._take(line)
         self._read += whole
 
-    def add(self, key: str, utterance: str, annotation: Annotation, limits: Mapping[str, Any] | None = None) -> None:
-        """Keep an answer; ``limits`` are the values of the limits that it reached. Raises MercError when it cannot be
-        written; then the file is as it was."""
+    def add(
+        self,
+        key: str,
+        utterance: str,
+        annotation: Annotation,
+        limits: Mapping[str, Any] | None = None,
+        guided: bool = False,
+    ) -> None:
+        """Keep an answer; ``limits`` are the values of the limits that it reached, and ``guided`` says that it was made
+        with the gold label in sight. Raises MercError when it cannot be written; then the file is as it was."""
         line: dict[str, Any] = {
             "key": key,
             "utterance": utterance,
             "annotator": self.part,
             "version": self.version,
+            **({"label_guided": True} if guided else {}),
             **({"fields": dict(annotation.cues)} if annotation.reason is None else {"reason": annotation.reason}),
             **({"retry": True} if annotation.retry else {}),
             "raw": list(annotation.raw),

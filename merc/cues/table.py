@@ -15,13 +15,16 @@ class CueTable:
     """Answers by annotator (its name in the recipe) and utterance id.
 
     ``unasked`` lists by annotator the utterances without any answer; ``asked`` counts what this pass asked;
-    ``notes`` are sentences for the user.
+    ``notes`` are sentences for the user; ``fields`` are the cues that each annotator writes, and
+    ``label_guided`` the annotators whose cues were made with the gold label in sight.
     """
 
     answers: Mapping[tuple[str, str], Annotation] = field(default_factory=dict)
     unasked: Mapping[str, Sequence[str]] = field(default_factory=dict)
     asked: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    label_guided: Sequence[str] = ()
 
     @staticmethod
     def joined(tables: Iterable[CueTable]) -> CueTable:
@@ -32,7 +35,17 @@ class CueTable:
             {name: ids for one in every for name, ids in one.unasked.items()},
             {name: count for one in every for name, count in one.asked.items()},
             [note for one in every for note in one.notes],
+            {name: fields for one in every for name, fields in one.fields.items()},
+            list(dict.fromkeys(name for one in every for name in one.label_guided)),
         )
+
+    def writer(self, cue: str) -> str | None:
+        """The annotator that writes a field; None where nobody here does."""
+        return next((name for name, fields in self.fields.items() if cue in fields), None)
+
+    def guided(self, cues: Iterable[str]) -> bool:
+        """Whether one of these cues was made with the gold label in sight."""
+        return any(self.writer(cue) in self.label_guided for cue in cues)
 
     def missing(self, annotator: str) -> dict[str, str]:
         """Why an annotator gave nothing, by utterance; what was never asked is not among it."""

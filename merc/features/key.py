@@ -13,7 +13,7 @@ from merc.conversation import Region
 from merc.errors import MercError
 from merc.files import hash_file
 from merc.media import MEDIA_VERSION
-from merc.passes import class_of, digest
+from merc.passes import class_of, digest, sampling_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
         "version": encoder.version,
         "parameters": parameters_of(encoder, {"batch"}),  # how many clips go together does not matter
         **({"identity": identity} if identity else {}),
-        "sampling": [type(sampling).__name__, asdict(sampling)],
+        "sampling": [type(sampling).__name__, sampling_of(sampling)],
         "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
     }
 

@@ -32,8 +32,12 @@ def sample(
     [[5], [4, 5, 6]]
     >>> sample(np.arange(3) / 25, 0.0, 0.12, Frames(count=8), "").tolist()
     [0, 1, 2]
+    >>> sample(np.arange(10) / 25, 0.04, 0.4, Frames.at(0.0, 0.1), "").tolist()
+    [1, 3]
     """
     total, count = len(times), frames.count
+    if frames.strategy == "times":
+        return np.unique(_shown_at(times, start + np.array(frames.times)))
     if total <= count:
         return np.arange(total)
     if frames.strategy == "random":

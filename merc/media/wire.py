@@ -71,8 +71,8 @@ def unpack_want(packed: Message) -> Want:
     """The Want that ``pack_want`` was given."""
     sampling: Frames | Waveform
     if packed["kind"] == "Frames":
-        size = packed["sampling"]["size"]
-        sampling = Frames(**{**packed["sampling"], "size": tuple(size) if size else None})
+        size, times = packed["sampling"]["size"], packed["sampling"]["times"]
+        sampling = Frames(**{**packed["sampling"], "size": tuple(size) if size else None, "times": tuple(times)})
     else:
         sampling = Waveform(**packed["sampling"])
     region = packed["region"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from merc.components.encoder import Frames, Waveform, Words
 from merc.errors import MercError
 
 
@@ -26,3 +28,8 @@ def digest(whole: Mapping[str, Any], what: str) -> str:
 def class_of(component: object) -> str:
     """The class of a component, as it stands in a key."""
     return f"{type(component).__module__}:{type(component).__qualname__}"
+
+
+def sampling_of(sampling: Frames | Waveform | Words) -> dict[str, Any]:
+    """A sampling as it stands in a key; ``times`` are there only where it has some, so that older keys stay."""
+    return {key: value for key, value in asdict(sampling).items() if key != "times" or value}

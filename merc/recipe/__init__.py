@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from merc.recipe.annotator_graph import in_order, label_guided, leads_to, needed_for
 from merc.recipe.copying import copy_recipe
 from merc.recipe.dump import dump_recipe, write_recipe
 from merc.recipe.find import locate, shipped_folder, shipped_recipes
@@ -25,9 +26,13 @@ __all__ = [
     "Use",
     "copy_recipe",
     "dump_recipe",
+    "in_order",
+    "label_guided",
+    "leads_to",
     "leaves",
     "load_recipe",
     "locate",
+    "needed_for",
     "shipped_folder",
     "shipped_recipes",
     "summarize",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from merc.components import Annotator, Prompter
+from merc.errors import MercError
+from merc.recipe.annotator_graph import in_order, label_guided
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import ComponentRef
@@ -18,13 +20,15 @@ def check_cues(
     root: Node,
     problems: Problems,
 ) -> None:
-    """Report components that cannot say their cue fields, and annotators that write the same one.
+    """Report components that cannot say their cue fields, annotators that write the same one or read each other in a
+    circle, and prompts that show what was made from the gold label.
 
     A field that a prompter reads and no annotator writes is no error here: the corpus may hold it, and that is known
     when its conversations are there.
     """
     section = root.get("annotators")
     writers: dict[str, str] = {}
+    known = len(problems.errors)
     for name, part in annotators.items():
         path, node = join("annotators", name), section.get(name) if section is not None else None
         for field in _cue_fields(part, path, node, "annotator", cast(Annotator, part.component).fields, problems):
@@ -34,10 +38,24 @@ def check_cues(
                     path, node, f"writes the cue {field!r}, and so does annotators.{first}; take one of the two out "
                     f"(annotators.{name}=null takes out an inherited one)",
                 )  # fmt: skip
+        _cue_fields(part, path, node, "annotator", cast(Annotator, part.component).reads, problems)
+    guided: dict[str, str] = {}
+    if len(problems.errors) == known:  # each said what it writes and reads
+        try:
+            in_order(annotators)
+        except MercError as error:
+            problems.add("annotators", section, str(error))
+        else:
+            guided = {field: name for field, name in writers.items() if name in label_guided(annotators)}
     for path, node, part in prompters:
         prompter = cast(Prompter, part.component)
-        for say in (prompter.cue_fields, prompter.answer_fields):
-            _cue_fields(part, path, node, "prompter", say, problems)
+        for field in _cue_fields(part, path, node, "prompter", prompter.cue_fields, problems):
+            if field in guided:
+                problems.add(
+                    path, node, f"shows the cue {field!r}, which annotators.{guided[field]} makes from the gold label, "
+                    "so a prompt would give the answer away; it may only be learned as an answer",
+                )  # fmt: skip
+        _cue_fields(part, path, node, "prompter", prompter.answer_fields, problems)
 
 
 def _cue_fields(

@@ -19,16 +19,14 @@ from merc.components import (
     Frames,
     Missing,
     Observation,
-    Query,
     VideoClip,
     Waveform,
     Words,
 )
 from merc.consent import require
-from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.cues import CueTable
+from merc.conversation import Conversation, Utterance
+from merc.cues import CueTable, reading, shown
 from merc.cues.admit import admit
-from merc.cues.plan import blind
 from merc.errors import MercError
 from merc.features import FeatureStore, FeatureTable, prepared
 from merc.features.careful import CarefulFunction
@@ -37,7 +35,7 @@ from merc.media.audio import resample
 from merc.media.decode import words
 from merc.media.sampling import sample
 from merc.media.scaling import Scaler
-from merc.recipe import ComponentRef
+from merc.recipe import ComponentRef, in_order
 from merc.registry.faults import FunctionOf
 from merc.session.wiring import Wiring
 
@@ -176,32 +174,35 @@ def annotate_arrays(
 ) -> CueTable:
     """What annotators say of conversations whose media are arrays. Raises MercError, naming the annotator, for one that
     does not answer for every utterance."""
-    answers: dict[tuple[str, str], Annotation] = {}
-    for name, part in annotators.items():
-        annotator = part.component
+    known = CueTable()
+    for name, part in in_order(annotators).items():
+        annotator, answers = part.component, dict[tuple[str, str], Annotation]()
         assert isinstance(annotator, Annotator)
         require(annotator, f"annotators.{name} ({part.name!r})")
         for utterance, answer in FunctionOf(annotator, annotator.load(device))(
-            _observations(annotator, conversations, arrays)
+            _observations(annotator, conversations, arrays, known)
         ):
             answers[name, utterance] = admit(answer)[0]
         lacking = [u.id for c in conversations for u in c.utterances if (name, u.id) not in answers]
         if lacking:
             raise MercError(f"annotators.{name} ({part.name!r}) gave no answer for {', '.join(lacking[:3])}")
-    return CueTable(answers)
+        known = CueTable.joined([known, CueTable(answers, fields={name: annotator.fields()})])
+    return known
 
 
-def _observations(annotator: Annotator, conversations: Sequence[Conversation], arrays: Arrays) -> Iterator[Observation]:
+def _observations(
+    annotator: Annotator, conversations: Sequence[Conversation], arrays: Arrays, known: CueTable
+) -> Iterator[Observation]:
     def seen(utterance: Utterance, sampling: Frames | Waveform | None) -> Any:
         nothing = Missing("not asked for")
         return nothing if sampling is None else _clip(utterance, arrays.get(utterance.id, {}), sampling, 0)
 
-    for talk in map(blind, conversations):
+    for talk in conversations:
         for index, utterance in enumerate(talk.utterances):
-            query = Query(conversation=talk, index=index, labels=LabelSpace(()))
-            yield Observation(
-                query=query, video=seen(utterance, annotator.video()), audio=seen(utterance, annotator.audio())
-            )
+            cues, lacking, _ = reading(annotator, utterance, known, last=True)
+            query = shown(talk, index, annotator, cues)
+            video = seen(utterance, annotator.video_for(query))
+            yield Observation(query=query, video=video, audio=seen(utterance, annotator.audio()), lacking=lacking)
 
 
 def without(conversations: Sequence[Conversation], arrays: Arrays) -> list[Conversation]:

@@ -17,7 +17,7 @@ from merc.errors import MercError, did_you_mean
 from merc.files import cache_folder
 from merc.media import Decoding
 from merc.passes import Hashes
-from merc.recipe import ComponentRef, Recipe, Stage
+from merc.recipe import ComponentRef, Recipe, Stage, leads_to, needed_for
 from merc.session.journal import Journal
 from merc.session.reporter import Reporter, within
 
@@ -49,9 +49,9 @@ def prompters_of(recipe: Recipe) -> Prompting:
 
 
 def annotators_of(recipe: Recipe, prompters: Prompting) -> dict[str, ComponentRef]:
-    """The annotators whose cues prompts read, in the recipe's order."""
+    """The annotators whose cues prompts read, and those whose cues these read, in the order in which they are asked."""
     read = {field for path, prompter in prompters for field in fields_of(path, prompter)}
-    return {name: part for name, part in recipe.annotators.items() if read & set(_fields(part))}
+    return needed_for(recipe.annotators, read)
 
 
 def cue_store(recipe: Recipe) -> CueStore:
@@ -127,16 +127,17 @@ def read_cues(
     parts = annotators_of(recipe, prompters)
     if not parts:
         return CueTable()
-    hashes, store, tables = hashes_of(recipe), cue_store(recipe), []
+    hashes, store, table = hashes_of(recipe), cue_store(recipe), CueTable()
+    wanted = {name: conversations_of(leads_to(recipe.annotators, name)) for name in parts}
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
-            some, step = conversations_of(_fields(part)), within(progress, number, len(parts))
-            tables.append(look(store, {name: part}, some, corpus, hashes, Decoding.of(recipe).workers, step))
-    table = CueTable.joined(tables)
+            options = PassOptions(decoding=Decoding.of(recipe), progress=within(progress, number, len(parts)))
+            one = look(store, {name: part}, wanted[name], corpus, hashes, options, table)
+            table = CueTable.joined([table, one])
     if table.unasked:
         faults = [
             f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of "
-            f"{sum(len(c.utterances) for c in conversations_of(_fields(parts[name])))} utterances ({ids[0]}"
+            f"{sum(len(c.utterances) for c in wanted[name])} utterances ({ids[0]}"
             f"{', ...' if len(ids) > 1 else ''})"
             for name, ids in table.unasked.items()
         ]
@@ -199,7 +200,7 @@ def note_cues(
     if unused:
         journal.say(f"no prompt reads the cues of annotators.{', annotators.'.join(unused)}: not used")
     for name, part in parts.items():
-        utterances = [u for c in conversations_of(_fields(part)) for u in c.utterances]
+        utterances = [u for c in conversations_of(leads_to(recipe.annotators, name)) for u in c.utterances]
         missing = table.missing(name)
         written = table.written(name)
         journal.log(
@@ -209,9 +210,10 @@ def note_cues(
             }
         )  # fmt: skip
         counts = ", ".join(f"{field} {written[field]}" for field in _fields(part))
+        guided = "; they were made with the gold label in sight" if name in table.label_guided else ""
         journal.say(
             f"annotators.{name} ({part.name}): cues for {len(utterances) - len(missing)} of {len(utterances)} "
-            f"utterances ({counts})"
+            f"utterances ({counts}){guided}"
         )
         if missing:
             have = f"of {len(utterances)} utterances {'has' if len(missing) == 1 else 'have'}"
@@ -245,6 +247,7 @@ def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
                     "version": _annotator(recipe.annotators[name]).version,
                     "written": dict(table.written(name)),
                     "missing": len(table.missing(name)),
+                    **({"label_guided": True} if name in table.label_guided else {}),
                 }
                 for name in names
             },
@@ -256,7 +259,8 @@ def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
 
 
 def _check_written(recipe: Recipe, prompters: Prompting, corpus: Sequence[Conversation]) -> None:
-    """Raise MercError for a cue that a prompter reads and nobody writes."""
+    """Raise MercError for a cue that a prompter or an annotator reads and nobody writes."""
+    check_readers(recipe, annotators_of(recipe, prompters), corpus)
     written = {field: name for name, part in recipe.annotators.items() for field in _fields(part)}
     there = {field for c in corpus for u in c.utterances for field in u.cues}
     # What is learned may also stand beside the utterance, as a data set's own descriptions do.
@@ -273,6 +277,20 @@ def _check_written(recipe: Recipe, prompters: Prompting, corpus: Sequence[Conver
                     f"{path} reads the cue {field!r}, which no annotator of the recipe writes and no utterance of the "
                     f"corpus has.{did_you_mean(field, [*written, *there])} The cues are: {known}; name an annotator "
                     f"that writes it, as in annotators: {{teacher: {{name: ...}}}}, and run {annotate_command(recipe)}"
+                )
+
+
+def check_readers(recipe: Recipe, annotators: Mapping[str, ComponentRef], corpus: Sequence[Conversation]) -> None:
+    """Raise MercError for a cue that an annotator reads, no other writes, and no utterance of the corpus has."""
+    written = {field for part in recipe.annotators.values() for field in _fields(part)}
+    there = {field for c in corpus for u in c.utterances for field in u.cues}
+    for name, part in annotators.items():
+        for field in _annotator(part).reads():
+            if field not in written | there:
+                known = ", ".join(sorted(written | there))
+                raise MercError(
+                    f"annotators.{name} ({part.name}) reads the cue {field!r}, which no annotator of the recipe writes "
+                    f"and no utterance of the corpus has.{did_you_mean(field, written | there)} The cues are: {known}"
                 )
 
 

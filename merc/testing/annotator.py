@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import MISSING, replace
 from dataclasses import fields as dataclass_fields
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from merc.components import (
@@ -45,8 +45,46 @@ class AnnotatorContract(ComponentContract):
             audio = audios[index % len(audios)] if audios else Missing("not asked for")
             assert isinstance(video, VideoClip | Missing) and isinstance(audio, AudioClip | Missing)
             query = Query(conversation=talk, index=index, labels=LabelSpace(()))
+            if self.component.reads() or self.component.sees_label():
+                query = self.shown(query, "joy" if self.component.sees_label() else None)
             observations.append(Observation(query=query, video=video, audio=audio))
         return observations
+
+    def shown(self, query: Query, label: str | None) -> Query:
+        """The query with the cues of its target that the annotator reads, and its label where it sees it. Override
+        where the words of a cue matter."""
+        cues = {field: f"a cue of {field}" for field in self.component.reads()}
+        own = replace(query.target, cues=cues, label=label)
+        before, after = query.conversation.utterances[: query.index], query.conversation.utterances[query.index + 1 :]
+        return replace(query, conversation=replace(query.conversation, utterances=(*before, own, *after)))
+
+    def test_reads_and_sees_what_it_says(self) -> None:
+        """``reads`` names cues that it does not write itself; the gold label is seen only where a parameter says so."""
+        reads = self.component.reads()
+        require(
+            isinstance(reads, tuple) and all(isinstance(field, str) for field in reads),
+            f"reads() of {self.title} gives {reads!r}; it must give a tuple of names",
+        )
+        both = [field for field in reads if field in self.component.fields()]
+        require(not both, f"{self.title} reads {', '.join(both)}, which it writes itself")
+        required = [one for one in dataclass_fields(self.component) if one.default is MISSING]
+        if self.component.sees_label() and not [one for one in required if one.default_factory is MISSING]:
+            require(
+                not type(self.component)().sees_label(),
+                f"{self.title} sees the gold label by default; let a parameter that is false by default say so",
+            )
+
+    def test_cues_that_are_lacking_raise_nothing(self) -> None:
+        """Without the cues that it reads it says what it can, or the reason."""
+        if self.component.reads():
+            lacking = dict.fromkeys(self.component.reads(), "nobody saw anything")
+            self._annotate([replace(self._bare(one), lacking=lacking) for one in self.observations()])
+
+    @staticmethod
+    def _bare(one: Observation) -> Observation:
+        talk = one.query.conversation
+        utterances = tuple(replace(u, cues={}) for u in talk.utterances)
+        return replace(one, query=replace(one.query, conversation=replace(talk, utterances=utterances)))
 
     def test_wants_media_as_declared(self) -> None:
         """``fields`` names its cues; ``video`` gives Frames or None, ``audio`` a Waveform or None."""
