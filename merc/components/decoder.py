@@ -78,6 +78,11 @@ class Decoder(Component):
         recipe's own shows, and no others."""
         return ()
 
+    def looks_ahead(self) -> int:
+        """How many utterances after the target it looks at, beside what the recipe's own prompter shows
+        (``Prompter.looks_ahead``); by default as its ``prompters`` do."""
+        return max((prompter.looks_ahead() for prompter in self.prompters()), default=0)
+
     def fits_on(self) -> Literal["train", "dev"] | None:
         """The split that it is fitted on once the model is trained; ``None`` for one with nothing to fit, or whose
         parameters give what would be fitted."""

@@ -37,6 +37,9 @@ class Prediction:
     label_history: str | None = None
     """Whose labels of the utterances before the model was shown: ``gold`` (the corpus's, which a user does not know) or
     ``predicted`` (its own); ``None`` where it was shown none."""
+    following: int = 0
+    """How many utterances after it the model was shown, at most: above 0 it was predicted offline, from a conversation
+    that was over."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """What heads gave, by the names of ``truths``: a number (``{"valence": 0.3}``), or several labels (``{"tags":
     {"labels": ["joy"], "probabilities": {"joy": 0.8, "fear": 0.1}}}``)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar, Literal
 
 from merc.components.base import Component
@@ -19,6 +19,9 @@ class Text:
 
     text: str
     """The words, with the space around them."""
+    utterance: str = field(default="", repr=False, compare=False)
+    """The id of the utterance whose line they belong to; empty for words of no utterance. Texts and slots of one
+    utterance that stand side by side are what a backbone with ``attention: utterance`` reads in both directions."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,13 @@ class Query:
         return self.index == len(self.conversation.utterances) - 1
 
 
-def check_placeholder(name: str, text: str, placeholder: str) -> None:
+def check_placeholder(name: str, text: str, *placeholders: str) -> None:
     """Check a text that ``str.format`` is to fill in, for a prompter's ``__post_init__``.
 
     Args:
         name: The parameter that holds it.
         text: The text.
-        placeholder: The one name that it may have between braces; it need not.
+        placeholders: The names that it may have between braces; it need not.
 
     Raises:
         ValueError: It has another one, or braces that are not doubled.
@@ -160,9 +163,10 @@ def check_placeholder(name: str, text: str, placeholder: str) -> None:
     ValueError: question may hold {speaker}, and other braces doubled; it is 'So {'
     """
     try:
-        text.format(**{placeholder: ""})
+        text.format(**dict.fromkeys(placeholders, ""))
     except (KeyError, IndexError, ValueError, AttributeError):
-        raise ValueError(f"{name} may hold {{{placeholder}}}, and other braces doubled; it is {text!r}") from None
+        allowed = " and ".join(f"{{{one}}}" for one in placeholders)
+        raise ValueError(f"{name} may hold {allowed}, and other braces doubled; it is {text!r}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +206,12 @@ class Prompter(Component):
         """The names of the cues that its prompts show, so that a recipe can be checked, and the cues be there, before
         it runs. What an answer is made of is none of them."""
         return ()
+
+    def looks_ahead(self) -> int:
+        """How many utterances after the target its prompts show, at most. Above 0 it is *offline*: numbers say so, and
+        a conversation that goes on is refused. By default that of the prompters among its parameters, else 0."""
+        inner = (getattr(self, one.name) for one in fields(self))
+        return max((one.looks_ahead() for one in inner if isinstance(one, Prompter)), default=0)
 
     def answer_fields(self) -> tuple[str, ...]:
         """The names of the cues that answers are made of, such as a description to learn. They are wanted where a

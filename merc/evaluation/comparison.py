@@ -14,7 +14,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.evaluation.classification import classification
 from merc.evaluation.folds import FILE, read_folds
-from merc.evaluation.label_history import explained, history_sources, in_words
+from merc.evaluation.label_history import history_sources, shown_beside
 from merc.evaluation.measures import FEWER_DRAWS, TITLES, Measure, find_measure
 from merc.evaluation.predictions import read_predictions
 from merc.evaluation.significance import (
@@ -112,10 +112,15 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
     everything = [p for runs in every_run for _, answered in runs.values() for p in answered.values()]
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
     histories = [history_sources(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
+    ahead = [max(p.following for _, answered in runs.values() for p in answered.values()) for runs in every_run]
+    shown = [shown_beside(history, following) for history, following in zip(histories, ahead, strict=True)]
     titles = [
-        f"{name} ({in_words(its)})" if its else name for name, its in zip(_names(folders), histories, strict=True)
+        f"{name} ({', '.join(words for words, _ in its)})" if its else name
+        for name, its in zip(_names(folders), shown, strict=True)
     ]
-    notes += [f"{in_words(its).capitalize()}. {explained(its)}" for its in dict.fromkeys(histories) if its]
+    notes += [
+        f"{words[0].upper()}{words[1:]}. {why}" for words, why in dict.fromkeys(one for its in shown for one in its)
+    ]
     entries = [
         _entry(name, folder, runs, keys, LabelSpace(labels), [(m, counted[m.name]) for m in measures], split)
         for name, folder, runs in zip(titles, folders, every_run, strict=True)

@@ -142,6 +142,8 @@ def _one_split(
     }
     if history := history_sources(predictions):
         numbers["label_history"] = history
+    if following := max(p.following for p in predictions):
+        numbers["following"] = following
     own = next((name for name in metrics if name in CLASSIFICATION), None)
     for name in sorted(metrics, key=lambda name: name != own):  # merc's own first, then as the recipe has them
         component = metrics[name].component

@@ -11,7 +11,7 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.errors import MercError, did_you_mean
-from merc.evaluation.shapes import is_number
+from merc.evaluation.shapes import is_count, is_number
 from merc.files import parse_json, write_text
 
 _UTTERANCE = ("speaker", "text", "start", "end", "unanswered")
@@ -30,7 +30,7 @@ def prediction_to_json(prediction: Prediction) -> str:
     row = {name: getattr(prediction, attribute) for name, attribute in _ATTRIBUTES.items()}
     for name in ("probabilities", "missing", "truths", "values", "details"):
         row[name] = None if row[name] is None else dict(row[name])
-    for name in ("truths", "label_history", "values", "details"):
+    for name in ("truths", "label_history", "following", "values", "details"):
         if not row[name]:
             del row[name]
     try:
@@ -114,6 +114,8 @@ def _parse(line: str, where: str) -> Prediction:
         _check(isinstance(row[name], str), where, name, "a string", row[name])
     for name in ("split", "truth", "label", "text", "label_history"):
         _check(values[name] is None or isinstance(values[name], str), where, name, "a string or null", values[name])
+    values["following"] = values["following"] or 0
+    _check(is_count(values["following"]), where, "following", "a count", values["following"])
     chances = values["probabilities"]
     _check(_is_probabilities(chances), where, "probabilities", "an object of numbers by label, or null", chances)
     values["missing"] = {} if values["missing"] is None else values["missing"]

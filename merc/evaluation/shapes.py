@@ -9,7 +9,7 @@ from typing import Any
 _MOST = 2**53
 """Counts beyond this are no counts of anything, and no floats either."""
 
-_COUNTS = ("n", "unlabelled")
+_COUNTS = ("n", "unlabelled", "following")
 _SHARES = ("accuracy", "weighted_f1", "macro_f1", "uar", "unparsed_rate")
 _TEXTS = ("label_history", "of")
 _LOG_TEXTS = ("event", "stage", "stream", "split", "text", "time")

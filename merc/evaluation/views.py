@@ -10,7 +10,7 @@ from typing import Any
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation.corruption import ROWS, charts, headlines, severity_of, touched_of
-from merc.evaluation.label_history import explained, in_words
+from merc.evaluation.label_history import shown_beside
 from merc.evaluation.metrics import UNSPLIT, split_order
 from merc.evaluation.run_files import RunFiles
 from merc.evaluation.summary import (
@@ -103,7 +103,7 @@ class SplitView:
     others: Mapping[str, str]
     left_out: Sequence[str]
     corrupted: Corrupted | None
-    label_history: tuple[str, str] | None
+    shown_beside: tuple[tuple[str, str], ...]
     """Whose labels of earlier utterances the model was shown, and what that means."""
 
 
@@ -168,7 +168,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         others={k: _plain(v) for k, v in numbers.items() if k not in own},
         corrupted=_corrupted(numbers),
         left_out=[label for label in per_class if label not in averaged],
-        label_history=(in_words(history), explained(history)) if (history := numbers.get("label_history")) else None,
+        shown_beside=shown_beside(numbers.get("label_history"), numbers.get("following") or 0),
     )
 
 

@@ -46,6 +46,10 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
         return
     asking = Asking.of("evaluate.prompter", part, labels)
     past = "evaluate.label_history" if evaluate.label_history else ""
+    if ahead := says(cast(Prompter, part.component).looks_ahead, 0):
+        what = f"{ahead} following utterance{'s' if ahead > 1 else ''}"
+        problems.note(asking.path, node_at(root, asking.path), f"offline: prompts show {what}, so the run answers no "
+                      "conversation that goes on")  # fmt: skip
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)

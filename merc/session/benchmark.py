@@ -15,7 +15,7 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, did_you_mean
 from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.benchmark_table import Cell, as_markdown, as_record, as_text, average
-from merc.evaluation.label_history import explained, in_words
+from merc.evaluation.label_history import shown_beside
 from merc.evaluation.metrics import known_truths
 from merc.files import read_json, write_text
 from merc.prompting import is_label_prompt
@@ -205,7 +205,7 @@ def _setup_of(
         raise MercError(f"the run's prompter {part.name!r} does not take {sets}: {error}") from None
     prompts_with = ComponentRef(name=part.name, params={**part.params, **sets}, component=component)
     how = replace(how, prompter=prompts_with, splits=column.splits, metrics={column.metric: metric}, states=False)
-    notes = [f"{in_words(how.label_history)}: {explained(how.label_history)}"] if how.label_history else []
+    notes = [f"{words}: {why}" for words, why in shown_beside(how.label_history, session.looks_ahead)]
     if how.decoder.answers == "labels":
         first = queries(talks, labels, lambda query: query.target.id in targets)[0][0]
         if not is_label_prompt(component.prompt(first)):

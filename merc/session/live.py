@@ -36,6 +36,12 @@ class Live:
                 f"evaluate.label_history is {history!r}, and a conversation that goes on keeps no labels of before; "
                 "load the run with evaluate={'label_history': None}"
             )
+        if ahead := session.looks_ahead:
+            raise MercError(
+                f"this run is offline: its prompts show {ahead} utterance{'s' if ahead > 1 else ''} after the one that "
+                "is asked about, which are not said yet in a conversation that goes on; use a run whose prompter has "
+                "following: 0, or predict the conversation when it is over"
+            )
         self.session = session
         self._talk = Conversation(id=conversation, utterances=())
         self._between = KeptBetween()

@@ -151,6 +151,7 @@ class Predictor:
             truth=query.target.label,
             missing=self.missing(query.target.id),
             label_history=self.how.label_history,
+            following=max(self.prompter.looks_ahead(), self.how.decoder.looks_ahead()),
             truths=known_truths(query.target, truths, query.is_last),
             label=decoded.label,
             probabilities=decoded.probabilities,

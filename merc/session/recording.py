@@ -52,7 +52,7 @@ def answer_recordings(session: Session, block: Sequence[Given], alone: bool, pac
 def _answer(session: Session, one_input: Given, alone: bool) -> Iterator[Answered]:
     once = session.changed(session.setup, Once(session.journal))
     asking = annotators_of(session.recipe, [("", session.setup.prompter)])
-    whole = must_be_whole(session.setup.how.label_history, asking.values())
+    whole = bool(session.looks_ahead) or must_be_whole(session.setup.how.label_history, asking.values())
     try:
         for talk, before in heard_conversations(one_input, session.journal, whole):
             yield from once.answers([Given(conversation=talk)], before=before)

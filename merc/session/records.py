@@ -30,6 +30,8 @@ def as_record(prediction: Prediction, how: Evaluate) -> dict[str, Any]:
         record["details"] = dict(prediction.details)
     if how.label_history:
         record["label_history"] = how.label_history
+    if prediction.following:
+        record["following"] = prediction.following
     if prediction.unanswered is not None:
         record["unanswered"] = prediction.unanswered
     return {**record, "missing": dict(prediction.missing)}

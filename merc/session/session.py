@@ -221,11 +221,16 @@ class Session:
             conversation: Its name; utterances without an ``id`` are ``live-1``, ``live-2``, ...
 
         Raises:
-            MercError: The run's prompts show the labels of before.
+            MercError: The run's prompts show the labels of before, or what is said after (it is offline).
         """
         from merc.session.live import Live
 
         return Live(self, conversation)
+
+    @property
+    def looks_ahead(self) -> int:
+        """How many utterances after the one that is asked about its prompts show; above 0 the run is offline."""
+        return max(self.setup.prompter.looks_ahead(), self.setup.how.decoder.looks_ahead())
 
     def record(self, prediction: Prediction) -> dict[str, Any]:
         """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""

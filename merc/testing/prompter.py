@@ -141,6 +141,20 @@ class PrompterContract(ComponentContract):
                     "the label history comes from query.label_history, which a recipe switches on"
                 )
 
+    def test_what_it_shows_of_later_utterances_is_declared(self) -> None:
+        """``looks_ahead`` says how many utterances after the target a prompt shows at most: cut off after these, the
+        conversation gives the same prompt."""
+        ahead = self.component.looks_ahead()
+        for query in self.queries():
+            talk = query.conversation
+            short = replace(talk, utterances=talk.utterances[: query.index + 1 + ahead])
+            require(
+                _segments_asked(self.component.prompt(query))
+                == _segments_asked(self.component.prompt(replace(query, conversation=short))),
+                f"the prompt for {query.target.id!r} shows what is said later than looks_ahead() says ({ahead}); give "
+                "how many utterances after the target it shows, so that its numbers are named offline",
+            )
+
     def test_past_labels_end_before_the_target(self) -> None:
         """Where a recipe shows a label history, the prompt shows none of the target or of what follows: neither from
         ``label_history``, which holds none there when merc asks, nor from the conversation."""

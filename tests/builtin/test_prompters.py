@@ -35,6 +35,10 @@ class TestConversationWithEverything(PrompterContract):
     component = ConversationPrompter(media=("face", "voice"), media_of="target", cues=("face", "prosody"), history=2)
 
 
+class TestConversationThatIsOver(PrompterContract):
+    component = ConversationPrompter(media=("face",), following=1, speakers="roles", quotes=True, opening="{text}?\n")
+
+
 class TestConversationWithDemonstrations(PrompterContract):
     component = ConversationPrompter(media=("face",))
 
@@ -51,6 +55,7 @@ def text(prompt: Prompt) -> str:
     return "".join(shown[type(s)](s) for s in prompt.segments)  # type: ignore[no-untyped-call]
 
 
+OTHERS = ", and other braces doubled; it is"
 HEAD = "Recognise the emotion of what is said. The emotions are: joy, anger.\n"
 
 
@@ -124,10 +129,17 @@ def test_own_words() -> None:
     ("parameters", "message"),
     [
         ({"history": -1}, "history counts utterances from 0, not -1"),
-        ({"instruction": "{emotions}"}, "instruction may hold {labels}, and other braces doubled; it is '{emotions}'"),
-        ({"instruction": "{}"}, "instruction may hold {labels}, and other braces doubled; it is '{}'"),
-        ({"question": "So {"}, "question may hold {speaker}, and other braces doubled; it is 'So {'"),
-        ({"question": "{speaker.x}"}, "question may hold {speaker}, and other braces doubled; it is '{speaker.x}'"),
+        ({"following": -1}, "following counts utterances from 0, not -1"),
+        ({"instruction": "{emotions}"}, f"instruction may hold {{labels}} and {{words}}{OTHERS} '{{emotions}}'"),
+        ({"instruction": "{}"}, f"instruction may hold {{labels}} and {{words}}{OTHERS} '{{}}'"),
+        ({"question": "So {"}, f"question may hold {{speaker}} and {{text}}{OTHERS} 'So {{'"),
+        ({"question": "{speaker.x}"}, f"question may hold {{speaker}} and {{text}}{OTHERS} '{{speaker.x}}'"),
+        ({"opening": "{label}"}, f"opening may hold {{speaker}} and {{text}}{OTHERS} '{{label}}'"),
+        (
+            {"following": 1, "following_mark": ""},
+            "with following and an empty following_mark nothing says which utterance is asked about; put {text} into "
+            "the question",
+        ),
     ],
 )
 def test_parameters_that_are_no_good(parameters: dict[str, object], message: str) -> None:
@@ -153,3 +165,59 @@ def question(index: int) -> Prompt:
 def test_cues_that_it_reads_are_named() -> None:
     assert ConversationPrompter().cue_fields() == ()
     assert ConversationPrompter(cues=("face", "body")).cue_fields() == ("face", "body")
+
+
+def test_following_utterances_stand_between_the_shared_history_and_the_question() -> None:
+    prompter = ConversationPrompter(following=1, media=("face",))
+    assert prompter.looks_ahead() == 1 and ConversationPrompter().looks_ahead() == 0
+    found = text(prompter.prompt(query(0)))
+    assert found == HEAD + "Ann:<face u0> We won!\nThen:\nSpeaker:<face u1> Again?\nAnn feels|"
+    # The last one has none, and is asked about as ever.
+    plain = text(ConversationPrompter(media=("face",)).prompt(query(2)))
+    assert text(ConversationPrompter(following=2, media=("face",)).prompt(query(2))) == plain
+    two = text(ConversationPrompter(following=2).prompt(query(0)))
+    assert two == HEAD + "Ann: We won!\nThen:\nSpeaker: Again?\nAnn: Yes {labels}.\nAnn feels|"
+
+
+def test_without_a_mark_what_follows_is_the_history_of_later_prompts() -> None:
+    """So the tree computes it once, and only the question is added."""
+    prompter = ConversationPrompter(following=1, following_mark="", question='saying "{text}" {speaker} feels')
+    found = text(prompter.prompt(query(0)))
+    assert found == HEAD + 'Ann: We won!\nSpeaker: Again?\nsaying "We won!" Ann feels|'
+    encoder = PromptEncoder(byte_level())
+
+    def nodes(asks: ConversationPrompter) -> int:
+        return len(
+            build_tree([encoder.encode(asks.prompt(query(i)), lambda s, u: 0, answers="none") for i in range(3)])
+        )
+
+    assert nodes(prompter) <= nodes(replace(prompter, following=0))
+    assert nodes(ConversationPrompter(following=1)) > nodes(ConversationPrompter())
+
+
+def test_speakers_by_the_order_in_which_they_speak() -> None:
+    found = text(ConversationPrompter(speakers="roles").prompt(query(2)))
+    assert found == HEAD + "Speaker 1: We won!\nSpeaker: Again?\nSpeaker 1: Yes {labels}.\nSpeaker 1 feels|"
+    bare = ConversationPrompter(speakers="roles", history=0).prompt(query(2))
+    assert (
+        text(bare) == HEAD + "Speaker 1: Yes {labels}.\nSpeaker 1 feels|"
+    )  # the number does not depend on the history
+
+
+def test_quotes_a_question_before_and_the_words_of_labels() -> None:
+    asks = ConversationPrompter(
+        quotes=True, opening='What does {speaker} feel who says "{text}"?\n', question="It is", history=1,
+        instruction="Answer {words}.\n",
+    )  # fmt: skip
+    found = text(asks.prompt(query(1)))
+    assert found == (
+        'Answer joy, angry.\nWhat does Speaker feel who says "Again?"?\nAnn: "We won!"\nSpeaker: "Again?"\nIt is|'
+    )
+    shown = text(asks.prompt(query(0, demonstrations=(query(2),))))
+    assert shown.count("What does Ann feel") == 2
+
+
+def test_what_belongs_to_an_utterance_says_so() -> None:
+    segments = ConversationPrompter(media=("face",), following=1).prompt(query(0)).segments
+    own = [getattr(one, "utterance", "") for one in segments]
+    assert own == ["", "u0", "u0", "u0", "", "u1", "u1", "u1", "", ""]

@@ -252,6 +252,14 @@ def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, go
     assert compare_runs([good, both], "test").entries[1].name == "both (gold label history)"
 
 
+def test_a_run_that_is_offline_says_so_beside_its_name(tmp_path: Path, good: Path) -> None:
+    guesses: list[str | None] = ["neutral", "joy", "anger", "neutral", "joy"]
+    shown = write(tmp_path / "test", [replace(p, following=2, label_history="gold") for p in predictions(guesses)])
+    result = compare_runs([good, shown], "test")
+    assert result.entries[1].name == "test (gold label history, offline: 2 following utterances)"
+    assert any(note.startswith("Offline: 2 following utterances. The model was shown what") for note in result.notes)
+
+
 def test_a_page_without_cases_needs_no_corpus(tmp_path: Path, good: Path, poor: Path) -> None:
     page = tmp_path / "table.html"
     refused = call("compare", good, poor, "--write", page)

@@ -57,6 +57,12 @@ def test_a_metric_of_other_utterances_has_a_row_below_its_split() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_numbers_of_conversations_that_are_over_say_so() -> None:
+    told = {split: {**its, "following": 1} for split, its in numbers().items()}
+    words = " ".join(" ".join(shown(told)).split())
+    assert words.startswith("Offline: 1 following utterance (test). The model was shown what is said after")
+
+
 def test_utterances_that_were_not_measured_are_counted() -> None:
     predictions = [
         Prediction(id=f"u{i}", conversation="c", split="test", truth=truth, label="joy", truths={"last": i > 2})

@@ -94,6 +94,17 @@ def test_what_is_no_utterance(session: merc.Session, utterance: dict[str, Any], 
     assert live.predict({"text": "And on."}).id == "live-2"
 
 
+def test_a_run_that_is_offline_does_not_go_on(trained: Path) -> None:
+    offline = merc.load(trained, evaluate={"prompter": {"name": "conversation", "following": 1}})
+    assert offline.looks_ahead == 1
+    with pytest.raises(merc.MercError, match=r"offline: its prompts show 1 utterance after") as caught:
+        offline.live()
+    assert "following: 0" in str(caught.value)
+    (first, last) = offline.predict([{"text": "You came!"}, {"text": "So I did."}])
+    assert offline.record(first)["following"] == 1
+    assert "following" in offline.record(last)
+
+
 def test_labels_of_before_are_not_kept(trained: Path) -> None:
     with pytest.raises(merc.MercError, match=r"label_history"):
         merc.load(trained, evaluate={"label_history": "predicted"}).live()

@@ -57,6 +57,10 @@ class LateFusion(merc.Decoder):
         """``prompters``."""
         return self.prompters_
 
+    def looks_ahead(self) -> int:
+        """As far as any member looks."""
+        return max([super().looks_ahead(), *(_session(run).looks_ahead for run in self.runs)])
+
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``dev``, where no weights are given."""
         return "dev" if self.weights is None else None
