@@ -27,6 +27,7 @@ _RENAMED = {
 
 if TYPE_CHECKING:
     import merc.training as training
+    from merc.builtin.backbones import HuggingFace
     from merc.components import *
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
@@ -48,6 +49,7 @@ _HOME = {
     "load_recipe": "merc.recipe",
     "run": "merc.session.api",
     "MercError": "merc.errors",
+    "HuggingFace": "merc.builtin.backbones",
     "Records": "merc.builtin.records",
     "allow": "merc.consent",
     "read_variable": "merc.consent",
@@ -98,6 +100,7 @@ __all__ = [
     "Fuser",
     "Generation",
     "Head",
+    "HuggingFace",
     "LabelSpace",
     "Listener",
     "Loss",

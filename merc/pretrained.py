@@ -168,10 +168,10 @@ class Pretrained:
             )
         return net.eval().requires_grad_(False)
 
-    def check_weights(self, kind: Any, *, unused: Sequence[str] = ()) -> None:
+    def check_weights(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> None:
         """See, before hours of other work, that ``network`` would find all weights: a hub model is fetched, names and
-        shapes are compared, and no weights are read into memory. Raises MercError as ``network`` does."""
-        self.network(kind, unused=unused, device_map="meta")
+        shapes are compared, and no weights are read into memory. Takes and raises what ``network`` does."""
+        self.network(kind, unused=unused, device_map="meta", **more)
 
     def check_no_adapter(self) -> None:
         """Raise MercError for a folder or hub model with an adapter of PEFT, alone or beside a model's weights."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,20 +27,11 @@ CHAT = (
 )
 
 
-@cache
 def tokenizer() -> PreTrainedTokenizerFast:
     """A token a byte, and the control tokens of Qwen2-VL."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from tests.prompting.tokenizers import bytes_and_controls
 
-    alphabet = [*CONTROLS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    made = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|im_end|>", chat_template=CHAT,
-        additional_special_tokens=list(CONTROLS), clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+    return bytes_and_controls(CONTROLS, CHAT, "<|im_end|>")
 
 
 def config(kind: Kind) -> Any:

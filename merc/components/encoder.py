@@ -265,7 +265,9 @@ class Encoder(Component):
                 network([torch.from_numpy(one).to(device) for one in prepared if not isinstance(one, Missing)])
             )
             return [
-                one if isinstance(one, Missing) else np.ascontiguousarray(next(features).cpu().numpy())
+                one
+                if isinstance(one, Missing)
+                else np.concatenate([next(features).float().cpu().numpy(), self.places(one)], axis=1)
                 for one in prepared
             ]
 
@@ -302,11 +304,20 @@ class Encoder(Component):
         """Of an encoder that may learn: how many tokens its network gives for a prepared input ``[count, ...]``."""
         return count
 
+    def places(self, prepared: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Of an encoder that may learn: where the tokens lie that its network gives for a prepared input, known before
+        it computes, ``[tokens, axes]``. One whose ``spec`` names axes, or whose number of tokens is not in the length
+        of the input, gives this; here ``token_count`` tokens without axes."""
+        return np.zeros((self.token_count(len(prepared)), 0), np.float32)
+
     def why_frozen(self) -> str | None:
         """Why it cannot learn, and what to do about it; None if it can."""
         lacking = [name for name in ("prepare", "build") if getattr(type(self), name) is getattr(Encoder, name)]
         if lacking:
             return f"it has no {' and no '.join(f'{name}()' for name in lacking)}, which a network that learns needs"
-        if self.spec().axes:
-            return "its features say where their tokens lie, which must be known before the network computes"
+        if self.spec().axes and type(self).places is Encoder.places:
+            return (
+                "its features say where their tokens lie, which must be known before the network computes; places() "
+                "would say it, and it has none"
+            )
         return None

@@ -130,8 +130,10 @@ class MediaTokens(nn.Module):
         where = None
         if count and stream in self.specs and self.specs[stream].axes:
             features = self._features(stream, utterance, draw)
-            if features is not None and len(features) == count:
-                where = features[:, self.specs[stream].dim :]
+            if features is not None:
+                learns = stream in self.encoders
+                given = self.encoder_parts[stream].places(features) if learns else features[:, self.specs[stream].dim :]
+                where = given if len(given) == count else None
         seen = not count and stream in self.inserts and bool(self._given_tokens(stream, utterance, draw))
         return SlotTokens(stream=stream, count=count, encoder=self.encoder_parts.get(stream), where=where, seen=seen)
 
@@ -240,7 +242,7 @@ class MediaTokens(nn.Module):
         features = self._features(stream, utterance, draw)
         if features is None:
             return 0
-        return self.encoder_parts[stream].token_count(len(features)) if stream in self.encoders else len(features)
+        return len(self.encoder_parts[stream].places(features) if stream in self.encoders else features)
 
     def compute(self, stream: str, utterances: Sequence[str], draw: int = 0) -> list[Tensor | None]:
         """The features ``[tokens, dim]`` that the network of an encoder gives of utterances now; None for one that
@@ -254,7 +256,7 @@ class MediaTokens(nn.Module):
         all_features = [None if row is None else next(computed) for row in rows]
         for utterance, row, features in zip(utterances, rows, all_features, strict=True):
             if row is not None and features is not None:
-                expected = (encoder.token_count(len(row)), self.specs[stream].dim)
+                expected = (len(encoder.places(row)), self.specs[stream].dim)
                 if tuple(features.shape) != expected:
                     raise MercError(
                         f"encoder {stream!r}, utterance {utterance_id(utterance)!r}: the network of build() gives "

@@ -167,7 +167,8 @@ class EncoderContract(ComponentContract):
 
     def test_the_network_gives_the_features_that_are_kept_while_it_is_frozen(self) -> None:
         """Of an encoder that may learn: before its first step, the network of ``build`` gives what ``load`` gives, for
-        a clip alone and in a batch, as many tokens as ``token_count`` says, and its parameters get a gradient."""
+        a clip alone and in a batch, as many tokens as ``places`` says and where it says, and its parameters get a
+        gradient."""
         if self.component.why_frozen() is not None:
             return
         import torch
@@ -184,14 +185,18 @@ class EncoderContract(ComponentContract):
             f"{len(inputs)} inputs went in and {len(together)} features came out of build()",
         )
         for number, (prepared_input, frozen, mine) in enumerate(zip(inputs, arrays, together, strict=True)):
-            count = self.component.token_count(len(prepared_input))
+            places, spec = self.component.places(prepared_input.cpu().numpy()), self.component.spec()
             require(
-                tuple(mine.shape) == frozen.shape == (count, self.component.spec().dim),
+                tuple(mine.shape) == (len(places), spec.dim) and frozen.shape == (len(places), spec.width),
                 f"input {number}: the network gives {list(mine.shape)}, load() gives {list(frozen.shape)} and "
-                f"token_count() says {count} tokens",
+                f"places() says {len(places)} tokens",
+            )
+            require(
+                np.array_equal(frozen[:, spec.dim :], places),
+                f"input {number}: places() says that tokens lie elsewhere than load() says",
             )
             for how, other in (("in a batch", mine), ("alone", network([prepared_input])[0])):
-                near = _same(other.detach().cpu().float().numpy(), frozen, self.tolerance)
+                near = _same(other.detach().cpu().float().numpy(), frozen[:, : spec.dim], self.tolerance)
                 require(near, f"input {number}, {how}: the network of build() gives other features than load()")
         learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
         require(learning, f"no parameter of the network of {self.title} may learn; leave build() out, or let some")

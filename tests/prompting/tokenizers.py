@@ -53,6 +53,19 @@ def byte_level(template: str | None = CHATML, begin: bool = False) -> PreTrained
 
 
 @cache
+def bytes_and_controls(controls: tuple[str, ...], template: str | None, end: str) -> PreTrainedTokenizerFast:
+    """A token a byte after the control tokens, whose numbers are their places."""
+    alphabet = [*controls, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    made = Tokenizer(models.BPE(vocab={sign: number for number, sign in enumerate(alphabet)}, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token=end, pad_token=end, chat_template=template,
+        additional_special_tokens=list(controls), clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+
+
+@cache
 def llama_like(template: str | None = NO_SYSTEM, legacy: bool = True) -> PreTrainedTokenizerFast:
     """BPE with byte fallback that puts a space before the text, as Llama 2 and Mistral have it: before every part
     between control tokens (``legacy``), or at the start alone."""

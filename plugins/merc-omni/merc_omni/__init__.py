@@ -1,0 +1,1 @@
+"""Native multimodal models as backbones of merc, with their own towers, tokens and positions."""

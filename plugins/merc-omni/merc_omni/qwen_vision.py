@@ -1,0 +1,230 @@
+"""Qwen2-VL, Qwen2.5-VL and the thinker of Qwen2.5-Omni: patches of any size, and positions of three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+import merc
+from merc_omni.family import Family, Medium, Piece, Prepare, Rows
+from merc_omni.pictures import BICUBIC, normalised, patches, resized, settings, tokens_of_grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PretrainedConfig
+
+_CLIP = {
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "rescale_factor": 1 / 255,
+    "resample": BICUBIC,
+    "patch_size": 14,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+}
+_IMAGE = _CLIP | {"size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}}
+_VIDEO = _CLIP | {"size": {"shortest_edge": 128 * 28 * 28, "longest_edge": 28 * 28 * 768}}
+
+
+class Qwen2VL(Family):
+    """Qwen2-VL (Wang et al., 2024): a video is patches of two frames, a picture is a frame shown twice. Tokens lie on
+    the axes time, row and column (M-RoPE); what follows goes on after the larger of the grid's rows and columns."""
+
+    classes: ClassVar = {"qwen2_vl": "Qwen2VLForConditionalGeneration"}
+    towers: ClassVar = {"image": ("model.visual",), "video": ("model.visual",)}
+    axes = 3
+    places_of: ClassVar = {
+        "image": ("picture", "row", "column"),
+        "video": ("time", "row", "column", "seconds"),
+    }
+    """``seconds`` is how long one step of ``time`` lasts."""
+    controls: ClassVar = {
+        "image": ("<|vision_start|>", "<|vision_end|>"),
+        "video": ("<|vision_start|>", "<|vision_end|>"),
+    }
+    """What stands before and after the tokens of a medium."""
+
+    def preparing(self, medium: Medium, pretrained: merc.Pretrained, pixels: int | None) -> Prepare:
+        """Frames as patches, each with the place of its token."""
+        own = settings(pretrained, medium, _IMAGE if medium == "image" else _VIDEO)
+        size = dict(own["size"])
+        if "min_pixels" in own or "max_pixels" in own:  # the older names
+            size = {
+                "shortest_edge": own.get("min_pixels", size["shortest_edge"]),
+                "longest_edge": own.get("max_pixels", size["longest_edge"]),
+            }
+        least = min(size["shortest_edge"], pixels or size["shortest_edge"])
+        most = min(size["longest_edge"], pixels or size["longest_edge"])
+        side, merge, span = own["patch_size"], own["merge_size"], own["temporal_patch_size"]
+
+        def rows_of(frames: Any) -> tuple[Rows, tuple[int, int, int]]:
+            pixels = normalised(
+                resized(frames, *fitting(frames.shape[1:3], side * merge, least, most), own["resample"]),
+                own["image_mean"], own["image_std"], own["rescale_factor"],
+            )  # fmt: skip
+            return patches(pixels, side, merge, span)
+
+        def video(clip: merc.VideoClip) -> Rows:
+            values, grid = rows_of(clip.frames)
+            steps = max(1, len(clip.times) - 1)
+            seconds = np.full((len(values), 1), span * (clip.times[-1] - clip.times[0]) / steps, np.float32)
+            return np.concatenate([values, self._placed(grid, merge), seconds], axis=1)
+
+        def pictures(clip: merc.VideoClip) -> Rows:
+            made = []
+            for number, frame in enumerate(clip.frames):
+                values, grid = rows_of(frame[None])
+                where = self._placed(grid, merge)
+                where[:, 0] = number
+                made.append(np.concatenate([values, where], axis=1))
+            return np.concatenate(made)
+
+        return video if medium == "video" else pictures
+
+    @staticmethod
+    def _placed(grid: tuple[int, int, int], merge: int) -> Rows:
+        """Where the token of each patch lies, ``[patches, 3]``."""
+        times, rows, columns = grid
+        return np.repeat(tokens_of_grid(times, rows // merge, columns // merge), merge**2, axis=0)
+
+    @property
+    def _merged(self) -> int:
+        """How many patches make a token."""
+        return int(self.config.vision_config.spatial_merge_size) ** 2
+
+    def places(self, medium: Medium, rows: Rows) -> Rows:
+        """The places that stand in the rows, once a token."""
+        axes = len(self.places_named(medium))
+        return np.ascontiguousarray(rows[:: self._merged, rows.shape[1] - axes :])
+
+    def tokens(self, model: Any, medium: Medium, rows: Tensor) -> Tensor:
+        """The tower's tokens."""
+        import torch
+
+        values = self.values(medium, rows)
+        where = rows[:, values.shape[1] :][:, :3].long()
+        side = int(self._merged**0.5)
+        if medium == "video":
+            grid = (where.amax(0) + 1)[None] * where.new_tensor([1, side, side])
+            return model.get_video_features(values, video_grid_thw=grid).pooler_output[0]  # type: ignore[no-any-return]
+        grids = [(where[where[:, 0] == n].amax(0) + 1) * side for n in where[:, 0].unique()]
+        grid = torch.stack([torch.stack([one.new_ones(()), one[1], one[2]]) for one in grids])
+        return torch.cat(model.get_image_features(values, image_grid_thw=grid).pooler_output)
+
+    def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
+        """The tokens between their control tokens; each picture between its own."""
+        if slot.where is None:
+            return (merc.MediaRun(slot.count),)
+        before, after = (merc.Control(text) for text in self.controls[medium])
+        if medium == "video":
+            return (before, self.run(self.times(slot.where), slot.where), after)
+        pieces: list[Piece] = []
+        for number in np.unique(slot.where[:, 0]):
+            one = slot.where[slot.where[:, 0] == number]
+            pieces += [before, self.run(np.zeros(len(one), int), one), after]
+        return pieces
+
+    def times(self, where: Rows) -> Any:
+        """The position of tokens on the first axis, ``[tokens]`` whole numbers."""
+        return where[:, 0].astype(int)
+
+    def run(self, times: Any, where: Rows) -> merc.MediaRun:
+        """Tokens side by side."""
+        places = np.stack([times, where[:, 1], where[:, 2]], axis=1).astype(int)
+        return merc.MediaRun(len(places), tuple(map(tuple, places.tolist())), self.advance(places))
+
+    def advance(self, places: Any) -> int:
+        """How far what follows lies."""
+        return int(places[:, 1:].max()) + 1
+
+
+class Qwen25VL(Qwen2VL):
+    """Qwen2.5-VL (Bai et al., 2025): as Qwen2-VL, and the first axis goes by seconds."""
+
+    classes: ClassVar = {"qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration"}
+
+    def times(self, where: Rows) -> Any:
+        """Seconds times ``tokens_per_second``, in the steps of transformers' own float32."""
+        rate = np.float32(self.config.vision_config.tokens_per_second)
+        return (where[:, 0] * (rate * where[:, 3])).astype(int)
+
+
+class Qwen25Omni(Qwen2VL):
+    """The thinker of Qwen2.5-Omni (Xu et al., 2025), which hears too: the first axis goes by seconds, a token of sound
+    is one step of it (TMRoPE), and what follows goes on after the furthest position on any axis. The talker and its
+    vocoder are left out, since merc reads and writes text."""
+
+    classes: ClassVar = {
+        "qwen2_5_omni": "Qwen2_5OmniThinkerForConditionalGeneration",
+        "qwen2_5_omni_thinker": "Qwen2_5OmniThinkerForConditionalGeneration",
+    }
+    towers: ClassVar = {**Qwen2VL.towers, "audio": ("model.audio_tower",)}
+    controls: ClassVar = {
+        "image": ("<|vision_bos|>", "<|vision_eos|>"),
+        "video": ("<|vision_bos|>", "<|vision_eos|>"),
+        "audio": ("<|audio_bos|>", "<|audio_eos|>"),
+    }
+
+    def inner(self, config: PretrainedConfig) -> PretrainedConfig:
+        """The thinker's."""
+        return getattr(config, "thinker_config", config)
+
+    def times(self, where: Rows) -> Any:
+        """Seconds times ``position_id_per_seconds``, in the steps of transformers' own float32."""
+        rate = np.float32(self.config.position_id_per_seconds)
+        return (where[:, 0] * where[:, 3] * rate).astype(int)
+
+    def advance(self, places: Any) -> int:
+        """After the furthest position on any axis."""
+        return int(places.max()) + 1
+
+    def hears(self, pretrained: merc.Pretrained) -> float:
+        """Five minutes, where its settings say nothing else."""
+        from merc_omni.sound import extractor
+
+        return float(extractor(pretrained, self.config.audio_config.num_mel_bins, 300).chunk_length)
+
+    def preparing(self, medium: Medium, pretrained: merc.Pretrained, pixels: int | None) -> Prepare:
+        """As Qwen2-VL's; sound as a log-mel spectrogram."""
+        if medium != "audio":
+            return super().preparing(medium, pretrained, pixels)
+        from merc_omni.sound import spectrograms
+
+        return spectrograms(pretrained, self.config.audio_config.num_mel_bins, longest=300)
+
+    def tokens(self, model: Any, medium: Medium, rows: Tensor) -> Tensor:
+        """The tower's tokens; of sound a quarter of the spectrogram's columns."""
+        if medium != "audio":
+            return super().tokens(model, medium, rows)
+        import torch
+
+        mel = rows.T[None].to(next(model.model.audio_tower.parameters()).dtype)
+        mask = torch.ones(1, mel.shape[-1], dtype=torch.long, device=mel.device)
+        return model.get_audio_features(mel, feature_attention_mask=mask).last_hidden_state  # type: ignore[no-any-return]
+
+    def places(self, medium: Medium, rows: Rows) -> Rows:
+        """Those of pictures; sound has as many as its columns make."""
+        if medium != "audio":
+            return super().places(medium, rows)
+        return np.zeros((((len(rows) - 1) // 2 + 1 - 2) // 2 + 1, 0), np.float32)
+
+    def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
+        """The tokens between their control tokens."""
+        if medium != "audio":
+            return super().layout(medium, slot)
+        before, after = (merc.Control(text) for text in self.controls[medium])
+        return (before, merc.MediaRun(slot.count), after)
+
+
+def fitting(size: tuple[int, int], factor: int, least: int, most: int) -> tuple[int, int]:
+    """The height and width, multiples of ``factor``, that have between ``least`` and ``most`` pixels and about the
+    same shape. Raises MercError for a picture that is no picture: over 200 times longer than wide."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    try:
+        height, width = smart_resize(*size, factor=factor, min_pixels=least, max_pixels=most)
+    except ValueError as error:
+        raise ValueError(f"pictures of {size[1]} x {size[0]} pixels do not fit: {error}") from None
+    return int(height), int(width)

@@ -1,0 +1,3 @@
+"""The shapes of public native multimodal models."""
+
+PUBLIC = {}
