@@ -132,8 +132,10 @@ class MediaTokens(nn.Module):
             features = self._features(stream, utterance, draw)
             if features is not None:
                 learns = stream in self.encoders
-                given = self.encoder_parts[stream].places(features) if learns else features[:, self.specs[stream].dim :]
-                where = given if len(given) == count else None
+                places = (
+                    self.encoder_parts[stream].places(features) if learns else features[:, self.specs[stream].dim :]
+                )
+                where = places if len(places) == count else None
         seen = not count and stream in self.inserts and bool(self._given_tokens(stream, utterance, draw))
         return SlotTokens(stream=stream, count=count, encoder=self.encoder_parts.get(stream), where=where, seen=seen)
 

@@ -21,8 +21,8 @@ def with_template(tokenizer: PreTrainedTokenizerBase, pretrained: merc.Pretraine
     """A tokenizer whose chat template takes turns of words: the model's own, from ``chat_template.json`` where the
     tokenizer has none, and with words put into a list where the template loses them otherwise."""
     if tokenizer.chat_template is None:
-        kept = pretrained.read_json("chat_template.json") or pretrained.read_json("processor_config.json") or {}
-        tokenizer.chat_template = kept.get("chat_template")
+        beside = pretrained.read_json("chat_template.json") or pretrained.read_json("processor_config.json") or {}
+        tokenizer.chat_template = beside.get("chat_template")
     if isinstance(tokenizer.chat_template, str) and not _keeps_words(tokenizer):
         tokenizer.chat_template = _PARTS + tokenizer.chat_template
     return tokenizer

@@ -15,8 +15,6 @@ from merc_omni.shapes import PUBLIC
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from merc_omni.family import Medium
-
 
 @dataclass(frozen=True)
 class Model:
@@ -35,10 +33,10 @@ class Model:
         """Its family. Raises MercError for a model of none."""
         values = self.pretrained.config(PUBLIC)
         kind = values.get("model_type")
-        found = family_class(kind) if isinstance(kind, str) else None
-        if found is None:
+        family = family_class(kind) if isinstance(kind, str) else None
+        if family is None:
             raise merc.MercError(f"{self.where}: {self.path!r} {_why_not(values)}")
-        return found(_config(json.dumps(values, sort_keys=True)))
+        return family(_config(json.dumps(values, sort_keys=True)))
 
     def network(self, keep: Sequence[str], dtype: str) -> Any:
         """The class that computes the whole model, with the modules ``keep`` names and without the other half. Weights
@@ -63,11 +61,6 @@ class Model:
         """See that the weights of all of it are there, by names and shapes; none are read into memory."""
         family = self.family()
         self.pretrained.check_weights(family.kind, config=family.config)
-
-
-def parts_of(family: Family, medium: Medium) -> tuple[str, ...]:
-    """The modules that turn a medium into tokens. Raises MercError where the family takes no such media."""
-    return family.towers[medium]
 
 
 def _other(family: Family, keep: Sequence[str]) -> set[str]:
