@@ -32,17 +32,18 @@ if TYPE_CHECKING:
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError
     from merc.files import cache_folder, hash_file, user_path, whole_file
-    from merc.media import MediaInfo, probe_media
+    from merc.media import MediaInfo, Moment, play, probe_media
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
     from merc.session.api import load, run
     from merc.session.session import Session
-    from merc.speech import Listener
+    from merc.speech import Listener, LiveHearing
 
 _HOME = {
     "hookimpl": "merc.registry.hooks",
     "Listener": "merc.speech",
+    "LiveHearing": "merc.speech",
     "Session": "merc.session.session",
     "load": "merc.session.api",
     "load_recipe": "merc.recipe",
@@ -58,6 +59,8 @@ _HOME = {
     "user_path": "merc.files",
     "whole_file": "merc.files",
     "MediaInfo": "merc.media",
+    "Moment": "merc.media",
+    "play": "merc.media",
     "probe_media": "merc.media",
     "Pretrained": "merc.pretrained",
     "quiet": "merc.pretrained",
@@ -102,6 +105,7 @@ __all__ = [
     "HuggingFace",
     "LabelSpace",
     "Listener",
+    "LiveHearing",
     "Loss",
     "LossContext",
     "LowRankTuning",
@@ -111,6 +115,7 @@ __all__ = [
     "Metric",
     "Missing",
     "Model",
+    "Moment",
     "Observation",
     "Outputs",
     "PeftTuning",
@@ -138,6 +143,7 @@ __all__ = [
     "Slot",
     "SlotTokens",
     "SoundWindow",
+    "SpanStream",
     "Speaks",
     "SpeechSpan",
     "Stream",
@@ -170,6 +176,7 @@ __all__ = [
     "likeliest",
     "load",
     "load_recipe",
+    "play",
     "probe_media",
     "quiet",
     "read_variable",

@@ -43,7 +43,7 @@ from merc.components.prompter import (
     check_placeholder,
 )
 from merc.components.reward import Reward
-from merc.components.segmenter import Segmenter, SegmentFunction, SoundWindow, SpeechSpan
+from merc.components.segmenter import Segmenter, SegmentFunction, SoundWindow, SpanStream, SpeechSpan
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.transcriber import TranscribeFunction, Transcriber, Transcript, Word
@@ -114,6 +114,7 @@ __all__ = [
     "Slot",
     "SlotTokens",
     "SoundWindow",
+    "SpanStream",
     "Speaks",
     "SpeechSpan",
     "Stream",

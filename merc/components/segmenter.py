@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from merc.components.base import Component
 from merc.components.encoder import AudioClip, Waveform
+from merc.errors import MercError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,8 +61,26 @@ SegmentFunction = Callable[[Iterable[SoundWindow]], Iterator[SpeechSpan]]
 
 Windows are decoded as they are taken, so a function that keeps no more of them than it works on can hear a recording of
 any length. It yields a span as soon as it is known; one that compares all voices yields its first when the last window
-is heard. It is called once for each recording.
+is heard. It is called once for each recording; recordings may be heard at the same time in several threads.
 """
+
+
+class SpanStream(Protocol):
+    """The sound of one conversation that goes on, and the speech in it (``Segmenter.stream``)."""
+
+    @property
+    def open(self) -> SpeechSpan | None:
+        """The span that goes on: as it would be if nobody spoke any more. None while nobody speaks."""
+
+    @property
+    def spoken(self) -> float:
+        """Until when somebody was last heard, in seconds of the conversation; a span may end a little later."""
+
+    def add(self, window: SoundWindow) -> Sequence[SpeechSpan]:
+        """The next sound, however short; gives the spans that it ended."""
+
+    def close(self) -> Sequence[SpeechSpan]:
+        """The span that the end of all sound ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +121,21 @@ class Segmenter(Component):
         Raises:
             MercError: The user has to do something (weights that are not there).
         """
+
+    def stream(self, device: str) -> Callable[[], SpanStream]:
+        """Get ready, once, for sound that goes on, and give what makes a stream for each conversation. Streams may be
+        used at the same time in several threads.
+
+        Spans are those of ``load``'s function, each as soon as it has ended, so a segmenter that compares all voices of
+        a recording has no streams, which is the default.
+
+        Args:
+            device: Where a network computes: "cpu", "cuda".
+
+        Raises:
+            MercError: It must hear a recording to its end, or the user has to do something.
+        """
+        raise MercError(
+            f"segmenter {type(self).__name__} must hear a recording to its end, so it cannot be used live; use one "
+            "that finds speech while it is spoken, such as silero"
+        )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from merc.components.encoder import Features, Missing
 from merc.features.store import FeatureStore
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,13 @@ class FeatureTable:
             remarks={**remarks, **other.remarks}, held={**held, **other.held},
         )  # fmt: skip
 
+    def of(self, utterances: Collection[str]) -> FeatureTable:
+        """The table of these utterances alone, by their ids."""
+        return replace(
+            self, places=_of(self.places, utterances), missing=_of(self.missing, utterances),
+            remarks=_of(self.remarks, utterances), held=_of(self.held, utterances),
+        )  # fmt: skip
+
     def get(self, stream: str, utterance_id: str, draw: int = 0) -> Features | Missing:
         """Features ``[tokens, dim]`` float32, or the reason why there are none.
 
@@ -47,3 +57,7 @@ class FeatureTable:
         draws = self.places[stream, utterance_id]
         place = draws[draw % len(draws)]
         return place if isinstance(place, Missing) else self.store.load(place)
+
+
+def _of(values: Mapping[tuple[str, str], Value], utterances: Collection[str]) -> dict[tuple[str, str], Value]:
+    return {at: value for at, value in values.items() if at[1] in utterances}

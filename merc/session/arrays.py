@@ -4,7 +4,7 @@ of them is kept on disk."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -162,7 +162,10 @@ def _clip(
     assert isinstance(sampling, Frames)
     content = hashlib.sha256(clip.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
     last, count = float(clip.times[-1]), len(clip.times)
-    end = last + (last - float(clip.times[0])) / max(count - 1, 1)  # the last frame is shown as long as the others
+    if utterance.start is not None and utterance.end is not None:
+        end = utterance.end - utterance.start
+    else:  # the last frame is shown as long as the others
+        end = last + (last - float(clip.times[0])) / max(count - 1, 1)
     chosen = sample(clip.times, 0.0, end, sampling, f"{seed}/{content}")
     scaler = Scaler()
     pictures = [scaler.at(clip.frames[index], [sampling.size])[sampling.size] for index in chosen]
@@ -170,20 +173,25 @@ def _clip(
 
 
 def annotate_arrays(
-    annotators: Mapping[str, ComponentRef], conversations: Sequence[Conversation], arrays: Arrays, device: str
+    annotators: Mapping[str, ComponentRef],
+    conversations: Sequence[Conversation],
+    arrays: Arrays,
+    device: str,
+    only: Collection[str] | None = None,
 ) -> CueTable:
-    """What annotators say of conversations whose media are arrays. Raises MercError, naming the annotator, for one that
-    does not answer for every utterance."""
+    """What annotators say of conversations whose media are arrays: of all utterances, or ``only`` of those with these
+    ids. Raises MercError, naming the annotator, for one that does not answer for each."""
     known = CueTable()
     for name, part in in_order(annotators).items():
         annotator, answers = part.component, dict[tuple[str, str], Annotation]()
         assert isinstance(annotator, Annotator)
         require(annotator, f"annotators.{name} ({part.name!r})")
         for utterance, answer in FunctionOf(annotator, annotator.load(device))(
-            _observations(annotator, conversations, arrays, known)
+            _observations(annotator, conversations, arrays, known, only)
         ):
             answers[name, utterance] = admit(answer)[0]
-        lacking = [u.id for c in conversations for u in c.utterances if (name, u.id) not in answers]
+        ids = [u.id for c in conversations for u in c.utterances if only is None or u.id in only]
+        lacking = [one for one in ids if (name, one) not in answers]
         if lacking:
             raise MercError(f"annotators.{name} ({part.name!r}) gave no answer for {', '.join(lacking[:3])}")
         known = CueTable.joined([known, CueTable(answers, fields={name: annotator.fields()})])
@@ -191,7 +199,11 @@ def annotate_arrays(
 
 
 def _observations(
-    annotator: Annotator, conversations: Sequence[Conversation], arrays: Arrays, known: CueTable
+    annotator: Annotator,
+    conversations: Sequence[Conversation],
+    arrays: Arrays,
+    known: CueTable,
+    only: Collection[str] | None,
 ) -> Iterator[Observation]:
     def seen(utterance: Utterance, sampling: Frames | Waveform | None) -> Any:
         nothing = Missing("not asked for")
@@ -199,6 +211,8 @@ def _observations(
 
     for talk in conversations:
         for index, utterance in enumerate(talk.utterances):
+            if only is not None and utterance.id not in only:
+                continue
             cues, lacking, _ = reading(annotator, utterance, known, last=True)
             query = shown(talk, index, annotator, cues)
             video = seen(utterance, annotator.video_for(query))

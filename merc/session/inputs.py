@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from merc.components import AudioClip, Corpus, CorpusData, Encoder, Frames, Prompter, Query, VideoClip, Waveform, Words
@@ -18,7 +17,7 @@ from merc.recipe import ComponentRef, Recipe
 from merc.registry import get_registry
 from merc.session.data import encoders_of
 from merc.session.wiring import Setup
-from merc.speech import Listener, has_default
+from merc.speech import Listener
 
 _NAMED = 5
 _SOUND = (".wav", ".flac", ".mp3")
@@ -44,14 +43,14 @@ class Reader:
     """Reads inputs for a trained run: its recipe, and how it predicts. ``say`` is given sentences for the user.
 
     A recording is a clip whose words are not given, and which is longer than an utterance or belongs to a run that goes
-    by the words. Its utterances are heard: by ``listener``, which makes every clip without words a recording, or by the
-    default components, where a plugin brings them."""
+    by the words. Its utterances are heard: by ``listener``, which makes every clip without words a recording, or by
+    what ``default_listener`` gives, if anything."""
 
     recipe: Recipe
     setup: Setup
     say: Callable[[str], None]
-    device: str = "cpu"
     listener: Listener | None = None
+    default_listener: Callable[[], Listener | None] = lambda: None
 
     @property
     def goes_by_words(self) -> bool:
@@ -128,12 +127,10 @@ class Reader:
         if not self._encoders:
             self.say(f"the prompts of this run show words alone: nothing of {what} but --text counts")
 
-    @cached_property
+    @property
     def _listener(self) -> Listener | None:
         """What hears recordings, where there is something that does."""
-        if self.listener is not None or not has_default():
-            return self.listener
-        return Listener(device=self.device, limits=Decoding.of(self.recipe).limits)
+        return self.listener or self.default_listener()
 
     def _clip(self, path: Path, name: str, text: str | None, speaker: str | None) -> Given:
         talk = clip_conversation(path, name, text, speaker)

@@ -19,6 +19,7 @@ from merc.errors import MercError
 from merc.evaluation import read_metrics
 from merc.features import FeatureTable
 from merc.files import read_json
+from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Recipe, load_recipe
@@ -37,7 +38,7 @@ from merc.session.python_inputs import read_given
 from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
-from merc.speech import Listener
+from merc.speech import Listener, has_default
 from merc.training.groups import shots_of
 
 if TYPE_CHECKING:
@@ -75,11 +76,14 @@ class Answered:
 
 
 class _SharedState:
-    """What several sessions of one run share: the model, and the lock that lets one thread compute at a time."""
+    """What several sessions of one run share: the model, and the lock that lets one thread compute at a time; what
+    hears recordings, and the lock that lets one thread make it."""
 
     def __init__(self) -> None:
         self.model: EmotionModel | None = None
         self.lock = threading.RLock()
+        self.listener: Listener | None = None
+        self.hearing = threading.Lock()
 
 
 class Session:
@@ -214,18 +218,21 @@ class Session:
         with naming_component():
             return predict_together(self, requests)
 
-    def live(self, conversation: str = "live") -> Live:
+    def live(self, conversation: str = "live", history: int | None = None) -> Live:
         """A conversation whose utterances come one by one: what was said stays computed, so each costs little.
 
         Args:
             conversation: Its name; utterances without an ``id`` are ``live-1``, ``live-2``, ...
+            history: How many utterances are kept before the one that is asked about; when there are more, the older
+                half is forgotten, so that the rest stays computed until then. Answers are those of the conversation
+                that is kept (``Live.conversation``). None keeps all.
 
         Raises:
             MercError: The run's prompts show the labels of before, or what is said after (it is offline).
         """
         from merc.session.live import Live
 
-        return Live(self, conversation)
+        return Live(self, conversation, history)
 
     @property
     def looks_ahead(self) -> int:
@@ -238,7 +245,19 @@ class Session:
 
     def reader(self, listener: Listener | None = None) -> Reader:
         """What reads inputs for this run; ``listener`` hears clips whose words are not given."""
-        return Reader(recipe=self.recipe, setup=self.setup, say=self.journal.say, device=self.device, listener=listener)
+        return Reader(
+            recipe=self.recipe, setup=self.setup, say=self.journal.say, listener=listener,
+            default_listener=self.listener,
+        )  # fmt: skip
+
+    def listener(self) -> Listener | None:
+        """What hears recordings where nobody names anything else: the default segmenter and transcriber, loaded once
+        for all that use this run; None where no plugin brings them."""
+        shared = self._shared_state
+        with shared.hearing:
+            if shared.listener is None and has_default():
+                shared.listener = Listener(device=self.device, limits=Decoding.of(self.recipe).limits)
+            return shared.listener
 
     def answers(
         self, block: Sequence[Given], alone: bool = False, packed: bool = False, before: int = 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections import Counter
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from merc.components import (
     Missing,
     Segmenter,
     SegmentFunction,
+    SpanStream,
     SpeechSpan,
     TranscribeFunction,
     Transcriber,
@@ -28,13 +28,12 @@ from merc.media import Decoders, Limits, Want, probe_media
 from merc.media.container import Unreadable
 from merc.recipe.single import load_part
 from merc.registry import get_registry
+from merc.speech.account import Account
 from merc.speech.passages import Passage, Said, passages, utterances_of
+from merc.speech.streaming import LiveHearing
 
 DEFAULT = "default"
 """The name under which a plugin registers the component that is used where nobody names one."""
-
-UNSURE = 0.5
-"""A word that is less probable counts as unsure."""
 
 _FINDING = 0.2
 """The share of the work that finding speech is counted as; the rest is writing down what is said."""
@@ -44,7 +43,7 @@ Progress = Callable[[float, str], None]
 
 class Listener:
     """Hears recordings: a segmenter finds speech in them, and a transcriber writes down what is said. Both are loaded
-    when they are first needed, and kept.
+    when they are first needed, and kept. It may be used from several threads; the transcriber works for one at a time.
 
     Args:
         segmenter: A ``merc.Segmenter``, or its name and parameters as a text: "speaker-clusters speakers=2". By default
@@ -69,6 +68,8 @@ class Listener:
         self.transcriber: Transcriber = _component("transcriber", Transcriber, transcriber)
         self.device, self.limits = device, limits
         self._loaded: tuple[SegmentFunction, TranscribeFunction] | None = None
+        self._streams: Callable[[], SpanStream] | None = None
+        self._loading, self._transcribing = threading.Lock(), threading.Lock()
 
     def hear(
         self,
@@ -95,17 +96,43 @@ class Listener:
         if not info.audio:
             raise Unreadable(f"{recording.name} has no audio track, so nothing is heard in it")
         return Hearing(
-            listener=self, recording=recording, name=name or recording.stem, seconds=info.seconds, video=info.video,
-            progress=progress, after=after, count=count,
+            listener=self, recording=recording, name=name or recording.stem, title=recording.name,
+            seconds=info.seconds, video=info.video, progress=progress, after=after, count=count,
         )  # fmt: skip
+
+    def live(self, name: str = "live", rate: int = 16_000) -> LiveHearing:
+        """A conversation that goes on, to be heard while it is spoken.
+
+        Args:
+            name: Its id, from which utterances have theirs: ``NAME_u0``.
+            rate: Samples a second of its sound, which is mono.
+
+        Raises:
+            MercError: The segmenter must hear a recording to its end.
+        """
+        with self._loading:
+            if self._streams is None:
+                require(self.segmenter, f"{self.segmenter.kind} {type(self.segmenter).__name__}")
+                self._streams = self.segmenter.stream(self.device)
+        return LiveHearing(self, self._streams(), name, rate)
 
     def load(self) -> tuple[SegmentFunction, TranscribeFunction]:
         """The functions of the two, loaded the first time."""
-        if self._loaded is None:
-            for component in (self.segmenter, self.transcriber):
-                require(component, f"{component.kind} {type(component).__name__}")
-            self._loaded = self.segmenter.load(self.device), self.transcriber.load(self.device)
-        return self._loaded
+        with self._loading:
+            if self._loaded is None:
+                for component in (self.segmenter, self.transcriber):
+                    require(component, f"{component.kind} {type(component).__name__}")
+                self._loaded = self.segmenter.load(self.device), self._one_at_a_time(self.transcriber.load(self.device))
+            return self._loaded
+
+    def _one_at_a_time(self, transcribe: TranscribeFunction) -> TranscribeFunction:
+        """Nothing says that a transcriber's network may be shared."""
+
+        def alone(clips: Sequence[AudioClip]) -> Sequence[Transcript | Missing]:
+            with self._transcribing:
+                return transcribe(clips)
+
+        return alone
 
 
 def has_default() -> bool:
@@ -145,7 +172,7 @@ class Heard:
 
 
 @dataclass(kw_only=True, eq=False)
-class Hearing:
+class Hearing(Account):
     """One recording as it is heard: utterances in the order in which they begin. It is iterated once; then its
     ``notes`` say what there is to say of the whole.
 
@@ -154,22 +181,11 @@ class Hearing:
 
     listener: Listener
     recording: Path
-    name: str
     seconds: float | None
     video: bool
     progress: Progress
     after: float = 0.0
-    count: int = 0
-    sound: float = 0.0
-    speech: float = 0.0
-    several: float = 0.0
     fault: str = ""
-    words: int = 0
-    unsure_words: int = 0
-    speakers: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-    wordless: Counter[str] = field(default_factory=Counter)
-    doubts: Counter[str] = field(default_factory=Counter)
     _found: float = 0.0
     _written: float = 0.0
 
@@ -213,11 +229,8 @@ class Hearing:
         self.progress(_FINDING * done[0] + (1 - _FINDING) * done[1], f"{at}{f' {text}' if text else ''}")
 
     def _counted(self, spans: Iterator[SpeechSpan]) -> Iterator[SpeechSpan]:
-        end = 0.0
         for span in spans:
-            self.several += max(min(end, span.end) - span.start, 0.0)
-            self.speech += max(span.end - max(end, span.start), 0.0)
-            end = max(end, span.end)
+            self.count_span(span)
             yield span
 
     def _heard(
@@ -238,75 +251,21 @@ class Hearing:
         return [next(remaining) if isinstance(clip, AudioClip) else _missing(clip) for clip in clips]
 
     def _utterance(self, spoken: Said) -> Utterance:
-        span, probabilities = spoken.span, [word.probability for word in spoken.words]
-        self.words += len(spoken.words)
-        self.unsure_words += sum(one is not None and one < UNSURE for one in probabilities)
-        self.speakers.update([span.speaker] if span.speaker else [])
-        self.languages.update([spoken.language] if spoken.language and spoken.text else [])
-        self.wordless.update([spoken.reason] if spoken.reason else [])
-        self.doubts.update([span.unsure] if span.unsure else [])
-        known = {
-            "language": spoken.language if spoken.text else None,
-            "confidence": None if spoken.confidence is None else round(spoken.confidence, 3),
-            "words": [
-                [w.text, _rounded(w.start), _rounded(w.end), None if w.probability is None else round(w.probability, 3)]
-                for w in spoken.words
-            ],
-            "refused": spoken.refused,
-            "speaker_unsure": span.unsure,
-        }
-        number, self.count = self.count, self.count + 1
-        return Utterance(
-            id=f"{self.name}_u{number}",
-            text=spoken.text,
-            speaker=span.speaker,
+        return replace(
+            self.utterance(spoken),
             video=self.recording if self.video else None,
             audio=None if self.video else self.recording,
-            start=_rounded(span.start),
-            end=_rounded(span.end),
-            missing={"text": spoken.reason} if spoken.reason else {},
-            extra={"transcription": {key: value for key, value in known.items() if value}},
             origin=str(self.recording),
         )
 
     def notes(self) -> list[str]:
         """What was heard of the recording and what was not, each a sentence."""
-        name, notes = self.recording.name, []
-        silent = max(self.sound - self.speech, 0.0)
-        if not self.count:
-            notes.append(f"{name}: no speech was heard in {self.sound:.1f} s of sound")
-        else:
-            who = f" of {len(self.speakers)} speaker{'s' * (len(self.speakers) > 1)}" if self.speakers else ""
-            heard = f"{self.count} utterance{'s' * (self.count > 1)}{who}"
-            notes.append(f"{name}: {heard}; {silent:.1f} of {self.sound:.1f} s are without speech")
-        if self.several >= UNSURE:
-            notes.append(f"{name}: in {self.several:.1f} s several people speak at once")
-        notes += [f"{name}: {_of(n, self.count)}: {reason}" for reason, n in self.doubts.most_common(3)]
-        if self.wordless:
-            reason, _ = self.wordless.most_common(1)[0]
-            notes.append(f"{name}: {_of(self.wordless.total(), self.count)} without words, most often since {reason}")
-        if self.unsure_words:
-            notes.append(f"{name}: {self.unsure_words} of {self.words} words are unsure (less probable than {UNSURE})")
-        if len(self.languages) > 1:
-            counts = ", ".join(f"{code} ({n})" for code, n in self.languages.most_common())
-            notes.append(f"{name}: several languages are spoken: {counts}")
-        if self.fault:
-            notes.append(f"{self.fault}; what was heard before is there")
-        return notes
+        return [*super().notes(), *([f"{self.fault}; what was heard before is there"] if self.fault else [])]
 
 
 def _missing(clip: object) -> Missing:
     assert isinstance(clip, Missing)
     return clip
-
-
-def _of(some: int, every: int) -> str:
-    return f"{some} of {every} utterances {'is' if some == 1 else 'are'}"
-
-
-def _rounded(seconds: float) -> float:
-    """To a millisecond, as files keep times."""
-    return math.floor(seconds * 1000 + 0.5) / 1000
 
 
 def clock(seconds: float) -> str:

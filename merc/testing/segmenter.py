@@ -105,6 +105,37 @@ class SegmenterContract(ComponentContract):
             spans = self.spans(windows)
             require(not spans, f"{self.title} finds speech {what}: {_times(spans)}")
 
+    def test_a_stream_finds_what_a_recording_holds(self) -> None:
+        """Where it can be used live: the spans of sound that comes in small pieces are those of the whole recording,
+        each is open before it is over, and two streams do not disturb each other."""
+        if type(self.component).stream is Segmenter.stream:
+            return
+        make = self.component.stream(self.device)
+        streams, found, opened = (make(), make()), ([], []), list[SpeechSpan]()  # type: ignore[var-annotated]
+        for window in self.windows(seconds=0.1):
+            for stream, own in zip(streams, found, strict=True):
+                own += stream.add(window)
+            if (span := streams[0].open) is not None:
+                require(
+                    span.end <= window.end + _ROUNDING and streams[0].spoken <= window.end + _ROUNDING,
+                    f"{self.title} has an open span until {span.end} s, of sound until {window.end} s",
+                )
+                opened.append(span)
+        for stream, own in zip(streams, found, strict=True):
+            own += stream.close()
+        whole = self.spans(self.windows(seconds=60.0))
+        for own in found:
+            near = len(own) == len(whole) and all(
+                abs(a.start - b.start) <= self.tolerance and abs(a.end - b.end) <= self.tolerance
+                for a, b in zip(own, whole, strict=True)
+            )
+            require(near, f"{self.title} gives {_times(own)} for a stream and {_times(whole)} for the recording")
+        for span in whole:
+            require(
+                any(one.start < span.end and span.start < one.end for one in opened),
+                f"{self.title} never had the span {_times([span])} open; `open` is the span that goes on",
+            )
+
     def test_windows_are_left_as_they_are(self) -> None:
         """A window may be shown to others too, so none may write into it."""
         windows, untouched = self.windows(), self.windows()

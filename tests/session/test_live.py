@@ -75,6 +75,56 @@ def test_what_was_said_is_not_computed_again(session: merc.Session, monkeypatch:
     assert computed[7] < computed[8] / 2
 
 
+def test_what_was_answered_already_is_kept_as_it_is(
+    session: merc.Session, talk: merc.Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = session.predict(talk, clips={one.id: arrays(one) for one in talk.utterances})
+    live = session.live(talk.id)
+    with pytest.raises(merc.MercError, match="no utterance to keep"):
+        live.keep()
+    for utterance, wanted in zip(talk.utterances, whole, strict=True):
+        close(live.predict(turn(utterance), final=False), wanted)
+        with monkeypatch.context() as patch:
+            patch.setattr(EmotionModel, "score_with_states", None)
+            live.keep()
+    assert [one.id for one in live.conversation.utterances] == [one.id for one in talk.utterances]
+    with pytest.raises(merc.MercError, match="no utterance to keep"):
+        live.keep()
+
+
+def test_a_conversation_of_any_length_keeps_its_last_utterances(session: merc.Session) -> None:
+    live = session.live(history=4)
+    kept = []
+    for number in range(12):
+        before = live.conversation.utterances
+        kept.append(len(before))
+        text = f"Sentence {number}."
+        own = live.predict({"text": text})
+        assert own.id == f"live-{number + 1}"
+        whole = merc.Conversation(id="live", utterances=(*before, merc.Utterance(id=own.id, text=text)))
+        close(own, session.predict(whole, clips={one.id: {} for one in whole.utterances})[-1])
+    assert kept == [0, 1, 2, 3, 4, 3, 4, 3, 4, 3, 4, 3]
+    assert live._features is not None and {name for _, name in live._features.places} == {
+        one.id for one in live.conversation.utterances
+    }
+    with pytest.raises(merc.MercError, match="history counts utterances from 1, not 0"):
+        session.live(history=0)
+
+
+def test_a_fault_of_a_component_is_named(session: merc.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from merc.builtin.prompters import ConversationPrompter
+
+    live = session.live()
+
+    def faulty(self: ConversationPrompter, query: merc.Query) -> merc.Prompt:
+        raise RuntimeError("out of words")
+
+    monkeypatch.setattr(ConversationPrompter, "prompt", faulty)
+    with pytest.raises(RuntimeError) as caught:
+        live.predict({"text": "You came!"})
+    assert "prompter 'conversation'" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize(
     ("utterance", "words"),
     [
@@ -108,3 +158,32 @@ def test_a_run_that_is_offline_does_not_go_on(trained: Path) -> None:
 def test_labels_of_before_are_not_kept(trained: Path) -> None:
     with pytest.raises(merc.MercError, match=r"label_history"):
         merc.load(trained, evaluate={"label_history": "predicted"}).live()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_annotator_is_asked_about_each_utterance_once(
+    trained: Path, talk: merc.Conversation, tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from merc_tiny.parts import Ear  # type: ignore[import-not-found]
+
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "annotators: {ear: {name: ear}}\n")
+    session = merc.load(run, evaluate={"prompter": {"name": "conversation", "media": ["seen"], "cues": ["pitch"]}})
+    if whole:
+        monkeypatch.setattr(Ear, "needs_all", True)
+        with pytest.raises(merc.MercError, match=r"annotators.ear \('ear'\) compares an utterance with all others"):
+            session.live()
+        return
+    asked: list[merc.Query] = []
+    prompt = type(session.setup.prompter).prompt
+    monkeypatch.setattr(
+        type(session.setup.prompter), "prompt", lambda self, query: asked.append(query) or prompt(self, query)
+    )
+    wanted = session.predict(talk, clips={one.id: arrays(one) for one in talk.utterances})
+    live = session.live(talk.id)
+    for utterance, one in zip(talk.utterances, wanted, strict=True):
+        close(live.predict(turn(utterance)), one)
+    assert all("crossings" in one.cues["pitch"] for one in asked[-1].conversation.utterances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from merc.speech import Listener
 from merc.testing.examples import segmenter, transcriber
 from tests.cli.test_predict_recordings import tones
 from tests.media.late import write_late
+from tests.registry.distributions import Distribution, install
 from tests.senses import install_senses
 
 
@@ -82,3 +84,71 @@ def test_what_is_said_in_every_block_is_said_once() -> None:
 
 def test_a_history_of_labels_wants_the_whole_recording() -> None:
     assert must_be_whole("predicted", []) and not must_be_whole(None, [])
+
+
+EARS = """\
+import merc
+
+@merc.hookimpl
+def register_segmenters(register):
+    register("default", "merc_ears.parts:Loud")
+
+@merc.hookimpl
+def register_transcribers(register):
+    register("default", "merc_ears.parts:La")
+"""
+
+PARTS = """\
+import threading
+import time
+from dataclasses import dataclass
+
+from merc.testing.examples import segmenter, transcriber
+
+LOADED = []
+WORKING = []
+TOGETHER = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loud(segmenter.Example):
+    def load(self, device):
+        LOADED.append("segmenter")
+        time.sleep(0.05)
+        return super().load(device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class La(transcriber.Example):
+    def load(self, device):
+        LOADED.append("transcriber")
+        hear = super().load(device)
+
+        def transcribe(clips):
+            WORKING.append(threading.get_ident())
+            TOGETHER.append(len(WORKING))
+            time.sleep(0.01)
+            WORKING.pop()
+            return hear(clips)
+
+        return transcribe
+"""
+
+
+def test_what_hears_is_loaded_once_whoever_asks(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(install([Distribution("ears", EARS, {"parts.py": PARTS})], tmp_path)))
+    monkeypatch.setenv("MERC_PLUGINS", "tiny,ears")
+    get_registry.cache_clear()
+    film = write_late(tmp_path / "talk.mkv", late=0.0, sound=tones(3))
+    session = merc.load(trained)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: session.predict(film), range(4)))
+    again = session.changed(session.setup, session.journal).predict(film)
+    texts = [[(one.id, one.text, one.label) for one in answer] for answer in (*answers, again)]
+    assert len(texts[0]) == 3 and all(one == texts[0] for one in texts)
+
+    from merc_ears import parts  # type: ignore[import-not-found]
+
+    assert sorted(parts.LOADED) == ["segmenter", "transcriber"]
+    assert set(parts.TOGETHER) == {1}
+    get_registry.cache_clear()

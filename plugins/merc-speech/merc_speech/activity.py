@@ -27,6 +27,18 @@ class SpanFinder:
     _previous: float = 0.0
     _cut: bool = False
 
+    @property
+    def open(self) -> SpeechSpan | None:
+        """The span that goes on, as it would be if nobody spoke any more; None where it would not be kept."""
+        if self._start is None or self._last - self._start < self.shortest:
+            return None
+        return self._span(self._start - (0 if self._cut else self.pad), self._last + self.pad)
+
+    @property
+    def spoken(self) -> float:
+        """Until when somebody was last heard, in seconds."""
+        return self._last
+
     def add(self, start: float, end: float, probability: float) -> Iterator[SpeechSpan]:
         """A chunk, from ``start`` to ``end`` seconds; gives the spans that are known with it."""
         self._heard = end
@@ -42,18 +54,20 @@ class SpanFinder:
         elif end - self._start >= self.longest:
             middle = self._start + self.longest / 2
             at, _ = min(((at, p) for at, p in self._probabilities if at >= middle), key=lambda one: (one[1], -one[0]))
-            yield self._span(self._start - (0 if self._cut else self.pad), at)
+            yield self._over(self._span(self._start - (0 if self._cut else self.pad), at))
             self._start, self._cut = at, True
             self._probabilities = [one for one in self._probabilities if one[0] >= at]
 
     def close(self) -> Iterator[SpeechSpan]:
         """The span that is open, at its end or where the sound ends."""
-        if self._start is not None and self._last - self._start >= self.shortest:
-            yield self._span(self._start - (0 if self._cut else self.pad), self._last + self.pad)
+        if (span := self.open) is not None:
+            yield self._over(span)
         self._start = None
 
     def _span(self, start: float, end: float) -> SpeechSpan:
-        span = SpeechSpan(start=max(start, self._previous, 0.0), end=min(end, self._heard))
+        return SpeechSpan(start=max(start, self._previous, 0.0), end=min(end, self._heard))
+
+    def _over(self, span: SpeechSpan) -> SpeechSpan:
         self._previous = span.end
         return span
 

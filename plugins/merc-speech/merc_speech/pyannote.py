@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,13 +65,16 @@ class Pyannote(Segmenter):
                 "name the variable with your token in 'key'"
             )
         pipeline.to(torch.device(device))
+        one_at_a_time = threading.Lock()
         options = {} if self.speakers is None else {"num_speakers": self.speakers}
 
         def segment(windows: Iterable[SoundWindow]) -> Iterator[SpeechSpan]:
             samples = joined(windows)
             if len(samples):
                 sound = {"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE}
-                yield from spans_of(pipeline(sound, **options))
+                with one_at_a_time:
+                    found = pipeline(sound, **options)
+                yield from spans_of(found)
 
         return segment
 

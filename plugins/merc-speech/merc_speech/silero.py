@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from merc import MercError, Segmenter, SegmentFunction, SoundWindow, SpeechSpan, Waveform, at_least
+from merc import MercError, Segmenter, SegmentFunction, SoundWindow, SpanStream, SpeechSpan, Waveform, at_least
 from merc_speech.activity import SpanFinder
 
 if TYPE_CHECKING:
@@ -55,33 +56,34 @@ class Silero(Segmenter):
 
     def load(self, device: str) -> SegmentFunction:
         """Read the network, which always computes on the CPU: an hour takes it some 20 seconds."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(
-            str(_network()), providers=["CPUExecutionProvider"], sess_options=options
-        )
+        stream = self.stream(device)
 
         def segment(windows: Iterable[SoundWindow]) -> Iterator[SpeechSpan]:
-            stream = _Stream(session)
-            finder = SpanFinder(
-                threshold=self.threshold, pause=self.pause, shortest=self.shortest, longest=self.longest, pad=self.pad
-            )
+            spans = stream()
             for window in windows:
-                if stream.ended(window.start):
-                    yield from _found(finder, stream.rest())
-                    yield from finder.close()
-                    stream = _Stream(session)
-                yield from _found(finder, stream.probabilities(window))
-            yield from _found(finder, stream.rest())
-            yield from finder.close()
+                yield from spans.add(window)
+            yield from spans.close()
 
         return segment
 
+    def stream(self, device: str) -> Callable[[], SpanStream]:
+        """The same for sound that goes on: a span is known when nobody spoke for ``pause`` seconds."""
+        network = _network()
+        return lambda: _Spans(self, network)
 
-def _network() -> Path:
+
+@cache
+def _network() -> Any:
+    """The network, which several threads may use at once."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(_weights()), providers=["CPUExecutionProvider"], sess_options=options)
+
+
+def _weights() -> Path:
     package = find_spec(PACKAGE)
     folders = package.submodule_search_locations if package else None
     path = Path(next(iter(folders))) / FILE if folders else None
@@ -93,15 +95,47 @@ def _network() -> Path:
     return path
 
 
-def _found(finder: SpanFinder, chunks: Iterable[tuple[float, float, float]]) -> Iterator[SpeechSpan]:
-    for chunk in chunks:
-        yield from finder.add(*chunk)
+class _Spans:
+    """The speech in one stream of sound (``merc.SpanStream``)."""
+
+    def __init__(self, silero: Silero, network: Any) -> None:
+        self._network, self._sound = network, _Stream(network)
+        self._finder = SpanFinder(
+            threshold=silero.threshold, pause=silero.pause, shortest=silero.shortest, longest=silero.longest,
+            pad=silero.pad,
+        )  # fmt: skip
+
+    @property
+    def open(self) -> SpeechSpan | None:
+        """The span that goes on."""
+        return self._finder.open
+
+    @property
+    def spoken(self) -> float:
+        """Until when somebody was last heard."""
+        return self._finder.spoken
+
+    def add(self, window: SoundWindow) -> list[SpeechSpan]:
+        """The spans that are known with the next sound; a gap before it ends one."""
+        spans = []
+        if self._sound.ended(window.start):
+            spans = self.close()
+            self._sound = _Stream(self._network)
+        return [*spans, *self._found(self._sound.probabilities(window))]
+
+    def close(self) -> list[SpeechSpan]:
+        """The span at the end of the sound."""
+        return [*self._found(self._sound.rest()), *self._finder.close()]
+
+    def _found(self, chunks: Iterable[tuple[float, float, float]]) -> Iterator[SpeechSpan]:
+        for chunk in chunks:
+            yield from self._finder.add(*chunk)
 
 
 class _Stream:
     """The network on sound without a gap, with what it remembers from window to window."""
 
-    def __init__(self, session) -> None:
+    def __init__(self, session: Any) -> None:
         self.session = session
         self.hidden = np.zeros((1, 1, 128), np.float32)
         self.cell = np.zeros((1, 1, 128), np.float32)

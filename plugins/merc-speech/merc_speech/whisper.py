@@ -52,9 +52,15 @@ class _Whisper(Transcriber):
     threads: int = 0
     """How many threads compute; 0 leaves it to CTranslate2."""
 
+    together: float = PASSAGE
+    """How many seconds of neighbouring spans are heard at once, at most 28; 0 hears every span by itself, as in live
+    use."""
+
     def __post_init__(self) -> None:
         at_least(1, self, "beams")
         at_least(0, self, "threads")
+        if not 0 <= self.together <= PASSAGE:
+            raise ValueError(f"together is from 0 to {PASSAGE:g} s, not {self.together}")
 
     def sampling(self) -> Waveform:
         """16 kHz, as Whisper was trained."""
@@ -63,7 +69,7 @@ class _Whisper(Transcriber):
     def passage(self) -> float:
         """Words have times, so neighbouring spans are heard together: a window of 30 s costs the same however much is
         said in it."""
-        return PASSAGE
+        return self.together
 
     def _transcribes(self, folder: str, device: str, language: str | None, *, local: bool) -> TranscribeFunction:
         from faster_whisper import WhisperModel
