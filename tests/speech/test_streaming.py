@@ -12,8 +12,8 @@ from merc.media.audio import resample
 from merc.speech import Listener
 from merc.speech.streaming import Converter
 from merc.testing.examples import segmenter, transcriber
-from tests.spoken import write_wav
 from tests.speech.test_listener import RATE, sound
+from tests.spoken import write_wav
 from tests.toys.loud import LiveLoud
 
 Samples = np.ndarray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,14 @@ import merc
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[key=value…]",
+            help="Values to change, in evaluate.*, strategy.* and features.*, and what hears: "
+            "listen.segmenter='NAME key=value…' and listen.transcriber='NAME key=value…'",
+        ),
+    ] = None,
     replay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Play this file as if it came from microphone and camera.")
     ] = None,
@@ -26,13 +34,6 @@ def command(
     history: Annotated[
         int, typer.Option(min=0, help="Utterances that are kept before the one that is asked about; 0: all.")
     ] = 60,
-    segmenter: Annotated[
-        str | None, typer.Option(help="What finds speech, by name: silero, 'silero pause=0.6' …")
-    ] = None,
-    transcriber: Annotated[
-        str | None, typer.Option(help="What writes it down: whisper-tiny, 'whisper path=./whisper-small' …")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Where to compute: cpu or cuda.")] = None,
 ) -> None:
     """Say the emotions of people while they speak, into the microphone or in a file that is played: an event a line, as
     JSON.
@@ -51,11 +52,10 @@ def command(
     heard = None if replay is not None else Microphone(microphone)
     if replay is not None and not merc.probe_media(replay).audio:
         raise merc.MercError(f"{replay.name} has no audio track, so nothing is heard in it")
-    session = merc.load(run, **({"strategy": {"device": device}} if device else {}))
-    listener = None
-    if segmenter is not None or transcriber is not None:
-        listener = merc.Listener(segmenter, transcriber, device=session.device)
-    failed = []
+    values, parts = _changes(changes or [])
+    session = merc.load(run, **values)
+    listener = merc.Listener(**parts, device=session.device) if parts else None
+    failed: list[str] = []
 
     def say(event: dict[str, object]) -> None:
         if event["type"] == "error":
@@ -91,3 +91,25 @@ def command(
         raise merc.MercError(failed[0])
     if fault is not None:
         raise fault
+
+
+def _changes(changes: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """``key=value`` changes of the run, and what hears."""
+    values: dict[str, Any] = {}
+    parts: dict[str, str] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise merc.MercError(
+                f"{change!r} changes nothing; write key=value, or --replay {change} for a file to play"
+            )
+        if not key.startswith("listen."):
+            try:
+                values[key] = json.loads(text)
+            except ValueError:
+                values[key] = text
+        elif (kind := key.removeprefix("listen.")) in ("segmenter", "transcriber"):
+            parts[kind] = text
+        else:
+            raise merc.MercError(f"{key} is no value to change; listen.segmenter and listen.transcriber are")
+    return values, parts

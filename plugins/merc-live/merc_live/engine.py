@@ -22,6 +22,9 @@ Event = dict[str, Any]
 HISTORY = 60
 """So many utterances at most are kept before the one that is asked about."""
 
+INTERVAL = 0.5
+"""Seconds of speech from one provisional event to the next."""
+
 _WAITING = 4
 """Whoever gives sound waits while more utterances than these are to be written down."""
 _EDGE = 0.002
@@ -82,7 +85,6 @@ class Engine:
         speaker: Who speaks, where that is one person or nothing tells voices apart.
         history: How many utterances are kept before the one that is asked about; 0 keeps all.
         name: The conversation's id.
-        interval: Seconds from one provisional event to the next.
 
     Raises:
         MercError: The run or the segmenter cannot be used live, or nothing is installed that hears.
@@ -98,12 +100,11 @@ class Engine:
         speaker: str | None = None,
         history: int = HISTORY,
         name: str = "live",
-        interval: float = 0.5,
     ) -> None:
         listener = listener or session.listener()
         if listener is None:
             raise merc.MercError("nothing is installed that hears what people say; install merc-speech")
-        self.session, self.speaker, self.interval = session, speaker, interval
+        self.session, self.speaker = session, speaker
         self._say_now = say
         self._hearing = listener.live(name, rate)
         self._listener, self._name = listener, name
@@ -201,12 +202,12 @@ class Engine:
         if spans or still is None:
             self._next = 0.0
         if still is not None:
-            self._next = self._next or still.start + self.interval
+            self._next = self._next or still.start + INTERVAL
             if still.end < self._hearing.account.sound:
                 guess = None if still == self._guess_of else still
             elif heard >= self._next:
                 now = merc.SpeechSpan(start=still.start, end=heard)
-                self._next = max(self._next + self.interval, heard)
+                self._next = max(self._next + INTERVAL, heard)
         if not (ended or guess or now):
             return
         with self._work:
