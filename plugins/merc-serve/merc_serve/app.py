@@ -20,11 +20,13 @@ from starlette.formparsers import MultiPartException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 import merc
 from merc_serve.batching import Batcher, Full, Stopped
 from merc_serve.guards import BodyLimit, Key, SafeHeaders, SameOrigin
 from merc_serve.limits import Limits
+from merc_serve.live import REFUSED, LiveService
 from merc_serve.reading import read_requests
 from merc_serve.schema import PREDICT, RESPONSES, TRANSCRIBE
 from merc_serve.uploads import Uploads
@@ -51,15 +53,17 @@ def create_app(
     """
     limits = limits or Limits()
     services = {name: Service(name, session, limits) for name, session in sessions.items()}
+    live = LiveService(services, limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        live.stop()
         for service in services.values():
             await asyncio.to_thread(service.batcher.stop)
 
     app = FastAPIOffline(title="merc", version=merc.__version__, lifespan=lifespan, redoc_url=None)
-    app.state.services = services
+    app.state.services, app.state.live = services, live
     # The last that is added sees a request first.
     app.add_middleware(Key, key=key)
     app.add_middleware(BodyLimit, most=limits.body)
@@ -68,6 +72,8 @@ def create_app(
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     _add_routes(app, services)
+    app.add_api_websocket_route("/v1/live", live.serve)
+    app.add_api_websocket_route("/{path:path}", _nothing)
     _add_errors(app)
     app.mount("/", StaticFiles(directory=str(files("merc_serve") / "page"), html=True), name="page")
     return app
@@ -79,7 +85,7 @@ class Service:
     def __init__(self, name: str, session: merc.Session, limits: Limits) -> None:
         self.name, self.session, self.limits = name, session, limits
         self.batcher = Batcher(session, limits)
-        self.listener = _listener()
+        self.listener = session.listener()
         self._hearing = threading.Lock()
 
     async def predict(self, request: Request) -> Response:
@@ -218,14 +224,6 @@ class Service:
         }
 
 
-def _listener() -> merc.Listener | None:
-    """What hears recordings; None where nothing is installed that does."""
-    try:
-        return merc.Listener()
-    except merc.MercError:
-        return None
-
-
 def _parsed(data: bytes) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is no number of JSON")
@@ -261,6 +259,11 @@ def _add_routes(app: FastAPI, services: Mapping[str, Service]) -> None:
     @app.get("/health", summary="Whether the server lives")
     def health() -> dict[str, Any]:
         return {"status": "ok", "waiting": sum(service.batcher.waiting for service in services.values())}
+
+
+async def _nothing(socket: WebSocket) -> None:
+    """What a WebSocket to anywhere else gets: the page's files are no conversation."""
+    await socket.close(REFUSED)
 
 
 def _add_errors(app: FastAPI) -> None:

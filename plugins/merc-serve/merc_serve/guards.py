@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,6 +74,8 @@ class Key:
             await self.app(scope, receive, send)
             return
         kind, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        if scope["type"] == "websocket" and not key:  # whose headers a browser's page cannot set
+            kind, key = "bearer", QueryParams(scope["query_string"]).get("key", "")
         if kind.lower() == "bearer" and hmac.compare_digest(key.encode(), self.key.encode()):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":

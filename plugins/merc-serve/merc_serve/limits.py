@@ -15,6 +15,9 @@ class Limits:
     ``together``: how many requests are answered in one pass of the model.
     ``gather``: seconds for which the first of them waits for others.
     ``utterances``: how many utterances a request may ask about.
+    ``live``: how many conversations may be answered at once while they are spoken.
+    ``live_message``: bytes of one message of these.
+    ``live_seconds``: for how long a client may send nothing, or read nothing.
     """
 
     body: int = 256 * 2**20
@@ -23,3 +26,6 @@ class Limits:
     together: int = 32
     gather: float = 0.004
     utterances: int = 512
+    live: int = 8
+    live_message: int = 2**20
+    live_seconds: float = 30.0
