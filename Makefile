@@ -13,13 +13,14 @@ PLUGINS := $(sort $(wildcard plugins/*))
 WEIGHTS := $(sort $(wildcard plugins/*/*/requirements-*.txt))
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help quickstart install install-dev test test-slow robustness lint components bench lock clean
+.PHONY: help quickstart install install-dev test test-slow robustness endurance lint components bench lock clean
 
 help:
 	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
 	@echo "make test         install merc with its tests' needs, and run the tests"
 	@echo "make test-slow    the tests that run whole recipes or several processes"
 	@echo "make robustness   mutated recipes, media, runs and plugins, kills and full disks, in large numbers"
+	@echo "make endurance    half an hour of speech, ten thousand requests: nothing grows, nothing is wrong"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make components   write docs/components.md again, from the docstrings of merc and its plugins"
 	@echo "make bench        measure speed: each number a ratio against the plain way"
@@ -57,6 +58,9 @@ test-slow: install-dev
 
 robustness: install-dev
 	MERC_ROBUSTNESS=full $(BIN)/python -m pytest -q -m robustness tests/robustness $(ARGS)
+
+endurance: install-dev
+	MERC_ENDURANCE=1 $(BIN)/python -m pytest -q -s -m endurance plugins/merc-live plugins/merc-serve $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

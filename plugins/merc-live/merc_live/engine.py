@@ -326,7 +326,7 @@ class Engine:
         if before is not None:
             before.prediction = None  # which another one takes the place of
             text = " ".join(one.text for one in before.said)
-        start, end = now.span.start, round(now.span.end, 3)
+        start, end = round(now.span.start, 3), round(now.span.end, 3)
         media = self._media(now, start, end)
         fields = {"id": name, "text": text, "speaker": now.span.speaker or self.speaker, "start": start, "end": end}
         latency: dict[str, float] = {}
