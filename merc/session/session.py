@@ -252,7 +252,7 @@ class Session:
 
     def listener(self) -> Listener | None:
         """What hears recordings where nobody names anything else: the default segmenter and transcriber, loaded once
-        for all that use this run; None where no plugin brings them."""
+        for all that use this run; None where no plugin brings them. Raises MercError where they lack a package."""
         shared = self._shared_state
         with shared.hearing:
             if shared.listener is None and has_default():

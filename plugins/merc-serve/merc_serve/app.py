@@ -85,7 +85,7 @@ class Service:
     def __init__(self, name: str, session: merc.Session, limits: Limits) -> None:
         self.name, self.session, self.limits = name, session, limits
         self.batcher = Batcher(session, limits)
-        self.listener = session.listener()
+        self.listener = _listener(session)
         self._hearing = threading.Lock()
 
     async def predict(self, request: Request) -> Response:
@@ -222,6 +222,14 @@ class Service:
             "merc": merc.__version__,
             "limits": {"megabytes": self.limits.body / 2**20, "utterances": self.limits.utterances},
         }
+
+
+def _listener(session: merc.Session) -> merc.Listener | None:
+    """What hears recordings; None where nothing is installed that does."""
+    try:
+        return session.listener()
+    except merc.MercError:  # a package of it is not there
+        return None
 
 
 def _parsed(data: bytes) -> Any:

@@ -89,6 +89,8 @@ class _Connection:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 await self._finish(receiving, sending)
+            else:
+                await _close(self.socket, "", REFUSED)
         finally:
             for task in (receiving, sending):
                 task.cancel()
