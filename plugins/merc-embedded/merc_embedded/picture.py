@@ -47,14 +47,28 @@ def picture_area(frames: Frames) -> Area:
     >>> picture_area(frames)
     Area(top=2, bottom=9, left=0, right=8)
     """
-    black = frames.max(-1) <= _BAR
     height, width = frames.shape[1:3]
-    rows = np.flatnonzero(black.mean(2).min(0) < _SHARE)
-    if not len(rows):
+    rows = _between_bars(frames)
+    if rows is None:
         return Area(0, height, 0, width)
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(black[:, top:bottom].mean(1).min(0) < _SHARE)
-    return Area(top, bottom, int(columns[0]), int(columns[-1]) + 1) if len(columns) else Area(top, bottom, 0, width)
+    columns = _between_bars(frames[:, slice(*rows)].swapaxes(1, 2))
+    return Area(*rows, *(columns or (0, width)))
+
+
+def _between_bars(lines: Frames) -> tuple[int, int] | None:
+    """Where the lines ``[n, lines, points, 3]`` that are no bars begin and end; None where all are bars. It looks from
+    the outside, so a picture without bars is not looked through."""
+    count = lines.shape[1]
+    first = next((at for at in range(count) if not _is_bar(lines[:, at])), None)
+    if first is None:
+        return None
+    return first, next(at for at in range(count, first, -1) if not _is_bar(lines[:, at - 1]))
+
+
+def _is_bar(line: Frames) -> bool:
+    """Whether a line ``[n, points, 3]`` is of a bar in every frame."""
+    brightest = np.maximum(np.maximum(line[..., 0], line[..., 1]), line[..., 2])
+    return bool((brightest <= _BAR).mean(-1).min() >= _SHARE)
 
 
 def shows_nothing(frames: Frames) -> str | None:

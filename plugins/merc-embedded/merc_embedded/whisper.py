@@ -107,10 +107,11 @@ def read(window: int = 30) -> WhisperEncoder:
         d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, num_mel_bins=80,
         max_source_positions=window * PER_SECOND, attn_implementation="sdpa",
     )  # fmt: skip
-    net = WhisperEncoder(config)
+    with torch.device("meta"):  # no random numbers are drawn for weights that are read
+        net = WhisperEncoder(config)
     weights = {_rename(key): value.float() for key, value in state.items() if key.startswith("encoder.")}
     weights["embed_positions.weight"] = weights["embed_positions.weight"][: window * PER_SECOND]
-    net.load_state_dict(weights)
+    net.load_state_dict(weights, assign=True)
     return net.eval()
 
 
