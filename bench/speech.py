@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -145,7 +146,8 @@ def _purity(lines: list[Line], spans: list[merc.SpeechSpan]) -> str:
 
 
 def hour(run: Path, minutes: int = 60) -> None:
-    """``merc predict`` on a recording in which somebody speaks for 12 seconds of each minute."""
+    """``merc predict`` on a recording in which somebody speaks for 12 seconds of each minute: when the first progress
+    and the first line come, how the lines come after it, and the most memory of each process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hour.wav"
         minute = []
@@ -156,17 +158,25 @@ def hour(run: Path, minutes: int = 60) -> None:
         write_wav(path, np.tile(one, minutes))
         started = time.monotonic()
         command = [sys.executable, "-m", "merc", "predict", str(run), str(path)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        came = time.monotonic() - started
-        lines = 1 + sum(1 for _ in process.stdout)
-        process.wait()
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(
-            f"{minutes} minutes: {lines} lines in {time.monotonic() - started:.0f} s ({used.ru_utime:.0f} s of CPU), "
-            f"the first ({first['id']}) after {came:.0f} s; at most {used.ru_maxrss / 1e6:.2f} GB in one process"
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stderr is not None
+        progress: list[float] = []
+        shown = threading.Thread(
+            target=lambda: progress.extend(time.monotonic() - started for line in process.stderr if "listening" in line)
         )
+        shown.start()
+        rows, came = [], []
+        for line in process.stdout:
+            rows.append(json.loads(line))
+            came.append(time.monotonic() - started)
+        process.wait()
+        shown.join()
+        took, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        half = sum(at < came[0] + (took - came[0]) / 2 for at in came)
+        print(f"{minutes} minutes: {len(rows)} lines in {took:.0f} s ({used.ru_utime:.0f} s of CPU)")
+        print(f"the first progress after {progress[0] if progress else float('nan'):.0f} s")
+        print(f"the first line ({rows[0]['id']}) after {came[0]:.0f} s, {half} lines in half of the time from there")
+        print(f"at most {used.ru_maxrss / 1e6:.2f} GB in one process")
 
 
 if __name__ == "__main__":

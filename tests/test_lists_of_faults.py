@@ -17,7 +17,7 @@ from merc.components.reasons import say_missing
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import ManyErrors, MercError
 from merc.session.data import check_ids
-from merc.session.inputs import read_conversations
+from merc.session.inputs import recognised_corpus, with_known_labels
 from merc.session.repeats import repeats
 from merc.session.trained import too_long
 
@@ -94,7 +94,7 @@ def test_labels_that_a_run_does_not_know_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "talk.jsonl"
     lines = ({"id": f"c{n}", "utterances": [{"id": f"u{n}", "text": "Oh!", "label": f"l{n}"}]} for n in range(MANY))
     path.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
-    _, notes = read_conversations(path, LabelSpace(("joy",)))
+    _, notes = with_known_labels(recognised_corpus(path)[0].load(), LabelSpace(("joy",)))
     (note,) = (one for one in notes if "does not know" in one)
     assert f"{MANY} of {MANY} utterances" in note and f"and {MANY - 5} more" in note
 

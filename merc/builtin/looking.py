@@ -2,77 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from merc.builtin.file_kinds import seems
-from merc.components.corpus import Corpus, CorpusData, Recognised
+from merc.components.corpus import CorpusData
 from merc.conversation import SPLITS, Utterance
-from merc.errors import MercError, brief, did_you_mean
-from merc.recipe.references import escape
-from merc.recipe.yaml_text import write_yaml
-from merc.registry import get_registry
+from merc.errors import brief
+from merc.recipe.recognise import matches
 
 _LABELS = 40
 _NAMED = 5
 _BEGINNING = 1 << 20
-
-
-@dataclass(frozen=True)
-class Match:
-    """A corpus, and what it takes a file or folder for."""
-
-    corpus: str
-    recognised: Recognised
-
-    def section(self, relabel: Mapping[str, str] | None = None) -> str:
-        """The recipe's section that reads it, as YAML, and that which makes one label of several spellings."""
-        corpus = {"name": self.corpus, **_escaped(self.recognised.parameters)}
-        return write_yaml({"corpus": corpus, **({"relabel": _escaped(relabel)} if relabel else {})})
-
-
-def matches(path: Path) -> tuple[list[Match], list[str]]:
-    """The corpora that recognise a file or folder, those with a form of their own first, and a sentence for each that
-    could not be asked. Raises MercError where nothing is there."""
-    if not path.exists():
-        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise MercError(f"{path} is not there.{did_you_mean(path.name, near)}")
-    corpora, unloaded = _corpora()
-    recognised, faults = [], list(unloaded)
-    for name, corpus in corpora.items():
-        try:
-            recognised_as = corpus.recognise(path)
-        except Exception as error:  # somebody's plugin: one that fails keeps none of the others from answering
-            faults.append(_fault(name, error))
-            continue
-        if recognised_as is not None:
-            recognised.append(Match(name, recognised_as))
-    return sorted(recognised, key=lambda one: one.recognised.general), faults
-
-
-@functools.cache
-def _corpora() -> tuple[dict[str, type[Corpus]], list[str]]:
-    """The corpora that are wholly installed, by name, and a sentence for each that cannot be loaded."""
-    registry = get_registry()
-    corpora, faults = {}, []
-    for name in registry.names("corpus"):
-        try:
-            corpus = registry.resolve("corpus", name)
-            assert issubclass(corpus, Corpus)
-            corpora[name] = corpus
-        except Exception as error:
-            faults.append(_fault(name, error))
-    return corpora, faults
-
-
-def _fault(name: str, error: Exception) -> str:
-    return f"corpus {name} could not be asked: {type(error).__name__}: {error}".split("\n")[0]
 
 
 def unknown(path: Path) -> str:
@@ -190,12 +134,3 @@ def shown(names: Sequence[str]) -> str:
     """The first few of many names, and how many more there are."""
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(map(brief, names[:_NAMED])) + more
-
-
-def _escaped(value: Any) -> Any:
-    """Plain values with texts that mean themselves, also where they look like references."""
-    if isinstance(value, Mapping):
-        return {str(key): _escaped(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_escaped(one) for one in value]
-    return escape(str(value)) if isinstance(value, str | Path) else value

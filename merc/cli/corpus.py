@@ -46,20 +46,13 @@ def import_(
 
     from merc.builtin.importing import MediaCheck, check, spaces_of, writer_of
     from merc.cli.progress import TerminalReporter
-    from merc.components import Corpus
     from merc.errors import MercError
-    from merc.recipe.single import load_part
-    from merc.registry import get_registry
+    from merc.recipe.recognise import corpus_at
 
     write = writer_of(target)
-    fields = getattr(get_registry().resolve("corpus", name), "__dataclass_fields__", {})
-    where = next((key for key in ("root", "path") if key in fields), None)
-    if where is None:
-        raise MercError(f"corpus {name!r} is read from nowhere (it has no 'root' and no 'path'), so SRC means nothing")
     if target.exists() and source.exists() and target.samefile(source):
         raise MercError(f"{target} would be written over what is read; give another DEST")
-    corpus = load_part("corpus", name, {where: str(source)}, overrides or []).component
-    assert isinstance(corpus, Corpus)
+    corpus = corpus_at(name, source, overrides or [])
     reporter = TerminalReporter()
     with reporter.task("corpus") as progress:
         data = corpus.load()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from merc.builtin.looking import Match
+    from merc.recipe.recognise import Match
 
 
 def look(
@@ -27,8 +27,9 @@ def look(
 
     results = take_standard_output()
 
-    from merc.builtin.looking import files_by_kind, matches, unknown
+    from merc.builtin.looking import files_by_kind, unknown
     from merc.errors import MercError, did_you_mean
+    from merc.recipe.recognise import matches
 
     recognised, faults = matches(path)
     for sentence in faults:
@@ -73,7 +74,7 @@ def _show(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
     fault: Exception | None = None
     relabel: dict[str, str] = {}
     try:
-        data = _load(best)
+        data = best.component().load()
     except MercError as error:
         fault = error
     else:
@@ -107,7 +108,7 @@ def _json(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
         for one in recognised]}  # fmt: skip
     fault: Exception | None = None
     try:
-        data = _load(recognised[0]) if recognised else None
+        data = recognised[0].component().load() if recognised else None
     except MercError as error:
         fault = error
     else:
@@ -115,18 +116,3 @@ def _json(path: Path, recognised: list[Match], kinds: dict[str, list[str]], resu
             record |= {"notes": list(data.notes), "overview": list(overview(data))}
     typer.echo(json.dumps(record, indent=1, ensure_ascii=False, default=str), results)
     return fault
-
-
-def _load(match: Match) -> Any:
-    """The conversations, read as the section that is shown would read them."""
-    import json
-
-    from merc.components import Corpus
-    from merc.recipe.single import load_part
-
-    parameters = [
-        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in match.recognised.parameters.items()
-    ]
-    component = load_part("corpus", match.corpus, {}, parameters).component
-    assert isinstance(component, Corpus)
-    return component.load()

@@ -27,9 +27,10 @@ def command(
         list[str],
         typer.Argument(
             metavar="INPUT... [key=value…]",
-            help="Conversations (.jsonl), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, or - for standard "
-            "input; and values to change, in evaluate.*, strategy.* and features.*, and what hears recordings: "
-            "listen.segmenter='NAME key=value…' and listen.transcriber='NAME key=value…'",
+            help="Conversations (.jsonl, a table, subtitles), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, "
+            "or - for standard input; and values to change, in evaluate.*, strategy.* and features.*, what hears "
+            "recordings: listen.segmenter='NAME key=value…' and listen.transcriber='NAME key=value…', and what reads "
+            "files that are no clips: corpus='table columns.text=Line'",
         ),
     ],
     text: Annotated[
@@ -49,8 +50,10 @@ def command(
 
     Each clip is a conversation of its own: one utterance with --text, those of --subtitles, or, where merc-speech is
     installed, those that are heard in it, if it is longer than half a minute or the run goes by the words; they are
-    answered while the recording is heard. Lines are written conversation by conversation, in the order of the input,
-    and from standard input, which holds conversations as a .jsonl file does, as they come.
+    answered while the recording is heard. A table, subtitles or another file of conversations is read by the corpus
+    that recognises it; what was guessed of its columns is shown, to be corrected with corpus='…'. Lines are written
+    conversation by conversation, in the order of the input, and from standard input, which holds conversations as a
+    .jsonl file does, as they come.
 
     An utterance whose prompt is longer than the model's context has no label and says so ("unanswered"), and so does
     one of several clips of which nothing can be used; the others are answered.
@@ -72,7 +75,10 @@ def command(
     changes = [one for one in inputs if _CHANGE.match(one) and fault_of_path(Path(one))]
     sources = [one for one in inputs if one not in changes]
     listening = [one for one in changes if one.startswith("listen.")]
-    changes = [one for one in changes if one not in listening]
+    corpora = [one.removeprefix("corpus=") for one in changes if one.startswith("corpus=")]
+    changes = [one for one in changes if not one.startswith(("listen.", "corpus="))]
+    if len(corpora) > 1:
+        raise MercError("corpus= is given twice; give the files that another corpus reads in a command of their own")
     if not sources:
         raise MercError("there is no input; give clips, folders, .jsonl files of conversations, or -")
     lines = LineOutput(results, output, resume)
@@ -80,7 +86,7 @@ def command(
     session = open_session(run, changes, Journal(reporter))
     lines.belong_to(session)
     writer = _Writer(session, lines, reporter)
-    reader = session.reader(_listener(listening, session) if listening else None)
+    reader = session.reader(_listener(listening, session) if listening else None, *corpora)
     words = Words(text=text, speaker=speaker, subtitles=subtitles)
     for number, block in enumerate(read_inputs(sources, words, reader)):
         if number == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from merc.errors import MercError, brief
 from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
 from merc.recipe import ComponentRef, Recipe
-from merc.registry import get_registry
+from merc.recipe.recognise import corpus_at, matches
 from merc.session.data import encoders_of
 from merc.session.wiring import Setup
 from merc.speech import Listener
@@ -44,13 +45,17 @@ class Reader:
 
     A recording is a clip whose words are not given, and which is longer than an utterance or belongs to a run that goes
     by the words. Its utterances are heard: by ``listener``, which makes every clip without words a recording, or by
-    what ``default_listener`` gives, if anything."""
+    what ``default_listener`` gives, if anything.
+
+    A file that is no clip is read by ``corpus``, a name and parameters as in "table columns.text=Line"; without one by
+    the corpus that recognises it."""
 
     recipe: Recipe
     setup: Setup
     say: Callable[[str], None]
     listener: Listener | None = None
     default_listener: Callable[[], Listener | None] = lambda: None
+    corpus: str | None = None
 
     @property
     def goes_by_words(self) -> bool:
@@ -76,15 +81,25 @@ class Reader:
             if path in names:
                 inputs.append(self._clip(path, names[path], text, speaker))
             else:
-                conversations, notes = read_conversations(path, self.setup.labels)
-                for note in notes:
-                    self.say(note)
-                inputs += [Given(conversation=one) for one in conversations]
+                inputs += [Given(conversation=one) for one in self._conversations(path)]
         faulty = [one for one in inputs if one.fault]
         if faulty and len(faulty) == len(inputs):
             more = f" (and so with {len(faulty) - 1} more)" if len(faulty) > 1 else ""
             raise MercError(f"{faulty[0].fault}{more}")
         return inputs
+
+    def _conversations(self, path: Path) -> list[Conversation]:
+        """The conversations of a file that is no clip."""
+        if self.corpus is not None:
+            corpus = _named_corpus(self.corpus, path)
+        else:
+            corpus, guess = recognised_corpus(path)
+            if guess:
+                self.say(guess)
+        conversations, notes = with_known_labels(corpus.load(), self.setup.labels)
+        for note in notes:
+            self.say(note)
+        return conversations
 
     def _sources(self, path: Path) -> list[Path]:
         """The files that a path names: itself, or the clips of a folder."""
@@ -186,27 +201,42 @@ def is_clip(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
-def read_conversations(path: Path, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
-    """The conversations of a JSON Lines file, in its order, and notes on them.
+def recognised_corpus(path: Path) -> tuple[Corpus, str]:
+    """What reads the conversations of a file, in its order, and a sentence that shows what was guessed of its form.
 
-    Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises
-    MercError for a file that is no such file, naming the line, and for labels that differ from the run's by capitals
-    alone.
+    Raises MercError for a file that no corpus recognises, with what it seems to be.
     """
-    if path.suffix.lower() not in (".jsonl", ".ndjson", ".json") and path.is_file():
+    own = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
+    best = next(iter(matches(path)[0]), None) if path.is_file() else None
+    if best is None and not own and path.is_file():
         raise MercError(
-            f"{path} is neither conversations nor a clip, by its name: conversations come in a .jsonl file, one a "
-            f"line, and a clip is {' '.join(EXTENSIONS)}; run merc corpus look {path} to see how another file becomes "
-            "conversations (merc corpus import writes them)"
+            f"{path} is neither conversations nor a clip: conversations come in a .jsonl file, in a table, subtitles "
+            f"or another form that an installed corpus reads (merc plugins lists them), and a clip is "
+            f"{' '.join(EXTENSIONS)}; merc corpus look {path} says what it seems to be"
         )
-    corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
-    assert isinstance(corpus, Corpus)
-    return with_known_labels(corpus.load(), labels)
+    if best is None or best.corpus.rpartition("/")[2] == "jsonl":
+        return corpus_at("merc/jsonl", path), ""
+    guess = f"{path}: {best.recognised.what}"
+    if best.recognised.details:
+        guess += f"; it is read by this guess, which can be given corrected: {best.as_argument()}"
+    return best.component(), guess
+
+
+def _named_corpus(text: str, path: Path) -> Corpus:
+    """The corpus that a name and parameters in one text are, which reads a file. Raises MercError for no such text."""
+    try:
+        name, *parameters = shlex.split(text)
+    except ValueError:
+        raise MercError(f"corpus={text}: write a name and parameters, as in corpus='table columns.text=Line'") from None
+    return corpus_at(name, path, parameters)
 
 
 def with_known_labels(data: CorpusData, labels: LabelSpace) -> tuple[list[Conversation], list[str]]:
-    """Conversations as they were read, without labels that the run does not know, and notes on them. Raises as
-    ``read_conversations``."""
+    """Conversations as they were read, and notes on them.
+
+    Predicting needs no labels: one outside ``labels`` is taken off its utterance, and a note counts it. Raises
+    MercError for labels that differ from the run's by capitals alone.
+    """
     check_spelling(data.conversations, labels.labels, only_known=True)
     conversations, strange = _without_strange_labels(data.conversations, labels)
     notes = list(data.notes)

@@ -243,11 +243,12 @@ class Session:
         """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""
         return as_record(prediction, self.setup.how)
 
-    def reader(self, listener: Listener | None = None) -> Reader:
-        """What reads inputs for this run; ``listener`` hears clips whose words are not given."""
+    def reader(self, listener: Listener | None = None, corpus: str | None = None) -> Reader:
+        """What reads inputs for this run; ``listener`` hears clips whose words are not given, and ``corpus`` ("NAME
+        key=value...") reads files that are no clips."""
         return Reader(
             recipe=self.recipe, setup=self.setup, say=self.journal.say, listener=listener,
-            default_listener=self.listener,
+            default_listener=self.listener, corpus=corpus,
         )  # fmt: skip
 
     def listener(self) -> Listener | None:

@@ -216,7 +216,7 @@ def test_a_file_that_holds_no_conversations(program: Forks, trained: Path, tmp_p
 def test_input_of_another_kind(program: Forks, trained: Path, senses: Path, tmp_path: Path):
     (tmp_path / "notes.txt").write_text("Hm.")
     told = mistake(program(tmp_path, "predict", str(trained), "notes.txt"))
-    assert told.startswith("notes.txt is neither conversations nor a clip, by its name: ")
+    assert told.startswith("notes.txt is neither conversations nor a clip: conversations come")
     told = mistake(program(tmp_path, "predict", str(trained), "gone.jsonl"))
     assert "the conversations file gone.jsonl is not there" in told
     told = mistake(program(tmp_path, "predict", str(trained), str(senses / "talk.jsonl"), "--text", "Hm."))

@@ -6,11 +6,18 @@ from pathlib import Path
 import pytest
 
 from merc.builtin.prompters import ConversationPrompter
-from merc.components import Answer, Prompt, Prompter, Slot, Text
+from merc.components import Answer, CorpusData, Prompt, Prompter, Slot, Text
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.recipe import ComponentRef
-from merc.session.inputs import clip_conversation, clip_names, clips_in, needs_words, read_conversations
+from merc.session.inputs import (
+    clip_conversation,
+    clip_names,
+    clips_in,
+    needs_words,
+    recognised_corpus,
+    with_known_labels,
+)
 from tests.features.parts import Brightness, Letters
 from tests.media.clips import write_clip
 
@@ -20,6 +27,10 @@ LABELS = LabelSpace(("joy", "anger"))
 class Wordless(Prompter):
     def prompt(self, query):
         return Prompt((Text("What is felt?"), Slot("seen", query.target.id), Answer()), query.target.id)
+
+
+def jsonl(path: Path) -> CorpusData:
+    return recognised_corpus(path)[0].load()
 
 
 def part(component) -> ComponentRef:
@@ -59,7 +70,7 @@ def test_conversations_keep_their_order_and_notes(tmp_path: Path):
         '{"id": "a", "utterances": [{"text": ""}]}',
     ]
     (tmp_path / "talk.jsonl").write_text("\n".join(lines))
-    conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
+    conversations, notes = with_known_labels(jsonl(tmp_path / "talk.jsonl"), LABELS)
     assert [c.id for c in conversations] == ["b", "a"]
     assert notes == [
         "fields that merc does not know were kept in extra: mood (1)",
@@ -71,13 +82,13 @@ def test_labels_that_differ_from_the_runs_by_capitals_alone_are_an_error(tmp_pat
     said = [{"text": "Hm.", "label": label} for label in ("Joy", " anger", "bored", "Bored")]
     (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
     with pytest.raises(MercError, match=r"1 of 3 labels .*\n  'joy' \(declared\), 'Joy' \(1 utterance; the first: "):
-        read_conversations(tmp_path / "talk.jsonl", LABELS)
+        with_known_labels(jsonl(tmp_path / "talk.jsonl"), LABELS)
 
 
 def test_labels_that_the_run_does_not_know_are_taken_off_and_counted(tmp_path: Path):
     said = [{"text": "Hm.", "label": label} for label in ("bored", "joy", "worried", "bored", None)]
     (tmp_path / "talk.jsonl").write_text(json.dumps({"id": "a", "utterances": said}))
-    conversations, notes = read_conversations(tmp_path / "talk.jsonl", LABELS)
+    conversations, notes = with_known_labels(jsonl(tmp_path / "talk.jsonl"), LABELS)
     assert [u.label for u in conversations[0].utterances] == [None, "joy", None, None, None]
     assert notes == [
         "3 of 5 utterances have labels that the run does not know: bored (2), worried (1); they are left aside, for "
