@@ -69,7 +69,6 @@ def command(
     from merc.cli.predict_input import Words, read_inputs
     from merc.cli.progress import TerminalReporter
     from merc.files import fault_of_path
-    from merc.session.api import open_session
     from merc.session.journal import Journal
 
     changes = [one for one in inputs if _CHANGE.match(one) and fault_of_path(Path(one))]
@@ -83,7 +82,10 @@ def command(
         raise MercError("there is no input; give clips, folders, .jsonl files of conversations, or -")
     lines = LineOutput(results, output, resume)
     reporter = TerminalReporter()
-    session = open_session(run, changes, Journal(reporter))
+    with reporter.task("run"):  # the user sees that something begins before torch and transformers are imported
+        from merc.session.api import open_session
+
+        session = open_session(run, changes, Journal(reporter))
     lines.belong_to(session)
     writer = _Writer(session, lines, reporter)
     reader = session.reader(_listener(listening, session) if listening else None, *corpora)

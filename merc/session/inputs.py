@@ -107,10 +107,15 @@ class Reader:
             return [path]
         clips, others = clips_in(path)
         if not clips:
-            raise MercError(f"the folder {path} holds no clip; give the .jsonl files of conversations by their names")
+            raise MercError(f"the folder {path} holds no clip; give the files of conversations by their names")
         if others:
+            counts = Counter(one.suffix.lower() or "without an ending" for one in others)
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+            first = ", ".join(one.relative_to(path).as_posix() for one in others[:_NAMED])
+            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
             self.say(
-                f"{path}: {len(clips)} clips; {others} other files are left aside (conversations are given by file)"
+                f"{path}: {len(clips)} clips; {len(others)} other files are left aside ({kinds}: {first}{more}); give "
+                f"conversations, tables and subtitles by file, and merc corpus look {path} says what each is"
             )
         return clips
 
@@ -267,16 +272,15 @@ def _without_strange_labels(
     ], strange
 
 
-def clips_in(folder: Path) -> tuple[list[Path], int]:
-    """The clips in a folder and the folders in it, sorted, and how many files there are none. What is hidden (its name
-    begins with a dot) does not count."""
+def clips_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The clips in a folder and the folders in it, sorted, and the files that are none. What is hidden (its name begins
+    with a dot) does not count."""
     files = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    clips = [path for path in files if is_clip(path)]
-    return clips, len(files) - len(clips)
+    return [path for path in files if is_clip(path)], [path for path in files if not is_clip(path)]
 
 
 def clip_names(clips: Sequence[Path]) -> list[str]:

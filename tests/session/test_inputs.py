@@ -60,7 +60,8 @@ def test_the_clips_of_a_folder(tmp_path: Path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     clips, others = clips_in(tmp_path)
-    assert ([clip.relative_to(tmp_path).as_posix() for clip in clips], others) == (["a.mkv", "b/1.wav", "b/2.MP4"], 2)
+    assert [clip.relative_to(tmp_path).as_posix() for clip in clips] == ["a.mkv", "b/1.wav", "b/2.MP4"]
+    assert [other.name for other in others] == ["notes.txt", "talk.jsonl"]
     assert clip_names([*clips, Path("c/2.mp4")]) == ["a", "1", clips[2].as_posix(), "c/2.mp4"]
 
 

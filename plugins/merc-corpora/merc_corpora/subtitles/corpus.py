@@ -25,14 +25,14 @@ class SubtitlesCorpus(merc.Corpus):
     The film or sound of a conversation is the file of its name; an utterance has its times in it. Files without one are
     text alone, and counted. Without tiers of labels no utterance has one, which is enough to predict.
 
-    Raises MercError for times that cannot be read, subtitles that count in frames, and times beyond the end of the
-    film, naming file and line.
+    Raises MercError for times that cannot be read, subtitles that count in frames, and a file of which all is beyond
+    the end of its film, naming file and line.
     """
 
     path: Paths
     """A file, a folder (all such files in it and below), a list of these, or a mapping from a split to any of them."""
     media: Path | None = None
-    """The folder that holds films and sounds; null is the folder of each file."""
+    """The folder that holds films and sounds, or the film itself of a single file; null is the folder of each file."""
     encoding: str = "utf-8"
     """The encoding of subtitles (``utf-8``, ``utf-16``, ``gbk``, ``cp1252``, ...); one that does not fit is an error
     that names those that do."""
@@ -72,6 +72,8 @@ class SubtitlesCorpus(merc.Corpus):
         talks: list[merc.Conversation] = []
         alone: list[str] = []
         names = _names([file for file, _ in files])
+        if len(files) > 1 and self.media is not None and merc.user_path(self.media).is_file():
+            raise merc.MercError(f"'media' is the film {self.media}, and there are {len(files)} files; give a folder")
         tiers = Tiers(text=self.text_tiers, label=self.label_tiers)
         for name, (file, split) in zip(names, files, strict=True):
             media = self._media(file)
@@ -93,6 +95,8 @@ class SubtitlesCorpus(merc.Corpus):
     def _media(self, file: Path) -> Path | None:
         """The film or sound of a file's name; a film comes before a sound."""
         folder = file.parent if self.media is None else merc.user_path(self.media)
+        if folder.is_file():
+            return folder
         if not folder.is_dir():
             raise merc.MercError(
                 f"the folder {folder} is not there; 'media' of the corpus subtitles names the films' one"

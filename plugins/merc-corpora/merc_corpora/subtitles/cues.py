@@ -18,6 +18,7 @@ _TIME = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?")
 _ARROW = re.compile(r"^\s*(\S+?)\s*-+>\s*(\S+)(?:\s.*)?$")
 _TIMES = re.compile(r"-->|^\s*\d[\d:.,]*\s*-+>")
 _FRAMES = re.compile(r"^\s*\{\d+\}\{\d*\}", re.MULTILINE)
+_FRAME_TIME = re.compile(r"\d:\d\d:\d\d[:;]\d")
 _BLOCKS = ("WEBVTT", "NOTE", "STYLE", "REGION", "X-TIMESTAMP-MAP")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|</?>")
@@ -114,6 +115,11 @@ def _block(path: Path, block: list[tuple[int, str]], cues: list[Cue], passed: li
         start, end = (seconds(part) for part in match.groups()) if match else (None, None)
         where = f"{path}, line {number}"
         if start is None or end is None:
+            if _FRAME_TIME.search(line):
+                raise merc.MercError(
+                    f"{where}: {line.strip()[:60]!r} counts frames after the seconds, and merc thousandths, as in "
+                    "00:00:01,000; convert it with the film's frame rate (frame 12 of 25 a second is ,480)"
+                )
             raise merc.MercError(
                 f"{where}: {line.strip()[:60]!r} is no pair of times such as 00:00:01,000 --> 00:00:02,500; correct it"
             )

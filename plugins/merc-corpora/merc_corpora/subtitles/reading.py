@@ -64,7 +64,7 @@ def read_subtitles(
     none is given.
 
     Raises MercError for a file that cannot be read, naming the line, for an encoding that does not fit, with those
-    that do, and for times that lie beyond the end of ``media``.
+    that do, and where all begins after the end of ``media``; where some does, a note counts it.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "talk.srt"
@@ -87,10 +87,12 @@ def read_subtitles(
         cues, notes = read_cues(path, read_text(path, encoding))
     listed = None if speakers is None else {one.casefold(): one for one in speakers}
     turns, more = _turns(path, cues, listed)
-    film = {} if media is None else _film(path, Path(media), [cue.start for cue in turns])
+    if kind not in TIERS:
+        more += _overlaps(path, cues)
+    film, beyond = _film(path, media, [cue.start for cue in turns])
     stem = name or path.stem
     utterances = [_utterance(f"{stem}_u{index}", cue, film) for index, cue in enumerate(turns)]
-    return Subtitles(utterances=tuple(utterances), notes=(*notes, *more))
+    return Subtitles(utterances=tuple(utterances), notes=(*notes, *more, *beyond))
 
 
 def _turns(path: Path, cues: Sequence[Cue], listed: dict[str, str] | None) -> tuple[list[Cue], list[str]]:
@@ -173,17 +175,35 @@ def named(line: str, listed: dict[str, str] | None) -> tuple[str, str | None]:
     return (match[3], name) if looks else (line, None)
 
 
-def _film(path: Path, media: Path, starts: Sequence[float]) -> dict[str, Path]:
-    """The media file of utterances, checked to last as long as they do."""
+def _overlaps(path: Path, cues: Sequence[Cue]) -> list[str]:
+    """A note on subtitles that begin before an earlier one ends."""
+    ordered, several, end = sorted(cues, key=lambda cue: (cue.start, cue.end)), [], 0.0
+    for cue in ordered:
+        several += [cue.where.rpartition(", ")[2]] if cue.start < end else []
+        end = max(end, cue.end)
+    if not several:
+        return []
+    count = f"{len(several)} of {len(cues)} subtitles begin before the one before them ends"
+    return [f"{path.name}: {count}; each keeps its own times ({first(several)})"]
+
+
+def _film(path: Path, media: str | Path | None, starts: Sequence[float]) -> tuple[dict[str, Path], list[str]]:
+    """The media file of utterances, and a note on those that begin after its end."""
+    if media is None:
+        return {}, []
     media = merc.user_path(media)
     info = merc.probe_media(media)
+    notes = []
     late = [start for start in starts if info.seconds is not None and start >= info.seconds]
     if late and info.seconds is not None:
-        raise merc.MercError(
-            f"{path}: {len(late)} of {len(starts)} utterances begin after {media.name} ends ({info.seconds:.1f} s; the "
-            f"last begins at {max(late):.1f} s), so these are the words of another film, or of a longer version of it"
+        beyond = (
+            f"{len(late)} of {len(starts)} utterances begin after {media.name} ends ({info.seconds:.1f} s; the last "
+            f"begins at {max(late):.1f} s)"
         )
-    return {"video" if info.video else "audio": media}
+        if len(late) == len(starts):
+            raise merc.MercError(f"{path}: {beyond}, so these are the words of another film, or of a part of it")
+        notes.append(f"{path.name}: {beyond}, so they have words alone; are they of another film, or a longer cut?")
+    return {"video" if info.video else "audio": media}, notes
 
 
 def _utterance(name: str, cue: Cue, film: dict[str, Path]) -> merc.Utterance:

@@ -135,6 +135,8 @@ def test_words_after_a_blank_line_numbers_in_words_and_overlaps_are_kept(tmp_pat
     assert spoken(tmp_path / "a.srt") == [
         (None, "Room 101 is open.", 1.0, 3.0), (None, "Good.", 2.0, 4.0), (None, "1999", 5.0, 6.0),
     ]  # fmt: skip
+    (note,) = read_subtitles(tmp_path / "a.srt").notes
+    assert note == "a.srt: 1 of 3 subtitles begin before the one before them ends; each keeps its own times (line 8)"
 
 
 def test_two_voices_in_one_subtitle_are_two_utterances_and_counted(tmp_path: Path) -> None:
@@ -191,16 +193,29 @@ def test_a_film_is_looked_at(tmp_path: Path) -> None:
     assert {u.audio for u in read_subtitles(tmp_path / "a.srt", sound(tmp_path / "a.wav", 5)).utterances} == {
         tmp_path / "a.wav"
     }
-    told = fault(tmp_path / "a.srt", media=sound(tmp_path / "b.wav", 2))
-    assert (
-        "1 of 2 utterances begin after b.wav ends (2.0 s; the last begins at 2.6 s)" in told and "another film" in told
+    (note,) = (
+        one for one in read_subtitles(tmp_path / "a.srt", sound(tmp_path / "b.wav", 2)).notes if "another film" in one
     )
+    assert "a.srt: 1 of 2 utterances begin after b.wav ends (2.0 s; the last begins at 2.6 s)" in note
+    told = fault(tmp_path / "a.srt", media=sound(tmp_path / "c.wav", 0.5))
+    assert "2 of 2 utterances begin after c.wav ends" in told and "another film" in told
+
+
+def test_one_file_may_have_a_film_of_another_name(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text(SRT)
+    film = sound(tmp_path / "film.wav", 5)
+    (talk,) = SubtitlesCorpus(path=tmp_path / "a.srt", media=film).load().conversations
+    assert [one.audio for one in talk.utterances] == [film, film]
+    (tmp_path / "b.srt").write_text(SRT)
+    with pytest.raises(MercError, match=r"'media' is the film .*film.wav, and there are 2 files"):
+        SubtitlesCorpus(path=tmp_path, media=film).load()
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.sub", b"{0}{25}Hi.\n{26}{50}Yes.\n", "frames (MicroDVD)"),
     ("a.srt", b"{0}{25}Hi.\n", "ffmpeg"),
     ("a.srt", SRT.replace("02.600", "0x.600").encode(), "line 6: '00:00:0x.600 --> 00:00:04.000' is no pair of times"),
+    ("a.srt", b"1\n00:00:01:02 --> 00:00:02:20\nHi.\n", "counts frames after the seconds"),
     ("a.srt", b"some words\n", "holds no subtitle"),
     ("a.srt", b" \n", "is empty"),
     ("a.srt", SRT.replace("came", "cam\u00e9 \u00e0 la").encode("cp1252"), "encoding: cp1252"),
