@@ -16,6 +16,7 @@ from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
 from merc.recipe import ComponentRef, Recipe
 from merc.recipe.recognise import corpus_at, matches
+from merc.registry import get_registry
 from merc.session.data import encoders_of
 from merc.session.wiring import Setup
 from merc.speech import Listener
@@ -220,7 +221,9 @@ def recognised_corpus(path: Path) -> tuple[Corpus, str]:
             f"{' '.join(EXTENSIONS)}; merc corpus look {path} says what it seems to be"
         )
     if best is None or best.corpus.rpartition("/")[2] == "jsonl":
-        return corpus_at("merc/jsonl", path), ""
+        corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]
+        assert isinstance(corpus, Corpus)
+        return corpus, ""
     guess = f"{path}: {best.recognised.what}"
     if best.recognised.details:
         guess += f"; it is read by this guess, which can be given corrected: {best.as_argument()}"
