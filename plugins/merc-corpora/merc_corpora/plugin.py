@@ -35,4 +35,5 @@ def register_corpora(register):
     register("bold", "merc_corpora.importers.bold:BoldCorpus")
     register("e3", "merc_corpora.importers.release:E3Corpus")
     register("mc-eiu", "merc_corpora.importers.release:McEiuCorpus")
+    register("mer-factory", "merc_corpora.texts.mer_factory:MerFactoryCorpus")
     register("mmeverse", "merc_corpora.importers.release:MmeverseCorpus")

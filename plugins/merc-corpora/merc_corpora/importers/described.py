@@ -11,7 +11,7 @@ from typing import Literal
 import merc
 from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.mer import words_of
-from merc_corpora.importers.tables import Row, folder_of, listed, read_csv, read_text
+from merc_corpora.importers.tables import Row, folder_of, listed, read_csv, read_text, recognised_folder
 
 MERR_LABELS = ("neutral", "angry", "happy", "sad", "worried", "surprise", "fear", "contempt", "doubt")
 MERR_WORDS = ("transcription_en_all.csv", "subtitle_chieng.csv", "transcription-engchi-polish.csv")
@@ -41,6 +41,15 @@ class MerrCorpus(merc.Corpus):
     """The folder that holds the lists and the clips."""
     grain: Literal["coarse", "fine"] = "coarse"
     """The part that is read: ``coarse`` (28,618 clips) or ``fine`` (4,487)."""
+
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with the lists and descriptions of MERR, or of MER-Factory's export of that form."""
+        grain = next((one for one in MERR_KEYS if (path / f"MERR_{one}_grained.txt").is_file()), None)
+        if grain is None:
+            return None
+        entries, more = [f"MERR_{grain}_grained.{end}" for end in ("txt", "json")], {"grain": grain}
+        return recognised_folder(path, entries, f"clips with labels and descriptions of MERR ({grain})", more)
 
     def load(self) -> merc.CorpusData:
         """Read both files. Raises MercError where one is not there or not as it should be, naming the line."""
@@ -83,6 +92,11 @@ class MerCaptionPlusCorpus(merc.Corpus):
     """What an empty list of labels is: kept and counted, or ``neutral``, as the authors' reader has it."""
     language: Literal["english", "chinese"] = "english"
     """The subtitles that are the words; those in the other language are kept in ``extra``."""
+
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with both tables of MER-Caption+."""
+        return recognised_folder(path, (LABELS_OF_CAPTIONS, CAPTIONS), "clips with open labels of MER-Caption+")
 
     def load(self) -> merc.CorpusData:
         """Read both tables. Raises MercError where one is not there or not as it should be, naming the line."""

@@ -9,7 +9,7 @@ from typing import Literal
 import merc
 from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.mer import words_of
-from merc_corpora.importers.tables import Row, folder_of, read_csv
+from merc_corpora.importers.tables import Row, folder_of, read_csv, recognised_folder
 
 SECOND, FIRST = "final-EMER-reason.csv", ("gt-eng.csv", "gt-chi.csv")
 SOURCE = "EMER (Lian et al., 2023)"
@@ -36,6 +36,12 @@ class EmerCorpus(merc.Corpus):
     """The folder that holds a version's table and the clips."""
     language: Literal["english", "chinese"] = "english"
     """The language of the words and of the description."""
+
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with a table of one of EMER's versions."""
+        table = next((name for name in (SECOND, *FIRST) if (path / name).is_file()), None)
+        return recognised_folder(path, [table], "clips whose emotions EMER explains") if table else None
 
     def load(self) -> merc.CorpusData:
         """Read the table. Raises MercError where none is there or it is not as it should be, naming the line."""

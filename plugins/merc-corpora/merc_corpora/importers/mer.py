@@ -8,7 +8,7 @@ from typing import Literal
 
 import merc
 from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported
-from merc_corpora.importers.tables import Row, folder_of, listed, read_csv
+from merc_corpora.importers.tables import Row, folder_of, listed, read_csv, recognised_folder
 
 LABELS = ("neutral", "angry", "happy", "sad", "worried", "surprise")
 WORDS = ("transcription-engchi-polish.csv", "subtitle_chieng.csv")
@@ -50,6 +50,11 @@ class Mer2023Corpus(merc.Corpus):
     language: Language = "english"
     """The language of the words; those in the other one are kept in ``extra``."""
 
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with the table of MER2023's training clips."""
+        return recognised_folder(path, ("train-label.csv",), "clips of MER2023")
+
     def load(self) -> merc.CorpusData:
         """Read both tables. Raises MercError where one is not there or not as it should be, naming the line."""
         tables = {"train": "train-label.csv", "test": f"{self.test}-label.csv"}
@@ -89,6 +94,11 @@ class Mer2024Corpus(merc.Corpus):
     language: Language = "english"
     """The language of the words; those in the other one are kept in ``extra``."""
 
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with the table of MER2024's labels."""
+        return recognised_folder(path, ("label-disdim.csv",), "clips of MER2024")
+
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
         root = folder_of(self.root, "mer2024", ["label-disdim.csv"], "the folder with label-disdim.csv, video-labeled")
@@ -126,6 +136,11 @@ class OvMerdPlusCorpus(merc.Corpus):
 
     root: Path
     """The folder that holds the tables and ``video``."""
+
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with the table of OV-MERD+."""
+        return recognised_folder(path, ("ovlabel.csv",), "clips with open labels of OV-MERD+")
 
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""

@@ -57,6 +57,15 @@ class MmeverseCorpus(merc.Corpus):
     """The words that are read where a table has English and Chinese ones (MER2023, MER2024, CH-SIMS); the others are
     kept in ``extra`` as ``text_zh`` or ``text_en``."""
 
+    @classmethod
+    def recognise(cls, path: Path) -> merc.Recognised | None:
+        """A folder with sets of MMEVerse, or one of its sets."""
+        if not path.is_dir():
+            return None
+        sets = [name for name in SETS if _tables(path, SETS[name])]
+        what = f"{len(sets)} of the {len(SETS)} sets of MMEVerse: {', '.join(sets)}"
+        return merc.Recognised(what=what, parameters={"root": str(path)}) if sets else None
+
     def load(self) -> merc.CorpusData:
         """Read the tables. Raises MercError where one is not there or not as it should be, naming the line."""
         root = merc.user_path(self.root)

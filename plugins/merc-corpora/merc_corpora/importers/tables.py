@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import merc
 
@@ -160,3 +161,12 @@ def folder_of(root: Path, corpus: str, entries: Sequence[str], what: str) -> Pat
         state = f"lacks {', '.join(lacking)}" if root.is_dir() else "is not there"
         raise merc.MercError(f"the folder {root} {state}; 'root' of the corpus {corpus} should be {what}")
     return root
+
+
+def recognised_folder(
+    path: Path, entries: Sequence[str], what: str, parameters: Mapping[str, Any] | None = None
+) -> merc.Recognised | None:
+    """What a folder is that holds all of some files, which are a set's own by their names."""
+    if not path.is_dir() or not all((path / name).exists() for name in entries):
+        return None
+    return merc.Recognised(what=what, parameters={"root": str(path), **(parameters or {})})

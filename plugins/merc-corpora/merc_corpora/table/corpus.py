@@ -21,8 +21,8 @@ class TableCorpus(merc.Corpus):
     """Tables of people's own: an utterance a row, and a mapping from what merc needs to the columns that hold it.
 
     Read are values between commas, semicolons, tabs or bars, with a line that names the columns; a JSON array of
-    objects, or an object a line; and Parquet. ``merc corpus look FILE`` guesses the section, to be corrected and
-    pasted::
+    objects, or an object a line; Parquet; and the first sheet of an Excel workbook. ``merc corpus look FILE`` guesses
+    the section, to be corrected and pasted::
 
         {name: table, path: talks.csv, columns: {conversation: dialogue, speaker: who, text: text, label: emotion}}
 

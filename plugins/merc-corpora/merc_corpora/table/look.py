@@ -15,7 +15,7 @@ from merc_corpora.table.roles import guessed, is_number, name_means_time
 from merc_corpora.table.sheets import SUFFIXES, Layout, Sheet, read_sheet, text_of
 from merc_corpora.text_files import fitting, read_bytes
 
-_TABLES = (".csv", ".tsv", ".tab", ".parquet")
+_TABLES = (".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".xlsm")
 _COLUMNS, _WIDE, _EXAMPLES = 60, 28, 3
 _WORDS = 40
 

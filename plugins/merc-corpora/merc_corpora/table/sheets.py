@@ -17,7 +17,7 @@ from merc_corpora.importers.tables import check_cell
 from merc_corpora.own_files import first
 from merc_corpora.text_files import read_bytes, read_text
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm")
 MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEPARATOR = re.compile(r"^sep=(.)\r?\n", re.IGNORECASE)
 _PLAIN = (str, int, float, bool, type(None))
@@ -63,7 +63,9 @@ def read_sheet(path: Path, layout: Layout) -> Sheet:
     if content.startswith(b"PAR1"):
         sheet = _parquet(path)
     elif content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise merc.MercError(f"{path} is a workbook; save its sheet as CSV UTF-8 (merc reads that, and no workbook)")
+        from merc_corpora.table.workbook import read_workbook
+
+        sheet = read_workbook(path, content)
     else:
         text = read_text(path, layout.encoding)
         head = text.lstrip()[:1]
@@ -90,7 +92,7 @@ def _values(path: Path, text: str, layout: Layout) -> Sheet:
     line = reader.line_num
     try:
         if not layout.header:
-            columns, renamed = _named(next(reader, []))
+            columns, renamed = named_once(next(reader, []))
             notes += [f"{path.name}: {note}" for note in renamed]
             line = reader.line_num
         for cells in reader:
@@ -117,7 +119,7 @@ def _values(path: Path, text: str, layout: Layout) -> Sheet:
         )
     if blank:
         notes.append(f"{path.name}: {blank} rows without anything in them were left out")
-    used, empty = _without_empty(columns, rows)
+    used, empty = without_empty(columns, rows)
     if empty:
         notes.append(f"{path.name}: columns without a name and without anything in them were left out: {empty}")
     form = f"values between {_word(mark)}, in {layout.encoding}"
@@ -144,7 +146,7 @@ def _mark(text: str, layout: Layout) -> str:
     return best
 
 
-def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+def named_once(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Names of columns, each once and none empty, and notes."""
     names, notes, counts = [], [], Counter[str]()
     for place, cell in enumerate(header, start=1):
@@ -159,7 +161,8 @@ def _named(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(names), notes
 
 
-def _without_empty(columns: Sequence[str], rows: Sequence[Row]) -> tuple[tuple[str, ...], int]:
+def without_empty(columns: Sequence[str], rows: Sequence[Row]) -> tuple[tuple[str, ...], int]:
+    """The columns but for those without a name and without anything in them, and how many these are."""
     empty = [
         name
         for name in columns

@@ -89,7 +89,7 @@ def test_numbers_in_the_first_line_are_no_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    ("a.xlsx", b"PK\x03\x04", "a.xlsx seems to be a workbook (.xlsx) or a zip archive; unpack it, or save its sheet"),
+    ("a.xlsx", b"PK\x03\x04", "a.xlsx cannot be read as a workbook: File is not a zip file; save it as CSV UTF-8"),
     ("a.csv", b"", "a.csv is empty"),
     ("a.csv", b"text,emotion\n", "a.csv holds no rows under its columns text, emotion"),
     ("a.csv", b"text,emotion\nHi,joy\nOh, no,fear\n", "1 of 2 rows have another number of cells than the first line"),
@@ -120,8 +120,8 @@ def test_every_file_of_a_mixed_folder_is_counted_and_named(tmp_path: Path) -> No
     named = [name for names in told["files"].values() for name in names]
     assert len(named) == len(set(named)) == 1000
     assert {kind: len(names) for kind, names in told["files"].items()} == {
-        "corpus jsonl": 100, "corpus subtitles": 200, "corpus table": 300, "no corpus reads .csv2": 100,
-        "no corpus reads .md": 100, "no corpus reads .mp4": 100, "no corpus reads .xlsx": 100,
+        "corpus jsonl": 100, "corpus subtitles": 200, "corpus table": 400, "no corpus reads .csv2": 100,
+        "no corpus reads .md": 100, "no corpus reads .mp4": 100,
     }  # fmt: skip
 
 

@@ -85,6 +85,30 @@ def test_parquet_is_a_table_too_and_numbers_of_classes_have_names(tmp_path: Path
     assert any("are no texts or numbers were left out: clip" in note for note in data.notes)
 
 
+def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Talks"
+    header = ("dialog", "who", "line", "emotion", None)
+    lines = [header, (), (3, "Ana", "You came!", "joy", None), (3, "Ben", "=1+1", "", None)]
+    for line in lines:
+        sheet.append(line)
+    book.create_sheet("Notes").append(("kept", "for later"))
+    book.save(tmp_path / "talks.xlsx")
+    columns = {"conversation": "dialog", "speaker": "who", "text": "line", "label": "emotion"}
+    data = TableCorpus(path=tmp_path / "talks.xlsx", columns=columns).load()
+    (talk,) = data.conversations
+    assert talk.id == "3" and [(u.speaker, u.text, u.label) for u in talk.utterances] == [
+        ("Ana", "You came!", "joy"), ("Ben", "", None),
+    ]  # fmt: skip
+    assert talk.utterances[0].origin.endswith("talks.xlsx, row 3")
+    assert any("its first sheet, 'Talks', is read; the others are not: Notes" in note for note in data.notes)
+    recognised = TableCorpus.recognise(tmp_path / "talks.xlsx")
+    assert recognised is not None and recognised.parameters["columns"] == columns
+    assert "an Excel workbook, sheet 'Talks'" in recognised.what
+
+
 @pytest.mark.parametrize(("encoding", "words"), [
     ("utf-16", "You came — à la!"), ("gbk", "你好，我很高兴。"), ("cp1252", "It’s a café"),
     ("big5", "你好，我很高興。"), ("cp1251", "Привет, как дела"), ("shift_jis", "こんにちは、元気ですか"),
@@ -215,7 +239,8 @@ def test_cells_and_columns_that_cannot_be_are_counted_and_named(
     (TEXT + "0,0,Ana,Hi.,joy\n", "1 of 4 cells of 'turn' (turn) stand twice in a conversation"),
     (TEXT + "2,0,Ana,Hi \x1b[2J,joy\n", "text holds a control character (\\u001b)"),
     (TEXT + '2,0,Ana,"' + "Hi. " * 4000 + '",joy\n', "is a quote not closed?"),
-    (b"PK\x03\x04", "is a workbook; save its sheet as CSV UTF-8"), (b"PAR1nonsense", "cannot be read as Parquet"),
+    (b"PK\x03\x04", "cannot be read as a workbook"),
+    (b"\xd0\xcf\x11\xe0old", "is a workbook of the older kind (.xls)"), (b"PAR1nonsense", "cannot be read as Parquet"),
     ('[{"a": 1}, 2]', "element 2: no object"), ('[{"a": 1},', "line 1: not JSON"),
     ('{"a": 1}\n{"b"', "line 2: not JSON"),
     ("dialogue,turn,who,text,emotion\n0,0,Ana,,joy\n", None),
