@@ -45,6 +45,7 @@ from merc.components.prompter import (
 from merc.components.reward import Reward
 from merc.components.segmenter import Segmenter, SegmentFunction, SoundWindow, SpanStream, SpeechSpan
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
+from merc.components.tracker import TrackedRun, Tracker, Tracking
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.transcriber import TranscribeFunction, Transcriber, Transcript, Word
 from merc.components.tuning import Frozen, Tuning
@@ -121,6 +122,9 @@ __all__ = [
     "Targets",
     "Text",
     "TextClip",
+    "TrackedRun",
+    "Tracker",
+    "Tracking",
     "TrainContext",
     "TrainReport",
     "Trainer",

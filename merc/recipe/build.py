@@ -28,7 +28,8 @@ from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "relabel", "split", "backbone", "encoders",
-    "connectors", "fusers", "heads", "annotators", "init_from", "stages", "evaluate", "strategy", "features",
+    "connectors", "fusers", "heads", "annotators", "init_from", "stages", "evaluate", "trackers", "strategy",
+    "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -74,6 +75,7 @@ class Builder:
         values["stages"], self.recorded["stages"] = self.staging.stages(self.root.get("stages"))
         values["evaluate"] = self.evaluate(values["stages"])
         values["annotators"] = self.annotators()
+        values["trackers"] = self.trackers()
         values["strategy"] = self.fixed("strategy", Strategy)
         values["features"] = self.features()
         prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
@@ -286,6 +288,14 @@ class Builder:
             Evaluate, {**values, "metrics": metrics, "corrupt": corrupt}, node, "evaluate"
         )
         return evaluate
+
+    def trackers(self) -> dict[str, ComponentRef]:
+        """Where else the numbers of the run are shown: a list of names, or of sections with parameters."""
+        node = self.root.get("trackers")
+        if node is None or node.value is None:
+            return {}
+        parts, self.recorded["trackers"] = self.listed("tracker", "trackers", node, "tensorboard")
+        return parts
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
         """The metrics: a list of names, or of sections with parameters."""

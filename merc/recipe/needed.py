@@ -24,11 +24,15 @@ class NotNeeded(Component):
 
 
 def not_needed(root: Node, use: Use) -> Callable[[str], bool]:
-    """Whether the component at a dotted path is not needed for a use of the recipe: trainers, and what only earlier
-    tasks asked with, for the numbers of a trained run; metrics and corruptions as well for its predictions."""
+    """Whether the component at a dotted path is not needed for a use of the recipe: trainers, trackers, and what
+    only earlier tasks asked with, for the numbers of a trained run; metrics and corruptions as well for its
+    predictions."""
     if use == "train":
         return lambda path: False
     paths: set[str] = set()
+    trackers = root.get("trackers")
+    if trackers is not None and isinstance(trackers.value, list):
+        paths |= {f"trackers.{index}" for index in range(len(trackers.value))}
     evaluate, stages = root.get("evaluate"), root.get("stages")
     for key in ("metrics", "corrupt") if use == "predict" else ():
         listed = evaluate.get(key) if evaluate is not None else None

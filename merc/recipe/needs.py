@@ -88,6 +88,9 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
         node, kind = tree.get(section), section.removesuffix("s")
         for child in node.value.values() if node is not None and isinstance(node.value, dict) else ():
             yield from one(kind, child)
+    trackers = tree.get("trackers")
+    for child in trackers.value if trackers is not None and isinstance(trackers.value, list) else ():
+        yield from one("tracker", child)
     stages, evaluate = tree.get("stages"), tree.get("evaluate")
     for stage in stages.value if stages is not None and isinstance(stages.value, list) else ():
         for kind in ("prompter", "trainer"):

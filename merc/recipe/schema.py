@@ -282,6 +282,7 @@ class Recipe:
     init_from: Path | None = None
     stages: tuple[Stage, ...] = ()
     evaluate: Evaluate | None = None
+    trackers: Mapping[str, ComponentRef] = field(default_factory=dict)
     strategy: Strategy = field(default_factory=Strategy)
     features: Features = field(default_factory=Features)
     sources: Mapping[str, str] = field(default_factory=dict)

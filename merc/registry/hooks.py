@@ -124,6 +124,11 @@ def register_corruptions(register: Register) -> None:
 
 
 @hookspec
+def register_trackers(register: Register) -> None:
+    """Register trackers: where else the numbers of a run are shown as they come."""
+
+
+@hookspec
 def register_benchmarks(register: Register) -> None:
     """Register benchmarks: the columns of a benchmark's table."""
 
@@ -152,6 +157,7 @@ KINDS: dict[str, str] = {
     "selector": "register_selectors",
     "metric": "register_metrics",
     "corruption": "register_corruptions",
+    "tracker": "register_trackers",
     "benchmark": "register_benchmarks",
     "command": "register_commands",
 }

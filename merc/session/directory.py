@@ -20,8 +20,8 @@ from merc.recipe import Recipe, Use, load_recipe, write_recipe
 from merc.session.lock import NAME as LOCK_NAME
 from merc.session.lock import FolderLock
 
-NOT_THE_WORK = ("title", "description", "extends", "strategy", "features")
-"""What may differ between two runs of the same work: words about it, and how fast it is done."""
+NOT_THE_WORK = ("title", "description", "extends", "trackers", "strategy", "features")
+"""What may differ between two runs of the same work: words about it, who is shown it, and how fast it is done."""
 
 
 NO_CORPUS = "corpus={name: merc/jsonl, path: conversations.jsonl}"

@@ -92,7 +92,7 @@ class _Run:
         self.directory = RunDirectory(path)
         self.strategy: Strategy = make_strategy(recipe.strategy)
         self.reporter: Reporter = reporter if self.strategy.first else Silent()
-        self.journal = Journal(self.reporter, self.directory if self.strategy.first else None)
+        self.journal = Journal(self.reporter, self.directory if self.strategy.first else None, recipe.trackers)
         self.device = pick_device(recipe.strategy.device)
         self.how = recipe.evaluate or Evaluate()
         self.prompters = prompters_of(recipe)
@@ -130,12 +130,18 @@ class _Run:
         new = self.strategy.first and directory.open(recipe, self.resume)
         for note in notes:
             self.journal.say(note)
+        metrics: dict[str, Any] = {}
         try:
-            return self._work(data, cues, start, started)
+            if self.strategy.first:
+                self.journal.trackers.of(recipe, directory, resumed=not new)
+            metrics = self._work(data, cues, start, started)
+            return metrics
         except MercError:
             if new:
                 directory.abandon()
             raise
+        finally:
+            self.journal.trackers.end(metrics)
 
     def _work(self, data: Data, cues: CueTable, start: Start | None, started: float) -> dict[str, Any]:
         recipe, directory = self.recipe, self.directory

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from merc.testing.reward import RewardContract
     from merc.testing.segmenter import SegmenterContract
     from merc.testing.selector import SelectorContract
+    from merc.testing.tracker import TrackerContract
     from merc.testing.trainer import TrainerContract
     from merc.testing.transcriber import TranscriberContract
     from merc.testing.tuning import TuningContract
@@ -61,6 +62,7 @@ _HOME = {
     "SegmenterContract": "segmenter",
     "SelectorContract": "selector",
     "BenchmarkContract": "benchmark",
+    "TrackerContract": "tracker",
     "TrainerContract": "trainer",
     "TranscriberContract": "transcriber",
     "TuningContract": "tuning",
@@ -85,6 +87,7 @@ __all__ = [
     "RewardContract",
     "SegmenterContract",
     "SelectorContract",
+    "TrackerContract",
     "TrainerContract",
     "TranscriberContract",
     "TuningContract",

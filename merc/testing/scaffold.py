@@ -102,6 +102,7 @@ _USAGE = {
         "    trainer: {{name: sft}}"
     ),
     "corruption": "evaluate: {{corrupt: [{{name: {name}}}]}}",
+    "tracker": "trackers: [{name}]",
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 

@@ -155,6 +155,12 @@ def test_register_corruptions(made: Resolve) -> None:
     assert np.abs(heard.samples).max() == pytest.approx(np.abs(clip.samples).max() / 2)
 
 
+def test_register_trackers(made: Resolve, tmp_path: Path) -> None:
+    run = merc.TrackedRun(name="one", folder=tmp_path, title="One", recipe={})
+    made("tracker", separator=";").start(run).numbers({"learn/loss": 0.5}, step=3)
+    assert (tmp_path / "numbers.csv").read_text().strip() == "3;learn/loss;0.5"
+
+
 def test_register_benchmarks(made: Resolve) -> None:
     benchmark = made("benchmark", number="accuracy")
     assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")

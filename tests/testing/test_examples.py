@@ -25,6 +25,7 @@ from merc.testing.examples import (
     reward,
     segmenter,
     selector,
+    tracker,
     trainer,
     transcriber,
     tuning,
@@ -78,6 +79,10 @@ class TestReward(merc.testing.RewardContract):
 
 class TestCorruption(merc.testing.CorruptionContract):
     component = corruption.Example()
+
+
+class TestTracker(merc.testing.TrackerContract):
+    component = tracker.Example()
 
 
 class TestCommand(merc.testing.CommandContract):

@@ -1,0 +1,1 @@
+"""Trackers for merc: TensorBoard, Weights & Biases, Trackio."""
