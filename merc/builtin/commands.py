@@ -17,6 +17,7 @@ COMMANDS = {
     "annotate": "Ask a recipe's annotators for cues, and keep them.",
     "corpus": "See what a file of conversations is, or bring a corpus into merc's own form.",
     "params": "Count the parameters of a recipe's model, by part.",
+    "doctor": "Say what works on this machine, and what to do about what does not.",
     "plugins": "List the installed plugins, or write a new one.",
 }
 """Every command and the line that ``merc --help`` shows for it. The command NAME is
