@@ -29,11 +29,11 @@ class Trackio(merc.Tracker):
         import trackio
 
         with redirect_stdout(sys.stderr):  # standard output is for what merc gives
-            begun = trackio.init(
+            tracked_run = trackio.init(
                 project=self.project, name=run.name, config=dict(run.recipe), embed=False,
                 resume="allow" if run.resumed else "never", auto_log_gpu=False, auto_log_cpu=False,
             )  # fmt: skip
-        return Kept(begun)
+        return Kept(tracked_run)
 
 
 class Kept:

@@ -46,11 +46,11 @@ class Wandb(merc.Tracker):
 
         run.folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(base_url=self.server, silent=True, console="off", disable_git=True, disable_code=True)
-        begun = wandb.init(
+        tracked_run = wandb.init(
             project=self.project, entity=self.entity, name=run.name, notes=run.title, config=dict(run.recipe),
             dir=str(run.folder), mode=self.mode, tags=list(self.tags) or None, settings=settings,
         )  # fmt: skip
-        return Sent(begun)
+        return Sent(tracked_run)
 
 
 class Sent:
