@@ -153,7 +153,7 @@ def _plugins() -> Iterator[Finding]:
     for plugin in plugins:
         if plugin.error:
             yield Finding(f"plugin {plugin.label}", "broken", plugin.error)
-    fine = [plugin for plugin in plugins if not plugin.error]
+    fine = [plugin for plugin in plugins if plugin.status == "ok"]
     components = sum(len(plugin.components) for plugin in fine)
     yield Finding("plugins", "ok", f"{len(fine)} with {components} components: {', '.join(p.name for p in fine)}")
     for plugin in fine:
