@@ -66,6 +66,10 @@ class Backbone(Component):
     axes: ClassVar[int] = 1
     dtype: DType = "float32"
     """What its weights are held in, in memory."""
+    attention: Literal["causal", "utterance"] = "causal"
+    """What a token of an utterance sees: what stands before it (``causal``), or all of its utterance too, in both
+    directions (``utterance``), with a prompter that marks utterances as ``conversation`` does. Utterances see those
+    before them either way."""
     tuning: Tuning = field(default_factory=Frozen)
     """How it learns; ``frozen`` by default, not at all."""
 

@@ -13,7 +13,17 @@ from torch import Tensor
 from merc.components import Query
 from merc.errors import MercError
 from merc.model.past import utterance_id
-from merc.prompting import AnswerPath, EncodedPrompt, Normalize, SeenItem, Tree, build_tree, label_scores, pack_rows
+from merc.prompting import (
+    AnswerPath,
+    BlockItem,
+    EncodedPrompt,
+    Normalize,
+    SeenItem,
+    Tree,
+    build_tree,
+    label_scores,
+    pack_rows,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +36,8 @@ class TreeBatch:
     are flat indices into rows times length, and ``slot_from`` indices into the media tokens in the order of ``slots``.
     ``seen`` are the stream and utterance of every slot, those that take no place too, and ``seen_at`` the flat place
     from which on each is seen.
+    ``until`` is where what a node sees ahead of itself ends: after itself, or after its block (``BlockItem``), of which
+    some are there where ``blocks``. ``spans`` are the row, the first place and the one after the last of each tree.
     ``read`` are the flat places whose logits are needed; step t of all answers reads place
     ``step_read[t]``, predicts ``step_token[t]`` and belongs to path ``step_path[t]``. Of each path (answer):
     ``path_prompt``, ``path_label``, ``path_gold``, ``path_rejected``, ``path_weight``, ``path_length``, and
@@ -38,6 +50,7 @@ class TreeBatch:
     tokens: Tensor
     positions: Tensor
     end: Tensor
+    until: Tensor
     slot_at: Tensor
     slot_from: Tensor
     seen_at: Tensor
@@ -61,6 +74,8 @@ class TreeBatch:
     labels: int = 0
     held: int = 0
     answers: tuple[AnswerPath, ...] = ()
+    spans: tuple[tuple[int, int, int], ...] = ()
+    blocks: bool = False
 
     def to(self, device: torch.device | str) -> TreeBatch:
         """The same batch with its tensors on a device."""
@@ -175,6 +190,13 @@ class TreeBatch:
         trees = [build_tree([reads(prompt) for prompt in tree.prompts]) for tree in self.trees]
         return replace(make_batch(trees, self.plain), labels=self.labels).to(self.tokens.device)
 
+    @cached_property
+    def places(self) -> Tensor:
+        """The flat places of all nodes, tree by tree, without padding ``[nodes]``."""
+        length = self.end.shape[1]
+        every = [torch.arange(row * length + first, row * length + last) for row, first, last in self.spans]
+        return torch.cat(every).to(self.end.device)
+
     def mask(self, additive: torch.dtype | None = None) -> Tensor:
         """Who sees whom, ``[rows, 1, length, length]`` bool: a node sees itself and its ancestors. With ``additive``
         the same as numbers of this type to be added to attention scores. For a batch of plain rows
@@ -183,12 +205,23 @@ class TreeBatch:
         place = torch.arange(length, device=self.end.device)
         if self.plain:
             return place < self.end.amax(dim=1, keepdim=True)
-        below = place[self.held :].view(1, -1, 1)
-        above = place.view(1, 1, length)
-        sees = ((above <= below) & (below < self.end.unsqueeze(1))).unsqueeze(1)
+        sees = self._sees(place[self.held :], place, self.end, self.until[:, self.held :]).unsqueeze(1)
         if additive is None:
             return sees
         return torch.zeros_like(sees, dtype=additive).masked_fill_(~sees, torch.finfo(additive).min)
+
+    def sees(self, row: int, first: int, last: int) -> Tensor:
+        """Who sees whom in a span of a row ``[1, 1, span, span]`` bool."""
+        place = torch.arange(first, last, device=self.end.device)
+        span = slice(first, last)
+        return self._sees(place, place, self.end[row : row + 1, span], self.until[row : row + 1, span]).unsqueeze(1)
+
+    def _sees(self, below: Tensor, above: Tensor, end: Tensor, until: Tensor) -> Tensor:
+        """Whether nodes at places ``below`` see those at ``above`` ``[rows, below, above]``: a node sees itself, its
+        ancestors, and what comes after it in its block, which has no branches."""
+        below, above = below.view(1, -1, 1), above.view(1, 1, -1)
+        sees = (above <= below) & (below < end.unsqueeze(1))
+        return sees | ((above > below) & (above < until.unsqueeze(2))) if self.blocks else sees
 
 
 def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
@@ -197,7 +230,9 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
     rows = [[t] for t in trees] if plain else pack_rows(trees)
     length = max(sum(len(t) for t in row) for row in rows)
     axes = max((len(tree.positions[0]) for tree in trees if tree.positions), default=1)
-    tokens, ends = [], []
+    tokens, ends, untils = [], [], []
+    spans: list[tuple[int, int, int]] = []
+    blocks = False
     positions: list[list[list[int]]] = [[] for _ in range(axes)]
     slots: dict[tuple[str, str], int] = {}
     slot_at: list[tuple[int, tuple[str, str], int]] = []
@@ -212,9 +247,16 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         row_tokens: list[int] = []
         row_positions: list[list[int]] = [[] for _ in range(axes)]
         row_end: list[int] = []
+        row_until: list[int] = []
         for tree in row:
             start = len(row_tokens)
+            spans.append((r, start, start + len(tree)))
             for i, item in enumerate(tree.items):
+                until = start + i + 1
+                if isinstance(item, BlockItem):
+                    until, blocks = start + i - item.place + len(item.block), True
+                    item = item.item
+                row_until.append(until)
                 if isinstance(item, SeenItem):
                     seen += [(r * length + start + i, media) for media in item.media]
                     item = item.item
@@ -249,6 +291,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
                         steps.append((place, token, path))
         pad = length - len(row_tokens)
         row_end.extend(range(len(row_tokens) + 1, length + 1) if not plain else [0] * pad)
+        untils.append([*row_until, *range(len(row_tokens) + 1, length + 1)])
         tokens.append(row_tokens + [0] * pad)
         for axis, row_axis in enumerate(row_positions):
             positions[axis].append(row_axis + [0] * pad)
@@ -265,6 +308,7 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         tokens=torch.tensor(tokens),
         positions=torch.tensor(positions if axes > 1 else positions[0]),
         end=torch.tensor(ends),
+        until=torch.tensor(untils),
         slot_at=column([place for place, _, _ in slot_at]),
         slot_from=column([first[key] + i for _, key, i in slot_at]),
         seen_at=column([place for place, _ in seen]),
@@ -286,4 +330,6 @@ def make_batch(trees: Sequence[Tree], plain: bool = False) -> TreeBatch:
         plain=plain,
         trees=tuple(trees),
         answers=tuple(answer for _, answer, _ in paths),
+        spans=tuple(spans),
+        blocks=blocks,
     )

@@ -20,7 +20,7 @@ from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.inserted import View
 from merc.model.probe import find_decoder
-from merc.prompting import EncodedPrompt, build_tree
+from merc.prompting import BlockItem, EncodedPrompt, build_tree
 
 KEPT_MORE = 4
 """So many more texts are written at a time than prompts are computed, where a prompt is computed once for its texts: a
@@ -151,6 +151,7 @@ def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, he
     token are known."""
     longest = max(len(p.context) for p in prompts)
     rows = [make_batch([build_tree([replace(p, answers=())])]).to(model.device) for p in prompts]
+    _check_blocks(prompts, held)
     mask = torch.stack([torch.arange(longest, device=model.device) >= longest - b.size for b in rows]).long()
     inputs: dict[str, Any] = {"attention_mask": mask}
     media = (not isinstance(p.context[-1], int) for p in prompts) if held else (b.slots for b in rows)
@@ -166,6 +167,19 @@ def _inputs(model: EmotionModel, prompts: Sequence[EncodedPrompt], draw: int, he
         padded = [nn.functional.pad(b.positions, (longest - b.size, 0)).expand(axes, 1, longest) for b in rows]
         inputs["position_ids"] = torch.cat(padded, dim=1)
     return _after_virtual(inputs, model.virtual_tokens)
+
+
+def _check_blocks(prompts: Sequence[EncodedPrompt], held: bool) -> None:
+    """Raise MercError for utterances that are read in both directions and were not computed before with a mask that
+    says so, which transformers' own writing has not."""
+    for prompt in prompts:
+        left = prompt.context[-1:] if held else prompt.context
+        if any(isinstance(item, BlockItem) for item in left):
+            raise MercError(
+                f"backbone.attention: utterance cannot write after the prompt for {prompt.target!r}, "
+                + ("which ends within an utterance; let the prompter end with a question" if held else "since the "
+                   "backbone does not go on from keys and values; set backbone.attention=causal")
+            )  # fmt: skip
 
 
 def _after_virtual(inputs: dict[str, Any], ahead: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from merc.components import Query
 from merc.conversation import Conversation
 from merc.errors import MercError
-from merc.prompting import EncodedPrompt, Item, SeenItem, SlotItem
+from merc.prompting import BlockItem, EncodedPrompt, Item, SeenItem, SlotItem
 
 _FROM = "\x1f"  # no id holds a control character
 
@@ -81,12 +81,17 @@ def with_past(prompt: EncodedPrompt, query: Query, streams: Collection[str]) -> 
     def token(item: int | SlotItem) -> int | SlotItem:
         return item if isinstance(item, int) else (item[0], placed(item[0], item[1]), item[2])
 
-    def every(item: Item) -> Item:
+    def every(item: int | SlotItem | SeenItem) -> int | SlotItem | SeenItem:
         if not isinstance(item, SeenItem):
             return token(item)
         return SeenItem(token(item.item), tuple((stream, placed(stream, one)) for stream, one in item.media))
 
-    return replace(prompt, context=tuple(map(every, prompt.context)))
+    def with_block(item: Item) -> Item:
+        if not isinstance(item, BlockItem):
+            return every(item)
+        return BlockItem(every(item.item), item.place, tuple(map(every, item.block)))
+
+    return replace(prompt, context=tuple(map(with_block, prompt.context)))
 
 
 def _conversations(query: Query) -> list[Conversation]:

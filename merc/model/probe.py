@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from merc.model.batch import make_batch
+from merc.model.batch import TreeBatch, make_batch
 from merc.prompting import AnswerPath, EncodedPrompt, Tree, build_chains, build_tree
 
 if TYPE_CHECKING:
@@ -130,6 +130,12 @@ def _branches(vocabulary: int) -> tuple[list[EncodedPrompt], EncodedPrompt, Enco
     head, branch = (0, 1, 2), (5, 1, 3, 4)
     steps = [prompt("branch", *head, *branch[: n + 1]) for n in range(len(branch))]
     return steps, prompt("one", *head, 3, 4, 5, 6, 1, 4, 2, 3, 5), prompt("two", *head, 6, 3, 1, 2, 5, 2, 6, 4, 0)
+
+
+def probing_batch(vocabulary: int) -> TreeBatch:
+    """Two trees with branches, of other lengths than each other, which are laid into rows."""
+    branch, one, two = _branches(vocabulary)
+    return make_batch([build_tree([one, *branch]), build_tree([*branch[:2], two])])
 
 
 def _distance(one: Tensor, two: Tensor) -> Tensor:

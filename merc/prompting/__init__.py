@@ -3,7 +3,7 @@
 from merc.prompting.chat import CHAT_DATE
 from merc.prompting.encode import AnswerPath, EncodedPrompt, PromptEncoder, is_label_prompt
 from merc.prompting.parse import Policy, parse_label
-from merc.prompting.runs import Item, SeenItem, SlotItem
+from merc.prompting.runs import BlockItem, Item, SeenItem, SlotItem
 from merc.prompting.tree import (
     Tree,
     build_chains,
@@ -19,6 +19,7 @@ from merc.prompting.verbalizer import Normalize, label_scores
 __all__ = [
     "CHAT_DATE",
     "AnswerPath",
+    "BlockItem",
     "EncodedPrompt",
     "Item",
     "Normalize",

@@ -16,6 +16,7 @@ from merc.prompting.chat import CHAT_DATE, ChatTemplate
 from merc.prompting.pieces import PieceTokenizer
 from merc.prompting.runs import (
     ControlText,
+    Edge,
     Item,
     MediaItems,
     Presenter,
@@ -23,6 +24,7 @@ from merc.prompting.runs import (
     SeenFrom,
     SlotItem,
     SlotLength,
+    in_blocks,
     joined,
     marked,
     trimmed,
@@ -131,10 +133,15 @@ class PromptEncoder:
         opening = self._unplaced(prompt)
         run_items: list[tuple[int | SlotItem, ...]] = []
         seen: list[tuple[int, SeenFrom]] = []
+        edges: list[tuple[int, Edge]] = []
         before: str | None = None  # the frame that a run follows, None at the start, empty after other items
         for run in runs:
-            if isinstance(run, SeenFrom):
-                seen.append((len(opening) + sum(map(len, run_items)), run))
+            if isinstance(run, SeenFrom | Edge):
+                place = len(opening) + sum(map(len, run_items))
+                if isinstance(run, Edge):
+                    edges.append((place, run))
+                else:
+                    seen.append((place, run))
                 run_items.append(())
             elif isinstance(run, MediaItems):
                 run_items.append(run.items)
@@ -158,7 +165,8 @@ class PromptEncoder:
         items = tuple(itertools.chain.from_iterable(run_items))
         begins = bool(opening and self._begin and items[:1] == (self.tokenizer.bos_token_id,))
         items, positions = _opened(items, positions, opening, int(begins))
-        return EncodedPrompt(prompt.target, marked(items, seen), paths, positions=positions)
+        context = in_blocks(marked(items, seen), edges)
+        return EncodedPrompt(prompt.target, context, paths, positions=positions)
 
     def _unplaced(self, prompt: Prompt) -> list[SlotItem]:
         """The tokens that stand at the beginning, of streams that no slot of the prompt places."""
@@ -245,7 +253,7 @@ class PromptEncoder:
             last = number == len(turns)
             words = trimmed(words, frame.cuts_left, frame.cuts_right and not last)
             runs.extend([ControlText(frame.before), *words])
-        cut = frames[-1].cuts_left and all(isinstance(run, SeenFrom) for run in words)
+        cut = frames[-1].cuts_left and all(isinstance(run, SeenFrom | Edge) for run in words)
         runs, spaces = joined(runs)
 
         def write(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,16 @@ class SeenItem(NamedTuple):
     media: tuple[tuple[str, str], ...]
 
 
-Item = int | SlotItem | SeenItem
+class BlockItem(NamedTuple):
+    """A token of an utterance that is read in both directions. ``place`` is which of the utterance's tokens it is, and
+    ``block`` are all of these: prompts share an utterance whole or not at all, since each of its tokens sees all."""
+
+    item: int | SlotItem | SeenItem
+    place: int
+    block: tuple[int | SlotItem | SeenItem, ...]
+
+
+Item = int | SlotItem | SeenItem | BlockItem
 
 
 class ControlText(str):
@@ -51,7 +61,14 @@ class SeenFrom:
     utterance: str
 
 
-Run = ControlText | str | MediaItems | SeenFrom
+@dataclass(frozen=True)
+class Edge:
+    """Takes no place: what stands from here on belongs to this utterance; to none where it is empty."""
+
+    utterance: str
+
+
+Run = ControlText | str | MediaItems | SeenFrom | Edge
 
 
 class Presenter:
@@ -59,12 +76,15 @@ class Presenter:
 
     def __init__(self, pieces: PieceTokenizer, backbone: Backbone | None) -> None:
         self._pieces, self._backbone = pieces, backbone
+        self._blocks = backbone is not None and backbone.attention == "utterance"
 
     def present(self, segments: Iterable[Segment], lengths: SlotLength, numbers: Counter[str]) -> list[Run]:
         """Texts, control tokens, and the slots whose utterance has the modality, with the words that stand only with
         them. ``numbers`` counts the slots of a prompt by modality."""
         runs: list[Run] = []
         for segment in segments:
+            utterance = segment.utterance if self._blocks and isinstance(segment, Slot | Text) else ""
+            runs += [Edge(utterance)] if utterance else []
             if isinstance(segment, Slot):
                 length = lengths(segment.stream, segment.utterance)
                 slot = SlotTokens(stream=segment.stream, count=length) if isinstance(length, int) else length
@@ -79,6 +99,7 @@ class Presenter:
                 runs.append(segment.text)
             elif isinstance(segment, Control):
                 runs.append(self._control(segment))
+            runs += [Edge("")] if utterance else []
         return [run for run in runs if run]
 
     def lay_out(self, slot: SlotTokens, utterance: str) -> list[Run]:
@@ -123,7 +144,27 @@ def _positions(piece: MediaRun, backbone: Backbone | None) -> tuple[tuple[tuple[
     return positions, advance
 
 
-def marked(items: Sequence[int | SlotItem], seen: Sequence[tuple[int, SeenFrom]]) -> tuple[Item, ...]:
+def in_blocks(items: Sequence[int | SlotItem | SeenItem], edges: Sequence[tuple[int, Edge]]) -> tuple[Item, ...]:
+    """Items with those of an utterance as its block, from the places where utterances begin and end.
+
+    >>> [getattr(item, "place", None) for item in in_blocks((7, 8, 9, 7), [(1, Edge("u0")), (3, Edge(""))])]
+    [None, 0, 1, None]
+    """
+    marked_items: list[Item] = list(items)
+    begins = dict(edges)  # of several at one place the last counts
+    places = [place for place in sorted(begins) if place < len(items)]
+    # What goes on as the same utterance is one block with what is before.
+    own = [p for i, p in enumerate(places) if i == 0 or begins[places[i - 1]] != begins[p]]
+    for begin, end in itertools.pairwise([*own, len(items)]):
+        if begins[begin].utterance:
+            block = tuple(items[begin:end])
+            marked_items[begin:end] = [BlockItem(item, place, block) for place, item in enumerate(block)]
+    return tuple(marked_items)
+
+
+def marked(
+    items: Sequence[int | SlotItem], seen: Sequence[tuple[int, SeenFrom]]
+) -> tuple[int | SlotItem | SeenItem, ...]:
     """Items with what is seen from them on, given by the place that each slot without a place stands before.
 
     >>> marked((7, 8, 9), [(1, SeenFrom("face", "u0")), (3, SeenFrom("face", "u1"))])
@@ -139,7 +180,7 @@ def trimmed(runs: Sequence[Run], left: bool, right: bool) -> list[Run]:
     """Runs without the white space at their ends."""
     pieces = list(runs)
     for trim, end in ((left, 0), (right, -1)):
-        while trim and (places := [i for i, run in enumerate(pieces) if not isinstance(run, SeenFrom)]):
+        while trim and (places := [i for i, run in enumerate(pieces) if not isinstance(run, SeenFrom | Edge)]):
             run = pieces[places[end]]
             if not isinstance(run, str) or isinstance(run, ControlText):
                 break
@@ -169,7 +210,7 @@ def joined(runs: Sequence[Run]) -> tuple[list[Run], str]:
         elif isinstance(run, str):
             pieces.append(spaces + run)
             spaces = ""
-        elif isinstance(run, SeenFrom):
+        elif isinstance(run, SeenFrom | Edge):
             pieces.append(run)
         else:
             pieces += [ControlText(spaces), run] if spaces else [run]

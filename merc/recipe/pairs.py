@@ -37,6 +37,7 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
             asking = Asking.of(join(task.path, "prompter"), task.prompter, labels)
             past = join(task.path, "data.label_history") if task.data.label_history else ""
             _check_shown(asking, task.demonstrations, join(task.path, "demonstrations"), past, root, problems)
+            _check_blocks(asking, values, root, problems)
     if use == "train":
         _note_unshown(values, problems)
     if evaluate is None:
@@ -51,6 +52,7 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
         problems.note(asking.path, node_at(root, asking.path), f"offline: prompts show {what}, so the run answers no "
                       "conversation that goes on")  # fmt: skip
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
+    _check_blocks(asking, values, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
     _check_length(asking, evaluate, labels, root, problems)
@@ -110,6 +112,17 @@ def _check_shown(
     if past and not asking.shows(label_history=history):
         problems.add(past, node_at(root, past), f"prompter {name!r} shows no labels of earlier utterances, so "
                      "label_history would change nothing; take it out, or choose another prompter")  # fmt: skip
+
+
+def _check_blocks(asking: Asking, values: Mapping[str, Any], root: Node, problems: Problems) -> None:
+    """Report a prompter that does not say which words are an utterance's, where utterances are read both ways."""
+    backbone = values["backbone"].component if values["backbone"] is not None else None
+    if getattr(backbone, "attention", "causal") == "causal" or asking.prompt is None:
+        return
+    if not any(getattr(segment, "utterance", "") for segment in asking.prompt.segments):
+        problems.add(asking.path, node_at(root, asking.path), f"backbone.attention is utterance, and prompter "
+                     f"{asking.part.name!r} does not say which words belong to an utterance; use conversation, or set "
+                     "backbone.attention=causal")  # fmt: skip
 
 
 def _check_decoding(

@@ -18,7 +18,7 @@ from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import KEPT_MORE, Sampling, generate
 from merc.model.prefix_cache import KeptPrefix, first_of, shared_length
-from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
+from merc.prompting import BlockItem, EncodedPrompt, check_depth, is_label_prompt
 from merc.session.reporter import Progress
 from merc.training.groups import Group, joined, shots_of
 from merc.training.strategy import Strategy
@@ -170,7 +170,14 @@ class SharedModel:
         chunks = [by_length[i : i + size] for i in range(0, len(by_length), size)]
 
         def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, list[Any]]]:
-            written = generate(self.model, chunk, how, rows)
+            if any(isinstance(item, BlockItem) for prompt in chunk for item in prompt.context):
+                # Only a pass of merc's own reads utterances in both directions: texts go on from its keys and values.
+                begun = [
+                    (KeptPrefix.of(self.model, first_of(prompt, len(prompt.context) - 1)), prompt) for prompt in chunk
+                ]
+                written = [kept.generate(prompt, how, rows) for kept, prompt in begun]
+            else:
+                written = generate(self.model, chunk, how, rows)
             return [(place[id(prompt)], texts) for prompt, texts in zip(chunk, written, strict=True)]
 
         chunk_texts = dict(self._shared(chunks, compute, shared, len(by_length)))

@@ -10,7 +10,7 @@ import torch
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.precision import autocast
-from merc.prompting.runs import SeenItem
+from merc.prompting.runs import BlockItem, SeenItem
 from merc.training.context import StageContext
 from merc.training.groups import Group
 
@@ -35,7 +35,8 @@ def note_encoders(context: StageContext, groups: Iterable[Group]) -> None:
 def _shown(group: Group, streams: set[str]) -> list[str]:
     """The utterances whose slots of these streams are in the prompts of a group, those without a place included."""
     utterances: dict[str, None] = {}
-    for item in (item for prompt in group.prompts for item in prompt.context):
+    every = (item for prompt in group.prompts for item in prompt.context)
+    for item in (item.item if isinstance(item, BlockItem) else item for item in every):
         for part in (item.item, *item.media) if isinstance(item, SeenItem) else (item,):
             if not isinstance(part, int) and part[0] in streams:
                 utterances[part[1]] = None
