@@ -30,6 +30,7 @@ from merc.files import (
     whole_file,
     write_text,
 )
+from merc.training.averaging import MovingAverage
 from merc.training.strategy import Strategy
 
 KEPT = 2
@@ -40,27 +41,30 @@ _CHECKSUMS = "checksums.json"
 
 @dataclass(frozen=True)
 class Best:
-    """The best evaluation on dev so far: the metric that chooses and its value, where it was, and the hash of the file
-    that holds the state."""
+    """An evaluation on dev, such as the best so far: the metric that chooses and its value, where it was, and the hash
+    of the file that holds the state. ``soup`` are the steps of the states that it is the mean of."""
 
     metric: str
     value: float
     step: int
     epoch: float
     sha256: str = ""
+    soup: tuple[int, ...] = ()
 
 
 @dataclass
 class Progress:
     """How far a stage has come; a checkpoint keeps it.
 
-    ``best`` is the best evaluation on dev so far, ``evaluations_without_better`` how many came after it,
-    ``seconds`` the time spent in all processes that worked on the stage, ``uncounted`` how many steps had nothing that
-    counts for a loss, by its name, and ``skipped`` how many had nothing for any.
+    ``best`` is the best evaluation on dev so far, ``evaluations_without_better`` how many came after it, ``pool`` are
+    those whose states a soup is made of, ``seconds`` the time spent in all processes that worked on the stage,
+    ``uncounted`` how many steps had nothing that counts for a loss, by its name, and ``skipped`` how many had nothing
+    for any.
     """
 
     step: int = 0
     best: Best | None = None
+    pool: list[Best] = dataclass_field(default_factory=list)
     evaluations_without_better: Annotated[
         int, Field(validation_alias=AliasChoices("evaluations_without_better", "looks_without_better"))
     ] = 0  # checkpoints of an older merc have the second name
@@ -74,9 +78,10 @@ class Damaged(Exception):
     """A checkpoint that is not what was written; the message names the file."""
 
 
-def save_checkpoint(folder: Path, strategy: Strategy, progress: Progress) -> None:
-    """Write ``checkpoint-<step>``, and remove the checkpoints before the last one and the best states that none of
-    those that stay knows. A folder of that name is always whole, after a power cut too."""
+def save_checkpoint(folder: Path, strategy: Strategy, progress: Progress, average: MovingAverage | None = None) -> None:
+    """Write ``checkpoint-<step>``, with the moving average where there is one, and remove the checkpoints before the
+    last one, and the states that none of those that stay knows. A folder of that name is always whole, after a power
+    cut too."""
     target = folder / f"checkpoint-{progress.step:08d}"
     temporary = folder / f".{target.name}.tmp"
     if strategy.first:
@@ -86,12 +91,14 @@ def save_checkpoint(folder: Path, strategy: Strategy, progress: Progress) -> Non
         temporary.mkdir(parents=True)
     strategy.barrier()
     strategy.save(temporary)
+    if average is not None:
+        average.save(temporary)
     strategy.barrier()
     if strategy.first:
         write_text(temporary / "progress.json", json.dumps(asdict(progress)))
         write_text(temporary / _CHECKSUMS, json.dumps(checksums_of(temporary), indent=1))
         move_folder(temporary, target)
-        needed = {_best(folder, number) for number in map(_best_step, checkpoints(folder)) if number is not None}
+        needed = {_best(folder, one.step) for path in checkpoints(folder) for one in _kept_states(path)}
         for state in set(folder.glob("best-*.safetensors")) - needed:
             state.unlink()
     strategy.barrier()
@@ -103,7 +110,10 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(
-    folder: Path, strategy: Strategy, say: Callable[[str], None] = lambda sentence: None
+    folder: Path,
+    strategy: Strategy,
+    say: Callable[[str], None] = lambda sentence: None,
+    average: MovingAverage | None = None,
 ) -> Progress | None:
     """Put the newest checkpoint that is whole into the strategy and give its progress, or ``None`` if there is none.
 
@@ -119,6 +129,8 @@ def load_checkpoint(
         try:
             progress = _progress_of(checkpoint)
             strategy.load(checkpoint)
+            if average is not None:
+                average.load(checkpoint)
         except Damaged as error:
             damaged[checkpoint] = str(error)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -182,12 +194,17 @@ def _best(folder: Path, step: int) -> Path:
     return folder / f"best-{step:08d}.safetensors"
 
 
-def _best_step(checkpoint: Path) -> int | None:
+def _kept_states(checkpoint: Path) -> list[Best]:
+    """The evaluations whose states a checkpoint names; none of a damaged one."""
     try:
-        best = _progress_of(checkpoint).best
+        return kept_states(_progress_of(checkpoint))
     except Damaged:
-        return None
-    return None if best is None else best.step
+        return []
+
+
+def kept_states(progress: Progress) -> list[Best]:
+    """The evaluations whose states are still needed: the best, and those of a soup."""
+    return [*([progress.best] if progress.best else []), *progress.pool]
 
 
 def _damage(folder: Path, checkpoint: Path) -> str:
@@ -197,12 +214,10 @@ def _damage(folder: Path, checkpoint: Path) -> str:
         checksums = checkpoint / _CHECKSUMS
         if checksums.exists() and (problem := damage_in(checkpoint, _read(checksums))):
             return problem
-        best = _progress_of(checkpoint).best
+        states = kept_states(_progress_of(checkpoint))
     except Damaged as error:
         return str(error)
-    if best is None or not best.sha256:
-        return ""
-    return damage_in(folder, {_best(folder, best.step).name: best.sha256})
+    return damage_in(folder, {_best(folder, one.step).name: one.sha256 for one in states if one.sha256})
 
 
 def _progress_of(checkpoint: Path) -> Progress:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.reference import keep_reference
 from merc.registry import get_registry
+from merc.training.averaging import MovingAverage, mean_of
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.context import StageContext, stage_of
 from merc.training.encoder_cost import note_encoders
@@ -58,6 +59,11 @@ def fit(
     network = stage.network
     _check_precision(network, settings, stage.stage)
     _check_checkpointing(network, settings, stage.stage)
+    if settings.soup is not None and stage.evaluate is None:
+        raise MercError(
+            f"stages.{stage.stage}.trainer.soup: the states of a soup are those of evaluations on dev, and this stage "
+            "is not evaluated there; leave soup out"
+        )
     schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout, updates)
     # New parameters of losses come from the stage's seed alone.
     torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
@@ -100,6 +106,10 @@ class _Loop:
         self.context = context
         self.settings = settings
         self.since = time.monotonic()
+        self.average = None
+        if settings.ema_decay is not None:
+            learning = context.network.learning()
+            self.average = MovingAverage(context.network, learning, settings.ema_decay, context.strategy)
         self.progress = self._resumed()
         self.schedule = schedule
         self.total = schedule.total
@@ -111,13 +121,15 @@ class _Loop:
             note_encoders(self.context, self.schedule.first_epoch)
             self._train()
         self._note_uncounted()
-        self._restore_best()
+        soup = self._mixed()
+        if soup is None:
+            self._restore_best()
         self._count_seconds()
         return TrainReport(
             steps=progress.step,
             epochs=self.schedule.epochs(progress.step),
             seconds=progress.seconds,
-            best=_report(progress.best),
+            best=_report(soup or progress.best),
             stopped_early=progress.stopped_early,
         )
 
@@ -125,7 +137,7 @@ class _Loop:
         context = self.context
         if not context.resume:
             return Progress()
-        progress = load_checkpoint(context.folder, context.strategy, context.say) or Progress()
+        progress = load_checkpoint(context.folder, context.strategy, context.say, self.average) or Progress()
         context.rewind(progress.step)
         return progress
 
@@ -143,7 +155,7 @@ class _Loop:
                 due = self._checkpoint_due(scheduled)
                 if stop or ((due or progress.stopped_early) and not last):
                     self._count_seconds()
-                    save_checkpoint(context.folder, context.strategy, progress)
+                    save_checkpoint(context.folder, context.strategy, progress, self.average)
                 if stop:
                     raise Stopped(
                         f"stopped in stage {context.stage!r} at step {progress.step} of {self.total}; --resume goes on",
@@ -169,6 +181,8 @@ class _Loop:
         step = self.schedule.ready(scheduled, progress.step)
         result = self.updater.take(step, progress.step, scheduled.epoch, scale)
         progress.step += 1
+        if self.average is not None and result is not None:
+            self.average.update(progress.step)
         seconds = time.monotonic() - started
         record = {
             "event": "step",
@@ -230,28 +244,75 @@ class _Loop:
 
     def _evaluate(self, epochs: float) -> bool:
         """Evaluate on dev, keep the state if it is the best so far; true when training should stop early."""
-        context, progress, name = self.context, self.progress, self.settings.select_by
-        assert context.evaluate is not None
-        context.network.eval()
-        metrics = context.evaluate()
-        value = _metric(metrics, name, context.stage)
-        plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
-        epoch = round(epochs, 4)
-        context.log({"event": "dev", "stage": context.stage, "step": progress.step, "epoch": epoch, "metrics": plain})
-        if progress.best is None or value > progress.best.value:
-            progress.evaluations_without_better = 0
-            state = context.strategy.state()
-            sha256 = save_best(context.folder, state, progress.step) if context.strategy.first else ""
-            progress.best = Best(name, value, progress.step, epoch, sha256)
-            context.strategy.barrier()
-        else:
-            progress.evaluations_without_better += 1
+        progress, epoch = self.progress, round(epochs, 4)
+        with nullcontext() if self.average is None else self.average.in_place():
+            value = self._measured({"step": progress.step, "epoch": epoch})
+            better = progress.best is None or value > progress.best.value
+            if better or self._joins_soup(value):
+                own = self._kept(value, epoch)
+                progress.best = own if better else progress.best
+                self._add_to_soup(own)
+        progress.evaluations_without_better = 0 if better else progress.evaluations_without_better + 1
         patience = self.settings.patience
         return patience is not None and progress.evaluations_without_better >= patience
 
-    def _restore_best(self) -> None:
+    def _measured(self, where: Mapping[str, Any]) -> float:
+        """What the model as it is reaches on dev, by the metric that chooses; the log has all of it."""
+        context = self.context
+        assert context.evaluate is not None
+        context.network.eval()
+        metrics = context.evaluate()
+        value = _metric(metrics, self.settings.select_by, context.stage)
+        plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
+        context.log({"event": "dev", "stage": context.stage, **where, "metrics": plain})
+        return value
+
+    def _kept(self, value: float, epoch: float) -> Best:
+        """The state of the model as it is, kept in a file."""
+        context, step = self.context, self.progress.step
+        state = context.strategy.state()
+        sha256 = save_best(context.folder, state, step) if context.strategy.first else ""
+        context.strategy.barrier()
+        return Best(self.settings.select_by, value, step, epoch, sha256)
+
+    def _joins_soup(self, value: float) -> bool:
+        """Whether a state of this value is one of those that a soup is made of, so far."""
+        settings, pool = self.settings, self.progress.pool
+        if settings.soup is None:
+            return False
+        return settings.soup_of == "last" or len(pool) < settings.soup or value > min(one.value for one in pool)
+
+    def _add_to_soup(self, own: Best) -> None:
+        """Add a state to those of the soup, if it is one of them; the first of the worst, or the oldest, gives way."""
+        settings, pool = self.settings, self.progress.pool
+        if not self._joins_soup(own.value):
+            return
+        if len(pool) == settings.soup:
+            pool.remove(pool[0] if settings.soup_of == "last" else min(pool, key=lambda one: one.value))
+        pool.append(own)
+
+    def _mixed(self) -> Best | None:
+        """Put the mean of the soup's states into the model and give its evaluation, if it is better on dev than the
+        best state."""
+        context, best, pool = self.context, self.progress.best, self.progress.pool
+        if best is None or len(pool) < 2:
+            return None
+        steps = tuple(one.step for one in pool)
+        context.strategy.restore(mean_of([load_best(context.folder, step) for step in steps]))
+        value = self._measured({"step": self.progress.step, "epoch": pool[-1].epoch, "soup": list(steps)})
+        at = f"the mean of the states after steps {', '.join(map(str, steps))} reaches {value:.4f} on dev"
+        if value <= best.value:
+            context.say(f"stage {context.stage}: {at}, the best of them {best.value:.4f}, which is kept")
+            self._restore_best(always=True)
+            return None
+        context.say(f"stage {context.stage}: {at}, the best of them {best.value:.4f}: the mean is kept")
+        return replace(best, value=value, step=self.progress.step, epoch=pool[-1].epoch, sha256="", soup=steps)
+
+    def _restore_best(self, always: bool = False) -> None:
         best = self.progress.best
-        if best is not None and best.step != self.progress.step:
+        if best is None and self.average is not None:
+            self.average.adopt()
+        if best is not None and (always or self.average is not None or best.step != self.progress.step):
             self.context.strategy.restore(load_best(self.context.folder, best.step))
 
     def _count_seconds(self) -> None:
@@ -262,7 +323,9 @@ class _Loop:
 
 def _report(best: Best | None) -> dict[str, Any] | None:
     """What the stage's report keeps of its best evaluation on dev."""
-    return None if best is None else {name: value for name, value in asdict(best).items() if name != "sha256"}
+    if best is None:
+        return None
+    return {name: value for name, value in asdict(best).items() if name != "sha256" and (name != "soup" or value)}
 
 
 def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:

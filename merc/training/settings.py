@@ -50,6 +50,14 @@ class Settings:
     ``mine``."""
     evaluate_every: int | None = None
     """Optimizer steps between two evaluations of the dev split; null evaluates after each epoch."""
+    ema_decay: float | None = None
+    """The decay of an exponential moving average of all that learns, such as 0.99; what is evaluated and kept is the
+    average. null keeps none. In one process alone (strategy torch)."""
+    soup: int | None = None
+    """How many states of evaluations are averaged when training has ended; the average is kept if it is better on dev
+    than the best of them. null averages none."""
+    soup_of: Literal["best", "last"] = "best"
+    """Which states the soup is of: those that are ``best`` on dev, or those of the ``last`` evaluations."""
     patience: int | None = None
     """Training stops after so many evaluations without a better one; null never stops early."""
     checkpoint_every: int = 200
@@ -73,6 +81,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} counts from 1, not {value}")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"ema_decay is between 0 and 1, such as 0.99, not {self.ema_decay}")
+        if self.soup is not None and self.soup < 2:
+            raise ValueError(f"soup averages 2 states at least, not {self.soup}")
         for name in ("lr", "connector_lr", "encoder_lr", "max_grad_norm"):
             value = getattr(self, name)
             if value is not None and value <= 0:

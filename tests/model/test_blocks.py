@@ -198,9 +198,10 @@ def test_labels_are_scored_in_float32_by_a_model_in_bfloat16() -> None:
     prompt = EncodedPrompt("u", (1, 2, 33, 5), (AnswerPath((7,), 0, 0, True), AnswerPath((8,), 1, 0)))
     (batch,) = model.batches([prompt], 100)
     with torch.no_grad():
-        head[8] = head[7]
-        head[8, 0] *= 1 + 2**-7  # the next number in bfloat16
         states = model.hidden(batch)
+        head[8] = head[7]
+        least = int((states[0] * head[7]).abs().argmin())
+        head[8, least] *= 1 + 2**-7  # the next number in bfloat16
         exact = states.float() @ head[[7, 8]].float().T
         rounded = model.logits(batch)[0, [7, 8]]
         scores = model.score(batch, 2)[0]
