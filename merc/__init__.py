@@ -162,6 +162,7 @@ __all__ = [
     "Tuning",
     "Turn",
     "Utterance",
+    "Verbalizer",
     "VideoClip",
     "Waveform",
     "WeightedAnswer",

@@ -189,6 +189,10 @@ class Corpus(Component):
     """
 
     kind: ClassVar[str] = "corpus"
+    limit: int | None = None
+    """How many conversations of the train split are kept, for quick looks; dev and test stay whole. null keeps all."""
+    limit_seed: int | None = None
+    """Which ones ``limit`` keeps: null the first, a number so many that are drawn by it."""
 
     @classmethod
     def recognise(cls, path: Path) -> Recognised | None:

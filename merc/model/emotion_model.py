@@ -397,13 +397,10 @@ class EmotionModel(nn.Module):
         """The logits ``[read, vocabulary]`` with those of the tokens that answers consist of in float32, whatever the
         backbone computes in: in bfloat16 two labels are often equally likely to the last bit."""
         logits, head = self._logits(states, logits), self.base.get_output_embeddings()
-        weight = getattr(head, "weight", None)
-        plain = (
-            self._lm_head == "plain"
-            and type(head) is nn.Linear
-            and weight.shape == (logits.shape[-1], states.shape[-1])
-        )
-        if not plain or states.dtype == torch.float32:
+        whole = (logits.shape[-1], states.shape[-1])
+        if self._lm_head != "plain" or states.dtype == torch.float32 or type(head) is not nn.Linear:
+            return logits
+        if head.weight.shape != whole:  # shared out among processes
             return logits
         exact = (states.float()[batch.step_read] * head.weight[batch.step_token].float()).sum(-1)
         exact = exact if head.bias is None else exact + head.bias[batch.step_token].float()

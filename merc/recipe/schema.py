@@ -122,18 +122,24 @@ class StageData:
 class Task:
     """What a stage learns: a prompter's answers, from some of the data. ``demonstrations`` chooses what stands before
     the questions; None is nothing. ``share`` is how much of an epoch is this task's, against the shares of the stage's
-    other tasks; None is all its data once an epoch. ``path`` is where it stands in the recipe: ``stages.0``, or
-    ``stages.0.tasks.1``."""
+    other tasks; None is all its data once an epoch. ``beside`` asks in the trees of the first task's conversations,
+    which are computed anyway, of so many of them as ``share`` says, from 0 to 1. ``path`` is where it stands in the
+    recipe: ``stages.0``, or ``stages.0.tasks.1``."""
 
     prompter: ComponentRef
     data: StageData = field(default_factory=StageData)
     demonstrations: ComponentRef | None = None
     share: float | None = None
+    beside: bool = False
     path: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.share is not None and not 0 < self.share < math.inf:
             raise ValueError(f"share is above 0, not {self.share}")
+        if self.beside and (self.share or 0) > 1:
+            raise ValueError(
+                f"share of a task beside the first is a part of its conversations, 1 at most, not {self.share}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

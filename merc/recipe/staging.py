@@ -18,7 +18,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _OF_TASKS = ("prompter", "data", "demonstrations")
 _STAGE_KEYS = ("id", "prompter", "trainer", "data", "trainable", "demonstrations", "tasks")
-_TASK_KEYS = (*_OF_TASKS, "share")
+_TASK_KEYS = (*_OF_TASKS, "share", "beside")
 
 
 class Staging:
@@ -137,8 +137,12 @@ class Staging:
         tasks = [task for task in read if task is not None]
         if len(tasks) < len(several.value):
             return None, recorded
-        lacking = [index for index, task in enumerate(tasks) if task.share is None]
-        if lacking and len(lacking) < len(tasks):
+        if tasks[0].beside:
+            self.problems.add(join(here, "0.beside"), several.value[0], "is of the tasks after the first, whose trees "
+                              "they are asked in; take it out")  # fmt: skip
+        apart = [index for index, task in enumerate(tasks) if not task.beside]
+        lacking = [index for index in apart if tasks[index].share is None]
+        if lacking and len(lacking) < len(apart):
             text = "has no share, and other tasks of its stage have one; give every task a share, or none"
             self.problems.add(join(here, lacking[0]), several.value[lacking[0]], text)
         return tuple(tasks), recorded
@@ -159,6 +163,8 @@ class Staging:
         values["data"] = self.sections.make(StageData, settings, data, here)
         if share is not None and ".tasks." in path:
             self._value("share", float | None, share, path, values, recorded)
+        if (beside := node.get("beside")) is not None and ".tasks." in path:
+            self._value("beside", bool, beside, path, values, recorded)
         fine = self.demonstrations(node, path, values, recorded)
         if not fine or "prompter" not in values or values["data"] is None:
             return None, recorded

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from merc.components import Corpus, CorpusData, Features, Fuser, Missing, Query
@@ -96,6 +97,32 @@ def _limited(conversations: Sequence[Conversation], limit: int, notes: list[str]
     return limited
 
 
+def _limited_train(recipe: Recipe, conversations: list[Conversation], notes: list[str]) -> list[Conversation]:
+    """The conversations of train that ``corpus.limit`` keeps, in their order, and all the others; a note says what is
+    left out. Raises MercError for a limit below 1, and for one of a corpus inside another."""
+    corpus = recipe.corpus.component
+    assert isinstance(corpus, Corpus)
+    for one in fields(corpus):
+        inner = getattr(corpus, one.name)
+        if isinstance(inner, Corpus) and inner.limit is not None:
+            raise MercError(
+                f"corpus.{one.name}.limit: a limit is of the corpus that the recipe reads; set corpus.limit"
+            )
+    if corpus.limit is None:
+        return conversations
+    if corpus.limit < 1:
+        raise MercError(f"corpus.limit counts conversations from 1, not {corpus.limit}")
+    train = [c.id for c in conversations if c.split == "train"]
+    if len(train) <= corpus.limit:
+        return conversations
+    kept, how = train[: corpus.limit], "the first"
+    if corpus.limit_seed is not None:
+        kept, how = random.Random(f"{corpus.limit_seed}/corpus.limit").sample(train, corpus.limit), "by chance"
+    notes.append(f"corpus.limit: of train {how} {corpus.limit} of {len(train)} conversations, no others")
+    chosen = set(kept)
+    return [c for c in conversations if c.split != "train" or c.id in chosen]
+
+
 def _within(spaces: Spaces, labels: LabelSpace) -> Spaces:
     """Label spaces without the labels that a run does not know; one of which nothing is left stands for all labels."""
     spaces_within = {}
@@ -149,6 +176,7 @@ def load_conversations(recipe: Recipe, trained: bool = False, parts: Path | None
             )
         notes.append(f"{state} no split: counted as test")
         conversations = [replace(c, split=c.split or "test") for c in conversations]
+    conversations = _limited_train(recipe, conversations, notes)
     notes += repeats(conversations)
     return replace(data, conversations=conversations, labels=labels, notes=tuple(notes))
 

@@ -22,14 +22,31 @@ Only = Callable[[Query], bool] | None
 def examples(
     stage: Stage, data: Data, demonstrations: Demonstrations | None = None, epoch: int = 0, only: Only = None
 ) -> list[list[Example]]:
-    """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group."""
+    """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group.
+    What a task asks ``beside`` the first is in the group that the first asks about the same conversation."""
     every = [task_queries(task, data, demonstrations, epoch, only) for task in stage.tasks]
     gathered: list[list[Example]] = []
+    asked_beside: dict[tuple[str, str], list[Example]] = {}
+    first: list[list[Example]] = []
     for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True):
         prompter = _prompter(task)
         some = groups if task.share is None else drawn(groups, amount, epoch, f"{data.seed}/{stage.id}/{task.path}")
-        gathered += [[Example(query, prompter) for query in group] for group in some]
+        own = [[Example(query, prompter) for query in group] for group in some]
+        if task.beside:
+            for group in own:
+                asked_beside.setdefault(_talk_of(group), []).extend(group)
+            continue
+        first = first or own
+        gathered += own
+    for group in first:
+        group += asked_beside.get(_talk_of(group), ())
     return gathered
+
+
+def _talk_of(group: Sequence[Example]) -> tuple[str, str]:
+    """The conversation, or the segment of one, that a group asks about."""
+    talk = group[0].query.conversation
+    return talk.id, talk.utterances[0].id
 
 
 def task_queries(
@@ -50,8 +67,12 @@ def all_queries(task: Task, data: Data, demonstrations: Demonstrations | None, o
 
 
 def epoch_amounts(stage: Stage, every: Sequence[Sequence[object]]) -> list[int]:
-    """How many groups of each task an epoch has, from all that each has."""
-    return amounts([len(groups) for groups in every], [task.share for task in stage.tasks])
+    """How many groups of each task an epoch has, from all that each has; of one beside the first, its share."""
+    sizes = [len(groups) for groups in every]
+    apart = [number for number, task in enumerate(stage.tasks) if not task.beside]
+    divided = dict(zip(apart, amounts([sizes[n] for n in apart], [stage.tasks[n].share for n in apart]), strict=True))
+    own = [round(size * (task.share or 1)) for size, task in zip(sizes, stage.tasks, strict=True)]
+    return [divided.get(number, own[number]) for number in range(len(sizes))]
 
 
 def amounts(sizes: Sequence[int], shares: Sequence[float | None]) -> list[int]:

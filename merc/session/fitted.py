@@ -16,6 +16,7 @@ from merc.recipe import Recipe
 from merc.recipe.values import convert, parameter_name, plain
 from merc.registry import get_registry
 
+_SHOWN = 1000
 FILE = "decoder.json"
 """The file of a run's directory that holds it: ``settings``, what it was fitted with, and ``fitted``, the parameters of
 the decoder that it gave."""
@@ -27,14 +28,18 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
     return {key: evaluate.get(key) for key in ("decoder", "prompter", "demonstrations", "label_history")}
 
 
-def keep_fitted(path: Path, recipe: Recipe, fitted: Decoder) -> None:
-    """Write the parameters in which a fitted decoder differs from the recipe's into a run's directory."""
+def keep_fitted(path: Path, recipe: Recipe, fitted: Decoder) -> str:
+    """Write the parameters in which a fitted decoder differs from the recipe's into a run's directory, and give them as
+    a sentence for the report."""
     assert recipe.evaluate is not None
     before = recipe.evaluate.decoder
     changed = {f.name: getattr(fitted, f.name) for f in fields(fitted) if f.init}
     params = {parameter_name(n): plain(v) for n, v in changed.items() if v != getattr(before, n)}
     record = {"settings": settings_of(recipe), "fitted": params}
     write_text(path / FILE, json.dumps(record, indent=1, ensure_ascii=False))
+    words = json.dumps(params, ensure_ascii=False)
+    words = words if len(words) <= _SHOWN else f"{words[:_SHOWN]}… (all of it in {FILE})"
+    return f"evaluate.decoder was fitted on {before.fits_on()}: {words}"
 
 
 def with_fitted(recipe: Recipe, path: Path) -> Recipe:

@@ -223,7 +223,7 @@ class _Run:
             groups = self._queries(data, fits_on, last_demonstrations(recipe), demonstrations)
             fitted = self.wiring.fitted(model, setup, material, groups)
             if self.strategy.first:
-                keep_fitted(directory.path, recipe, fitted)
+                self.journal.say(keep_fitted(directory.path, recipe, fitted))
             self.how = replace(self.how, decoder=fitted)
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)

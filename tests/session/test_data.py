@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,13 @@ class Given(Corpus):
 
     def load(self) -> CorpusData:
         return self.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Given):
+    """A corpus that reads another."""
+
+    corpus: Corpus
 
 
 def given(*conversations: Conversation, labels: LabelSpace | None = None) -> Recipe:
@@ -109,6 +116,37 @@ def test_a_limit_keeps_the_first_conversations_of_dev_and_test():
     }  # fmt: skip
     assert {c.id for c in data.conversations} == {c.id for found in data.by_split.values() for c in found}
     assert data.notes[2:] == ("evaluate.limit: of dev the first 2 of 3 conversations, no others",)
+
+
+def test_a_limit_of_train_keeps_dev_and_test_whole():
+    talks = [conversation(f"t{i}", said(f"t{i}u")) for i in range(30)]
+    talks += [conversation(f"d{i}", said(f"d{i}u"), split="dev") for i in range(3)]
+
+    def kept(**limits):
+        recipe = given(*talks)
+        for name, value in limits.items():
+            object.__setattr__(recipe.corpus.component, name, value)
+        data = load_data(recipe)
+        assert [c.id for c in data.split("dev")] == ["d0", "d1", "d2"]
+        return [c.id for c in data.split("train")], [note for note in data.notes if "limit" in note]
+
+    assert kept(limit=2) == (["t0", "t1"], ["corpus.limit: of train the first 2 of 30 conversations, no others"])
+    drawn, notes = kept(limit=5, limit_seed=0)
+    assert len(drawn) == 5 and drawn != [f"t{i}" for i in range(5)]
+    assert drawn == sorted(drawn, key=lambda name: int(name[1:])) == kept(limit=5, limit_seed=0)[0]
+    assert drawn != kept(limit=5, limit_seed=1)[0]
+    assert notes == ["corpus.limit: of train by chance 5 of 30 conversations, no others"]
+    assert kept(limit=30)[1] == [] and len(kept()[0]) == 30
+    with pytest.raises(MercError, match=r"corpus\.limit counts conversations from 1, not 0"):
+        kept(limit=0)
+
+
+def test_a_limit_of_a_corpus_in_another_is_not_passed_over():
+    outer = Around(corpus=JsonlCorpus(path="talk.jsonl", limit=3))
+    recipe = given(conversation("a", said("a0")))
+    object.__setattr__(outer, "data", recipe.corpus.component.data)
+    with pytest.raises(MercError, match=r"corpus\.corpus\.limit: .*set corpus\.limit"):
+        load_data(replace(recipe, corpus=part(outer, "around")))
 
 
 def test_an_empty_split_names_the_others():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -90,3 +90,21 @@ def test_shares_say_how_much_of_an_epoch_a_task_has() -> None:
     assert sorted(groups[0] for groups in epochs) == [["u0", "u1"], ["u1"]]  # one an epoch, each in its turn
     faces = [group for groups in epochs for group in groups[1:]]
     assert faces.count(["u0", "u2"]) == faces.count(["u2"]) == 3
+
+
+def test_a_task_beside_the_first_is_asked_in_its_groups() -> None:
+    beside = replace(task(Faces()), beside=True)
+    asked = examples(stage(task(ConversationPrompter()), beside), DATA)
+    found = [[(one.query.target.id, type(one.prompter).__name__) for one in group] for group in asked]
+    words, faces = "ConversationPrompter", "Faces"
+    assert found == [[("u0", words), ("u1", words), ("u0", faces), ("u2", faces)], [("u1", words), ("u2", faces)]]
+    shared = replace(beside, share=0.5)
+    epochs = [ids(task(ConversationPrompter()), shared, epoch=epoch) for epoch in range(2)]
+    counts = [[len(group) for group in groups] for groups in epochs]
+    assert sorted(counts) == [[2, 2], [4, 1]]  # one of the two an epoch, each in its turn
+    both = (task(ConversationPrompter()), shared)
+    assert _shares(stage(*both), [task_queries(one, DATA) for one in both]) == (
+        "an epoch has, in conversations, 2 of stages.0 (it has 2), 1 of stages.0 (it has 2)"
+    )
+    with pytest.raises(ValueError, match="share of a task beside the first"):
+        replace(beside, share=1.5)

@@ -13,6 +13,8 @@ def register_decoders(register):
     register("dynamic-verbalizer", "merc_decoding.dynamic:DynamicVerbalizer")
     register("ensemble", "merc_decoding.ensemble:Ensemble")
     register("late-fusion", "merc_decoding.late_fusion:LateFusion")
+    register("offsets", "merc_decoding.offsets:Offsets")
+    register("prior-adjusted", "merc_decoding.offsets:PriorAdjusted")
     register("rationale-then-verbalizer", "merc_decoding.rationale:RationaleThenVerbalizer")
     register("self-consistency", "merc_decoding.rationale:SelfConsistency")
 

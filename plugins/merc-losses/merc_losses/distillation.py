@@ -24,6 +24,9 @@ class Distillation(merc.Loss):
     answers = "labels"
     teacher: Path
     """The folder that ``merc evaluate`` wrote, with the teacher's predictions of the train split."""
+    others: tuple[Path, ...] = ()
+    """Folders of further teachers; what is learned is the mean of all teachers' probabilities, an ensemble in one
+    model."""
     temperature: float = 1.0
     """T, which divides the log-probabilities of both; 1 leaves them as they are."""
     states: float = 0.0
@@ -37,6 +40,8 @@ class Distillation(merc.Loss):
             raise ValueError(f"temperature is above 0, not {self.temperature:g}")
         if not 0 <= self.states < float("inf"):
             raise ValueError(f"states is 0 or above, not {self.states:g}")
+        if self.states and self.others:
+            raise ValueError("states are those of one teacher, and there are others; leave states at 0")
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]

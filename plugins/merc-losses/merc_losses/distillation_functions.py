@@ -55,6 +55,25 @@ def read_teacher(folder: Path, labels: merc.LabelSpace, states: bool) -> Teacher
     return Teacher(log_probs, read_states(folder, splits) if states else {})
 
 
+def mean_of(teachers: Sequence[Teacher], folders: Sequence[Path]) -> Teacher:
+    """A teacher whose probabilities are the mean of several. Raises MercError for one that gave nothing for an
+    utterance of the first."""
+    first = teachers[0]
+    if len(teachers) == 1:
+        return first
+    for teacher, folder in zip(teachers, folders, strict=True):
+        if absent := [key for key in first.log_probs if key not in teacher.log_probs]:
+            raise merc.MercError(
+                f"{folder} has no prediction of utterance {absent[0][1]!r} of conversation {absent[0][0]!r}, which "
+                f"{folders[0]} has, nor of {len(absent) - 1} more; let all teachers predict the same: {HOW}"
+            )
+    means = {
+        key: torch.stack([teacher.log_probs[key].exp() for teacher in teachers]).mean(0).log()
+        for key in first.log_probs
+    }
+    return Teacher(means, first.states)
+
+
 def log_probabilities(where: str, probabilities: Any, labels: merc.LabelSpace) -> Tensor:
     """A teacher's log-probabilities ``[labels]`` in the order of the student's labels."""
     if not isinstance(probabilities, Mapping):
@@ -100,7 +119,8 @@ class DistillationFunction(OverLabels):
     def __init__(self, context: merc.LossContext, loss: Distillation) -> None:
         super().__init__(context, "distillation")
         self.loss = loss
-        self.teacher = read_teacher(loss.teacher, context.labels, loss.states > 0)
+        folders = [loss.teacher, *loss.others]
+        self.teacher = mean_of([read_teacher(folder, context.labels, loss.states > 0) for folder in folders], folders)
         width = len(next(iter(self.teacher.states.values()), torch.zeros(0)))
         self.map = nn.Linear(context.width, width) if width else None
 

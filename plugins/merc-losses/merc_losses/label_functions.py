@@ -97,6 +97,25 @@ def focal(gamma: float) -> OfLabels:
     return losses
 
 
+def adjusted(offsets: Tensor) -> OfLabels:
+    """-log softmax(s + offsets)_y, with offsets ``[labels]``."""
+
+    def losses(log_probs: Tensor, truth: Tensor) -> Tensor:
+        return -right_of((log_probs + offsets.to(log_probs.device)).log_softmax(-1), truth)
+
+    return losses
+
+
+def log_prior(counts: Mapping[str, int], labels: merc.LabelSpace) -> Tensor:
+    """The log of each label's share ``[labels]``; a label that does not occur counts as one that occurs once.
+
+    >>> log_prior({"joy": 2, "anger": 1}, merc.LabelSpace(("joy", "anger", "fear"))).exp()
+    tensor([0.5000, 0.2500, 0.2500])
+    """
+    numbers = torch.tensor([float(max(1, counts.get(label, 0))) for label in labels.labels])
+    return (numbers / numbers.sum()).log()
+
+
 def smoothed(epsilon: float) -> OfLabels:
     """-(1 - ε) log p_y - ε / K Σ_k log p_k over the labels that were asked."""
 

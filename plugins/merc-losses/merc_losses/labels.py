@@ -92,6 +92,27 @@ class ClassBalanced(_OfLabels):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogitAdjusted(_OfLabels):
+    """The cross-entropy of scores to which τ · log prior is added: -log softmax(s + τ log π)_y, π_y being the share of
+    answers of the first epoch that have the label (Menon et al., 2021, equation 10). What the model learns is then
+    without the prior, and predicts rare labels more often; the decoder ``prior-adjusted`` does the same afterwards."""
+
+    tau: float = 1.0
+    """τ: 0 is the cross-entropy, 1 takes the prior out as a whole."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.tau < float("inf"):
+            raise ValueError(f"tau is 0 or above, not {self.tau:g}")
+
+    def build(self, context: merc.LossContext) -> nn.Module:
+        """The loss as a module."""
+        from merc_losses.label_functions import LabelFunction, adjusted, log_prior
+
+        return LabelFunction(context, "logit-adjusted", adjusted(self.tau * log_prior(context.counts, context.labels)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelSmoothing(_OfLabels):
     """The cross-entropy with a target that spreads a part ε of the probability evenly over all K labels of the prompt:
     -(1 - ε) log p_y - ε / K Σ_k log p_k (Szegedy et al., 2016)."""

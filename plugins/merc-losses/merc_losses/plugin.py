@@ -17,6 +17,7 @@ def register_losses(register):
     register("focal", "merc_losses.labels:Focal")
     register("info-nce", "merc_losses.contrastive:InfoNCE")
     register("label-smoothing", "merc_losses.labels:LabelSmoothing")
+    register("logit-adjusted", "merc_losses.labels:LogitAdjusted")
     register("mse", "merc_losses.numbers:MSE")
     register("ordinal", "merc_losses.numbers:Ordinal")
     register("r-drop", "merc_losses.labels:RDrop")
@@ -40,6 +41,7 @@ def register_decoders(register):
 
 @merc.hookimpl
 def register_prompters(register):
+    register("auxiliary", "merc_losses.auxiliary:Auxiliary")
     register("preference", "merc_losses.preference:Preference")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from merc_losses.contrastive import InfoNCE, SupervisedContrastive, Trajectories
-from merc_losses.labels import ClassBalanced, Focal, LabelSmoothing, Rationale, RDrop, Task, Temporal
+from merc_losses.labels import ClassBalanced, Focal, LabelSmoothing, LogitAdjusted, Rationale, RDrop, Task, Temporal
 from merc_losses.numbers import CCC, MSE, Ordinal
 
 import merc
@@ -34,6 +34,11 @@ class TestFocal(merc.testing.LossContract):
 class TestClassBalanced(merc.testing.LossContract):
     component = ClassBalanced(beta=0.9)
     name = "class-balanced"
+
+
+class TestLogitAdjusted(merc.testing.LossContract):
+    component = LogitAdjusted(tau=0.5)
+    name = "logit-adjusted"
 
 
 class TestLabelSmoothing(merc.testing.LossContract):

@@ -138,3 +138,36 @@ def test_files_that_are_not_there(backbone: Path, talks: list[merc.Conversation]
     (tmp_path / "teacher" / "states.safetensors").unlink()
     with pytest.raises(merc.MercError, match=r"states\.safetensors is not there.*evaluate\.states=true"):
         one_step(model_of(backbone), talks[:1], tmp_path / "d", (loss,))
+
+
+def test_several_teachers_are_learned_by_their_mean(
+    backbone: Path, talks: list[merc.Conversation], tmp_path: Path
+) -> None:
+    queries = queries_of(talks[:2])
+    first, _ = write(tmp_path / "one", queries, LABELS)
+    second = first.roll(1, 1)
+    lines = (tmp_path / "one" / "predictions.jsonl").read_text().splitlines()
+    (tmp_path / "two").mkdir()
+    turned = [
+        {**json.loads(line), "probabilities": dict(zip(LABELS.labels, row, strict=True))}
+        for line, row in zip(lines, second.tolist(), strict=True)
+    ]
+    (tmp_path / "two" / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in turned))
+    loss = Distillation(teacher=tmp_path / "one", others=(tmp_path / "two",))
+    model = model_of(backbone)
+    value, taken, _, _ = one_step(model, talks[:2], tmp_path / "a", (loss,), WHOLE)
+    losses = []
+    for query, p in zip(queries, (first + second) / 2, strict=True):
+        found = plain_log_probabilities(model, query.conversation, query.index)
+        scores = [torch.stack([found[w] for w in LABELS.words_of(n)]).logsumexp(0) for n in LABELS.labels]
+        losses.append((p * (p.log() - torch.stack(scores).log_softmax(0))).sum())
+    plain = torch.stack(losses).mean()
+    assert value == pytest.approx(float(plain.detach()), rel=1e-4)
+    assert_gradients(model, plain, taken)
+    (tmp_path / "two" / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in turned[1:]))
+    with pytest.raises(
+        merc.MercError, match=r"two has no prediction of utterance .* let all teachers predict the same"
+    ):
+        one_step(model_of(backbone), talks[:2], tmp_path / "b", (loss,), WHOLE)
+    with pytest.raises(ValueError, match="states are those of one teacher"):
+        Distillation(teacher=tmp_path, others=(tmp_path,), states=0.1)

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from merc_losses.contrastive import InfoNCE, SupervisedContrastive, Trajectories
-from merc_losses.labels import ClassBalanced, Focal, LabelSmoothing, Rationale, RDrop, Task, Temporal
+from merc_losses.labels import (
+    ClassBalanced,
+    Focal,
+    LabelSmoothing,
+    LogitAdjusted,
+    Rationale,
+    RDrop,
+    Task,
+    Temporal,
+)
 from merc_losses.numbers import CCC, MSE, Ordinal
 from torch import Tensor
 
@@ -84,12 +93,21 @@ def temporal(model: EmotionModel, talks: Talks) -> Tensor:
     return torch.stack(terms).mean()
 
 
+def logit_adjusted(model: EmotionModel, talks: Talks) -> Tensor:
+    p, y = probabilities(model, talks)
+    counts = Counter(y.tolist())
+    numbers = torch.tensor([float(max(1, counts[label])) for label in range(len(LABELS))])
+    moved = p * (numbers / numbers.sum()) ** 0.7
+    return -torch.stack([(moved[i, y[i]] / moved[i].sum()).log() for i in range(len(y))]).mean()
+
+
 OF_LABELS: dict[str, tuple[merc.Loss, Formula]] = {
     "task": (Task(), task),
     "focal": (Focal(gamma=1.5), focal),
     "class-balanced": (ClassBalanced(beta=0.9, gamma=1.0), class_balanced),
     "label-smoothing": (LabelSmoothing(epsilon=0.2), smoothed),
     "temporal": (Temporal(), temporal),
+    "logit-adjusted": (LogitAdjusted(tau=0.7), logit_adjusted),
 }
 
 
@@ -392,6 +410,7 @@ def test_a_head_without_numbers_is_refused(backbone: Path, talks: list[merc.Conv
         (lambda: Focal(gamma=-1), "gamma is 0 or above"),
         (lambda: ClassBalanced(beta=1.0), "beta is from 0 to below 1"),
         (lambda: LabelSmoothing(epsilon=1.0), "epsilon is from 0"),
+        (lambda: LogitAdjusted(tau=-0.5), "tau is 0 or above, not -0.5"),
         (lambda: RDrop(alpha=-1.0), "alpha is 0 or above"),
         (lambda: Ordinal(head="a", levels=(1.0, 0.0)), "levels are two numbers or more that rise"),
         (lambda: Ordinal(head="a", levels=(0.0, 1.0), scale=0.0), "scale is above 0"),

@@ -1,0 +1,154 @@
+"""Decoders that add a number to each label's log-probability: the prior taken out, or offsets chosen on dev."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import merc
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROUNDS = 10
+"""At most so many times each label's offset is tried anew; the search stops where none helps."""
+GRID = tuple(step / 10 for step in range(-20, 21))
+"""The offsets that are tried for a label, beside 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shifted(merc.Decoder):
+    """Another decoder's log-probabilities, each label's moved by a number."""
+
+    gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
+    decoder: merc.Decoder = field(default_factory=merc.Verbalizer)
+    """The decoder whose probabilities are moved; one that is fitted itself is given its parameters."""
+
+    def __post_init__(self) -> None:
+        if "probabilities" not in self.decoder.gives:
+            raise ValueError("decoder gives no probabilities to move; name one that scores labels, such as verbalizer")
+        if self.decoder.fits_on() is not None:
+            raise ValueError("decoder has to be fitted itself; give what is fitted, such as weights, as its parameters")
+
+    def prompters(self) -> Sequence[merc.Prompter]:
+        """Those of ``decoder``."""
+        return self.decoder.prompters()
+
+    def looks_ahead(self) -> int:
+        """As far as ``decoder`` looks."""
+        return self.decoder.looks_ahead()
+
+    def shifted(self, model: merc.Model, queries: Sequence[merc.Query], by: Mapping[str, float]) -> list[merc.Decoded]:
+        """The likeliest labels of queries with each label's log-probability moved."""
+        import torch
+
+        values = self._log_probs(model, queries)
+        moved = values + torch.tensor([by.get(label, 0.0) for label in model.labels.labels], dtype=values.dtype)
+        return merc.likeliest(queries, moved, model.labels)
+
+    def _log_probs(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
+        """Log-probabilities ``[queries, labels]``; minus infinity for a label that a query does not have."""
+        import torch
+
+        rows = []
+        for one in self.decoder.decode(model, queries):
+            chances = one.probabilities or {}
+            rows.append([chances.get(label, 0.0) for label in model.labels.labels])
+        return torch.tensor(rows, dtype=torch.float64).view(len(queries), len(model.labels)).log()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorAdjusted(_Shifted):
+    """Post-hoc logit adjustment: log p(y) - τ log π_y, π_y being the share of the label in the train split (Menon et
+    al., 2021, equation 9), so that rare labels are predicted more often."""
+
+    tau: float = 1.0
+    """τ: 0 leaves the probabilities as they are, 1 takes the prior out as a whole."""
+    prior: Mapping[str, float] | None = None
+    """The share of each label; null counts the train split, and keeps the shares with the run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.tau < float("inf"):
+            raise ValueError(f"tau is 0 or above, not {self.tau:g}")
+        if self.prior is not None and not all(0 < share <= 1 for share in self.prior.values()):
+            raise ValueError(f"prior has shares above 0, up to 1, not {dict(self.prior)}")
+
+    def fits_on(self) -> Literal["train", "dev"] | None:
+        """``train``, where no prior is given."""
+        return "train" if self.prior is None else None
+
+    def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> PriorAdjusted:
+        """The decoder with the shares of labels among ``queries``; a label that none has counts once."""
+        counts = Counter(query.target.label for query in queries if query.target.label is not None)
+        if not counts:
+            raise merc.MercError("evaluate.decoder: prior-adjusted counts labels of train, which has none; give prior")
+        numbers = {label: max(1, counts[label]) for label in model.labels.labels}
+        return replace(self, prior={label: n / sum(numbers.values()) for label, n in numbers.items()})
+
+    def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
+        """The label of each query that is likeliest beside its prior; plain probabilities until that is known."""
+        import math
+
+        prior = self.prior or {}
+        return self.shifted(model, queries, {label: -self.tau * math.log(share) for label, share in prior.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offsets(_Shifted):
+    """A number for each label that is added to its log-probability, chosen on dev: from 0 on, one label's offset after
+    the other is set to the one of -2, -1.9, … 2 under which the number ``by`` is highest, until none helps. The report
+    names what was chosen."""
+
+    by: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
+    """What is made as high as it gets on dev."""
+    offsets: Mapping[str, float] | None = None
+    """The number of each label; null chooses them on dev, and keeps them with the run."""
+
+    def fits_on(self) -> Literal["train", "dev"] | None:
+        """``dev``, where no offsets are given."""
+        return "dev" if self.offsets is None else None
+
+    def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> Offsets:
+        """The decoder with the offsets that suit the labelled of ``queries`` best. Raises MercError where there are
+        none."""
+        labelled = [query for query in queries if query.target.label is not None]
+        if not labelled:
+            raise merc.MercError("evaluate.decoder: offsets are chosen on dev, which has no labels; give offsets")
+        truth = [model.labels.index(str(query.target.label)) for query in labelled]
+        chosen = best_offsets(self._log_probs(model, labelled), truth, self.by)
+        return replace(self, offsets=dict(zip(model.labels.labels, chosen, strict=True)))
+
+    def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
+        """The label of each query that is likeliest with the offsets; without any until they are chosen."""
+        return self.shifted(model, queries, self.offsets or {})
+
+
+def best_offsets(log_probs: Tensor, truth: Sequence[int], by: str) -> list[float]:
+    """The offsets of labels under which a number is highest, from log-probabilities ``[queries, labels]``, by
+    coordinate ascent. Of equals the one nearest to 0 is taken."""
+    import torch
+    from sklearn.metrics import accuracy_score, f1_score
+
+    def value(offsets: Tensor) -> float:
+        predicted = (log_probs + offsets).argmax(-1).tolist()
+        if by == "accuracy":
+            return float(accuracy_score(truth, predicted))
+        average = by.removesuffix("_f1")
+        return float(f1_score(truth, predicted, average=average, labels=sorted(set(truth)), zero_division=0.0))
+
+    offsets = torch.zeros(log_probs.shape[1], dtype=log_probs.dtype)
+    best = value(offsets)
+    for _ in range(ROUNDS):
+        before = best
+        for label in range(len(offsets)):
+            for step in sorted(GRID, key=abs):
+                tried = offsets.clone()
+                tried[label] = step
+                if (reached := value(tried)) > best:
+                    best, offsets = reached, tried
+        if best == before:
+            break
+    return [round(one, 1) for one in offsets.tolist()]

@@ -1,0 +1,103 @@
+"""A number added to each label's log-probability: against the equation, and chosen by what it reaches."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from merc_decoding.ensemble import Ensemble
+from merc_decoding.late_fusion import LateFusion
+from merc_decoding.offsets import GRID, Offsets, PriorAdjusted, best_offsets
+from sklearn.metrics import f1_score
+
+import merc
+import merc.testing
+from merc.builtin.prompters import ConversationPrompter
+from merc.model.emotion_model import EmotionModel
+from tests.decoding import LABELS, every_query, plain, predicted, rows
+
+PRIOR = dict(zip(LABELS.labels, (0.7, 0.2, 0.1), strict=True))
+
+
+class TestPriorAdjusted(merc.testing.DecoderContract):
+    component = PriorAdjusted()
+    name = "prior-adjusted"
+
+
+class TestOffsets(merc.testing.DecoderContract):
+    component = Offsets()
+    name = "offsets"
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
+def test_probabilities_without_their_prior(model: EmotionModel, tau: float) -> None:
+    found = rows(predicted(model, PriorAdjusted(tau=tau, prior=PRIOR)))
+    for own, row in zip(rows(predicted(model, merc.Verbalizer())), found, strict=True):
+        wanted = [p / PRIOR[label] ** tau for p, label in zip(own, LABELS.labels, strict=True)]
+        assert row == pytest.approx([one / sum(wanted) for one in wanted], rel=1e-6)
+
+
+def test_the_prior_is_counted(model: EmotionModel) -> None:
+    queries = every_query()
+    fitted = PriorAdjusted().fit(plain(model), queries)
+    labels = [query.target.label for query in queries]
+    numbers = {label: max(1, labels.count(label)) for label in LABELS.labels}
+    assert fitted.prior == {label: n / sum(numbers.values()) for label, n in numbers.items()}
+    assert (PriorAdjusted().fits_on(), fitted.fits_on()) == ("train", None)
+
+
+def test_over_another_decoder(model: EmotionModel) -> None:
+    other = Ensemble(prompters_=(ConversationPrompter(question="{speaker} sounds"),))
+    by = {label: 0.3 * number for number, label in enumerate(LABELS.labels)}
+    found = rows(predicted(model, Offsets(decoder=other, offsets=by)))
+    for own, row in zip(rows(predicted(model, other)), found, strict=True):
+        wanted = [p * math.exp(by[label]) for p, label in zip(own, LABELS.labels, strict=True)]
+        assert row == pytest.approx([one / sum(wanted) for one in wanted], rel=1e-6)
+    assert len(Offsets(decoder=other).prompters()) == 1
+
+
+def test_offsets_reach_what_no_single_change_betters() -> None:
+    torch.manual_seed(0)
+    truth = [0] * 30 + [1] * 8 + [2] * 4
+    log_probs = (
+        torch.randn(42, 3, dtype=torch.float64) + torch.eye(3)[truth] + torch.tensor([1.5, 0.0, -0.5])
+    ).log_softmax(-1)
+
+    def reached(offsets: list[float]) -> float:
+        moved = (log_probs + torch.tensor(offsets, dtype=torch.float64)).argmax(-1).tolist()
+        return float(f1_score(truth, moved, average="macro"))
+
+    chosen = best_offsets(log_probs, truth, "macro_f1")
+    assert reached(chosen) > reached([0.0, 0.0, 0.0])
+    for label, step in itertools.product(range(3), GRID):
+        other = [step if at == label else one for at, one in enumerate(chosen)]
+        assert reached(other) <= reached(chosen) + 1e-12
+    assert best_offsets(log_probs[:30] * 0 + torch.tensor([0.0, -9.0, -9.0]), truth[:30], "accuracy") == [0.0] * 3
+
+
+def test_offsets_are_chosen_on_dev_and_kept(model: EmotionModel) -> None:
+    queries = every_query()
+    fitted = Offsets(by="accuracy").fit(plain(model), queries)
+    assert fitted.offsets is not None and list(fitted.offsets) == list(LABELS.labels)
+    right = [
+        sum(one.label == one.truth for one in predicted(model, decoder)) for decoder in (merc.Verbalizer(), fitted)
+    ]
+    assert right[1] >= right[0]
+    unlabelled = [replace(q, conversation=replace(q.conversation, utterances=tuple(
+        replace(u, label=None) for u in q.conversation.utterances))) for q in queries]  # fmt: skip
+    for decoder, words in ((Offsets(), "offsets are chosen on dev"), (PriorAdjusted(), "counts labels of train")):
+        with pytest.raises(merc.MercError, match=words):
+            decoder.fit(plain(model), unlabelled)
+
+
+def test_what_cannot_be_moved() -> None:
+    with pytest.raises(ValueError, match="decoder has to be fitted itself; give what is fitted"):
+        Offsets(decoder=LateFusion(prompters_=(ConversationPrompter(),)))
+    with pytest.raises(ValueError, match=re.escape("tau is 0 or above, not -1")):
+        PriorAdjusted(tau=-1)
+    with pytest.raises(ValueError, match="prior has shares above 0"):
+        PriorAdjusted(prior={"joy": 0.0})

@@ -1,0 +1,85 @@
+"""Other questions about an utterance: what they ask, what is known, and that prompts share all but the question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from merc_losses.auxiliary import Auxiliary
+
+import merc
+import merc.testing
+from merc.builtin.prompters import ConversationPrompter
+from merc.prompting import PromptEncoder, build_tree
+from tests.prompting.tokenizers import byte_level
+
+LABELS = merc.LabelSpace(("joy", "anger"))
+SAID = [("Ann", "joy", "positive"), ("Bo", "joy", "positive"), ("Ann", "anger", ""), ("Bo", None, "neutral"),
+        ("Cy", "joy", "neutral"), ("Ann", "anger", "negative")]  # fmt: skip
+TALK = merc.Conversation(
+    id="d",
+    utterances=tuple(
+        merc.Utterance(id=f"u{i}", text="Hm.", speaker=who, label=label, extra={"sentiment": mood} if mood else {})
+        for i, (who, label, mood) in enumerate(SAID)
+    ),
+)
+
+
+class TestAuxiliary(merc.testing.PrompterContract):
+    component = Auxiliary(prompter=ConversationPrompter(), asks="shift")
+    name = "auxiliary"
+
+
+class TestSpeaker(merc.testing.PrompterContract):
+    component = Auxiliary(prompter=ConversationPrompter(media=("face",), following=1), asks="speaker")
+
+
+def answers(asks: str) -> list[str]:
+    prompter = Auxiliary(prompter=ConversationPrompter(question="It is", end=False), asks=asks)
+    every = [merc.Query(conversation=TALK, index=i, labels=LABELS) for i in range(len(SAID))]
+    prompts = [prompter.prompt(query) for query in every]
+    texts = [str(prompt.answer.text) for prompt in prompts]
+    assert [prompter.has_target(query) for query in every] == list(map(bool, texts))
+    assert not any(prompt.answer.end for prompt in prompts)
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("asks", "wanted"),
+    [
+        ("sentiment", ["positive", "positive", "", "neutral", "neutral", "negative"]),
+        ("speaker", ["", "", "Ann", "Bo", "", "Ann"]),  # Cy is new, and at first there is no choice
+        ("shift", ["", "no", "yes", "", "", "yes"]),  # of those before and after an unknown label nothing is known
+        ("speaker-shift", ["", "", "yes", "", "", "no"]),
+    ],
+)
+def test_what_is_learned(asks: str, wanted: list[str]) -> None:
+    assert answers(asks) == wanted
+
+
+def test_who_speaks_is_hidden_where_it_is_asked() -> None:
+    inner = ConversationPrompter(question="{speaker} is", instruction="")
+    prompt = Auxiliary(prompter=inner, asks="speaker").prompt(merc.Query(conversation=TALK, index=2, labels=LABELS))
+    words = "".join(segment.text for segment in prompt.segments if isinstance(segment, merc.Text))
+    assert words == "Ann: Hm.\nBo: Hm.\nSpeaker: Hm.\nSpeaker is"
+
+
+def test_beside_the_main_task_it_costs_its_question_and_answer() -> None:
+    main, query = ConversationPrompter(), merc.Query(conversation=TALK, index=5, labels=LABELS)
+    beside = Auxiliary(prompter=replace(main, question="The sentiment of {speaker} is"))
+    encoder = PromptEncoder(byte_level())
+    one = encoder.encode(main.prompt(query), lambda s, u: 0, LABELS, "anger")
+    two = encoder.encode(beside.prompt(query), lambda s, u: 0, LABELS, "anger")
+    question = encoder.encode(
+        merc.Prompt((merc.Text("The sentiment of Ann is"), beside.prompt(query).answer), "q"), lambda s, u: 0
+    )
+    own = len(question.context) + len(two.answers[0].tokens) - 1
+    assert len(build_tree([one, two])) <= len(build_tree([one])) + own < len(build_tree([one])) + len(two.context) / 2
+
+
+def test_what_is_no_text() -> None:
+    talk = replace(TALK, utterances=(replace(TALK.utterances[0], valence=0.5),))
+    with pytest.raises(merc.MercError, match=r"auxiliary: 'valence' of utterance 'u0' is 0.5; asks names a text"):
+        Auxiliary(prompter=ConversationPrompter(), asks="valence").has_target(
+            merc.Query(conversation=talk, index=0, labels=LABELS)
+        )
