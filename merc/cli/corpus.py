@@ -53,6 +53,8 @@ def import_(
     if target.exists() and source.exists() and target.samefile(source):
         raise MercError(f"{target} would be written over what is read; give another DEST")
     corpus = corpus_at(name, source, overrides or [])
+    if corpus.limit is not None:
+        raise MercError("limit is of a recipe's corpus, and an import keeps every conversation; leave it out")
     reporter = TerminalReporter()
     with reporter.task("corpus") as progress:
         data = corpus.load()

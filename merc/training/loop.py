@@ -302,10 +302,10 @@ class _Loop:
         value = self._measured({"step": self.progress.step, "epoch": pool[-1].epoch, "soup": list(steps)})
         at = f"the mean of the states after steps {', '.join(map(str, steps))} reaches {value:.4f} on dev"
         if value <= best.value:
-            context.say(f"stage {context.stage}: {at}, the best of them {best.value:.4f}, which is kept")
+            context.say(f"{at}, the best of them {best.value:.4f}, which is kept")
             self._restore_best(always=True)
             return None
-        context.say(f"stage {context.stage}: {at}, the best of them {best.value:.4f}: the mean is kept")
+        context.say(f"{at}, the best of them {best.value:.4f}: the mean is kept")
         return replace(best, value=value, step=self.progress.step, epoch=pool[-1].epoch, sha256="", soup=steps)
 
     def _restore_best(self, always: bool = False) -> None:
