@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
     from merc.session.api import load, run
+    from merc.session.benchmark_columns import BenchmarkColumn, load_columns
     from merc.session.session import Session
     from merc.speech import Listener, LiveHearing
 
 _HOME = {
+    "BenchmarkColumn": "merc.session.benchmark_columns",
+    "load_columns": "merc.session.benchmark_columns",
     "hookimpl": "merc.registry.hooks",
     "Listener": "merc.speech",
     "LiveHearing": "merc.speech",
@@ -79,6 +82,7 @@ __all__ = [
     "Backbone",
     "Batch",
     "Benchmark",
+    "BenchmarkColumn",
     "BenchmarkTask",
     "Clip",
     "Component",
@@ -179,6 +183,7 @@ __all__ = [
     "layer_names",
     "likeliest",
     "load",
+    "load_columns",
     "load_recipe",
     "play",
     "probe_media",

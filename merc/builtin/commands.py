@@ -5,6 +5,7 @@ COMMANDS = {
     "predict": "Say the emotions in conversations and clips, one JSON object a line.",
     "evaluate": "Evaluate a finished run again, or on another split.",
     "benchmark": "Measure a trained run on every set of a benchmark that is there.",
+    "score": "Measure answers of any model by a benchmark's numbers.",
     "compare": "Put the results of several runs side by side.",
     "report": "Make the report of a run again.",
     "recipes": "List the recipes that come with merc.",

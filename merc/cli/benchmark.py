@@ -12,7 +12,9 @@ MAY_CHANGE = ("evaluate", "strategy", "features")
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
-    benchmark: Annotated[str, typer.Option(help="The benchmark; merc plugins lists those that are installed.")],
+    benchmark: Annotated[
+        str, typer.Option("--benchmark", "--suite", help="The benchmark; merc plugins lists those that are installed.")
+    ],
     data: Annotated[
         Path, typer.Option(help="The folder of the sets: a file each, as merc corpus import writes it.", metavar="DIR")
     ],

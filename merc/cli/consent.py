@@ -9,8 +9,8 @@ import typer
 from merc.consent import allow
 
 COMMANDS = (
-    "run", "predict", "evaluate", "benchmark", "compare", "report", "show", "validate", "copy", "encode", "annotate",
-    "params",
+    "run", "predict", "evaluate", "benchmark", "score", "compare", "report", "show", "validate", "copy", "encode",
+    "annotate", "params",
 )  # fmt: skip
 """The commands that have the two options."""
 

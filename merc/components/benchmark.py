@@ -39,6 +39,12 @@ class BenchmarkTask:
     other label are context alone."""
     needs: tuple[str, ...] = ()
     """What else an utterance must have to be asked: names as of ``Metric.truths``."""
+    having: Mapping[str, Any] = field(default_factory=dict)
+    """What an utterance must hold to be asked, by names as of ``Utterance.true``: ``{"language": "en"}``, say. So
+    several columns share a set, and a model is asked once what they all ask."""
+    left_out: str = ""
+    """Why it cannot be measured as the benchmark's parameters are, such as a judge that none of them names: what the
+    table says in the number's place, the set unread."""
     rows: Mapping[str, str] = field(default_factory=dict)
     """Titles of rows by number of ``beside``, so that numbers of several metrics share a row."""
     prompter: Mapping[str, Any] = field(default_factory=dict)

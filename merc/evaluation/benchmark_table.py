@@ -69,7 +69,9 @@ def as_markdown(cells: Sequence[Cell], averages: Sequence[Average]) -> str:
         ["samples", *("" if cell.samples is None else f"{cell.samples:,}" for cell in cells), *("" for _ in averages)],
     ]
     for name in _beside(cells):
-        rows.append([_words(name), *(_shown(name, cell) for cell in cells), *("" for _ in averages)])
+        rows.append(
+            [words_of(name), *(shown_number(name, cell.beside.get(name)) for cell in cells), *("" for _ in averages)]
+        )
     for name in _lacked(cells):
         rows.append([f"without {name}", *(_counted(name, cell) for cell in cells), *("" for _ in averages)])
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows)]
@@ -79,10 +81,13 @@ def as_markdown(cells: Sequence[Cell], averages: Sequence[Average]) -> str:
 def as_text(cells: Sequence[Cell], averages: Sequence[Average]) -> str:
     """A line a column, for a terminal."""
     names, lacked = _beside(cells), _lacked(cells)
-    rows = [["", "%", "samples", *map(_words, names), *(f"without {name}" for name in lacked), ""]]
+    rows = [["", "%", "samples", *map(words_of, names), *(f"without {name}" for name in lacked), ""]]
     for cell in cells:
         counted = "" if cell.samples is None else f"{cell.samples:,}"
-        beside = [*(_shown(name, cell) for name in names), *(_counted(name, cell) for name in lacked)]
+        beside = [
+            *(shown_number(name, cell.beside.get(name)) for name in names),
+            *(_counted(name, cell) for name in lacked),
+        ]
         rows.append([cell.title, percent(cell.value), counted, *beside, cell.absent])
     for one in averages:
         note = f"partial: {one.over} of {one.of} columns" if one.partial else ""
@@ -120,15 +125,23 @@ def _counted(name: str, cell: Cell) -> str:
     return "" if count is None else f"{count[0]:,} of {count[1]:,}"
 
 
-def _shown(name: str, cell: Cell) -> str:
-    value = cell.beside.get(name)
+def shown_number(name: str, value: float | None) -> str:
+    """A number that stands beside a column's own, in per cent; what counts something is no share of anything.
+
+    >>> shown_number("hit_precision", 0.5), shown_number("steps_per_sample", 4.25)
+    ('50.00', '4.25')
+    """
     if value is None:
         return ""
-    # What counts something is no share of anything.
     return f"{value:.2f}" if name.endswith("per_sample") else percent(value)
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
+    """A number's name in words.
+
+    >>> words_of("labels_per_sample")
+    'labels a sample'
+    """
     return name.replace("per_sample", "a sample").replace("_", " ")
 
 

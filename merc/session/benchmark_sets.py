@@ -19,11 +19,13 @@ READERS = {".jsonl": "merc/jsonl", ".parquet": "merc/parquet"}
 
 @dataclass(frozen=True, kw_only=True)
 class SetView:
-    """A set as a column asks it: the conversations of its splits with the column's labels, and notes."""
+    """A set as a column asks it: the conversations of its splits with the column's labels, the ids of the utterances of
+    all splits, and notes."""
 
     file: Path
     conversations: Sequence[Conversation]
     labels: LabelSpace
+    ids: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
 
 
@@ -69,7 +71,8 @@ class Sets:
             labels, names = _classes(column, labels)
             chosen, left = _merged(chosen, names)
             notes += left
-        return SetView(file=file, conversations=chosen, labels=labels, notes=notes)
+        ids = frozenset(one.id for talk in talks for one in talk.utterances)
+        return SetView(file=file, conversations=chosen, labels=labels, ids=ids, notes=notes)
 
     def strays(self) -> list[str]:
         """A sentence for each file in the root that looks like a set and is none of the benchmark's."""
