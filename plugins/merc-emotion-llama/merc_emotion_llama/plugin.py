@@ -28,6 +28,7 @@ def register_metrics(register):
 def register_benchmarks(register):
     register("mmeverse", "merc_emotion_llama.benchmarks:Mmeverse")
     register("mer-unibench", "merc_emotion_llama.benchmarks:MerUniBench")
+    register("dfew", "merc_emotion_llama.benchmarks:Dfew")
 
 
 @merc.hookimpl

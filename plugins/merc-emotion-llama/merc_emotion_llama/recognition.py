@@ -69,8 +69,8 @@ class Recalls(_OneLabel):
     """``dfew-recall``: UAR and WAR, as DFEW (Jiang et al., 2020) reports them.
 
     ``uar`` is the mean of the labels' recalls, ``war`` their mean weighted by how often each is true, which is the
-    accuracy; both over the labels that occur as truth, listed in ``averaged_over``. The numbers ``…_affectgpt`` are as
-    of ``mmeverse-recognition``.
+    accuracy; both over the labels that occur as truth, listed in ``averaged_over``. ``recall_<label>`` is that of one
+    label, null where it never occurs. The numbers ``…_affectgpt`` are as of ``mmeverse-recognition``.
     """
 
     def choices(self) -> Sequence[str]:
@@ -88,11 +88,17 @@ class Recalls(_OneLabel):
         def recall(answers: list[str], average: str) -> float:
             return float(recall_score(truth, answers, labels=present, average=average, zero_division=0.0))
 
+        each = recall_score(truth, predicted, labels=list(space.labels), average=None, zero_division=0.0)
+        by_label = {
+            f"recall_{label}": float(one) if label in present else None
+            for label, one in zip(space.labels, each, strict=True)
+        }
         return {
             "uar": recall(predicted, "macro"),
             "war": recall(predicted, "weighted"),
             "uar_affectgpt": recall(published, "macro"),
             "war_affectgpt": recall(published, "weighted"),
+            **by_label,
             "averaged_over": present,
             **beside,
         }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
-from merc_emotion_llama.benchmarks import MerUniBench, Mmeverse
+from merc_emotion_llama.benchmarks import Dfew, MerUniBench, Mmeverse
 from merc_emotion_llama.prompters import EmotionLlama
 
+import merc
 import merc.testing
 
 NINE = ["MER23", "MER24", "MELD", "IEMOCAP", "MOSI", "MOSEI", "SIMS", "SIMS-v2", "OV-MERD+"]
@@ -81,6 +83,35 @@ def test_frustrated_and_the_rest_of_iemocap_are_context(tmp_path: Path, four: tu
     asked = [u.label for u in view.conversations[0].utterances if has(u, ("label",))]
     assert asked == [*four, four[0]] and view.labels.labels == four
     assert any("2 of 7 labelled utterances" in note for note in view.notes)
+
+
+def test_dfew_is_reported_by_emotion_and_by_both_means():
+    """The columns of a survey's table, whose recalls are checked against counting."""
+    from merc_emotion_llama.recognition import Recalls
+
+    columns = {column.title: column.number for column in Dfew().columns()}
+    assert list(columns) == ["Hap", "Sad", "Neu", "Ang", "Sur", "Dis", "Fea", "UAR", "WAR"]
+    labels = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+    for seed in range(200):
+        rng = random.Random(seed)
+        pairs = [(rng.choice(labels[:6]), rng.choice(labels)) for _ in range(40)]
+        said = [merc.Prediction(id=f"u{i}", conversation="c", truth=t, label=p) for i, (t, p) in enumerate(pairs)]
+        found = Recalls().compute(said, merc.LabelSpace(labels))
+        recalls = {}
+        for label in dict.fromkeys(truth for truth, _ in pairs):
+            own = [given for truth, given in pairs if truth == label]
+            recalls[label] = own.count(label) / len(own)
+        assert found["recall_fear"] is None
+        for label, value in recalls.items():
+            assert found[f"recall_{label}"] == pytest.approx(value, abs=1e-9)
+        assert found["uar"] == pytest.approx(sum(recalls.values()) / len(recalls), abs=1e-9)
+        assert found["war"] == pytest.approx(sum(t == p for t, p in pairs) / 40, abs=1e-9)
+        assert set(columns.values()) <= found.keys()
+
+
+class TestDfew(merc.testing.BenchmarkContract):
+    component = Dfew()
+    name = "dfew"
 
 
 class TestMmeverse(merc.testing.BenchmarkContract):
