@@ -87,9 +87,9 @@ def command(
     blank = {title: Cell(title=title, absent=reason) for title, reason in absent.items()}
     scored = {}
     with journal.task("scores") as progress:
-        for number, (model, given) in enumerate(models.items()):
+        for number, (model, answered) in enumerate(models.items()):
             try:
-                scored[model] = score(questions, absent, given, unanswered)
+                scored[model] = score(questions, absent, answered, unanswered)
             except MercError as error:
                 raise MercError(f"{model}: {error}" if len(models) > 1 else str(error)) from None
             progress((number + 1) / len(models), model)

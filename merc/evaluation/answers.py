@@ -146,8 +146,8 @@ def _answer(row: Mapping[str, Any], where: str) -> GivenAnswer:
             raise MercError(f"{where}: {field!r} must be a text, not {row[field]!r}")
     chances = row.get("probabilities")
     if chances is not None and not _is_probabilities(chances):
-        shown = json.dumps(chances, ensure_ascii=False)
-        raise MercError(f"{where}: 'probabilities' must be numbers from 0 to 1 by label, not {shown}")
+        written = json.dumps(chances, ensure_ascii=False)
+        raise MercError(f"{where}: 'probabilities' must be numbers from 0 to 1 by label, not {written}")
     return GivenAnswer(
         id=name.strip(), where=where, model=row.get("model"), task=row.get("task"), text=row.get("text"),
         label=row.get("label"), probabilities=chances,

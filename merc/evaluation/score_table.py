@@ -96,8 +96,8 @@ class ScoreTable:
                 record = cells[title].record
                 for name, value in record.get("numbers", {}).items():
                     if isinstance(value, int | float) and not isinstance(value, bool):
-                        shown = "yes" if name == record["number"] else ""
-                        writer.writerow([model, title, name, value, shown, record["answered"], record["of"]])
+                        mark = "yes" if name == record["number"] else ""
+                        writer.writerow([model, title, name, value, mark, record["answered"], record["of"]])
             for one in self.means(model):
                 writer.writerow([model, one.title, "mean", "" if one.value is None else one.value, "yes", "", ""])
         return out.getvalue()

@@ -46,8 +46,8 @@ class BenchmarkColumn:
     def question(self) -> tuple[object, ...]:
         """What is asked, whomever it is asked about: an answer serves all columns that ask the same of an utterance."""
         task = self.task
-        asked = json.dumps(dict(task.prompter), sort_keys=True, default=str)
-        return self.file, task.truth, tuple(self.labels.labels), task.classes, asked
+        prompter = json.dumps(dict(task.prompter), sort_keys=True, default=str)
+        return self.file, task.truth, tuple(self.labels.labels), task.classes, prompter
 
     def with_truths(self, predictions: Sequence[Prediction]) -> list[Prediction]:
         """Predictions about targets with the truths of now."""
@@ -160,8 +160,8 @@ def _column(task: BenchmarkTask, sets: Sets) -> BenchmarkColumn | None:
         metric = load_part("metric", task.metric, {}, params)
         assert isinstance(metric.component, Metric)
         names = tuple(dict.fromkeys([*metric.component.truths(), *task.needs]))
-        asked = [one for talk in chosen for one in talk.utterances if _holds(one, task.having)]
-        targets = {one.id: one for one in asked if has(one, names)}
+        sought = [one for talk in chosen for one in talk.utterances if _holds(one, task.having)]
+        targets = {one.id: one for one in sought if has(one, names)}
         if not targets:
             held = "".join(f", {key} {value!r}" for key, value in task.having.items())
             raise MercError(

@@ -72,29 +72,29 @@ def score(
         MercError: An id that no set has, or has in several questions; two answers to one question; a label or
             probability of no label; and answers that all are in another script than the labels.
     """
-    by_question, notes = _sorted(questions, absent, answers)
+    sorted_answers, notes = _sorted(questions, absent, answers)
     cells: dict[str, Cell] = {}
     for number, question in enumerate(questions):
-        given = by_question[number]
-        if not given:
+        own = sorted_answers[number]
+        if not own:
             cells.update({c.task.title: Cell(title=c.task.title, absent="no answer") for c in question.columns})
             continue
         targets = question.targets()
-        notes += _scripts(question, given)
-        apart = given.keys() - targets
+        notes += _scripts(question, own)
+        apart = own.keys() - targets
         if apart:
             notes.append(
-                f"{question.title}: {len(apart)} of {len(given)} answers are to utterances that are not measured "
+                f"{question.title}: {len(apart)} of {len(own)} answers are to utterances that are not measured "
                 f"(another split, or nothing to compare with): {_few(sorted(apart))}"
             )
-        lacking = [name for column in question.columns for name in column.targets if name not in given]
+        lacking = [name for column in question.columns for name in column.targets if name not in own]
         if lacking := list(dict.fromkeys(lacking)):
             notes.append(
                 f"{question.title}: {len(lacking)} of {len(targets)} utterances have no answer, "
                 f"{COUNTED[unanswered]}: {_few(lacking)}"
             )
         for column in question.columns:
-            cells[column.task.title] = _cell(column, given, unanswered)
+            cells[column.task.title] = _cell(column, own, unanswered)
     return ModelScores(cells=cells, notes=notes)
 
 
@@ -103,11 +103,11 @@ def _sorted(
 ) -> tuple[list[dict[str, GivenAnswer]], list[str]]:
     """The answers to each question, by id, and notes. Those that say nothing are left out: they answer nothing."""
     titles = {column.task.title: n for n, question in enumerate(questions) for column in question.columns}
-    asked: dict[str, list[int]] = {}
+    places_of: dict[str, list[int]] = {}
     for n, question in enumerate(questions):
         for name in question.ids():
-            asked.setdefault(name, []).append(n)
-    found: list[dict[str, GivenAnswer]] = [{} for _ in questions]
+            places_of.setdefault(name, []).append(n)
+    by_question: list[dict[str, GivenAnswer]] = [{} for _ in questions]
     unknown, several, twice, elsewhere = [], [], [], 0
     for one in answers:
         if one.task is not None and one.task in absent:
@@ -118,15 +118,15 @@ def _sorted(
                 f"{one.where}: the benchmark has no column {one.task!r}.{did_you_mean(one.task, titles)} Its columns "
                 f"are: {', '.join([*titles, *absent])}"
             )
-        places = [n for n in asked.get(one.id, []) if one.task is None or n == titles[one.task]]
+        places = [n for n in places_of.get(one.id, []) if one.task is None or n == titles[one.task]]
         if not places:
             unknown.append(one)
         elif len(places) > 1:
             several.append(f"{one.where}: {one.id!r} is asked in {' and in '.join(questions[n].title for n in places)}")
-        elif (first := found[places[0]].setdefault(one.id, one)) is not one:
+        elif (first := by_question[places[0]].setdefault(one.id, one)) is not one:
             twice.append(f"{one.where}: {one.id!r} is answered already in {first.where.rpartition(', ')[2]}")
     if unknown:
-        raise MercError(_unknown(unknown, len(answers), asked))
+        raise MercError(_unknown(unknown, len(answers), places_of))
     for faults, what in (
         (several, "answers are to one of several questions; say which, by a column's title in 'task'"),
         (twice, "answers are to what is answered already; keep one of each"),
@@ -134,35 +134,35 @@ def _sorted(
         if faults:
             more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
             raise ManyErrors([*faults[:_LISTED], *more], f"{len(faults)} of {len(answers)} {what}")
-    silent = sum(not one.says_something for given in found for one in given.values())
+    silent = sum(not one.says_something for own in by_question for one in own.values())
     notes = [f"{silent} of {len(answers)} answers have no text, label or probabilities: no answers"] if silent else []
     if elsewhere:
         notes.append(f"{elsewhere} of {len(answers)} answers are to columns whose sets are not there")
-    return [{name: one for name, one in given.items() if one.says_something} for given in found], notes
+    return [{name: one for name, one in own.items() if one.says_something} for own in by_question], notes
 
 
-def _unknown(unknown: Sequence[GivenAnswer], count: int, asked: Mapping[str, object]) -> str:
+def _unknown(unknown: Sequence[GivenAnswer], count: int, places_of: Mapping[str, object]) -> str:
     first = unknown[0]
     # The sets' names stand before their ids, and those who answer like to leave them out.
-    near = next((name for name in asked if name.rpartition("/")[2] == first.id), None)
-    hint = f" Did you mean {near!r}?" if near else did_you_mean(first.id, asked)
+    near = next((name for name in places_of if name.rpartition("/")[2] == first.id), None)
+    hint = f" Did you mean {near!r}?" if near else did_you_mean(first.id, places_of)
     of_task = f" (task {first.task!r})" if first.task else ""
     return (
         f"{len(unknown)} of {count} answers have ids that no set has; the first, {first.where}: {first.id!r}{of_task}."
-        f"{hint or ' The ids are those of the imported sets, such as ' + repr(next(iter(asked), '')) + '.'}"
+        f"{hint or ' The ids are those of the imported sets, such as ' + repr(next(iter(places_of), '')) + '.'}"
     )
 
 
-def _cell(column: BenchmarkColumn, given: Mapping[str, GivenAnswer], unanswered: Unanswered) -> Cell:
+def _cell(column: BenchmarkColumn, answers: Mapping[str, GivenAnswer], unanswered: Unanswered) -> Cell:
     title, of = column.task.title, len(column.targets)
-    lacking = [name for name in column.targets if name not in given]
+    lacking = [name for name in column.targets if name not in answers]
     if len(lacking) == of:
         return Cell(title=title, absent="no answer")
     predictions = [
-        _prediction(column, talk.id, talk.split, u.id, given.get(u.id))
+        _prediction(column, talk.id, talk.split, u.id, answers.get(u.id))
         for talk in column.conversations
         for u in talk.utterances
-        if u.id in column.targets and (u.id in given or unanswered == "wrong")
+        if u.id in column.targets and (u.id in answers or unanswered == "wrong")
     ]
     try:
         return column.cell(
@@ -174,18 +174,18 @@ def _cell(column: BenchmarkColumn, given: Mapping[str, GivenAnswer], unanswered:
 
 
 def _prediction(
-    column: BenchmarkColumn, conversation: str, split: str | None, name: str, given: GivenAnswer | None
+    column: BenchmarkColumn, conversation: str, split: str | None, name: str, answer: GivenAnswer | None
 ) -> Prediction:
     """An answer as a prediction; an utterance without one is answered by nothing."""
-    if given is None:
+    if answer is None:
         return Prediction(id=name, conversation=conversation, split=split, answer="")
-    label, text, chances = _label(column, given), given.text, None
+    label, text, chances = _label(column, answer), answer.text, None
     if not column.labels.labels:
-        text = text if text is not None else given.label
+        text = text if text is not None else answer.label
         if text is None:
-            raise MercError(f"{given.where}: a text is asked for, and {name!r} is answered by probabilities")
-    elif given.probabilities is not None:
-        chances = _probabilities(column, given, given.probabilities)
+            raise MercError(f"{answer.where}: a text is asked for, and {name!r} is answered by probabilities")
+    elif answer.probabilities is not None:
+        chances = _probabilities(column, answer, answer.probabilities)
         label = label if label is not None else max(chances, key=lambda one: chances[one])
     if label is None and text is not None and column.labels.labels:
         read = read_answer(text, vocabulary_of_labels(column.labels)).labels
@@ -193,46 +193,46 @@ def _prediction(
     return Prediction(id=name, conversation=conversation, split=split, label=label, probabilities=chances, answer=text)
 
 
-def _label(column: BenchmarkColumn, given: GivenAnswer) -> str | None:
-    if given.label is None or not column.labels.labels:
+def _label(column: BenchmarkColumn, answer: GivenAnswer) -> str | None:
+    if answer.label is None or not column.labels.labels:
         return None
-    return _known(column, given, given.label)
+    return _known(column, answer, answer.label)
 
 
-def _known(column: BenchmarkColumn, given: GivenAnswer, label: str) -> str:
+def _known(column: BenchmarkColumn, answer: GivenAnswer, label: str) -> str:
     folded = vocabulary_of_labels(column.labels).folded
     if (known := folded.get(normal(label).strip().casefold())) is None:
         raise MercError(
-            f"{given.where}: {label!r} is no label of the set.{did_you_mean(label, column.labels.labels)} The labels "
+            f"{answer.where}: {label!r} is no label of the set.{did_you_mean(label, column.labels.labels)} The labels "
             f"are: {', '.join(column.labels.labels)}; what a model wrote belongs in 'text'"
         )
     return known
 
 
-def _probabilities(column: BenchmarkColumn, given: GivenAnswer, chances: Mapping[str, float]) -> dict[str, float]:
-    named = {_known(column, given, label): chance for label, chance in chances.items()}
+def _probabilities(column: BenchmarkColumn, answer: GivenAnswer, chances: Mapping[str, float]) -> dict[str, float]:
+    named = {_known(column, answer, label): chance for label, chance in chances.items()}
     lacking = [label for label in column.labels.labels if label not in named]
     if lacking:
-        raise MercError(f"{given.where}: 'probabilities' has none of {', '.join(lacking)}; give one of every label")
+        raise MercError(f"{answer.where}: 'probabilities' has none of {', '.join(lacking)}; give one of every label")
     return {label: named[label] for label in column.labels.labels}
 
 
-def _scripts(question: Question, given: Mapping[str, GivenAnswer]) -> list[str]:
+def _scripts(question: Question, answers: Mapping[str, GivenAnswer]) -> list[str]:
     """A note where some texts are in another script than what they are held against; an error where all are."""
     expected = _expected(question)
-    texts = {name: scripts(one.text) for name, one in given.items() if one.text and one.label is None}
+    texts = {name: scripts(one.text) for name, one in answers.items() if one.text and one.label is None}
     texts = {name: written for name, written in texts.items() if written}
     foreign = [name for name, written in texts.items() if not written & expected]
     if not foreign or not expected:
         return []
     written = " and ".join(sorted({one for name in foreign for one in texts[name]}))
-    told = f"are in another script ({written}) than what they are held against ({' and '.join(sorted(expected))})"
-    if len(foreign) == len(texts) == len(given):
+    sentence = f"are in another script ({written}) than what they are held against ({' and '.join(sorted(expected))})"
+    if len(foreign) == len(texts) == len(answers):
         raise MercError(
-            f"{question.title}: all {len(texts)} answers {told}, so none can be right; give answers in the language of "
-            "the set, or a set whose labels have words in theirs"
+            f"{question.title}: all {len(texts)} answers {sentence}, so none can be right; give answers in the "
+            "language of the set, or a set whose labels have words in theirs"
         )
-    return [f"{question.title}: {len(foreign)} of {len(given)} answers {told}: {_few(foreign)}"]
+    return [f"{question.title}: {len(foreign)} of {len(answers)} answers {sentence}: {_few(foreign)}"]
 
 
 def _expected(question: Question) -> frozenset[str]:

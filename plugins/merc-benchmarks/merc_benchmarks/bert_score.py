@@ -63,12 +63,12 @@ class BertScore(Metric):
         texts = list(dict.fromkeys(text for pair in pairs for text in pair if text))
         states, cut = self._states(texts)
         scores = [_f_measure(states[text], states[ref]) if text else 0.0 for text, ref in pairs]
-        kept = [score for score, (text, _) in zip(scores, pairs, strict=True) if text]
+        nonempty = [score for score, (text, _) in zip(scores, pairs, strict=True) if text]
         return {
             "bert_score": sum(scores) / len(scores),
-            "bert_score_answered": sum(kept) / len(kept) if kept else 0.0,
+            "bert_score_answered": sum(nonempty) / len(nonempty) if nonempty else 0.0,
             "samples": len(pairs),
-            "empty": len(pairs) - len(kept),
+            "empty": len(pairs) - len(nonempty),
             "cut": cut,
             "embedder": self.path,
             "layer": self.layer,

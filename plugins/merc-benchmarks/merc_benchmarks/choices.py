@@ -57,12 +57,12 @@ class Choices(Metric):
         for p in predictions:
             truth = self._true(p)
             text = p.answer if p.answer is not None else p.label or ""
-            given = read_letters(text, list(truth))
-            right += given == truth
+            letters = read_letters(text, list(truth))
+            right += letters == truth
             exact += exact_values(text, list(truth)) == truth
-            unparsed += None in given.values()
+            unparsed += None in letters.values()
             for name, letter in truth.items():
-                each.setdefault(name, []).append(given[name] == letter)
+                each.setdefault(name, []).append(letters[name] == letter)
         count = len(predictions)
         return {
             "accuracy": right / count,
@@ -91,15 +91,15 @@ def read_letters(answer: str, names: Sequence[str]) -> dict[str, str | None]:
     {'answer_q1': 'A', 'answer_q2': 'C'}
     """
     text = normal(until_end(answer)[0].rpartition("</think>")[2])
-    found: dict[str, str | None] = {}
+    letters: dict[str, str | None] = {}
     for name in names:
         values = re.findall(rf"\b{re.escape(name)}\b['\"]?\s*:\s*(.*)", text, re.IGNORECASE)
         letter = _LETTER.match(values[-1].strip().upper()) if values else None
-        found[name] = letter[1] if letter else None
-    if any(found.values()) or len(text.strip()) > _SHORT:
-        return found
+        letters[name] = letter[1] if letter else None
+    if any(letters.values()) or len(text.strip()) > _SHORT:
+        return letters
     alone = _ALONE.findall(text)
-    return dict(zip(names, alone, strict=True)) if len(alone) == len(names) else found
+    return dict(zip(names, alone, strict=True)) if len(alone) == len(names) else letters
 
 
 def exact_values(answer: str, names: Sequence[str]) -> dict[str, Any]:

@@ -118,5 +118,5 @@ def judge_parameters(benchmark: Any) -> dict[str, Any]:
     if benchmark.judge is None or (benchmark.base_url is None and benchmark.judgements is None):
         return {}
     named = {"base_url": benchmark.base_url, "key": benchmark.key}
-    kept = {} if benchmark.judgements is None else {"judgements": str(benchmark.judgements)}
-    return {"model": benchmark.judge, **kept, **{name: value for name, value in named.items() if value is not None}}
+    replayed = {} if benchmark.judgements is None else {"judgements": str(benchmark.judgements)}
+    return {"model": benchmark.judge, **replayed, **{name: value for name, value in named.items() if value is not None}}

@@ -39,8 +39,8 @@ class Ask:
         """The first turn."""
         if not self.pictures:
             return [{"role": "user", "content": self.content}]
-        shown = [{"type": "image_url", "image_url": {"url": url}} for url in self.pictures]
-        return [{"role": "user", "content": [{"type": "text", "text": self.content}, *shown]}]
+        parts = [{"type": "image_url", "image_url": {"url": url}} for url in self.pictures]
+        return [{"role": "user", "content": [{"type": "text", "text": self.content}, *parts]}]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ class _Judging:
     def __post_init__(self) -> None:
         path = self.metric.judgements
         self.path = user_path(path) if path is not None else None
-        self.kept = read_judgements(self.path, self.metric.model) if self.path is not None else {}
+        self.stored = read_judgements(self.path, self.metric.model) if self.path is not None else {}
         self.fresh: list[dict[str, Any]] = []
         self.server: Any = None
 
@@ -170,18 +170,18 @@ class _Judging:
 
     def _sample(self, name: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []
-        said: list[str] = []
+        before: list[str] = []
         for step in steps:
-            records.append(self._one(name, step(said)))
+            records.append(self._one(name, step(before)))
             if "unscored" in records[-1]:
                 break
-            said.append(records[-1]["answers"][-1])
+            before.append(records[-1]["answers"][-1])
         return records
 
     def _one(self, name: str, ask: Ask) -> dict[str, Any]:
         messages, key = ask.messages(), prompt_key(ask.content, ask.pictures)
-        said = (self.metric.base_url, self.metric.model, self.metric.temperature, key)
-        answers = list(self.kept.get(key, ())) or list(_SAID.get(said, ()))
+        asking = (self.metric.base_url, self.metric.model, self.metric.temperature, key)
+        answers = list(self.stored.get(key, ())) or list(_SAID.get(asking, ()))
         fault = "no answer was kept"
         for answer in reversed(answers):
             try:
@@ -194,7 +194,7 @@ class _Judging:
             given_up = f"not asked, since {self.metric.give_up} in a row had failed"
             return {"part": ask.part, "unscored": given_up, "answers": answers}
         record = self._ask(name, ask, messages)
-        _SAID[said] = record["answers"]
+        _SAID[asking] = record["answers"]
         with self.lock:
             self.failed_in_a_row = self.failed_in_a_row + 1 if "unscored" in record else 0
         return record
@@ -264,7 +264,7 @@ def read_judgements(path: Path, model: str) -> dict[str, list[str]]:
     """
     if not path.exists():
         return {}
-    kept: dict[str, list[str]] = {}
+    stored: dict[str, list[str]] = {}
     models: set[str] = set()
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -285,10 +285,10 @@ def read_judgements(path: Path, model: str) -> dict[str, list[str]]:
             )
         models.add(name)
         if name == model:
-            kept.setdefault(prompt_key(prompt, pictures), []).append(answer)
+            stored.setdefault(prompt_key(prompt, pictures), []).append(answer)
     if models and model not in models:
         raise MercError(f"judgements {path} has no answer of {model!r}; it has those of {', '.join(sorted(models))}")
-    return kept
+    return stored
 
 
 def _digest(url: str) -> str:

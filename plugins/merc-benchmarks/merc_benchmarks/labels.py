@@ -62,10 +62,10 @@ class OneOfLabels(Metric):
             truth.append(str(p.truth))
             answers.append(p.label or (read[0] if len(read) == 1 else NONE))
             full.append(bool((text or "").strip()))
-        kept = [i for i, there in enumerate(full) if there]
+        nonempty = [i for i, there in enumerate(full) if there]
         return {
             **weighted(truth, answers),
-            **weighted([truth[i] for i in kept], [answers[i] for i in kept], "_answered"),
+            **weighted([truth[i] for i in nonempty], [answers[i] for i in nonempty], "_answered"),
             "samples": len(truth),
             "empty": full.count(False),
             "unparsed": answers.count(NONE),
@@ -117,16 +117,16 @@ class EmotionAndIntent(Metric):
         truth = [self._true(p) for p in predictions]
         answers = [self.read(p.answer if p.answer is not None else p.label or "") for p in predictions]
         pairs = ["_".join(pair) for pair in truth]
-        given = ["_".join(pair) for pair in answers]
-        kept = [i for i, pair in enumerate(answers) if NONE not in pair]
+        answered = ["_".join(pair) for pair in answers]
+        nonempty = [i for i, pair in enumerate(answers) if NONE not in pair]
         count = len(truth)
         return {
-            **weighted(pairs, given),
-            **weighted([pairs[i] for i in kept], [given[i] for i in kept], "_answered"),
+            **weighted(pairs, answered),
+            **weighted([pairs[i] for i in nonempty], [answered[i] for i in nonempty], "_answered"),
             "emotion_accuracy": sum(a[0] == b[0] for a, b in zip(truth, answers, strict=True)) / count,
             "intent_accuracy": sum(a[1] == b[1] for a, b in zip(truth, answers, strict=True)) / count,
             "samples": count,
-            "unparsed": count - len(kept),
+            "unparsed": count - len(nonempty),
         }
 
     def read(self, answer: str) -> tuple[str, str]:

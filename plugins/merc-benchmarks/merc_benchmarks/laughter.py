@@ -78,10 +78,10 @@ class LaughterJudge(JudgedMetric):
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, the judge, and each of its judgements."""
         pairs = {p.id: (reference_of(p, self.truth), written(p, "laughter-judge")) for p in predictions}
-        asked = {
+        chains = {
             f"{name}/{part}": [self._step(part, *pair)] for name, pair in pairs.items() if pair[1] for part in PARTS
         }
-        records = {name: found[0] for name, found in self.judge(asked, "laughter-judge").items()}
+        records = {name: chain[0] for name, chain in self.judge(chains, "laughter-judge").items()}
         points: dict[str, dict[str, float | None]] = {
             name: {part: records[f"{name}/{part}"].get("value") if text else 0.0 for part in PARTS}
             for name, (_, text) in pairs.items()
@@ -115,7 +115,7 @@ class LaughterJudge(JudgedMetric):
 
     def _step(self, part: str, reference: str, generated: str) -> Step:
         ask = Ask(part=part, content=self.prompt(part, reference, generated), read=read_points)
-        return lambda said: ask
+        return lambda before: ask
 
 
 def read_points(answer: str) -> float:

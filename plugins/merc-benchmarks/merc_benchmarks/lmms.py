@@ -96,10 +96,10 @@ def task_files(
         questions.setdefault(column.question, []).append(column)
     group = f"merc_{plain(benchmark)}"
     files, counts = {"utils.py": UTILS}, {}
-    for asked in questions.values():
-        targets = {name: (one, column) for column in asked for name, one in column.targets.items()}
-        task = asked[0].task
-        name = f"{group}_{plain(asked[0].file.stem if len(asked) > 1 else task.title)}"
+    for alike in questions.values():
+        targets = {name: (one, column) for column in alike for name, one in column.targets.items()}
+        task = alike[0].task
+        name = f"{group}_{plain(alike[0].file.stem if len(alike) > 1 else task.title)}"
         while name in counts:
             name += "_"
         rows = [_row(one, column) for one, column in targets.values()]

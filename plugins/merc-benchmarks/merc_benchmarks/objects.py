@@ -64,15 +64,15 @@ class ObjectSentiments(Metric):
         for p in predictions:
             truth = self._true(p)
             text = p.answer if p.answer is not None else p.label or ""
-            given = read_sentiments(text, [name for name, _ in truth])
+            answered = read_sentiments(text, [name for name, _ in truth])
             true = [sentiment for _, sentiment in truth]
-            same = [a == b for a, b in zip(true, given, strict=False)]
+            same = [a == b for a, b in zip(true, answered, strict=False)]
             hits += sum(one and a not in self.exclude for one, a in zip(same, true, strict=False))
-            claimed += sum(one is not None and one not in self.exclude for one in given)
+            claimed += sum(one is not None and one not in self.exclude for one in answered)
             sought += sum(one not in self.exclude for one in true)
             right += sum(same)
             objects += len(true)
-            complete += len(given) == len(true) and None not in given
+            complete += len(answered) == len(true) and None not in answered
             outcome = 2 if sum(same) == len(true) else 1 if any(same) else 0
             outcomes[outcome] += 1
             points += (0, 1, 3)[outcome]
@@ -126,8 +126,8 @@ def read_sentiments(answer: str, names: Sequence[str]) -> list[str | None]:
         behind = [_sentiments(text[at + len(name) : ends[at]]) for at, name in zip(places, names, strict=True)]
         if all(behind):
             return [one[0] for one in behind]
-    found: list[str | None] = list(_sentiments(text))
-    return found + [None] * (len(names) - len(found))
+    sentiments: list[str | None] = list(_sentiments(text))
+    return sentiments + [None] * (len(names) - len(sentiments))
 
 
 def _sentiments(text: str) -> list[str]:

@@ -85,18 +85,18 @@ class TextOverlap(Metric):
         pairs = [(self._words(written(p, "text-overlap")), reference_of(p, self.truth)) for p in predictions]
         bleu = [one.corpus_score([text], [[self._words(ref)]]).score / 100 if text else 0.0 for text, ref in pairs]
         longest = [rouge.score(ref, text)["rougeL"].fmeasure if text else 0.0 for text, ref in pairs]
-        kept = [i for i, (text, _) in enumerate(pairs) if text]
+        nonempty = [i for i, (text, _) in enumerate(pairs) if text]
         together = BLEU(tokenize="char" if apart else "13a", force=True).corpus_score(
             [text for text, _ in pairs], [[ref for _, ref in pairs]]
         )
         return {
             "bleu_4": sum(bleu) / len(pairs),
             "rouge_l": sum(longest) / len(pairs),
-            "bleu_4_answered": sum(bleu[i] for i in kept) / len(kept) if kept else 0.0,
-            "rouge_l_answered": sum(longest[i] for i in kept) / len(kept) if kept else 0.0,
+            "bleu_4_answered": sum(bleu[i] for i in nonempty) / len(nonempty) if nonempty else 0.0,
+            "rouge_l_answered": sum(longest[i] for i in nonempty) / len(nonempty) if nonempty else 0.0,
             "corpus_bleu": together.score / 100,
             "samples": len(pairs),
-            "empty": len(pairs) - len(kept),
+            "empty": len(pairs) - len(nonempty),
         }
 
     def _words(self, text: str) -> str:

@@ -17,19 +17,19 @@ def frames_of(clip: str, most: int) -> list[str]:
     """
     import av
 
-    shown: list[str] = []
+    pictures: list[str] = []
     try:
         with av.open(clip) as container:
             for frame in container.decode(video=0):
-                if len(shown) >= most:
+                if len(pictures) >= most:
                     break
-                if frame.time is None or frame.time < len(shown):
+                if frame.time is None or frame.time < len(pictures):
                     continue
                 picture = frame.to_image()
                 picture.thumbnail((_SIDE, _SIDE))
                 held = io.BytesIO()
                 picture.save(held, "JPEG", quality=85)
-                shown.append(f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}")
+                pictures.append(f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}")
     except (av.FFmpegError, OSError, IndexError) as error:
         raise MercError(f"a judge is to see {clip}, which cannot be read: {error}; frames=0 shows it none") from None
-    return shown
+    return pictures

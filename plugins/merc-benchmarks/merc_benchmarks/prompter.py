@@ -26,9 +26,9 @@ def question_of(utterance: Utterance, labels: LabelSpace, reasoning: bool = Fals
         )
     words = [labels.words_of(label)[0] for label in labels.labels]
     among = " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
-    said = f"Somebody says: {utterance.text.strip()}\n" if utterance.text.strip() else ""
+    speech = f"Somebody says: {utterance.text.strip()}\n" if utterance.text.strip() else ""
     how = "Reason step by step, then answer" if reasoning else "Answer"
-    return f"{said}What do they feel: {among}? {how} with one of these words{'' if reasoning else ' alone'}."
+    return f"{speech}What do they feel: {among}? {how} with one of these words{'' if reasoning else ' alone'}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +74,10 @@ class Question(Prompter):
         for example in query.demonstrations:
             if not self.has_target(example):
                 raise MercError(f"demonstration {example.target.id!r} has no answer to show")
-            shown = (
+            answer = (
                 example.labels.words_of(str(example.target.label))[0] if self.labels else self._answer(example.target)
             )
-            segments += [*self._asked(example), Text(shown)]
+            segments += [*self._asked(example), Text(answer)]
         end = Answer() if self.labels else Answer(text=self._answer(query.target))
         return Prompt((*segments, *self._asked(query), end), query.target.id)
 

@@ -107,8 +107,8 @@ class StepJudge(JudgedMetric):
                 raise MercError(f"mme-emotion-judge: the prediction of {p.id!r} has no text to judge")
             texts[p.id] = until_end(p.answer if p.answer is not None else p.label or "")[0].strip()
         held = {p.id: p.true(self.truth) for p in predictions}
-        asked = {name: self._chain(text, held[name]) for name, text in texts.items() if text}
-        records = self.judge(asked, "mme-emotion-judge")
+        chains = {name: self._chain(text, held[name]) for name, text in texts.items() if text}
+        records = self.judge(chains, "mme-emotion-judge")
         ratings: dict[str, list[float]] = {}
         differ = 0
         for name, text in texts.items():
@@ -141,13 +141,13 @@ class StepJudge(JudgedMetric):
         pictures = frames_of(str(clip), self.frames) if clip and self.frames and self.base_url else []
         known = {"what": what, "answer": json.dumps(text, ensure_ascii=False)}
 
-        def steps(said: Sequence[str]) -> Ask:
+        def steps(before: Sequence[str]) -> Ask:
             content = _PLACE.sub(lambda place: known.get(place[1], place[0]), self.steps_prompt)
             return Ask(part="steps", content=content, read=count_steps)
 
-        def ratings(said: Sequence[str]) -> Ask:
+        def ratings(before: Sequence[str]) -> Ask:
             material = {"right": ", ".join(held["labels"]), "sound": held.get("audio_clue") or None,
-                        "steps": steps_of(said[0])}  # fmt: skip
+                        "steps": steps_of(before[0])}  # fmt: skip
             filled = {
                 **known,
                 "last": SEVERAL if several else ONE,
@@ -193,10 +193,10 @@ def scores(ratings: Sequence[Sequence[float]], weight: float = 0.5) -> dict[str,
 
 def steps_of(answer: str) -> str:
     """The steps in a judge's answer. Raises ValueError where there are none."""
-    found = _STEPS.findall(normal(answer.rpartition("</think>")[2]))
-    if not found or not found[-1].strip():
+    match = _STEPS.findall(normal(answer.rpartition("</think>")[2]))
+    if not match or not match[-1].strip():
         raise ValueError("the answer has no <step>…</step>")
-    return " ".join(found[-1].split())
+    return " ".join(match[-1].split())
 
 
 def count_steps(answer: str) -> int:
@@ -217,10 +217,10 @@ def read_ratings(answer: str) -> list[float]:
     >>> read_ratings("<score>Step 1: 1/1, Step 2: 0/1, Step 3: 2/4</score>")
     [1.0, 0.0, 0.5]
     """
-    found = _SCORE.search(answer.rpartition("</think>")[2])
-    pairs = [(int(a), int(b)) for a, b in _RATING.findall(found[1])] if found else []
+    match = _SCORE.search(answer.rpartition("</think>")[2])
+    pairs = [(int(a), int(b)) for a, b in _RATING.findall(match[1])] if match else []
     if not pairs:
         raise ValueError("the answer has no ratings between <score> and </score>")
-    if any(given > of > 0 for given, of in pairs):
+    if any(points > of > 0 for points, of in pairs):
         raise ValueError("a rating is more than 1")
-    return [given / of if of else 0.0 for given, of in pairs]
+    return [points / of if of else 0.0 for points, of in pairs]

@@ -83,12 +83,12 @@ def _data(task: str, file: Path, keys: Sequence[str]) -> merc.CorpusData:
         name = f"{dataset}/{text_of(entry, 'qid')}-{language}"
         if name in talks:
             raise merc.MercError(f"{where}: the question {name} is there already")
-        asked = _understanding(entry, language) if task == "eu" else _application(entry, language)
-        said = merc.Utterance(
+        question = _understanding(entry, language) if task == "eu" else _application(entry, language)
+        utterance = merc.Utterance(
             id=name, text=text_of(entry, "scenario"), speaker=text_of(entry, "subject"), origin=where,
-            extra={"language": language, **asked},
+            extra={"language": language, **question},
         )  # fmt: skip
-        talks[name] = merc.Conversation(id=name, split="test", dataset=dataset, utterances=(said,))
+        talks[name] = merc.Conversation(id=name, split="test", dataset=dataset, utterances=(utterance,))
     count = merc.ReportedCount(what=f"questions of {file.stem}", found=len(talks), reported=400, source=SOURCE)
     return merc.CorpusData(conversations=list(talks.values()), counts=(count,))
 

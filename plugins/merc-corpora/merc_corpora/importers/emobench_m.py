@@ -102,14 +102,14 @@ class EmoBenchMCorpus(merc.Corpus):
 def _turns(entry: Entry) -> tuple[str, str]:
     """The question without its place for a clip, and the right answer."""
     where, held = entry
-    said: dict[str, str] = {}
+    by_speaker: dict[str, str] = {}
     turns = held["conversations"]
     for turn in turns if isinstance(turns, list) else []:
         if isinstance(turn, dict) and isinstance(turn.get("value"), str):
-            said.setdefault(str(turn.get("from")), turn["value"].strip())
-    if not said.get("human") or not said.get("gpt"):
+            by_speaker.setdefault(str(turn.get("from")), turn["value"].strip())
+    if not by_speaker.get("human") or not by_speaker.get("gpt"):
         raise merc.MercError(f"{where}: 'conversations' has no 'value' of human, or none of gpt")
-    return _PLACE.sub("", said["human"]).strip(), said["gpt"]
+    return _PLACE.sub("", by_speaker["human"]).strip(), by_speaker["gpt"]
 
 
 def _right(name: str, labels: tuple[str, ...], answer: str, where: str) -> tuple[str | None, dict[str, Any]]:
@@ -125,7 +125,7 @@ def _right(name: str, labels: tuple[str, ...], answer: str, where: str) -> tuple
                 f"({', '.join(INTENTS)}) were expected"
             )
         return None, {"pair": {"emotion": named[0], "intent": named[1]}}
-    found = [word for word in words if word in labels]
-    if len(found) != 1:
+    known = [word for word in words if word in labels]
+    if len(known) != 1:
         raise merc.MercError(f"{where}: the answer is {answer!r}; one of {', '.join(labels)} was expected")
-    return found[0], {}
+    return known[0], {}

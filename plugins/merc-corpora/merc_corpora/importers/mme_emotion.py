@@ -89,8 +89,8 @@ class MmeEmotionCorpus(merc.Corpus):
             )  # fmt: skip
         notes = [f"clips without a description of the sound: {clueless} of {len(clips.talks)}"] if clueless else []
         data = clips.data(None, (), notes)
-        kept = tuple(note for note in data.notes if not note.startswith("clips without a subtitle"))
-        return merc.CorpusData(conversations=data.conversations, labels=None, notes=kept, counts=data.counts)
+        others = tuple(note for note in data.notes if not note.startswith("clips without a subtitle"))
+        return merc.CorpusData(conversations=data.conversations, labels=None, notes=others, counts=data.counts)
 
 
 def _labels(text: str, among: list[str], where: str) -> list[str]:

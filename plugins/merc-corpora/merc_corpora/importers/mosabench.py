@@ -56,7 +56,7 @@ class MosaBenchCorpus(merc.Corpus):
             reason = f"no picture {held['image']} in {root}"
             if picture is None:
                 absent.append(name)
-            said = merc.Utterance(
+            utterance = merc.Utterance(
                 id=name, text=str(held["text"]).strip(), video=picture, origin=where,
                 missing={"audio": "a picture has no sound", **({"video": reason} if picture is None else {})},
                 extra={
@@ -64,7 +64,7 @@ class MosaBenchCorpus(merc.Corpus):
                     "answer": ", ".join(one["sentiment"] for one in objects),
                 },
             )  # fmt: skip
-            talks[name] = merc.Conversation(id=name, split="test", dataset="mosabench", utterances=(said,))
+            talks[name] = merc.Conversation(id=name, split="test", dataset="mosabench", utterances=(utterance,))
         notes = (
             [f"pictures that are not there: {len(absent)} of {len(talks)} ({', '.join(absent[:5])})"] if absent else []
         )
@@ -74,10 +74,10 @@ class MosaBenchCorpus(merc.Corpus):
 
 def _objects(entry: Entry) -> list[dict[str, str]]:
     where, held = entry
-    given: Any = held["objects"]
-    pairs = list(given.items()) if isinstance(given, Mapping) else [
-        (one.get("name"), one.get("sentiment")) for one in given if isinstance(one, Mapping)
-    ] if isinstance(given, list) else []  # fmt: skip
+    listed: Any = held["objects"]
+    pairs = list(listed.items()) if isinstance(listed, Mapping) else [
+        (one.get("name"), one.get("sentiment")) for one in listed if isinstance(one, Mapping)
+    ] if isinstance(listed, list) else []  # fmt: skip
     objects = []
     for name, sentiment in pairs:
         word = str(sentiment).strip().lower()
@@ -88,9 +88,9 @@ def _objects(entry: Entry) -> list[dict[str, str]]:
                 f"{', '.join(SENTIMENTS)} were expected"
             )
         objects.append({"name": name.strip(), "sentiment": word})
-    if len(objects) < 2 or len(objects) != len(given):
+    if len(objects) < 2 or len(objects) != len(listed):
         raise merc.MercError(
-            f"{where}: 'objects' is {given!r}; two objects or more with names and sentiments were expected"
+            f"{where}: 'objects' is {listed!r}; two objects or more with names and sentiments were expected"
         )
     return objects
 
@@ -104,8 +104,8 @@ def _picture(root: Path, name: str) -> Path | None:
 
 def _question(text: str, objects: list[dict[str, str]]) -> str:
     names = " and ".join(one["name"] for one in objects)
-    said = f"The picture comes with these words: {text.strip()}\n" if text.strip() else ""
+    words = f"The picture comes with these words: {text.strip()}\n" if text.strip() else ""
     return (
-        f"{said}What is the sentiment of each of {names} in the picture: A negative, B neutral or C positive? Answer "
+        f"{words}What is the sentiment of each of {names} in the picture: A negative, B neutral or C positive? Answer "
         f"with one letter for each, in this order, with commas between them."
     )

@@ -176,7 +176,7 @@ def test_mosabench(layout):
     for change, message in (
         ({"distance": "near"}, "'distance' is 'near'; it is one of interlap, close, far"),
         ({"objects": {"Ana": "glad", "Ben": "C"}}, "an object is 'Ana' with the sentiment 'glad'"),
-        ({"objects": {"Ana": "C"}}, "two or more with names and sentiments were expected"),
+        ({"objects": {"Ana": "C"}}, "two objects or more with names and sentiments were expected"),
     ):
         layout.write({"mosabench.jsonl": lines({**rows[0], **change})})
         assert message in layout.fault(MosaBenchCorpus)
