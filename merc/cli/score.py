@@ -29,6 +29,10 @@ def command(
         Literal["wrong", "left-out"],
         typer.Option(help="How an utterance without an answer counts: as wrong, or not at all."),
     ] = "wrong",
+    draws: Annotated[
+        int,
+        typer.Option(min=0, help="Draws of conversations for the 95 % interval of each number; 0 gives none."),
+    ] = 0,
     write: Annotated[
         list[Path] | None,
         typer.Option(
@@ -89,7 +93,7 @@ def command(
     with journal.task("scores") as progress:
         for number, (model, answered) in enumerate(models.items()):
             try:
-                scored[model] = score(questions, absent, answered, unanswered)
+                scored[model] = score(questions, absent, answered, unanswered, draws)
             except MercError as error:
                 raise MercError(f"{model}: {error}" if len(models) > 1 else str(error)) from None
             progress((number + 1) / len(models), model)
@@ -105,7 +109,7 @@ def command(
     typer.echo(table.text(), results, nl=False)
     record = {
         "benchmark": part.name, "parameters": json.loads(json.dumps(part.params, default=str)), "merc": __version__,
-        "root": str(data.absolute()), "unanswered": unanswered, "files": [str(file) for file in files],
+        "root": str(data.absolute()), "unanswered": unanswered, "draws": draws, "files": [str(file) for file in files],
         "models": table.record(),
     }  # fmt: skip
     for path in write or ():

@@ -10,7 +10,7 @@ from typing import Any
 
 from merc.evaluation.benchmark_table import Average, Cell, as_record, average, percent, shown_number, words_of
 
-NUMBERS = ("model", "column", "number", "value", "shown", "answered", "of")
+NUMBERS = ("model", "column", "number", "value", "shown", "low", "high", "answered", "of")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +96,18 @@ class ScoreTable:
                 record = cells[title].record
                 for name, value in record.get("numbers", {}).items():
                     if isinstance(value, int | float) and not isinstance(value, bool):
-                        mark = "yes" if name == record["number"] else ""
-                        writer.writerow([model, title, name, value, mark, record["answered"], record["of"]])
+                        shows = name == record["number"]
+                        ends = (record.get("interval") if shows else None) or ["", ""]
+                        counts = [record["answered"], record["of"]]
+                        writer.writerow([model, title, name, value, "yes" if shows else "", *ends, *counts])
             for one in self.means(model):
-                writer.writerow([model, one.title, "mean", "" if one.value is None else one.value, "yes", "", ""])
+                writer.writerow([model, one.title, "mean", "" if one.value is None else one.value, "yes", *[""] * 4])
         return out.getvalue()
 
 
 def _shown(cell: Cell) -> str:
+    ends = cell.record.get("interval")
+    within = f" [{percent(ends[0])}, {percent(ends[1])}]" if ends and cell.value is not None else ""
     counted = cell.record.get("answered"), cell.record.get("of")
     share = f" ({counted[0]:,} of {counted[1]:,})" if None not in counted and counted[0] != counted[1] else ""
-    return f"{percent(cell.value)}{share}"
+    return f"{percent(cell.value)}{within}{share}"

@@ -91,31 +91,57 @@ def bootstrap(
     >>> round(found.value, 4), found.p < 0.05
     (0.6667, True)
     """
-    draw = np.random.default_rng(seed)
 
     def side(statistics: Sequence[Statistic], weights: Weights) -> Values:
         mean: Values = np.mean([statistic(weights) for statistic in statistics], axis=0)
         return mean
 
-    whole = np.ones((1, conversations))
-    value = float(side(second, whole)[0] - side(first, whole)[0])
-    if conversations < 2:
-        return Difference(value, why="one conversation, so there is nothing to draw from")
-    differences: list[float] = []
-    drawn = 0
-    while len(differences) < resamples:
-        if drawn >= 2 * resamples:
-            return Difference(value, why=f"in {drawn - len(differences)} of {drawn} draws the number does not exist")
-        count = min(_CHUNK, resamples)
-        weights = draw.multinomial(conversations, np.full(conversations, 1 / conversations), size=count)
-        apart = side(second, weights.astype(np.float64)) - side(first, weights.astype(np.float64))
-        differences.extend(apart[~np.isnan(apart)])
-        drawn += count
-    spread = np.asarray(differences[:resamples])
+    def apart(weights: Weights) -> Values:
+        return side(second, weights) - side(first, weights)
+
+    value = float(apart(np.ones((1, conversations)))[0])
+    spread = _draws(apart, conversations, seed, resamples)
+    if isinstance(spread, str):
+        return Difference(value, why=spread)
     low, high = np.quantile(spread, (0.025, 0.975))
     below, above = int((spread <= 0).sum()), int((spread >= 0).sum())
     p = min(1.0, 2 * (min(below, above) + 1) / (resamples + 1))
     return Difference(value, float(low), float(high), p)
+
+
+def interval(
+    statistic: Statistic, conversations: int, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float] | str:
+    """The 95 % interval of a number, by a bootstrap over conversations as ``bootstrap`` has it; or why there is none.
+
+    >>> truth = np.array([0, 1] * 50)
+    >>> low, high = interval(counted("accuracy", truth, 0 * truth, 2, np.arange(100)), 100, resamples=200)
+    >>> 0.35 < low < 0.5 < high < 0.65
+    True
+    """
+    spread = _draws(statistic, conversations, seed, resamples)
+    if isinstance(spread, str):
+        return spread
+    low, high = np.quantile(spread, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _draws(statistic: Statistic, conversations: int, seed: int, resamples: int) -> Values | str:
+    """A number in draws of conversations with replacement, or why there are not enough of them."""
+    if conversations < 2:
+        return "one conversation, so there is nothing to draw from"
+    draw = np.random.default_rng(seed)
+    values: list[float] = []
+    drawn = 0
+    while len(values) < resamples:
+        if drawn >= 2 * resamples:
+            return f"in {drawn - len(values)} of {drawn} draws the number does not exist"
+        count = min(_CHUNK, resamples)
+        weights = draw.multinomial(conversations, np.full(conversations, 1 / conversations), size=count)
+        numbers = statistic(weights.astype(np.float64))
+        values.extend(numbers[~np.isnan(numbers)])
+        drawn += count
+    return np.asarray(values[:resamples])
 
 
 def counted(number: str, truth: Answers, answers: Answers, labels: int, conversation: Answers) -> Statistic:

@@ -13,10 +13,14 @@ from merc.components import Metric, Prediction
 from merc.errors import ManyErrors, MercError, did_you_mean
 from merc.evaluation.answers import GivenAnswer
 from merc.evaluation.benchmark_table import Cell
+from merc.evaluation.measures import Measure
+from merc.evaluation.significance import interval
 from merc.session.benchmark_columns import BenchmarkColumn
 
 Unanswered = Literal["wrong", "left-out"]
 _SHOWN, _LISTED = 5, 3
+FEW = 100
+"""Numbers over fewer utterances come with a caution."""
 COUNTED: Mapping[Unanswered, str] = {"wrong": "counted as wrong", "left-out": "left out of the numbers"}
 
 
@@ -58,7 +62,11 @@ def questions_of(columns: Iterable[BenchmarkColumn]) -> list[Question]:
 
 
 def score(
-    questions: Sequence[Question], absent: Mapping[str, str], answers: Sequence[GivenAnswer], unanswered: Unanswered
+    questions: Sequence[Question],
+    absent: Mapping[str, str],
+    answers: Sequence[GivenAnswer],
+    unanswered: Unanswered = "wrong",
+    draws: int = 0,
 ) -> ModelScores:
     """Measure one model's answers on every column that they answer.
 
@@ -67,6 +75,7 @@ def score(
         absent: Why the other columns are not measured, by title.
         answers: The model's.
         unanswered: How an utterance without an answer counts.
+        draws: How often conversations are drawn for the interval of each number that the table shows; 0 for none.
 
     Raises:
         MercError: An id that no set has, or has in several questions; two answers to one question; a label or
@@ -93,8 +102,11 @@ def score(
                 f"{question.title}: {len(lacking)} of {len(targets)} utterances have no answer, "
                 f"{COUNTED[unanswered]}: {_few(lacking)}"
             )
+        few = [column.task.title for column in question.columns if len(column.targets) < FEW]
+        if few:
+            notes.append(f"{_few(few)}: fewer than {FEW} utterances, so differences of some points may be chance")
         for column in question.columns:
-            cells[column.task.title] = _cell(column, own, unanswered)
+            cells[column.task.title] = _cell(column, own, unanswered, draws)
     return ModelScores(cells=cells, notes=notes)
 
 
@@ -153,7 +165,7 @@ def _unknown(unknown: Sequence[GivenAnswer], count: int, places_of: Mapping[str,
     )
 
 
-def _cell(column: BenchmarkColumn, answers: Mapping[str, GivenAnswer], unanswered: Unanswered) -> Cell:
+def _cell(column: BenchmarkColumn, answers: Mapping[str, GivenAnswer], unanswered: Unanswered, draws: int) -> Cell:
     title, of = column.task.title, len(column.targets)
     lacking = [name for name in column.targets if name not in answers]
     if len(lacking) == of:
@@ -164,13 +176,29 @@ def _cell(column: BenchmarkColumn, answers: Mapping[str, GivenAnswer], unanswere
         for u in talk.utterances
         if u.id in column.targets and (u.id in answers or unanswered == "wrong")
     ]
+    own = column.with_truths(predictions)
+    beside = {
+        "answered": of - len(lacking), "of": of, "unanswered": unanswered, "lacking": lacking,
+        **_interval(column, own, draws),
+    }  # fmt: skip
     try:
-        return column.cell(
-            column.with_truths(predictions),
-            {"answered": of - len(lacking), "of": of, "unanswered": unanswered, "lacking": lacking},
-        )
+        return column.cell(own, beside)
     except MercError as error:
         raise MercError(f"{title}: {error}") from None
+
+
+def _interval(column: BenchmarkColumn, predictions: Sequence[Prediction], draws: int) -> dict[str, Any]:
+    """The interval of the number that the table shows, or why there is none; nothing where none is wanted."""
+    metric = column.metric.component
+    assert isinstance(metric, Metric)
+    if not draws:
+        return {}
+    if not metric.repeatable():
+        return {"interval": None, "no_interval": "the metric asks somebody or takes long, so it is computed once"}
+    measure = Measure(column.task.number, column.task.metric, column.metric, column.task.number)
+    talks = len({p.conversation for p in predictions})
+    ends = interval(measure.statistic(predictions, column.labels), talks, resamples=draws)
+    return {"interval": None, "no_interval": ends} if isinstance(ends, str) else {"interval": list(ends)}
 
 
 def _prediction(

@@ -75,6 +75,14 @@ def test_two_models_beside_each_other_on_screen_and_in_files(score, tmp_path: Pa
     assert (tmp_path / "t.md").read_text().startswith("| % | mine | theirs |\n")
 
 
+def test_numbers_have_intervals_on_request_and_few_utterances_a_caution(score, tmp_path: Path) -> None:
+    ended = score("--draws", "50", "--write", "t.json", theirs=emotions(c0="joy", c1="joy", c2="joy"))
+    assert ended.code == 0, ended.err
+    column = json.loads((tmp_path / "t.json").read_text())["models"]["theirs"]["columns"]["A"]
+    assert (column["interval"], column["no_interval"]) == (None, "one conversation, so there is nothing to draw from")
+    assert "A: fewer than 100 utterances, so differences of some points may be chance" in " ".join(ended.err.split())
+
+
 def test_what_is_not_answered_may_be_left_out(score) -> None:
     ended = score("--unanswered", "left-out", "number=accuracy", theirs=emotions(c0="joy", c1="joy"))
     assert ended.code == 0, ended.err
