@@ -82,8 +82,6 @@ class JudgedMetric(Metric):
     """After so many samples in a row that failed, no more are asked."""
 
     def __post_init__(self) -> None:
-        if self.base_url is None and self.judgements is None:
-            raise ValueError("a judge needs base_url, where it is asked, or judgements, its kept answers")
         if self.base_url is not None:
             parts = urlsplit(self.base_url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
@@ -131,9 +129,20 @@ class JudgedMetric(Metric):
             ``unscored`` (why there is none), and ``answers`` (all that the judge said, the one that fits last).
 
         Raises:
-            MercError: The server wants another key, or has no such model; the file of judgements is damaged.
+            MercError: There is neither a server nor kept answers; the server wants another key, or has no such model;
+                the file of judgements is damaged.
         """
+        self.check_judge(who)
         return _Judging(self, who).all(samples)
+
+    def check_judge(self, who: str) -> None:
+        """Raise MercError where there is nobody to ask and nothing to replay, or what was kept is damaged."""
+        if self.base_url is None and self.judgements is None:
+            raise MercError(f"{who}: give the judge's base_url, where it is asked, or judgements, its kept answers")
+        if self.base_url is None and self.judgements is not None and not user_path(self.judgements).is_file():
+            raise MercError(f"{who}: judgements {self.judgements} is not there, and no base_url says whom to ask")
+        if self.judgements is not None:
+            read_judgements(user_path(self.judgements), self.model)
 
 
 @dataclass
@@ -181,11 +190,13 @@ class _Judging:
     def _one(self, name: str, ask: Ask) -> dict[str, Any]:
         messages, key = ask.messages(), prompt_key(ask.content, ask.pictures)
         asking = (self.metric.base_url, self.metric.model, self.metric.temperature, key)
-        answers = list(self.stored.get(key, ())) or list(_SAID.get(asking, ()))
+        stored = self.stored.get(key, ())
+        answers = list(stored or _SAID.get(asking, ()))
         fault = "no answer was kept"
         for answer in reversed(answers):
             try:
-                return {"part": ask.part, "value": ask.read(answer), "answers": answers, "replayed": True}
+                record = {"part": ask.part, "value": ask.read(answer), "answers": answers}
+                return {**record, "replayed": True} if stored else record
             except ValueError as error:
                 fault = str(error)
         if self.metric.base_url is None:

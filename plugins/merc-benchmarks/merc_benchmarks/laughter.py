@@ -71,9 +71,10 @@ class LaughterJudge(JudgedMetric):
         return (self.truth,)
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
-        """Raise MercError for a reference that is no text. The judge is not asked."""
+        """Raise MercError for a reference that is no text, and without a judge. The judge is not asked."""
         for p in predictions:
             reference_of(p, self.truth)
+        self.check_judge("laughter-judge")
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, the judge, and each of its judgements."""

@@ -94,9 +94,10 @@ class StepJudge(JudgedMetric):
         return (self.truth,)
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
-        """Raise MercError for a truth of another form. The judge is not asked."""
+        """Raise MercError for a truth of another form, and without a judge. The judge is not asked."""
         for p in predictions:
             labels_of(p, self.truth)
+        self.check_judge("mme-emotion-judge")
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The scores, the judge, and each of its judgements."""

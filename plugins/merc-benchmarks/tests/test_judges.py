@@ -110,7 +110,6 @@ def test_a_server_that_fails_is_given_up(judge: Judge) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"base_url": None}, "a judge needs base_url, where it is asked, or judgements"),
         ({"base_url": "localhost"}, "base_url is an address such as"),
         ({"judgements": Path("a.json")}, "judgements is a .jsonl file"),
         ({"key": "sk-secret"}, "key is the name of an environment variable"),
@@ -123,6 +122,15 @@ def test_a_server_that_fails_is_given_up(judge: Judge) -> None:
 def test_parameters_are_checked(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LaughterJudge(**{"base_url": "http://localhost/v1", "model": "m", **parameters})
+
+
+def test_there_is_a_judge_to_ask_or_to_replay(tmp_path: Path) -> None:
+    nobody = LaughterJudge(model="m")
+    for call in (nobody.check, nobody.compute):
+        with pytest.raises(merc.MercError, match="laughter-judge: give the judge's base_url, where it is asked"):
+            call(reasons("a joke"), NONE)
+    with pytest.raises(merc.MercError, match="is not there, and no base_url says whom to ask"):
+        LaughterJudge(model="m", judgements=tmp_path / "none.jsonl").check(reasons("a joke"), NONE)
 
 
 @pytest.mark.parametrize("answer", ["4", '{"score": 6}', '{"score": true}', '{"score": 4', "Dimension: 0"])

@@ -46,7 +46,7 @@ def test_emobench_m(layout):
     }
     assert data.spaces["emobench-m-meld"].labels[0] == "neutral" and "emobench-m-smile" not in data.spaces
     assert data.notes[0].startswith("sets that are not there: RAVDSS_song, ")
-    assert "fmsa-sc: clips that are not there: 1 of 1 (2)" in data.notes
+    assert "emobench-m-fmsa-sc: clips that are not there: 1 of 1 (2)" in data.notes
 
 
 @pytest.mark.parametrize(
