@@ -57,7 +57,7 @@ def test_two_models_beside_each_other_on_screen_and_in_files(score, tmp_path: Pa
     assert rows["%"] == ["mine", "theirs"]
     assert rows["A"] == ["66.67", "33.33", "(2", "of", "3)"]
     assert rows["A-m"] == ["66.67"]
-    assert "not measured: B (no b.jsonl or .parquet); A-m (no answer of theirs)" in ended.out
+    assert "not measured: A-m (no answer of theirs); B (no b.jsonl or .parquet)" in ended.out
     assert "theirs: A: 1 of 3 utterances have no answer, counted as wrong: c2" in " ".join(ended.err.split())
     found = json.loads((tmp_path / "t.json").read_text())
     assert (found["benchmark"], found["unanswered"], found["files"]) == (
@@ -94,12 +94,10 @@ def test_answers_about_what_is_not_measured_are_counted(score) -> None:
     silent = [{"id": "c1", "text": None, "task": "A"}]
     ended = score(theirs=[*emotions(c0="joy", d0="joy", t0="joy"), *silent])
     assert ended.code == 0, ended.err
-    told = " ".join(ended.err.split())
-    assert (
-        "A: 1 of 2 answers are to utterances that are not measured (another split, or nothing to compare with): d0"
-        in told
-    )
-    assert "1 of 3 answers have no text, label or probabilities: no answers" in told
+    sentence = " ".join(ended.err.split())
+    assert "A: 2 of 3 answers are to utterances that are not measured (another split, or nothing to" in sentence
+    assert "compare with): d0, t0" in sentence
+    assert "1 of 4 answers have no text, label or probabilities: no answers" in sentence
 
 
 @pytest.mark.parametrize(
@@ -134,7 +132,7 @@ def test_what_is_wrong_with_the_command_is_said(score, tmp_path: Path) -> None:
     assert "unknown benchmark 'talk'. Did you mean 'talks'?" in mistake(score(benchmark="talk", x=rows))
     assert "takes no 'nmber'. Did you mean 'number'?" in mistake(score("nmber=accuracy", x=rows))
     assert mistake(score("--write", "t.xlsx", x=rows)).startswith("--write t.xlsx: a name that ends in .json, .csv")
-    assert mistake(score()).startswith("no file of answers is given")
+    assert mistake(score("number=accuracy")).startswith("no file of answers is given")
     assert mistake(score("nothing.jsonl")).startswith("nothing.jsonl cannot be read: No such file")
     (tmp_path / "sets" / "a.jsonl").unlink()
     assert mistake(score(x=rows)).startswith("no set of talks is in sets; each is a file that merc corpus import makes")
