@@ -216,6 +216,7 @@ class Service:
             "labels": list(session.labels.labels),
             "streams": list(session.setup.prompter.streams()),
             "needs_text": session.reader().goes_by_words,
+            "sees": _sees(session),
             "hears": self.listener is not None,
             "metrics": session.metrics if there else {},
             "note": "" if there else "the run's directory is gone; the server answers with what it had loaded",
@@ -230,6 +231,14 @@ def _listener(session: merc.Session) -> merc.Listener | None:
         return session.listener()
     except merc.MercError:  # a package of it is not there
         return None
+
+
+def _sees(session: merc.Session) -> bool:
+    """Whether a run looks at pictures."""
+    encoders, annotators = session.recipe.encoders.values(), session.recipe.annotators.values()
+    return any(
+        isinstance(ref.component, merc.Encoder) and ref.component.modality == "video" for ref in encoders
+    ) or any(isinstance(ref.component, merc.Annotator) and ref.component.video() is not None for ref in annotators)
 
 
 def _parsed(data: bytes) -> Any:

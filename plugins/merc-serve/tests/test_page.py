@@ -11,11 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
+from . import scripted
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
 pytest.importorskip("playwright")
 
 LABELS = ("joy", "anger", "sadness")
+
+
+def timed(number: int) -> dict[str, Any]:
+    return {**scripted.timed(number), "probabilities": scripted.shares(LABELS[number % 3], 0.8, LABELS)}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +38,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, client: httpx.Client) -> Iterator[Any]:
     """The page of a server, which must not complain about anything."""
     context = browser.new_context(accept_downloads=True)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -41,21 +48,6 @@ def page(browser: Any, client: httpx.Client) -> Iterator[Any]:
     yield page
     context.close()
     assert not [text for text in complaints if "status of 4" not in text], complaints
-
-
-def timed(number: int) -> dict[str, Any]:
-    label = LABELS[number % 3]
-    return {
-        "id": f"u{number}",
-        "conversation": "talk",
-        "speaker": "Ann" if number % 2 else "<b>Bo</b>",
-        "text": f"=1+1, sentence {number}",
-        "start": 0.5 * number,
-        "end": 0.5 * number + 0.4,
-        "label": label,
-        "probabilities": {one: 0.8 if one == label else 0.1 for one in LABELS},
-        "missing": {"face": "no face <i>found</i>"} if number == 1 else {},
-    }
 
 
 def test_words_become_labels(page: Any, client: httpx.Client) -> None:
@@ -99,6 +91,44 @@ def test_what_the_server_refuses_is_shown(page: Any, tmp_path: Path) -> None:
     assert page.locator("#go").is_enabled() and page.locator("#status").text_content() == ""
 
 
+def test_a_newcomer_sees_which_run_it_is_and_an_example(page: Any) -> None:
+    assert page.locator("#labels li").all_text_contents() == list(LABELS)
+    assert page.locator("#streams").text_content() == "words, seen and heard"
+    assert "Weighted F1 on its test split" in page.locator("#measured").text_content()
+    page.click("summary")
+    assert "That none of its labels fits" in page.locator("details").inner_text()
+    page.click("#example")
+    page.wait_for_selector("#utterances li:nth-child(4)")
+    assert page.locator("#utterances .who").first.text_content() == "Ann: "
+    assert "4 utterances, by the run" in page.locator("#results-about").text_content()
+
+
+def test_files_that_cannot_be_sent_are_named_at_once(page: Any, tmp_path: Path) -> None:
+    empty, whole = tmp_path / "<b>empty<b>.mp4", tmp_path / "talk.wav"
+    empty.write_bytes(b"")
+    whole.write_bytes(b"RIFF")
+    page.set_input_files("#file", str(empty))
+    assert page.locator("#chosen").text_content() == "<b>empty<b>.mp4 is empty: it has no bytes."
+    assert page.locator("#remove").is_hidden()
+    page.set_input_files("#file", str(whole))
+    assert "talk.wav" in page.locator("#chosen").text_content()
+    page.click("#remove")
+    assert page.locator("#chosen").text_content() == "Nothing is chosen."
+    assert page.evaluate("document.activeElement.id") == "file"
+    code = """names => {
+        const dataTransfer = new DataTransfer();
+        for (const name of names) dataTransfer.items.add(new File(["sound"], name));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(code, ["a.wav", "b.wav"])
+    assert page.locator("#chosen").text_content() == "2 files; give one after the other."
+    page.evaluate(code, ["a.wav"])
+    assert page.locator("#chosen").text_content() == "a.wav, 0.0 MiB"
+    page.fill("#words", "Ann: One.\nAnn: Two.")
+    page.click("#go")
+    page.wait_for_selector("#error:has-text('write them in one line')")
+
+
 def show_timeline(page: Any, count: int = 6) -> None:
     answer = {"predictions": [timed(number) for number in range(count)]}
     page.route("**/v1/predict*", lambda route: route.fulfill(json=answer))
@@ -132,8 +162,9 @@ def test_results_are_saved_for_other_programs(page: Any) -> None:
         assert download.value.suggested_filename == f"conversation.{kind}"
     assert [json.loads(line) for line in texts["jsonl"].splitlines()] == [timed(number) for number in range(3)]
     lines = texts["csv"].splitlines()
-    assert lines[0] == "id,conversation,speaker,start,end,text,label,joy,anger,sadness"
-    assert lines[2] == 'u1,talk,Ann,0.5,0.9,"\'=1+1, sentence 1",anger,0.1,0.8,0.1'  # no formula of a spreadsheet
+    assert lines[0] == "id,conversation,speaker,start,end,text,label,joy,anger,sadness,missing"
+    formula = '"\'=1+1, sentence 1"'  # which is none for a spreadsheet
+    assert lines[2] == f"u1,talk,Ann,0.5,0.9,{formula},anger,0.1,0.8,0.1,face: no face <i>found</i>"
     assert texts["srt"].split("\n\n")[1].splitlines() == [
         "2", "00:00:00,500 --> 00:00:00,900", "[anger] Ann: =1+1, sentence 1"
     ]  # fmt: skip

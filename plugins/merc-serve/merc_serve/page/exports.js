@@ -14,27 +14,32 @@ function cell(value) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-export function asText(kind, predictions) {
-  if (kind === "jsonl") return predictions.map((one) => `${JSON.stringify(one)}\n`).join("");
-  if (kind === "srt")
-    return predictions
-      .filter((one) => one.start !== undefined)
-      .map((one, number) => {
-        const words = `${one.speaker ? `${one.speaker}: ` : ""}${one.text ?? ""}`.replaceAll(/\s+/g, " ").trim();
-        return `${number + 1}\n${time(one.start)} --> ${time(one.end)}\n[${one.label ?? "no label"}] ${words}\n`;
-      })
-      .join("\n");
-  const labels = [...new Set(predictions.flatMap((one) => Object.keys(one.probabilities ?? {})))];
-  const columns = ["id", "conversation", "speaker", "start", "end", "text", "label"];
-  const lines = predictions.map((one) => [...columns.map((name) => one[name]), ...labels.map((label) => one.probabilities?.[label])]);
-  return [[...columns, ...labels], ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
+function subtitles(predictions) {
+  return predictions
+    .filter((one) => one.start !== undefined)
+    .map((one, number) => {
+      const words = `${one.speaker ? `${one.speaker}: ` : ""}${one.text ?? ""}`.replaceAll(/\s+/g, " ").trim();
+      return `${number + 1}\n${time(one.start)} --> ${time(one.end)}\n[${one.label ?? "no label"}] ${words}\n`;
+    })
+    .join("\n");
 }
 
-export function save(kind, predictions, name) {
-  const types = { jsonl: "application/jsonl", srt: "application/x-subrip", csv: "text/csv" };
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([asText(kind, predictions)], { type: types[kind] }));
-  link.download = `${name.replace(/\.[^.]*$/, "")}.${kind}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+function table(predictions) {
+  const names = (key) => [...new Set(predictions.flatMap((one) => Object.keys(one[key] ?? {})))];
+  const [labels, values] = [names("probabilities"), names("values")];
+  const columns = ["id", "conversation", "speaker", "start", "end", "text", "label"];
+  const missing = (one) => Object.entries(one.missing ?? {}).map(([stream, why]) => `${stream}: ${why}`).join("; ");
+  const lines = predictions.map((one) => [
+    ...columns.map((name) => one[name]),
+    ...labels.map((label) => one.probabilities?.[label]),
+    ...values.map((name) => one.values?.[name]),
+    missing(one),
+  ]);
+  return [[...columns, ...labels, ...values, "missing"], ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
+}
+
+export function asText(kind, predictions) {
+  if (kind === "srt") return subtitles(predictions);
+  if (kind === "csv") return table(predictions);
+  return predictions.map((one) => `${JSON.stringify(one)}\n`).join("");
 }
