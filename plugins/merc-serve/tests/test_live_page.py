@@ -143,7 +143,7 @@ def test_a_talk_from_microphone_and_camera_to_its_files(page: Any, script: Scrip
 
     count = page.locator("#utterances > li").count()
     assert count == len(talk.sound) // 6
-    assert page.locator("#spoken p").all_text_contents()[1] == "<i>Ann</i>: <b>Sentence</b> number 1.. anger, 85 %"
+    assert page.locator("#spoken p").all_text_contents()[1] == "<i>Ann</i>: <b>Sentence</b> number 1. (anger, 85 %)"
     assert page.locator("#spoken p").count() == page.locator("#timeline [data-utterance]").count() == count
     assert page.locator("#timeline .draft").count() == 0
     assert page.locator("#utterances img").count() > 0

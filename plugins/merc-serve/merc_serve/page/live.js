@@ -206,7 +206,7 @@ export class Live {
   // Tells a screen reader of a final label, and of no provisional one.
   say(one) {
     const share = one.probabilities?.[one.label];
-    const textContent = `${one.speaker ? `${one.speaker}: ` : ""}${one.text || "no words"}. ${one.label ?? "no label"}${share === undefined ? "" : `, ${percent(share)}`}`;
+    const textContent = `${one.speaker ? `${one.speaker}: ` : ""}${one.text || "no words"} (${one.label ?? "no label"}${share === undefined ? "" : `, ${percent(share)}`})`;
     $("spoken").append(make("p", { textContent }));
     while ($("spoken").children.length > SPOKEN) $("spoken").firstChild.remove();
   }
