@@ -176,6 +176,7 @@ def test_a_paused_talk_goes_on_in_silence(page: Any, script: Script) -> None:
     until(page, lambda: np.abs(talk.samples[-1_600:]).max() > 0.3)
     page.click("#stop")
     page.wait_for_selector("#start:visible")
+    script.settling.clear()
     page.click("#start:has-text('new talk')")
     page.wait_for_selector("#now[data-kind=provisional]")
     assert page.locator("#utterances > li").count() == 0 and len(script.talks) == 2
