@@ -64,7 +64,7 @@ export class Live {
   }
 
   async start() {
-    const talk = (this.talk = { pending: new Map(), pictures: [], heard: 0, quiet: 0, skipped: 0, noted: 0 });
+    const talk = (this.talk = { pending: new Map(), pictures: [], messages: 0, heard: 0, quiet: 0, skipped: 0, noted: 0 });
     fail("");
     this.notes = new Map();
     this.note("");
@@ -143,11 +143,12 @@ export class Live {
   send(talk, message, peak) {
     if (this.phase === "ending" || talk.socket.readyState !== WebSocket.OPEN) return;
     talk.socket.send(message);
-    talk.heard += 0.1;
+    talk.heard = ++talk.messages / 10;
     $("level").value = Math.sqrt(peak); // as loud as it sounds, rather than as it measures
     talk.quiet = peak > NOTHING || this.phase === "paused" ? 0 : talk.quiet + 1;
     if (talk.quiet === QUIET) this.note("quiet", "No sound comes from the microphone. Is it muted, or is another one chosen?");
     if (!talk.quiet && this.notes.has("quiet")) this.note("quiet", "");
+    if (talk.messages % 5) return; // what follows is placed anew, which a long talk makes costly
     $("elapsed").textContent = clock(talk.heard);
     talk.result.timeline.lasts(Math.max(talk.heard, 10));
     talk.result.timeline.at(talk.heard);
