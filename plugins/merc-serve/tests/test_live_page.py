@@ -263,6 +263,22 @@ def test_everybody_can_use_it(page: Any, script: Script) -> None:
                 assert not faults, (state, width, scheme, faults)
 
 
+def test_a_server_with_a_key_asks_for_it(launch: Callable[..., Any]) -> None:
+    script = Script(key="secret")
+    with serving(script) as address, visiting(launch(DEVICES, WILLING), address) as page:
+        page.wait_for_selector("#error:has-text('wants a key')")
+        assert page.locator("#inputs").is_hidden()
+        page.fill("#key", "wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#error:has-text('does not know this key')")
+        page.fill("#key", "secret")
+        page.click("#key-field button")
+        page.wait_for_selector("#inputs:visible")
+        assert page.locator("#key-field").is_hidden() and page.locator("#error").is_hidden()
+        page.click("#start")
+        page.wait_for_selector("#now[data-kind=provisional]")
+
+
 def test_tabs_go_by_arrows(page: Any) -> None:
     page.focus("#tab-live")
     page.keyboard.press("ArrowLeft")

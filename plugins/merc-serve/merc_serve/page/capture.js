@@ -11,7 +11,8 @@ const AS_IT_IS = { echoCancellation: false, noiseSuppression: false, autoGainCon
 // Why this page cannot hear anything, or nothing.
 export function obstacle() {
   if (!window.isSecureContext) {
-    return "Browsers give the microphone to secure pages alone, and this one is not. Open it at http://localhost on the machine that serves it (from another one through ssh -L 8000:localhost:8000), or put the server behind HTTPS.";
+    const port = location.port || 80;
+    return `Browsers give the microphone to secure pages alone, and this one is not. Open it at http://localhost:${port} on the machine that serves it (from another one through ssh -L ${port}:localhost:${port} and its name), or put the server behind HTTPS.`;
   }
   if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
     return "This browser gives pages no microphone. Use a current Firefox, Chrome, Edge or Safari.";

@@ -70,6 +70,17 @@ function keys(event) {
   }
 }
 
+async function begin() {
+  try {
+    await page.showRuns();
+    $("key-field").hidden = true;
+    fail("");
+  } catch (error) {
+    $("title").textContent = "No run yet";
+    fail(error.message);
+  }
+}
+
 const page = new Page();
 for (const tab of TABS) {
   $(`tab-${tab}`).addEventListener("click", () => choose(tab));
@@ -80,8 +91,10 @@ for (const tab of TABS) {
 }
 choose(location.hash === "#live" ? "live" : "recording");
 $("run").addEventListener("change", () => page.showRun().catch((error) => fail(error.message)));
-$("key-field").addEventListener("submit", (event) => event.preventDefault());
-$("key").addEventListener("change", () => page.showRuns().then(() => fail(""), (error) => fail(error.message)));
+$("key-field").addEventListener("submit", (event) => {
+  event.preventDefault();
+  begin();
+});
 $("player").addEventListener("timeupdate", () => page.result?.follow());
 document.addEventListener("keydown", keys);
 for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", () => page.result.save(button.dataset.export));
@@ -95,4 +108,4 @@ for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
     page.recording.choose([...event.dataTransfer.files]);
   });
 }
-page.showRuns().catch((error) => fail(error.message));
+begin();
