@@ -7,7 +7,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 LABELS = ("joy", "anger", "sadness", "neutral")
 TURN = 6  # messages of sound
@@ -96,6 +96,10 @@ class Script:
         return {"run": name, **self.runs[name]}
 
     async def live(self, socket: WebSocket) -> None:
+        with suppress(WebSocketDisconnect):  # a page that is closed
+            await self.talk(socket)
+
+    async def talk(self, socket: WebSocket) -> None:
         if self.answers is None:
             await socket.close()
             return
