@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from merc.registry.hooks import hookimpl
     from merc.session.api import load, run
     from merc.session.benchmark_columns import BenchmarkColumn, load_columns
+    from merc.session.card import CardText, model_card
+    from merc.session.export import export_run
+    from merc.session.pack import pack_run
     from merc.session.session import Session
     from merc.speech import Listener, LiveHearing
 
@@ -51,6 +54,10 @@ _HOME = {
     "load": "merc.session.api",
     "load_recipe": "merc.recipe",
     "run": "merc.session.api",
+    "CardText": "merc.session.card",
+    "export_run": "merc.session.export",
+    "model_card": "merc.session.card",
+    "pack_run": "merc.session.pack",
     "MercError": "merc.errors",
     "HuggingFace": "merc.builtin.backbones",
     "Records": "merc.builtin.records",
@@ -84,6 +91,7 @@ __all__ = [
     "Benchmark",
     "BenchmarkColumn",
     "BenchmarkTask",
+    "CardText",
     "Clip",
     "Component",
     "Connector",
@@ -135,6 +143,8 @@ __all__ = [
     "Records",
     "ReportedCount",
     "Reward",
+    "Run",
+    "RunFolder",
     "Scores",
     "SeenMedia",
     "Segment",
@@ -178,6 +188,7 @@ __all__ = [
     "below_one",
     "cache_folder",
     "check_placeholder",
+    "export_run",
     "hash_file",
     "hookimpl",
     "layer_names",
@@ -185,6 +196,8 @@ __all__ = [
     "load",
     "load_columns",
     "load_recipe",
+    "model_card",
+    "pack_run",
     "play",
     "probe_media",
     "quiet",

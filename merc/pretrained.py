@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,27 @@ _BESIDE_WEIGHTS = (
     "vocab.txt", "merges.txt", "added_tokens.json", "special_tokens_map.json", "chat_template.jinja",
     "chat_template.json",
 )  # fmt: skip
+
+
+@contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """While it lasts, modules that are not imported yet seem not to be installed.
+
+    Args:
+        *names: The modules.
+
+    >>> import importlib.util
+    >>> with absent("wave"):
+    ...     print(importlib.util.find_spec("wave"))
+    None
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ MAY_CHANGE = ("evaluate", "strategy", "features")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A trained run: its directory, or a name that merc plugins lists.")
+    ],
     benchmark: Annotated[
         str, typer.Option("--benchmark", "--suite", help="The benchmark; merc plugins lists those that are installed.")
     ],

@@ -51,11 +51,14 @@ def command(
     from merc.evaluation.comparison import compare_runs
     from merc.evaluation.comparison_text import markdown
     from merc.files import write_text
+    from merc.recipe.runs import find_run
 
     for path in write or ():
         if path.suffix not in _SUFFIXES:
             raise MercError(f"--write {path}: a name that ends in {', '.join(_SUFFIXES)} was expected")
-    comparison = compare_runs(runs, split, list(dict.fromkeys(metric or ["weighted_f1"])))
+    comparison = compare_runs(
+        [find_run(run).folder for run in runs], split, list(dict.fromkeys(metric or ["weighted_f1"]))
+    )
     _print(comparison, Console())
     for path in write or ():
         if path.suffix == ".html":

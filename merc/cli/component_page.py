@@ -18,15 +18,16 @@ which calls `merc plugins docs`.
 
 
 def component_page(registry: Registry, plugins: Collection[str]) -> str:
-    """The components of these plugins, by kind. Raises MercError for a plugin that is not installed, and for a
-    component that cannot be loaded."""
+    """The components of these plugins, by kind; a plugin is named by its own name or its distribution's. Raises
+    MercError for one that is not installed, and for a component that cannot be loaded."""
     known = [plugin.name for plugin in registry.plugins()]
     for name in plugins:
-        if name not in known:
+        if name not in known and not any(name == plugin.distribution for plugin in registry.plugins()):
             raise MercError(f"no plugin {name!r} is installed.{did_you_mean(name, known)} They are: {', '.join(known)}")
     parts = [_HEAD]
     for kind, hook in KINDS.items():
-        ours = [(p, c) for p in registry.plugins() if p.name in plugins for c in p.components if c.kind == kind]
+        named = [p for p in registry.plugins() if {p.name, p.distribution} & set(plugins)]
+        ours = [(p, c) for p in named for c in p.components if c.kind == kind]
         if ours:
             parts.append(f"## {hook.removeprefix('register_').capitalize()}\n")
         parts += [_section(describe(registry, plugin, component)) for plugin, component in ours]

@@ -11,7 +11,9 @@ MAY_CHANGE = ("evaluate", "strategy", "features", "corpus")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A trained run: its directory, or a name that merc plugins lists.")
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(

@@ -9,7 +9,9 @@ import typer
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A trained run: its directory, or a name that merc plugins lists.")
+    ],
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The new folder.")],
     overrides: Annotated[
         list[str] | None,

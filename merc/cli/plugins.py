@@ -57,7 +57,7 @@ def new(
         str,
         typer.Option(
             help="encoder, connector, fuser, prompter, tuning, loss, head, decoder, trainer, reward, corpus, backbone, "
-            "annotator, segmenter, transcriber, selector, metric, corruption, tracker, benchmark, command.",
+            "annotator, segmenter, transcriber, selector, metric, corruption, tracker, benchmark, run, command.",
             show_default=True,
         ),
     ] = "encoder",

@@ -22,21 +22,28 @@ _CHANGE = re.compile(r"[a-z_]+(\.[\w.-]+)*=")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a trained run.")],
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT... [key=value…]",
-            help="Conversations (.jsonl, a table, subtitles), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, "
-            "or - for standard input; and values to change, in evaluate.*, strategy.* and features.*, what hears "
-            "recordings: listen.segmenter='NAME key=value…' and listen.transcriber='NAME key=value…', and what reads "
-            "files that are no clips: corpus='table columns.text=Line'",
-        ),
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A trained run: its directory, or a name that merc plugins lists.")
     ],
-    text: Annotated[
-        str | None, typer.Option(help="The words of the clip, which is one utterance then; '' where nothing is said.")
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT...] [key=value…]",
+            help="Conversations (.jsonl, a table, subtitles), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, "
+            "or - for standard input; none where --text says it all. And values to change, in evaluate.*, strategy.* "
+            "and features.*, what hears recordings: listen.segmenter='NAME key=value…' and "
+            "listen.transcriber='NAME key=value…', and what reads files that are no clips: "
+            "corpus='table columns.text=Line'",
+        ),
     ] = None,
-    speaker: Annotated[str | None, typer.Option(help="Who speaks in the clips.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="The words of the clip, which is one utterance then, '' where nothing is said; or, without an INPUT, "
+            "what somebody says."
+        ),
+    ] = None,
+    speaker: Annotated[str | None, typer.Option(help="Who speaks in the clips, or says --text.")] = None,
     subtitles: Annotated[
         Path | None, typer.Option(help="The words, speakers and times of the clip: .srt .vtt .ass .eaf .TextGrid.")
     ] = None,
@@ -48,7 +55,8 @@ def command(
     """Say the emotion of every utterance, one JSON object a line: id, conversation, speaker, text, start and end where
     they are known, then label, probabilities, and what was missing.
 
-    Each clip is a conversation of its own: one utterance with --text, those of --subtitles, or, where merc-speech is
+    Words alone are an utterance of their own: merc predict RUN --text "We won!" --speaker Ann. Each clip is a
+    conversation of its own: one utterance with --text, those of --subtitles, or, where merc-speech is
     installed, those that are heard in it, if it is longer than half a minute or the run goes by the words; they are
     answered while the recording is heard. A table, subtitles or another file of conversations is read by the corpus
     that recognises it; what was guessed of its columns is shown, to be corrected with corpus='…'. Lines are written
@@ -65,24 +73,30 @@ def command(
 
     results = take_standard_output("utf-8")
 
+    from merc.cli.lean import import_for_prediction
     from merc.cli.line_output import LineOutput
-    from merc.cli.predict_input import Words, read_inputs
     from merc.cli.progress import TerminalReporter
     from merc.files import fault_of_path
     from merc.session.journal import Journal
 
-    changes = [one for one in inputs if _CHANGE.match(one) and fault_of_path(Path(one))]
-    sources = [one for one in inputs if one not in changes]
+    changes = [one for one in inputs or () if _CHANGE.match(one) and fault_of_path(Path(one))]
+    sources = [one for one in inputs or () if one not in changes]
     listening = [one for one in changes if one.startswith("listen.")]
     corpora = [one.removeprefix("corpus=") for one in changes if one.startswith("corpus=")]
     changes = [one for one in changes if not one.startswith(("listen.", "corpus="))]
     if len(corpora) > 1:
         raise MercError("corpus= is given twice; give the files that another corpus reads in a command of their own")
-    if not sources:
-        raise MercError("there is no input; give clips, folders, .jsonl files of conversations, or -")
+    if not sources and (text is None or subtitles is not None):
+        raise MercError(
+            "there is no input; give clips, folders, .jsonl files of conversations, or -, or by --text what somebody "
+            "says"
+        )
     lines = LineOutput(results, output, resume)
     reporter = TerminalReporter()
     with reporter.task("run"):  # the user sees that something begins before torch and transformers are imported
+        import_for_prediction()
+
+        from merc.cli.predict_input import Words, read_inputs
         from merc.session.api import open_session
 
         session = open_session(run, changes, Journal(reporter))

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from merc.errors import MercError
 from merc.session.inputs import Given, Reader, check_once, with_known_labels
+from merc.session.python_inputs import read_given
 from merc.session.subtitles import with_subtitles
 
 
@@ -35,6 +36,9 @@ def read_inputs(inputs: Sequence[str], words: Words, reader: Reader) -> Iterator
         if text is not None or speaker is not None:
             raise MercError("--subtitles holds the words and the speakers; leave --text and --speaker out")
         blocks = iter([with_subtitles(words.subtitles, list(map(Path, inputs)), reader)])
+    elif not inputs:
+        utterance = {"text": text, **({} if speaker is None else {"speaker": speaker})}
+        blocks = read_given(utterance, reader)
     elif "-" in inputs:
         if len(inputs) > 1 or text is not None or speaker is not None:
             raise MercError("- is standard input, lines of conversations with their words: give it alone")

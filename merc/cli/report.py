@@ -36,7 +36,12 @@ def command(
     from merc.conversation import LabelSpace
     from merc.evaluation.report import write_report
     from merc.evaluation.run_files import labels_of, read_run
+    from merc.recipe.runs import find_run
 
+    if find_run(run).folder != run:
+        raise MercError(
+            f"{run} is brought by a plugin, and nobody writes into it; merc evaluate {run} measures it, with a report"
+        )
     files = read_run(run)
     conversations = [] if no_texts else conversations_of(run, overrides or [])
     path = write_report(run, conversations, LabelSpace(labels_of(files)))

@@ -43,6 +43,7 @@ from merc.components.prompter import (
     check_placeholder,
 )
 from merc.components.reward import Reward
+from merc.components.run import Run, RunFolder
 from merc.components.segmenter import Segmenter, SegmentFunction, SoundWindow, SpanStream, SpeechSpan
 from merc.components.selector import IndexKind, Indices, Pool, SelectFunction, Selector, Similarity, Vectors
 from merc.components.tracker import TrackedRun, Tracker, Tracking
@@ -104,6 +105,8 @@ __all__ = [
     "Recognised",
     "ReportedCount",
     "Reward",
+    "Run",
+    "RunFolder",
     "Scores",
     "SeenMedia",
     "Segment",

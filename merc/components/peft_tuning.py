@@ -17,6 +17,7 @@ from merc.components.tuning import Tuning
 from merc.consent import hide
 from merc.errors import MercError, did_you_mean
 from merc.files import move_folder
+from merc.pretrained import absent
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +53,7 @@ class PeftTuning(Tuning):
         _check_targets(llm, getattr(config, "target_modules", None))
         meta = next(llm.parameters()).device.type == "meta"
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _without_bitsandbytes():
                 # peft asks a model by a name that transformers has renamed; nothing that a user could change.
                 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
                 tuned: nn.Module = get_peft_model(llm, config, low_cpu_mem_usage=meta)
@@ -182,6 +183,20 @@ class LowRankTuning(PeftTuning):
                     f"adapter would weigh otherwise, so set backbone.tuning.{name}={value}"
                 )
         return None
+
+
+@contextmanager
+def _without_bitsandbytes() -> Iterator[None]:
+    """While it lasts, peft takes bitsandbytes for absent, unless it is imported already: only then can a layer be of
+    its kind. To look for such layers peft would import it, and the compiler of torch with it: a second."""
+    from peft.import_utils import is_bnb_4bit_available, is_bnb_available
+
+    with absent("bitsandbytes"):
+        is_bnb_available.cache_clear()
+        is_bnb_4bit_available.cache_clear()
+        yield
+    is_bnb_available.cache_clear()
+    is_bnb_4bit_available.cache_clear()
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def _check_bare(llm: nn.Module, backbone: Backbone) -> None:
 @torch.no_grad()
 def _check_finite(llm: nn.Module, backbone: Backbone) -> None:
     weights = [(name, w) for name, w in llm.named_parameters() if w.is_floating_point() and not w.is_meta]
-    wrong = [name for name, weight in weights if not bool(torch.isfinite(weight).all())]
+    # the least and the largest, in one pass: NaN is both wherever there is one
+    wrong = [name for name, w in weights if w.numel() and not torch.stack(torch.aminmax(w)).isfinite().all()]
     if not wrong:
         return
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""

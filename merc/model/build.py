@@ -89,12 +89,13 @@ def _smaller(recipe: Recipe, device: str) -> str:
     return ", or ".join([*ways, "give a smaller backbone"])
 
 
-def check_backbone(recipe: Recipe) -> None:
-    """See that the recipe's backbone can be loaded: its configuration, tokenizer and weights are there. Raises
-    MercError where they are not, where its tuning lacks something, and where soft prompts fill its context. No weights
-    are read; those of a hub model are fetched."""
+def check_backbone(recipe: Recipe, weights: bool = True) -> None:
+    """See that the recipe's backbone can be loaded: its configuration, tokenizer and, with ``weights``, these are
+    there. Raises MercError where they are not, where its tuning lacks something, and where soft prompts fill its
+    context. No weights are read; those of a hub model are fetched."""
     _hide_bars()
-    _backbone(recipe).check()
+    if weights:
+        _backbone(recipe).check()
     _backbone(recipe).tuning.check(pick_device(recipe.strategy.device))
     _check_opening(recipe)
 

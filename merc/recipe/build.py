@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from merc.components import Prompter
+from merc.components import Prompter, RunFolder
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.conversion import moved
@@ -61,7 +61,7 @@ class Builder:
             "description": self.plain("description", str, ""),
             "seed": self.plain("seed", int, 0),
             "data_root": self.plain("data_root", Path | None, None),
-            "init_from": self.plain("init_from", Path | None, None),
+            "init_from": self.plain("init_from", RunFolder | None, None),
             "labels": self.labels(),
             "corpus": self.corpus(),
             "split": self.split(),
@@ -141,7 +141,7 @@ class Builder:
                 self.sections.sources[key] = "default"
             return default
         value, node = convert_node(annotation, node, key, self.problems)
-        if not node.broken and (annotation == Path | None or self.sections.recordable(node, key)):
+        if not node.broken and (annotation in (Path | None, RunFolder | None) or self.sections.recordable(node, key)):
             self.recorded[key] = record(value, node)
             self.sections.sources[key] = self.sections.where(node)
         elif key == "seed":

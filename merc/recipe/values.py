@@ -17,10 +17,12 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from merc.components.base import FOLDER_OR_NAME, Component
+from merc.components.run import RUN_FOLDER
 from merc.errors import MercError, did_you_mean
 from merc.recipe.document import Node, read_value
 from merc.recipe.problems import Problems, join
 from merc.recipe.references import absolute, escape, item
+from merc.recipe.runs import names_a_run
 from merc.registry import get_registry
 
 _PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
@@ -306,7 +308,9 @@ def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
     """Make the relative paths of a node absolute, wherever its type says that there is one."""
     if node.broken or node.value is None:
         return node
-    if isinstance(node.value, str) and _takes_a_folder_or_a_name(annotation):
+    if isinstance(node.value, str) and _is_marked(annotation, RUN_FOLDER) and names_a_run(node.value):
+        return node
+    if isinstance(node.value, str) and _is_marked(annotation, FOLDER_OR_NAME):
         return absolute(node, path, problems) if node.value.startswith(("/", ".", "~")) else node
     annotation = _bare(annotation)
     if isinstance(node.value, str):
@@ -328,10 +332,11 @@ def _anchor(annotation: Any, node: Node, path: str, problems: Problems) -> Node:
     return node
 
 
-def _takes_a_folder_or_a_name(annotation: Any) -> bool:
+def _is_marked(annotation: Any, mark: str) -> bool:
+    """Whether a type, or one of a union, is annotated with a text."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
-        return any(_takes_a_folder_or_a_name(member) for member in typing.get_args(annotation))
-    return typing.get_origin(annotation) is Annotated and FOLDER_OR_NAME in annotation.__metadata__
+        return any(_is_marked(member, mark) for member in typing.get_args(annotation))
+    return typing.get_origin(annotation) is Annotated and mark in annotation.__metadata__
 
 
 def _holds(annotation: Any, value: Any) -> bool:

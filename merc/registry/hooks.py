@@ -134,6 +134,11 @@ def register_benchmarks(register: Register) -> None:
 
 
 @hookspec
+def register_runs(register: Register) -> None:
+    """Register runs: trained runs that a plugin brings, ready to predict."""
+
+
+@hookspec
 def register_commands(register: RegisterCommand) -> None:
     """Register commands: what ``merc NAME`` does."""
 
@@ -159,6 +164,7 @@ KINDS: dict[str, str] = {
     "corruption": "register_corruptions",
     "tracker": "register_trackers",
     "benchmark": "register_benchmarks",
+    "run": "register_runs",
     "command": "register_commands",
 }
 """Each kind of component, and the hook that registers it."""

@@ -42,7 +42,7 @@ def load(run: str | Path, **overrides: Any) -> Session:
     training data, unless its prompts show some of them as demonstrations.
 
     Args:
-        run: The directory that ``merc run`` or ``merc.run`` made.
+        run: The directory that ``merc run`` or ``merc.run`` made, or the name of a run that a plugin brings.
         **overrides: Other values in the sections ``evaluate``, ``strategy`` and ``features`` of its recipe:
             ``strategy={"device": "cuda"}``.
 
@@ -52,7 +52,7 @@ def load(run: str | Path, **overrides: Any) -> Session:
     """
     with naming_component():
         session = open_session(_path("run", run), changes_of(overrides), Journal(Logging()))
-        session.check()
+        session.check(loads=True)
         session.load()
     return session
 

@@ -64,7 +64,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
     metrics that do not serve; and for predictions that lack utterances, with their ids.
     """
     assert isinstance(benchmark.component, Benchmark)
-    folder, journal = session.path / "benchmark" / _plain(benchmark.name), session.journal
+    folder, journal = session.outputs / "benchmark" / _plain(benchmark.name), session.journal
     if folder.exists() and not reuse:
         raise MercError(
             f"{folder} is there already; --reuse takes the predictions in it and makes those that lack, or move it away"

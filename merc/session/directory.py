@@ -17,6 +17,7 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError, shown
 from merc.files import check_name, damaged, parse_json, read_json, write_text
 from merc.recipe import Recipe, Use, load_recipe, write_recipe
+from merc.recipe.runs import find_run, near_runs
 from merc.session.lock import NAME as LOCK_NAME
 from merc.session.lock import FolderLock
 
@@ -31,11 +32,15 @@ NO_CORPUS = "corpus={name: merc/jsonl, path: conversations.jsonl}"
 class RunDirectory:
     """A folder with ``recipe.yaml``, ``provenance.json``, ``labels.json``, ``stages/<id>/``, ``predictions.jsonl``,
     ``metrics.json``, ``report.html``, ``log.jsonl``, ``split.json`` where the recipe divides the conversations, and
-    ``retrieval/`` where demonstrations are found by an index."""
+    ``retrieval/`` where demonstrations are found by an index.
 
-    def __init__(self, path: Path) -> None:
+    ``outputs`` is where what is made with a trained run goes: the folder itself, unless a plugin brings the run.
+    """
+
+    def __init__(self, path: Path, outputs: Path | None = None) -> None:
         check_name(path)
         self.path = path
+        self.outputs = outputs or path
         self.recipe_file = path / "recipe.yaml"
         self.metrics = path / "metrics.json"
         self.predictions = path / "predictions.jsonl"
@@ -44,8 +49,15 @@ class RunDirectory:
         self.labels = path / "labels.json"
         self.split = path / "split.json"
         self.report = path / "report.html"
-        self.retrieval = path / "retrieval"
+        self.retrieval = self.outputs / "retrieval"
         self._lock = FolderLock(path)
+
+    @classmethod
+    def find(cls, run: Path) -> RunDirectory:
+        """The directory of a run, or of one that a plugin brings, by its name. Raises MercError where that cannot be
+        used."""
+        place = find_run(run)
+        return cls(place.folder, place.outputs)
 
     def stage(self, name: str) -> Path:
         """The folder of a stage."""
@@ -119,7 +131,8 @@ class RunDirectory:
             inside = sorted(self.path.glob("*-*/recipe.yaml"))
             if inside:
                 raise MercError(f"{self.path} holds several runs; give one of them, such as {inside[0].parent}")
-            raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it")
+            near = near_runs(self.path) if what == "is not there" else ""
+            raise MercError(f"{self.path} {what}; give the directory of a run, as merc run has made it{near}")
         if self._lock.is_taken():
             raise MercError(f"another process is running in {self.path}; wait for it to end, then use the run")
 

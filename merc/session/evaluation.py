@@ -62,7 +62,7 @@ def evaluate_again(
     run = open_run(path, overrides, "evaluate")
     session = Session(run, Journal(reporter), keep=False)
     setup = session.setup
-    place = run.directory.path / "evaluations"
+    place = run.directory.outputs / "evaluations"
     target = _target(place, name, setup.how.splits)
     data = session.wiring.data(run.labels)
     plain = [c for split in setup.how.splits for c in data.split(split)]
@@ -73,7 +73,7 @@ def evaluate_again(
     media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
     today = recorded_date(run.directory.provenance)
     provenance_record = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
-    place.mkdir(exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
     aside = place / f".kept-{_key(run, provenance_record)}"
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
     making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))

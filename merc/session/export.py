@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from merc.consent import hide
 from merc.errors import MercError
 from merc.files import check_name, move_folder, user_path, write_text
 from merc.model.emotion_model import EmotionModel
+from merc.session.card import CardText, model_card
 from merc.session.session import Session
 
 _BESIDE = ("connectors", "fusers", "heads", "encoders")
@@ -58,10 +59,9 @@ def export_run(session: Session, target: Path, adapter: bool = False) -> str:
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         beside = _copy_beside(session, temporary)
-        trained = sum(parameter.numel() for parameter in model.learning().values())
         kind = write_language_model(model, temporary, base, adapter)
-        card = _Card(session, base, kind, beside, type(model.base).__name__, trained)
-        write_text(temporary / "README.md", card.text())
+        text = _card_text(session, base, kind, beside, type(model.base).__name__)
+        write_text(temporary / "README.md", model_card(session.path, text))
         move_folder(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -122,90 +122,39 @@ def _copy_beside(session: Session, folder: Path) -> list[str]:
     return copied
 
 
-@dataclass(frozen=True)
-class _Card:
-    """The model card."""
-
-    session: Session
-    base: Base
-    kind: str
-    beside: list[str]
-    architecture: str
-    trained: int
-
-    def text(self) -> str:
-        """In Markdown, with the head that the hub reads."""
-        library = "transformers" if self.kind == "model" else "peft"
-        recipe = self.session.recipe
-        lines = [
-            "---",
-            f"base_model: {json.dumps(self.base.name)}",
-            f"library_name: {library}",
-            "pipeline_tag: text-generation",
-            "tags: [emotion-recognition, merc]",
-            "---",
-            "",
-            f"# {recipe.title or recipe.name}",
-            "",
-            f"A language model ({self.architecture}) that recognises the emotion of an utterance in a conversation, "
-            f"exported by merc {__version__} from a run of the recipe `{recipe.name}`.",
-            "",
-            "| | |",
-            "|---|---|",
-            f"| base | {self._base()} |",
-            f"| tuning | `{json.dumps(_plain(recipe.resolved['backbone'].get('tuning', {'name': 'frozen'})))}` |",
-            f"| parameters that learned | {self.trained:,}, those beside the language model included |",
-            f"| labels | {', '.join(self.session.labels.labels)} |",
-            *(f"| {split} | {numbers} |" for split, numbers in self._numbers()),
-            "",
-            "## Use",
-            "",
-            "```python",
-            *self._usage(),
-            "```",
-            "",
-            "Prompts are to be those of the run: merc writes them by its recipe's prompter, "
-            f"`{json.dumps(_plain(recipe.resolved['stages'][-1].get('prompter', {})) if recipe.stages else {})}`.",
-        ]
-        if self.beside:
-            files = ", ".join(f"`{name}`" for name in self.beside)
-            lines += [
-                "",
-                f"The run also showed media to the language model. {files} hold the weights that brought them to it; "
-                "transformers does not load these, and without them the model has only the words. `merc predict` with "
-                "the run itself uses all of it.",
-            ]
-        lines += ["", "Its licence follows from those of the base model and of the data that it was trained on.", ""]
-        return "\n".join(lines)
-
-    def _base(self) -> str:
-        at = f" at `{self.base.revision}`" if self.base.revision else ""
-        return f"`{self.base.name}`{at}"
-
-    def _numbers(self) -> list[tuple[str, str]]:
-        lines = []
-        for split, numbers in self.session.metrics.items():
-            single = {name: value for name, value in numbers.items() if isinstance(value, float)}
-            if single:
-                lines.append((split, ", ".join(f"{name} {value:.4f}" for name, value in single.items())))
-        return lines
-
-    def _usage(self) -> list[str]:
-        if self.kind == "model":
-            classes, load = "AutoModelForCausalLM, AutoTokenizer", 'AutoModelForCausalLM.from_pretrained("FOLDER")'
-            return [f"from transformers import {classes}", "", f"model = {load}", *_TOKENIZER]
-        return [
-            "from peft import AutoPeftModelForCausalLM",
-            "from transformers import AutoTokenizer",
-            "",
-            f'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER")  # loads {self.base.name}, too',
-            *_TOKENIZER,
-        ]
+def _card_text(session: Session, base: Base, kind: str, beside: Sequence[str], architecture: str) -> CardText:
+    """What the card of an exported model says beside what the run's files do."""
+    recipe = session.recipe
+    at = f" at `{base.revision}`" if base.revision else ""
+    prompter = recipe.resolved["stages"][-1].get("prompter", {}) if recipe.stages else {}
+    section = hide(json.dumps(prompter, default=str))
+    notes = [
+        f"This folder holds its language model ({architecture}; base `{base.name}`{at}), exported by merc "
+        f"{__version__}. Prompts are to be those of the run: merc writes them by the prompter `{section}`."
+    ]
+    if beside:
+        files = ", ".join(f"`{name}`" for name in beside)
+        notes.append(
+            f"The run also showed media to the language model. {files} hold the weights that brought them to it; "
+            "transformers does not load these, and without them the model has only the words. `merc predict` with "
+            "the run itself uses all of it."
+        )
+    usage = "\n".join(["```python", *_usage(base, kind), "```"])
+    library = "transformers" if kind == "model" else "peft"
+    return CardText(base=base.name, usage=usage, library=library, notes=notes)
 
 
-_TOKENIZER = ('tokenizer = AutoTokenizer.from_pretrained("FOLDER")',)
+def _usage(base: Base, kind: str) -> list[str]:
+    if kind == "model":
+        classes, load = "AutoModelForCausalLM, AutoTokenizer", 'AutoModelForCausalLM.from_pretrained("FOLDER")'
+        return [f"from transformers import {classes}", "", f"model = {load}", _TOKENIZER]
+    return [
+        "from peft import AutoPeftModelForCausalLM",
+        "from transformers import AutoTokenizer",
+        "",
+        f'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER")  # loads {base.name}, too',
+        _TOKENIZER,
+    ]
 
 
-def _plain(section: Any) -> Any:
-    """A section of a recipe without what may be secret or a place on this machine."""
-    return json.loads(hide(json.dumps(section, default=str)))
+_TOKENIZER = 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'

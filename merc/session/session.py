@@ -131,6 +131,11 @@ class Session:
         return self._run.directory.path
 
     @property
+    def outputs(self) -> Path:
+        """Where what is made with the run goes: its directory, unless a plugin brings the run."""
+        return self._run.directory.outputs
+
+    @property
     def device(self) -> str:
         """Where it computes."""
         return self._run.device
@@ -354,10 +359,10 @@ class Session:
         context."""
         check_length("evaluate.demonstrations", self.load(), self.setup.prompter, self._last)
 
-    def check(self) -> None:
+    def check(self, loads: bool = False) -> None:
         """See that the run's backbone can be loaded and is the one that the run was made with, before anything is
-        encoded for it."""
-        check_run(self._run, self.journal.say)
+        encoded for it. Where nothing is, or the caller ``loads`` it now, loading is the first half of that."""
+        check_run(self._run, self.journal.say, loads or not self.setup.prompter.streams())
 
     def _annotated(self, conversations: Sequence[Conversation], arrays: Arrays) -> CueTable:
         """The cues that the run's prompts show: its own annotators are asked for them, about one input at a time."""

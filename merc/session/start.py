@@ -60,7 +60,7 @@ def start_of(recipe: Recipe) -> Start | None:
     if recipe.init_from is None:
         return None
     path = recipe.init_from
-    directory = RunDirectory(path)
+    directory = RunDirectory.find(path)
     seeds = [folder for folder in sorted(path.glob("seed-*")) if (folder / "recipe.yaml").is_file()]
     if seeds and not directory.recipe_file.is_file():
         raise MercError(f"init_from: {path} holds runs of several seeds; give one of them, such as {seeds[0]}")
@@ -76,7 +76,7 @@ def start_of(recipe: Recipe) -> Start | None:
         check_stage(directory.stage(stage))
     except MercError as error:
         raise MercError(f"init_from: {error}") from None
-    return Start(path, stage, _hash(directory.stage(stage)), other.tuning)
+    return Start(directory.path, stage, _hash(directory.stage(stage)), other.tuning)
 
 
 def _check_backbone(recipe: Recipe, other: Recipe, path: Path) -> None:

@@ -47,7 +47,7 @@ def check_changes(overrides: Sequence[str], may_change: Sequence[str]) -> None:
 
 
 def open_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict") -> TrainedRun:
-    """The trained run of a directory, with ``key=value`` changes to its recipe.
+    """The trained run of a directory, or one that a plugin brings, with ``key=value`` changes to its recipe.
 
     Only what its use needs is looked up: a plugin that brought the trainer or, to predict, a metric may be gone.
     Nothing heavy is loaded yet. Raises MercError for a folder that holds no run, one that was not trained to its end or
@@ -60,17 +60,18 @@ def open_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict") ->
 
 def trained_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict") -> TrainedRun:
     """The same in one of several processes, which each may read it."""
-    directory = RunDirectory(path)
+    directory = RunDirectory.find(path)
     recipe = pinned(directory.trained(overrides, use), recorded_backbone(directory.provenance))
-    recipe = with_fitted(recipe, path)
+    recipe = with_fitted(recipe, directory.path)
     return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.strategy.device))
 
 
-def check_run(run: TrainedRun, say: Callable[[str], None]) -> None:
+def check_run(run: TrainedRun, say: Callable[[str], None], loads: bool = False) -> None:
     """See, before anything is encoded, that the run's backbone can be loaded and is the one that the run was made with.
     Raises MercError where it is not. A run that does not record its weights is used, and ``say`` is given a sentence.
+    Where it is loaded next, which fails as this would, ``loads`` saves building it twice.
     """
-    check_backbone(run.recipe)
+    check_backbone(run.recipe, weights=not loads)
     path = run.directory.path
     if note := check_same(run.recipe, recorded_backbone(run.directory.provenance), path):
         say(note)

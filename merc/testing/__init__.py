@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from merc.testing.metric import MetricContract
     from merc.testing.prompter import PrompterContract
     from merc.testing.reward import RewardContract
+    from merc.testing.run import RunContract
     from merc.testing.segmenter import SegmenterContract
     from merc.testing.selector import SelectorContract
     from merc.testing.tracker import TrackerContract
@@ -59,6 +60,7 @@ _HOME = {
     "MetricContract": "metric",
     "PrompterContract": "prompter",
     "RewardContract": "reward",
+    "RunContract": "run",
     "SegmenterContract": "segmenter",
     "SelectorContract": "selector",
     "BenchmarkContract": "benchmark",
@@ -85,6 +87,7 @@ __all__ = [
     "MetricContract",
     "PrompterContract",
     "RewardContract",
+    "RunContract",
     "SegmenterContract",
     "SelectorContract",
     "TrackerContract",

@@ -47,7 +47,14 @@ MERC_PLUGIN_API = {api}
 @merc.hookimpl
 def {hook}(register):
     register("{name}", "{package}.{kind}:{cls}"{help})
-'''
+{more}'''
+
+_MODEL = """
+
+@merc.hookimpl
+def register_backbones(register):
+    register("{name}", "{package}.backbone:{cls}")
+"""
 
 _TEST = '''\
 """Checks that {title} keeps the contract of its kind. Add tests of what is particular to it."""
@@ -107,7 +114,7 @@ _USAGE = {
 }
 
 _DEPENDENCIES = {
-    **dict.fromkeys(("connector", "fuser", "tuning", "loss", "head", "trainer", "backbone"), ("torch",)),
+    **dict.fromkeys(("connector", "fuser", "tuning", "loss", "head", "trainer", "backbone", "run"), ("torch",)),
     "encoder": ("numpy",),
     **dict.fromkeys(("annotator", "corruption", "segmenter", "transcriber"), ("numpy",)),
     "command": ("typer",),
@@ -172,6 +179,7 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
         "title": cls,
         "test": f"Test{cls}",
         "help": "",
+        "more": "",
         "usage": f"Then a recipe can say:\n\n```yaml\n{usage.format(name=name)}\n```\n\n" if usage else "",
     }
     texts = {}
@@ -187,6 +195,16 @@ def plugin_files(name: str, kind: str) -> Mapping[str, str]:
             "help": ', help="Say how long clips are."',
             "usage": f"Then there is the command:\n\n    merc {name} --help\n\n",
         }  # fmt: skip
+    if kind == "run":
+        # The model of the example is one that the plugin brings too; a run of yours names the one it was trained with.
+        values |= {
+            "more": _MODEL.format_map(values),
+            "usage": f"Then there is the run:\n\n    merc predict {name}/{name} --text 'We won!'\n\n",
+        }
+        for file in ("recipe.yaml", "labels.json"):
+            text = (files("merc.testing.examples") / "trained" / file).read_text(encoding="utf-8")
+            texts[f"{package}/trained/{file}"] = text.replace("name: example", f"name: {name}")
+        texts[f"{package}/backbone.py"] = component_source(cls, "backbone")
     if kind in ("segmenter", "transcriber"):
         heard = f"merc transcribe talk.mp4 --{kind} {name} -o talk.jsonl"
         values["usage"] = f"Then recordings can be heard with it (the command is of merc-speech):\n\n    {heard}\n\n"

@@ -57,6 +57,20 @@ def test_conversations_beside_clips_and_changes(program: Forks, trained: Path, s
     assert [(row.get("start"), row.get("end")) for row in rows] == [(0.0, 0.5), (0.0, 0.5), (None, None)]
 
 
+def test_words_alone_are_an_utterance(program: Forks, words_run: Path, tmp_path: Path) -> None:
+    said = program(tmp_path, "predict", str(words_run), "--text", "We won!", "--speaker", "Ann")
+    (line,) = read_lines(said.out)
+    assert (line["id"], line["speaker"], line["text"], line["label"] in ("joy", "anger", "sadness")) == (
+        "input-1",
+        "Ann",
+        "We won!",
+        True,
+    )
+    assert mistake(program(tmp_path, "predict", str(words_run), "--speaker", "Ann")).startswith("there is no input;")
+    both = mistake(program(tmp_path, "predict", str(words_run), "--text", "We won!", "--subtitles", "a.srt"))
+    assert both.startswith("there is no input;")
+
+
 def test_what_does_not_fit_together(program: Forks, trained: Path, senses: Path, clips: Path) -> None:
     file = str(senses / "talk.jsonl")
     for inputs, says in (

@@ -84,6 +84,7 @@ class Distribution:
         )
         files = {"__init__.py": "", "plugin.py": self.plugin_py, **self.files}
         for name, text in files.items():
+            (project / package / name).parent.mkdir(parents=True, exist_ok=True)
             (project / package / name).write_text(text)
         return project
 

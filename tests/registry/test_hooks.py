@@ -167,6 +167,10 @@ def test_register_benchmarks(made: Resolve) -> None:
     assert benchmark.averages()["Emotion"] == ("MELD", "IEMOCAP")
 
 
+def test_register_runs(made: Resolve) -> None:
+    assert {file.name for file in made("run").folder().iterdir()} == {"recipe.yaml", "labels.json"}
+
+
 def test_register_commands(registry: Callable[[str], Registry]) -> None:
     found = registry("everything")
     assert found.help("my-command") == "Say how long clips are."

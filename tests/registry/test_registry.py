@@ -53,7 +53,7 @@ def test_built_in_plugin_always_loads_and_stands_first(registry: Discover) -> No
 def test_every_hook_is_called(registry: Discover) -> None:
     brought = {one.kind for one in status(registry(""), "merc").components}
     assert brought >= {"connector", "fuser", "prompter", "trainer", "corpus", "backbone", "metric"}
-    others = {"encoder", "annotator", "benchmark", "reward", "corruption", "segmenter", "tracker", "transcriber"}
+    others = {"encoder", "annotator", "benchmark", "reward", "corruption", "segmenter", "tracker", "transcriber", "run"}
     assert set(KINDS) - brought == others
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import merc
+from merc_decoding.chances import chances_in
 from merc_decoding.ensemble import probabilities_by_prompt, votes_of
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ class LateFusion(merc.Decoder):
     """Decision-level fusion (equation 7 of the survey, late averaging): P(y | X) = Σ w_m P_m(y | X) over members m,
     where the weights are at least 0 and have the sum 1.
 
-    Members are, in this order: the recipe's own prompter, other prompters, and finished runs, whose models are loaded
-    beside this one and predict with recipes of their own. Kept of each answer: ``votes``, the label by each member.
-    Other runs are used in one process alone.
+    Members are, in this order: the recipe's own prompter, other prompters, finished runs, whose models are loaded
+    beside this one and predict with recipes of their own, and cues that hold probabilities, as the annotator
+    ``class-chances`` writes them. An utterance without such a cue is decided by the others. Kept of each answer:
+    ``votes``, the label by each member that it has. Other runs are used in one process alone.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
@@ -33,8 +35,10 @@ class LateFusion(merc.Decoder):
     """Other prompters, of which each may show another stream."""
     own: bool = True
     """Whether the recipe's own prompter is a member."""
-    runs: tuple[Path, ...] = ()
-    """The folders of finished runs."""
+    runs: tuple[merc.RunFolder, ...] = ()
+    """The folders of finished runs, or names of runs that plugins bring."""
+    cues: tuple[str, ...] = ()
+    """The cues that hold probabilities of labels, ``joy 0.61, neutral 0.39``; the recipe's prompter has them made."""
     weights: tuple[float, ...] | None = None
     """A weight for each member; null takes those under which the labels of the dev split are likeliest together, and
     keeps them with the run."""
@@ -43,7 +47,7 @@ class LateFusion(merc.Decoder):
 
     def __post_init__(self) -> None:
         if self._members < 2:
-            raise ValueError("prompters, own and runs make one member or none; there is nothing to fuse")
+            raise ValueError("prompters, own, runs and cues make one member or none; there is nothing to fuse")
         if self.weights is not None and len(self.weights) != self._members:
             raise ValueError(f"weights has one for each of {self._members} members, not {len(self.weights)}")
         if self.weights is not None and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6):
@@ -51,7 +55,7 @@ class LateFusion(merc.Decoder):
 
     @property
     def _members(self) -> int:
-        return self.own + len(self.prompters_) + len(self.runs)
+        return self.own + len(self.prompters_) + len(self.runs) + len(self.cues)
 
     def prompters(self) -> Sequence[merc.Prompter]:
         """``prompters``."""
@@ -74,17 +78,28 @@ class LateFusion(merc.Decoder):
             )
         chances = self._chances(model, labelled)
         right = [model.labels.index(str(query.target.label)) for query in labelled]
-        return replace(self, weights=likeliest_weights(chances[range(len(right)), :, right]))
+        by_member = chances[range(len(right)), :, right]
+        whole = by_member[~by_member.isnan().any(1)]  # where a member is missing, nothing is learned of its weight
+        if not len(whole):
+            raise merc.MercError(
+                "evaluate.decoder: late-fusion fits its weights on utterances that have all members' cues, and the dev "
+                "split has none; give weights"
+            )
+        return replace(self, weights=likeliest_weights(whole))
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The label of each query that is likeliest over all members; equally weighed until weights are fitted."""
         chances = self._chances(model, queries)
         weights = self.weights or (1 / self._members,) * self._members
-        fused = (chances * chances.new_tensor(weights)[:, None]).sum(1)
+        there = ~chances.isnan().any(-1)
+        if not bool(there.any(1).all()):
+            raise merc.MercError("evaluate.decoder: late-fusion has no member where a cue is missing; set own=true")
+        shares = there * chances.new_tensor(weights).clamp(min=1e-12)
+        fused = (chances.nan_to_num() * (shares / shares.sum(1, keepdim=True))[..., None]).sum(1)
         answers = merc.likeliest(queries, fused.log(), model.labels)
-        return [
-            replace(one, details={"votes": votes}) for one, votes in zip(answers, votes_of(model, chances), strict=True)
-        ]
+        every = zip(votes_of(model, chances.nan_to_num()), there.tolist(), strict=True)
+        votes = [[vote for vote, has in zip(row, mask, strict=True) if has] for row, mask in every]
+        return [replace(one, details={"votes": own}) for one, own in zip(answers, votes, strict=True)]
 
     def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
         """Probabilities ``[queries, members, labels]``."""
@@ -94,6 +109,7 @@ class LateFusion(merc.Decoder):
         if self.own or self.prompters_:
             parts.append(probabilities_by_prompt(model, queries, self.prompters_, self.own, self.normalize))
         parts += [_of_run(run, model, queries)[:, None] for run in self.runs]
+        parts += [_of_cue(cue, model, queries)[:, None] for cue in self.cues]
         return torch.cat(parts, 1)
 
 
@@ -110,6 +126,26 @@ def likeliest_weights(right: Tensor) -> tuple[float, ...]:
             break
     values = weights.tolist()
     return tuple(value / sum(values) for value in values)
+
+
+def _of_cue(cue: str, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
+    """Probabilities ``[queries, labels]`` that a cue of the utterance holds; no numbers where it has none. Raises
+    MercError for a cue that holds something else."""
+    import torch
+
+    rows = torch.full((len(queries), len(model.labels)), torch.nan, dtype=torch.float64)
+    for row, query in zip(rows, queries, strict=True):
+        if cue not in query.target.cues:
+            continue
+        chances = chances_in(query.target.cues[cue])
+        if chances is None or not set(chances) <= set(model.labels.labels):
+            raise merc.MercError(
+                f"evaluate.decoder.cues: {cue} of {query.target.id!r} is {query.target.cues[cue]!r}; probabilities of "
+                f"{', '.join(model.labels.labels)} were expected, such as 'joy 0.61, neutral 0.39'"
+            )
+        own = torch.tensor([chances.get(label, 0.0) for label in model.labels.labels], dtype=row.dtype)
+        row[:] = own.clamp(min=1e-6) / own.clamp(min=1e-6).sum()
+    return rows
 
 
 @lru_cache(maxsize=8)

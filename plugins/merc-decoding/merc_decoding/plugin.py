@@ -21,7 +21,13 @@ def register_decoders(register):
 
 @merc.hookimpl
 def register_prompters(register):
+    register("beside", "merc_decoding.chances:Beside")
     register("evidence", "merc_decoding.evidence:Evidence")
+
+
+@merc.hookimpl
+def register_annotators(register):
+    register("class-chances", "merc_decoding.chances:ClassChances")
 
 
 @merc.hookimpl

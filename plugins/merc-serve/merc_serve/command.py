@@ -17,7 +17,10 @@ _LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The directories of trained runs.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Trained runs: directories, or names of merc plugins."),
+    ],
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     key_env: Annotated[

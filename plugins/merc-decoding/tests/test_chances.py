@@ -1,0 +1,105 @@
+"""Probabilities as cues, and the decoder that takes them as a member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from merc_decoding.chances import Beside, ClassChances, chances_in
+from merc_decoding.late_fusion import LateFusion
+
+import merc
+import merc.testing
+from merc.builtin.prompters import ConversationPrompter
+from merc.model.emotion_model import EmotionModel
+from tests.decoding import LABELS, alone, every_query, plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loudness(merc.Encoder):
+    """Two numbers that say nothing, then how likely it is loud and how likely it is not."""
+
+    modality = "audio"
+
+    def sampling(self) -> merc.Waveform:
+        return merc.Waveform()
+
+    def spec(self) -> merc.FeatureSpec:
+        return merc.FeatureSpec(dim=4, tokens=1)
+
+    def load(self, device: str) -> merc.EncodeFunction:
+        def encode(clips):  # type: ignore[no-untyped-def]
+            loud = [min(1.0, float(np.abs(clip.samples).mean())) for clip in clips]
+            return [np.array([[7.0, 7.0, one, 1 - one]], "float32") for one in loud]
+
+        return encode
+
+
+class TestClassChances(merc.testing.AnnotatorContract):
+    component = ClassChances(encoder=Loudness(), classes=("anger", "joy"))
+    name = None
+
+
+class TestBeside(merc.testing.PrompterContract):
+    component = Beside(prompter=ConversationPrompter(), cues=("chances",))
+
+
+def test_the_last_numbers_are_those_of_the_classes_and_a_label_may_have_two() -> None:
+    clip = merc.AudioClip(samples=np.full(1600, 0.25, "float32"), rate=16_000)
+    talk = merc.Conversation(id="c", utterances=(merc.Utterance(id="u", text="Hm."),))
+    query = merc.Query(conversation=talk, index=0, labels=LABELS)
+    shown = merc.Observation(query=query, video=merc.Missing("none"), audio=clip)
+
+    def said(classes: tuple[str, ...]) -> str:
+        annotator = ClassChances(encoder=Loudness(), classes=classes)
+        return dict(annotator.load("cpu")([shown]))["u"].cues["chances"]
+
+    assert said(("anger", "joy")) == "anger 0.2500, joy 0.7500"
+    assert said(("joy", "joy")) == "joy 1.0000"
+    missing = replace(shown, audio=merc.Missing("it has no sound"))
+    assert (
+        dict(ClassChances(encoder=Loudness(), classes=("joy",)).load("cpu")([missing]))["u"].reason == "it has no sound"
+    )
+
+
+def with_cue(query: merc.Query, text: str) -> merc.Query:
+    said = list(query.conversation.utterances)
+    said[query.index] = replace(query.target, cues={"chances": text})
+    return replace(query, conversation=replace(query.conversation, utterances=tuple(said)))
+
+
+def test_a_cue_is_a_member_where_there_is_one(model: EmotionModel) -> None:
+    first, second = every_query()[:2]
+    labels = LABELS.labels
+    face = {labels[0]: 0.1, labels[1]: 0.7, labels[2]: 0.2}
+    asked = plain(model)
+    text = ", ".join(f"{name} {value}" for name, value in face.items())
+    decoder = LateFusion(prompters_=(), cues=("chances",), weights=(0.25, 0.75))
+    fused, words = decoder.decode(asked, [with_cue(first, text), second])
+    own = alone(asked, first, ConversationPrompter().prompt(first))
+    wanted = [0.25 * one + 0.75 * face[label] for one, label in zip(own, labels, strict=True)]
+    assert [(fused.probabilities or {})[label] for label in labels] == pytest.approx(wanted, rel=1e-4)
+    assert len(fused.details["votes"]) == 2 and fused.details["votes"][1] == labels[1]
+    own = alone(asked, second, ConversationPrompter().prompt(second))
+    assert [(words.probabilities or {})[label] for label in labels] == pytest.approx(own, rel=1e-4)
+    assert len(words.details["votes"]) == 1
+
+
+def test_weights_are_fitted_where_all_members_are(model: EmotionModel) -> None:
+    queries = [query for query in every_query() if query.target.label is not None]
+    sure = [with_cue(query, f"{query.target.label} 1.0") for query in queries[:-1]]
+    fitted = LateFusion(prompters_=(), cues=("chances",)).fit(plain(model), [*sure, queries[-1]])
+    assert fitted.weights == pytest.approx((0, 1), abs=1e-3)
+    with pytest.raises(merc.MercError, match="the dev split has none; give weights"):
+        LateFusion(prompters_=(), cues=("chances",)).fit(plain(model), queries)
+
+
+@pytest.mark.parametrize("text", ["a smile", "rage 0.5, joy 0.5"])
+def test_a_cue_that_holds_something_else_is_named(model: EmotionModel, text: str) -> None:
+    with pytest.raises(merc.MercError, match=r"chances of .* probabilities of .* were expected"):
+        LateFusion(prompters_=(), cues=("chances",)).decode(plain(model), [with_cue(every_query()[0], text)])
+
+
+def test_what_is_no_list_of_probabilities() -> None:
+    assert chances_in("joy 2") is None and chances_in("joy") is None and chances_in("joy 0.5, 0.2") is None

@@ -1,0 +1,1 @@
+"""Trained runs of merc for others."""

@@ -1,0 +1,1 @@
+"""Trained runs for merc that are there right after installation."""

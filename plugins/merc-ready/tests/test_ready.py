@@ -1,0 +1,79 @@
+"""The runs that ship: whole, small, without a place of the machine that made them, and right after installation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from merc_ready.runs import MeldText
+
+import merc
+import merc.testing
+
+EXPECTED = Path(__file__).with_name("meld-text-100.json")
+"""The probabilities that the run gave to the first 100 test utterances of MELD when it was trained, by id."""
+
+
+def test_the_package_is_small_and_its_card_is_made_of_its_files() -> None:
+    folder = MeldText().folder()
+    files = {str(file.relative_to(folder)): file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+    assert 5_000_000 < sum(files.values()) < 25_000_000, files
+    assert {
+        "README.md",
+        "recipe.yaml",
+        "labels.json",
+        "metrics.json",
+        "provenance.json",
+        "intervals.json",
+    } <= files.keys()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    head = yaml.safe_load(card.split("---\n")[1])
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    stated = {
+        (one["dataset"]["split"], number["type"]): number["value"]
+        for one in head["model-index"][0]["results"]
+        for number in one["metrics"]
+    }
+    assert stated["test", "weighted_f1"] == pytest.approx(metrics["test"]["weighted_f1"], abs=1e-4)
+    for part in ("## Limits", "## Licence", "| seed | 0 |", "merc run meld-text.yaml", "2,610 utterances"):
+        assert part in card, part
+
+
+def test_it_is_found_by_its_name() -> None:
+    listed = subprocess.run([sys.executable, "-m", "merc", "plugins"], capture_output=True, text=True)
+    assert "run: meld-text" in listed.stdout or "meld-text" in listed.stdout
+    wrong = subprocess.run(
+        [sys.executable, "-m", "merc", "predict", "ready/meld-txt", "--text", "Hi."], capture_output=True, text=True
+    )
+    assert wrong.returncode == 2 and "Did you mean 'ready/meld-text'?" in wrong.stderr, wrong.stderr
+
+
+@pytest.mark.slow
+class TestMeldText(merc.testing.RunContract):
+    component = MeldText()
+    name = "meld-text"
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_it_gives_the_numbers_of_its_training(real_data: Callable[[str], Path]) -> None:
+    """Of the first dialogues of MELD's test split, to the rounding of another processor."""
+    meld = real_data("meld")
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    from merc_corpora import meld as reader  # noqa: F401
+
+    recipe = merc.load_recipe({"corpus": {"name": "meld", "root": str(meld)}}, use="predict")
+    talks = [one for one in recipe.corpus.component.load().conversations if one.split == "test"]
+    asked = [one for one in talks if any(said.id in expected for said in one.utterances)]
+    given = {one.id: one for one in merc.load("ready/meld-text").predict(asked)}
+    near = same = 0
+    for name, chances in expected.items():
+        assert given[name].probabilities is not None
+        near += max(abs(given[name].probabilities[label] - value) for label, value in chances.items()) < 0.02
+        same += given[name].label == max(chances, key=chances.__getitem__)
+    assert len(expected) == 100 and near >= 97 and same >= 98
