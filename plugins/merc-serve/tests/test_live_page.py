@@ -243,6 +243,7 @@ def test_what_ends_a_talk_is_said_and_what_was_answered_stays(page: Any, script:
     assert page.locator("#start").is_visible()
 
 
+@pytest.mark.slow  # eighteen looks
 def test_everybody_can_use_it(page: Any, script: Script) -> None:
     axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
     for state in ("idle", "live", "stopped"):

@@ -142,7 +142,7 @@ def test_a_timeline_has_a_row_a_speaker_and_a_band_a_label(page: Any) -> None:
     names = page.locator("#timeline th[scope=row]").all_text_contents()
     assert names == ["<b>Bo</b>", "Ann", *LABELS]
     assert page.locator("#timeline [data-utterance]").count() == 6
-    assert page.locator("#timeline i").count() == 18
+    assert page.locator("#timeline .band i").count() == 18
     assert "no face <i>found</i>" in page.locator("#utterance-1").text_content()
     page.locator("#timeline [data-utterance='3']").click()
     assert page.locator("#utterances li.current").get_attribute("id") == "utterance-3"
