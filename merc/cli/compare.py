@@ -12,7 +12,7 @@ from merc.errors import MercError
 if TYPE_CHECKING:
     from merc.evaluation.comparison import Comparison
 
-_SUFFIXES = (".txt", ".md", ".html")
+_SUFFIXES = (".txt", ".md", ".html", ".tex", ".csv")
 
 
 def command(
@@ -28,7 +28,9 @@ def command(
     ] = None,
     write: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Write the tables to a .txt, .md or .html file too; may be given again."),
+        typer.Option(
+            metavar="FILE", help="Write the tables to a .txt, .md, .html, .tex or .csv file; may be given again."
+        ),
     ] = None,
     cases: Annotated[
         int, typer.Option(min=0, help="How many utterances on which the first two differ the .html shows.")
@@ -49,7 +51,7 @@ def command(
     from rich.console import Console
 
     from merc.evaluation.comparison import compare_runs
-    from merc.evaluation.comparison_text import markdown
+    from merc.evaluation.comparison_text import as_csv, latex, markdown
     from merc.files import write_text
     from merc.recipe.runs import find_run
 
@@ -63,8 +65,9 @@ def command(
     for path in write or ():
         if path.suffix == ".html":
             _write_page(path, comparison, cases)
-        elif path.suffix == ".md":
-            write_text(path, markdown(comparison))
+        elif path.suffix in (".md", ".tex", ".csv"):
+            form = {".md": markdown, ".tex": latex, ".csv": as_csv}[path.suffix]
+            write_text(path, form(comparison))
         else:
             console = Console(record=True, width=120, file=io.StringIO())
             _print(comparison, console)
@@ -77,7 +80,15 @@ def _print(comparison: Comparison, console: object) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merc.evaluation.comparison_text import caption, number_heads, number_rows, test_heads, test_rows
+    from merc.evaluation.comparison_text import (
+        caption,
+        label_heads,
+        label_rows,
+        number_heads,
+        number_rows,
+        test_heads,
+        test_rows,
+    )
 
     assert isinstance(console, Console)
     table = Table(
@@ -99,6 +110,13 @@ def _print(comparison: Comparison, console: object) -> None:
     for row in test_rows(comparison):
         tests.add_row(*map(escape, row))
     console.print(tests)
+    if rows := label_rows(comparison):
+        counts = Table(caption="How often each label is true, and how often each run answers it.")
+        for place, head in enumerate(label_heads(comparison)):
+            counts.add_column(escape(head), justify="right" if place else "left", overflow="fold")
+        for row in rows:
+            counts.add_row(*map(escape, row))
+        console.print(counts)
     for note in comparison.notes:
         console.print(escape(note))
 

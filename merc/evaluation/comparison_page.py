@@ -6,7 +6,15 @@ from pathlib import Path
 
 from merc.evaluation.cases import Cases
 from merc.evaluation.comparison import Comparison
-from merc.evaluation.comparison_text import caption, number_heads, number_rows, test_heads, test_rows
+from merc.evaluation.comparison_text import (
+    caption,
+    label_heads,
+    label_rows,
+    number_heads,
+    number_rows,
+    test_heads,
+    test_rows,
+)
 from merc.evaluation.report import page_environment, page_source
 from merc.evaluation.significance import mean_and_deviation
 from merc.files import write_text
@@ -28,6 +36,8 @@ def write_comparison_page(path: Path, comparison: Comparison, cases: Cases | Non
             first=names[0],
             test_heads=test_heads(comparison),
             tests=test_rows(comparison),
+            label_heads=label_heads(comparison),
+            label_rows=label_rows(comparison),
             names=names,
             labels={
                 label: [mean_and_deviation(e.f1[label])[0] for e in comparison.entries]

@@ -1,7 +1,10 @@
-"""A comparison as cells, and as Markdown."""
+"""A comparison as cells, as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from collections.abc import Sequence
 
 from merc.evaluation.comparison import Comparison, Entry, Verdict
@@ -37,6 +40,35 @@ def test_rows(comparison: Comparison) -> list[list[str]]:
     return [[e.name, *n, *_verdict(v)] for e, n, v in zip(each, number, comparison.verdicts, strict=True)]
 
 
+def label_heads(comparison: Comparison) -> list[str]:
+    """The heads of ``label_rows``."""
+    return ["Label", "True", *(entry.name for entry in comparison.entries)]
+
+
+def label_rows(comparison: Comparison) -> list[list[str]]:
+    """How often each label is true and how often each entry answers it, over the labelled utterances; over seeds the
+    mean. Answers that could not be parsed stand last, where there are any; no row where nothing is labelled."""
+    if not comparison.n:
+        return []
+    first = next(iter(comparison.entries[0].runs.values()))
+    keys = [key for key, p in first.items() if p.truth is not None]
+    true = Counter(first[key].truth for key in keys)
+    answers = [Counter(run[key].label for run in entry.runs.values() for key in keys) for entry in comparison.entries]
+    unread = [None] if any(counts[None] for counts in answers) else []
+
+    def mean(entry: Entry, counts: Counter[str | None], label: str | None) -> str:
+        return f"{counts[label] / len(entry.runs):,.1f}".removesuffix(".0")
+
+    return [
+        [
+            "(unparsed)" if label is None else label,
+            "" if label is None else f"{true[label]:,}",
+            *(mean(entry, counts, label) for entry, counts in zip(comparison.entries, answers, strict=True)),
+        ]
+        for label in [*comparison.labels, *unread]
+    ]
+
+
 def caption(comparison: Comparison) -> str:
     """What the tables count, and how."""
     spread = " Mean ± sample standard deviation over the seeds." if _several(comparison) else ""
@@ -52,7 +84,7 @@ def caption(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Both tables as Markdown."""
+    """The tables as Markdown."""
 
     def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         return [
@@ -71,9 +103,71 @@ def markdown(comparison: Comparison) -> str:
         *table(number_heads(comparison), numbers),
         "",
         *table(test_heads(comparison), test_rows(comparison)),
+        *(["", *table(label_heads(comparison), label_rows(comparison))] if comparison.n else []),
         *(f"\n{note}" for note in comparison.notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def latex(comparison: Comparison) -> str:
+    """The tables as LaTeX, for the package booktabs; the best of each column is bold."""
+
+    def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        columns = "l" + "r" * (len(heads) - 1)
+        body = [" & ".join(row) + r" \\" for row in rows]
+        head = " & ".join(map(_tex, heads)) + r" \\"
+        return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule",
+                r"\end{tabular}"]  # fmt: skip
+
+    numbers = [
+        [rf"\textbf{{{_tex(cell)}}}" if bold else _tex(cell) for cell, bold in zip(cells, best, strict=True)]
+        for cells, best in number_rows(comparison)
+    ]
+    others = [[_tex(cell) for cell in row] for row in test_rows(comparison)]
+    labels = [[_tex(cell) for cell in row] for row in label_rows(comparison)]
+    lines = [
+        *(f"% {line}" for line in [caption(comparison), *comparison.notes]),
+        *table(number_heads(comparison), numbers), "",
+        *table(test_heads(comparison), others), "",
+        *table(label_heads(comparison), labels),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Every number of every entry, a line each, as plain numbers from 0 to 1, with how it differs from the first entry
+    where that was asked for; then how often each label is answered."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["run", "number", "mean", "deviation", "difference", "low", "high", "p_bootstrap", "test", "p_test"]
+    )
+    size = len(comparison.measures)
+    for place, entry in enumerate(comparison.entries):
+        verdicts = {v.measure.name: v for v in comparison.verdicts[(place - 1) * size : place * size]} if place else {}
+        for column in _columns(comparison):
+            mean, deviation = entry.mean(column)
+            row: list[object] = [entry.name, column, mean, "" if deviation is None else deviation]
+            if verdict := verdicts.get(column):
+                apart = verdict.difference
+                row += [apart.value, apart.low, apart.high, apart.p, verdict.test, verdict.p]
+            writer.writerow(["" if cell is None else cell for cell in [*row, *[""] * (len(_CSV) - len(row))]])
+    heads = label_heads(comparison)
+    for cells in label_rows(comparison):
+        for head, cell in zip(heads[1:], cells[1:], strict=True):
+            writer.writerow([head, f"answers {cells[0]}", cell.replace(",", ""), *[""] * (len(_CSV) - 3)])
+    return out.getvalue()
+
+
+_CSV = ("run", "number", "mean", "deviation", "difference", "low", "high", "p_bootstrap", "test", "p_test")
+_TEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+    "Δ": r"$\Delta$", "−": "$-$", **{one: rf"\{one}" for one in "&%$#_{}"},
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
 
 
 def _several(comparison: Comparison) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
 from merc.evaluation.comparison import compare_runs
+from merc.evaluation.comparison_text import label_heads, label_rows
 from merc.evaluation.measures import TITLES
 from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
@@ -229,6 +231,32 @@ def test_it_is_written_as_text_markdown_and_a_page(tmp_path: Path, good: Path, p
     assert "Only poor is right on 1 utterances, only good on 3; 4 of these are shown." in page
 
 
+def test_labels_are_counted_side_by_side_and_tables_go_into_papers(tmp_path: Path, good: Path, poor: Path) -> None:
+    tex, table = tmp_path / "a_b.tex", tmp_path / "t.csv"
+    result = call("compare", good, poor, "--write", tex, "--write", table)
+    assert result.exit_code == 0, result.stderr
+    comparison = compare_runs([good, poor], "test")
+    counts = {cells[0]: cells[1:] for cells in label_rows(comparison)}
+    for label in comparison.labels:
+        own = [list(next(iter(e.runs.values())).values()) for e in comparison.entries]
+        true = sum(p.truth == label for p in own[0])
+        assert counts[label] == [str(true), *(str(sum(p.label == label for p in ps if p.truth)) for ps in own)]
+    assert (
+        label_heads(comparison) == ["Label", "True", "good", "poor"] and "How often each label is true" in result.stdout
+    )
+    lines = tex.read_text().splitlines()
+    assert lines.count(r"\toprule") == lines.count(r"\end{tabular}") == 3
+    assert r"good & \textbf{75.00} & \textbf{75.00}" in tex.read_text()
+    assert not [line for line in lines if "%" in line.replace(r"\%", "") and not line.startswith("%")]
+    rows = list(csv.DictReader(table.open()))
+    of = {(row["run"], row["number"]): row for row in rows}
+    assert float(of["good", "accuracy"]["mean"]) == 0.75 and of["good", "weighted_f1"]["difference"] == ""
+    verdict = comparison.verdicts[0]
+    assert float(of["poor", "weighted_f1"]["difference"]) == pytest.approx(verdict.difference.value)
+    assert float(of["poor", "weighted_f1"]["p_test"]) == pytest.approx(verdict.p)
+    assert of["True", "answers joy"]["mean"] == counts["joy"][0]
+
+
 def test_whose_past_labels_were_told_stands_beside_every_name(tmp_path: Path, good: Path) -> None:
     guesses: list[str | None] = ["neutral", "joy", "anger", "neutral", "joy"]
     told = [
@@ -280,7 +308,7 @@ def test_cases_are_taken_from_both_kinds(tmp_path: Path, good: Path, poor: Path)
 def test_a_file_of_another_kind_is_refused_before_any_work(good: Path, poor: Path) -> None:
     done = call("compare", good, poor, "--write", "table.pdf")
     assert done.exit_code == 2
-    assert "--write table.pdf: a name that ends in .txt, .md, .html was expected" in done.stderr
+    assert "--write table.pdf: a name that ends in .txt, .md, .html, .tex, .csv was expected" in done.stderr
     assert done.stdout == ""
 
 
