@@ -99,15 +99,15 @@ class ConversationPrompter(Prompter):
     def _talk(self, query: Query) -> list[Segment]:
         """The conversation about one target, and the question."""
         names = self._names(query.conversation)
-        asked = names[query.index], query.target.text.strip()
+        target = names[query.index], query.target.text.strip()
         first = 0 if self.history is None else max(0, query.index - self.history)
         ahead = range(query.index + 1, min(query.index + 1 + self.following, len(names)))
-        segments: list[Segment] = [Text(self._filled(self.opening, *asked))] if self.opening else []
+        segments: list[Segment] = [Text(self._filled(self.opening, *target))] if self.opening else []
         segments += [part for index in range(first, query.index + 1) for part in self._line(query, index, names[index])]
         if ahead and self.following_mark:
             segments.append(Text(self.following_mark))
         segments += [part for index in ahead for part in self._line(query, index, names[index])]
-        return [*segments, Text(self._filled(self.question, *asked))]
+        return [*segments, Text(self._filled(self.question, *target))]
 
     def _line(self, query: Query, index: int, name: str) -> list[Segment]:
         """An utterance: who, media, words, and what stands beside them."""

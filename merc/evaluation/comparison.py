@@ -113,13 +113,13 @@ def compare_runs(folders: Sequence[Path], split: str, names: Sequence[str] = ("w
     labels = tuple(sorted({label for p in everything for label in (p.truth, p.label) if label is not None}))
     histories = [history_sources(p for _, answered in runs.values() for p in answered.values()) for runs in every_run]
     ahead = [max(p.following for _, answered in runs.values() for p in answered.values()) for runs in every_run]
-    shown = [shown_beside(history, following) for history, following in zip(histories, ahead, strict=True)]
+    beside = [shown_beside(history, following) for history, following in zip(histories, ahead, strict=True)]
     titles = [
         f"{name} ({', '.join(words for words, _ in its)})" if its else name
-        for name, its in zip(_names(folders), shown, strict=True)
+        for name, its in zip(_names(folders), beside, strict=True)
     ]
     notes += [
-        f"{words[0].upper()}{words[1:]}. {why}" for words, why in dict.fromkeys(one for its in shown for one in its)
+        f"{words[0].upper()}{words[1:]}. {why}" for words, why in dict.fromkeys(one for its in beside for one in its)
     ]
     entries = [
         _entry(name, folder, runs, keys, LabelSpace(labels), [(m, counted[m.name]) for m in measures], split)

@@ -115,11 +115,11 @@ def _limited_train(recipe: Recipe, conversations: list[Conversation], notes: lis
     train = [c.id for c in conversations if c.split == "train"]
     if len(train) <= corpus.limit:
         return conversations
-    kept, how = train[: corpus.limit], "the first"
+    chosen_ids, how = train[: corpus.limit], "the first"
     if corpus.limit_seed is not None:
-        kept, how = random.Random(f"{corpus.limit_seed}/corpus.limit").sample(train, corpus.limit), "by chance"
+        chosen_ids, how = random.Random(f"{corpus.limit_seed}/corpus.limit").sample(train, corpus.limit), "by chance"
     notes.append(f"corpus.limit: of train {how} {corpus.limit} of {len(train)} conversations, no others")
-    chosen = set(kept)
+    chosen = set(chosen_ids)
     return [c for c in conversations if c.split != "train" or c.id in chosen]
 
 

@@ -172,10 +172,10 @@ class SharedModel:
         def compute(chunk: Sequence[EncodedPrompt]) -> list[tuple[int, list[Any]]]:
             if any(isinstance(item, BlockItem) for prompt in chunk for item in prompt.context):
                 # Only a pass of merc's own reads utterances in both directions: texts go on from its keys and values.
-                begun = [
+                prefixes = [
                     (KeptPrefix.of(self.model, first_of(prompt, len(prompt.context) - 1)), prompt) for prompt in chunk
                 ]
-                written = [kept.generate(prompt, how, rows) for kept, prompt in begun]
+                written = [prefix.generate(prompt, how, rows) for prefix, prompt in prefixes]
             else:
                 written = generate(self.model, chunk, how, rows)
             return [(place[id(prompt)], texts) for prompt, texts in zip(chunk, written, strict=True)]

@@ -68,6 +68,6 @@ class Auxiliary(merc.Prompter):
 
 def _without_speaker(query: merc.Query) -> merc.Query:
     talk = query.conversation
-    said = list(talk.utterances)
-    said[query.index] = replace(query.target, speaker=None)
-    return replace(query, conversation=replace(talk, utterances=tuple(said)))
+    utterances = list(talk.utterances)
+    utterances[query.index] = replace(query.target, speaker=None)
+    return replace(query, conversation=replace(talk, utterances=tuple(utterances)))
