@@ -26,6 +26,10 @@ class Judge(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
+    def respond(self, asked: dict[str, Any]) -> str | int | dict[str, Any]:
+        """What a request gets: a text, a status, or what the response has beside a text."""
+        return self.plan(asked["messages"][0]["content"])
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Judge
@@ -35,14 +39,15 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.asked.append(asked)
             self.server.keys.append(self.headers["Authorization"])
-        given = self.server.plan(asked["messages"][0]["content"])
+        response = self.server.respond(asked)
         body: dict[str, Any] = {"error": {"message": "no"}}
-        if isinstance(given, str):
-            message = {"role": "assistant", "content": given}
-            body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
-            body["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
+        if not isinstance(response, int):
+            beside = {"text": response} if isinstance(response, str) else dict(response)
+            message = {"role": "assistant", "content": beside.pop("text")}
+            choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": beside.pop("logprobs", None)}
+            body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], **beside}
         content = json.dumps(body).encode()
-        self.send_response(200 if isinstance(given, str) else given)
+        self.send_response(response if isinstance(response, int) else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

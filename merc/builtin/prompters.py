@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, check_placeholder
+from merc.components import Answer, Prompt, Prompter, Query, Segment, Slot, Text, Turn, check_placeholder
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 
@@ -51,6 +51,9 @@ class ConversationPrompter(Prompter):
     (``{text}``)."""
     end: bool = True
     """Whether the tokenizer's end token follows the answer."""
+    chat: bool = False
+    """Whether it goes through the tokenizer's chat template: what is asked is the user's turn and the answer the
+    model's, a demonstration two turns before."""
 
     def __post_init__(self) -> None:
         for name in ("history", "following"):
@@ -86,14 +89,16 @@ class ConversationPrompter(Prompter):
         """Instruction, demonstrations, conversation, question, answer."""
         labels = query.labels
         words = ", ".join(labels.words_of(label)[0] for label in labels.labels)
-        segments: list[Segment] = [Text(self.instruction.format(labels=", ".join(labels.labels), words=words))]
+        user, model = ([Turn("user")], [Turn("assistant")]) if self.chat else ([], [])
+        instruction = self.instruction.format(labels=", ".join(labels.labels), words=words)
+        segments: list[Segment] = [*user, Text(instruction)]
         for example in query.demonstrations:
             label = example.target.label
             if label is None:
                 raise MercError(f"demonstration {example.target.id!r} has no label to show")
             word = labels.words_of(label)[0]
-            segments += [*self._talk(example), Text(f" {word}\n\n")]
-        segments += [*self._talk(query), Answer(end=self.end)]
+            segments += [*self._talk(example), *model, Text(word if self.chat else f" {word}\n\n"), *user]
+        segments += [*self._talk(query), *model, Answer(prefix="" if self.chat else " ", end=self.end)]
         return Prompt(tuple(segments), query.target.id)
 
     def _talk(self, query: Query) -> list[Segment]:

@@ -48,7 +48,10 @@ class MediaRun:
     positions: tuple[tuple[int, ...], ...] | None = None
     """``[count, axes]`` whole numbers: where each token lies, counted from where the run begins."""
     advance: int | None = None
-    """How far from the run's beginning what follows lies, on every axis."""
+    """How far from the run's beginning what follows lies, on every axis. A run of no tokens with an advance below 0
+    sets what follows back, beside what stands before it."""
+    stream: str = ""
+    """Whose tokens they are, where slots are laid out together (``Backbone.together``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,12 @@ class Backbone(Component):
         MediaRun(count=4, positions=((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)), advance=2)
         """
         return (MediaRun(slot.count),)
+
+    def together(self, slots: Sequence[SlotTokens]) -> Sequence[Control | Text | MediaRun] | None:
+        """How slots of one utterance stand that follow each other with nothing between: a model that hears what it
+        sees may put sound and pictures of the same time side by side. Each MediaRun names its ``stream``, and all of
+        them hold each slot's tokens in order. Here None: each stands by itself, as ``slot`` has it."""
+        return None
 
     def check(self) -> None:
         """See, before hours of encoding, that ``load`` will find what it needs. Raises MercError where it will not.

@@ -41,7 +41,8 @@ class Decoder(Component):
     ``answers`` says what hangs after each prompt: ``labels``, every word of every label, which only a prompt that asks
     for a label can have, or ``none``, where the model writes. ``gives`` names what of an answer it always has beside
     the label: ``probabilities``, ``text``, ``states``. A metric that needs another, or ``states: true`` without
-    ``states``, is an error of the recipe.
+    ``states``, is an error of the recipe. ``asks_model`` is whether it asks the recipe's model; where it does not, as
+    one that asks a server, a recipe that only evaluates needs no backbone, and ``model`` has prompts alone.
 
     A decoder that takes away how likely the model holds each label without the conversation (domain-conditional
     PMI):
@@ -63,6 +64,7 @@ class Decoder(Component):
     kind: ClassVar[str] = "decoder"
     answers: ClassVar[Literal["labels", "none"]] = "labels"
     gives: ClassVar[frozenset[str]] = frozenset()
+    asks_model: ClassVar[bool] = True
 
     def new_tokens(self) -> int:
         """How many tokens the model may write for an answer; 0 for a decoder that lets it write none."""

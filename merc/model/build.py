@@ -12,11 +12,13 @@ from merc.components import Backbone, Connector, Encoder, Frozen, Fuser, Head
 from merc.consent import require
 from merc.errors import MercError
 from merc.memory import enough_memory
+from merc.model.absent import AbsentModel
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
 from merc.model.heads import Heads
 from merc.model.media_tokens import MediaTokens
 from merc.model.reach import context_of
+from merc.model.sharding import shard
 from merc.model.tuning import tune
 from merc.recipe import Recipe
 from merc.registry.faults import worker_for
@@ -55,6 +57,8 @@ def _check_device(name: str) -> None:
 
 def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     """The recipe's model with its weights, new parameters drawn from ``seed``."""
+    if _needs_none(recipe):
+        return AbsentModel()
     _hide_bars()
     backbone = _backbone(recipe)
     with enough_memory(f"backbone, held in {backbone.dtype} on {device}", _smaller(recipe, device)):
@@ -63,13 +67,15 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
 
 def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> EmotionModel:
     require(backbone, "the backbone")
-    llm = load_network(backbone, device)
+    llm = load_network(backbone, "cpu" if recipe.strategy.shard == "auto" else device)
+    if recipe.strategy.shard == "auto":
+        llm = shard(llm) if device.startswith("cuda") else llm.to(device)
     llm.config.use_cache = False  # type: ignore[union-attr]
     networks = _networks(recipe, seed)
     torch.manual_seed(seed)
     tuned = tune(llm, backbone.tuning)
-    width = _width(llm.config)
-    model = EmotionModel(tuned, backbone.tokenizer(), _media(recipe, width, networks), _heads(recipe, width))
+    media = _media(recipe, _input_width(llm), networks)
+    model = EmotionModel(tuned, backbone.tokenizer(), media, _heads(recipe, _width(llm.config)))
     model.backbone = backbone
     model.media.to(device)
     model.heads.to(device)
@@ -93,6 +99,8 @@ def check_backbone(recipe: Recipe, weights: bool = True) -> None:
     """See that the recipe's backbone can be loaded: its configuration, tokenizer and, with ``weights``, these are
     there. Raises MercError where they are not, where its tuning lacks something, and where soft prompts fill its
     context. No weights are read; those of a hub model are fetched."""
+    if _needs_none(recipe):
+        return
     _hide_bars()
     if weights:
         _backbone(recipe).check()
@@ -113,13 +121,14 @@ def _hide_bars() -> None:
 
 def build_meta(recipe: Recipe) -> EmotionModel:
     """The recipe's model on torch's meta device: shapes without weights or memory. It cannot compute."""
+    if _needs_none(recipe):
+        return AbsentModel()
     _check_opening(recipe)
     backbone = _backbone(recipe)
     with torch.device("meta"):
         llm = backbone.shape()
         tuned = tune(llm, backbone.tuning)
-        width = _width(llm.config)
-        return EmotionModel(tuned, None, _media(recipe, width), _heads(recipe, width))
+        return EmotionModel(tuned, None, _media(recipe, _input_width(llm)), _heads(recipe, _width(llm.config)))
 
 
 def _check_opening(recipe: Recipe) -> None:
@@ -136,11 +145,21 @@ def _check_opening(recipe: Recipe) -> None:
         )
 
 
+def _needs_none(recipe: Recipe) -> bool:
+    """Whether a recipe has no backbone and needs none, since it only asks a model elsewhere."""
+    return recipe.backbone is None and recipe.evaluate is not None and not recipe.evaluate.decoder.asks_model
+
+
 def _backbone(recipe: Recipe) -> Backbone:
     if recipe.backbone is None:
         raise MercError(f"{recipe.name}: there is no backbone; give the section, as in backbone={{name: smollm2}}")
     assert isinstance(recipe.backbone.component, Backbone)
     return recipe.backbone.component
+
+
+def _input_width(llm: nn.Module) -> int:
+    """How many numbers stand in a place of the input: the width of the layers, unless these are given more."""
+    return int(llm.get_input_embeddings().embedding_dim)  # type: ignore[operator]
 
 
 def _width(config: object) -> int:

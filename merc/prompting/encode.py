@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from merc.components import Answer, Backbone, Prompt, Query, Slot, Turn
+from merc.components import Answer, Backbone, Prompt, Query, Segment, Slot, Turn
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.prompting.chat import CHAT_DATE, ChatTemplate
@@ -234,14 +234,15 @@ class PromptEncoder:
         if not any(isinstance(s, Turn) for s in segments):
             begin: list[Run] = [ControlText(self._begin)] if self._begin else []
             return begin + self._presenter.present(segments, lengths, numbers), lambda text: prefix + text
-        turns: list[tuple[str, list[Run]]] = []
+        by_turn: list[tuple[str, list[Segment]]] = []
         for segment in segments:
             if isinstance(segment, Turn):
-                turns.append((segment.role, []))
-            elif not turns:
+                by_turn.append((segment.role, []))
+            elif not by_turn:
                 raise MercError("a prompt with turns begins with one; this one has words before its first Turn")
             else:
-                turns[-1][1].extend(self._presenter.present([segment], lengths, numbers))
+                by_turn[-1][1].append(segment)
+        turns = [(role, self._presenter.present(own, lengths, numbers)) for role, own in by_turn]
         if turns[-1][0] != "assistant":
             turns.append(("assistant", []))
         fold, frames = self._chat.frames(tuple(role for role, _ in turns))

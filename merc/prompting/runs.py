@@ -82,46 +82,77 @@ class Presenter:
         """Texts, control tokens, and the slots whose utterance has the modality, with the words that stand only with
         them. ``numbers`` counts the slots of a prompt by modality."""
         runs: list[Run] = []
+        waiting: list[tuple[Slot, SlotTokens]] = []  # slots of one utterance that follow each other
         for segment in segments:
-            utterance = segment.utterance if self._blocks and isinstance(segment, Slot | Text) else ""
-            runs += [Edge(utterance)] if utterance else []
             if isinstance(segment, Slot):
                 length = lengths(segment.stream, segment.utterance)
                 slot = SlotTokens(stream=segment.stream, count=length) if isinstance(length, int) else length
+                if waiting and (waiting[0][0].utterance != segment.utterance or slot.seen):
+                    runs += self._side_by_side(waiting)
                 if slot.seen and not slot.count:
-                    runs += [segment.before, SeenFrom(segment.stream, segment.utterance), segment.after]
+                    seen: list[Run] = [segment.before, SeenFrom(segment.stream, segment.utterance), segment.after]
+                    runs += self._of(segment.utterance, seen)
                 elif slot.count:
                     modality = slot.encoder.modality if slot.encoder is not None else ""
                     numbers[modality] += 1
-                    laid_out = self.lay_out(replace(slot, number=numbers[modality]), segment.utterance)
-                    runs += [segment.before, *laid_out, segment.after]
-            elif isinstance(segment, Text):
-                runs.append(segment.text)
+                    waiting.append((segment, replace(slot, number=numbers[modality])))
+                continue
+            runs += self._side_by_side(waiting)
+            if isinstance(segment, Text):
+                runs += self._of(segment.utterance, [segment.text])
             elif isinstance(segment, Control):
                 runs.append(self._control(segment))
-            runs += [Edge("")] if utterance else []
-        return [run for run in runs if run]
+        return [run for run in (*runs, *self._side_by_side(waiting)) if run]
+
+    def _of(self, utterance: str, runs: list[Run]) -> list[Run]:
+        """Runs that belong to an utterance, between its edges where the backbone computes by utterances."""
+        return [Edge(utterance), *runs, Edge("")] if self._blocks and utterance else runs
+
+    def _side_by_side(self, waiting: list[tuple[Slot, SlotTokens]]) -> list[Run]:
+        """Slots of one utterance, together where the backbone has them so; the list is empty afterwards."""
+        pairs = [*waiting]
+        waiting.clear()
+        slots = [slot for _, slot in pairs]
+        bare = all(not segment.before and not segment.after for segment, _ in pairs)
+        pieces = self._backbone.together(slots) if len(pairs) > 1 and bare and self._backbone is not None else None
+        if pieces is not None:
+            utterance = pairs[0][0].utterance
+            return self._of(utterance, self._placed(pieces, slots, utterance, "together"))
+        runs: list[Run] = []
+        for segment, slot in pairs:
+            laid_out = [segment.before, *self.lay_out(slot, segment.utterance), segment.after]
+            runs += self._of(segment.utterance, laid_out)
+        return runs
 
     def lay_out(self, slot: SlotTokens, utterance: str) -> list[Run]:
         """A slot as its backbone has it."""
         backbone = self._backbone
-        pieces: Sequence[Control | Text | MediaRun] = (
-            (MediaRun(slot.count),) if backbone is None else backbone.slot(slot)
-        )
+        pieces = (MediaRun(slot.count),) if backbone is None else backbone.slot(slot)
+        return self._placed(pieces, [slot], utterance, "slot")
+
+    def _placed(
+        self, pieces: Sequence[Control | Text | MediaRun], slots: Sequence[SlotTokens], utterance: str, method: str
+    ) -> list[Run]:
+        """What a backbone's method gives for slots, as runs. Raises MercError where a token is missing or twice."""
         runs: list[Run] = []
-        first = 0
+        counts = {slot.stream: slot.count for slot in slots}
+        placed = dict.fromkeys(counts, 0)
         for piece in pieces:
             if isinstance(piece, MediaRun):
-                items = tuple((slot.stream, utterance, first + i) for i in range(piece.count))
-                runs.append(MediaItems(items, *_positions(piece, backbone)))
-                first += piece.count
+                stream = piece.stream or slots[0].stream
+                first = placed.setdefault(stream, 0)
+                items = tuple((stream, utterance, first + i) for i in range(piece.count))
+                runs.append(MediaItems(items, *_positions(piece, self._backbone)))
+                placed[stream] += piece.count
             else:
                 runs.append(self._control(piece) if isinstance(piece, Control) else piece.text)
-        if first != slot.count:
-            raise MercError(
-                f"backbone: slot() of {type(backbone).__name__} lays out {first} tokens of the stream {slot.stream!r}, "
-                f"which has {slot.count} for utterance {utterance!r}; its MediaRuns must hold each token once"
-            )
+        for stream, count in placed.items():
+            if count != counts.get(stream, 0):
+                raise MercError(
+                    f"backbone: {method}() of {type(self._backbone).__name__} lays out {count} tokens of the stream "
+                    f"{stream!r}, which has {counts.get(stream, 0)} for utterance {utterance!r}; its MediaRuns must "
+                    "hold each token once"
+                )
         return runs
 
     def _control(self, control: Control) -> ControlText:

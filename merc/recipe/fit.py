@@ -171,7 +171,11 @@ def _check_backbone(values: Mapping[str, Any], root: Node, problems: Problems) -
     has_stages = stages is not None and bool(stages.value)
     evaluates = evaluate is not None and evaluate.value is not None
     backbone = root.get("backbone")
-    if (has_stages or evaluates) and (backbone is None or backbone.value is None):
+    if evaluates and isinstance(values.get("evaluate"), Evaluate) and not values["evaluate"].decoder.asks_model:
+        needed = has_stages
+    else:
+        needed = has_stages or evaluates
+    if needed and (backbone is None or backbone.value is None):
         who = "stages" if has_stages else "evaluate"
         problems.add("backbone", backbone, f"is missing, and {who} needs one: backbone: {{name: ...}}")
     if evaluates and not has_stages and evaluate is not None and evaluate.get("prompter") is None:

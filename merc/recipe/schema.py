@@ -224,16 +224,22 @@ class Evaluate:
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
     """What the model computes on. ``zero`` is DeepSpeed's ZeRO stage; ``threads`` None is torch's own choice;
-    ``batch_tokens`` is how many tokens inference takes at a time."""
+    ``batch_tokens`` is how many tokens inference takes at a time. ``shard: auto`` spreads a backbone that exceeds one
+    GPU over those of this machine, and the CPU where they are too small, for inference."""
 
     name: Literal["torch", "deepspeed"] = "torch"
     device: str = "auto"
     zero: Literal[0, 1, 2, 3] = 1
     threads: int | None = None
     batch_tokens: int = 4096
+    shard: Literal["none", "auto"] = "none"
 
     def __post_init__(self) -> None:
         _at_least(1, threads=self.threads, batch_tokens=self.batch_tokens)
+        if self.shard == "auto" and self.name != "torch":
+            raise ValueError(
+                "shard: auto spreads one process's model over GPUs; deepspeed shares weights among processes (zero: 3)"
+            )
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise ValueError(f"device is auto, cpu, cuda, cuda:0 (or another number) or mps, not {self.device!r}")
 

@@ -113,6 +113,11 @@ class _Run:
         started = time.monotonic()
         if not recipe.stages and recipe.evaluate is None:
             raise MercError(f"{recipe.name}: there is nothing to do: give stages to train, or evaluate, or both")
+        if recipe.stages and recipe.strategy.shard == "auto":
+            raise MercError(
+                "strategy.shard=auto is for inference, and this recipe trains; train without it (with several GPUs by "
+                "strategy={name: deepspeed, zero: 3}), then: merc evaluate RUN strategy.shard=auto"
+            )
         if self.strategy.first:
             if directory.recipe_file.exists():
                 directory.hold()

@@ -86,6 +86,14 @@ _QWEN_FILES = {
 }  # fmt: skip
 
 
+_QWEN3_FILES = {
+    "preprocessor_config.json": {**_QWEN_FILES["preprocessor_config.json"], "image_mean": [0.5] * 3},
+    "video_preprocessor_config.json": {
+        **_QWEN_FILES["preprocessor_config.json"], "size": {"shortest_edge": 512, "longest_edge": 2048},
+    },
+}  # fmt: skip
+
+
 def _qwen_ids(ids: Mapping[str, int]) -> dict[str, int]:
     return {
         "video_token_id": ids["<|video_pad|>"], "image_token_id": ids["<|image_pad|>"],
@@ -105,6 +113,17 @@ def _qwen2_5_vl(ids: Mapping[str, int]) -> Any:
 
     vision = {**_PATCHES, **_WINDOWS, "tokens_per_second": 5}
     return Qwen2_5_VLConfig(text_config=_text(**_MROPE), vision_config=vision, **_qwen_ids(ids))
+
+
+def _qwen3_vl(ids: Mapping[str, int]) -> Any:
+    from transformers import Qwen3VLConfig
+
+    vision = {
+        "depth": 3, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 4,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": HIDDEN, "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1], "initializer_range": 0.2,
+    }  # fmt: skip
+    return Qwen3VLConfig(text_config=_text(head_dim=8, **_MROPE), vision_config=vision, **_qwen_ids(ids))
 
 
 def _qwen2_5_omni(ids: Mapping[str, int]) -> Any:
@@ -166,6 +185,24 @@ def _llava_next_video(ids: Mapping[str, int]) -> Any:
     )  # fmt: skip
 
 
+def _llava_next(ids: Mapping[str, int]) -> Any:
+    from transformers import LlavaNextConfig
+
+    return LlavaNextConfig(
+        vision_config={**_EYE, "model_type": "clip_vision_model"}, text_config=_text(model_type="llama"),
+        image_grid_pinpoints=_GRIDS, image_token_index=ids["<image>"],
+    )  # fmt: skip
+
+
+def _video_llava(ids: Mapping[str, int]) -> Any:
+    from transformers import VideoLlavaConfig
+
+    return VideoLlavaConfig(
+        vision_config={**_EYE, "model_type": "clip_vision_model"}, text_config=_text(model_type="llama"),
+        image_token_index=ids["<image>"], video_token_index=ids["<video>"],
+    )  # fmt: skip
+
+
 def _llava_onevision(ids: Mapping[str, int]) -> Any:
     from transformers import LlavaOnevisionConfig
 
@@ -216,6 +253,10 @@ SMALL: dict[str, Small] = {
         "Qwen2_5_VLForConditionalGeneration", (*_CHAT, *_VISION), _qwen2_5_vl, ("image", "video"),
         {"image": "<|image_pad|>", "video": "<|video_pad|>"}, _QWEN_FILES,
     ),
+    "qwen3-vl": Small(
+        "Qwen3VLForConditionalGeneration", (*_CHAT, *_VISION), _qwen3_vl, ("image", "video"),
+        {"image": "<|image_pad|>", "video": "<|video_pad|>"}, _QWEN3_FILES,
+    ),
     "qwen2.5-omni": Small(
         "Qwen2_5OmniThinkerForConditionalGeneration", (*_CHAT, *_OMNI), _qwen2_5_omni, ("image", "video", "audio"),
         {"image": "<|IMAGE|>", "video": "<|VIDEO|>", "audio": "<|AUDIO|>"},
@@ -241,6 +282,14 @@ SMALL: dict[str, Small] = {
             "preprocessor_config.json": {"size": _SQUARE, "image_grid_pinpoints": _GRIDS},
             "video_preprocessor_config.json": {"size": _SQUARE},
         },
+    ),
+    "llava-next": Small(
+        "LlavaNextForConditionalGeneration", (*_CHAT, "<image>"), _llava_next, ("image",), {"image": "<image>"},
+        _LLAVA_FILES,
+    ),
+    "video-llava": Small(
+        "VideoLlavaForConditionalGeneration", (*_CHAT, "<image>", "<video>"), _video_llava, ("image", "video"),
+        {"image": "<image>", "video": "<video>"}, _LLAVA_FILES,
     ),
     "internvl": Small(
         "InternVLForConditionalGeneration", (*_CHAT, "<img>", "</img>", "<IMG_CONTEXT>"), _internvl,

@@ -23,7 +23,7 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.prompting import EncodedPrompt
 from tests.native import clip
-from tests.omni.checkpoints import HIDDEN, SMALL
+from tests.omni.checkpoints import SMALL
 
 LABELS = LabelSpace(("joy", "anger"), {"joy": ("joy", "happy")})
 WORDS = ("Look!", "Not <|vision_start|> again.", "No picture here.", "And now?")
@@ -47,7 +47,7 @@ def sound(seed: int, seconds: float) -> merc.AudioClip:
 def clips_of(name: str) -> dict[str, dict[str, Any]]:
     """Of every medium the utterances that have it; the third has no video, so that some prompts end without. Models
     whose class takes videos of one length alone in one pass get such."""
-    lengths = (4, 4, 4) if name.startswith("llava") else (4, 6, 3)
+    lengths = (4, 4, 4) if "llava" in name else (4, 6, 3)
     videos = [clip(0, lengths[0]), clip(1, lengths[1], 24, 16, rate=1.3), clip(2, lengths[2], rate=5.0)]
     return {
         "image": {"u0": clip(3, frames=2, height=20, width=28), "u2": clip(4, frames=1, height=40, width=24)},
@@ -73,12 +73,12 @@ class Chat(merc.Prompter):
         return self.media
 
 
-def model_of(name: str, folder: Path, dtype: str = "float32") -> EmotionModel:
+def model_of(name: str, folder: Path, dtype: str = "float32", **more: Any) -> EmotionModel:
     """The backbone without its towers, and the features that the towers gave, each under the name of its medium."""
-    backbone = Omni(path=str(folder), dtype=dtype)
+    backbone = Omni(path=str(folder), dtype=dtype, **more)
     towers = {medium: ENCODERS[medium](path=str(folder), dtype=dtype) for medium in SMALL[name].media}
     specs = {medium: tower.spec() for medium, tower in towers.items()}
-    media = MediaTokens(specs, dict.fromkeys(towers, Identity()), {}, HIDDEN, towers)
+    media = MediaTokens(specs, dict.fromkeys(towers, Identity()), {}, backbone.family.width, towers)
     clips = clips_of(name)
     features = {
         (medium, utterance): one
@@ -114,7 +114,7 @@ def rows(name: str, folder: Path, medium: str, utterance: str) -> np.ndarray:
 
 
 def by_transformers(
-    name: str, folder: Path, prompt: EncodedPrompt, answer: Sequence[int], dtype: str = "float32"
+    name: str, folder: Path, prompt: EncodedPrompt, answer: Sequence[int], dtype: str = "float32", **more: Any
 ) -> Tensor:
     """The logits that predict an answer's tokens, by the model class from pixels and sound."""
     small, model = SMALL[name], whole(name, folder, dtype)
@@ -125,7 +125,7 @@ def by_transformers(
     made = [(medium, torch.from_numpy(rows(name, folder, medium, utterance))) for medium, utterance in shown]
     given = _INPUTS[name](model, made, ids, pads)
     with torch.no_grad():
-        logits = model(input_ids=ids, use_cache=False, **given).logits
+        logits = model(input_ids=ids, use_cache=False, **given, **more).logits
     return logits[0, len(prompt.context) - 1 :]  # type: ignore[no-any-return]
 
 
@@ -209,6 +209,13 @@ def _llava(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict[st
     return given
 
 
+def _video_llava(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict[str, Any]:
+    given = {"pixel_values": [_pictures(one, 0) for one in _of(made, "image")],
+             "pixel_values_videos": [_pictures(one, 0) for one in _of(made, "video")]}  # fmt: skip
+    join = {"pixel_values": torch.cat, "pixel_values_videos": torch.stack}
+    return {name: join[name](parts) for name, parts in given.items() if parts}
+
+
 def _smolvlm(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict[str, Any]:
     if not made:
         return {}
@@ -220,6 +227,8 @@ def _internvl(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict
 
 
 _INPUTS = {
-    "qwen2-vl": _qwen, "qwen2.5-vl": _qwen, "qwen2.5-omni": _qwen, "qwen2-audio": _qwen2_audio, "voxtral": _voxtral,
-    "llava-next-video": _llava, "llava-onevision": _llava, "smolvlm2": _smolvlm, "internvl": _internvl,
+    "qwen2-vl": _qwen, "qwen2.5-vl": _qwen, "qwen3-vl": _qwen, "qwen2.5-omni": _qwen,
+    "qwen2-audio": _qwen2_audio, "voxtral": _voxtral,
+    "llava-next-video": _llava, "llava-onevision": _llava,
+    "llava-next": _llava, "video-llava": _video_llava, "smolvlm2": _smolvlm, "internvl": _internvl,
 }  # fmt: skip

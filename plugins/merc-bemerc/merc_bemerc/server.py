@@ -98,6 +98,27 @@ class Server:
     def ask(self, messages: Sequence[dict[str, Any]]) -> tuple[str, bool]:
         """The answer, and whether it was cut off at ``max_tokens``. Raises Passing (TooLong for an answer above
         ANSWER_BYTES), and MercError where the recipe or the key is wrong."""
+        answer, first, _ = self._answer(messages, {})
+        return answer, getattr(first, "finish_reason", None) == "length"
+
+    def complete(self, messages: Sequence[dict[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole response as plain values, the key taken out of its answer.
+
+        Args:
+            messages: The chat.
+            more: What is asked for beside an answer, by the names of the request's fields: ``logprobs``, say.
+
+        Raises:
+            Passing: As ``ask``.
+            MercError: As ``ask``.
+        """
+        answer, _, response = self._answer(messages, more)
+        plain: dict[str, Any] = response.model_dump(mode="json")
+        plain["choices"][0]["message"]["content"] = answer
+        return plain
+
+    def _answer(self, messages: Sequence[dict[str, Any]], more: Mapping[str, Any]) -> tuple[str, Any, Any]:
+        """The answer, the choice that it stands in, and the response."""
         import openai
 
         teacher = self._teacher
@@ -108,6 +129,8 @@ class Server:
             request["max_tokens"] = teacher.max_tokens
         if teacher.json_mode != "none":
             request["response_format"] = self._response_format()
+        if more:
+            request["extra_body"] = dict(more)
         where = f"the server at {teacher.base_url}"
         try:
             response = self._submit(request).result()
@@ -152,7 +175,7 @@ class Server:
         answer = content or (refusal if isinstance(refusal, str) else "")
         if len(answer.encode("utf-8", "surrogatepass")) > ANSWER_BYTES:
             raise TooLong(f"the answer has more than {ANSWER_BYTES:,} bytes")
-        return self._without_key(answer), getattr(first, "finish_reason", None) == "length"
+        return self._without_key(answer), first, response
 
     def _response_format(self) -> dict[str, Any]:
         if self._teacher.json_mode == "object" or self._schema is None:

@@ -24,6 +24,10 @@ class Omni(merc.HuggingFace):
     other encoder, connector or fuser may stand beside them.
     """
 
+    audio_in_video: bool = False
+    """Whether a video and the sound of the same utterance, where their slots follow each other, are put side by side by
+    time, as Qwen2.5-Omni has a video with its sound; else each stands by itself."""
+
     @property
     def model(self) -> Model:
         """The model."""
@@ -60,6 +64,7 @@ class Omni(merc.HuggingFace):
 
     def check(self) -> None:
         """See that configuration, tokenizer and all weights are there, those of the towers too."""
+        self.model.family()  # first, since another model's tokenizer may be none that can be read
         self.model.pretrained.check_no_adapter()
         self.tokenizer()
         self.model.check()
@@ -77,3 +82,11 @@ class Omni(merc.HuggingFace):
                 f"{family.whole.model_type}; give both the same path"
             )
         return family.layout(encoder.medium, slot)
+
+    def together(self, slots: Sequence[merc.SlotTokens]) -> Sequence[Piece] | None:
+        """A video with its sound, where ``audio_in_video`` asks for it and the model knows it."""
+        towers = [slot.encoder for slot in slots]
+        if not self.audio_in_video or not all(isinstance(tower, Tower) for tower in towers):
+            return None
+        by_medium = {tower.medium: slot for tower, slot in zip(towers, slots, strict=True) if isinstance(tower, Tower)}
+        return self.family.together(by_medium) if len(by_medium) == len(slots) else None

@@ -53,7 +53,7 @@ class Tower(merc.Encoder):
     def spec(self) -> merc.FeatureSpec:
         """Tokens of the language model's width, and where they lie."""
         family = self.family()
-        return merc.FeatureSpec(dim=family.hidden, axes=family.places_named(self.medium))
+        return merc.FeatureSpec(dim=family.width, axes=family.places_named(self.medium))
 
     def network(self) -> merc.FrozenNetwork:
         """The tower and its projector; pictures and videos go through the same."""

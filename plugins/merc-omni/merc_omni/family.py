@@ -62,6 +62,15 @@ class Family(ABC):
         return int(self.config.get_text_config().hidden_size)
 
     @property
+    def width(self) -> int:
+        """How many numbers a token has: the width of the language model, unless its layers are given more."""
+        return self.hidden
+
+    def with_wide_input(self, model: Any) -> Any:
+        """A language model that was loaded without its towers, taking tokens of ``width`` numbers. Here as it is."""
+        return model
+
+    @property
     def media(self) -> tuple[Medium, ...]:
         """The media that it takes."""
         return tuple(self.towers)
@@ -102,6 +111,10 @@ class Family(ABC):
     def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
         """How a slot's tokens stand in a prompt."""
 
+    def together(self, slots: Mapping[Medium, merc.SlotTokens]) -> Sequence[Piece] | None:
+        """How slots of one utterance that follow each other stand together, by medium; None for each by itself."""
+        return None
+
     def values(self, medium: Medium, rows: Tensor) -> Tensor:
         """The rows without the numbers that say where they lie."""
         axes = len(self.places_named(medium))
@@ -110,8 +123,9 @@ class Family(ABC):
 
 _FAMILIES = {
     "merc_omni.qwen_vision": ("Qwen2VL", "Qwen25VL", "Qwen25Omni"),
+    "merc_omni.qwen3": ("Qwen3VL",),
     "merc_omni.hearing": ("Qwen2Audio", "Voxtral"),
-    "merc_omni.frames": ("LlavaNextVideo", "LlavaOneVision", "InternVL", "SmolVLM"),
+    "merc_omni.frames": ("LlavaNextVideo", "LlavaOneVision", "LlavaNext", "VideoLlava", "InternVL", "SmolVLM"),
 }
 """The classes of families, by module."""
 
@@ -125,6 +139,9 @@ NOT_HERE = {
     "gemma3n": "its vision tower is timm's, which merc keeps out, and its language model looks up token numbers that "
     "media do not have",
     "gemma3n_text": "it is the language model of Gemma 3n, which looks up token numbers that media do not have",
+    "phi4_multimodal": "it switches adapters of its language model by the media in a prompt, so prompts of different "
+    "media would share no computation",
+    "qwen3_omni_moe": "what of it differs from Qwen2.5-Omni is not written yet",
     "minicpmo": "its code comes with its weights, which merc does not run",
     "minicpmv": "its code comes with its weights, which merc does not run",
 }

@@ -85,16 +85,7 @@ class LlavaNextVideo(OfFrames):
 
     def framing(self, pretrained: merc.Pretrained) -> Prepare:
         """The function from a video to its frames."""
-        defaults = {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "resample": BICUBIC}
-        own = settings(pretrained, "video", {**_CLIP, **defaults})
-        edge, crop = own["size"]["shortest_edge"], own["crop_size"]
-
-        def prepare(clip: merc.VideoClip) -> Rows:
-            frames = cropped(shortest_to(clip.frames, edge, own["resample"]), crop["height"], crop["width"])
-            pixels = normalised(frames, own["image_mean"], own["image_std"], own["rescale_factor"])
-            return self.rows_of(pixels, np.zeros((len(pixels), 0)))
-
-        return prepare
+        return _middles(pretrained, "video")
 
     def tokens(self, model: Any, medium: Medium, rows: Tensor) -> Tensor:
         """The tower's tokens."""
@@ -178,6 +169,49 @@ class LlavaOneVision(LlavaNextVideo):
     def packing(self) -> dict[str, Any]:
         """How the parts of a picture are put together."""
         return {"vision_aspect_ratio": self.config.vision_aspect_ratio}
+
+
+class LlavaNext(LlavaNextVideo):
+    """LLaVA-NeXT (Liu et al., 2024), LLaVA 1.6: pictures alone; frames of a video are pictures one after the other."""
+
+    classes: ClassVar = {"llava_next": "LlavaNextForConditionalGeneration"}
+    body: ClassVar = "LlavaNextModel"
+    towers: ClassVar = {"image": ("model.vision_tower", "model.multi_modal_projector")}
+
+
+class VideoLlava(OfFrames):
+    """Video-LLaVA (Lin et al., 2023): a tower for pictures and one for videos, whose tokens keep the one that stands
+    for all of a frame."""
+
+    classes: ClassVar = {"video_llava": "VideoLlavaForConditionalGeneration"}
+    towers: ClassVar = {
+        "image": ("model.image_tower", "model.multi_modal_projector"),
+        "video": ("model.video_tower", "model.multi_modal_projector"),
+    }
+    beside: ClassVar = {"image": 0, "video": 0}
+
+    def preparing(self, medium: Medium, pretrained: merc.Pretrained, pixels: int | None) -> Prepare:
+        """Frames and pictures alike."""
+        return _middles(pretrained, medium)
+
+    def tokens(self, model: Any, medium: Medium, rows: Tensor) -> Tensor:
+        """The tower's tokens."""
+        pictures = self.pictures(medium, rows).to(model.dtype)
+        if medium == "video":
+            return model.model.get_video_features(pictures[None]).pooler_output.flatten(0, 1)  # type: ignore[no-any-return]
+        return model.model.get_image_features(pictures).pooler_output.flatten(0, 1)  # type: ignore[no-any-return]
+
+    def places(self, medium: Medium, rows: Rows) -> Rows:
+        """As many as there are, on no axis."""
+        vision = self.config.vision_config
+        count = (int(vision.image_size) // int(vision.patch_size)) ** 2
+        if medium == "video" or self.config.vision_feature_select_strategy == "full":
+            count += 1
+        return np.zeros((len(rows) * count, 0), np.float32)
+
+    def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
+        """The tokens and an end of line, as its chat template has it."""
+        return (merc.MediaRun(slot.count), merc.Text("\n"))
 
 
 class InternVL(OfFrames):
@@ -342,6 +376,20 @@ def _counts(values: Any) -> list[int]:
     """How long each run of equal rows is, of ``[rows, numbers]``."""
     changes = (values[1:] != values[:-1]).any(1)
     return np.bincount(np.concatenate([[0], np.cumsum(changes)])).tolist()  # type: ignore[no-any-return]
+
+
+def _middles(pretrained: merc.Pretrained, medium: Medium) -> Prepare:
+    """The function from a clip to the middles of its frames."""
+    defaults = {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "resample": BICUBIC}
+    own = settings(pretrained, medium, {**_CLIP, **defaults})
+    edge, crop = own["size"]["shortest_edge"], own["crop_size"]
+
+    def prepare(clip: merc.VideoClip) -> Rows:
+        frames = cropped(shortest_to(clip.frames, edge, own["resample"]), crop["height"], crop["width"])
+        pixels = normalised(frames, own["image_mean"], own["image_std"], own["rescale_factor"])
+        return OfFrames.rows_of(pixels, np.zeros((len(pixels), 0)))
+
+    return prepare
 
 
 def _squares(pretrained: merc.Pretrained, defaults: Mapping[str, Any], beside: int) -> Prepare:

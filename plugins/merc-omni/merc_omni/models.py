@@ -45,7 +45,8 @@ class Model:
 
         family = self.family()
         kind = half(family.kind, tuple(sorted(_other(family, keep))))
-        return self.pretrained.network(kind, dtype=getattr(torch, dtype), config=family.config)
+        network = self.pretrained.network(kind, dtype=getattr(torch, dtype), config=family.config)
+        return _fitted(family, keep, network)
 
     def shape(self, keep: Sequence[str], dtype: str) -> Any:
         """The same on torch's meta device, without weights."""
@@ -53,14 +54,17 @@ class Model:
 
         family = self.family()
         with torch.device("meta"):
-            return half(family.kind, tuple(sorted(_other(family, keep))))._from_config(
-                family.config, dtype=getattr(torch, dtype)
-            )
+            kind = half(family.kind, tuple(sorted(_other(family, keep))))
+            return _fitted(family, keep, kind._from_config(family.config, dtype=getattr(torch, dtype)))
 
     def check(self) -> None:
         """See that the weights of all of it are there, by names and shapes; none are read into memory."""
         family = self.family()
         self.pretrained.check_weights(family.kind, config=family.config)
+
+
+def _fitted(family: Family, keep: Sequence[str], network: Any) -> Any:
+    return family.with_wide_input(network) if set(family.language) <= set(keep) else network
 
 
 def _other(family: Family, keep: Sequence[str]) -> set[str]:

@@ -17,3 +17,8 @@ def register_encoders(register):
     register("omni-image", "merc_omni.encoders:OmniImage")
     register("omni-video", "merc_omni.encoders:OmniVideo")
     register("omni-audio", "merc_omni.encoders:OmniAudio")
+
+
+@merc.hookimpl
+def register_decoders(register):
+    register("openai-compatible", "merc_omni.served:Served")

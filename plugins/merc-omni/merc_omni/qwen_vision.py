@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,9 @@ class Qwen2VL(Family):
         "video": ("time", "row", "column", "seconds"),
     }
     """``seconds`` is how long one step of ``time`` lasts."""
+    image_defaults: ClassVar = _IMAGE
+    video_defaults: ClassVar = _VIDEO
+    """What its preprocessor does where its files say nothing."""
     controls: ClassVar = {
         "image": ("<|vision_start|>", "<|vision_end|>"),
         "video": ("<|vision_start|>", "<|vision_end|>"),
@@ -48,29 +52,26 @@ class Qwen2VL(Family):
 
     def preparing(self, medium: Medium, pretrained: merc.Pretrained, pixels: int | None) -> Prepare:
         """Frames as patches, each with the place of its token."""
-        own = settings(pretrained, medium, _IMAGE if medium == "image" else _VIDEO)
+        own = settings(pretrained, medium, self.image_defaults if medium == "image" else self.video_defaults)
         size = dict(own["size"])
         if "min_pixels" in own or "max_pixels" in own:  # the older names
             size = {
                 "shortest_edge": own.get("min_pixels", size["shortest_edge"]),
                 "longest_edge": own.get("max_pixels", size["longest_edge"]),
             }
-        least = min(size["shortest_edge"], pixels or size["shortest_edge"])
-        most = min(size["longest_edge"], pixels or size["longest_edge"])
         side, merge, span = own["patch_size"], own["merge_size"], own["temporal_patch_size"]
 
         def rows_of(frames: Any) -> tuple[Rows, tuple[int, int, int]]:
-            pixels = normalised(
-                resized(frames, *fitting(frames.shape[1:3], side * merge, least, most), own["resample"]),
-                own["image_mean"], own["image_std"], own["rescale_factor"],
-            )  # fmt: skip
-            return patches(pixels, side, merge, span)
+            edges = (self.share(size[name], len(frames)) for name in ("shortest_edge", "longest_edge"))
+            least, most = (min(edge, pixels or edge) for edge in edges)
+            fitted = resized(frames, *fitting(frames.shape[1:3], side * merge, least, most), own["resample"])
+            scaled = normalised(fitted, own["image_mean"], own["image_std"], own["rescale_factor"])
+            return patches(scaled, side, merge, span)
 
         def video(clip: merc.VideoClip) -> Rows:
             values, grid = rows_of(clip.frames)
-            steps = max(1, len(clip.times) - 1)
-            seconds = np.full((len(values), 1), span * (clip.times[-1] - clip.times[0]) / steps, np.float32)
-            return np.concatenate([values, self._placed(grid, merge), seconds], axis=1)
+            seconds = np.repeat(self.seconds(clip.times, span), len(values) // grid[0])[:, None]
+            return np.concatenate([values, self._placed(grid, merge), seconds], axis=1).astype(np.float32)
 
         def pictures(clip: merc.VideoClip) -> Rows:
             made = []
@@ -82,6 +83,15 @@ class Qwen2VL(Family):
             return np.concatenate(made)
 
         return video if medium == "video" else pictures
+
+    def share(self, edge: int, frames: int) -> int:
+        """The pixels that a bound of its settings leaves to each of so many frames: they are of a frame."""
+        return edge
+
+    def seconds(self, times: Any, span: int) -> Any:
+        """What is said of the time of each step, ``[steps]``: how long one lasts."""
+        lasts = span * (times[-1] - times[0]) / max(1, len(times) - 1)
+        return np.full(-(-len(times) // span), lasts, np.float32)
 
     @staticmethod
     def _placed(grid: tuple[int, int, int], merge: int) -> Rows:
@@ -103,15 +113,22 @@ class Qwen2VL(Family):
         """The tower's tokens."""
         import torch
 
+        values, grid = self.patched(medium, rows)
+        if medium == "video":
+            return model.get_video_features(values, video_grid_thw=grid).pooler_output[0]  # type: ignore[no-any-return]
+        return torch.cat(model.get_image_features(values, image_grid_thw=grid).pooler_output)
+
+    def patched(self, medium: Medium, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The patches of rows, and their grids in patches: one of a video, one of each picture."""
+        import torch
+
         values = self.values(medium, rows)
         where = rows[:, values.shape[1] :][:, :3].long()
         side = int(self._merged**0.5)
         if medium == "video":
-            grid = (where.amax(0) + 1)[None] * where.new_tensor([1, side, side])
-            return model.get_video_features(values, video_grid_thw=grid).pooler_output[0]  # type: ignore[no-any-return]
+            return values, (where.amax(0) + 1)[None] * where.new_tensor([1, side, side])
         grids = [(where[where[:, 0] == n].amax(0) + 1) * side for n in where[:, 0].unique()]
-        grid = torch.stack([torch.stack([one.new_ones(()), one[1], one[2]]) for one in grids])
-        return torch.cat(model.get_image_features(values, image_grid_thw=grid).pooler_output)
+        return values, torch.stack([torch.stack([one.new_ones(()), one[1], one[2]]) for one in grids])
 
     def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
         """The tokens between their control tokens; each picture between its own."""
@@ -216,6 +233,44 @@ class Qwen25Omni(Qwen2VL):
             return super().layout(medium, slot)
         before, after = (merc.Control(text) for text in self.controls[medium])
         return (before, merc.MediaRun(slot.count), after)
+
+    def together(self, slots: Mapping[Medium, merc.SlotTokens]) -> Sequence[Piece] | None:
+        """A video and its sound in chunks of ``seconds_per_chunk``, pictures before sound (``use_audio_in_video``).
+        The two control tokens on either side lie at one position."""
+        if set(slots) != {"video", "audio"} or slots["video"].where is None:
+            return None
+        where, count = slots["video"].where, slots["audio"].count
+        seen = np.stack([self.times(where), where[:, 1], where[:, 2]], axis=1).astype(int)
+        places = {"video": seen, "audio": np.repeat(np.arange(count)[:, None], 3, axis=1)}
+        size = int(self.config.position_id_per_seconds * self.config.seconds_per_chunk)
+        chunks = {medium: _chunks(own[:, 0].tolist(), size) for medium, own in places.items()}
+        runs: list[merc.MediaRun] = []
+        for number in range(max(map(len, chunks.values()))):
+            for medium, own in chunks.items():
+                if number < len(own):
+                    part = places[medium][slice(*own[number])]
+                    stream = slots[medium].stream  # type: ignore[index]
+                    runs.append(merc.MediaRun(len(part), tuple(map(tuple, part.tolist())), 0, stream))
+        positions = runs[-1].positions or ()
+        runs[-1] = replace(runs[-1], advance=max(max(one) for one in positions) + 1)
+        (before, after), (hear, heard) = (map(merc.Control, self.controls[medium]) for medium in ("video", "audio"))
+        beside = merc.MediaRun(0, (), -1)
+        return (before, beside, hear, *runs, heard, beside, after)
+
+
+def _chunks(times: Sequence[int], size: int) -> list[tuple[int, int]]:
+    """Where chunks of ``size`` steps begin and end, as transformers cuts them: a chunk ends at the first token behind
+    its time, and a token ends one chunk at most.
+
+    >>> _chunks([0, 0, 60, 60], 50), _chunks([0, 120, 120, 120], 50)
+    ([(0, 2), (2, 4)], [(0, 1), (1, 2), (2, 4)])
+    """
+    chunks, first = [], 0
+    for place, time in enumerate(times):
+        if time >= size * (len(chunks) + 1):
+            chunks.append((first, place))
+            first = place
+    return [*chunks, (first, len(times))]
 
 
 def fitting(size: tuple[int, int], factor: int, least: int, most: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return model
 
 
-def compare(model: EmotionModel, folder: Path, name: str, dtype: str, prompts: list[EncodedPrompt]) -> int:
+def compare(
+    model: EmotionModel, folder: Path, name: str, dtype: str, prompts: list[EncodedPrompt], **more: bool
+) -> int:
     """Hold the logits of every answer against transformers'; gives how many."""
     count = 0
     for trees, plain in model.trees([prompts], 100_000):
@@ -52,7 +55,7 @@ def compare(model: EmotionModel, folder: Path, name: str, dtype: str, prompts: l
         paths = [(tree.prompts[index], answer) for tree in trees for index, answer, _ in tree.paths]
         for number, (prompt, answer) in enumerate(paths):
             mine = logits[batch.step_read[batch.step_path == number]]
-            expected = by_transformers(name, folder, prompt, answer.tokens, dtype)
+            expected = by_transformers(name, folder, prompt, answer.tokens, dtype, **more)
             torch.testing.assert_close(mine, expected, **NEAR[dtype], msg=lambda m, p=prompt: f"{p.target}: {m}")
             count += 1
     return count
@@ -91,3 +94,28 @@ def test_the_model_writes_what_transformers_writes(models: Models, name: str) ->
         tokens.append(int(logits.argmax()))
     ((written,),) = generate(model, [prompt], Sampling(3))
     assert list(written.tokens) == tokens[: len(written.tokens)]
+
+
+@pytest.mark.parametrize("dtype", NEAR)
+def test_a_video_with_its_sound_is_that_of_transformers(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time-aligned: chunks of pictures and sound by turns (``use_audio_in_video``); the video lasts some chunks."""
+    from tests.native import clip
+    from tests.omni import reference
+
+    clips = {
+        "video": {"u0": clip(0, 4, rate=0.5), "u1": clip(1, 6, 24, 16, rate=4.0), "u3": clip(2, 4, rate=0.2)},
+        "audio": {"u0": reference.sound(0, 3.3), "u1": reference.sound(1, 0.9), "u3": reference.sound(2, 5.1)},
+    }
+    monkeypatch.setattr(reference, "clips_of", lambda name: {"image": {}, **clips})
+    reference.rows.cache_clear()
+    folder = save("qwen2.5-omni", tmp_path, dtype)
+    model = model_of("qwen2.5-omni", folder, dtype, audio_in_video=True)
+    for prompter in (Chat(media=("video", "audio")), ConversationPrompter(media=("video", "audio"))):
+        prompts = encoded(model, prompter)
+        shared = [item[0] for item in prompts[0].context if isinstance(item, tuple)]
+        assert sum(a != b for a, b in pairwise(shared)) > 2  # by turns
+        count = compare(model, folder, "qwen2.5-omni", dtype, prompts, use_audio_in_video=True)
+        assert count == len(WORDS) * 3
+    reference.rows.cache_clear()
