@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
-    from merc.session.api import load, run
+    from merc.session.annotation import Annotated
+    from merc.session.api import annotate, load, run
     from merc.session.benchmark_columns import BenchmarkColumn, load_columns
     from merc.session.card import CardText, model_card
     from merc.session.export import export_run
@@ -51,6 +52,8 @@ _HOME = {
     "Listener": "merc.speech",
     "LiveHearing": "merc.speech",
     "Session": "merc.session.session",
+    "Annotated": "merc.session.annotation",
+    "annotate": "merc.session.api",
     "load": "merc.session.api",
     "load_recipe": "merc.recipe",
     "run": "merc.session.api",
@@ -82,6 +85,7 @@ _HOME = {
 __all__ = [
     "PLUGIN_API",
     "AnnotateFunction",
+    "Annotated",
     "Annotation",
     "Annotator",
     "Answer",
@@ -184,6 +188,7 @@ __all__ = [
     "Words",
     "__version__",
     "allow",
+    "annotate",
     "at_least",
     "below_one",
     "cache_folder",

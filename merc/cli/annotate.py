@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from merc.cues import CueTable
-    from merc.recipe import ComponentRef, Recipe
+    from merc.recipe import ComponentRef
 
 _NAMED = 20
 
@@ -49,104 +49,28 @@ def command(
     from merc.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
-    parts = _chosen(loaded, only)
 
     from merc.cli.progress import TerminalReporter
-    from merc.cues import CueTable, PassOptions, annotate, look
-    from merc.media import Decoding
-    from merc.recipe import leads_to, needed_for
-    from merc.session.cues import (
-        annotators_of,
-        check_readers,
-        cue_store,
-        hashes_of,
-        prompters_of,
-        wanted_conversations,
-    )
-    from merc.session.data import load_conversations
-    from merc.session.folds import each_fold
-    from merc.session.reporter import within
+    from merc.session.annotation import annotate_recipe
 
     reporter = TerminalReporter()
-    with reporter.task("conversations") as progress:
-        data = [load_conversations(one) for one in each_fold(loaded)]
-        conversations = data[0].conversations
-        progress(1.0, f"{len(conversations)}")
-    for note in dict.fromkeys(note for one in data for note in one.notes):
-        reporter.say(note)
-    for name in loaded.annotators:
-        if name not in parts and not only:
-            reporter.say(f"annotators.{name}: no prompt reads its cues, so it is not asked; --only {name} asks it")
-    device = loaded.strategy.device
-    if device != "cpu":  # imported only here: an annotator need not use torch at all
-        from merc.model.build import pick_device
-
-        device = pick_device(device)
-    hashes, table = hashes_of(loaded), CueTable()
-    check_readers(loaded, parts, conversations)
-    read = annotators_of(loaded, prompters_of(loaded))
-    conversations_of = {}
-    before = needed_for(loaded.annotators, {field for part in parts.values() for field in part.component.fields()})  # type: ignore[attr-defined]
-    for name in before:
-        fields = leads_to(loaded.annotators, name) if name in read else None
-        ids = {c.id for one in data for c in wanted_conversations(loaded, one.conversations, fields)}
-        conversations_of[name] = [c for c in conversations if c.id in ids]
-    with reporter.task("cues") as progress:
-        for number, (name, part) in enumerate(before.items()):
-            options = PassOptions(
-                device=device, decoding=Decoding.of(loaded), again_refused=again is not None,
-                progress=within(progress, number, len(before)),
-            )  # fmt: skip
-            do = annotate if name in parts else look  # one that is only read is not asked
-            some = conversations_of[name]
-            one = do(cue_store(loaded), {name: part}, some, conversations, hashes, options, table)
-            table = CueTable.joined([table, one])
-    for note in table.notes:
-        reporter.say(note)
-    record = _record(table, parts, {name: sum(len(c.utterances) for c in conversations_of[name]) for name in parts})
+    done = annotate_recipe(loaded, reporter, only=only or (), again_refused=again is not None)
+    table, parts = done.table, done.annotators
+    record = _record(table, parts, {name: sum(len(c.utterances) for c in done.asked_about[name]) for name in parts})
     if as_json:
         import json
 
-        summary = {"store": str(cue_store(loaded).root), "notes": list(table.notes), "annotators": record}
+        summary = {"store": str(done.store.root), "notes": list(table.notes), "annotators": record}
         typer.echo(json.dumps(summary, indent=1, ensure_ascii=False), results)
     else:
         _show(record, results)
-        typer.echo(f"cues: {cue_store(loaded).root}", results)
+        typer.echo(f"cues: {done.store.root}", results)
     if any(what["again"] or what["unasked"] for what in record.values()):
         reporter.say("not all is answered: give the same command again to ask for the rest")
         raise typer.Exit(1)
 
 
-def _chosen(recipe: Recipe, only: list[str] | None) -> dict[str, ComponentRef]:
-    """The annotators to ask. Raises MercError where there are none."""
-    from merc.errors import MercError, did_you_mean
-    from merc.recipe import in_order
-    from merc.session.cues import annotators_of, prompters_of
-
-    there = recipe.annotators
-    if not there:
-        raise MercError(f"recipe {recipe.name!r} has no annotators, so nobody is asked; add some at annotators:")
-    for name in only or ():
-        if name not in there:
-            raise MercError(
-                f"--only {name}: the recipe has no annotator {name!r}.{did_you_mean(name, there)} "
-                f"Its annotators are: {', '.join(there)}"
-            )
-    if only:
-        return {name: part for name, part in in_order(there).items() if name in only}
-    prompters = prompters_of(recipe)
-    if not prompters:
-        return in_order(there)
-    read = annotators_of(recipe, prompters)
-    if not read:
-        raise MercError(
-            f"recipe {recipe.name!r}: no prompt reads a cue of its annotators ({', '.join(there)}), so nobody is "
-            "asked; let a prompter show one (cues: [...] of prompter 'conversation'), or give --only NAME"
-        )
-    return read
-
-
-def _record(table: CueTable, parts: dict[str, ComponentRef], utterances: Mapping[str, int]) -> dict[str, Any]:
+def _record(table: CueTable, parts: Mapping[str, ComponentRef], utterances: Mapping[str, int]) -> dict[str, Any]:
     """What there is of each annotator, what was asked now, and what is missing and why."""
     return {
         name: {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from merc.cli.corpus_look import look as look_command
 
@@ -13,7 +14,38 @@ if TYPE_CHECKING:
     from merc.components import CorpusData
     from merc.conversation import Conversation
 
-command = typer.Typer(add_completion=False, no_args_is_help=True)
+
+class CorpusCommands(TyperGroup):
+    """The commands of ``merc corpus``: merc's own, and those that plugins registered as ``corpus-NAME``."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Both, merc's own first."""
+        return [*super().list_commands(ctx), *plugins_of_corpus()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported now where it is a plugin's."""
+        known = super().get_command(ctx, cmd_name)
+        if known is not None or cmd_name not in plugins_of_corpus():
+            return known
+        from merc.registry import get_registry
+
+        loaded = get_registry().command(PREFIX + cmd_name)
+        loaded.name = cmd_name
+        return loaded
+
+
+PREFIX = "corpus-"
+
+
+def plugins_of_corpus() -> list[str]:
+    """The names of plugins' commands that belong to ``merc corpus``, without the prefix."""
+    from merc.registry import get_registry
+
+    names = get_registry().names("command")
+    return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+command = typer.Typer(cls=CorpusCommands, add_completion=False, no_args_is_help=True)
 
 
 @command.callback()

@@ -190,7 +190,11 @@ def plugin_commands() -> dict[str, str]:
     for plugin in registry.plugins():
         if plugin.status == "failed":
             typer.echo(shown(str(plugin.note())), err=True)
-    return {name: registry.help(name) for name in registry.names("command") if name not in COMMANDS}
+    return {
+        name: registry.help(name)
+        for name in registry.names("command")
+        if name not in COMMANDS and name.partition("-")[0] != "corpus"
+    }
 
 
 app = typer.Typer(

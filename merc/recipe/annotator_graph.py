@@ -33,11 +33,11 @@ def in_order(annotators: Mapping[str, ComponentRef]) -> dict[str, ComponentRef]:
 
 def needed_for(annotators: Mapping[str, ComponentRef], fields: Collection[str]) -> dict[str, ComponentRef]:
     """The annotators that write one of these fields, or what such a one reads, in the order in which they are asked."""
-    wanted, needed = set(fields), set[str]()
+    reads, needed = set(fields), set[str]()
     for name, part in reversed(in_order(annotators).items()):
-        if wanted & set(_annotator(part).fields()):
+        if reads & set(_annotator(part).fields()):
             needed.add(name)
-            wanted |= set(_annotator(part).reads())
+            reads |= set(_annotator(part).reads())
     return {name: part for name, part in in_order(annotators).items() if name in needed}
 
 

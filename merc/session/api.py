@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from merc.session.naming import default_folder
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from merc.session.annotation import Annotated
+    from merc.session.reporter import Reporter
     from merc.session.session import Session
 
 MAY_CHANGE = ("evaluate", "strategy", "features")
@@ -123,6 +125,40 @@ def run(
     recipes = fold_recipes(changed)
     together = write_folds(changed, target, recipes, run_folds(recipes, target, one))
     return Folds(together.metrics, together.over_folds, {n: session(target / f"fold-{n}") for n in recipes})
+
+
+def annotate(
+    recipe: str | Path | Mapping[str, Any] | DictConfig | Recipe,
+    *,
+    only: Sequence[str] = (),
+    every: bool = False,
+    ask: bool = True,
+    reporter: Reporter | None = None,
+    **overrides: Any,
+) -> Annotated:
+    """Ask a recipe's annotators about its corpus, as ``merc annotate`` does, and give the conversations with the cues.
+    What was answered before is not asked again.
+
+    Args:
+        recipe: A file, the name of a recipe that comes with merc, a recipe composed in Python, or a loaded one.
+        only: The names of annotators to ask; by default those whose cues prompts read, and those that they read.
+        every: Whether all annotators are asked about all conversations, whatever prompts read.
+        ask: Whether anybody is asked; without it, what the store has.
+        reporter: Is told what happens, by ``task(title)`` and ``say(sentence)``; by default Python's logger ``merc``.
+        **overrides: Other values in the recipe: ``corpus={"name": "jsonl", "path": "talk.jsonl"}``.
+
+    Raises:
+        MercError: There is nobody to ask, an annotator breaks its contract, or its server refuses.
+    """
+    from merc.session.annotation import annotate_recipe
+
+    changes = changes_of(overrides)
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe, changes)
+    elif changes:
+        recipe = load_recipe(recipe.config, changes)
+    with naming_component():
+        return annotate_recipe(recipe, reporter or Logging(), only=only, every=every, ask=ask)
 
 
 def open_session(path: Path, changes: list[str], journal: Journal) -> Session:

@@ -128,16 +128,16 @@ def read_cues(
     if not parts:
         return CueTable()
     hashes, store, table = hashes_of(recipe), cue_store(recipe), CueTable()
-    wanted = {name: conversations_of(leads_to(recipe.annotators, name)) for name in parts}
+    talks = {name: conversations_of(leads_to(recipe.annotators, name)) for name in parts}
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(parts.items()):
             options = PassOptions(decoding=Decoding.of(recipe), progress=within(progress, number, len(parts)))
-            one = look(store, {name: part}, wanted[name], corpus, hashes, options, table)
+            one = look(store, {name: part}, talks[name], corpus, hashes, options, table)
             table = CueTable.joined([table, one])
     if table.unasked:
         faults = [
             f"annotators.{name} ({parts[name].name}) was never asked about {len(ids)} of "
-            f"{sum(len(c.utterances) for c in wanted[name])} utterances ({ids[0]}"
+            f"{sum(len(c.utterances) for c in talks[name])} utterances ({ids[0]}"
             f"{', ...' if len(ids) > 1 else ''})"
             for name, ids in table.unasked.items()
         ]

@@ -1,18 +1,63 @@
-"""BeMERC (Fu et al., 2025) for merc: behaviour seen in the video, as text beside the utterance."""
+"""BeMERC (Fu et al., 2025) for merc: behaviour seen in the video, as text beside the utterance.
 
+What other plugins may use of it is named here: how its teachers ask a server and read what it answers, and how a voice
+is measured. It is imported when it is asked for.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from merc_bemerc.answers import Fault, accepted, ask_again, json_object, read, schema_of
+    from merc_bemerc.asking import answers_of, ask_until
+    from merc_bemerc.language import other_language
+    from merc_bemerc.openai_compatible import OpenAICompatible, as_jpeg
     from merc_bemerc.server import Passing, Reached, Server
+    from merc_bemerc.server_teacher import ServerTeacher
+    from merc_bemerc.voice import measurer
 
 __version__ = "0.1.0"
 
-__all__ = ["Passing", "Reached", "Server"]  # how its teachers ask a server, for judges of other plugins too
+_HOME = {
+    "Fault": "answers",
+    "OpenAICompatible": "openai_compatible",
+    "Passing": "server",
+    "Reached": "server",
+    "Server": "server",
+    "ServerTeacher": "server_teacher",
+    "accepted": "answers",
+    "answers_of": "asking",
+    "as_jpeg": "openai_compatible",
+    "ask_again": "answers",
+    "ask_until": "asking",
+    "json_object": "answers",
+    "measurer": "voice",
+    "other_language": "language",
+    "read": "answers",
+    "schema_of": "answers",
+}
+
+__all__ = [
+    "Fault",
+    "OpenAICompatible",
+    "Passing",
+    "Reached",
+    "Server",
+    "ServerTeacher",
+    "accepted",
+    "answers_of",
+    "as_jpeg",
+    "ask_again",
+    "ask_until",
+    "json_object",
+    "measurer",
+    "other_language",
+    "read",
+    "schema_of",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # imported when asked for: every command of merc imports this package, to see what it brings
-        from merc_bemerc import server
-
-        return getattr(server, name)
+    if name in _HOME:
+        return getattr(importlib.import_module(f"merc_bemerc.{_HOME[name]}"), name)
     raise AttributeError(f"module 'merc_bemerc' has no attribute {name!r}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merc import Annotation
 from merc_bemerc.behaviour import FIELDS, WORDS
+from merc_bemerc.language import other_language
 
 LONGEST = 2 * WORDS
 """Descriptions up to twice as long as asked for are taken."""
@@ -31,17 +30,6 @@ _BLANK = {
     "string",
 }
 _NAMED = 5
-_LATIN = 0.9
-_ENGLISH = "the and of with is are his her their to it as for from while then they she he that this"
-_OTHER = {
-    "German": "das der dem den und ein eine einen mit ist sind nicht sich auf wird von zu im",
-    "French": "le la les un une des et est sont avec dans du qui vers ses sur",
-    "Spanish": "el la los las una con y está en su sus del que hacia se",
-    "Italian": "il la gli una con è di che sono della del si le verso",
-    "Portuguese": "o os uma com e está em seu sua do da que para se não",
-    "Dutch": "het een en van met zijn de niet naar zich op wordt",
-}
-"""Small words of a language, none of them common in another's sense in English."""
 
 
 class Fault(Exception):
@@ -67,7 +55,7 @@ def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict
     merc_bemerc.answers.Fault: the answer is prose without a JSON object
     """
     # what a reasoning model thought first is kept with its answer, and is no part of it
-    answered = _json_object(answer.rpartition("</think>")[2], cut)
+    answered = json_object(answer.rpartition("</think>")[2], cut)
     faults = [f"{name} is missing" for name in fields if name not in answered]
     faults += [_not_a_text(name, answered[name]) for name in fields if not isinstance(answered.get(name), str | None)]
     faults += [f"{name[:60]!r} is none of the keys {', '.join(fields)}" for name in answered if name not in fields]
@@ -81,7 +69,7 @@ def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict
             raise Fault(f"{name} says {text!r}; what cannot be seen is null")
         if len(text.split()) > LONGEST:
             raise Fault(f"{name} has {len(text.split())} words; it should have at most {WORDS}")
-    if other := _other_language(" ".join(cues.values())):
+    if other := other_language(" ".join(cues.values())):
         raise Fault(f"the descriptions are not in English ({other})")
     return cues
 
@@ -110,7 +98,13 @@ def refused(fault: Fault, raw: Sequence[str], cut: bool = False) -> Annotation:
     return Annotation(reason=f"{which}: {fault}", raw=tuple(raw), reached=reached)
 
 
-def _json_object(answer: str, cut: bool) -> dict[str, Any]:
+def json_object(answer: str, cut: bool = False) -> dict[str, Any]:
+    """The one JSON object in an answer, which may stand in a code fence or among words; ``cut`` says that the answer
+    was cut off at its longest. Raises Fault.
+
+    >>> json_object('Here it is: {"score": 7}')
+    {'score': 7}
+    """
     if not answer.strip():
         raise Fault("the answer is empty")
     objects: list[dict[str, Any]] = []
@@ -149,17 +143,3 @@ def _not_a_text(name: str, value: Any) -> str:
     except RecursionError:
         text = "something nested"
     return f"{name} should be a text or null, not {text}"
-
-
-def _other_language(text: str) -> str | None:
-    """What language it looks like when it is not English: judged by its script, or by small words of neighbours. A text
-    without either passes."""
-    letters = [letter for letter in text if letter.isalpha()]
-    latin = sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
-    if letters and latin < _LATIN * len(letters):
-        return "most letters are not Latin" if latin < len(letters) / 2 else "many letters are not Latin"
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    english = sum(word in _ENGLISH.split() for word in words)
-    counts = {name: sum(word in small.split() for word in words) for name, small in _OTHER.items()}
-    most = max(counts, key=lambda name: counts[name])
-    return f"it looks like {most}" if counts[most] >= 3 and counts[most] > english else None

@@ -7,8 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -18,90 +17,15 @@ from PIL import Image
 
 import merc
 import merc.testing
+from tests.chat_server import GOOD, ChatServer, Handler, Reply
 
-GOOD = json.dumps({"face": "She smiles.", "body": "She waves.", "posture": "She sits upright."})
 CUES = {"face": "She smiles.", "body": "She waves.", "posture": "She sits upright."}
 KEY = "sk-a-secret-that-nobody-may-read-0123456789"
 
 
-@dataclass
-class Reply:
-    """What the server does with a request: answer ``text``, or a status, late, or break off after half of it."""
-
-    text: str | None = GOOD
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    wait: float = 0.0
-    dies: bool = False
-    body: bytes | None = None
-    finish: str = "stop"
-
-
-class Teacher(ThreadingHTTPServer):
-    """Answers chat completions; ``plan`` says how, from the number of the request and what was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.plan: Callable[[int, dict[str, Any]], Reply] = lambda number, asked: Reply()
-        self.asked: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that have gone are no news."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Teacher
-
-    def do_POST(self) -> None:
-        server = self.server
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with server.lock:
-            number = len(server.asked)
-            server.asked.append(asked)
-            server.headers.append({name.lower(): value for name, value in self.headers.items()})
-            server.at_once += 1
-            server.most_at_once = max(server.most_at_once, server.at_once)
-        try:
-            assert self.path == "/v1/chat/completions"
-            self.reply(server.plan(number, asked))
-        finally:
-            with server.lock:
-                server.at_once -= 1
-
-    def reply(self, reply: Reply) -> None:
-        time.sleep(reply.wait)
-        message = {"role": "assistant", "content": reply.text}
-        body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
-        body["choices"] = [{"index": 0, "finish_reason": reply.finish, "message": message}]
-        if reply.status != 200:
-            body = {"error": {"message": reply.text or "no"}}
-        content = reply.body if reply.body is not None else json.dumps(body).encode()
-        self.send_response(reply.status)
-        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if reply.dies else content)
-        if reply.dies:
-            self.close_connection = True
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[Teacher]:
-    made = Teacher()
+def server() -> Iterator[ChatServer]:
+    made = ChatServer()
     yield made
     made.shutdown()
     made.server_close()
@@ -390,8 +314,8 @@ def test_a_key_that_is_not_in_the_environment(monkeypatch):
         ({"frames": 0}, "frames counts from 1, not 0"),
         ({"attempts": 0}, "attempts counts from 1, not 0"),
         ({"concurrency": 0}, "concurrency counts from 1, not 0"),
-        ({"retries": -1}, "retries and before count from 0, not -1 and None"),
-        ({"before": -1}, "retries and before count from 0, not 5 and -1"),
+        ({"retries": -1}, "retries counts from 0, not -1"),
+        ({"before": -1}, "before counts from 0, not -1"),
         ({"budget": 0}, "budget counts from 1, or is null for no limit; it is 0"),
         ({"timeout": 9.0, "deadline": 5.0}, r"deadline \(5 s\) is at least timeout \(9 s\)"),
         ({"timeout": 0.0}, "timeout is a time in seconds above 0, not 0"),
@@ -485,7 +409,7 @@ class TestContract(merc.testing.AnnotatorContract):
 
     @classmethod
     def setup_class(cls) -> None:
-        cls.server = Teacher()
+        cls.server = ChatServer()
         cls.component = OpenAICompatible(base_url=cls.server.url, model="m", retries=0)
 
     @classmethod

@@ -1,0 +1,98 @@
+"""What all annotators share that ask a server which speaks chat completions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from merc import Annotator
+
+_ASIDE = {
+    "base_url",
+    "max_tokens",
+    "attempts",
+    "key",
+    "concurrency",
+    "timeout",
+    "deadline",
+    "retries",
+    "budget",
+    "give_up",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerTeacher(Annotator):
+    """An annotator that asks a model on an OpenAI-compatible server (vLLM, llama.cpp, a hosted one).
+
+    A request that fails for a passing reason (429, 5xx, a time-out, a connection that breaks) is sent again with
+    growing waits, or the server's own Retry-After up to two minutes. What failed all the same is asked again in the
+    next pass.
+    """
+
+    base_url: str
+    """The address of the server, such as ``http://localhost:8000/v1``."""
+    model: str
+    """The model's name on the server."""
+    key: str | None = None
+    """The *name* of the environment variable that holds the key; null sends none. The key itself is read when the
+    server is asked, and written nowhere."""
+    attempts: int = 3
+    """How often an answer that does not fit the schema is asked for; after the first time the fault is named."""
+    json_mode: Literal["none", "object", "schema"] = "none"
+    """How the server is asked for JSON: as an ``object``, by a ``schema``, or not at all where it knows neither."""
+    temperature: float | None = 0.0
+    """The temperature that is sent; null sends none, for models that take none."""
+    max_tokens: int | None = 400
+    """The most tokens of an answer that are asked for; null sends none, for models that take none."""
+    concurrency: int = 4
+    """Requests that are on their way at once."""
+    timeout: float = 120.0
+    """Seconds without a byte after which a request has failed."""
+    deadline: float | None = None
+    """Seconds after which a response that is not complete is given up; null is twice ``timeout``."""
+    retries: int = 5
+    """How often a failed request is sent again."""
+    budget: int | None = None
+    """The most requests of one pass, retries included; null is no limit."""
+    give_up: int = 10
+    """After so many utterances in a row that failed, the pass ends."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("base_url is an address such as http://localhost:8000/v1, with http or https")
+        if parts.username or parts.password or parts.query:
+            raise ValueError(
+                "base_url holds a user, a password or a query; name the variable that holds the key in 'key' instead"
+            )
+        if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
+            raise ValueError("key is the name of an environment variable, such as OPENAI_API_KEY, not the key itself")
+        for name in ("attempts", "concurrency", "give_up"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
+        if self.retries < 0:
+            raise ValueError(f"retries counts from 0, not {self.retries}")
+        for name in ("budget", "max_tokens"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(self, name)}")
+        if self.timeout <= 0:
+            raise ValueError(f"timeout is a time in seconds above 0, not {self.timeout:g}")
+        if self.deadline is not None and self.deadline < self.timeout:
+            raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
+
+    def servers(self) -> Sequence[str]:
+        """The server at ``base_url``."""
+        return (self.base_url,)
+
+    def variables(self) -> Sequence[str]:
+        """The variable that holds the key."""
+        return (self.key,) if self.key else ()
+
+    def identity(self) -> Mapping[str, Any]:
+        """Its parameters but those that say where the server is, how it is reached and how often. ``max_tokens`` and
+        ``attempts`` count for answers that reached them alone."""
+        return {name: value for name, value in super().identity().items() if name not in _ASIDE}
