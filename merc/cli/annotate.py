@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from merc.cli.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +25,8 @@ class Again(StrEnum):
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="An annotator's name in the recipe, once or more; by default those whose cues prompts read."),

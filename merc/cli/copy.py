@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from merc.cli.arguments import RecipeName
+
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes with merc.")],
+    recipe: RecipeName,
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The new file, or a folder that is there.")],
 ) -> None:
     """Copy a recipe, to change it. Nothing is overwritten."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from merc.cli.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from merc.conversation import Conversation
     from merc.features import FeatureTable
@@ -15,8 +17,8 @@ _NAMED = 5
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that is missing.")] = False,
 ) -> None:
     """Fill the feature store for all conversations and encoders of a recipe.

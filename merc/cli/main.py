@@ -203,7 +203,7 @@ app = typer.Typer(
     help="Recognise the emotions in recorded conversations with multimodal large language models.",
     epilog="merc COMMAND --help says more about a command. Start with: merc recipes",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from merc.cli.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     processes: Annotated[int, typer.Option(min=1, help="How many GPUs ZeRO shares the memory of training among.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from merc.cli.arguments import ComponentName, kind_names
 from merc.errors import ManyErrors, MercError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def new(
             help="encoder, connector, fuser, prompter, tuning, loss, head, decoder, trainer, reward, corpus, backbone, "
             "annotator, segmenter, transcriber, selector, metric, corruption, tracker, benchmark, run, command.",
             show_default=True,
+            autocompletion=kind_names,
         ),
     ] = "encoder",
     folder: Annotated[Path, typer.Option(help="Where to put the plugin's folder, merc-NAME.")] = Path(),
@@ -75,7 +77,7 @@ def new(
 
 @command.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="NAME of a component; KIND/NAME or PLUGIN/NAME where several have it.")],
+    name: ComponentName,
 ) -> None:
     """Say what a component is, and the type, default and meaning of each of its parameters."""
     from rich.console import Console

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from merc.cli.arguments import Overrides, RecipeName
+
 if TYPE_CHECKING:
     from merc.recipe import Recipe
     from merc.session.seeds import Metrics
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with merc.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     run_dir: Annotated[
         Path | None,
         typer.Option(help="Where the run goes; by default runs/<recipe>, followed by the changed values."),

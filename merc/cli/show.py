@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from merc.cli.arguments import Overrides, RecipeName
+
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes with merc.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to set over the recipe's.")
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Show every value of a recipe, defaults included, and where it came from."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
+
+from merc.cli.arguments import Overrides, RecipeName
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's file, or the name of one that comes with merc.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to set over the recipe's.")
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
 ) -> None:
     """Check a recipe, and list everything that is wrong with it. Neither data nor weights are read."""
     from merc.cli.results import take_standard_output
