@@ -7,14 +7,15 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import merc
-from merc_live.pictures import Pictures, Pixels, clip_of
+from merc_live.pictures import Pictures, Pixels
+from merc_live.work import Stretch, Work, Written
 
 Event = dict[str, Any]
 """A JSON object with a ``type``: ready, provisional, final, note, error or end."""
@@ -25,55 +26,20 @@ HISTORY = 60
 INTERVAL = 0.5
 """Seconds of speech from one provisional event to the next."""
 
-_WAITING = 4
-"""Whoever gives sound waits while more utterances than these are to be written down."""
 _EDGE = 0.002
 """Times of utterances are rounded to a millisecond, so a little more sound than the span's is taken along."""
+_SETTLED = 0.2
+"""After so many seconds without speech it is written down: shorter pauses are mostly within a sentence."""
 _FEW = 16
 """A provisional answer looks at so many pictures at most."""
 _NO_WORDS_YET = "the words are not known yet"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Stretch:
-    """A span of speech with its sound and pictures, as they were when it was taken. ``pause`` are the seconds without
-    speech that it was known after, ``activity`` what finding that took, and ``clock`` when its last sound came."""
-
-    span: merc.SpeechSpan
-    first: int
-    clip: merc.AudioClip
-    pictures: list[tuple[float, Pixels | bytes]]
-    clock: float
-    pause: float = 0.0
-    activity: float = 0.0
-
-    def sound(self, start: float, end: float) -> merc.AudioClip:
-        """The sound between two times of the conversation."""
-        first, last = (max(round(at * self.clip.rate) - self.first, 0) for at in (start, end))
-        return merc.AudioClip(samples=self.clip.samples[first:last], rate=self.clip.rate)
-
-    def seen(self, start: float, end: float) -> merc.VideoClip | None:
-        """The pictures between two times."""
-        within = [one for one in self.pictures if start <= one[0] < end]
-        return clip_of(within or [one for one in self.pictures if one[0] < start][-1:], start)
-
-
-@dataclass(kw_only=True, eq=False)
-class _Written:
-    """What is said in a span: the utterances to be, how long it took, and the answer, where it was given already."""
-
-    span: merc.SpeechSpan
-    said: list[Any]
-    seconds: float
-    prediction: merc.Prediction | None = None
-    latency: Mapping[str, float] = field(default_factory=dict)
-
-
 class Engine:
     """Answers one conversation while it is spoken.
 
-    Sound and pictures are given from one thread; a thread of its own writes down, predicts, and gives events. What is
-    said is written down as soon as nobody speaks, before the pause is over that ends an utterance, and is used if the
+    Sound and pictures are given from one thread; two of its own write down, and answer. What is said is written down as
+    soon as nobody speaks, before the pause is over that ends an utterance, and is used if the
     pause lasts. So words are known early, and events carry them: ``provisional`` twice a second while somebody speaks,
     ``final`` when an utterance has ended. Finals are what ``Session.predict`` says of the conversation so far.
 
@@ -113,18 +79,18 @@ class Engine:
         self._pictures = Pictures()
         self._clocks: deque[tuple[float, float]] = deque(maxlen=1000)
         self._next = 0.0
-        self._guess_of: merc.SpeechSpan | None = None
-        self._saying, self._work = threading.Lock(), threading.Condition()
-        self._ended: deque[_Stretch] = deque()
-        self._guess: _Stretch | None = None
-        self._now: _Stretch | None = None
-        self._written: _Written | None = None
+        self._paused: merc.SpeechSpan | None = None
         self._shown: tuple[str, str, merc.Prediction] | None = None
-        self._closed = self._stopped = self._failed = False
+        self._saying, self._work = threading.Lock(), Work()
+        self._closed = False
         self.fault: Exception | None = None
         """What failed, where it is no MercError."""
-        self._thread = threading.Thread(target=self._answer, name=f"merc-live-{name}", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._careful, args=(work,), name=f"merc-live-{name}", daemon=True)
+            for work in (self._write, self._answer)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def heard(self) -> float:
@@ -134,7 +100,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many utterances are to be answered."""
-        return len(self._ended)
+        return self._work.waiting
 
     def load(self) -> None:
         """Load all that is needed, so that the first utterance does not wait for it."""
@@ -149,17 +115,14 @@ class Engine:
     def sound(self, samples: npt.NDArray[np.float32]) -> bool:
         """The next sound, mono, from -1 to 1. It waits while several utterances are still to be answered; False where
         nothing is answered any more, since something failed, which an event has said."""
-        if self._failed or self._stopped or self._closed:
+        if self._closed or self._work.over:
             return False
         started = time.perf_counter()
         spans = self._hearing.add(samples)
         came = time.perf_counter()
         self._clocks.append((self._hearing.heard, came))
         self._take(spans, came - started)
-        with self._work:
-            while len(self._ended) > _WAITING and not self._failed and not self._stopped:
-                self._work.wait()
-        return not (self._failed or self._stopped)
+        return self._work.wait()
 
     def picture(self, at: float, picture: Pixels | bytes) -> None:
         """A picture, shown from ``at`` seconds on: RGB ``[height, width, 3]``, or a JPEG. Raises MercError for
@@ -172,60 +135,51 @@ class Engine:
 
     def end(self) -> None:
         """Take the sound for ended, answer what is left, and say the notes and ``end``."""
-        if not (self._failed or self._stopped or self._closed):
+        if not self._closed and not self._work.over:
             self._take(self._hearing.close(), 0.0)
-        with self._work:
-            self._closed = True
-            self._guess = self._now = None
-            self._work.notify_all()
-        self._thread.join()
-        if not self._failed and not self._stopped:
+        self._closed = True
+        self._work.close()
+        for thread in self._threads:
+            thread.join()
+        if not self._work.over:
             if self._pictures.thinned:
                 self._say_note("there were more pictures than are kept, so every second one was left out")
             for note in self._hearing.notes():
                 self._say_note(note)
             self._say({"type": "end"})
+            self._work.stop()
 
     def stop(self) -> None:
         """Answer nothing more."""
-        with self._work:
-            self._stopped = True
-            self._work.notify_all()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._work.stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def _take(self, spans: list[merc.SpeechSpan], activity: float) -> None:
-        """What was heard becomes work: ended spans, the span that may have ended, and the one that goes on."""
-        heard, still = self._hearing.heard, self._hearing.open
-        ended = [self._stretch(span, heard - self._hearing.spoken, activity) for span in spans]
-        guess = now = None
+        """What was heard becomes work: spans that ended, one that may have, one that goes on."""
+        heard, still, spoken = self._hearing.heard, self._hearing.open, self._hearing.spoken
+        ended = [self._stretch(span, heard - spoken, activity) for span in spans]
+        pause = now = None
         if spans or still is None:
             self._next = 0.0
         if still is not None:
             self._next = self._next or still.start + INTERVAL
-            if still.end < self._hearing.account.sound:
-                guess = None if still == self._guess_of else still
+            sound = self._hearing.account.sound
+            if still.end < sound and sound - spoken >= _SETTLED - 1e-6:
+                if still != self._paused:
+                    self._paused, pause = still, self._stretch(still)
             elif heard >= self._next:
-                now = merc.SpeechSpan(start=still.start, end=heard)
+                now = self._stretch(merc.SpeechSpan(start=still.start, end=heard), few=True)
                 self._next = max(self._next + INTERVAL, heard)
-        if not (ended or guess or now):
-            return
-        with self._work:
-            self._ended.extend(ended)
-            if ended:
-                self._guess = self._now = None
-            if guess is not None:
-                self._guess_of, self._guess, self._now = guess, self._stretch(guess), None
-            if now is not None:
-                self._guess, self._now = None, self._stretch(now, few=True)
-            self._work.notify_all()
+        self._work.add(ended, pause, now)
 
-    def _stretch(self, span: merc.SpeechSpan, pause: float = 0.0, activity: float = 0.0, few: bool = False) -> _Stretch:
+    def _stretch(self, span: merc.SpeechSpan, pause: float = 0.0, activity: float = 0.0, few: bool = False) -> Stretch:
         start, end = max(span.start - _EDGE, 0.0), span.end + _EDGE
         pictures = self._pictures.between(start, end)
         step = -(-len(pictures) // _FEW) if few else 1
         spoken = min(self._hearing.spoken or span.end, span.end)
-        return _Stretch(
+        return Stretch(
             span=span, first=round(start * self._hearing.rate), clip=self._hearing.clip(start, end),
             pictures=pictures[:: step or 1], clock=self._clock(spoken), pause=pause, activity=activity,
         )  # fmt: skip
@@ -238,48 +192,43 @@ class Engine:
         heard, clock = self._clocks[min(place, len(self._clocks) - 1)]
         return clock - max(heard - at, 0.0)
 
-    def _answer(self) -> None:
+    def _careful(self, work: Callable[[], None]) -> None:
+        """A thread's work; what it raises is said, and ends all."""
         try:
-            while (job := self._job()) is not None:
-                job()
+            work()
         except merc.MercError as error:
-            self._fail(str(error))
+            self._fail(str(error), None)
         except Exception as error:
             notes = getattr(error, "__notes__", ())
             self._fail(notes[0] if notes else f"{type(error).__name__}: {error}", error)
 
-    def _fail(self, sentence: str, error: Exception | None = None) -> None:
-        self.fault = error
-        with self._work:
-            self._failed = True
-            self._work.notify_all()
-        self._say({"type": "error", "error": sentence})
+    def _fail(self, sentence: str, error: Exception | None) -> None:
+        if not self._work.over:
+            self.fault = error
+            self._work.stop()
+            self._say({"type": "error", "error": sentence})
 
-    def _job(self) -> Callable[[], None] | None:
-        """The next thing to do: ended utterances in their order, before what may change."""
-        with self._work:
-            while True:
-                if self._stopped:
-                    return None
-                if self._ended:
-                    ended = self._ended.popleft()
-                    self._work.notify_all()
-                    return lambda: self._finish(ended)
-                if (guess := self._guess) is not None:
-                    self._guess = None
-                    return lambda: self._foresee(guess)
-                if (now := self._now) is not None:
-                    self._now = None
-                    return lambda: self._show(now)
-                if self._closed:
-                    return None
-                self._work.wait()
+    def _write(self) -> None:
+        """Write down what is said."""
+        while (job := self._work.to_write()) is not None:
+            stretch, final = job
+            started = time.perf_counter()
+            said = self._hearing.said(stretch.span, stretch.sound(stretch.span.start, stretch.span.end))
+            self._work.wrote(Written(stretch=stretch, said=said, seconds=time.perf_counter() - started), final)
 
-    def _finish(self, ended: _Stretch) -> None:
+    def _answer(self) -> None:
+        """Say how people feel."""
+        while (task := self._work.to_answer()) is not None:
+            if task.now is not None:
+                self._show(task.now, task.written)
+            elif task.written is not None and task.final:
+                self._finish(task.written)
+            elif task.written is not None:
+                self._foresee(task.written)
+
+    def _finish(self, written: Written) -> None:
         """An utterance that ended, or several where the span holds several sentences."""
-        written, self._written = self._written, None
-        if written is None or written.span != ended.span:
-            written = self._write(ended)
+        ended = written.stretch
         for said in written.said:
             utterance, shown = self._hearing.utterance(said), self._kept
             if written.prediction is not None:
@@ -296,36 +245,24 @@ class Engine:
                 },
             )  # fmt: skip
 
-    def _foresee(self, guess: _Stretch) -> None:
-        """What is said so far, while it is not known whether somebody goes on to speak."""
-        self._written = self._write(guess)
-        with self._work:
-            if self._ended and self._ended[0].span != guess.span:
-                return
-        if len(self._written.said) == 1:
-            (said,) = self._written.said
-            self._written.prediction = self._live.predict(self._fields(guess, self._name_of_next, said), final=False)
-            self._written.latency = self._live.seconds
-            self._show_written(guess, said.reason)
+    def _foresee(self, written: Written) -> None:
+        """What is said so far, while it is not known whether somebody goes on to speak. Where that is one utterance,
+        this is its answer, if the pause lasts."""
+        if len(written.said) > 1:
+            return
+        (said,) = written.said
+        prediction = self._live.predict(self._fields(written.stretch, self._name_of_next, said), final=False)
+        written.prediction, written.latency = prediction, self._live.seconds
+        total = time.perf_counter() - written.stretch.clock
+        latency = {"transcription": written.seconds, **written.latency, "total": total}
+        self._say_prediction("provisional", prediction, said.reason, self._kept, latency)
 
-    def _show_written(self, guess: _Stretch, reason: str | None) -> None:
-        written = self._written
-        assert written is not None and written.prediction is not None
-        latency = {"transcription": written.seconds, **written.latency, "total": time.perf_counter() - guess.clock}
-        self._say_prediction("provisional", written.prediction, reason, self._kept, latency)
-
-    @property
-    def _kept(self) -> int:
-        """How many utterances are shown before the next one."""
-        return len(self._live.conversation.utterances)
-
-    def _show(self, now: _Stretch) -> None:
+    def _show(self, now: Stretch, known: Written | None) -> None:
         """A provisional answer, from the face, the voice, and the words that are known."""
-        before = self._written if self._written is not None and self._written.span.start == now.span.start else None
-        name, text = self._name_of_next, ""
-        if before is not None:
-            before.prediction = None  # which another one takes the place of
-            text = " ".join(one.text for one in before.said)
+        name, text, reason = self._name_of_next, "", _NO_WORDS_YET
+        if known is not None:
+            text = " ".join(one.text for one in known.said)
+            reason = f"the words after {known.stretch.span.end:.1f} s are not known yet"
         start, end = round(now.span.start, 3), round(now.span.end, 3)
         media = self._media(now, start, end)
         fields = {"id": name, "text": text, "speaker": now.span.speaker or self.speaker, "start": start, "end": end}
@@ -336,27 +273,26 @@ class Engine:
             prediction = self._live.predict({**fields, **media}, final=False)
             latency = dict(self._live.seconds)
         self._shown = (name, text, prediction)
-        reason = f"the words after {before.span.end:.1f} s are not known yet" if before is not None else _NO_WORDS_YET
         latency["total"] = time.perf_counter() - now.clock
         self._say_prediction("provisional", prediction, reason, self._kept, latency)
 
-    def _write(self, stretch: _Stretch) -> _Written:
-        started = time.perf_counter()
-        said = self._hearing.said(stretch.span, stretch.sound(stretch.span.start, stretch.span.end))
-        return _Written(span=stretch.span, said=said, seconds=time.perf_counter() - started)
+    @property
+    def _kept(self) -> int:
+        """How many utterances are shown before the next one."""
+        return len(self._live.conversation.utterances)
 
     @property
     def _name_of_next(self) -> str:
         return f"{self._name}_u{self._hearing.account.count}"
 
-    def _fields(self, stretch: _Stretch, name: str, said: Any) -> dict[str, Any]:
+    def _fields(self, stretch: Stretch, name: str, said: Any) -> dict[str, Any]:
         start, end = round(said.span.start, 3), round(said.span.end, 3)
         return {
             **self._media(stretch, start, end), "id": name, "text": said.text,
             "speaker": said.span.speaker or self.speaker, "start": start, "end": end,
         }  # fmt: skip
 
-    def _media(self, stretch: _Stretch, start: float, end: float) -> dict[str, Any]:
+    def _media(self, stretch: Stretch, start: float, end: float) -> dict[str, Any]:
         """The sound and pictures of an utterance, where the run looks at them."""
         media: dict[str, Any] = {}
         if "audio" in self._modalities and len((sound := stretch.sound(start, end)).samples):

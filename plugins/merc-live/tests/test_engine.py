@@ -100,16 +100,16 @@ def test_what_is_known_is_told_before_the_end(
 def test_somebody_who_goes_on_after_a_short_pause(session: merc.Session, listener: merc.Listener) -> None:
     events = Events()
     engine = Engine(session, events, listener=listener)
-    speak(engine, sound(-0.5, 0.4, -0.2))
+    speak(engine, sound(-0.5, 0.3, -0.2))
     assert events.wait("provisional", 1)["text"] == "la"
     speak(engine, sound(0.7))
     more = events.wait("provisional", 2)
-    assert more["text"] == "la" and more["missing"]["text"] == "the words after 0.9 s are not known yet"
+    assert more["text"] == "la" and more["missing"]["text"] == "the words after 0.8 s are not known yet"
     speak(engine, sound(-0.5))
     engine.end()
     (final,) = events.of("final")
-    assert (final["text"], final["start"], final["end"]) == ("la la", 0.5, 1.8)
-    said = merc.AudioClip(samples=sound(0.4, -0.2, 0.7), rate=RATE)
+    assert (final["text"], final["start"], final["end"]) == ("la la", 0.5, 1.7)
+    said = merc.AudioClip(samples=sound(0.3, -0.2, 0.7), rate=RATE)
     (whole,) = session.predict({"id": "a", "text": "la la", "audio": said})
     assert final["probabilities"] == pytest.approx(dict(whole.probabilities or {}), abs=1e-4)
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -58,15 +58,17 @@ class Server:
     def __init__(self, session: merc.Session, port: int) -> None:
         self.session, self.port = session, port
 
-    def open(self, query: str = "", **options: Any) -> ClientConnection:
+    def open(self, query: str = "", **options: Any) -> connect:
+        """A connection, as a context."""
         return connect(f"ws://127.0.0.1:{self.port}/v1/live{query}", open_timeout=60, proxy=None, **options)
 
-    def start(self, **first: Any) -> ClientConnection:
+    @contextmanager
+    def start(self, **first: Any) -> Iterator[ClientConnection]:
         """A connection that is ready."""
-        client = self.open()
-        client.send(json.dumps(first))
-        assert receive(client)["type"] == "ready"
-        return client
+        with self.open() as client:
+            client.send(json.dumps(first))
+            assert receive(client)["type"] == "ready"
+            yield client
 
     def lives(self) -> bool:
         return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=60).json()["status"] == "ok"
@@ -204,9 +206,9 @@ def test_noise_is_sound_too(server: Server) -> None:
 def test_who_stops_in_the_middle_costs_nothing_more(session: merc.Session) -> None:
     with serving(session, Limits(live=2)) as server:
         for _ in range(5):
-            client = server.start(rate=RATE)
-            client.send(pieces(sound(0.5))[0])
-            client.socket.close()  # without a word
+            with server.start(rate=RATE) as client:
+                client.send(pieces(sound(0.5))[0])
+                client.socket.shutdown(socket.SHUT_RDWR)  # without a word
         with server.start() as one, server.start() as other:
             assert server.lives()
             for client in (one, other):
@@ -215,8 +217,8 @@ def test_who_stops_in_the_middle_costs_nothing_more(session: merc.Session) -> No
 
 
 def test_a_thousand_connections(session: merc.Session) -> None:
-    with serving(session, Limits(live=3)) as server:
-        held = [server.start() for _ in range(3)]
+    with serving(session, Limits(live=3)) as server, ExitStack() as stack:
+        held = [stack.enter_context(server.start()) for _ in range(3)]
 
         def one(number: int) -> tuple[str, int]:
             with server.open() as client:
@@ -229,7 +231,8 @@ def test_a_thousand_connections(session: merc.Session) -> None:
         for client in held:
             client.send('{"type": "end"}')
             assert rest(client)[-1] == {"type": "end"}
-        server.start().close()
+        with server.start():
+            pass
 
 
 def test_who_sends_nothing_is_let_go(session: merc.Session) -> None:
@@ -237,37 +240,40 @@ def test_who_sends_nothing_is_let_go(session: merc.Session) -> None:
         assert refused(client) == ("nothing came for 0.3 s, so this conversation is over", 1008)
 
 
-def test_who_reads_nothing_is_let_go(session: merc.Session) -> None:
-    """It speaks on and on, and what it is told fills all that can be filled between it and the server."""
-    with serving(session, Limits(live=1, live_seconds=1.0)) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            raw.sendall(
-                b"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-            )
-            while b"\r\n\r\n" not in raw.recv(4096):
-                pass
+def test_who_reads_nothing_holds_nothing(session: merc.Session) -> None:
+    """What it is told fills all that can be filled between the server and it, and its place is free again."""
 
-            def send(payload: bytes, kind: int) -> None:
-                raw.sendall(struct.pack("!BBH", 0x80 | kind, 0x80 | 126, len(payload)) + b"\0\0\0\0" + payload)
+    class Talkative(transcriber.Example):
+        def load(self, device: str) -> merc.TranscribeFunction:
+            return lambda clips: [merc.Missing("nothing but noise, " * 10_000) for _ in clips]
 
+    hears = merc.Listener(LiveLoud(), Talkative())
+    with (
+        serving(session, Limits(live=1, live_seconds=1.0), hears=hears) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as raw,
+    ):
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(5)
+        raw.sendall(
+            b"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        while b"\r\n\r\n" not in raw.recv(4096):
+            pass
+
+        def send(payload: bytes, kind: int) -> None:
+            raw.sendall(struct.pack("!BBH", 0x80 | kind, 0x80 | 126, len(payload)) + b"\0\0\0\0" + payload)
+
+        with suppress(OSError):  # the server may have closed it
             send(START.encode(), 1)
-            spoken = pieces(sound(0.1, -0.5))
-            until = time.monotonic() + 120
-            try:
-                while time.monotonic() < until:
-                    for piece in spoken:
-                        send(piece, 2)
-            except OSError:
-                pass
-            assert time.monotonic() < until
-        while True:  # its place is free
+            for piece in pieces(sound(*[0.2, -0.5] * 8)):
+                send(piece, 2)
+        until, free = time.monotonic() + 120, False
+        while not free and time.monotonic() < until:
             with server.open() as client:
                 client.send(START)
-                if receive(client)["type"] == "ready":
-                    break
-        assert server.lives()
+                free = receive(client)["type"] == "ready"
+        assert free and server.lives()
 
 
 def test_a_fault_is_told_without_its_details(session: merc.Session) -> None:
