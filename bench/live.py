@@ -74,16 +74,17 @@ def skits(folder: Path) -> Path:
         shown = heard = 0
         for clip in clips:
             for moment in merc.play(clip, RATE):
-                assert moment.video is not None
+                samples, seen = moment.audio.samples, moment.video
                 if pictures is None or track is None:
+                    assert seen is not None
                     track = out.add_stream("pcm_s16le", rate=RATE, layout="mono")
                     pictures = out.add_stream("libx264", rate=25)
-                    pictures.height, pictures.width = moment.video.frames.shape[1:3]
-                    pictures.pix_fmt, last = "yuv420p", moment.video.frames[-1]
-                samples = moment.audio.samples
+                    pictures.height, pictures.width = seen.frames.shape[1:3]
+                    pictures.pix_fmt, last = "yuv420p", seen.frames[0]
                 while shown / 25 < (heard + len(samples)) / RATE:
-                    place = np.searchsorted(moment.video.times, shown / 25 - heard / RATE, side="right") - 1
-                    last = moment.video.frames[max(int(place), 0)]
+                    if seen is not None:
+                        place = np.searchsorted(seen.times, shown / 25 - heard / RATE, side="right") - 1
+                        last = seen.frames[max(int(place), 0)]
                     out.mux(pictures.encode(av.VideoFrame.from_ndarray(last, format="rgb24")))
                     shown += 1
                 heard += _sound(out, track, samples, heard)

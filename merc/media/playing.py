@@ -14,6 +14,7 @@ from merc.media.container import Unreadable
 from merc.media.decode import Want
 from merc.media.isolation import Decoders
 from merc.media.limits import Limits
+from merc.media.scaling import Picture
 
 _PIECE = 2.0
 _ALL = 1_000_000
@@ -49,19 +50,24 @@ def play(path: str | Path, rate: int = 16_000, limits: Limits | None = None) -> 
     if not info.audio:
         raise Unreadable(f"{path.name} has no audio track, so nothing is heard in it")
     size = round(_PIECE * rate)
+    last: Picture | None = None
     for window in decoders.listen(path, rate):
         starts = range(0, len(window.clip.samples), size)
         clips = [AudioClip(samples=window.clip.samples[at : at + size], rate=rate) for at in starts]
         for at, clip in zip(starts, clips, strict=True):
             start = window.start + at / rate
-            yield Moment(start=start, audio=clip, video=_seen(decoders, path, start, clip) if info.video else None)
+            seen = _seen(decoders, path, start, clip, last) if info.video else None
+            last = last if seen is None else seen.frames[-1]
+            yield Moment(start=start, audio=clip, video=seen)
 
 
-def _seen(decoders: Decoders, path: Path, start: float, clip: AudioClip) -> VideoClip | None:
-    """The pictures that begin in a stretch; the one that is on show when it begins is of the one before."""
+def _seen(decoders: Decoders, path: Path, start: float, clip: AudioClip, last: Picture | None) -> VideoClip | None:
+    """The pictures that begin in a stretch. Where none does, decoding gives the one that is on show, which is the
+    ``last`` one of before."""
     end = start + clip.seconds
     (decoded,) = decoders.decode(path, [Want(Frames(count=_ALL), start, end)], seed=0)
     seen = decoded.clip
-    if not isinstance(seen, VideoClip) or (start > 0 and not np.any(seen.times > 0)):
+    if not isinstance(seen, VideoClip):
         return None
-    return seen
+    again = last is not None and len(seen.times) == 1 and np.array_equal(seen.frames[0], last)
+    return None if again else seen
