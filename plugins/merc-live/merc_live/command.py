@@ -49,10 +49,10 @@ def command(
 
     if replay is not None and microphone is not None:
         raise merc.MercError("--replay and --microphone are two sources of sound; give one of them")
+    values, parts = _changes(changes or [])
     heard = None if replay is not None else Microphone(microphone)
     if replay is not None and not merc.probe_media(replay).audio:
         raise merc.MercError(f"{replay.name} has no audio track, so nothing is heard in it")
-    values, parts = _changes(changes or [])
     session = merc.load(run, **values)
     listener = merc.Listener(**parts, device=session.device) if parts else None
     failed: list[str] = []
