@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,8 +12,9 @@ from merc.components.model import Generation
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import Sampling, copied, generate, go_on
+from merc.model.past import utterance_id
 from merc.model.probe import evaluating, probing_tokens
-from merc.prompting import AnswerPath, EncodedPrompt, Item, Normalize, build_tree
+from merc.prompting import AnswerPath, BlockItem, EncodedPrompt, Item, Normalize, SeenItem, build_tree
 
 
 class KeptPrefix:
@@ -40,6 +41,12 @@ class KeptPrefix:
         same = shared_length([self.begin.context, begin.context])
         self.begin = replace(begin, answers=())
         self._keep(min(same, self._computed))
+
+    def drop_media(self, utterances: Collection[str]) -> None:
+        """Begin only with what stands before the media of these utterances, which are others now."""
+        context = self.begin.context
+        shown = (at for at, item in enumerate(context) if not utterances_of(item).isdisjoint(utterances))
+        self.extend(first_of(self.begin, next(shown, len(context))))
 
     def fork(self) -> KeptPrefix:
         """Another one that begins alike and goes on apart."""
@@ -120,6 +127,21 @@ class KeptPrefix:
         held = min(self._computed, int(batch.read.min()))
         self._keep(held)
         return batch.after(held).to(self.model.device)
+
+
+def utterances_of(item: Item) -> set[str]:
+    """Whose media an item is, or lets layers look at: the ids of utterances.
+
+    >>> sorted(utterances_of(SeenItem(("face", "u1", 0), (("voice", "u0"),)))), utterances_of(7)
+    (['u0', 'u1'], set())
+    """
+    if isinstance(item, int):
+        return set()
+    if isinstance(item, BlockItem):
+        return utterances_of(item.item).union(*map(utterances_of, item.block))
+    if isinstance(item, SeenItem):
+        return utterances_of(item.item) | {utterance_id(one) for _, one in item.media}
+    return {utterance_id(item[1])}
 
 
 def first_of(prompt: EncodedPrompt, length: int) -> EncodedPrompt:

@@ -56,6 +56,7 @@ class Live:
         self._features: FeatureTable | None = None
         self._cues = CueTable()
         self._last: _Answered | None = None
+        self._tried: str | None = None
 
     @property
     def conversation(self) -> Conversation:
@@ -79,6 +80,9 @@ class Live:
             talk, arrays = self._with(utterance)
             prepared, answered = self._prepared(talk, arrays)
             ready = time.perf_counter()
+            # What was tried at this place may have the same name and other media.
+            self._between.changed = frozenset([self._tried] if self._tried is not None else [])
+            self._tried = prepared.groups[0][0].target.id
             request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
             (prediction,) = self.session.predictions(prepared, request)
             self.seconds = {"features": ready - started, "scoring": time.perf_counter() - ready}
@@ -97,7 +101,7 @@ class Live:
         again. Raises MercError where there is none."""
         if self._last is None:
             raise MercError("there is no utterance to keep; predict one with final=False before")
-        last, self._last = self._last, None
+        last, self._last, self._tried = self._last, None, None
         self._talk, self._count = last.talk, self._count + 1
         self._features = self._features.overlaid(last.features) if self._features else last.features
         self._cues = CueTable.joined([self._cues, last.cues])

@@ -26,9 +26,11 @@ from merc.training.strategy import Strategy
 
 @dataclass
 class KeptBetween:
-    """Keys and values that are kept from one prediction to the next of a conversation that goes on."""
+    """Keys and values that are kept from one prediction to the next of a conversation that goes on. ``changed`` are
+    utterances whose media are not those of the prediction before."""
 
     prefix: KeptPrefix | None = None
+    changed: frozenset[str] = frozenset()
 
 
 @dataclass(kw_only=True)
@@ -121,7 +123,10 @@ class SharedModel:
         if between.prefix is None:
             between.prefix = KeptPrefix.of(self.model, begin)
         else:
+            if between.changed:
+                between.prefix.drop_media(between.changed)
             between.prefix.extend(begin)
+        between.changed = frozenset()
         rows = self.rows_after(between.prefix, encoded, normalize)
         return {
             at: [scores, _as_numbers(state), self.model.heads.rows(state.unsqueeze(0))[0]]

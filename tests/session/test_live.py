@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import merc
@@ -35,8 +36,10 @@ def test_each_answer_is_that_of_the_whole_conversation(session: merc.Session, ta
     whole = session.predict(talk, clips={one.id: arrays(one) for one in talk.utterances})
     live = session.live(talk.id)
     for utterance, wanted in zip(talk.utterances, whole, strict=True):
-        nothing_yet = live.predict({**turn(utterance), "text": "not all of"}, final=False)
-        assert nothing_yet.id == wanted.id
+        for media in ({}, {"audio": merc.AudioClip(samples=np.full(8_000, 0.9, np.float32), rate=16_000)}):
+            nothing_yet = live.predict({**turn(utterance), "text": "not all of", "video": None, **media}, final=False)
+            assert nothing_yet.id == wanted.id
+        live.predict({**turn(utterance), **media}, final=False)  # the same words, and another voice
         own = live.predict({**turn(utterance), "start": 1.0, "end": 2.5})
         close(own, wanted)
         assert (own.missing, own.start, own.end) == (wanted.missing, 1.0, 2.5)

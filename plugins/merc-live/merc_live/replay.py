@@ -50,7 +50,9 @@ def _pieces(path: Path) -> Iterator[tuple[float, np.ndarray, list[tuple[float, n
     size = round(_STEP * RATE)
     for moment in _ahead(path):
         seen = moment.video
-        pictures = [] if seen is None else list(zip(moment.start + seen.times, seen.frames, strict=True))
+        # Times of containers are multiples of a microsecond at least; sums of them are not quite.
+        times = [] if seen is None else np.round(moment.start + seen.times, 6).tolist()
+        pictures = [] if seen is None else list(zip(times, seen.frames, strict=True))
         for first in range(0, len(moment.audio.samples), size):
             start, samples = moment.start + first / RATE, moment.audio.samples[first : first + size]
             end = start + len(samples) / RATE
