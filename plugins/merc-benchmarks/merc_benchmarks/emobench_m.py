@@ -78,9 +78,14 @@ class EmoBenchM(Benchmark):
         return ("emobench-m",)
 
     def averages(self) -> Mapping[str, Sequence[str]]:
-        """The paper's means of groups, over the scenarios that are known, and the mean of all accuracies."""
+        """The paper's means of groups, over the scenarios that are known (the title says how many, where not all are),
+        and the mean of all accuracies."""
         titles = [task.title for task in self.columns() if not task.title.startswith("LR")]
-        groups = {name: [one for one in group if one in titles] for name, group in GROUPS.items()}
+        groups = {}
+        for name, group in GROUPS.items():
+            known = [one for one in group if one in titles]
+            part = "" if len(known) == len(group) else f" ({len(known)} of {len(group)} scenarios)"
+            groups[f"{name}{part}"] = known
         return {**groups, "All accuracies": titles}
 
     def _label(self, title: str, name: str) -> BenchmarkTask:
