@@ -34,6 +34,8 @@ class Frames:
     """Height and width in pixels; ``None`` keeps the video's own."""
     draws: int = 1
     """How many different random draws are kept, which the epochs take in turn."""
+    sound: int | None = None
+    """Samples a second of the sound that is wanted beside the pictures (``VideoClip.sound``); ``None`` for none."""
     times: tuple[float, ...] = ()
     """With ``times``: seconds from the start of the utterance, ``count`` of them."""
 
@@ -80,6 +82,8 @@ class VideoClip:
     """``[n, height, width, 3]`` RGB."""
     times: npt.NDArray[np.float64]
     """``[n]``: when each is shown, in seconds from the start of the utterance."""
+    sound: AudioClip | None = None
+    """What is heard meanwhile, where ``Frames.sound`` asks for it and the file has sound that can be read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from merc.components.encoder import AudioClip, Clip, Frames, Missing, TextClip, VideoClip, Waveform
 from merc.conversation import Region, Utterance
-from merc.media.audio import read_audio, resample
+from merc.media.audio import Samples, read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
 from merc.media.limits import NO_LIMITS, Limits
 from merc.media.sampling import sample
@@ -162,7 +162,27 @@ def _pictures(media: Media, wants: Sequence[Want], entropy: str, limits: Limits)
                     pictures[region, size, index] = scaled
     times = track.times - (start or 0.0)
     clips = {want: _clip(name, want, indices, pictures, times) for want, indices in chosen.items()}
+    rates = {want.sampling.sound for want in wants if isinstance(want.sampling, Frames)} - {None}
+    if rates and (heard := _sound_beside(media, start, end)):
+        sounds = {rate: resample(*heard, rate) for rate in rates if rate is not None}
+        clips = {want: _with_sound(want, decoded, sounds) for want, decoded in clips.items()}
     return [replace(clips[want], remarks=(*remarks, *clips[want].remarks)) for want in wants]
+
+
+def _sound_beside(media: Media, start: float | None, end: float | None) -> tuple[Samples, int] | None:
+    """The sound of a span and its rate; None where the file has none there, or none that can be read."""
+    try:
+        samples, rate = read_audio(media, start, end)
+    except Unreadable:
+        return None
+    return (samples, rate) if np.isfinite(samples).all() else None
+
+
+def _with_sound(want: Want, decoded: Decoded, sounds: Mapping[int, AudioClip]) -> Decoded:
+    assert isinstance(want.sampling, Frames)
+    if want.sampling.sound is None or not isinstance(decoded.clip, VideoClip):
+        return decoded
+    return replace(decoded, clip=replace(decoded.clip, sound=sounds[want.sampling.sound]))
 
 
 def _draw(entropy: str, want: Want) -> str:

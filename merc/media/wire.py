@@ -93,6 +93,9 @@ def pack(decoded: Sequence[Decoded]) -> tuple[Message, list[Array]]:
             places[id(clip)] = {"clip": len(arrays)}
             if isinstance(clip, VideoClip):
                 arrays += [clip.frames, clip.times]
+                if clip.sound is not None:
+                    places[id(clip)]["sound_rate"] = clip.sound.rate
+                    arrays.append(clip.sound.samples)
             else:
                 assert isinstance(clip, AudioClip)
                 places[id(clip)]["rate"] = clip.rate
@@ -109,11 +112,11 @@ def unpack(message: Message) -> list[Decoded]:
             decoded.append(Decoded(Missing(row["reason"]), tuple(row["remarks"])))
             continue
         at = row["clip"]
-        if at not in clips:
-            clips[at] = (
-                AudioClip(samples=arrays[at], rate=row["rate"])
-                if "rate" in row
-                else VideoClip(frames=arrays[at], times=arrays[at + 1])
-            )
+        if at not in clips and "rate" in row:
+            clips[at] = AudioClip(samples=arrays[at], rate=row["rate"])
+        elif at not in clips:
+            rate = row.get("sound_rate")
+            sound = None if rate is None else AudioClip(samples=arrays[at + 2], rate=rate)
+            clips[at] = VideoClip(frames=arrays[at], times=arrays[at + 1], sound=sound)
         decoded.append(Decoded(clips[at], tuple(row["remarks"])))
     return decoded

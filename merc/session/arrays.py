@@ -169,7 +169,11 @@ def _clip(
     chosen = sample(clip.times, 0.0, end, sampling, f"{seed}/{content}")
     scaler = Scaler()
     pictures = [scaler.at(clip.frames[index], [sampling.size])[sampling.size] for index in chosen]
-    return VideoClip(frames=np.stack(pictures), times=clip.times[chosen])
+    heard = arrays.get("audio") if sampling.sound else None
+    sound = None
+    if isinstance(heard, AudioClip) and sampling.sound is not None:
+        sound = resample(heard.samples, int(heard.rate), sampling.sound)
+    return VideoClip(frames=np.stack(pictures), times=clip.times[chosen], sound=sound)
 
 
 def annotate_arrays(

@@ -40,6 +40,18 @@ def test_sound_of_its_own_comes_before_the_sound_of_the_video(tmp_path):
     assert pitch_of(heard.samples, 16_000) == pytest.approx(880, abs=2)
 
 
+def test_pictures_may_come_with_the_sound_that_is_heard_meanwhile(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", frames=100, tone=440)
+    mute = write_clip(tmp_path / "mute.mp4", frames=20, audio=None)
+    wants = [Want(Frames(count=4, sound=16_000), 1.0, 2.0), Want(Frames(count=4), 1.0, 2.0), Want(Waveform(), 1.0, 2.0)]
+    with_sound, without, heard = (one.clip for one in decode_file(path, wants, seed=0))
+    assert numbers_of(with_sound.frames) == numbers_of(without.frames) and without.sound is None
+    np.testing.assert_array_equal(with_sound.sound.samples, heard.samples)
+    assert with_sound.sound.rate == 16_000
+    (silent,) = decode_file(mute, [Want(Frames(count=2, sound=16_000))], seed=0)
+    assert silent.clip.sound is None and len(silent.clip.frames) == 2
+
+
 def test_a_relative_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
     write_clip(tmp_path / "a.mp4", frames=100)
     (tmp_path / "a.mp4").rename(tmp_path / "talk:1.mp4")

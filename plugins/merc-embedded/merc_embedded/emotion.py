@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from merc import Clip, EncodeFunction, Features, PrepareFunction
 
 
+RATE = 16_000
+"""Samples a second of the sound that mouths are compared with."""
 UNSURE: WeakSet[VideoClip] = WeakSet()
 """Clips of which it is not known who speaks, as long as they are in memory: the encoder remarks on them."""
 
@@ -52,8 +54,9 @@ class FaceEmotion(Encoder):
     """With ``haar``, how many overlapping windows must agree on a face; null is 8."""
     person: Literal["largest", "speaking"] = "largest"
     """Whose face, where several are seen: of each frame the ``largest`` and surest; or the one that is followed through
-    the clip and is ``speaking``, by the movement of its mouth from frame to frame. Where mouths do not tell, that is
-    the largest one over the clip, and a note counts such clips."""
+    the clip and is ``speaking``, by the movement of its mouth from frame to frame while there is sound (by the mouth
+    alone in a file without). Where mouths do not tell, that is the largest one over the clip, and a note counts such
+    clips."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -63,8 +66,12 @@ class FaceEmotion(Encoder):
         check_detector(self.detector, self.smallest, self.certainty, self.votes)
 
     def sampling(self) -> Frames:
-        """Frames in the video's own size, so that small faces stay sharp."""
-        return Frames(count=self.frames)
+        """Frames in the video's own size, so that small faces stay sharp, and sound where it says who speaks."""
+        return Frames(count=self.frames, sound=RATE if self.person == "speaking" else None)
+
+    def identity(self) -> Mapping[str, str]:
+        """Who speaks is found with the sound, and was found without it before."""
+        return {"speaker by": "mouth and sound"} if self.person == "speaking" else {}
 
     def spec(self) -> FeatureSpec:
         """135 numbers per token, at most one token per frame."""
@@ -126,7 +133,7 @@ class FaceEmotion(Encoder):
         def speaking(clip: VideoClip) -> list[tuple[np.ndarray, Box]]:
             frames = _picture(clip)
             tracks = follow_faces(frames, [finder.find(frame) for frame in frames], find_cuts(frames))
-            person = who_speaks(mesh, VideoClip(frames=frames, times=clip.times), tracks)
+            person = who_speaks(mesh, replace(clip, frames=frames), tracks, clip.sound)
             if person is None:
                 return []
             if person.why == "largest":

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from merc_embedded.emotion import FaceEmotion
 from merc_embedded.reading import CLASSES, WEIGHTS, FaceReader
 
-from merc import Missing, VideoClip
+from merc import AudioClip, Missing, VideoClip
 
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, ("fer", "mediapipe", "ai_edge_litert"))),
@@ -117,12 +118,21 @@ def test_the_one_who_speaks_is_followed_and_an_unknown_one_remarked(portrait, mo
     # nobody's mouth moves
     assert encoder.remark(still, largest) == "of several faces none is seen to speak; the largest was taken"
     assert encoder.remark(alone, single) is None
-    monkeypatch.setattr(emotion, "who_speaks", lambda mesh, clip, tracks: Person(track=tracks[1], why="mouth"))
-    other = clip([wide] * 3)
+    heard = []
+
+    def who(mesh, clip, tracks, sound):
+        heard.append(sound)
+        return Person(track=tracks[1], why="mouth")
+
+    monkeypatch.setattr(emotion, "who_speaks", who)
+    sound = AudioClip(samples=np.zeros(16_000, "float32"), rate=16_000)
+    other = replace(clip([wide] * 3), sound=sound)
     (speaks,) = encode([other])
     assert np.abs(speaks - largest).max() > 0.01 and encoder.remark(other, speaks) is None
     (prepared,) = encoder.prepare()([other])
     assert prepared.shape == (3, 64, 64)
+    assert heard == [sound, sound] and encoder.sampling().sound == 16_000
+    assert FaceEmotion().sampling().sound is None and FaceEmotion().identity() == {} != encoder.identity()
 
 
 def test_of_a_clip_without_faces_or_frames_nobody_speaks(portrait):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class DropFrames(merc.Corruption):
         present = np.setdiff1d(np.arange(count), lost)
         if not len(present):
             return merc.Missing("all of its frames were dropped")
-        return merc.VideoClip(frames=clip.frames[present], times=clip.times[present])
+        return replace(clip, frames=clip.frames[present], times=clip.times[present])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Blur(merc.Corruption):
         radius = severity / 100 * min(clip.frames.shape[1:3])
         by = ImageFilter.GaussianBlur(radius)
         frames = np.stack([np.asarray(Image.fromarray(frame).filter(by)) for frame in clip.frames])
-        return merc.VideoClip(frames=frames, times=clip.times)
+        return replace(clip, frames=frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,4 +84,4 @@ class Darken(merc.Corruption):
     def apply(self, clip: Any, severity: float, rng: np.random.Generator) -> merc.VideoClip:
         """Every frame darker."""
         frames = np.round(clip.frames * np.float32(1 - severity)).astype(np.uint8)
-        return merc.VideoClip(frames=frames, times=clip.times)
+        return replace(clip, frames=frames)
