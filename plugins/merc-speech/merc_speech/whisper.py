@@ -124,7 +124,7 @@ class WhisperTiny(_Whisper):
             return "its words go in circles, as they do where whisper-tiny hears no English"
         least = self.least * (0.6 if len(words) < _FEW else 1)
         if confidence is not None and confidence < least:
-            return "it fits no English words, and whisper-tiny knows no other language"
+            return "it fits no English words (several at once, noise, or a language that whisper-tiny does not know)"
         return None
 
 
