@@ -106,7 +106,8 @@ def pack(decoded: Sequence[Decoded]) -> tuple[Message, list[Array]]:
 
 def unpack(message: Message) -> list[Decoded]:
     """What ``pack`` was given."""
-    arrays, clips, decoded = message["arrays"], {}, []
+    arrays, decoded = message["arrays"], []
+    clips: dict[int, AudioClip | VideoClip] = {}
     for row in message["decoded"]:
         if "reason" in row:
             decoded.append(Decoded(Missing(row["reason"]), tuple(row["remarks"])))

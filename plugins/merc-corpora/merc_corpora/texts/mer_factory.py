@@ -60,9 +60,9 @@ class MerFactoryCorpus(merc.Corpus):
             source = Path(str(record.get("source_path") or record.get("source_video") or ""))
             if source.is_file():
                 clips.files[name.lower()] = source.absolute()
-            told = record.get("coarse_descriptions_at_peak")
-            told = told if isinstance(told, dict) else {}
-            cues = {cue: _text(told.get(key, told.get(cue))) for cue, key in _CUES.items()}
+            parts = record.get("coarse_descriptions_at_peak")
+            parts = parts if isinstance(parts, dict) else {}
+            cues = {cue: _text(parts.get(key, parts.get(cue))) for cue, key in _CUES.items()}
             cues["multimodal"] = _text(record.get("final_summary"))
             label = _peak(record) if self.labels else None
             if self.labels and label is None:
