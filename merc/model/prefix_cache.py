@@ -45,8 +45,8 @@ class KeptPrefix:
     def drop_media(self, utterances: Collection[str]) -> None:
         """Begin only with what stands before the media of these utterances, which are others now."""
         context = self.begin.context
-        shown = (at for at, item in enumerate(context) if not utterances_of(item).isdisjoint(utterances))
-        self.extend(first_of(self.begin, next(shown, len(context))))
+        media_places = (at for at, item in enumerate(context) if not utterances_of(item).isdisjoint(utterances))
+        self.extend(first_of(self.begin, next(media_places, len(context))))
 
     def fork(self) -> KeptPrefix:
         """Another one that begins alike and goes on apart."""

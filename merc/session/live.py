@@ -111,10 +111,10 @@ class Live:
     def _forget(self, count: int) -> None:
         """Go on as if the first utterances had never been said."""
         self._talk = replace(self._talk, utterances=self._talk.utterances[count:])
-        kept = {one.id for one in self._talk.utterances}
+        kept_ids = {one.id for one in self._talk.utterances}
         if self._features is not None:
-            self._features = self._features.of(kept)
-        answers = {at: answer for at, answer in self._cues.answers.items() if at[1] in kept}
+            self._features = self._features.of(kept_ids)
+        answers = {at: answer for at, answer in self._cues.answers.items() if at[1] in kept_ids}
         self._cues = replace(self._cues, answers=answers)
 
     def _with(self, utterance: Mapping[str, Any]) -> tuple[Conversation, Arrays]:

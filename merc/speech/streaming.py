@@ -80,16 +80,16 @@ class LiveHearing:
         """What is said in a span, a sentence an utterance where the transcriber gives times."""
         transcriber = self.listener.transcriber
         _, transcribe = self.listener.load()
-        wanted = transcriber.sampling()
-        if clip.seconds < wanted.min_seconds:
-            return [Said(span=span, reason=f"{clip.seconds:.2f} s of sound; {wanted.min_seconds:.2f} s are needed")]
-        (heard,) = transcribe([resample(clip.samples, clip.rate, wanted.rate)])
+        sampling = transcriber.sampling()
+        if clip.seconds < sampling.min_seconds:
+            return [Said(span=span, reason=f"{clip.seconds:.2f} s of sound; {sampling.min_seconds:.2f} s are needed")]
+        (heard,) = transcribe([resample(clip.samples, clip.rate, sampling.rate)])
         return utterances_of([span], heard, transcriber)
 
-    def utterance(self, said: Said) -> Utterance:
+    def utterance(self, sentence: Said) -> Utterance:
         """What was said as the next utterance, with its number and what is known of its words; it counts from now
         on."""
-        return self.account.utterance(said)
+        return self.account.utterance(sentence)
 
     def notes(self) -> list[str]:
         """What was heard and what was not, each a sentence."""
@@ -103,8 +103,8 @@ class LiveHearing:
         self.account.sound = window.end
         spans = self._counted(self._spans.add(window))
         still = self._spans.open
-        kept = min(self.heard - _REACH, still.start if still else self.heard, *(span.start for span in spans))
-        while len(self._kept) > 1 and self._kept[1][0] <= kept * self.rate:
+        oldest = min(self.heard - _REACH, still.start if still else self.heard, *(span.start for span in spans))
+        while len(self._kept) > 1 and self._kept[1][0] <= oldest * self.rate:
             self._kept.popleft()
         return spans
 

@@ -111,9 +111,9 @@ class SegmenterContract(ComponentContract):
         if type(self.component).stream is Segmenter.stream:
             return
         make = self.component.stream(self.device)
-        streams, found, opened = (make(), make()), ([], []), list[SpeechSpan]()  # type: ignore[var-annotated]
+        streams, spans_of_each, opened = (make(), make()), ([], []), list[SpeechSpan]()  # type: ignore[var-annotated]
         for window in self.windows(seconds=0.1):
-            for stream, own in zip(streams, found, strict=True):
+            for stream, own in zip(streams, spans_of_each, strict=True):
                 own += stream.add(window)
             if (span := streams[0].open) is not None:
                 require(
@@ -121,10 +121,10 @@ class SegmenterContract(ComponentContract):
                     f"{self.title} has an open span until {span.end} s, of sound until {window.end} s",
                 )
                 opened.append(span)
-        for stream, own in zip(streams, found, strict=True):
+        for stream, own in zip(streams, spans_of_each, strict=True):
             own += stream.close()
         whole = self.spans(self.windows(seconds=60.0))
-        for own in found:
+        for own in spans_of_each:
             near = len(own) == len(whole) and all(
                 abs(a.start - b.start) <= self.tolerance and abs(a.end - b.end) <= self.tolerance
                 for a, b in zip(own, whole, strict=True)

@@ -73,8 +73,8 @@ class Pyannote(Segmenter):
             if len(samples):
                 sound = {"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE}
                 with one_at_a_time:
-                    found = pipeline(sound, **options)
-                yield from spans_of(found)
+                    annotation = pipeline(sound, **options)
+                yield from spans_of(annotation)
 
         return segment
 
