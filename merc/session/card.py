@@ -215,7 +215,7 @@ class _Card:
             if 0 < int(numbers.get("n") or 0) < _FEW:
                 limits.append(f"- {split} has {numbers['n']} utterances: its numbers are rough.")
         else:
-            limits.append("- It was not measured.")
+            limits.append("- No numbers of its own are kept with it.")
         return ["\n".join(limits)]
 
     def _licence(self) -> str:

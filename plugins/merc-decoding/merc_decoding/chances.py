@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,12 @@ class ClassChances(merc.Annotator):
         """What an encoder of sound wants."""
         sampling = self.encoder.sampling()
         return sampling if isinstance(sampling, merc.Waveform) else None
+
+    def identity(self) -> Mapping[str, Any]:
+        """The encoder's class, version and parameters, and the other parameters."""
+        cls = type(self.encoder)
+        encoder = {"class": f"{cls.__module__}:{cls.__qualname__}", "version": cls.version, **asdict(self.encoder)}
+        return {"encoder": encoder, "classes": list(self.classes), "cue": self.cue}
 
     def load(self, device: str) -> merc.AnnotateFunction:
         """Load the encoder."""
