@@ -32,10 +32,8 @@ class MeldFace(merc.Run):
     def folder(self) -> Path:
         """A folder of the user's cache: its own recipe with the weights of ``meld-text``, which the package holds once.
         It is made at the first use."""
-        files = {
-            **_files(MeldText().folder(), "stages/", "labels.json", "provenance.json"),
-            **_files(_HERE / "meld-face"),
-        }
+        words = _files(MeldText().folder(), "stages/", "labels.json", "provenance.json")
+        files = {**words, **_files(_HERE / "meld-face", "recipe.yaml")}
         names = "".join(f"{name} {merc.hash_file(file)}\n" for name, file in sorted(files.items()))
         target = merc.cache_folder("ready") / f"meld-face-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
         if target.is_dir():
@@ -54,6 +52,6 @@ class MeldFace(merc.Run):
 
 
 def _files(folder: Path, *starts: str) -> dict[str, Path]:
-    """The files of a folder by their names in it, those alone whose names begin so."""
+    """The files of a folder whose names in it begin so, by these names."""
     names = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
-    return {name: file for name, file in names.items() if not starts or name.startswith(starts)}
+    return {name: file for name, file in names.items() if name.startswith(starts)}
