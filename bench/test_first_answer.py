@@ -9,9 +9,11 @@ import statistics
 import subprocess
 import sys
 
-COMMAND = (
-    "sys.argv = ['merc', 'predict', 'ready/meld-text', '--text', 'We won!']\nfrom merc.cli.main import main; main()"
-)
+COMMAND = """\
+sys.argv = ["merc", "predict", "ready/meld-text", "--text", "We won!"]
+from merc.cli.main import main
+main()
+"""
 MINE = f"import sys\n{COMMAND}"
 PLAIN = f"""\
 import contextlib, sys
