@@ -97,7 +97,7 @@ def test_words_and_face_on_the_nine_clips(clips_folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.data
 def test_it_gives_the_numbers_of_its_training(real_data: Callable[[str], Path]) -> None:
-    """Of the first dialogues of MELD's test split, to the rounding of bfloat16, which depends on what is computed together."""
+    """Of MELD's first test dialogues, to bfloat16's rounding, which depends on what is computed together."""
     meld = real_data("meld")
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
     corpus = get_registry().resolve("corpus", "meld")(root=str(meld))
