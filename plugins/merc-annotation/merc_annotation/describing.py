@@ -151,6 +151,8 @@ class ComposedDescription(Annotator):
     """The clues that it reads and quotes, and of which modality each is: visual, audio or text."""
     teacher: str = ""
     """A name that stands behind its fields, as in ``triplet_rules``; empty where it is the only one."""
+    compare_voice: bool = True
+    """Whether the arousal of the voice is compared with the label, by the cue ``audio_measures`` of ``audio-tone``."""
     label_guided: bool = False
     """Whether the gold label is the label. What comes of it is marked, and no prompt may show it."""
 
@@ -165,7 +167,7 @@ class ComposedDescription(Annotator):
 
     def reads(self) -> tuple[str, ...]:
         """The clues, and the measures behind them."""
-        return (*self.clues, "action_units", *(("audio_measures",) if "audio" in self.clues.values() else ()))
+        return (*self.clues, "action_units", *(("audio_measures",) if self.compare_voice else ()))
 
     def sees_label(self) -> bool:
         """As ``label_guided`` says."""

@@ -37,7 +37,7 @@ annotators:
   words: {name: lexical}
   one: {name: description-teacher, teacher: one, base_url: URL, model: one, retries: 0}
   two: {name: description-teacher, teacher: two, base_url: URL, model: two, retries: 0, temperature: 0.5}
-  rules: {name: composed-description, teacher: rules}
+  rules: {name: composed-description, teacher: rules, compare_voice: false}
   vote: {name: dawid-skene, teachers: [one, two, rules]}
   judge: {name: judge-teacher, teacher: one, base_url: URL, model: judge, retries: 0}
 strategy: {device: cpu}
