@@ -11,7 +11,9 @@ import merc
 
 
 def command(
-    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="Files with sound: .mp4 .wav …")],
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="RECORDING...", help="Files with sound (.mp4 .wav …), or folders of them.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file of conversations to write, .jsonl.")
     ] = None,

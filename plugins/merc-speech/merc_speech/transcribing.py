@@ -11,6 +11,9 @@ import typer
 
 import merc
 
+ENDINGS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".wav", ".flac", ".mp3")
+"""What recordings in a folder are called."""
+
 
 class Transcribing:
     """Recordings that become conversations, in a file or on standard output.
@@ -20,7 +23,8 @@ class Transcribing:
     """
 
     def __init__(self, listener: merc.Listener, recordings: Sequence[Path], output: Path | None, resume: bool) -> None:
-        self.listener, self.recordings, self.output = listener, list(recordings), output
+        every = [one for path in recordings for one in _recordings(path)]
+        self.listener, self.recordings, self.output = listener, every, output
         self.names = _names(self.recordings)
         self.part = None if output is None else output.with_name(f"{output.name}.part")
         self.lines: list[dict[str, Any]] = []
@@ -132,6 +136,27 @@ def record_of(utterance: merc.Utterance) -> dict[str, Any]:
 
 def _seen_from(path: str, home: Path) -> str:
     return Path(path).relative_to(home).as_posix() if Path(path).is_relative_to(home) else path
+
+
+def _recordings(path: Path) -> list[Path]:
+    """A file, or the recordings in a folder and below it; what else is there is counted and named. Raises MercError for
+    a folder without one."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        one
+        for one in path.rglob("*")
+        if one.is_file() and not any(part.startswith(".") for part in one.relative_to(path).parts)
+    )
+    recordings = [one for one in files if one.suffix.lower() in ENDINGS]
+    others = [one.relative_to(path).as_posix() for one in files if one not in set(recordings)]
+    if not recordings:
+        raise merc.MercError(f"the folder {path} holds no recording ({' '.join(ENDINGS)})")
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        _say(f"· {path}: {len(recordings)} recordings; {len(others)} other files are left aside: "
+             f"{', '.join(others[:5])}{more}")  # fmt: skip
+    return recordings
 
 
 def _names(recordings: Sequence[Path]) -> list[str]:

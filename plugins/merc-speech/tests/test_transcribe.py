@@ -96,6 +96,19 @@ def test_what_gives_no_conversation_is_said_and_the_others_are_kept(recording, t
     assert "2 of 3 recordings gave no conversation" in done.stderr
 
 
+def test_of_a_folder_every_recording_is_heard_and_every_other_file_named(recording, tmp_path):
+    (tmp_path / "all" / "more").mkdir(parents=True)
+    (tmp_path / "all" / "more" / "talk.wav").write_bytes(recording.read_bytes())
+    for name in ("letter.txt", "broken.mp4"):
+        (tmp_path / "all" / name).write_text("Dear Ann")
+    done = transcribe(tmp_path / "all", "-o", tmp_path / "all.jsonl")
+    assert done.exit_code == 0 and [one["id"] for one in conversations(tmp_path / "all.jsonl")] == ["talk"]
+    assert "2 recordings; 1 other files are left aside: letter.txt" in done.stderr
+    assert "broken.mp4 cannot be read as video or audio" in done.stderr
+    (tmp_path / "none").mkdir()
+    assert "holds no recording (.mp4" in re.sub(r"\s+", " ", transcribe(tmp_path / "none").stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
