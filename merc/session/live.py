@@ -39,9 +39,11 @@ class Live:
     The keys and values of the prompts are kept, so that an utterance costs its own tokens and the labels', as long as
     the prompter shows all that is kept: a prompter with a ``history`` of ten begins elsewhere with each utterance after
     the tenth, so its prompts are computed anew. ``history`` here keeps a conversation of any length fast, since what is
-    kept begins elsewhere only where half of it is forgotten. It is used by one thread at a time.
+    kept begins elsewhere only where half of it is forgotten, which is also done where a prompt would be longer than the
+    model's context. It is used by one thread at a time.
 
-    ``seconds`` says how long the parts of the last prediction took: ``features`` (with cues) and ``scoring``.
+    ``seconds`` says how long the parts of the last prediction took: ``features`` (with cues) and ``scoring``, and
+    ``shown`` how many utterances before it were kept for it.
     """
 
     def __init__(self, session: Session, conversation: str = "live", history: int | None = None) -> None:
@@ -50,6 +52,7 @@ class Live:
         check_live(session)
         self.session, self.history = session, history
         self.seconds: Mapping[str, float] = {}
+        self.shown = 0
         self._talk = Conversation(id=conversation, utterances=())
         self._count = 0
         self._between = KeptBetween()
@@ -76,24 +79,29 @@ class Live:
             MercError: It is none, or its prompt is longer than the model's context.
         """
         with naming_component():
-            started = time.perf_counter()
-            talk, arrays = self._with(utterance)
-            prepared, answered = self._prepared(talk, arrays)
-            ready = time.perf_counter()
-            # What was tried at this place may have the same name and other media.
-            self._between.changed = frozenset([self._tried] if self._tried is not None else [])
-            self._tried = prepared.groups[0][0].target.id
-            request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
-            (prediction,) = self.session.predictions(prepared, request)
-            self.seconds = {"features": ready - started, "scoring": time.perf_counter() - ready}
-            if prediction.unanswered:
-                raise MercError(
-                    f"{prediction.id}: {prediction.unanswered}; begin a new conversation, or keep less of this one by "
-                    "`history`"
-                )
-            self._last = answered
+            while (prediction := self._tried_once(utterance)).unanswered:
+                if self.history is None or not self._talk.utterances:
+                    raise MercError(
+                        f"{prediction.id}: {prediction.unanswered}; begin a new conversation, or keep less of this one "
+                        "by `history`"
+                    )
+                self._forget((len(self._talk.utterances) + 1) // 2)
             if final:
                 self.keep()
+        return prediction
+
+    def _tried_once(self, utterance: Mapping[str, Any]) -> Prediction:
+        started = time.perf_counter()
+        talk, arrays = self._with(utterance)
+        prepared, self._last = self._prepared(talk, arrays)
+        ready = time.perf_counter()
+        # What was tried at this place may have the same name and other media.
+        self._between.changed = frozenset([self._tried] if self._tried is not None else [])
+        self._tried = prepared.groups[0][0].target.id
+        request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
+        (prediction,) = self.session.predictions(prepared, request)
+        self.seconds = {"features": ready - started, "scoring": time.perf_counter() - ready}
+        self.shown = len(talk.utterances) - 1
         return prediction
 
     def keep(self) -> None:

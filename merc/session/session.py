@@ -229,8 +229,9 @@ class Session:
         Args:
             conversation: Its name; utterances without an ``id`` are ``live-1``, ``live-2``, ...
             history: How many utterances are kept before the one that is asked about; when there are more, the older
-                half is forgotten, so that the rest stays computed until then. Answers are those of the conversation
-                that is kept (``Live.conversation``). None keeps all.
+                half is forgotten, so that the rest stays computed until then, and likewise where a prompt would be
+                longer than the model's context. Answers are those of the conversation that is kept
+                (``Live.conversation``). None keeps all.
 
         Raises:
             MercError: The run's prompts show the labels of before, or what is said after (it is offline).

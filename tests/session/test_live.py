@@ -114,6 +114,22 @@ def test_a_conversation_of_any_length_keeps_its_last_utterances(session: merc.Se
         session.live(history=0)
 
 
+def test_a_prompt_that_would_be_too_long_shows_less(session: merc.Session) -> None:
+    long = "It was a long story, and nobody had asked for it. " * 3
+    live = session.live(history=20)
+    shown = []
+    for _ in range(6):
+        live.predict({"text": long})
+        shown.append(live.shown)
+    assert shown[:3] == [0, 1, 2] and max(shown) < 5 and min(shown[3:]) >= 1, shown
+    with pytest.raises(merc.MercError, match="longer than the model's context; begin a new conversation"):
+        live.predict({"text": long * 10})
+    endless = session.live()
+    with pytest.raises(merc.MercError, match="longer than the model's context"):
+        for _ in range(6):
+            endless.predict({"text": long})
+
+
 def test_a_fault_of_a_component_is_named(session: merc.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     from merc.builtin.prompters import ConversationPrompter
 

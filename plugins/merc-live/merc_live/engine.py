@@ -230,13 +230,13 @@ class Engine:
         """An utterance that ended, or several where the span holds several sentences."""
         ended = written.stretch
         for said in written.said:
-            utterance, shown = self._hearing.utterance(said), self._kept
+            utterance = self._hearing.utterance(said)
             if written.prediction is not None:
                 self._live.keep()
-                prediction, latency = written.prediction, written.latency
+                prediction, latency, shown = written.prediction, written.latency, written.shown
             else:
                 prediction = self._live.predict(self._fields(ended, utterance.id, said), final=True)
-                latency = self._live.seconds
+                latency, shown = self._live.seconds, self._live.shown
             self._say_prediction(
                 "final", prediction, utterance.missing.get("text"), shown,
                 {
@@ -252,10 +252,10 @@ class Engine:
             return
         (said,) = written.said
         prediction = self._live.predict(self._fields(written.stretch, self._name_of_next, said), final=False)
-        written.prediction, written.latency = prediction, self._live.seconds
+        written.prediction, written.latency, written.shown = prediction, self._live.seconds, self._live.shown
         total = time.perf_counter() - written.stretch.clock
         latency = {"transcription": written.seconds, **written.latency, "total": total}
-        self._say_prediction("provisional", prediction, said.reason, self._kept, latency)
+        self._say_prediction("provisional", prediction, said.reason, written.shown, latency)
 
     def _show(self, now: Stretch, known: Written | None) -> None:
         """A provisional answer, from the face, the voice, and the words that are known."""
@@ -274,12 +274,7 @@ class Engine:
             latency = dict(self._live.seconds)
         self._shown = (name, text, prediction)
         latency["total"] = time.perf_counter() - now.clock
-        self._say_prediction("provisional", prediction, reason, self._kept, latency)
-
-    @property
-    def _kept(self) -> int:
-        """How many utterances are shown before the next one."""
-        return len(self._live.conversation.utterances)
+        self._say_prediction("provisional", prediction, reason, self._live.shown, latency)
 
     @property
     def _name_of_next(self) -> str:

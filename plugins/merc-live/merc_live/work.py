@@ -54,6 +54,7 @@ class Written:
     seconds: float
     prediction: merc.Prediction | None = None
     latency: Mapping[str, float] = field(default_factory=dict)
+    shown: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
