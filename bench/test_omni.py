@@ -148,8 +148,8 @@ def tokens(prompts: Sequence[EncodedPrompt]) -> int:
 
 def test_native_training_step(native, talk, compare, say):
     prompts = native.encoded(talk, LABELS, "gold")
-    apart = sum(sum(map(len, trees)) for trees, _ in native.model.trees([prompts], BUDGET))
-    say(f"{compare.title}: {len(prompts)} utterances, {apart} tokens against {tokens(prompts)}")
+    together = sum(sum(map(len, trees)) for trees, _ in native.model.trees([prompts], BUDGET))
+    say(f"{compare.title}: {len(prompts)} utterances, {together} tokens against {tokens(prompts)}")
     native.model.train()
     compare(
         lambda: native.tree([prompts]),
@@ -162,11 +162,13 @@ def test_native_training_step(native, talk, compare, say):
     )
 
 
-def test_native_scoring(native, talk, compare, say):
-    prompts = native.encoded(talk, SYNONYMS, "labels")
-    apart = sum(sum(map(len, trees)) for trees, _ in native.model.trees([prompts], BUDGET))
-    say(f"{compare.title}: 21 words of 7 labels, {apart} tokens against {tokens(prompts)}")
-    count = len(SYNONYMS)
+@pytest.mark.parametrize("labels", [LabelSpace(LABELS.labels[:3]), SYNONYMS], ids=["three_words", "twenty_one_words"])
+def test_native_scoring(native, talk, compare, say, labels):
+    """Three labels of one word, or seven of three."""
+    prompts = native.encoded(talk, labels, "labels")
+    together = sum(sum(map(len, trees)) for trees, _ in native.model.trees([prompts], BUDGET))
+    say(f"{compare.title}: {len(prompts)} utterances, {together} tokens against {tokens(prompts)}")
+    count = len(labels)
     compare(
         lambda: native.score_tree(prompts, count),
         {"separate prompts, padded batches of 8": lambda: native.score_plain(prompts, count, native.feeds(prompts, 8))},

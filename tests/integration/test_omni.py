@@ -224,7 +224,7 @@ def test_a_folder_of_another_family(merc: Forks, work: Path, values: dict[str, A
 def test_a_tower_of_another_family_or_a_medium_that_it_lacks(merc: Forks, work: Path) -> None:
     save("qwen2-vl", work / "other")
     said = mistake(run(merc, work, "encoders.video.path=./other"))
-    assert "its path './other' is a qwen2_vl, and the backbone is a qwen2_5_omni_thinker" in said
+    assert "/other' is a qwen2_vl, and the backbone is a qwen2_5_omni_thinker" in said
     said = mistake(run(merc, work, "encoders.audio.path=./other"))
     assert "is a qwen2_vl, which takes image and video; leave omni-audio out" in said
 

@@ -78,7 +78,30 @@ class Tower(merc.Encoder):
         """The tower, with its adapters where ``lora`` asks for them."""
         network = self._network("float32")
         network.requires_grad_(not self.lora)
-        return self._adapted(network) if self.lora else network
+        network = self._adapted(network) if self.lora else network
+        self._keep_idle(network)
+        return network
+
+    def _keep_idle(self, network: nn.Module) -> None:
+        """Leave weights as they are on which no token depends: layers behind the one that is read, tokens of a mode
+        that is not used."""
+        import torch
+
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        (rows,) = self.prepare()([self._sample()])
+        (tokens,) = network([torch.from_numpy(rows)])
+        for parameter, gradient in zip(
+            learning, torch.autograd.grad(tokens.square().sum(), learning, allow_unused=True), strict=True
+        ):
+            parameter.requires_grad_(gradient is not None)
+
+    def _sample(self) -> merc.Clip:
+        """A short clip of its medium."""
+        import numpy as np
+
+        if self.medium == "audio":
+            return merc.AudioClip(samples=np.full(8_000, 0.1, np.float32), rate=16_000)
+        return merc.VideoClip(frames=np.full((2, 64, 64, 3), 90, np.uint8), times=np.array([0.0, 0.5]))
 
     def _network(self, dtype: str) -> nn.Module:
         from torch import nn

@@ -100,13 +100,15 @@ def by_torch(frames: np.ndarray[Any, Any], height: int, width: int) -> np.ndarra
     return made.permute(0, 2, 3, 1).numpy()
 
 
-@pytest.mark.parametrize(("size", "to"), [((60, 80), (28, 56)), ((48, 64), (56, 84)), ((97, 131), (32, 32))])
-def test_resizing_by_pillow_is_that_of_the_video_processors_to_one_level(size: Any, to: Any) -> None:
-    """The difference that is named in the README: never more than one of 256 levels."""
+@pytest.mark.parametrize(
+    ("size", "to", "most"), [((60, 80), (28, 56), 1), ((97, 131), (32, 32), 1), ((48, 64), (56, 84), 2)]
+)
+def test_resizing_by_pillow_is_that_of_the_video_processors_to_a_level(size: Any, to: Any, most: int) -> None:
+    """The difference that is named in the README: one of 256 levels, and two where a frame is made larger."""
     frames = gradient(*size, frames=2)
     mine, other = resized(frames, *to, BICUBIC).astype(int), by_torch(frames, *to).astype(int)
-    assert np.abs(mine - other).max() <= 1
-    assert (mine != other).mean() < 0.05
+    assert np.abs(mine - other).max() <= most
+    assert (mine != other).mean() < 0.02
 
 
 @pytest.mark.parametrize(("file", "resample"), [("bicubic", BICUBIC), ("lanczos", LANCZOS)])
@@ -154,6 +156,6 @@ def test_every_model_has_the_place_of_its_tokens_before_it_computes(folders: dic
             rows, network = tower.prepare()([one])[0], tower.build()
             with torch.no_grad():
                 (tokens,) = network([torch.from_numpy(rows)])
-            assert tokens.shape == (len(tower.places(rows)), 32), (name, medium)
+            assert tokens.shape == (len(tower.places(rows)), tower.spec().dim), (name, medium)
     assert Model(str(folders["qwen2-vl"]), "path").family().media == ("image", "video")
     assert clip(0).frames.shape == (4, 16, 24, 3)
