@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from merc.pretrained import quiet
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -64,7 +66,8 @@ def use_tree_attention(model: PreTrainedModel) -> bool:
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     try:
-        model.set_attn_implementation(NAME)
+        with quiet():  # it would warn of towers that a backbone was loaded without
+            model.set_attn_implementation(NAME)
     except (ValueError, AttributeError):
         return False
     return bool(model.config.get_text_config()._attn_implementation == NAME)
@@ -72,4 +75,5 @@ def use_tree_attention(model: PreTrainedModel) -> bool:
 
 def use_own_attention(model: PreTrainedModel) -> None:
     """Let a model attend by torch's function again."""
-    model.set_attn_implementation("sdpa")
+    with quiet():
+        model.set_attn_implementation("sdpa")
