@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from merc.cli.main import app
 from merc.components import Annotator
 from merc.recipe import ComponentRef, load_recipe
+from merc.recipe.runs import names_a_run
 from merc.registry import get_registry
 from merc.session.directory import differences
 from tests.integration.readmes import READMES, Command, commands, recipe_block
@@ -57,7 +58,7 @@ def _check(command: Command, made: dict[Path, Command]) -> None:
         for folder in command.words[1:]:
             assert Path(folder) in made, command
     elif command.name in ("evaluate", "predict", "benchmark"):
-        assert Path(command.words[1]) in made, command
+        assert names_a_run(command.words[1]) or Path(command.words[1]) in made, command
         trained = made[Path(command.words[1])]
         changes = [change for change in command.overrides if not change.startswith("wheels=")]
         load_recipe(trained.words[1], ["data_root=PATH", *trained.overrides, *changes], use="evaluate")
