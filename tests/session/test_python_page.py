@@ -30,7 +30,7 @@ def test_the_blocks_run(
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert len(blocks) == 7 and len(capsys.readouterr().out.splitlines()) >= 12 + 1 + 2 + 2 + 1 + 2 + 2
+    assert len(blocks) == 8 and len(capsys.readouterr().out.splitlines()) >= 12 + 1 + 2 + 2 + 1 + 2 + 2
 
 
 def test_every_field_of_a_prediction_is_on_the_page() -> None:
