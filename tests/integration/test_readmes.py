@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from merc.cli.main import app
 from merc.components import Annotator
 from merc.recipe import ComponentRef, load_recipe
-from merc.recipe.runs import names_a_run
+from merc.recipe.runs import find_run, names_a_run
 from merc.registry import get_registry
 from merc.session.directory import differences
 from tests.integration.readmes import READMES, Command, commands, recipe_block
@@ -58,9 +58,13 @@ def _check(command: Command, made: dict[Path, Command]) -> None:
         for folder in command.words[1:]:
             assert Path(folder) in made, command
     elif command.name in ("evaluate", "predict", "benchmark"):
-        assert names_a_run(command.words[1]) or Path(command.words[1]) in made, command
-        trained = made[Path(command.words[1])]
+        run = Path(command.words[1])
         changes = [change for change in command.overrides if not change.startswith("wheels=")]
+        if names_a_run(command.words[1]):
+            load_recipe(str(find_run(run).folder / "recipe.yaml"), changes, use="evaluate")
+            return
+        assert run in made, command
+        trained = made[run]
         load_recipe(trained.words[1], ["data_root=PATH", *trained.overrides, *changes], use="evaluate")
 
 
