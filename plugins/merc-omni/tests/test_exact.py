@@ -19,13 +19,15 @@ from tests.omni.reference import WORDS, Chat, by_transformers, encoded, model_of
 
 # bfloat16 keeps 8 bits: kernels that add in another order differ by some of the last ones. Logits are up to 5.
 NEAR = {"float32": {"rtol": 1e-4, "atol": 1e-5}, "bfloat16": {"rtol": 0.02, "atol": 0.05}}
-HALF = "qwen2.5-omni"
-"""The model that the fast tests compute in bfloat16 too."""
-CASES = [
-    pytest.param(name, dtype, marks=() if dtype == "float32" or name == HALF else pytest.mark.slow)
-    for name in SMALL
-    for dtype in NEAR
-]
+FAST = ("qwen2-vl", "qwen2.5-omni", "qwen2-audio", "llava-next-video", "smolvlm2")
+"""One model of each way to lay media out; the others are slow tests, and so is bfloat16."""
+
+
+def slowly(*case: str, fast: bool) -> object:
+    return pytest.param(*case, marks=() if fast else pytest.mark.slow)
+
+
+CASES = [slowly(name, dtype, fast=name in FAST and dtype == "float32") for name in SMALL for dtype in NEAR]
 
 Models = Callable[[str, str], tuple[EmotionModel, Path]]
 
@@ -83,7 +85,7 @@ def test_so_are_those_of_another_prompter_and_of_prompts_computed_one_by_one(mod
     model.layout = "tree"
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [slowly(name, fast=name == "qwen2.5-omni") for name in SMALL])
 def test_the_model_writes_what_transformers_writes(models: Models, name: str) -> None:
     """The likeliest tokens one after another, each by a forward pass of the model class from pixels and sound."""
     model, folder = models(name, "float32")
@@ -96,7 +98,7 @@ def test_the_model_writes_what_transformers_writes(models: Models, name: str) ->
     assert list(written.tokens) == tokens[: len(written.tokens)]
 
 
-@pytest.mark.parametrize("dtype", NEAR)
+@pytest.mark.parametrize("dtype", [slowly(dtype, fast=dtype == "float32") for dtype in NEAR])
 def test_a_video_with_its_sound_is_that_of_transformers(
     tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
