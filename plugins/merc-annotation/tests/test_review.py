@@ -184,6 +184,7 @@ def wait_for_text(page: Any, selector: str, ending: str) -> None:
     page.locator(selector).filter(has_text=re.compile(f"{re.escape(ending)}$")).wait_for()
 
 
+@pytest.mark.slow
 def test_fifty_clips_are_rated_by_keyboard_and_a_rater_may_stop_midway(
     page: Any, client: httpx.Client, folder: Path
 ) -> None:
