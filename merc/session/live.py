@@ -148,7 +148,7 @@ class Live:
         streams = session.setup.prompter.streams()
         own_cues = self._annotated(talk, arrays)
         cues = CueTable.joined([self._cues, own_cues])
-        ((*_, query),), examples = session._queries(list(cues.beside([talk])))
+        ((*_, query),), examples = session.queries(list(cues.beside([talk])))
         table = session.wiring.features(streams, examples)
         encoders = encoders_of(session.recipe, streams)
         if self._features:

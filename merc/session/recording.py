@@ -18,7 +18,8 @@ from merc.session.journal import Journal
 from merc.session.reporter import Progress
 
 if TYPE_CHECKING:
-    from merc.session.session import Answered, Session
+    from merc.session.answering import Answered
+    from merc.session.session import Session
 
 _MOST = 64
 """A block has at most so many utterances: what stands before it is looked up once for each block."""

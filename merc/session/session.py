@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,19 @@ from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import read_metrics
-from merc.features import FeatureTable
 from merc.files import read_json
 from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
 from merc.recipe import Recipe, load_recipe
 from merc.registry.faults import naming_component
+from merc.session.answering import Answered, answer
 from merc.session.arrays import Arrays, annotate_arrays, with_arrays, without
 from merc.session.cues import SHOWN, annotators_of, read_cues
 from merc.session.data import encoders_of, load_data
 from merc.session.demonstrations import Demonstrations, check_length
 from merc.session.directory import recipe_name
-from merc.session.inputs import Given, Reader, media_encoders
+from merc.session.inputs import Given, Reader
 from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note
 from merc.session.loading import kept_loaded
@@ -39,19 +39,9 @@ from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
 from merc.speech import Listener, has_default
-from merc.training.groups import shots_of
 
 if TYPE_CHECKING:
     from merc.session.live import Live
-
-_Block = list[tuple[Given, list[Query]]]
-
-_TOGETHER = 8
-"""At most so many conversations are answered at once, where they show the same demonstrations."""
-
-
-_PACKED = 64
-"""And so many where they are packed into one pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +54,6 @@ class Prepared:
     def of(self, split: str) -> list[list[Query]]:
         """The queries of one split."""
         return [group for group in self.groups if group[0].conversation.split == split]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answered:
-    """The predictions of one conversation, and the lengths of prompts that were too long, by utterance."""
-
-    source: Given
-    predictions: list[Prediction]
-    too_long: Mapping[str, int] = field(default_factory=dict)
 
 
 class _SharedState:
@@ -281,37 +262,12 @@ class Session:
         Raises:
             MercError: A clip is ``alone``, and nothing of it can be used.
         """
-        if any(one.listener for one in block):
-            from merc.session.recording import answer_recordings
-
-            yield from answer_recordings(self, block, alone, packed)
-            return
-        usable = [one for one in block if not one.fault]
-        if not usable:
-            yield from (self._faulty(one) for one in block)
-            return
-        arrays = {name: media for one in usable for name, media in one.arrays.items()}
-        conversations = [one.conversation for one in usable]
-        cues = self._annotated(conversations, arrays)
-        prepared = self.prepared(cues.beside(conversations), cues, arrays)
-        block = [self._checked(one, prepared.material.table, alone) for one in block]
-        self._say_missing(block, prepared.material.table)
-        self.load()
-        groups = {group[0].conversation.id: group[before:] for group in prepared.groups}
-        done = 0
-        with self.journal.task("predict") as progress:
-            for together in self._shared([(one, groups.get(one.conversation.id, [])) for one in block], packed):
-                if together[0][0].fault:
-                    yield self._faulty(together[0][0])
-                else:
-                    yield from self._answered(together, prepared)
-                done += len(together)
-                progress(done / len(block), f"{done}/{len(block)}")
+        yield from answer(self, block, alone, packed, before)
 
     def prepared(self, conversations: Sequence[Conversation], cues: CueTable, arrays: Arrays | None = None) -> Prepared:
         """Conversations with their cues beside the utterances on the rest of their way to the model: demonstrations and
         features."""
-        groups, examples = self._queries(conversations)
+        groups, examples = self.queries(conversations)
         talks = [*conversations, *examples]
         wiring, streams = self.wiring, self.setup.prompter.streams()
         table = wiring.features(streams, without(talks, arrays) if arrays else talks)
@@ -365,7 +321,7 @@ class Session:
         encoded for it. Where nothing is, or the caller ``loads`` it now, loading is the first half of that."""
         check_run(self._run, self.journal.say, loads or not self.setup.prompter.streams())
 
-    def _annotated(self, conversations: Sequence[Conversation], arrays: Arrays) -> CueTable:
+    def annotated(self, conversations: Sequence[Conversation], arrays: Arrays) -> CueTable:
         """The cues that the run's prompts show: its own annotators are asked for them, about one input at a time."""
         prompter = self.setup.prompter
         with self._shared_state.lock:
@@ -379,7 +335,7 @@ class Session:
                 tables.append(self.wiring.annotated(prompter, others))
         return CueTable.joined(tables)
 
-    def _queries(self, conversations: Sequence[Conversation]) -> tuple[list[list[Query]], list[Conversation]]:
+    def queries(self, conversations: Sequence[Conversation]) -> tuple[list[list[Query]], list[Conversation]]:
         """The queries about conversations, with demonstrations where the run has some, and the conversations that these
         are of."""
         setup = self.setup
@@ -420,64 +376,3 @@ class Session:
             wiring = Wiring(recipe, self._run.directory, self._run.device, self.journal)
             self._demonstrations, self._train = wiring.demonstrations(data), data.conversations
         return self._demonstrations
-
-    def _shared(self, block: _Block, packed: bool) -> Iterator[_Block]:
-        """The conversations one by one, or a few together that show the same demonstrations, which are computed once
-        for all of them; ``packed``, many together."""
-        most = _PACKED if packed else _TOGETHER
-        waiting: _Block = []
-        before: tuple[str, ...] = ()
-        for one_input, group in block:
-            shots = () if one_input.fault else shots_of(group)
-            if waiting and (not (shots or packed) or shots != before or len(waiting) == most):
-                yield waiting
-                waiting = []
-            waiting.append((one_input, group))
-            before = shots
-        if waiting:
-            yield waiting
-
-    def _answered(self, together: _Block, prepared: Prepared) -> Iterator[Answered]:
-        request = Request(groups=[group for _, group in together], title="", unanswered={})
-        predictions = iter(self.predictions(prepared, request))
-        for one_input, group in together:
-            own = [prediction for _, prediction in zip(group, predictions, strict=False)]
-            ids = {one.id for one in own}
-            lengths = {name: length for name, length in (request.unanswered or {}).items() if name in ids}
-            yield Answered(source=one_input, predictions=own, too_long=lengths)
-
-    def _faulty(self, one_input: Given) -> Answered:
-        """What is said of a clip of which nothing can be used."""
-        self.journal.say(one_input.fault)
-        name, utterance = one_input.conversation.id, one_input.conversation.utterances[0]
-        nothing = Prediction(
-            id=utterance.id,
-            conversation=name,
-            speaker=utterance.speaker,
-            text=utterance.text or None,
-            unanswered=one_input.fault,
-        )
-        return Answered(source=one_input, predictions=[nothing])
-
-    def _checked(self, one_input: Given, table: FeatureTable, alone: bool) -> Given:
-        """A clip with a fault where nothing of it can be used. Raises MercError where it is alone."""
-        of_media = one_input.clip is not None or any(one_input.arrays.values())
-        if one_input.fault or not of_media or len(one_input.conversation.utterances) > 1:
-            return one_input
-        name = one_input.conversation.utterances[0].id
-        reasons = {stream: reason for (stream, utterance), reason in table.missing.items() if utterance == name}
-        media = media_encoders(encoders_of(self.recipe, self.setup.prompter.streams()))
-        if not media or not all(stream in reasons for stream in media):
-            return one_input
-        what = one_input.clip or one_input.conversation.id
-        fault = f"nothing of {what} can be used: {'; '.join(f'{s}: {reason}' for s, reason in reasons.items())}"
-        if alone:
-            raise MercError(fault)
-        return replace(one_input, fault=fault)
-
-    def _say_missing(self, block: Sequence[Given], table: FeatureTable) -> None:
-        clips = {one.conversation.id for one in block if one.clip is not None}
-        for (stream, utterance), reason in table.missing.items():
-            self.journal.say(f"{stream}: {reason}" if utterance in clips else f"{stream}: {utterance}: {reason}")
-        for note in table.notes:
-            self.journal.say(note)
