@@ -99,8 +99,8 @@ def tell(measured: Mapping[str, float]) -> str:
     """Measures in words.
 
     >>> tell({"loudness": 1.5, "rate": 5.0, "pitch": 30.0, "pitch_variation": 6.0, "pauses": 2.0, "paused": 0.9})
-    'The voice is loud, speaks fast, with a pitch around 156 Hz that moves a lot. It pauses 2 times, for 0.9 s
-    together.'"""
+    'The voice is loud, speaks fast, with a pitch around 156 Hz that moves a lot. It pauses twice, for 0.9 s together.'
+    """
     words = []
     if (loud := level(measured, "loudness")) is not None:
         words.append({-1: "is soft", 0: "has a usual loudness", 1: "is loud"}[loud])
