@@ -162,11 +162,11 @@ def _clip(
     assert isinstance(sampling, Frames)
     content = hashlib.sha256(clip.frames.tobytes()).hexdigest() if sampling.strategy == "random" else ""
     last, count = float(clip.times[-1]), len(clip.times)
-    shown = (last - float(clip.times[0])) / max(count - 1, 1)
-    end = last + shown  # the last frame is shown as long as the others, or until the utterance ends meanwhile
+    duration = (last - float(clip.times[0])) / max(count - 1, 1)
+    end = last + duration  # the last frame is shown as long as the others, or until the utterance ends meanwhile
     if utterance.start is not None and utterance.end is not None:
         stated = utterance.end - utterance.start
-        end = stated if abs(stated - end) <= shown else end
+        end = stated if abs(stated - end) <= duration else end
     chosen = sample(clip.times, 0.0, end, sampling, f"{seed}/{content}")
     scaler = Scaler()
     pictures = [scaler.at(clip.frames[index], [sampling.size])[sampling.size] for index in chosen]

@@ -43,7 +43,7 @@ class Live:
     model's context. It is used by one thread at a time.
 
     ``seconds`` says how long the parts of the last prediction took: ``features`` (with cues) and ``scoring``, and
-    ``shown`` how many utterances before it were kept for it.
+    ``context`` how many utterances before it were kept for it.
     """
 
     def __init__(self, session: Session, conversation: str = "live", history: int | None = None) -> None:
@@ -52,7 +52,7 @@ class Live:
         check_live(session)
         self.session, self.history = session, history
         self.seconds: Mapping[str, float] = {}
-        self.shown = 0
+        self.context = 0
         self._talk = Conversation(id=conversation, utterances=())
         self._count = 0
         self._between = KeptBetween()
@@ -101,7 +101,7 @@ class Live:
         request = Request(groups=prepared.groups, title="", unanswered={}, between=self._between)
         (prediction,) = self.session.predictions(prepared, request)
         self.seconds = {"features": ready - started, "scoring": time.perf_counter() - ready}
-        self.shown = len(talk.utterances) - 1
+        self.context = len(talk.utterances) - 1
         return prediction
 
     def keep(self) -> None:

@@ -120,7 +120,7 @@ def test_a_prompt_that_would_be_too_long_shows_less(session: merc.Session) -> No
     shown = []
     for _ in range(6):
         live.predict({"text": long})
-        shown.append(live.shown)
+        shown.append(live.context)
     assert shown[:3] == [0, 1, 2] and max(shown) < 5 and min(shown[3:]) >= 1, shown
     with pytest.raises(merc.MercError, match="longer than the model's context; begin a new conversation"):
         live.predict({"text": long * 10})

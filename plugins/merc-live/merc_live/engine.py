@@ -213,8 +213,10 @@ class Engine:
         while (job := self._work.to_write()) is not None:
             stretch, final = job
             started = time.perf_counter()
-            said = self._hearing.said(stretch.span, stretch.sound(stretch.span.start, stretch.span.end))
-            self._work.wrote(Written(stretch=stretch, said=said, seconds=time.perf_counter() - started), final)
+            sentences = self._hearing.said(stretch.span, stretch.sound(stretch.span.start, stretch.span.end))
+            self._work.wrote(
+                Written(stretch=stretch, sentences=sentences, seconds=time.perf_counter() - started), final
+            )
 
     def _answer(self) -> None:
         """Say how people feel."""
@@ -229,16 +231,16 @@ class Engine:
     def _finish(self, written: Written) -> None:
         """An utterance that ended, or several where the span holds several sentences."""
         ended = written.stretch
-        for said in written.said:
-            utterance = self._hearing.utterance(said)
+        for sentence in written.sentences:
+            utterance = self._hearing.utterance(sentence)
             if written.prediction is not None:
                 self._live.keep()
-                prediction, latency, shown = written.prediction, written.latency, written.shown
+                prediction, latency, context = written.prediction, written.latency, written.context
             else:
-                prediction = self._live.predict(self._fields(ended, utterance.id, said), final=True)
-                latency, shown = self._live.seconds, self._live.shown
+                prediction = self._live.predict(self._fields(ended, utterance.id, sentence), final=True)
+                latency, context = self._live.seconds, self._live.context
             self._say_prediction(
-                "final", prediction, utterance.missing.get("text"), shown,
+                "final", prediction, utterance.missing.get("text"), context,
                 {
                     "voice_activity": ended.activity, "pause": ended.pause, "transcription": written.seconds, **latency,
                     "total": time.perf_counter() - ended.clock,
@@ -248,20 +250,20 @@ class Engine:
     def _foresee(self, written: Written) -> None:
         """What is said so far, while it is not known whether somebody goes on to speak. Where that is one utterance,
         this is its answer, if the pause lasts."""
-        if len(written.said) > 1:
+        if len(written.sentences) > 1:
             return
-        (said,) = written.said
-        prediction = self._live.predict(self._fields(written.stretch, self._name_of_next, said), final=False)
-        written.prediction, written.latency, written.shown = prediction, self._live.seconds, self._live.shown
+        (sentence,) = written.sentences
+        prediction = self._live.predict(self._fields(written.stretch, self._name_of_next, sentence), final=False)
+        written.prediction, written.latency, written.context = prediction, self._live.seconds, self._live.context
         total = time.perf_counter() - written.stretch.clock
         latency = {"transcription": written.seconds, **written.latency, "total": total}
-        self._say_prediction("provisional", prediction, said.reason, written.shown, latency)
+        self._say_prediction("provisional", prediction, sentence.reason, written.context, latency)
 
     def _show(self, now: Stretch, known: Written | None) -> None:
         """A provisional answer, from the face, the voice, and the words that are known."""
         name, text, reason = self._name_of_next, "", _NO_WORDS_YET
         if known is not None:
-            text = " ".join(one.text for one in known.said)
+            text = " ".join(one.text for one in known.sentences)
             reason = f"the words after {known.stretch.span.end:.1f} s are not known yet"
         start, end = round(now.span.start, 3), round(now.span.end, 3)
         media = self._media(now, start, end)
@@ -274,17 +276,17 @@ class Engine:
             latency = dict(self._live.seconds)
         self._shown = (name, text, prediction)
         latency["total"] = time.perf_counter() - now.clock
-        self._say_prediction("provisional", prediction, reason, self._live.shown, latency)
+        self._say_prediction("provisional", prediction, reason, self._live.context, latency)
 
     @property
     def _name_of_next(self) -> str:
         return f"{self._name}_u{self._hearing.account.count}"
 
-    def _fields(self, stretch: Stretch, name: str, said: Any) -> dict[str, Any]:
-        start, end = round(said.span.start, 3), round(said.span.end, 3)
+    def _fields(self, stretch: Stretch, name: str, sentence: Any) -> dict[str, Any]:
+        start, end = round(sentence.span.start, 3), round(sentence.span.end, 3)
         return {
-            **self._media(stretch, start, end), "id": name, "text": said.text,
-            "speaker": said.span.speaker or self.speaker, "start": start, "end": end,
+            **self._media(stretch, start, end), "id": name, "text": sentence.text,
+            "speaker": sentence.span.speaker or self.speaker, "start": start, "end": end,
         }  # fmt: skip
 
     def _media(self, stretch: Stretch, start: float, end: float) -> dict[str, Any]:
@@ -301,14 +303,14 @@ class Engine:
         kind: str,
         prediction: merc.Prediction,
         no_words: str | None,
-        shown: int,
+        context: int,
         latency: Mapping[str, float],
     ) -> None:
         record = {"speaker": None, "text": "", **self.session.record(prediction)}
         if no_words:
             record["missing"] = {"text": no_words, **record["missing"]}
         rounded = {name: round(value, 4) for name, value in latency.items()}
-        self._say({"type": kind, **record, "context": shown, "latency": rounded})
+        self._say({"type": kind, **record, "context": context, "latency": rounded})
 
     def _say_note(self, text: str) -> None:
         self._say({"type": "note", "text": text})

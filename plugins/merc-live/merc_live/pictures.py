@@ -54,9 +54,9 @@ class Pictures:
     def between(self, start: float, end: float) -> list[tuple[float, Pixels | bytes]]:
         """The pictures that begin between two times; where none does, the one that is on show at the first."""
         with self._lock:
-            kept = [*self._kept]
-        within = [one for one in kept if start <= one[0] < end]
-        return within or [one for one in kept if one[0] < start][-1:]
+            pictures = [*self._kept]
+        within = [one for one in pictures if start <= one[0] < end]
+        return within or [one for one in pictures if one[0] < start][-1:]
 
 
 def clip_of(pictures: list[tuple[float, Pixels | bytes]], start: float) -> merc.VideoClip | None:

@@ -50,11 +50,11 @@ class Written:
     """What is said in a span: the utterances to be, how long it took, and the answer, where it was given already."""
 
     stretch: Stretch
-    said: Sequence[Any]
+    sentences: Sequence[Any]
     seconds: float
     prediction: merc.Prediction | None = None
     latency: Mapping[str, float] = field(default_factory=dict)
-    shown: int = 0
+    context: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
