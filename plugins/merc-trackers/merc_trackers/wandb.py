@@ -11,26 +11,24 @@ import merc
 
 @dataclass(frozen=True, kw_only=True)
 class Wandb(merc.Tracker):
-    """The numbers of a run for Weights & Biases. Nothing is sent unless ``mode`` is ``online``; what is kept offline
-    is sent by ``wandb sync``.
-
-    Parameters:
-        project: The project that the run is shown in.
-        mode: ``offline`` writes files into the run directory, ``online`` sends as well, with the key in the variable
-            ``WANDB_API_KEY``.
-        entity: The user or team whose project it is; none is the owner of the key.
-        server: The address of the server that ``online`` sends to.
-        tags: Words to find the run by.
+    """The numbers of a run for Weights & Biases. Nothing is sent unless it is asked to; what is kept offline is sent by
+    ``wandb sync``.
 
     >>> Wandb(project="meld").mode
     'offline'
     """
 
     project: str = "merc"
+    """The project that the run is shown in."""
     mode: Literal["offline", "online"] = "offline"
+    """``offline`` writes files into the run directory; ``online`` sends them as well, with the key in the variable
+    ``WANDB_API_KEY``."""
     entity: str | None = None
+    """The user or team whose project it is; none is the owner of the key."""
     server: str = "https://api.wandb.ai"
+    """The address that ``online`` sends to."""
     tags: tuple[str, ...] = ()
+    """Words to find the run by."""
 
     def servers(self) -> Sequence[str]:
         """The server, where it is sent to one."""
