@@ -54,7 +54,7 @@ class Builder:
         """The recipe, or None when anything was wrong."""
         for key, node in self.root.value.items():
             if key not in SECTIONS:
-                close = moved("recipe", key) or did_you_mean(key, [*SECTIONS, "extends"]) or self.deeper(key)
+                close = moved("recipe", key) or self.deeper(key) or did_you_mean(key, [*SECTIONS, "extends"])
                 self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
         values: dict[str, Any] = {
             "title": self.plain("title", str, ""),

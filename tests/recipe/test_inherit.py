@@ -31,7 +31,7 @@ def test_a_section_that_names_another_component_keeps_nothing(here: Path) -> Non
     )
     recipe = load_recipe("child.yaml")
     assert recipe.encoders["video"].params == {"window": 0.5}
-    assert recipe.corpus.params == {"path": str(here / "x")}
+    assert recipe.corpus.params == {"path": str(here / "x"), "limit": None, "limit_seed": None}
 
 
 def test_another_backbone_keeps_the_tuning(here: Path) -> None:
@@ -111,5 +111,6 @@ def test_errors_name_the_file_that_the_value_stands_in(here: Path) -> None:
         load_recipe("child.yaml")
     assert caught.value.errors == [
         "seed (child.yaml:2): wants a whole number; given 'x' (text)",
-        "corpus.rnak (parent.yaml:1): corpus 'toy-corpus' takes no 'rnak'. Did you mean 'rank'? It takes: path, rank",
+        "corpus.rnak (parent.yaml:1): corpus 'toy-corpus' takes no 'rnak'. Did you mean 'rank'? It takes: limit, "
+        "limit_seed, path, rank",
     ]

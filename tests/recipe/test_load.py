@@ -18,7 +18,9 @@ def test_every_section_becomes_its_part(here: Path) -> None:
     assert recipe.labels == LabelSpace(("joy", "anger"))
     assert recipe.data_root == here / "data"
     assert recipe.corpus.component.path == here / "data/talks.jsonl"  # type: ignore[attr-defined]
-    assert recipe.corpus.params == {"path": str(here / "data/talks.jsonl"), "rank": 3}
+    assert recipe.corpus.params == {
+        "path": str(here / "data/talks.jsonl"), "rank": 3, "limit": None, "limit_seed": None,
+    }  # fmt: skip
     assert recipe.tuning == LoRA(r=8)
     assert list(recipe.encoders) == ["video", "audio"] and recipe.encoders["audio"].params == {"window": 0.25}
     assert recipe.fusers["both"].params == {"inputs": ["video", "audio"], "normalize": "none", "heads": 1}
