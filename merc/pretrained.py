@@ -36,8 +36,8 @@ def absent(*names: str) -> Iterator[None]:
         *names: The modules.
 
     >>> import importlib.util
-    >>> with absent("wave"):
-    ...     print(importlib.util.find_spec("wave"))
+    >>> with absent("this"):
+    ...     print(importlib.util.find_spec("this"))
     None
     """
     hidden = [name for name in names if name not in sys.modules]

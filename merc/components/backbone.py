@@ -113,7 +113,7 @@ class Backbone(Component):
         >>> times, rows, columns = 1, 2, 2
         >>> grid = [(t, h, w) for t in range(times) for h in range(rows) for w in range(columns)]
         >>> MediaRun(len(grid), tuple(grid), max(rows, columns))
-        MediaRun(count=4, positions=((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)), advance=2)
+        MediaRun(count=4, positions=((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)), advance=2, stream='')
         """
         return (MediaRun(slot.count),)
 

@@ -54,7 +54,7 @@ class Frames:
         """The frames that are on show at ``times``, in seconds from the start of the utterance.
 
         >>> Frames.at(0.4, 1.2)
-        Frames(count=2, strategy='times', size=None, draws=1, times=(0.4, 1.2))
+        Frames(count=2, strategy='times', size=None, draws=1, sound=None, times=(0.4, 1.2))
         """
         return Frames(count=len(times), strategy="times", times=times)
 

@@ -31,5 +31,6 @@ def class_of(component: object) -> str:
 
 
 def sampling_of(sampling: Frames | Waveform | Words) -> dict[str, Any]:
-    """A sampling as it stands in a key; ``times`` are there only where it has some, so that older keys stay."""
-    return {key: value for key, value in asdict(sampling).items() if key != "times" or value}
+    """A sampling as it stands in a key; ``times`` and ``sound`` are there only where it has some, so that older keys
+    stay."""
+    return {key: value for key, value in asdict(sampling).items() if key not in ("times", "sound") or value}

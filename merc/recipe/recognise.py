@@ -16,7 +16,7 @@ from merc.errors import MercError, did_you_mean
 from merc.recipe.references import escape
 from merc.recipe.single import load_part
 from merc.recipe.yaml_text import write_yaml
-from merc.registry import get_registry
+from merc.registry import Registry, get_registry
 
 WHERE = ("root", "path")
 """The parameters of corpora that say where they lie."""
@@ -69,7 +69,7 @@ def matches(path: Path) -> tuple[list[Match], list[str]]:
     if not path.exists():
         near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MercError(f"{path} is not there.{did_you_mean(path.name, near)}")
-    corpora, unloaded = _corpora()
+    corpora, unloaded = _corpora(get_registry())
     recognised, faults = [], list(unloaded)
     for name, corpus in corpora.items():
         try:
@@ -97,9 +97,8 @@ def corpus_at(name: str, path: Path, overrides: Sequence[str] = ()) -> Corpus:
 
 
 @functools.cache
-def _corpora() -> tuple[dict[str, type[Corpus]], list[str]]:
+def _corpora(registry: Registry) -> tuple[dict[str, type[Corpus]], list[str]]:
     """The corpora that are wholly installed, by name, and a sentence for each that cannot be loaded."""
-    registry = get_registry()
     corpora, faults = {}, []
     for name in registry.names("corpus"):
         try:

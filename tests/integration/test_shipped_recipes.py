@@ -20,4 +20,4 @@ def test_there_are_recipes() -> None:
 def test_it_is_valid(file: Path) -> None:
     recipe = load_recipe(str(file))
     assert recipe.title
-    assert recipe.stages or recipe.evaluate
+    assert recipe.stages or recipe.evaluate or recipe.annotators

@@ -41,7 +41,7 @@ def test_the_key_of_an_answer_is_that_of_before() -> None:
     teacher = teacher_of("it", part(Senses(), "toy/senses"))
     query = Query(conversation=talk("Well.", "Yes."), index=1, labels=LabelSpace(()))
     video = ("ab" * 32, Want(teacher.samplings["video"], 0.5, 2.0))
-    key = key_of_answer(teacher, query, {"video": video, "audio": Missing("no sound")})
+    key = key_of_answer(teacher, query, {"video": video, "audio": Missing("no sound")}, {})
     assert (teacher.digest, key, keys_among([key, "b"])[0]) == (TEACHER, ANSWER, AMONG_ALL)
 
 

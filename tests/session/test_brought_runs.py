@@ -39,6 +39,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def plugins(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in sys.modules if one.partition(".")[0] == "merc_untaught"]:
+            patch.delitem(sys.modules, name)  # the blocks of docs/plugins.md may have been run in this process
         patch.syspath_prepend(str(site))
         patch.setenv("MERC_PLUGINS", "untaught,gone")
         patch.setenv("MERC_CACHE", str(tmp_path_factory.mktemp("cache")))

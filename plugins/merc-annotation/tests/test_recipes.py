@@ -29,7 +29,7 @@ def load(annotators: dict[str, Any], cues: list[str] | None = None) -> Any:
 def test_shipped_recipes_are_valid() -> None:
     offline = load_recipe("annotation/offline")
     assert list(offline.annotators)[:2] == ["units", "peak"]
-    teachers = load_recipe("annotation/teachers", ["corpus.path=/dev/null"])
+    teachers = load_recipe("annotation/teachers", ["data_root=/dev"])
     assert {"scene", "voice", "one", "two", "vote"} <= teachers.annotators.keys()
     for recipe in (offline, teachers):  # somebody writes what each reads
         written = {field for part in recipe.annotators.values() for field in part.component.fields()}

@@ -176,7 +176,8 @@ def bring(name: str, root: Path, target: Path, tree: Tree) -> Result:
 def test_every_set_has_a_tree() -> None:
     names: list[str] = []
     plugin.register_corpora(lambda name, target, **_: "importers" in target and names.append(name))
-    assert sorted(names) == sorted(TREES)
+    asked_in_questions = {"emobench", "emobench-m", "mme-emotion", "mosabench"}  # test_questions.py has theirs
+    assert set(names) - asked_in_questions == set(TREES)
 
 
 @pytest.mark.parametrize("name", TREES)
