@@ -149,7 +149,7 @@ class Predictor:
             conversation=query.conversation.id,
             split=query.conversation.split,
             truth=query.target.label,
-            missing=self.missing(query.target.id),
+            missing={**_why_without_words(query), **self.missing(query.target.id)},
             label_history=self.how.label_history,
             following=max(self.prompter.looks_ahead(), self.how.decoder.looks_ahead()),
             truths=known_truths(query.target, truths, query.is_last),
@@ -250,3 +250,10 @@ def encode_group(
                 between = [replace(prompts[-1], target=q.target.id) for q in group[place:-1]]
                 return [*prompts, *between, last]
     return prompts
+
+
+def _why_without_words(query: Query) -> dict[str, str]:
+    """Why there are no words, where somebody listened for them and understood none: what stands beside other media that
+    are missing, so that no label of such an utterance looks as if words had been read."""
+    why = query.target.missing.get("text")
+    return {"text": why} if why and not query.target.text else {}

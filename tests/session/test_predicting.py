@@ -27,6 +27,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.media_tokens import MediaTokens
 from merc.model.tuning import tune
 from merc.recipe import ComponentRef, Evaluate
+from merc.session import predicting
 from merc.session.data import queries
 from merc.session.predicting import Predictor, check_prompts, check_room, encode_group
 from tests.tiny_backbone import save_tiny_backbone
@@ -368,3 +369,16 @@ def test_too_little_memory_names_the_key(model: EmotionModel, monkeypatch: pytes
     monkeypatch.setattr(EmotionModel, "score_with_states", short)
     with pytest.raises(MercError, match=r"predicting: out of memory \(CUDA.*strategy\.batch_tokens \(now 77\)"):
         predictor(model, budget=77).predict(groups())
+
+
+def test_words_that_nobody_understood_are_missing() -> None:
+    talk = Conversation(
+        id="c",
+        utterances=(
+            Utterance(id="a", text="", missing={"text": "it fits no English words"}),
+            Utterance(id="b", text="so", missing={"text": "the end of it was not understood"}),
+            Utterance(id="c", text=""),
+        ),
+    )
+    queries = [Query(conversation=talk, index=at, labels=LabelSpace(("joy",))) for at in range(3)]
+    assert [predicting._why_without_words(one) for one in queries] == [{"text": "it fits no English words"}, {}, {}]
