@@ -40,6 +40,7 @@ def test_its_steps_make_a_server(trained: Path, tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stderr
     for step in steps("ENV"):
         environment |= {name: value.replace("/tmp", str(tmp_path)) for name, value in re.findall(r"(\S+)=(\S+)", step)}
+    (tmp_path / "site").mkdir()
     environment["PYTHONPATH"] = str(install_senses(tmp_path / "site"))  # the components of the run
     words = json.loads(steps("CMD")[0])
     command = [str(venv / "bin" / words[0]), words[1], str(trained), "--port", "0"]
