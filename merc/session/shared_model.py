@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -360,7 +360,26 @@ def _grouped(queries: Sequence[Query], prompts: Sequence[EncodedPrompt]) -> list
     """The prompts of queries in groups that share a beginning."""
     pairs = zip(queries, prompts, strict=True)
     by_talk = [list(own) for _, own in itertools.groupby(pairs, key=lambda pair: pair[0].conversation.id)]
-    return joined([Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk])
+    groups = joined([Group(tuple(p for _, p in own), shots_of([q for q, _ in own])) for own in by_talk])
+    return _single_prompts_together(groups)
+
+
+def _single_prompts_together(groups: Iterable[list[EncodedPrompt]]) -> list[list[EncodedPrompt]]:
+    """The groups, with those of a single prompt made one where at least half of each is what stands before: requests
+    about an utterance each, whose instruction is longer than all that is said."""
+    together: list[list[EncodedPrompt]] = []
+    singles: list[EncodedPrompt] | None = None
+    for group in groups:
+        (context, *more) = [prompt.context for prompt in group]
+        if more:
+            singles = None
+        elif singles and 2 * shared_length([singles[0].context, context]) >= len(context):
+            singles += group
+            continue
+        else:
+            singles = group = list(group)
+        together.append(group)
+    return together
 
 
 def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str) -> None:

@@ -12,6 +12,8 @@ from merc.builtin.prompters import ConversationPrompter
 from merc.components import Answer, Generation, Prompt, Prompter, Query, Text, Turn, Verbalizer
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
+from merc.prompting import EncodedPrompt
+from merc.session import shared_model
 from merc.session.shared_model import SharedModel
 from tests.session.test_predicting import LABELS, groups, model, predictor
 from tests.toys.live import Live
@@ -164,3 +166,13 @@ def test_texts_are_drawn_alike_in_every_budget(model: EmotionModel) -> None:
     few, many = (asking(model, batch_tokens=size).generate(queries(), **how) for size in (64, 4096))
     assert [[one.tokens for one in texts] for texts in few] == [[one.tokens for one in texts] for texts in many]
     assert all(isinstance(one, Generation) and isinstance(one.tokens, tuple) for texts in few for one in texts)
+
+
+def test_single_prompts_share_a_tree_where_half_of_them_is_the_same() -> None:
+    def asked(target: str, *context: int) -> EncodedPrompt:
+        return EncodedPrompt(target, context, ())
+
+    short = [asked("a", 1, 2, 3, 9), asked("b", 1, 2, 3, 8, 7), asked("c", 1, 5, 6)]
+    talk = [asked("d", 1, 2, 3, 4), asked("e", 1, 2, 3, 4, 5)]
+    groups = shared_model._single_prompts_together([[short[0]], [short[1]], talk, [short[0]], [short[2]]])
+    assert [[prompt.target for prompt in group] for group in groups] == [["a", "b"], ["d", "e"], ["a"], ["c"]]
