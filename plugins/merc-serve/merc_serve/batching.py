@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -29,7 +29,8 @@ class Stopped(Exception):
 class Batcher:
     """Answers requests with a session, those that come within a few milliseconds in one pass of the model.
 
-    Two threads take turns: while one has the model, the other decodes and encodes the media of the next requests.
+    Two threads take turns: while one has the model, the other decodes and encodes the media of the next requests, or
+    gathers more of those that have none.
 
     Args:
         session: The run in memory.
@@ -39,7 +40,8 @@ class Batcher:
     def __init__(self, session: merc.Session, limits: Limits) -> None:
         self.session, self.limits = session, limits
         self._waiting: queue.Queue[tuple[Any, Future[Reply]] | None] = queue.Queue(limits.queue)
-        self._gathering = threading.Lock()
+        self._gathering, self._counting = threading.Lock(), threading.Lock()
+        self._at_work = 0
         self._stopping = False
         self._threads = [threading.Thread(target=self._work, name=f"merc-serve-{n}", daemon=True) for n in range(2)]
         for thread in self._threads:
@@ -79,8 +81,12 @@ class Batcher:
         while True:
             with self._gathering:
                 batch, last = self._gather()
+                with self._counting:
+                    self._at_work += 1
             if batch:
                 self._answer(batch)
+            with self._counting:
+                self._at_work -= 1
             if last:
                 return
 
@@ -92,6 +98,9 @@ class Batcher:
             try:
                 item = self._waiting.get(timeout=None if until is None else max(until - time.monotonic(), 0.0))
             except queue.Empty:
+                if self._at_work and not any(_has_media(request) for request, _ in batch):
+                    until = time.monotonic() + self.limits.gather  # the model is not free yet
+                    continue
                 break
             if item is None:
                 return batch, True
@@ -113,3 +122,12 @@ class Batcher:
                 future.set_exception(reply)
             else:
                 future.set_result(reply)
+
+
+def _has_media(request: Any) -> bool:
+    """Whether a request has pictures or sound, which are decoded before the model is asked."""
+    if isinstance(request, merc.Conversation):
+        return any(one.video is not None or one.audio is not None for one in request.utterances)
+    if isinstance(request, Mapping):
+        return any(request.get(name) is not None for name in ("video", "audio"))
+    return not isinstance(request, list | tuple) or any(map(_has_media, request))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +74,40 @@ def test_what_is_cancelled_is_not_computed_and_stopping_answers_the_rest() -> No
     assert session.sizes == [1] * 5
     with pytest.raises(Stopped):
         batcher.submit(7)
+
+
+def test_words_that_come_while_a_pass_is_computed_are_the_next_pass() -> None:
+    session = Echo()
+    batcher = Batcher(session, Limits(gather=0.01))  # type: ignore[arg-type]
+    futures = []
+    for text in "abc":
+        futures.append(batcher.submit({"text": text}))
+        time.sleep(0.2)  # far longer than requests are gathered for
+    assert session.sizes == [1]
+    session.free.set()
+    assert [future.result(30) for future in futures] == [[{"text": text}] for text in "abc"]
+    assert session.sizes == [1, 2]
+    batcher.stop()
+
+
+@pytest.mark.parametrize(
+    "request_with_media",
+    [
+        {"text": "b", "video": "b.mp4"},
+        [merc.Conversation(id="b", utterances=(merc.Utterance(id="b", text="", audio=Path("b.wav")),))],
+    ],
+)
+def test_media_are_read_while_another_pass_is_computed(request_with_media: Any) -> None:
+    session = Echo()
+    batcher = Batcher(session, Limits(gather=0.01))  # type: ignore[arg-type]
+    futures = [batcher.submit({"text": "a"})]
+    time.sleep(0.2)
+    futures.append(batcher.submit(request_with_media))
+    for _ in range(100):
+        if len(session.sizes) == 2:
+            break
+        time.sleep(0.05)
+    assert session.sizes == [1, 1]
+    session.free.set()
+    assert [len(future.result(30)) for future in futures] == [1, 1]
+    batcher.stop()
