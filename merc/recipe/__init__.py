@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merc.recipe.annotator_graph import in_order, label_guided, leads_to, needed_for
+from merc.recipe.annotator_graph import annotator_of, in_order, label_guided, leads_to, needed_for
 from merc.recipe.copying import copy_recipe
 from merc.recipe.dump import dump_recipe, write_recipe
 from merc.recipe.find import locate, shipped_folder, shipped_recipes
@@ -24,6 +24,7 @@ __all__ = [
     "Summary",
     "Task",
     "Use",
+    "annotator_of",
     "copy_recipe",
     "dump_recipe",
     "in_order",

@@ -13,7 +13,7 @@ from merc.recipe.schema import ComponentRef
 def in_order(annotators: Mapping[str, ComponentRef]) -> dict[str, ComponentRef]:
     """The annotators in the recipe's order, but each after those whose cues it reads. Raises MercError, with the whole
     way round, where they read each other in a circle."""
-    writers = {field: name for name, part in annotators.items() for field in _annotator(part).fields()}
+    writers = {field: name for name, part in annotators.items() for field in annotator_of(part).fields()}
     ordered: dict[str, ComponentRef] = {}
 
     def add(name: str, way: tuple[str, ...]) -> None:
@@ -35,18 +35,18 @@ def needed_for(annotators: Mapping[str, ComponentRef], fields: Collection[str]) 
     """The annotators that write one of these fields, or what such a one reads, in the order in which they are asked."""
     reads, needed = set(fields), set[str]()
     for name, part in reversed(in_order(annotators).items()):
-        if reads & set(_annotator(part).fields()):
+        if reads & set(annotator_of(part).fields()):
             needed.add(name)
-            reads |= set(_annotator(part).reads())
+            reads |= set(annotator_of(part).reads())
     return {name: part for name, part in in_order(annotators).items() if name in needed}
 
 
 def leads_to(annotators: Mapping[str, ComponentRef], name: str) -> set[str]:
     """The fields that an annotator writes, and all that are made from them."""
-    fields = set(_annotator(annotators[name]).fields())
+    fields = set(annotator_of(annotators[name]).fields())
     for part in in_order(annotators).values():
-        if fields & set(_annotator(part).reads()):
-            fields |= set(_annotator(part).fields())
+        if fields & set(annotator_of(part).reads()):
+            fields |= set(annotator_of(part).fields())
     return fields
 
 
@@ -54,7 +54,7 @@ def label_guided(annotators: Mapping[str, ComponentRef]) -> set[str]:
     """The annotators that see the gold label, or read what was made from it."""
     names, fields = set[str](), set[str]()
     for name, part in in_order(annotators).items():
-        annotator = _annotator(part)
+        annotator = annotator_of(part)
         if annotator.sees_label() or fields & set(annotator.reads()):
             names.add(name)
             fields |= set(annotator.fields())
@@ -62,8 +62,9 @@ def label_guided(annotators: Mapping[str, ComponentRef]) -> set[str]:
 
 
 def _before(part: ComponentRef, writers: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys(writers[field] for field in _annotator(part).reads() if field in writers))
+    return list(dict.fromkeys(writers[field] for field in annotator_of(part).reads() if field in writers))
 
 
-def _annotator(part: ComponentRef) -> Annotator:
+def annotator_of(part: ComponentRef) -> Annotator:
+    """The annotator of a part, which the recipe has seen to be one."""
     return cast(Annotator, part.component)

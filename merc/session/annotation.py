@@ -11,7 +11,7 @@ from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
 from merc.media import Decoding
-from merc.recipe import ComponentRef, Recipe, in_order, leads_to, needed_for
+from merc.recipe import ComponentRef, Recipe, annotator_of, in_order, leads_to, needed_for
 from merc.session.cues import (
     annotators_of,
     check_readers,
@@ -111,7 +111,7 @@ def annotate_recipe(
     hashes, table, store = hashes_of(recipe), CueTable(), cue_store(recipe)
     check_readers(recipe, parts, conversations)
     read = {} if every else annotators_of(recipe, prompters_of(recipe))
-    before = needed_for(recipe.annotators, {field for part in parts.values() for field in _annotator(part).fields()})
+    before = needed_for(recipe.annotators, {field for part in parts.values() for field in annotator_of(part).fields()})
     about: dict[str, list[Conversation]] = {}
     with reporter.task("cues") as progress:
         for number, (name, part) in enumerate(before.items()):
@@ -157,8 +157,3 @@ def chosen_annotators(recipe: Recipe, only: Sequence[str]) -> dict[str, Componen
             "asked; let a prompter show one (cues: [...] of prompter 'conversation'), or give --only NAME"
         )
     return read
-
-
-def _annotator(part: ComponentRef) -> Annotator:
-    assert isinstance(part.component, Annotator)
-    return part.component

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from merc.components import Annotator, Prompter, Query
+from merc.components import Prompter, Query
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueStore, CueTable, PassOptions, annotate, look
 from merc.errors import MercError, did_you_mean
 from merc.files import cache_folder
 from merc.media import Decoding
 from merc.passes import Hashes
-from merc.recipe import ComponentRef, Recipe, Stage, leads_to, needed_for
+from merc.recipe import ComponentRef, Recipe, Stage, annotator_of, leads_to, needed_for
 from merc.session.journal import Journal
 from merc.session.reporter import Reporter, within
 
@@ -244,7 +244,7 @@ def cue_record(recipe: Recipe, table: CueTable) -> dict[str, Any]:
             "annotators": {
                 name: {
                     "annotator": recipe.annotators[name].name,
-                    "version": _annotator(recipe.annotators[name]).version,
+                    "version": annotator_of(recipe.annotators[name]).version,
                     "written": dict(table.written(name)),
                     "missing": len(table.missing(name)),
                     **({"label_guided": True} if name in table.label_guided else {}),
@@ -285,7 +285,7 @@ def check_readers(recipe: Recipe, annotators: Mapping[str, ComponentRef], corpus
     written = {field for part in recipe.annotators.values() for field in _fields(part)}
     there = {field for c in corpus for u in c.utterances for field in u.cues}
     for name, part in annotators.items():
-        for field in _annotator(part).reads():
+        for field in annotator_of(part).reads():
             if field not in written | there:
                 known = ", ".join(sorted(written | there))
                 raise MercError(
@@ -300,9 +300,4 @@ def _given(table: CueTable, name: str, utterance: str) -> Mapping[str, str]:
 
 
 def _fields(part: ComponentRef) -> tuple[str, ...]:
-    return _annotator(part).fields()
-
-
-def _annotator(part: ComponentRef) -> Annotator:
-    assert isinstance(part.component, Annotator)
-    return part.component
+    return annotator_of(part).fields()

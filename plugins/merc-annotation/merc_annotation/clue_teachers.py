@@ -6,12 +6,12 @@ import base64
 import io
 import wave
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from merc_bemerc import Server, ServerTeacher, accepted, answers_of, as_jpeg, ask_again, ask_until, read, schema_of
+from merc_bemerc import Server, ServerTeacher, accepted, as_jpeg, ask_again, ask_until, read, schema_of
 
 from merc import Annotation, AudioClip, Frames, Missing, Observation, Query, VideoClip, Waveform
 from merc_annotation.key_frames import key_times
@@ -70,10 +70,7 @@ class ClueTeacher(ServerTeacher):
                 self.attempts,
             )
 
-        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
-            return answers_of(server, observations, describe, self.concurrency, self.give_up)
-
-        return annotate
+        return self.answering(server, describe)
 
 
 PROMPT = """\

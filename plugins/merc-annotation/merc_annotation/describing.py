@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from merc_bemerc import Fault, Server, ServerTeacher, answers_of, ask_until, json_object, other_language
+from merc_bemerc import Fault, Server, ServerTeacher, ask_until, json_object, other_language
 
 from merc import Annotation, Annotator, Observation
 from merc_annotation.audio_tone import arousal
@@ -116,10 +116,7 @@ class DescriptionTeacher(ServerTeacher):
                 self.attempts,
             )
 
-        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
-            return answers_of(server, observations, describe, self.concurrency, self.give_up)
-
-        return annotate
+        return self.answering(server, describe)
 
     def _read(self, answer: str, cut: bool, raw: Any, gold: str | None) -> Annotation:
         """The annotation of an answer. Raises Fault."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from merc_bemerc import Fault, Server, ServerTeacher, answers_of, ask_until, json_object
+from merc_bemerc import Fault, Server, ServerTeacher, ask_until, json_object
 
 from merc import Annotation, Annotator, Observation
 from merc_annotation.clues import CLUES, by_modality, check_clues, shown_clues
@@ -111,10 +111,7 @@ class JudgeTeacher(ServerTeacher):
                 self.attempts,
             )
 
-        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
-            return answers_of(server, observations, judge, self.concurrency, self.give_up)
-
-        return annotate
+        return self.answering(server, judge)
 
     def _read(self, answer: str, cut: bool, raw: Any) -> Annotation:
         value = json_object(answer.rpartition("</think>")[2], cut)

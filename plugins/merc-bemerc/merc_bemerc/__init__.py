@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from merc_bemerc.answers import Fault, accepted, ask_again, json_object, read, schema_of
-    from merc_bemerc.asking import answers_of, ask_until
+    from merc_bemerc.asking import ask_until
     from merc_bemerc.language import other_language
     from merc_bemerc.openai_compatible import OpenAICompatible, as_jpeg
     from merc_bemerc.server import Passing, Reached, Server
-    from merc_bemerc.server_teacher import ServerTeacher
+    from merc_bemerc.server_teacher import ServerTeacher, check_asking
     from merc_bemerc.voice import measurer
 
 __version__ = "0.1.0"
@@ -26,8 +26,8 @@ _HOME = {
     "Server": "server",
     "ServerTeacher": "server_teacher",
     "accepted": "answers",
-    "answers_of": "asking",
     "as_jpeg": "openai_compatible",
+    "check_asking": "server_teacher",
     "ask_again": "answers",
     "ask_until": "asking",
     "json_object": "answers",
@@ -45,10 +45,10 @@ __all__ = [
     "Server",
     "ServerTeacher",
     "accepted",
-    "answers_of",
     "as_jpeg",
     "ask_again",
     "ask_until",
+    "check_asking",
     "json_object",
     "measurer",
     "other_language",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from merc import Annotation, Frames, Missing, Observation, Query
 from merc_bemerc.answers import accepted, ask_again, read, schema_of
-from merc_bemerc.asking import answers_of, ask_until
+from merc_bemerc.asking import ask_until
 from merc_bemerc.behaviour import (
     BEHAVIOUR,
     FIELDS,
@@ -84,12 +84,7 @@ class OpenAICompatible(ServerTeacher):
         """Read the key and get the client ready. Raises MercError when the environment has no such variable."""
         server = Server(self, schema=schema_of(self.fields()))
 
-        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
-            return answers_of(
-                server, observations, lambda one: self._describe(server, one), self.concurrency, self.give_up
-            )
-
-        return annotate
+        return self.answering(server, lambda one: self._describe(server, one))
 
     def _describe(self, server: Server, one: Observation) -> Annotation:
         """Ask until an answer fits, at most ``attempts`` times."""

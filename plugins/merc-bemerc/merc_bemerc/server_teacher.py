@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from merc import Annotator
+from merc import AnnotateFunction, Annotation, Annotator, Observation
+from merc_bemerc.asking import answers_of
+from merc_bemerc.server import Server
 
 _ASIDE = {
     "base_url",
@@ -62,27 +64,7 @@ class ServerTeacher(Annotator):
     """After so many utterances in a row that failed, the pass ends."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url is an address such as http://localhost:8000/v1, with http or https")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                "base_url holds a user, a password or a query; name the variable that holds the key in 'key' instead"
-            )
-        if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
-            raise ValueError("key is the name of an environment variable, such as OPENAI_API_KEY, not the key itself")
-        for name in ("attempts", "concurrency", "give_up"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
-        if self.retries < 0:
-            raise ValueError(f"retries counts from 0, not {self.retries}")
-        for name in ("budget", "max_tokens"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(self, name)}")
-        if self.timeout <= 0:
-            raise ValueError(f"timeout is a time in seconds above 0, not {self.timeout:g}")
-        if self.deadline is not None and self.deadline < self.timeout:
-            raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
+        check_asking(self, ("attempts", "concurrency", "give_up"))
 
     def servers(self) -> Sequence[str]:
         """The server at ``base_url``."""
@@ -96,3 +78,45 @@ class ServerTeacher(Annotator):
         """Its parameters but those that say where the server is, how it is reached and how often. ``max_tokens`` and
         ``attempts`` count for answers that reached them alone."""
         return {name: value for name, value in super().identity().items() if name not in _ASIDE}
+
+    def answering(self, server: Server, describe: Callable[[Observation], Annotation]) -> AnnotateFunction:
+        """What ``load`` gives: ``describe`` called for each observation, ``concurrency`` at once, as ``answers_of`` has
+        it."""
+
+        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
+            return answers_of(server, observations, describe, self.concurrency, self.give_up)
+
+        return annotate
+
+
+def check_asking(settings: Any, from_one: Sequence[str]) -> None:
+    """See that parameters can say how a server is asked: those of a ``ServerTeacher`` but ``attempts``.
+
+    Args:
+        settings: The component that has them.
+        from_one: Its parameters that count from 1.
+
+    Raises:
+        ValueError: One of them cannot be; the text says which and what it may be.
+    """
+    parts = urlsplit(settings.base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("base_url is an address such as http://localhost:8000/v1, with http or https")
+    if parts.username or parts.password or parts.query:
+        raise ValueError(
+            "base_url holds a user, a password or a query; name the variable that holds the key in 'key' instead"
+        )
+    if settings.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", settings.key):
+        raise ValueError("key is the name of an environment variable, such as OPENAI_API_KEY, not the key itsettings")
+    for name in from_one:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} counts from 1, not {getattr(settings, name)}")
+    if settings.retries < 0:
+        raise ValueError(f"retries counts from 0, not {settings.retries}")
+    for name in ("budget", "max_tokens"):
+        if getattr(settings, name) is not None and getattr(settings, name) < 1:
+            raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(settings, name)}")
+    if settings.timeout <= 0:
+        raise ValueError(f"timeout is a time in seconds above 0, not {settings.timeout:g}")
+    if settings.deadline is not None and settings.deadline < settings.timeout:
+        raise ValueError(f"deadline ({settings.deadline:g} s) is at least timeout ({settings.timeout:g} s), or null")

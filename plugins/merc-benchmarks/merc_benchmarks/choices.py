@@ -10,6 +10,7 @@ from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
 from merc.answers import normal, until_end
+from merc_benchmarks.answer_text import answer_text
 
 _FENCED = re.compile(r"```json\s*([\s\S]*?)```")
 _LETTER = re.compile(r"^\W*([A-Z])(?![A-Za-z])")
@@ -56,7 +57,7 @@ class Choices(Metric):
         each: dict[str, list[bool]] = {}
         for p in predictions:
             truth = self._true(p)
-            text = p.answer if p.answer is not None else p.label or ""
+            text = answer_text(p)
             letters = read_letters(text, list(truth))
             right += letters == truth
             exact += exact_values(text, list(truth)) == truth

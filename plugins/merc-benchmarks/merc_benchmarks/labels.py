@@ -9,6 +9,7 @@ from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
 from merc.answers import find_answer, normal, read_answer, vocabulary_of_labels, vocabulary_of_words
+from merc_benchmarks.answer_text import answer_text
 
 NONE = "(none)"
 EMOTIONS = ("happy", "surprise", "sad", "disgust", "anger", "fear", "neutral")
@@ -115,7 +116,7 @@ class EmotionAndIntent(Metric):
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers of pairs, and the accuracy of each half."""
         truth = [self._true(p) for p in predictions]
-        answers = [self.read(p.answer if p.answer is not None else p.label or "") for p in predictions]
+        answers = [self.read(answer_text(p)) for p in predictions]
         pairs = ["_".join(pair) for pair in truth]
         answered = ["_".join(pair) for pair in answers]
         nonempty = [i for i, pair in enumerate(answers) if NONE not in pair]
@@ -197,7 +198,7 @@ class LabelsRead(Metric):
         shares, precisions, named = [], [], []
         for p in predictions:
             right, among = labels_of(p, self.truth)
-            text = p.answer if p.answer is not None else p.label or ""
+            text = answer_text(p)
             read = set(read_answer(text, vocabulary_of_words(frozenset(among))).labels)
             shares.append(len(read & set(right)) / len(set(right)))
             precisions.append(len(read & set(right)) / len(read) if read else 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from merc import LabelSpace, MercError, Metric, Prediction
 from merc.answers import find_answer, normal
+from merc_benchmarks.answer_text import answer_text
 
 SENTIMENTS = {"A": "negative", "B": "neutral", "C": "positive"}
 """The choices of a question, by letter."""
@@ -63,7 +64,7 @@ class ObjectSentiments(Metric):
         outcomes = [0, 0, 0]
         for p in predictions:
             truth = self._true(p)
-            text = p.answer if p.answer is not None else p.label or ""
+            text = answer_text(p)
             answered = read_sentiments(text, [name for name, _ in truth])
             true = [sentiment for _, sentiment in truth]
             same = [a == b for a, b in zip(true, answered, strict=False)]

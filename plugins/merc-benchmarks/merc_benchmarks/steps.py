@@ -11,6 +11,7 @@ from typing import Any
 
 from merc import FolderOrName, LabelSpace, MercError, Prediction, Pretrained
 from merc.answers import normal, until_end
+from merc_benchmarks.answer_text import answer_text
 from merc_benchmarks.judging import Ask, JudgedMetric, Step
 from merc_benchmarks.labels import labels_of
 from merc_benchmarks.pictures import frames_of
@@ -106,7 +107,7 @@ class StepJudge(JudgedMetric):
             labels_of(p, self.truth)
             if p.answer is None and p.label is None:
                 raise MercError(f"mme-emotion-judge: the prediction of {p.id!r} has no text to judge")
-            texts[p.id] = until_end(p.answer if p.answer is not None else p.label or "")[0].strip()
+            texts[p.id] = until_end(answer_text(p))[0].strip()
         held = {p.id: p.true(self.truth) for p in predictions}
         chains = {name: self._chain(text, held[name]) for name, text in texts.items() if text}
         records = self.judge(chains, "mme-emotion-judge")

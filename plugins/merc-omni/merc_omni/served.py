@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from merc_bemerc import Passing, Server
+from merc_bemerc import Passing, Server, check_asking
 
 import merc
 from merc.answers import read_answer, vocabulary_of_labels
@@ -68,27 +66,7 @@ class Served(merc.Decoder):
     json_mode: ClassVar[Literal["none", "object", "schema"]] = "none"
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url is an address such as http://localhost:8000/v1, with http or https")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                "base_url holds a user, a password or a query; name the variable that holds the key in 'key' instead"
-            )
-        if self.key is not None and not re.fullmatch("[A-Z_][A-Z0-9_]*", self.key):
-            raise ValueError("key is the name of an environment variable, such as OPENAI_API_KEY, not the key itself")
-        for name in ("top", "concurrency", "give_up"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
-        for name in ("budget", "max_tokens"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} counts from 1, or is null for no limit; it is {getattr(self, name)}")
-        if self.retries < 0:
-            raise ValueError(f"retries counts from 0, not {self.retries}")
-        if self.timeout <= 0:
-            raise ValueError(f"timeout is a time in seconds above 0, not {self.timeout:g}")
-        if self.deadline is not None and self.deadline < self.timeout:
-            raise ValueError(f"deadline ({self.deadline:g} s) is at least timeout ({self.timeout:g} s), or null")
+        check_asking(self, ("top", "concurrency", "give_up"))
         merc.check_placeholder("instruction", self.instruction, "labels")
 
     @property
