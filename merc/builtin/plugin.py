@@ -86,6 +86,11 @@ def register_selectors(register: Register) -> None:
 
 
 @hookimpl
+def register_workers(register: Register) -> None:
+    register("local", "merc.builtin.local_workers:Local")
+
+
+@hookimpl
 def register_commands(register: RegisterCommand) -> None:
     for name, line in COMMANDS.items():
         register(name, f"merc.cli.{name}:command", help=line)

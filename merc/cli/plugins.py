@@ -58,7 +58,8 @@ def new(
         str,
         typer.Option(
             help="encoder, connector, fuser, prompter, tuning, loss, head, decoder, trainer, reward, corpus, backbone, "
-            "annotator, segmenter, transcriber, selector, metric, corruption, tracker, benchmark, run, command.",
+            "annotator, segmenter, transcriber, selector, metric, corruption, tracker, workers, benchmark, run, "
+            "command.",
             show_default=True,
             autocompletion=kind_names,
         ),

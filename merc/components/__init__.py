@@ -50,6 +50,7 @@ from merc.components.tracker import TrackedRun, Tracker, Tracking
 from merc.components.trainer import Example, TrainContext, Trainer, TrainReport, WeightedAnswer
 from merc.components.transcriber import TranscribeFunction, Transcriber, Transcript, Word
 from merc.components.tuning import Frozen, Tuning
+from merc.components.workers import Job, JobResult, Work, Workers
 
 __all__ = [
     "AnnotateFunction",
@@ -85,6 +86,8 @@ __all__ = [
     "Head",
     "IndexKind",
     "Indices",
+    "Job",
+    "JobResult",
     "Loss",
     "LossContext",
     "LowRankTuning",
@@ -143,6 +146,8 @@ __all__ = [
     "WeightedAnswer",
     "Word",
     "Words",
+    "Work",
+    "Workers",
     "at_least",
     "below_one",
     "check_placeholder",

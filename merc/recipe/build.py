@@ -28,8 +28,8 @@ from merc.recipe.yaml_text import MAX_DEPTH, MAX_NODES, MAX_TEXT
 
 SECTIONS = (
     "title", "description", "seed", "data_root", "labels", "corpus", "relabel", "split", "backbone", "encoders",
-    "connectors", "fusers", "heads", "annotators", "init_from", "stages", "evaluate", "trackers", "strategy",
-    "features",
+    "connectors", "fusers", "heads", "annotators", "init_from", "stages", "evaluate", "trackers", "workers",
+    "strategy", "features",
 )  # fmt: skip
 """The sections of a recipe, in the order in which they are written; ``extends`` stands beside them in a file."""
 
@@ -76,6 +76,7 @@ class Builder:
         values["evaluate"] = self.evaluate(values["stages"])
         values["annotators"] = self.annotators()
         values["trackers"] = self.trackers()
+        values |= self.workers()
         values["strategy"] = self.fixed("strategy", Strategy)
         values["features"] = self.features()
         prompters, trainers, selectors = self.staging.prompters, self.staging.trainers, self.staging.selectors
@@ -296,6 +297,14 @@ class Builder:
             return {}
         parts, self.recorded["trackers"] = self.listed("tracker", "trackers", node, "tensorboard")
         return parts
+
+    def workers(self) -> dict[str, ComponentRef]:
+        """Where passes over data are done; nothing where the recipe does not say it."""
+        node = self.root.get("workers")
+        if node is None or node.value is None:
+            return {}
+        part, self.recorded["workers"] = self.sections.part("workers", node, "workers")
+        return {} if part is None else {"workers": part}
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:
         """The metrics: a list of names, or of sections with parameters."""

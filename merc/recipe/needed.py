@@ -24,12 +24,12 @@ class NotNeeded(Component):
 
 
 def not_needed(root: Node, use: Use) -> Callable[[str], bool]:
-    """Whether the component at a dotted path is not needed for a use of the recipe: trainers, trackers, and what
-    only earlier tasks asked with, for the numbers of a trained run; metrics and corruptions as well for its
+    """Whether the component at a dotted path is not needed for a use of the recipe: trainers, trackers, workers, and
+    what only earlier tasks asked with, for the numbers of a trained run; metrics and corruptions as well for its
     predictions."""
     if use == "train":
         return lambda path: False
-    paths: set[str] = set()
+    paths = {"workers"}
     trackers = root.get("trackers")
     if trackers is not None and isinstance(trackers.value, list):
         paths |= {f"trackers.{index}" for index in range(len(trackers.value))}

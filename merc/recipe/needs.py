@@ -82,7 +82,7 @@ def _named(tree: Node) -> Iterator[tuple[str, str]]:
         if selector is not None:
             yield from one("encoder", selector.get("embedder"))
 
-    for kind in ("corpus", "backbone"):
+    for kind in ("corpus", "backbone", "workers"):
         yield from one(kind, tree.get(kind))
     for section in ("encoders", "fusers", "connectors", "heads", "annotators"):
         node, kind = tree.get(section), section.removesuffix("s")

@@ -273,7 +273,7 @@ class Recipe:
     absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
     that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``arguments`` is the file or name and the
     overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about
-    settings that have no effect.
+    settings that have no effect. ``workers`` are those of this process where there are none.
     """
 
     name: str
@@ -295,6 +295,7 @@ class Recipe:
     stages: tuple[Stage, ...] = ()
     evaluate: Evaluate | None = None
     trackers: Mapping[str, ComponentRef] = field(default_factory=dict)
+    workers: ComponentRef | None = None
     strategy: Strategy = field(default_factory=Strategy)
     features: Features = field(default_factory=Features)
     sources: Mapping[str, str] = field(default_factory=dict)

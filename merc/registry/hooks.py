@@ -129,6 +129,11 @@ def register_trackers(register: Register) -> None:
 
 
 @hookspec
+def register_workers(register: Register) -> None:
+    """Register workers: where the jobs of a pass over data are done."""
+
+
+@hookspec
 def register_benchmarks(register: Register) -> None:
     """Register benchmarks: the columns of a benchmark's table."""
 
@@ -163,6 +168,7 @@ KINDS: dict[str, str] = {
     "metric": "register_metrics",
     "corruption": "register_corruptions",
     "tracker": "register_trackers",
+    "workers": "register_workers",
     "benchmark": "register_benchmarks",
     "run": "register_runs",
     "command": "register_commands",

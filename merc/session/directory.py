@@ -21,8 +21,8 @@ from merc.recipe.runs import find_run, near_runs
 from merc.session.lock import NAME as LOCK_NAME
 from merc.session.lock import FolderLock
 
-NOT_THE_WORK = ("title", "description", "extends", "trackers", "strategy", "features")
-"""What may differ between two runs of the same work: words about it, who is shown it, and how fast it is done."""
+NOT_THE_WORK = ("title", "description", "extends", "trackers", "workers", "strategy", "features")
+"""What may differ between two runs of the same work: words about it, who is shown it, where and how fast it is done."""
 
 
 NO_CORPUS = "corpus={name: merc/jsonl, path: conversations.jsonl}"

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from merc.testing.trainer import TrainerContract
     from merc.testing.transcriber import TranscriberContract
     from merc.testing.tuning import TuningContract
+    from merc.testing.workers import WorkersContract
 
 _HOME = {
     "AnnotatorContract": "annotator",
@@ -68,6 +69,7 @@ _HOME = {
     "TrainerContract": "trainer",
     "TranscriberContract": "transcriber",
     "TuningContract": "tuning",
+    "WorkersContract": "workers",
 }
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "TrainerContract",
     "TranscriberContract",
     "TuningContract",
+    "WorkersContract",
 ]
 
 

@@ -110,6 +110,7 @@ _USAGE = {
     ),
     "corruption": "evaluate: {{corrupt: [{{name: {name}}}]}}",
     "tracker": "trackers: [{name}]",
+    "workers": "workers: {{name: {name}}}",
     "metric": "evaluate: {{metrics: [classification, {name}]}}",
 }
 

@@ -25,11 +25,11 @@ def errors_of(*overrides: str, recipe: str = "small.yaml") -> list[str]:
 
 WRONG = [
     ("corpsu=1", f"corpsu (command line): a recipe has no 'corpsu'. Did you mean 'corpus'? Its sections are: {SECTIONS}, "
-     "evaluate, trackers, strategy, features"),
+     "evaluate, trackers, workers, strategy, features"),
     ("epochs=3", f"epochs (command line): a recipe has no 'epochs'. Did you mean stages.1.trainer.epochs? Its sections are: "
-     f"{SECTIONS}, evaluate, trackers, strategy, features"),
+     f"{SECTIONS}, evaluate, trackers, workers, strategy, features"),
     ("trainer.epochs=3", "trainer (command line): a recipe has no 'trainer'. Did you mean stages.0.trainer or "
-     f"stages.1.trainer? Its sections are: {SECTIONS}, evaluate, trackers, strategy, features"),
+     f"stages.1.trainer? Its sections are: {SECTIONS}, evaluate, trackers, workers, strategy, features"),
     ("encoders.video.frame=3", "encoders.video.frame (command line): encoder 'toy-video' takes no 'frame'. "
      "Did you mean 'frames'? It takes: frames, size, sampling_rate"),
     ("encoders.video.frames=three", "encoders.video.frames (command line): wants a whole number; given 'three' (text)"),

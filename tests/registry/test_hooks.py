@@ -161,6 +161,12 @@ def test_register_trackers(made: Resolve, tmp_path: Path) -> None:
     assert (tmp_path / "numbers.csv").read_text().strip() == "3;learn/loss;0.5"
 
 
+def test_register_workers(made: Resolve) -> None:
+    work = merc.Work(function="merc.testing.workers:adding", values={"to": 2}, jobs=[merc.Job(name="one", value=1)])
+    results = made("workers", count=1).run(work, lambda share, text: None, lambda sentence: None)
+    assert list(results) == [merc.JobResult(place=0, value=3)]
+
+
 def test_register_benchmarks(made: Resolve) -> None:
     benchmark = made("benchmark", number="accuracy")
     assert [(c.title, c.truth, c.number) for c in benchmark.columns()][1] == ("MELD-s", "sentiment", "accuracy")

@@ -29,6 +29,7 @@ from merc.testing.examples import (
     trainer,
     transcriber,
     tuning,
+    workers,
 )
 from tests.toys.middle import Middle
 
@@ -139,3 +140,7 @@ def test_corpus_names_the_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "talk.csv").write_text(text)
     with pytest.raises(merc.MercError, match=said):
         corpus.Example(path=str(tmp_path / "talk.csv")).load()
+
+
+class TestWorkers(merc.testing.WorkersContract):
+    component = workers.Example()
