@@ -8,6 +8,7 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
+from merc.evaluation.breakdown import finder
 from merc.evaluation.metrics import split_order
 from merc.evaluation.values import details_in_words, in_words
 
@@ -27,23 +28,22 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     prediction stays in its conversation, as context; a conversation without any is left out. Predictions whose
     utterance is not among the conversations are kept, without their text, and counted in the notes.
 
-    The value: ``labels``; ``splits``; ``streams`` (those that some utterance lacked); ``conversations``, each with
-    ``id``, ``split`` and ``turns``. A turn has ``id``, ``text`` (null when unknown), and where there is one:
-    ``speaker``, ``truth`` and ``label`` (places in ``labels``; a label of -1 is an answer that could not be parsed;
-    a turn without the key ``label`` has no prediction), ``chances`` (thousandths, in the order of ``labels``),
-    ``said`` (generated text), ``missing``, ``cues``, ``valence``, ``open`` (open labels), ``values`` (what
-    heads gave, in words) and ``details`` (what the decoder kept, in words).
+    The value: ``labels``; ``splits``; ``speakers``; ``datasets``; ``streams`` (those that some utterance lacked);
+    ``conversations``, each with ``id``, ``split``, ``dataset`` where it is known, and ``turns``. A turn has ``id``,
+    ``text`` (null when unknown), and where there is one: ``speaker``, ``truth`` and ``label`` (places in ``labels``; a
+    label of -1 is an answer that could not be parsed; a turn without the key ``label`` has no prediction), ``chances``
+    (thousandths, in the order of ``labels``), ``said`` (generated text), ``missing``, ``cues``, ``valence``, ``open``
+    (open labels), ``values`` (what heads gave, in words) and ``details`` (what the decoder kept, in words).
     """
     place = {label: i for i, label in enumerate(labels.labels)}
     answers: dict[tuple[str | None, str], dict[str, Prediction]] = {}
     for p in predictions:
         answers.setdefault((p.split, p.conversation), {})[p.id] = p
-    known: dict[tuple[str | None, str], Conversation] = {(c.split, c.id): c for c in conversations}
-    by_id = {c.id: c for c in conversations}  # a recipe may put one into another split than its corpus
+    conversation_of = finder(conversations)
     out: list[dict[str, Any]] = []
     without_text = 0
     for (split, name), group in answers.items():
-        conversation = known.get((split, name)) or by_id.get(name)
+        conversation = conversation_of(next(iter(group.values())))
         turns = []
         for utterance in conversation.utterances if conversation else ():
             turns.append(_turn(utterance, group.get(utterance.id), place))
@@ -52,7 +52,8 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
             if p.id not in there:
                 without_text += 1
                 turns.append(_turn(None, p, place))
-        out.append({"id": name, "split": split, "turns": turns})
+        dataset = {"dataset": conversation.dataset} if conversation and conversation.dataset else {}
+        out.append({"id": name, "split": split, **dataset, "turns": turns})
     out.sort(key=lambda conversation: split_order(conversation["split"]))
     notes = []
     if without_text:
@@ -63,6 +64,8 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     data = {
         "labels": list(labels.labels),
         "splits": list(dict.fromkeys(conversation["split"] for conversation in out)),
+        "speakers": sorted({turn["speaker"] for talk in out for turn in talk["turns"] if "speaker" in turn}),
+        "datasets": sorted({talk["dataset"] for talk in out if "dataset" in talk}),
         "streams": sorted({stream for p in predictions for stream in p.missing}),
         "conversations": out,
     }

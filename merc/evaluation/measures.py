@@ -12,8 +12,9 @@ import numpy as np
 from merc.components import Metric, Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
+from merc.evaluation.intervals import label_statistics
 from merc.evaluation.metrics import read_metrics
-from merc.evaluation.significance import Statistic, Values, Weights, counted
+from merc.evaluation.significance import Statistic, Values, Weights
 from merc.recipe import ComponentRef, load_recipe
 from merc.recipe.metric_names import CLASSIFICATION
 from merc.registry import get_registry
@@ -97,15 +98,11 @@ class Measure:
 
     def statistic(self, predictions: Sequence[Prediction], labels: LabelSpace) -> Statistic:
         """The number as a function of how often each conversation is drawn; conversations in their order."""
+        if self.of_labels:
+            return label_statistics((self.number,), predictions, labels)[self.number]
         groups: dict[str, list[Prediction]] = {}
         for p in predictions:
             groups.setdefault(p.conversation, []).append(p)
-        if self.of_labels:
-            order = {name: place for place, name in enumerate(groups)}
-            at = np.array([order[p.conversation] for p in predictions])
-            truth, answers = (_classes([p.true("label") for p in predictions], labels),
-                           _classes([p.label for p in predictions], labels))  # fmt: skip
-            return counted(self.number, truth, answers, len(labels), at)
         talks = list(groups.values())
 
         def recomputed(weights: Weights) -> Values:
@@ -170,9 +167,3 @@ def _registered(metric: str, name: str, others: Sequence[str] = ()) -> Component
             why = f"there is no metric {metric!r}.{did_you_mean(metric, known)} Known are: {', '.join(known)}"
         raise MercError(f"--metric {name}: {why}") from None
     return ComponentRef(name=metric, params={}, component=component)
-
-
-def _classes(answers: Sequence[str | None], labels: LabelSpace) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The places of labels; what could not be parsed has the one after the last."""
-    at = {label: place for place, label in enumerate(labels.labels)}
-    return np.array([len(labels) if a is None else at[a] for a in answers], dtype=np.int64)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merc.conversation import Conversation, LabelSpace
+from merc.evaluation.breakdown import breakdowns, spreads
 from merc.evaluation.browse import browse_data
 from merc.evaluation.curves import duration, stage_curves
 from merc.evaluation.folds import fold_tables
+from merc.evaluation.intervals import FEW, Ends
 from merc.evaluation.metrics import UNSPLIT
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import Projection, project, read_states
@@ -49,6 +51,9 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         run=run.resolve().name,
         splits=views,
         head=views[0] if views else None,
+        spreads=spreads(files.predictions, space),
+        few=FEW,
+        breakdowns=breakdowns(files.predictions, conversations, space),
         folds=fold_tables(files.folds, ("weighted_f1", "accuracy", "macro_f1", "uar")),
         values=values_views(files.predictions),
         stages=stage_curves(files.log),
@@ -96,7 +101,13 @@ def page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "count": _count, "measured": _measured, "duration": duration}
+    environment.filters |= {
+        "percent": _percent,
+        "count": _count,
+        "measured": _measured,
+        "duration": duration,
+        "ends": _ends,
+    }
     environment.tests["a_mapping"] = lambda value: isinstance(value, dict)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
@@ -108,6 +119,11 @@ def _percent(value: Any, digits: int = 1) -> str:
 
 def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "–"
+
+
+def _ends(ends: Ends | None) -> str:
+    """An interval in per cent; a dash where there is none."""
+    return "–" if ends is None or isinstance(ends, str) else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
 
 
 def _measured(numbers: Mapping[str, Any]) -> str:

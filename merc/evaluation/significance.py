@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +100,7 @@ def bootstrap(
         return side(second, weights) - side(first, weights)
 
     value = float(apart(np.ones((1, conversations)))[0])
-    spread = _draws(apart, conversations, seed, resamples)
+    (spread,) = _draws([apart], conversations, seed, resamples)
     if isinstance(spread, str):
         return Difference(value, why=spread)
     low, high = np.quantile(spread, (0.025, 0.975))
@@ -119,29 +119,44 @@ def interval(
     >>> 0.35 < low < 0.5 < high < 0.65
     True
     """
-    spread = _draws(statistic, conversations, seed, resamples)
+    return intervals({"": statistic}, conversations, seed, resamples)[""]
+
+
+def intervals(
+    statistics: Mapping[str, Statistic], conversations: int, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, tuple[float, float] | str]:
+    """What ``interval`` gives for each of several numbers, by name, from the same draws."""
+    spreads = _draws(list(statistics.values()), conversations, seed, resamples)
+    return {name: _ends(spread) for name, spread in zip(statistics, spreads, strict=True)}
+
+
+def _ends(spread: Values | str) -> tuple[float, float] | str:
     if isinstance(spread, str):
         return spread
     low, high = np.quantile(spread, (0.025, 0.975))
     return float(low), float(high)
 
 
-def _draws(statistic: Statistic, conversations: int, seed: int, resamples: int) -> Values | str:
-    """A number in draws of conversations with replacement, or why there are not enough of them."""
+def _draws(statistics: Sequence[Statistic], conversations: int, seed: int, resamples: int) -> list[Values | str]:
+    """Numbers in draws of conversations with replacement, or why there are not enough of them."""
     if conversations < 2:
-        return "one conversation, so there is nothing to draw from"
+        return ["one conversation, so there is nothing to draw from"] * len(statistics)
     draw = np.random.default_rng(seed)
-    values: list[float] = []
+    values: list[list[float]] = [[] for _ in statistics]
     drawn = 0
-    while len(values) < resamples:
-        if drawn >= 2 * resamples:
-            return f"in {drawn - len(values)} of {drawn} draws the number does not exist"
+    while drawn < 2 * resamples and min(map(len, values)) < resamples:
         count = min(_CHUNK, resamples)
         weights = draw.multinomial(conversations, np.full(conversations, 1 / conversations), size=count)
-        numbers = statistic(weights.astype(np.float64))
-        values.extend(numbers[~np.isnan(numbers)])
+        for statistic, own in zip(statistics, values, strict=True):
+            numbers = statistic(weights.astype(np.float64))
+            own.extend(numbers[~np.isnan(numbers)])
         drawn += count
-    return np.asarray(values[:resamples])
+    return [
+        np.asarray(own[:resamples])
+        if len(own) >= resamples
+        else f"in {drawn - len(own)} of {drawn} draws the number does not exist"
+        for own in values
+    ]
 
 
 def counted(number: str, truth: Answers, answers: Answers, labels: int, conversation: Answers) -> Statistic:

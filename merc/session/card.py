@@ -14,8 +14,9 @@ from merc import __version__
 from merc.consent import hide
 from merc.conversation import SPLITS, LabelSpace
 from merc.evaluation import read_metrics, read_predictions
-from merc.evaluation.measures import TITLES, find_measure
-from merc.evaluation.significance import RESAMPLES, Values, Weights, bootstrap
+from merc.evaluation.intervals import FEW, label_intervals
+from merc.evaluation.measures import TITLES
+from merc.evaluation.significance import RESAMPLES
 from merc.files import read_json, read_text
 from merc.recipe.yaml_text import write_yaml
 from merc.session.directory import RunDirectory
@@ -26,7 +27,6 @@ INTERVALS = "intervals.json"
 
 NUMBERS = ("weighted_f1", "accuracy", "macro_f1", "uar")
 _WEAK = 0.4
-_FEW = 100
 _PACKAGES = ("torch", "transformers", "peft")
 
 Intervals = Mapping[str, Mapping[str, Sequence[float]]]
@@ -86,19 +86,10 @@ def intervals_of(directory: RunDirectory) -> Intervals:
     intervals: dict[str, dict[str, Sequence[float]]] = {}
     for split in SPLITS:
         own = [one for one in predictions if one.split == split and one.truth is not None]
-        talks = len({one.conversation for one in own})
-        for number in NUMBERS if own else ():
-            statistic = find_measure(number, []).statistic(own, labels)
-            spread = bootstrap([_nothing], [statistic], talks)
-            if spread.low is not None and spread.high is not None:
-                intervals.setdefault(split, {})[number] = [spread.low, spread.high]
+        for number, ends in label_intervals(NUMBERS, own, labels).items() if own else ():
+            if not isinstance(ends, str):
+                intervals.setdefault(split, {})[number] = list(ends)
     return intervals
-
-
-def _nothing(weights: Weights) -> Values:
-    """The statistic that an interval of one run is a difference to."""
-    nothing: Values = weights.sum(1) * 0
-    return nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +203,7 @@ class _Card:
                 limits.append(
                     f"- F1 on {split} is below {100 * _WEAK:.0f} for {', '.join(weak)}: do not rely on these."
                 )
-            if 0 < int(numbers.get("n") or 0) < _FEW:
+            if 0 < int(numbers.get("n") or 0) < FEW:
                 limits.append(f"- {split} has {numbers['n']} utterances: its numbers are rough.")
         else:
             limits.append("- No numbers of its own are kept with it.")

@@ -107,6 +107,8 @@ def test_texts_of_a_corpus_do_not_run(report: Path, profile: Path) -> None:
         ("q=COFFEE+ada&split=dev", 5, 5),
         ("q=test7_u1&truth=joy", 0, 0),
         ("filter=nonsense", 140, 35),
+        ("speaker=Ada&split=dev", 10, 5),
+        ("speaker=Nobody", 140, 35),
     ],
 )
 def test_filters(report: Path, profile: Path, fragment: str, turns: int, conversations: int) -> None:

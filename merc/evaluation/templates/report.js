@@ -6,7 +6,7 @@
   const form = document.getElementById("filters");
   const list = document.getElementById("list");
   const found = document.getElementById("found");
-  const KEYS = ["q", "filter", "split", "truth", "predicted", "missing", "size", "only"];
+  const KEYS = ["q", "filter", "split", "dataset", "speaker", "truth", "predicted", "missing", "size", "only"];
   const UNPARSED = "?";
   const COLOURS = 8;
   let page = 1;
@@ -58,6 +58,7 @@
       if (want.filter === "right" && turn.verdict !== "right") return false;
       if (want.filter === "unparsed" && turn.label !== -1) return false;
       if (want.filter === "unlabelled" && turn.verdict !== "unlabelled") return false;
+      if (want.speaker !== "" && turn.speaker !== want.speaker) return false;
       if (truth !== null && turn.truth !== truth) return false;
       if (predicted !== null && turn.label !== predicted) return false;
       if (want.missing === "none" && turn.missing) return false;
@@ -72,6 +73,7 @@
     const hits = [];
     for (const conversation of data.conversations) {
       if (want.split !== "" && splitOf(conversation) !== want.split) continue;
+      if (want.dataset !== "" && conversation.dataset !== want.dataset) continue;
       const turns = new Set(conversation.turns.filter(matches));
       if (turns.size) hits.push({ conversation, turns });
     }
@@ -152,7 +154,7 @@
     const shown = only ? conversation.turns.filter((turn) => turns.has(turn)) : conversation.turns;
     const judged = conversation.turns.filter((turn) => ["right", "wrong", "unparsed"].includes(turn.verdict));
     const right = judged.filter((turn) => turn.verdict === "right").length;
-    const parts = [data.splits.length > 1 ? splitOf(conversation) || "no split" : null, plural(conversation.turns.length, "turn")];
+    const parts = [data.splits.length > 1 ? splitOf(conversation) || "no split" : null, data.datasets.length > 1 ? conversation.dataset : null, plural(conversation.turns.length, "turn")];
     if (judged.length) parts.push(`${right} of ${judged.length} right`);
     if (shown.length < conversation.turns.length) parts.push(`${shown.length} shown`);
     const narrowed = turns.size < conversation.turns.length && !only;
@@ -250,10 +252,11 @@
   }
 
   options("split", data.splits.map((split) => [split || "", split || "no split"]));
+  for (const name of ["dataset", "speaker"]) options(name, data[`${name}s`].map((value) => [value, value]));
   options("truth", data.labels.map((label) => [label, label]));
   options("predicted", [...data.labels.map((label) => [label, label]), [UNPARSED, "unparsed"]]);
   options("missing", data.streams.map((stream) => [`in:${stream}`, stream]));
-  for (const field of form.querySelectorAll("[data-hide-if-one]")) field.hidden = data.splits.length < 2;
+  for (const field of form.querySelectorAll("[data-hide-if-one]")) field.hidden = data[field.dataset.hideIfOne].length < 2;
 
   let waiting = 0;
   form.addEventListener("input", () => {
