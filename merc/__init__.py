@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from merc.components import *
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
-    from merc.errors import MercError
+    from merc.errors import MercError, first_lines, first_names
     from merc.files import cache_folder, hash_file, user_path, whole_file
     from merc.media import MediaInfo, Moment, play, probe_media
     from merc.pretrained import Pretrained, quiet
@@ -62,6 +62,8 @@ _HOME = {
     "model_card": "merc.session.card",
     "pack_run": "merc.session.pack",
     "MercError": "merc.errors",
+    "first_lines": "merc.errors",
+    "first_names": "merc.errors",
     "HuggingFace": "merc.builtin.backbones",
     "Records": "merc.builtin.records",
     "allow": "merc.consent",
@@ -198,6 +200,8 @@ __all__ = [
     "cache_folder",
     "check_placeholder",
     "export_run",
+    "first_lines",
+    "first_names",
     "hash_file",
     "hookimpl",
     "layer_names",

@@ -78,6 +78,26 @@ def brief(name: str) -> str:
     return name if len(name) <= _BRIEF else f"{name[:_BRIEF]}..."
 
 
+def first_names(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list as they stand in a sentence, and how many more there are.
+
+    >>> first_names(["a", "b"]), first_names(list("abcdefg"))
+    ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def first_lines(lines: Sequence[str], most: int = 5) -> list[str]:
+    """The first lines of a list, and a line that says how many more there are.
+
+    >>> first_lines(["a", "b"]), first_lines(list("abcd"), 3)
+    (['a', 'b'], ['a', 'b', 'c', 'and 1 more'])
+    """
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more:,} more"] if more > 0 else [])]
+
+
 def _cut(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 400]} … {line[-300:]}"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.files import HashMemory, cache_folder
 from merc.memory import is_out_of_memory
 
@@ -176,11 +176,11 @@ class Pretrained:
         name, total = type(net).__name__, len(net.state_dict())
         remedy = f"give one that holds a whole {name}"
         if lacking := sorted(set(info["missing_keys"]) - set(unused)):
-            others = _named(sorted(info["unexpected_keys"]))
+            others = first_names(sorted(info["unexpected_keys"]), 3)
             has = f", and has {others}, which a {name} has not" if others else ""
             raise MercError(
                 f"{self.where}: {self.path!r} holds other weights than a {name}'s: it lacks {len(lacking)} of {total} "
-                f"tensors: {_named(lacking)}{has}; {remedy}"
+                f"tensors: {first_names(lacking, 3)}{has}; {remedy}"
             )
         if other := sorted(info["mismatched_keys"]):
             key, held, expected = other[0]
@@ -292,11 +292,6 @@ def _weight_files(folder: Path) -> list[str]:
         return [first, *sorted({str(shard) for shard in shards})]
     except (ValueError, KeyError, TypeError, AttributeError):
         return [first]  # loading says what is wrong with it
-
-
-def _named(keys: Sequence[str]) -> str:
-    """The first three of some names, and how many more there are."""
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 @contextmanager

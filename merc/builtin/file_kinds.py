@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merc.builtin.plain_values import Problem, load_json
+from merc.errors import first_names
 
 _LOOKED_AT = 1 << 16
 _COLUMNS = 8
@@ -77,8 +78,7 @@ def seems_object(record: Mapping[str, Any]) -> str | None:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _COLUMNS} more" if len(names) > _COLUMNS else ""
-    return (", ".join(name[:30] for name in names[:_COLUMNS]) or "nothing") + more
+    return first_names([name[:30] for name in names], _COLUMNS) or "nothing"
 
 
 def _table(head: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from merc.conversation import Conversation
-from merc.errors import brief
+from merc.errors import brief, first_names
 
 _NAMED = 5
 
@@ -31,10 +31,9 @@ def ids_of_one_corpus(conversations: Sequence[Conversation]) -> tuple[list[Conve
         return list(conversations), ""
     what, names = next((kind, ids) for kind, ids in shared.items() if ids)
     total = sum(kind == what for kind, _ in splits)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    examples = ", ".join(map(brief, names[:_NAMED]))
+    examples = first_names([*map(brief, names)], _NAMED)
     note = (
-        f"{len(names)} of {total} {what} ids stand in several splits ({examples}{more}): all ids have "
+        f"{len(names)} of {total} {what} ids stand in several splits ({examples}): all ids have "
         f"their split before them, as in {next(t.split for t in conversations if t.split)}_{brief(names[0])}"
     )
     return [_within(talk) for talk in conversations], note

@@ -11,7 +11,7 @@ from merc.builtin.jsonl import write_jsonl
 from merc.builtin.parquet import write_parquet
 from merc.components.corpus import CorpusData, check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.errors import ManyErrors, MercError
+from merc.errors import ManyErrors, MercError, first_lines, first_names
 from merc.media import probe_media
 from merc.media.container import Unreadable
 
@@ -57,8 +57,7 @@ class MediaCheck:
         notes = []
         for what, ids in zip(("video", "audio", "subtitle"), self.lacking.values(), strict=True):
             if ids:
-                more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-                notes.append(f"no {what}: {len(ids)} of {self.looked_at} ({', '.join(ids[:_NAMED])}{more})")
+                notes.append(f"no {what}: {len(ids)} of {self.looked_at} ({first_names(ids, _NAMED)})")
         return notes
 
     def _tracks(self, path: Path) -> dict[str, str]:
@@ -87,8 +86,8 @@ def check(data: CorpusData) -> None:
     ):
         twice = [one for one, count in Counter(ids).items() if count > 1]
         if twice:
-            lines = [*twice[:_NAMED], *([f"and {len(twice) - _NAMED} more"] * (len(twice) > _NAMED))]
-            raise ManyErrors(lines, f"{len(twice)} of {len(set(ids))} {what} ids occur more than once")
+            count = f"{len(twice)} of {len(set(ids))}"
+            raise ManyErrors(first_lines(twice, _NAMED), f"{count} {what} ids occur more than once")
     check_spelling(data.conversations, ())
     if data.labels is not None or data.spaces:
         data.label_space()

@@ -11,7 +11,7 @@ from pathlib import Path
 from merc.builtin.file_kinds import seems
 from merc.components.corpus import CorpusData
 from merc.conversation import SPLITS, Utterance
-from merc.errors import brief
+from merc.errors import brief, first_names
 from merc.recipe.recognise import matches
 
 _LABELS = 40
@@ -132,5 +132,4 @@ def _labels(data: CorpusData) -> Iterator[str]:
 
 def shown(names: Sequence[str]) -> str:
     """The first few of many names, and how many more there are."""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(map(brief, names[:_NAMED])) + more
+    return first_names([*map(brief, names)], _NAMED)

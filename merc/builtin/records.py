@@ -14,7 +14,7 @@ from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE, Fields
 from merc.builtin.plain_values import Problem
 from merc.components.corpus import CorpusData
 from merc.conversation import SPLITS, Conversation, LabelSpace, Utterance
-from merc.errors import ManyErrors, MercError, brief, did_you_mean
+from merc.errors import ManyErrors, MercError, brief, did_you_mean, first_lines, first_names
 from merc.files import fault_of_path, user_path
 
 _SHOWN = 5
@@ -167,9 +167,7 @@ class Records:
     def data(self) -> CorpusData:
         """All that was read. Raises MercError with the faults, if there were any."""
         if self.errors:
-            lines = self.errors[:_SHOWN]
-            if len(self.errors) > _SHOWN:
-                lines.append(f"and {len(self.errors) - _SHOWN} more")
+            lines = first_lines(self.errors, _SHOWN)
             count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
             raise ManyErrors(lines, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
         conversations, renamed = ids_of_one_corpus(self.conversations)
@@ -186,8 +184,7 @@ class Records:
         notes = []
         if self.unknown:
             counts = [f"{brief(name)} ({count})" for name, count in sorted(self.unknown.items())]
-            more = f" and {len(counts) - _FIELDS} more" if len(counts) > _FIELDS else ""
-            notes.append(f"fields that merc does not know were kept in extra: {', '.join(counts[:_FIELDS])}{more}")
+            notes.append(f"fields that merc does not know were kept in extra: {first_names(counts, _FIELDS)}")
         total = sum(len(one.utterances) for one in self.conversations)
         for modality, places in self.absent.items():
             if places:

@@ -11,7 +11,7 @@ import numpy as np
 
 from merc.builtin.indices import Distinct, Order, arranged, check_size, enough, nearest, others, shuffled
 from merc.components import IndexKind, Pool, Query, SelectFunction, Selector, Similarity, Vectors
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, did_you_mean, first_names
 
 Draw = Callable[[Query, int | str], list[int]]
 """Indices for a query and the name of a draw."""
@@ -45,8 +45,7 @@ class Fixed(Selector):
             are = "is" if len(unknown) == 1 else "are"
             raise MercError(
                 f"ids: {len(unknown)} of {len(self.ids)} {are} no labelled utterance of the train split: "
-                f"{', '.join(map(repr, unknown[:5]))}"
-                f"{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}."
+                f"{first_names([*map(repr, unknown)])}."
                 f"{did_you_mean(unknown[0], place_of)} Its ids are such as {next(iter(place_of))!r}"
             )
         places = [place_of[one] for one in self.ids]

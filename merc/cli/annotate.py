@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from merc.cli.arguments import Overrides, RecipeName
+from merc.errors import first_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,6 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
         for entry in what["missing"]:
             by_reason.setdefault(entry["reason"], []).append(entry["utterance"])
         for reason, utterances in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-            more = f" and {len(utterances) - _NAMED} more" if len(utterances) > _NAMED else ""
             again = " (asked again next time)" if set(utterances) & set(what["again"]) else ""
-            listed = f"{', '.join(utterances[:_NAMED])}{more}"
+            listed = first_names(utterances, _NAMED)
             console.print(f"{name}: {len(utterances)} x {reason}{again}: {listed}", markup=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from merc.cli.arguments import Overrides, RecipeName
+from merc.errors import first_names
 
 if TYPE_CHECKING:
     from merc.conversation import Conversation
@@ -109,7 +110,6 @@ def _show(record: dict[str, Any], results: TextIO) -> None:
     console.print(layout)
     for stream, what in record.items():
         for reason in count_reasons((entry["utterance"], entry["reason"]) for entry in what["missing"]):
-            named = ", ".join(reason.names[:_NAMED])
-            more = f" and {len(reason.names) - _NAMED} more" if len(reason.names) > _NAMED else ""
+            named = first_names(reason.names, _NAMED)
             count = f"{len(reason.names)} of {what['utterances']}"
-            console.print(f"{stream}: {count} ({named}{more}): {reason.text}", markup=False)
+            console.print(f"{stream}: {count} ({named}): {reason.text}", markup=False)

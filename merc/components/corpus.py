@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from merc.components.base import Component
 from merc.conversation import Conversation, LabelSpace
-from merc.errors import ManyErrors, MercError, did_you_mean
+from merc.errors import ManyErrors, MercError, did_you_mean, first_lines
 
 _SHOWN = 5
 
@@ -128,7 +128,7 @@ class CorpusData:
                     )
         if errors:
             outside = f"{len(errors)} of {total} labels outside the label space ({', '.join(space.labels)})"
-            raise ManyErrors(_first(errors), f"{outside}; correct them, or let the recipe list others")
+            raise ManyErrors(first_lines(errors, _SHOWN), f"{outside}; correct them, or let the recipe list others")
         return space
 
 
@@ -154,7 +154,7 @@ def check_spelling(conversations: Iterable[Conversation], known: Iterable[str], 
         lines = [", ".join(_counted(label, counts[label], first.get(label)) for label in those)
                  for those in several.values()]  # fmt: skip
         raise ManyErrors(
-            _first(lines),
+            first_lines(lines, _SHOWN),
             f"{len(several)} of {len(spellings)} labels are spelled in ways that differ by capitals alone; write each "
             "in one way",
         )
@@ -165,10 +165,6 @@ def _counted(label: str, count: int, first: str | None) -> str:
     if first is None:
         return f"{label!r} (declared)"
     return f"{label!r} ({count} utterance{'' if count == 1 else 's'}; the first: {first})"
-
-
-def _first(errors: Sequence[str]) -> Sequence[str]:
-    return errors if len(errors) <= _SHOWN else [*errors[:_SHOWN], f"and {len(errors) - _SHOWN} more"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from merc.cues.observe import Clips, decode, groups, observation_of
 from merc.cues.plan import AS_USUAL, NOTHING_KNOWN, CuePlan, PassOptions, Question, plans, table_of
 from merc.cues.store import CueStore
 from merc.cues.table import CueTable
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.media import Decoders
-from merc.passes import ContentPass, Hashes, Progress, first_of
+from merc.passes import ContentPass, Hashes, Progress
 from merc.registry.faults import FunctionOf
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _waiting_notes(plan: CuePlan) -> list[str]:
     for utterance, writer in plan.waiting.items():
         waiting.setdefault(writer, []).append(utterance)
     return [
-        f"annotators.{plan.teacher.name}: {first_of([*map(repr, utterances)])}: not asked, since annotators.{writer}, "
-        "which it reads, has no final answer"
+        f"annotators.{plan.teacher.name}: {first_names([*map(repr, utterances)])}: not asked, since "
+        f"annotators.{writer}, which it reads, has no final answer"
         for writer, utterances in waiting.items()
     ]
 
@@ -192,7 +192,7 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
         return bool(claimed)
 
     def _waiting(self) -> str:
-        return first_of([*map(repr, self.waiting)])
+        return first_names([*map(repr, self.waiting)])
 
     def _accept(self, pair: object) -> None:
         """Check and keep one answer."""
@@ -251,7 +251,7 @@ class _AskPass(ContentPass[Question, list[Question], list[Clips]]):
         """Sentences about this pass."""
         name = f"annotators.{self.teacher.name}"
         notes = [
-            f"{name}: {first_of([*map(repr, utterances)])}: {remark}"
+            f"{name}: {first_names([*map(repr, utterances)])}: {remark}"
             for remark, utterances in sorted(self.remarks.items())
         ]
         if self.stopped:

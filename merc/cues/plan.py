@@ -14,10 +14,10 @@ from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.cues.key import Teacher, key_of, keys_among, teacher_of
 from merc.cues.store import CueFile, CueStore
 from merc.cues.table import CueTable
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.media import DECODING, Decoding, Want
 from merc.media.decode import locate, want_of
-from merc.passes import Hashes, Progress, first_of
+from merc.passes import Hashes, Progress
 from merc.recipe import in_order
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def table_of(cue_plans: Sequence[CuePlan], counts: Mapping[str, int], notes: Seq
                 answers[name, question.utterance] = replace(answer, retry=True) if may_change else answer
         if damaged := plan.file.damaged:
             notes.append(
-                f"{plan.file.path}: line {first_of([*map(str, damaged)])} is no answer and was left out; what it "
+                f"{plan.file.path}: line {first_names([*map(str, damaged)])} is no answer and was left out; what it "
                 "answered counts as not asked"
             )
     return CueTable(answers, unasked, counts, notes, fields, from_label)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from merc.errors import first_names
 from merc.features.plan import FeaturePlan, NamedEncoder
-from merc.passes import first_of
 
 
 def notes_of(streams: Mapping[str, NamedEncoder], plan: FeaturePlan) -> list[str]:
@@ -13,7 +13,7 @@ def notes_of(streams: Mapping[str, NamedEncoder], plan: FeaturePlan) -> list[str
     notes = []
     if plan.damaged:
         files, were = _count(len(plan.damaged), "feature file was", "feature files were")
-        notes.append(f"{files} {were} damaged and encoded again: {first_of(plan.damaged)}")
+        notes.append(f"{files} {were} damaged and encoded again: {first_names(plan.damaged)}")
     for name, stream in streams.items():
         short: list[str] = []
         remarks: dict[str, list[str]] = {}
@@ -30,12 +30,12 @@ def notes_of(streams: Mapping[str, NamedEncoder], plan: FeaturePlan) -> list[str
             clips, have = _count(total, "clip has", "clips have")
             frames = "frame" if stream.least == 1 else "frames"
             notes.append(
-                f"{name}: {len(short)} of {clips} {have} fewer than {stream.least} {frames}: {first_of(short)}"
+                f"{name}: {len(short)} of {clips} {have} fewer than {stream.least} {frames}: {first_names(short)}"
             )
         for remark, utterances in sorted(remarks.items()):
             notes.append(
                 f"{name}: {len(utterances)} of {_count(total, 'clip is', 'clips are')[0]}: {remark} "
-                f"({first_of(utterances)})"
+                f"({first_names(utterances)})"
             )
     return notes
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from merc.components import Backbone
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 
 _SHOWN = 3
 
@@ -40,12 +40,11 @@ def _check_finite(llm: nn.Module, backbone: Backbone) -> None:
     wrong = [name for name, w in weights if w.numel() and not torch.stack(torch.aminmax(w)).isfinite().all()]
     if not wrong:
         return
-    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     remedy = "the files are damaged: fetch the model again, or give another"
     if backbone.dtype == "float16":
         largest = torch.finfo(torch.float16).max
         remedy = f"float16 ends at {largest:g}: set backbone.dtype=bfloat16, or float32; if they stay, {remedy}"
     raise MercError(
         f"backbone: {len(wrong)} of {len(weights)} tensors hold NaN or infinity, held in {backbone.dtype}: "
-        f"{', '.join(wrong[:_SHOWN])}{more}; {remedy}"
+        f"{first_names(wrong, _SHOWN)}; {remedy}"
     )

@@ -16,24 +16,16 @@ from merc.components.model import Outputs, of_reference
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.model.asked import asked_of
-from merc.model.attention import tree_by_tree, use_own_attention, use_tree_attention
+from merc.model.backbone_pass import BackbonePass
 from merc.model.batch import TreeBatch, make_batch
 from merc.model.heads import Heads
 from merc.model.inserted import Inserted
 from merc.model.media_tokens import Media, MediaTokens, means_of
 from merc.model.past import with_past
 from merc.model.precision import autocast
-from merc.model.probe import (
-    LMHead,
-    evaluating,
-    find_decoder,
-    probe_lm_head,
-    probe_tree,
-    probing_batch,
-    restrict_to,
-)
+from merc.model.probe import evaluating
 from merc.model.reach import context_of, window_of
-from merc.model.virtual import check_tuned, new_cache, seen_by_all
+from merc.model.virtual import check_tuned, new_cache
 from merc.prompting import (
     CHAT_DATE,
     BlockItem,
@@ -94,9 +86,7 @@ class EmotionModel(nn.Module):
         self.backbone: Backbone | None = None
         self.layout = "tree"
         self.note = ""
-        self._lm_head: LMHead = "whole"
-        self._additive = False
-        self._tree_by_tree = False
+        self.passes = BackbonePass(self.base)
         self.rows_disturb: bool | None = None
         self.forgets: str | None = None
         self.before: Callable[[], AbstractContextManager[None]] | None = None
@@ -194,33 +184,9 @@ class EmotionModel(nn.Module):
 
     def probe(self) -> None:
         """Find out, by computing a few tokens, whether the backbone takes a tree mask and a head of its own."""
-        self._lm_head = probe_lm_head(self.base)
-        mask = probe_tree(self.base)
-        if mask in ("bool", "additive"):
-            self._additive = mask == "additive"
-            self._tree_by_tree = mask == "bool" and self._takes_trees()
-        else:
-            self.layout, self.note = "separate", f"every prompt is computed on its own: {mask}"
+        if why_not := self.passes.probe():
+            self.layout, self.note = "separate", f"every prompt is computed on its own: {why_not}"
         check_tuned(self.tuning, self.llm, self.base, self.logits, self.layout == "tree")
-
-    def _takes_trees(self) -> bool:
-        """Whether the backbone attends tree by tree, found out by computing two small trees in a row of three."""
-        if not use_tree_attention(self.base):
-            return False
-        batch = probing_batch(int(self.base.config.get_text_config().vocab_size)).to(self.device)
-        embedded = self.base.get_input_embeddings()(batch.tokens)
-        try:
-            with torch.inference_mode(), evaluating(self.base):
-                whole = self._pass(batch, embedded, None)[0]
-                self._tree_by_tree = True
-                apart = self._pass(batch, embedded, None)[0]
-        except Exception:  # any failure of a model that was not made for it means the same
-            same = False
-        else:
-            same = bool((whole - apart).norm() <= (1e-4 if self.base.dtype == torch.float32 else 3e-2) * whole.norm())
-        if not same:
-            use_own_attention(self.base)
-        return same
 
     def encode(
         self,
@@ -288,7 +254,7 @@ class EmotionModel(nn.Module):
         states, logits = self._states(batch, draw, media)
         fields: dict[str, Any] = {}
         if {"path_log_probs", "token_log_probs"} & set(needs):
-            fields["token_log_probs"] = batch.token_log_probs(self._logits(states, logits))
+            fields["token_log_probs"] = batch.token_log_probs(self.passes.logits(states, logits))
         if "path_log_probs" in needs:
             fields["path_log_probs"] = batch.over_paths(fields["token_log_probs"])
         heads = [name for name in self.heads if f"heads.{name}" in needs]
@@ -366,7 +332,7 @@ class EmotionModel(nn.Module):
 
     def logits(self, batch: TreeBatch, draw: int = 0) -> Tensor:
         """Logits ``[read, vocabulary]`` at the places that the batch reads."""
-        return self._logits(*self._states(batch, draw))
+        return self.passes.logits(*self._states(batch, draw))
 
     def score(self, batch: TreeBatch, labels: int, normalize: Normalize = "none", draw: int = 0) -> Tensor:
         """Scores ``[prompts, labels]``: a softmax over them gives the probabilities of the labels."""
@@ -377,7 +343,7 @@ class EmotionModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """``score``, and the hidden states ``[prompts, hidden]`` at the place where each answer begins."""
         states, logits = self._states(batch, draw, past=past)
-        log_probs = batch.over_paths(batch.token_log_probs(self._asked_logits(batch, states, logits)))
+        log_probs = batch.over_paths(batch.token_log_probs(self.passes.asked_logits(batch, states, logits)))
         return replace(batch, labels=labels).label_scores(log_probs, normalize), self._at_answers(batch, states)
 
     @staticmethod
@@ -386,25 +352,6 @@ class EmotionModel(nn.Module):
         begins = torch.zeros(len(batch.prompts), dtype=torch.long, device=states.device)
         begins[batch.path_prompt] = batch.path_first  # all answers of a prompt begin at one place
         return states[begins]
-
-    def _logits(self, states: Tensor, logits: Tensor | None) -> Tensor:
-        if logits is not None:
-            return logits
-        out: Tensor = self.base.get_output_embeddings()(states)
-        return out
-
-    def _asked_logits(self, batch: TreeBatch, states: Tensor, logits: Tensor | None) -> Tensor:
-        """The logits ``[read, vocabulary]`` with those of the tokens that answers consist of in float32, whatever the
-        backbone computes in: in bfloat16 two labels are often equally likely to the last bit."""
-        logits, head = self._logits(states, logits), self.base.get_output_embeddings()
-        whole = (logits.shape[-1], states.shape[-1])
-        if self._lm_head != "plain" or states.dtype == torch.float32 or type(head) is not nn.Linear:
-            return logits
-        if head.weight.shape != whole:  # shared out among processes
-            return logits
-        exact = (states.float()[batch.step_read] * head.weight[batch.step_token].float()).sum(-1)
-        exact = exact if head.bias is None else exact + head.bias[batch.step_token].float()
-        return logits.float().index_put((batch.step_read, batch.step_token), exact)
 
     def media_of(self, batch: TreeBatch, draw: int = 0) -> dict[Media, Tensor]:
         """The tokens of all media of a batch: those that stand in its slots, and those that layers look at."""
@@ -430,30 +377,5 @@ class EmotionModel(nn.Module):
         if past is None and self.virtual_tokens:
             past = self.new_cache(len(batch.tokens))
         with self.inserted.seeing(self.inserted.view(batch, media)):
-            return self._pass(batch, self.embed(batch, draw, media), past)
-
-    def _pass(self, batch: TreeBatch, embedded: Tensor, past: Cache | None) -> tuple[Tensor, Tensor | None]:
-        inputs: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": past is not None, "past_key_values": past}
-        ahead, read = self.virtual_tokens, batch.read
-        if not batch.plain or any(tree.positions for tree in batch.trees):
-            inputs["position_ids"] = batch.positions + ahead
-        if self._tree_by_tree and not batch.plain and past is None and not self.inserted.streams:
-            places = batch.places  # in one row, without padding
-            inputs["inputs_embeds"] = embedded.flatten(0, 1)[places].unsqueeze(0)
-            inputs["position_ids"] = batch.positions.flatten(-2)[..., places].unsqueeze(-2)
-            inputs["attention_mask"] = tree_by_tree(batch)
-            read = torch.searchsorted(places, read)
-        else:
-            mask = batch.mask(None if batch.plain or not self._additive else embedded.dtype)
-            inputs["attention_mask"] = seen_by_all(mask.long() if batch.plain else mask, ahead)
-        decoder = find_decoder(self.base)
-        if decoder is None or self._lm_head == "whole":
-            out = self.base(**inputs, output_hidden_states=True)
-            states, logits = (t.reshape(-1, t.shape[-1])[read] for t in (out.hidden_states[-1], out.logits))
-            return states, logits
-        if self._lm_head == "plain":
-            states = decoder(**inputs).last_hidden_state
-            return states.reshape(-1, states.shape[-1])[read], None
-        with restrict_to(decoder, read) as last_states:
-            logits = self.base(**inputs).logits[0]
-        return last_states[0], logits
+            embedded = self.embed(batch, draw, media)
+            return self.passes(batch, embedded, past, self.virtual_tokens, whole_rows=bool(self.inserted.streams))

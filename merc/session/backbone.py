@@ -11,7 +11,7 @@ from typing import Any
 
 from merc.components import Backbone
 from merc.consent import hide_in
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.files import damaged, read_json
 from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
@@ -82,14 +82,13 @@ def check_same(recipe: Recipe, record: Mapping[str, Any], run: Path, where: str 
         )
     every = sorted({*before, *now})
     if differing := [name for name in every if before.get(name) != now.get(name)]:
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         version = f", commit {record['commit']}" if record.get("commit") else ""
         named = f" ({record['path']}{version})" if record.get("path") else ""
         path = backbone.identity().get("path")
         at = f" of {path}" if path and path != record.get("path") else ""
         raise MercError(
             f"{where}the backbone is not the one that the run {run} was made with{named}: {len(differing)} of "
-            f"{len(every)} files{at} differ: {', '.join(differing[:_SHOWN])}{more}; what was learned there means "
+            f"{len(every)} files{at} differ: {first_names(differing, _SHOWN)}; what was learned there means "
             "nothing to another model, so bring that one back, or train a new run"
         )
     return ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from merc.components import Benchmark, Decoder, Prediction
 from merc.conversation import Utterance
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.benchmark_table import Cell, as_markdown, as_record, as_text, average
 from merc.evaluation.label_history import shown_beside
@@ -119,8 +119,7 @@ def check_complete(targets: Mapping[str, Utterance], predictions: Sequence[Predi
         ([p.id for p in predictions if p.id not in targets], "are predicted and not in the set"),
     ):
         if ids:
-            more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
-            faults.append(f"{len(ids)} utterances {what}: {', '.join(ids[:_LISTED])}{more}")
+            faults.append(f"{len(ids)} utterances {what}: {first_names(ids, _LISTED)}")
     if faults:
         raise MercError(f"{where}: {'; '.join(faults)}. Take the file away to predict the set anew")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from merc.consent import hide
 from merc.conversation import LabelSpace
-from merc.errors import MercError, shown
+from merc.errors import MercError, first_names, shown
 from merc.files import check_name, damaged, parse_json, read_json, write_text
 from merc.recipe import Recipe, Use, load_recipe, write_recipe
 from merc.recipe.runs import find_run, near_runs
@@ -71,7 +71,7 @@ class RunDirectory:
         if self.recipe_file.exists():
             different = differences(self._recorded().resolved, recipe.resolved)
             if different:
-                keys = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
+                keys = first_names(different)
                 raise MercError(
                     f"{self.path} belongs to another recipe: {keys} differ{'s' if len(different) == 1 else ''}; "
                     f"give another --run-dir, or the values of {self.recipe_file}"

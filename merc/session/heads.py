@@ -7,7 +7,7 @@ from typing import cast
 
 from merc.components import Head, Query
 from merc.conversation import Conversation, LabelSpace
-from merc.errors import MercError
+from merc.errors import MercError, first_lines
 from merc.recipe import ComponentRef, Recipe, Stage
 from merc.recipe.heads import heads_of, named_like_labels
 
@@ -29,8 +29,7 @@ def check_values(heads: Heads, conversations: Sequence[Conversation], labels: La
             except MercError as error:
                 faults.append(f"{error} (heads.{name})")
     if faults:
-        more = f"\nand {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise MercError("\n".join(faults[:3]) + more)
+        raise MercError("\n".join(first_lines(faults, 3)))
 
 
 def teaches(stage: Stage, heads: Heads) -> Callable[[Query], bool] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from merc.components import AudioClip, Corpus, CorpusData, Encoder, Frames, Prompter, Query, VideoClip, Waveform, Words
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
-from merc.errors import MercError, brief
+from merc.errors import MercError, brief, first_names
 from merc.media import Decoding, probe_media
 from merc.media.container import EXTENSIONS
 from merc.recipe import ComponentRef, Recipe
@@ -112,10 +112,9 @@ class Reader:
         if others:
             counts = Counter(one.suffix.lower() or "without an ending" for one in others)
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
-            first = ", ".join(one.relative_to(path).as_posix() for one in others[:_NAMED])
-            more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+            first = first_names([one.relative_to(path).as_posix() for one in others], _NAMED)
             self.say(
-                f"{path}: {len(clips)} clips; {len(others)} other files are left aside ({kinds}: {first}{more}); give "
+                f"{path}: {len(clips)} clips; {len(others)} other files are left aside ({kinds}: {first}); give "
                 f"conversations, tables and subtitles by file, and merc corpus look {path} says what each is"
             )
         return clips
@@ -249,8 +248,7 @@ def with_known_labels(data: CorpusData, labels: LabelSpace) -> tuple[list[Conver
     conversations, strange = _without_strange_labels(data.conversations, labels)
     notes = list(data.notes)
     if strange:
-        counts = ", ".join(f"{brief(label)} ({count})" for label, count in sorted(strange.items())[:_NAMED])
-        counts += f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
+        counts = first_names([f"{brief(label)} ({count})" for label, count in sorted(strange.items())], _NAMED)
         total = sum(len(talk.utterances) for talk in conversations)
         have = f"of {total} utterances {'has a label' if strange.total() == 1 else 'have labels'}"
         notes.append(

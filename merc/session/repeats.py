@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 
 from merc.conversation import Conversation
+from merc.errors import first_names
 
 _NAMED = 5
 _WORDS = 4
@@ -33,11 +34,10 @@ def repeats(conversations: Sequence[Conversation]) -> list[str]:
                 if same is not None:
                     repeated[talk.id] = same
         if repeated:
-            named = ", ".join(f"{one} = {same}" for one, same in list(repeated.items())[:_NAMED])
-            more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+            named = first_names([f"{one} = {same}" for one, same in repeated.items()], _NAMED)
             stand = "stands" if len(repeated) == 1 else "stand"
             count = f"{len(repeated)} of {sizes[split]} conversations of {split}"
-            notes.append(f"{count} {stand} in {other} too, by words or media: {named}{more}")
+            notes.append(f"{count} {stand} in {other} too, by words or media: {named}")
     return notes
 
 

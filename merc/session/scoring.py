@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from merc.answers import normal, read_answer, vocabulary_of_labels
 from merc.components import Metric, Prediction
-from merc.errors import ManyErrors, MercError, did_you_mean
+from merc.errors import ManyErrors, MercError, did_you_mean, first_lines, first_names
 from merc.evaluation.answers import GivenAnswer
 from merc.evaluation.benchmark_table import Cell
 from merc.evaluation.measures import Measure
@@ -144,8 +144,7 @@ def _sorted(
         (twice, "answers are to what is answered already; keep one of each"),
     ):
         if faults:
-            more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
-            raise ManyErrors([*faults[:_LISTED], *more], f"{len(faults)} of {len(answers)} {what}")
+            raise ManyErrors(first_lines(faults, _LISTED), f"{len(faults)} of {len(answers)} {what}")
     silent = sum(not one.says_something for own in by_question for one in own.values())
     notes = [f"{silent} of {len(answers)} answers have no text, label or probabilities: no answers"] if silent else []
     if elsewhere:
@@ -286,5 +285,4 @@ def scripts(text: str) -> frozenset[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return first_names(names, _SHOWN)

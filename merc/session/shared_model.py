@@ -13,7 +13,7 @@ import torch
 
 from merc.components import Generation, Prompt, Prompter, Query, Scores
 from merc.conversation import LabelSpace
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import KEPT_MORE, Sampling, generate
@@ -388,11 +388,10 @@ def _check_finite(targets: Sequence[str], values: torch.Tensor, computed_in: str
     wrong = [target for target, fine in zip(targets, numbers, strict=True) if not fine]
     if not wrong:
         return
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     why = "look at the features of these utterances, and lower trainer.lr if the model was trained"
     if computed_in == "float16":
         why = "float16 overflows: compute in bfloat16 or float32 (backbone.dtype, or the trainer's precision)"
     raise MercError(
         f"the scores of {len(wrong)} of {len(targets)} utterances are no numbers, computed in {computed_in}: "
-        f"{', '.join(wrong[:3])}{more}; {why}"
+        f"{first_names(wrong, 3)}; {why}"
     )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from merc.conversation import SPLITS, Conversation, Split
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, did_you_mean, first_names
 from merc.files import damaged, read_json, write_text
 from merc.recipe import Splitting
 
@@ -33,8 +33,7 @@ class Group:
     members: tuple[int, ...]
 
     def __str__(self) -> str:
-        names = ", ".join(self.names[:_SHOWN])
-        return names + (f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else "")
+        return first_names(self.names, _SHOWN)
 
 
 def groups_of(conversations: Sequence[Conversation], by: str) -> tuple[list[Group], int]:

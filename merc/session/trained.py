@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merc.conversation import LabelSpace
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.model.build import check_backbone, pick_device
 from merc.recipe import Recipe, Use
 from merc.session.backbone import check_same, pinned, recorded_backbone
@@ -83,10 +83,9 @@ def too_long(unanswered: Mapping[str, int], total: int, context: int | None) -> 
     >>> print(too_long({"u3": 812}, 20, 512))
     1 of 20 utterances has no answer, since its prompt is longer than the model's context of 512 tokens: u3 (812 tokens)
     """
-    examples = [f"{name} ({length:,} tokens)" for name, length in list(unanswered.items())[:5]]
-    more = f" and {len(unanswered) - 5} more" if len(unanswered) > 5 else ""
+    examples = [f"{name} ({length:,} tokens)" for name, length in unanswered.items()]
     have, its = ("has", "its prompt is") if len(unanswered) == 1 else ("have", "their prompts are")
     return (
         f"{len(unanswered)} of {total} utterances {have} no answer, since {its} longer than the model's context of "
-        f"{context} tokens: {', '.join(examples)}{more}"
+        f"{context} tokens: {first_names(examples)}"
     )

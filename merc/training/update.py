@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.model.batch import TreeBatch, make_batch
 from merc.registry import get_registry
 from merc.training.context import StageContext
@@ -93,7 +93,7 @@ class Updater:
         return self._not_finite(number, f"loss {name!r}", value, [one for _, _, names in spoiled for one in names])
 
     def _not_finite(self, number: int, what: str, value: float, names: Sequence[str]) -> str:
-        examples = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        examples = first_names(names, 20)
         wider = "use bfloat16 or float32 in place of float16, " if self.context.strategy.scales_loss else ""
         return (
             f"stages.{self.context.stage}: the {what} is {value} at step {number + 1}. In the batch were the "

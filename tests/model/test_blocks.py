@@ -123,7 +123,7 @@ def test_utterances_that_begin_alike_are_not_shared_in_part(model: EmotionModel)
 
 @pytest.mark.parametrize("trees", [True, False])
 def test_the_prefix_cache_and_scoring_agree(model: EmotionModel, trees: bool) -> None:
-    before, model._tree_by_tree = model._tree_by_tree, trees
+    before, model.passes.tree_by_tree = model.passes.tree_by_tree, trees
     try:
         every = prompts()
         kept = KeptPrefix.of(model, first_of(every[0], len(every[0].context) - 2))
@@ -138,7 +138,7 @@ def test_the_prefix_cache_and_scoring_agree(model: EmotionModel, trees: bool) ->
                 wanted = torch.stack([dense(model, prompt, answer) for answer in prompt.answers])
                 torch.testing.assert_close(scores, wanted, rtol=2e-5, atol=2e-5)
     finally:
-        model._tree_by_tree = before
+        model.passes.tree_by_tree = before
 
 
 def test_what_is_written_goes_on_from_such_a_pass() -> None:
@@ -176,18 +176,18 @@ def test_segments_say_whose_words_they_are_and_are_compared_without() -> None:
 
 def test_trees_are_attended_to_apart_and_in_one_row_without_padding(model: EmotionModel) -> None:
     """As with a mask over whole rows, to rounding; and it is what this backbone does on a CPU."""
-    assert model._tree_by_tree
+    assert model.passes.tree_by_tree
     every = prompts(PLAIN)
     batch = make_batch([build_tree(every[:1]), build_tree(every[1:3]), build_tree(every[3:])])
     assert len(batch.places) == batch.size <= batch.tokens.numel()
     assert torch.equal(batch.places, batch.places.sort().values)
     with torch.no_grad():
         apart = model.log_probabilities(batch)
-        model._tree_by_tree = False
+        model.passes.tree_by_tree = False
         try:
             whole = model.log_probabilities(batch)
         finally:
-            model._tree_by_tree = True
+            model.passes.tree_by_tree = True
     torch.testing.assert_close(apart, whole, rtol=2e-5, atol=2e-5)
 
 

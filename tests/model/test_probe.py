@@ -96,7 +96,7 @@ def test_a_model_without_a_decoder_of_its_own_computes_all_logits() -> None:
     from tests.model.tiny import tuned_model
 
     model = tuned_model(tuning="frozen")
-    model._lm_head = "whole"
+    model.passes.lm_head = "whole"
     (batch,) = model.batches(two_talks()[0], 1000)
     with torch.no_grad():
         found = model.log_probabilities(batch)

@@ -184,8 +184,8 @@ def test_bfloat16(name: str) -> None:
 @pytest.mark.parametrize("name", ["llama", "gemma2", "granite"])
 def test_logits_and_hidden_states_at_the_places_that_are_read(name: str) -> None:
     model = tuned_model(build(TREE[name]))
-    assert (model._lm_head == "own") == (name in OWN_HEAD)
-    assert model._additive == (name in ADDITIVE)
+    assert (model.passes.lm_head == "own") == (name in OWN_HEAD)
+    assert model.passes.additive == (name in ADDITIVE)
     ((trees, plain),) = model.trees(two_talks()[:1], 10_000)
     batch = make_batch(trees, plain)
     with torch.no_grad():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from merc import Annotation
+from merc import Annotation, first_lines
 from merc_bemerc.behaviour import FIELDS, WORDS
 from merc_bemerc.language import other_language
 
@@ -60,8 +60,7 @@ def read(answer: str, cut: bool = False, fields: Sequence[str] = FIELDS) -> dict
     faults += [_not_a_text(name, answered[name]) for name in fields if not isinstance(answered.get(name), str | None)]
     faults += [f"{name[:60]!r} is none of the keys {', '.join(fields)}" for name in answered if name not in fields]
     if faults:
-        more = [f"and {len(faults) - _NAMED} faults more"] if len(faults) > _NAMED else []
-        raise Fault("; ".join([*faults[:_NAMED], *more]))
+        raise Fault("; ".join(first_lines(faults, _NAMED)))
     texts = {name: answered[name] for name in fields}
     cues = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
     for name, text in cues.items():

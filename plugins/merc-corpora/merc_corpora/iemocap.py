@@ -199,8 +199,7 @@ class _Reading:
             count = f"{self.drawn} of {self.total} utterances"
             notes.append(f"{count} have no majority and got a label drawn from their annotators' votes")
         for what, places in self.faults.items():
-            more = f", and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-            notes.append(f"{what}: {len(places)} ({', '.join(places[:_SHOWN])}{more})")
+            notes.append(f"{what}: {len(places)} ({merc.first_names(places, _SHOWN)})")
         return notes
 
     def _fault(self, what: str, place: str) -> None:

@@ -54,14 +54,14 @@ class Clips:
             are = "are" if len(self.faults) > 1 else "is"
             notes.append(
                 f"{self.split}: {len(self.faults)} of {self.expected} clips {are} missing or broken in {self.folder}: "
-                f"{_first(self.faults, _SHOWN)}"
+                f"{merc.first_names(self.faults, _SHOWN)}"
             )
         if self.differing:
             last = "last" if len(self.differing) > 1 else "lasts"
             what = "left out" if self.leave_out else "used all the same; wrong_length: leave-out leaves them out"
             notes.append(
                 f"{self.split}: {len(self.differing)} of {self.compared} clips {last} far longer or shorter than the "
-                f"table says ({what}): {_first(self.differing, _NAMED)}"
+                f"table says ({what}): {merc.first_names(self.differing, _NAMED)}"
             )
         return notes
 
@@ -87,7 +87,3 @@ class Clips:
 def _far(clip: float, row: float) -> bool:
     """Whether a clip cannot be its row's: clips were cut with some room around them."""
     return clip > 2 * row + 2 or clip < row / 2 - 1
-
-
-def _first(names: list[str], count: int) -> str:
-    return ", ".join(names[:count]) + (f", and {len(names) - count} more" if len(names) > count else "")

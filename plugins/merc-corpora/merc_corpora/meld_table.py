@@ -87,7 +87,7 @@ def _content(table: Path) -> bytes:
 
 def _lacks(table: Path, names: Sequence[str], lacking: Sequence[str], columns: Sequence[str], dataset: str) -> str:
     """The sentence for a table that lacks columns."""
-    present = ", ".join(name[:30] for name in names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    present = merc.first_names([name[:30] for name in names], 8)
     return (
         f"{table} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; its first line should name "
         f"those of {dataset}'s table, among them {', '.join(columns)}; it has {present or 'none'}; a table with other "

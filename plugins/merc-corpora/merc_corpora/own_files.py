@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import merc
+from merc import first_names
 
 SPLITS = ("train", "dev", "test")
 Paths = Path | list[Path] | dict[str, Path | list[Path]]
@@ -50,7 +51,7 @@ def listed_files(
             others = [one.relative_to(place).as_posix() for one in every if one.suffix.lower() not in suffixes]
             if others:
                 count = f"{len(others)} of {len(every)} files"
-                notes.append(f"{place}: {count} are no {what} by their names, and are not read: {first(others)}")
+                notes.append(f"{place}: {count} are no {what} by their names, and are not read: {first_names(others)}")
     return files, notes
 
 
@@ -61,11 +62,6 @@ def files_below(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
-
-
-def first(names: Sequence[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def close_to(name: str, known: Sequence[str]) -> str:

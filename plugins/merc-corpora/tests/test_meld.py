@@ -271,7 +271,7 @@ def test_many_faults_are_counted_and_the_first_ten_listed(tmp_path: Path) -> Non
     (tables(tmp_path, HEAD + "".join(row(0, u) for u in range(14))) / CLIPS["train"]).mkdir()
     (note, *_) = load(tmp_path).notes
     assert note.startswith("train: 14 of 14 clips are missing or broken in ")
-    assert note.endswith("dia0_utt9.mp4 is not there, and 4 more")
+    assert note.endswith("dia0_utt9.mp4 is not there and 4 more")
 
 
 @pytest.mark.data

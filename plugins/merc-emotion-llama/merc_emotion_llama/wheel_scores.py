@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from merc import MercError
+from merc import MercError, first_names
 from merc_emotion_llama.wheels import WHEELS, Wheels, plain
 
 _SHOWN = 50
@@ -108,8 +108,7 @@ def check_ids(truths: Collection[str], answers: Collection[str]) -> None:
     ):
         lacking = [name for name in these if name not in those]
         if lacking:
-            more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-            faults.append(f"{len(lacking)} of {len(these)} samples {what}: {', '.join(lacking[:_SHOWN])}{more}")
+            faults.append(f"{len(lacking)} of {len(these)} samples {what}: {first_names(lacking, _SHOWN)}")
     if faults:
         raise MercError("; ".join(faults))
 

@@ -49,9 +49,8 @@ def command(
         else:
             taken, left = _download(name, revision, Path(temporary) / "files")
         if left:
-            listed = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             count = f"{len(left)} of {len(taken) + len(left)} files are left"
-            typer.echo(f"note: {count}, since they could hold code: {listed}", err=True)
+            typer.echo(f"note: {count}, since they could hold code: {merc.first_names(left, 3)}", err=True)
         made = Path(temporary) / "run"
         read_repository(Path(temporary) / "files", made, name)
         made.rename(target)

@@ -112,8 +112,7 @@ def _read(path: Path, ids: set[str]) -> tuple[dict[str, dict[str, Any]], Counter
         except ValueError as error:
             faults.append(f"{path}, line {number}: {error}")
     if faults:
-        more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise merc.MercError("\n".join([*faults[:_SHOWN], *more]))
+        raise merc.MercError("\n".join(merc.first_lines(faults, _SHOWN)))
     if not pairs:
         raise merc.MercError(f"{path} holds no preference pair: {dict(unpaired) or 'it is empty'}")
     return pairs, unpaired

@@ -153,9 +153,8 @@ def _recordings(path: Path) -> list[Path]:
     if not recordings:
         raise merc.MercError(f"the folder {path} holds no recording ({' '.join(ENDINGS)})")
     if others:
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         _say(f"· {path}: {len(recordings)} recordings; {len(others)} other files are left aside: "
-             f"{', '.join(others[:5])}{more}")  # fmt: skip
+             f"{merc.first_names(others)}")  # fmt: skip
     return recordings
 
 

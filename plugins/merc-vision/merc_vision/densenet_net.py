@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from merc import first_names
+
 GROWTH = 32
 BOTTLENECK = 4 * GROWTH
 BLOCKS = (6, 12, 24, 16)
@@ -103,8 +105,7 @@ def build(state: Mapping[str, Tensor]) -> DenseNet121:
     other = [key for key in named if key in own and named[key].shape != own[key].shape]
     for keys, what in ((lacking, "lacks"), (foreign, "has the further"), (other, "has another shape of")):
         if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            raise ValueError(f"it {what} {', '.join(keys[:3])}{more}")
+            raise ValueError(f"it {what} {first_names(keys, 3)}")
     net.load_state_dict(named, strict=False)
     return net.eval()
 

@@ -91,7 +91,7 @@ class Clips:
             ("clips without a label", unlabelled),
         ):
             if names:
-                lines.append(f"{what}: {len(names)} of {len(self.places)} ({first(names)})")
+                lines.append(f"{what}: {len(names)} of {len(self.places)} ({merc.first_names(names, _SHOWN)})")
         space = merc.LabelSpace(tuple(labels)) if labels is not None else None
         counts = [self._counted(one) for one in reported]
         return merc.CorpusData(conversations=self.talks, labels=space, notes=tuple(lines), counts=tuple(counts))
@@ -109,12 +109,6 @@ class Clips:
         media.sort(key=lambda path: (-SUFFIXES.index(path.suffix.lower()), path.as_posix()))
         named = {path.relative_to(self.folder).with_suffix("").as_posix().lower(): path for path in media}
         return {name: path for name, path in named.items() if path.is_file()}
-
-
-def first(names: Sequence[str]) -> str:
-    """The first few of many names."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _labelled(talk: merc.Conversation) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
+from merc import first_names
 from merc_corpora.importers.clips import Clips, Reported
 from merc_corpora.importers.mer import words_of
 from merc_corpora.importers.tables import Row, folder_of, listed, read_csv, read_text, recognised_folder
@@ -120,8 +121,11 @@ class MerCaptionPlusCorpus(merc.Corpus):
 
 
 def _undescribed(names: list[str], clips: Clips) -> list[str]:
-    examples = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return [f"clips without a description: {len(names)} of {len(clips.places)} ({examples})"] if names else []
+    return (
+        [f"clips without a description: {len(names)} of {len(clips.places)} ({first_names(names, 10)})"]
+        if names
+        else []
+    )
 
 
 def _lines(path: Path) -> Iterator[Row]:

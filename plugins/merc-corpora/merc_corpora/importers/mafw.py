@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported, first
+from merc_corpora.importers.clips import TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import folder_of, read_text
 
 LABELS = (
@@ -70,7 +70,7 @@ class MafwCorpus(merc.Corpus):
         notes = []
         if moved:
             note = "clips that the compound lists put into another split than the single ones"
-            notes.append(f"{note}: {len(moved)} ({first(moved)})")
+            notes.append(f"{note}: {len(moved)} ({merc.first_names(moved, 10)})")
         reported = [Reported("clips", 10045, TABLE_1)]
         if self.fold == 1:
             reported += [

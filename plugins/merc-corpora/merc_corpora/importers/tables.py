@@ -122,9 +122,8 @@ def read_csv(path: Path, columns: Sequence[str], header: Sequence[str] | None = 
                 raise merc.MercError(
                     f"{text}: its cells seem to stand between {mark}; save it with commas between them"
                 )
-            more = f" and {len(names) - 20} more" * (len(names) > 20)
             raise merc.MercError(
-                f"{text}; its columns are {', '.join(name[:30] for name in names[:20]) or 'none'}{more}"
+                f"{text}; its columns are {merc.first_names([name[:30] for name in names], 20) or 'none'}"
             )
         line, empty = reader.line_num, True
         for cells in reader:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import merc
-from merc_corpora.own_files import Paths, check_paths, files_below, first, listed_files
+from merc import first_names
+from merc_corpora.own_files import Paths, check_paths, files_below, listed_files
 from merc_corpora.subtitles.reading import CUES, SUFFIXES, TIERS, Tiers, read_subtitles
 from merc_corpora.text_files import check_encoding, fitting, read_bytes
 
@@ -87,7 +88,7 @@ class SubtitlesCorpus(merc.Corpus):
             talks.append(merc.Conversation(id=name, split=split, utterances=read.utterances))  # type: ignore[arg-type]
         if alone and len(alone) < len(talks):
             count = f"{len(alone)} of {len(talks)} files"
-            notes.append(f"{count} have no film or sound of their name, so there is only text: {first(alone)}")
+            notes.append(f"{count} have no film or sound of their name, so there is only text: {first_names(alone)}")
         elif alone:
             notes.append("no film or sound of their name is beside the files, so there is only text")
         return merc.CorpusData(conversations=talks, notes=tuple(_together(notes)))

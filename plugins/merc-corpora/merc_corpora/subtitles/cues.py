@@ -88,9 +88,8 @@ def _blocks(path: Path, lines: list[str]) -> tuple[list[Cue], list[str]]:
         block = []
     notes = []
     if passed:
-        more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
         notes.append(
-            f"{path.name}: lines that belong to no subtitle, left out: {len(passed)} ({', '.join(passed[:3])}{more})"
+            f"{path.name}: lines that belong to no subtitle, left out: {len(passed)} ({merc.first_names(passed, 3)})"
         )
     return cues, notes
 

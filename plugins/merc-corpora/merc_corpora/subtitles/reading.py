@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import merc
-from merc_corpora.own_files import close_to, first
+from merc import first_names
+from merc_corpora.own_files import close_to
 from merc_corpora.subtitles.cues import Cue, read_cues, voices
 from merc_corpora.subtitles.tiers import Tier, read_elan, read_textgrid
 from merc_corpora.text_files import check_encoding, read_bytes, read_text
@@ -114,7 +115,9 @@ def _turns(path: Path, cues: Sequence[Cue], listed: dict[str, str] | None) -> tu
             empty.append(cue.where.rpartition(", ")[2])
     notes = []
     if empty:
-        notes.append(f"{path.name}: {len(empty)} of {len(cues)} subtitles are empty and left out ({first(empty)})")
+        notes.append(
+            f"{path.name}: {len(empty)} of {len(cues)} subtitles are empty and left out ({first_names(empty)})"
+        )
     if several:
         what = "holds" if several == 1 else "hold"
         count = f"{several} of {len(cues)} subtitles {what}"
@@ -122,14 +125,14 @@ def _turns(path: Path, cues: Sequence[Cue], listed: dict[str, str] | None) -> tu
     if names and listed is None:
         counts = [f"{name} ({count})" for name, count in names.most_common()]
         notes.append(
-            f"{path.name}: speakers by names before the words: {first(counts)}; where some of them are none, "
+            f"{path.name}: speakers by names before the words: {first_names(counts)}; where some of them are none, "
             "'speakers' lists those who are"
         )
     backwards = [cue.where.rpartition(", ")[2] for cue in turns if cue.end <= cue.start]
     if backwards:
         notes.append(
             f"{path.name}: {len(backwards)} of {len(turns)} utterances end before they begin, so that no film or sound "
-            f"of them is known ({first(backwards)})"
+            f"of them is known ({first_names(backwards)})"
         )
     if not turns:
         raise merc.MercError(f"{path} holds no words; all of its subtitles are empty")
@@ -184,7 +187,7 @@ def _overlaps(path: Path, cues: Sequence[Cue]) -> list[str]:
     if not several:
         return []
     count = f"{len(several)} of {len(cues)} subtitles begin before the one before them ends"
-    return [f"{path.name}: {count}; each keeps its own times ({first(several)})"]
+    return [f"{path.name}: {count}; each keeps its own times ({first_names(several)})"]
 
 
 def _film(path: Path, media: str | Path | None, starts: Sequence[float]) -> tuple[dict[str, Path], list[str]]:
@@ -248,7 +251,7 @@ def _cues_of(path: Path, every: Sequence[Tier], chosen: Tiers) -> tuple[list[Cue
     if lost:
         total = sum(len(tier.intervals) for tier in labels)
         notes.append(f"{path.name}: {len(lost)} of {total} labels belong to no utterance, or to one that has another: "
-                     f"left out ({first(lost)})")  # fmt: skip
+                     f"left out ({first_names(lost)})")  # fmt: skip
     return cues, notes
 
 

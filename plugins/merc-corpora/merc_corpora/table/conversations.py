@@ -11,7 +11,6 @@ from typing import Any
 
 import merc
 from merc_corpora.importers.tables import whole
-from merc_corpora.own_files import first
 from merc_corpora.table.roles import EMPTY, SPLITS, is_number, time_of
 from merc_corpora.table.sheets import Row, Sheet, plain_cells, text_of
 
@@ -63,8 +62,7 @@ class _Faults:
         if not self.places:
             return
         lines = [f"{len(those)} of {rows} {what}; the first: {those[0]}" for what, those in self.places.items()]
-        more = [f"and {len(lines) - _MOST} more kinds of faults"] if len(lines) > _MOST else []
-        raise merc.MercError("\n  ".join([*lines[:_MOST], *more]))
+        raise merc.MercError("\n  ".join(merc.first_lines(lines, _MOST)))
 
 
 def conversations(
@@ -224,7 +222,7 @@ def _check_ids(utterances: Sequence[Mapping[str, Any]], how: Mapped, path: Path)
     if len(twice) > len(counts) / 2 and "split" not in how.columns:
         names = f"{len(twice)} of {len(counts)} utterances"
         raise merc.MercError(
-            f"{path}: {how.columns['id']!r} (id) names {names} alike ({first(twice)}); "
+            f"{path}: {how.columns['id']!r} (id) names {names} alike ({merc.first_names(twice)}); "
             "map it to 'turn' where it counts within a conversation, or leave it out"
         )
 
@@ -232,7 +230,7 @@ def _check_ids(utterances: Sequence[Mapping[str, Any]], how: Mapped, path: Path)
 def _notes(groups: Mapping[Any, Any], how: Mapped, rest: Sequence[str]) -> list[str]:
     notes = []
     if rest:
-        notes.append(f"columns without a role, kept in extra under 'row': {first(rest)}")
+        notes.append(f"columns without a role, kept in extra under 'row': {merc.first_names(rest)}")
     if how.row_alone and len(groups) > 1 and "conversation" not in how.columns:
         notes.append("each row is a conversation of its own, so no utterance has context (one_conversation: row)")
     return notes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import merc
+from merc import first_names
 from merc_corpora.own_files import Paths, check_paths, close_to, listed_files
 from merc_corpora.table.conversations import Mapped, conversations, parts_of
 from merc_corpora.table.look import recognised, to_paste
@@ -135,10 +136,6 @@ class TableCorpus(merc.Corpus):
             each = [f"{name!r} (for {roles[name]}{hint})" for name, hint in zip(lacking, hints, strict=True)]
             names = [name if len(name) <= 30 else f"{name[:30]}..." for name in sheet.columns]
             raise merc.MercError(
-                f"{sheet.path} lacks the column{'s' if len(lacking) > 1 else ''} {_some(each, 5)}\n  its columns "
-                f"({sheet.form}) are: {_some(names, 20)}"
+                f"{sheet.path} lacks the column{'s' if len(lacking) > 1 else ''} {first_names(each, 5)}\n  its columns "
+                f"({sheet.form}) are: {first_names(names, 20)}"
             )
-
-
-def _some(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import merc
-from merc_corpora.own_files import files_below, first
+from merc import first_names
+from merc_corpora.own_files import files_below
 from merc_corpora.table.roles import guessed, is_number, name_means_time
 from merc_corpora.table.sheets import SUFFIXES, Layout, Sheet, read_sheet, text_of
 from merc_corpora.text_files import fitting, read_bytes
@@ -148,7 +149,9 @@ def _details(sheet: Sheet, columns: dict[str, str], values: dict[str, str], head
         lines.append("its first line seems to be a row and not to name the columns, so 'header' names them")
     times = [name for name in sheet.columns if name not in roles and name_means_time(name)]
     if times and not {"video", "audio"} & set(columns):
-        lines.append(f"times ({first(times)}) have no role, as no column names the film or sound that they are in")
+        lines.append(
+            f"times ({first_names(times)}) have no role, as no column names the film or sound that they are in"
+        )
     if "label" not in columns:
         lines.append("no column seems to hold labels: enough to predict, not to train")
     else:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import merc
+from merc import first_names
 from merc_corpora.importers.tables import check_cell
-from merc_corpora.own_files import first
 from merc_corpora.text_files import read_bytes, read_text
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm")
@@ -72,7 +72,7 @@ def read_sheet(path: Path, layout: Layout) -> Sheet:
         is_json = head == "{" or (head == "[" and path.suffix.lower() not in (".csv", ".tsv", ".tab"))
         sheet = _json(path, text) if is_json else _values(path, text, layout)
     if not sheet.rows:
-        raise merc.MercError(f"{path} holds no rows under its columns {first(sheet.columns)}")
+        raise merc.MercError(f"{path} holds no rows under its columns {first_names(sheet.columns)}")
     return sheet
 
 
@@ -226,10 +226,10 @@ def _parquet(path: Path) -> Sheet:
         raise merc.MercError(f"{path} cannot be read as Parquet: {reason}") from None
     notes = []
     if others:
-        notes.append(f"{path.name}: columns that are no texts or numbers were left out: {first(others)}")
+        notes.append(f"{path.name}: columns that are no texts or numbers were left out: {first_names(others)}")
     named = {name: those for name, those in classes.items() if name in readable}
     for name, those in named.items():
-        notes.append(f"{path.name}: numbers of {name} are names of classes, as the file says: {first(those)}")
+        notes.append(f"{path.name}: numbers of {name} are names of classes, as the file says: {first_names(those)}")
     rows = [
         Row(f"{path}, row {number}", {name: _class(cell, named.get(name)) for name, cell in cells.items()})
         for number, cells in enumerate(values, start=1)

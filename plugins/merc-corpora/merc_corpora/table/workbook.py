@@ -8,7 +8,6 @@ from typing import Any
 
 import merc
 from merc_corpora.importers.tables import check_cell
-from merc_corpora.own_files import first
 from merc_corpora.table.sheets import Row, Sheet, named_once, text_of, without_empty
 
 _OLD = b"\xd0\xcf\x11\xe0"
@@ -49,7 +48,7 @@ def read_workbook(path: Path, content: bytes) -> Sheet:
         rows.append(Row(where, values))
     notes = [f"{path.name}: {note}" for note in renamed]
     if others:
-        notes.append(f"{path.name}: its first sheet, {name!r}, is read; the others are not: {first(others)}")
+        notes.append(f"{path.name}: its first sheet, {name!r}, is read; the others are not: {merc.first_names(others)}")
     used, empty = without_empty(columns, [Row(r.where, {c: text_of(v) for c, v in r.cells.items()}) for r in rows])
     if empty:
         notes.append(f"{path.name}: columns without a name and without anything in them were left out: {empty}")

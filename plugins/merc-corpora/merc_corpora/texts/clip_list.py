@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import merc
+from merc import first_names
 from merc_corpora.importers.clips import SUFFIXES
 from merc_corpora.importers.tables import read_csv
-from merc_corpora.own_files import Paths, check_paths, first, listed_files
+from merc_corpora.own_files import Paths, check_paths, listed_files
 from merc_corpora.text_files import read_text
 
 _LINE = re.compile(r"(\S+)\s+(-?\d+(?:\.\d+)?)\s+([^\s\d]\S*)(?:\s+(-?\d+(?:\.\d+)?))?")
@@ -97,7 +98,7 @@ class ClipListCorpus(merc.Corpus):
         column = next((name for name in _WORDS if name in rows[0].cells), None)
         if column is None:
             raise merc.MercError(
-                f"{self.words} lacks a column of words ({', '.join(_WORDS)}); it has {first(list(rows[0].cells))}"
+                f"{self.words} lacks a column of words ({', '.join(_WORDS)}); it has {first_names(list(rows[0].cells))}"
             )
         return {row.needed("name"): row[column] for row in rows}
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import merc
-from merc_corpora.own_files import files_below, first
+from merc import first_names
+from merc_corpora.own_files import files_below
 from merc_corpora.table.sheets import Layout, read_sheet
 from merc_corpora.text_files import read_text
 from merc_corpora.texts.files import stated
@@ -63,7 +64,9 @@ class DailyDialogCorpus(merc.Corpus):
         notes = []
         if odd:
             count = f"{len(odd)} of {total} dialogues"
-            notes.append(f"{count} have another number of emotions than of utterances, and are left out: {first(odd)}")
+            notes.append(
+                f"{count} have another number of emotions than of utterances, and are left out: {first_names(odd)}"
+            )
         counts = stated(talks, COUNTS, "DailyDialog (Li et al., 2017)")
         return merc.CorpusData(conversations=talks, labels=merc.LabelSpace(LABELS), notes=tuple(notes), counts=counts)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import merc
+from merc import first_names
 from merc_corpora.iemocap import LABELS, check_dev, divided
 from merc_corpora.iemocap_files import EMOTIONS, UNDECIDED, TranscriptLine, read_transcription
-from merc_corpora.own_files import first
 from merc_corpora.table.roles import time_of
 from merc_corpora.table.sheets import Layout, Row, Sheet, read_sheet, text_of
 
@@ -77,7 +77,7 @@ class IemocapTableCorpus(merc.Corpus):
         if where is None or label is None:
             raise merc.MercError(
                 f"{path} is no table of IEMOCAP: it lacks a column of names ({', '.join(_WHERE[:2])}) or of emotions "
-                f"(emotion); its columns are {first(sheet.columns)}; other tables are read by the corpus table"
+                f"(emotion); its columns are {first_names(sheet.columns)}; other tables are read by the corpus table"
             )
         reading = _Reading(self, path.parent if self.root is None else merc.user_path(self.root), sheet, where, label)
         for row in sheet.rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import merc
-from merc_corpora.importers.clips import Clips, first
+from merc_corpora.importers.clips import Clips
 from merc_corpora.importers.tables import read_text
 
 END = "_merr_data.json"
@@ -68,7 +68,9 @@ class MerFactoryCorpus(merc.Corpus):
             if self.labels and label is None:
                 silent.append(name)
             clips.add(name, "train", [name, f"{name}/{name}"], str(file), "", cues=cues, label=label)
-        notes = [f"clips whose strongest moment names no emotion: {len(silent)} of {len(files)} ({first(silent)})"]
+        notes = [
+            f"clips whose strongest moment names no emotion: {len(silent)} of {len(files)} ({merc.first_names(silent, 10)})"
+        ]
         return clips.data(None, (), notes if silent else ())
 
 

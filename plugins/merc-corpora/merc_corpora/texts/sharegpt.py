@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import merc
-from merc_corpora.own_files import Paths, check_paths, first, listed_files
+from merc_corpora.own_files import Paths, check_paths, listed_files
 from merc_corpora.subtitles.reading import named
 from merc_corpora.table.sheets import Layout, Row, read_sheet
 
@@ -91,7 +91,7 @@ class ShareGptCorpus(merc.Corpus):
         notes += [*left_out, *(note for note in data.notes if "kept in extra" not in note)]
         labels = Counter(u.label for talk in data.conversations for u in talk.utterances if u.label)
         if len(labels) > 50 and len(labels) > sum(labels.values()) / 2:
-            count = f"{len(labels)} different labels ({first(list(labels))})"
+            count = f"{len(labels)} different labels ({merc.first_names(list(labels))})"
             notes.append(f"{count}; where answers are sentences, write answers: description")
         return merc.CorpusData(conversations=data.conversations, notes=tuple(notes))
 
