@@ -68,9 +68,8 @@ class MerFactoryCorpus(merc.Corpus):
             if self.labels and label is None:
                 silent.append(name)
             clips.add(name, "train", [name, f"{name}/{name}"], str(file), "", cues=cues, label=label)
-        notes = [
-            f"clips whose strongest moment names no emotion: {len(silent)} of {len(files)} ({merc.first_names(silent, 10)})"
-        ]
+        count = f"{len(silent)} of {len(files)}"
+        notes = [f"clips whose strongest moment names no emotion: {count} ({merc.first_names(silent, 10)})"]
         return clips.data(None, (), notes if silent else ())
 
 
