@@ -13,7 +13,7 @@ PLUGINS := $(sort $(wildcard plugins/*))
 WEIGHTS := $(sort $(wildcard plugins/*/*/requirements-*.txt))
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help quickstart install install-dev test test-slow robustness endurance lint components bench lock clean
+.PHONY: help quickstart install install-dev test test-slow robustness endurance lint components docs bench lock clean
 
 help:
 	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
@@ -21,8 +21,9 @@ help:
 	@echo "make test-slow    the tests that run whole recipes or several processes"
 	@echo "make robustness   mutated recipes, media, runs and plugins, kills and full disks, in large numbers"
 	@echo "make endurance    half an hour of speech, ten thousand requests: nothing grows, nothing is wrong"
-	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make lint         ruff, mypy, import-linter, and the documentation site: a broken link is an error"
 	@echo "make components   write docs/components.md again, from the docstrings of merc and its plugins"
+	@echo "make docs         build the documentation site into build/site; a broken link is an error"
 	@echo "make bench        measure speed: each number a ratio against the plain way"
 
 install: $(VENV)/.installed
@@ -41,7 +42,7 @@ $(VENV)/.installed: $(BIN)/python constraints.txt $(PROJECTS) $(WEIGHTS)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install -c constraints.txt -e ".[dev,deepspeed]"
+	$(BIN)/pip install -c constraints.txt -e ".[dev,deepspeed,docs]"
 	@touch $@
 
 quickstart: install
@@ -67,10 +68,18 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(SITE)
 
 # docs/components.md: what merc and the plugins in plugins/ bring.
 components: install-dev
 	$(BIN)/merc plugins docs merc $(notdir $(PLUGINS)) --output docs/components.md
+
+# The site, which needs no network to be read.
+SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
+
+docs: install-dev
+	$(SITE)
+	@echo "site: build/site/index.html"
 
 bench: install-dev
 	$(BIN)/python -m pytest bench --benchmark-only -q -s $(ARGS)

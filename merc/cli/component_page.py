@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from merc.errors import MercError, did_you_mean
-from merc.recipe.describe import Description, describe
+from merc.recipe.describe import Description, Parameter, describe
 from merc.registry import KINDS, Registry
 
 _HEAD = """\
@@ -36,17 +36,20 @@ def component_page(registry: Registry, plugins: Collection[str]) -> str:
 
 def _section(one: Description) -> str:
     needs = f", needs {', '.join(f'`{need}`' for need in one.component.needs)}" if one.component.needs else ""
-    lines = [f"### {one.component.name}", "", f"Of `{one.plugin.distribution}`{needs}.", "", _markdown(one.text), ""]
-    if one.parameters:
-        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
-        for p in one.parameters:
-            default = p.default if p.default == "required" else f"`{_cell(p.default)}`"
-            lines.append(f"| `{p.name}` | {_cell(p.type)} | {default} | {_cell(_markdown(p.meaning))} |")
-        lines.append("")
-    return "\n".join(lines)
+    lines = [f"### {one.component.name}", "", f"Of `{one.plugin.distribution}`{needs}.", "", as_markdown(one.text), ""]
+    return "\n".join(lines + parameter_table(one.parameters))
 
 
-def _markdown(text: str) -> str:
+def parameter_table(parameters: Iterable[Parameter], head: str = "parameter") -> list[str]:
+    """The lines of a table of parameters, an empty one last; none for no parameters."""
+    rows = []
+    for p in parameters:
+        default = p.default if p.default == "required" else f"`{_cell(p.default)}`"
+        rows.append(f"| `{p.name}` | {_cell(p.type)} | {default} | {_cell(as_markdown(p.meaning))} |")
+    return [f"| {head} | type | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else []
+
+
+def as_markdown(text: str) -> str:
     """A docstring in Markdown: code in single backticks, and no second colon before an indented block."""
     return f"{text}\n".replace("``", "`").replace("::\n", ":\n").removesuffix("\n")
 

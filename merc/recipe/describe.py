@@ -77,7 +77,7 @@ def describe(registry: Registry, plugin: PluginStatus, component: Registration) 
         return Description(plugin, component, lines)
     cls = registry.look_at(component.kind, f"{plugin.name}/{component.name}")
     parts = [part for part in own_doc(cls).split("\n\n") if not part.lstrip().startswith(">>>")]
-    return Description(plugin, component, "\n\n".join(parts), tuple(_parameters(cls)))
+    return Description(plugin, component, "\n\n".join(parts), tuple(parameters_of(cls)))
 
 
 def meaning_of(cls: type, field: str) -> str:
@@ -141,7 +141,8 @@ def _clauses(text: str) -> list[str]:
     return [*clauses, text[begin:]]
 
 
-def _parameters(cls: type) -> list[Parameter]:
+def parameters_of(cls: type) -> list[Parameter]:
+    """The fields of a dataclass that whoever makes one may give, in their order."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return [
         Parameter(parameter_name(field.name), _type(hints[field.name]), _default(field), meaning_of(cls, field.name))

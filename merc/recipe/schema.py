@@ -32,13 +32,7 @@ class ComponentRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Splitting:
-    """How conversations are divided into train, dev and test, in place of what the corpus states. ``by`` is what must
-    not stand in two parts: a ``conversation``, a ``speaker``, or a field of conversations or utterances.
-
-    ``dev`` and ``test`` are shares of all conversations, or lists of names of what is divided ``by``. In place of
-    ``test``, ``folds`` makes so many parts that are each the test part once (``all``: one for each name), and ``fold``
-    is the one of a run, from 1. Without both, the test part is the one that the corpus states. ``stratify`` keeps the
-    share of each label alike in all parts. What is drawn follows ``seed``, and never the seed of the run.
+    """How conversations are divided into train, dev and test, in place of what the corpus states.
 
     >>> Splitting(test=0.2, folds=5)
     Traceback (most recent call last):
@@ -46,12 +40,20 @@ class Splitting:
     """
 
     by: str = "conversation"
+    """What must not stand in two parts: a ``conversation``, a ``speaker``, or a field of conversations or
+    utterances."""
     dev: float | tuple[str | int, ...] = 0.1
+    """A share of all conversations, or a list of names of what is divided ``by``."""
     test: float | tuple[str | int, ...] | None = None
+    """The same for test. Without it and ``folds``, the test part is the one that the corpus states."""
     folds: int | Literal["all"] | None = None
+    """So many parts, each of which is test once; ``all`` makes one of each name."""
     fold: int | None = None
+    """The fold that a run tests, from 1."""
     stratify: bool = False
+    """Whether the share of each label is alike in all parts."""
     seed: int = 0
+    """What is drawn follows it, and never the seed of the run."""
 
     def __post_init__(self) -> None:
         if () in (self.dev, self.test):
@@ -83,11 +85,7 @@ class Splitting:
 
 @dataclass(frozen=True, kw_only=True)
 class StageData:
-    """The conversations that a stage learns from: a split, of these ``datasets`` only (None: of all), and ``limit`` for
-    the first so many of them only (for trials).
-
-    ``segments`` divides them into segments of so many utterances, the least and the most; ``targets: last`` learns the
-    last utterance of each conversation or segment alone; ``label_history`` tells the labels of the utterances before.
+    """The conversations that a stage learns from.
 
     >>> StageData(segments=(5, 8))
     Traceback (most recent call last):
@@ -98,11 +96,17 @@ class StageData:
     """
 
     split: Literal["train", "dev"] = "train"
+    """The split that they are of."""
     datasets: tuple[str, ...] | None = None
+    """Only conversations of these datasets; ``null``: of all."""
     limit: int | None = None
+    """Only the first so many of them, for trials; ``null``: all."""
     segments: tuple[int, int] | None = None
+    """Divides them into segments of so many utterances, the least and the most."""
     targets: Literal["all", "last"] = "all"
+    """``last`` learns the last utterance of each conversation or segment alone."""
     label_history: bool = False
+    """Whether the prompter is given the labels of the utterances before."""
 
     def __post_init__(self) -> None:
         _at_least(1, limit=self.limit)
@@ -120,18 +124,22 @@ class StageData:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a stage learns: a prompter's answers, from some of the data. ``demonstrations`` chooses what stands before
-    the questions; None is nothing. ``share`` is how much of an epoch is this task's, against the shares of the stage's
-    other tasks; None is all its data once an epoch. ``beside`` asks in the trees of the first task's conversations,
-    which are computed anyway, of so many of them as ``share`` says, from 0 to 1. ``path`` is where it stands in the
-    recipe: ``stages.0``, or ``stages.0.tasks.1``."""
+    """What a stage learns: a prompter's answers, from some of the data."""
 
     prompter: ComponentRef
+    """What writes the prompts."""
     data: StageData = field(default_factory=StageData)
+    """What is learned from."""
     demonstrations: ComponentRef | None = None
+    """What chooses labelled utterances that stand before the question; ``null``: none."""
     share: float | None = None
+    """How much of an epoch is this task's, against the shares of the stage's other tasks; ``null``: all its data
+    once an epoch."""
     beside: bool = False
+    """Ask in the trees of the first task's conversations, which are computed anyway; ``share`` is then the part of
+    them that is asked about, from 0 to 1."""
     path: str = field(default="", compare=False)
+    """Where it stands in the recipe: ``stages.0``, or ``stages.0.tasks.1``."""
 
     def __post_init__(self) -> None:
         if self.share is not None and not 0 < self.share < math.inf:
@@ -144,16 +152,18 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step of a curriculum: one task or several, learned together. Dev is asked as the first task asks.
-
-    ``trainable`` None is everything that the tuning, the connectors, the fusers and the heads make trainable; else
-    names or globs among ``backbone``, ``connectors.<stream>``, ``fusers.<name>`` and ``heads.<name>``.
-    """
+    """One step of a curriculum: one task or several, learned together. Dev is asked as the first task asks."""
 
     id: str
+    """Its name, and that of its folder in the run."""
     tasks: tuple[Task, ...]
+    """What it learns, in place of ``prompter``, ``data`` and ``demonstrations`` of its own."""
     trainer: ComponentRef
+    """What trains, with the settings of this stage."""
     trainable: tuple[str, ...] | None = None
+    """What learns: names or globs among ``backbone``, ``connectors.<stream>``, ``fusers.<name>``, ``heads.<name>``
+    and ``encoders.<stream>``; ``null``: all that the tuning, the connectors, the fusers and the heads make
+    trainable."""
 
     @property
     def prompter(self) -> ComponentRef:
@@ -168,36 +178,37 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """How the trained model is measured. ``prompter`` None is the last stage's; ``demonstrations`` None is none, and a
-    recipe that does not speak of them takes the last stage's.
-
-    ``limit`` keeps the first so many conversations of dev and of test, to look quickly; train stays whole. ``segments``
-    divides conversations into segments of so many utterances, the least and the most, at places drawn from
-    ``segments_seed`` and not from the seed of the run: what is measured is the same for every seed. ``label_history``
-    tells the model labels of the utterances before: ``gold`` the corpus's, which a recording does not have, and
-    ``predicted`` its own.
-
-    ``decoder`` says how a label is had of the model; ``text_decoder``, how the model answers the columns of a benchmark
-    that ask for a text, where ``decoder`` scores labels (None is ``generate``). ``states`` keeps the hidden states
-    at which labels were scored, for the report's picture of them.
-
-    ``corrupt`` measures again with worse media and words, by the names of the corruptions; what of them is random comes
-    from ``corrupt_seed`` and not from the seed of the run, for the same reason as with segments.
-    """
+    """How the trained model is measured."""
 
     splits: tuple[Split, ...] = ("dev", "test")
+    """The splits that are measured."""
     prompter: ComponentRef | None = None
+    """What writes the prompts; ``null``: the last stage's."""
     demonstrations: ComponentRef | None = None
+    """What chooses demonstrations; ``null``: none. A recipe that does not speak of them takes the last stage's."""
     decoder: Decoder = field(default_factory=Verbalizer)
+    """How a label is had of the model."""
     text_decoder: Decoder | None = None
+    """How the model answers the columns of a benchmark that ask for a text, where ``decoder`` scores labels;
+    ``null``: by ``generate``."""
     states: bool = False
+    """Whether the hidden states at which labels were scored are kept, for the report's picture of them."""
     limit: int | None = None
+    """The first so many conversations of dev and of test, to look quickly; train stays whole."""
     segments: tuple[int, int] | None = None
+    """Divides conversations into segments of so many utterances, the least and the most."""
     segments_seed: int = 0
+    """What the places of ``segments`` are drawn by, and not the seed of the run: what is measured is the same for
+    every seed."""
     label_history: Literal["gold", "predicted"] | None = None
+    """Whose labels of the utterances before the model is given: ``gold`` the corpus's, which a recording does not
+    have, ``predicted`` its own."""
     metrics: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """What is measured, by the names of metrics."""
     corrupt: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """Corruptions by name: everything is measured again with such worse media and words."""
     corrupt_seed: int = 0
+    """What of them is random comes from it, and not from the seed of the run."""
 
     def __post_init__(self) -> None:
         if not self.splits or len(set(self.splits)) != len(self.splits):
@@ -223,16 +234,21 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """What the model computes on. ``zero`` is DeepSpeed's ZeRO stage; ``threads`` None is torch's own choice;
-    ``batch_tokens`` is how many tokens inference takes at a time. ``shard: auto`` spreads a backbone that exceeds one
-    GPU over those of this machine, and the CPU where they are too small, for inference."""
+    """What the model computes on."""
 
     name: Literal["torch", "deepspeed"] = "torch"
+    """``torch``: one process; ``deepspeed``: as many as a launcher starts."""
     device: str = "auto"
+    """``auto`` (the GPU when there is one), ``cpu``, ``cuda``, ``cuda:0`` (or another number) or ``mps``."""
     zero: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage."""
     threads: int | None = None
+    """Threads of torch on a CPU; ``null``: torch's own choice."""
     batch_tokens: int = 4096
+    """How many tokens inference takes at a time."""
     shard: Literal["none", "auto"] = "none"
+    """``auto`` spreads a backbone that exceeds one GPU over those of this machine, and the CPU where they are too
+    small, for inference."""
 
     def __post_init__(self) -> None:
         _at_least(1, threads=self.threads, batch_tokens=self.batch_tokens)
@@ -246,17 +262,21 @@ class Strategy:
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Where encoders' features are kept (None: the user's cache), how many processes decode media for them, and what
-    a clip may cost there: ``decode_seconds`` for a span of a file, ``decode_gigabytes`` of memory, and
-    ``decode_megapixels`` a picture, in millions. ``seed`` says, with the clip's content, which frames are drawn where
-    random ones are wanted, whatever the run's own seed."""
+    """Where encoders' features are kept, and what decoding media for them may cost."""
 
     store: str | None = None
+    """The folder of the features; ``null``: the user's cache."""
     workers: int = 2
+    """How many processes decode media."""
     seed: int = 0
+    """Says, with the clip's content, which frames are drawn where random ones are wanted, whatever the run's own
+    seed."""
     decode_seconds: float = 300.0
+    """The most seconds that a span of a file may take to decode."""
     decode_gigabytes: float = 6.0
+    """The most memory that decoding a clip may take."""
     decode_megapixels: float = 64.0
+    """The most pixels of a picture, in millions."""
 
     def __post_init__(self) -> None:
         _at_least(0, workers=self.workers, seed=self.seed)
@@ -267,41 +287,63 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A recipe, resolved and valid.
-
-    ``sources`` says by dotted path where each value came from. ``resolved`` is the recipe with every default and
-    absolute paths, as plain values: what ``recipe.yaml`` of a run holds. There, ``${env:NAME}`` stays as written, so
-    that no secret is recorded; in ``ComponentRef.params`` it is filled in. ``arguments`` is the file or name and the
-    overrides that it was loaded from, for messages that name a command. ``notes`` are sentences for the user about
-    settings that have no effect. ``workers`` are those of this process where there are none.
-    """
+    """A recipe, resolved and valid."""
 
     name: str
+    """The file's name, or that of the shipped recipe."""
     corpus: ComponentRef
+    """The component that gives the conversations."""
     title: str = ""
+    """One line, which ``merc recipes`` lists."""
     description: str = ""
+    """As long as you like."""
     seed: int = 0
+    """Where every random choice comes from; 0 to 4294967295."""
     data_root: Path | None = None
+    """The folder of your data, for ``${data_root}`` to refer to."""
     labels: LabelSpace | None = None
+    """The labels in the order that they are reported in, each with the words that stand for it; ``null``: those of
+    the corpus."""
     relabel: Mapping[str, str | None] = field(default_factory=dict)
+    """What becomes of labels of the corpus: another name, or ``null`` for no label."""
     split: Splitting | None = None
+    """How conversations are divided, where the corpus does not state it or states it otherwise."""
     backbone: ComponentRef | None = None
+    """The component that loads the language model; its key ``tuning`` says what of it learns."""
     encoders: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """What sees and hears, by the name of the stream that it gives."""
     connectors: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """What brings a stream to the language model, by the stream's name."""
     fusers: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """What makes one more stream of several, by the name of that stream."""
     heads: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """Small modules that give numbers or several labels beside the label, by name."""
     annotators: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """Teachers that write texts beside an utterance, by name."""
     init_from: Path | None = None
+    """The directory of a run whose trained weights this one starts from."""
     stages: tuple[Stage, ...] = ()
+    """What is learned, step by step; each stage trains what the one before it left."""
     evaluate: Evaluate | None = None
+    """How the trained model is measured; ``null``: not at all."""
     trackers: Mapping[str, ComponentRef] = field(default_factory=dict)
+    """Where curves and numbers of a run are shown beside its directory."""
     workers: ComponentRef | None = None
+    """Where passes over data are done; ``null``: in this process."""
     strategy: Strategy = field(default_factory=Strategy)
+    """What the model computes on."""
     features: Features = field(default_factory=Features)
+    """Where encoders' features are kept, and what decoding may cost."""
     sources: Mapping[str, str] = field(default_factory=dict)
+    """By dotted path, where each value came from."""
     resolved: dict[str, Any] = field(default_factory=dict)
+    """The recipe with every default and absolute paths, as plain values: what ``recipe.yaml`` of a run holds.
+    There, ``${env:NAME}`` stays as written, so that no secret is recorded; in ``ComponentRef.params`` it is filled
+    in."""
     arguments: tuple[str, ...] = field(default=(), compare=False)
+    """The file or name and the overrides that it was loaded from, for messages that name a command."""
     notes: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences for the user about settings that have no effect."""
 
     @property
     def config(self) -> DictConfig:

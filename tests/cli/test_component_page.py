@@ -16,7 +16,7 @@ from merc.builtin.losses import TokenNLL
 from merc.cli.component_page import component_page
 from merc.cli.main import app
 from merc.components import FolderOrName, Loss, Tuning
-from merc.recipe.describe import Parameter, _parameters, describe
+from merc.recipe.describe import Parameter, describe, parameters_of
 from merc.registry import Registry
 from tests.registry.conftest import merc, registry, site
 
@@ -50,7 +50,7 @@ def show(*arguments: str, width: int = 200) -> Result:
 
 
 def test_parameters_have_type_default_and_meaning_in_words() -> None:
-    found = {parameter.name: parameter for parameter in _parameters(Whole)}
+    found = {parameter.name: parameter for parameter in parameters_of(Whole)}
     meaning = "``rate`` is a share (of what; see there), and ``names`` what it is of"
     assert found["rate"] == Parameter("rate", "a number", "0.5", meaning)
     assert found["names"].default == '["layer-0", "layer-1", "layer-2", "layer-3", "layer-4", … 40 in all]'

@@ -31,12 +31,14 @@ class Stop(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["end"]
+    """What the message is."""
 
 
 class Ready(BaseModel):
     """Sound may come."""
 
     type: Literal["ready"]
+    """What the message is."""
     run: str
     """The run that answers."""
     labels: list[str]
@@ -72,6 +74,7 @@ class Prediction(BaseModel):
     id: str
     """The utterance's; provisional messages about it have the same as its final one."""
     conversation: str
+    """The id of the conversation."""
     speaker: str | None
     """Who speaks, where that is known."""
     text: str
@@ -89,38 +92,46 @@ class Prediction(BaseModel):
     context: int
     """How many utterances before it the model was shown."""
     latency: Latency
+    """How long the answer took."""
 
 
 class Provisional(Prediction):
     """What is known while somebody speaks."""
 
     type: Literal["provisional"]
+    """What the message is."""
 
 
 class Final(Prediction):
     """An utterance that ended; it does not change any more."""
 
     type: Literal["final"]
+    """What the message is."""
 
 
 class Note(BaseModel):
     """What was not heard, or was left out."""
 
     type: Literal["note"]
+    """What the message is."""
     text: str
+    """A sentence."""
 
 
 class Failure(BaseModel):
     """What is wrong; the connection is closed after it."""
 
     type: Literal["error"]
+    """What the message is."""
     error: str
+    """A sentence."""
 
 
 class End(BaseModel):
     """All is answered; the connection is closed after it."""
 
     type: Literal["end"]
+    """What the message is."""
 
 
 ServerMessage = Annotated[Ready | Provisional | Final | Note | Failure | End, Field(discriminator="type")]
