@@ -27,8 +27,6 @@ _RENAMED = {
 
 if TYPE_CHECKING:
     import merc.training as training
-    from merc.builtin.backbones import HuggingFace
-    from merc.builtin.records import Records
     from merc.components import *
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance

@@ -158,10 +158,16 @@ def python() -> str:
             groups["Other names"].append(name)
     lines = [_PYTHON]
     for title, names in groups.items():
-        lines += [f"## {title}\n", *(f"::: merc.{name}\n" for name in names)]
+        lines += [f"## {title}\n", *(f"::: {_place(name)}\n" for name in names)]
     lines += ["## merc.training\n", "For trainers of plugins.\n"]
     lines += [f"::: merc.training.{name}\n" for name in sorted(merc.training.__all__, key=str.lower)]
     return "\n".join(lines)
+
+
+def _place(name: str) -> str:
+    """Where a public name is read from without running anything; of most, ``merc`` itself says it to type checkers."""
+    home = merc._HOME.get(name, "merc")
+    return f"{home if home.startswith('merc.builtin.') else 'merc'}.{name}"
 
 
 def json_formats() -> str:

@@ -44,7 +44,9 @@ def test_every_command_and_option_is_there() -> None:
 
 def test_every_public_name_is_there() -> None:
     page = python()
-    assert set(merc.__all__) - {"training", "__version__"} <= set(re.findall(r"^::: merc\.(\w+)$", page, re.MULTILINE))
+    assert set(merc.__all__) - {"training", "__version__"} <= set(
+        re.findall(r"^::: merc[.\w]*\.(\w+)$", page, re.MULTILINE)
+    )
     assert "::: merc.training.fit" in page
 
 
