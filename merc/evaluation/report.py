@@ -17,6 +17,7 @@ from merc.evaluation.intervals import FEW, Ends
 from merc.evaluation.metrics import UNSPLIT
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import Projection, project, read_states
+from merc.evaluation.ranking import ranking
 from merc.evaluation.run_files import RunFiles, labels_of, read_run
 from merc.evaluation.values import values_views
 from merc.evaluation.views import label_space, missing_rows, split_views
@@ -53,6 +54,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
         head=views[0] if views else None,
         spreads=spreads(files.predictions, space),
         few=FEW,
+        rankings={view.name: ranking(view.predictions, space) for view in views if view.classified},
         breakdowns=breakdowns(files.predictions, conversations, space),
         folds=fold_tables(files.folds, ("weighted_f1", "accuracy", "macro_f1", "uar")),
         values=values_views(files.predictions),

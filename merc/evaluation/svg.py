@@ -72,7 +72,7 @@ def chart(
         parts.append(f'<text class="tick" x="{x_at(tick)}" y="{HEIGHT - 8}" text-anchor="middle">{tick:g}</text>')
     number = 0
     for line in lines:
-        style = "faint" if line.faint else f"line-{number % 4}"
+        style = "faint" if line.faint else f"line-{number % 8}"
         number += not line.faint
         drawn = " ".join(f"{x_at(x)},{y_at(y)}" for x, y in line.points)
         if line.joined:

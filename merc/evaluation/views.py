@@ -89,6 +89,7 @@ class SplitView:
 
     name: str
     numbers: Mapping[str, Any]
+    predictions: Sequence[Prediction]
     utterances: int
     conversations: int
     classified: bool
@@ -155,6 +156,7 @@ def _view(name: str, numbers: Mapping[str, Any], predictions: Sequence[Predictio
         name=name,
         also=also,
         numbers=numbers,
+        predictions=mine,
         utterances=len(mine),
         conversations=len({p.conversation for p in mine}),
         classified="accuracy" in numbers,
