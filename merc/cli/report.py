@@ -24,16 +24,22 @@ def command(
     no_texts: Annotated[
         bool, typer.Option("--no-texts", help="Do without the corpus: predictions are shown without their texts.")
     ] = False,
+    frames: Annotated[
+        bool,
+        typer.Option("--frames", help="Also write three frames of each predicted utterance beside the report."),
+    ] = False,
 ) -> None:
     """Make report.html of a run directory again, from what the directory holds.
 
-    The texts of the utterances are read from the corpus that the run's recipe names.
+    The texts of the utterances, and where their media are, are read from the corpus that the run's recipe names.
     """
     from merc.cli.results import take_standard_output
 
     results = take_standard_output()
 
+    from merc.cli.progress import TerminalReporter
     from merc.conversation import LabelSpace
+    from merc.evaluation.media import write_pictures
     from merc.evaluation.report import write_report
     from merc.evaluation.run_files import labels_of, read_run
     from merc.recipe.runs import find_run
@@ -42,8 +48,15 @@ def command(
         raise MercError(
             f"{run} is brought by a plugin, and nobody writes into it; merc evaluate {run} measures it, with a report"
         )
+    if frames and no_texts:
+        raise MercError("--frames takes the videos from the corpus, which --no-texts does without; give one of them")
     files = read_run(run)
     conversations = [] if no_texts else conversations_of(run, overrides or [])
+    if frames:
+        reporter = TerminalReporter()
+        with reporter.task("frames") as progress:
+            note = write_pictures(run, files.predictions, conversations, progress)
+        reporter.say(note)
     path = write_report(run, conversations, LabelSpace(labels_of(files)))
     typer.echo(str(path), results)
 

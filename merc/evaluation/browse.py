@@ -9,6 +9,7 @@ from typing import Any
 from merc.components import Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.evaluation.breakdown import finder
+from merc.evaluation.media import Links
 from merc.evaluation.metrics import split_order
 from merc.evaluation.values import details_in_words, in_words
 
@@ -21,7 +22,9 @@ class Browse:
     notes: Sequence[str]
 
 
-def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conversation], labels: LabelSpace) -> Browse:
+def browse_data(
+    predictions: Sequence[Prediction], conversations: Sequence[Conversation], labels: LabelSpace, links: Links
+) -> Browse:
     """Join predictions with the conversations that they are about.
 
     Conversations stand in the order of the predictions, those of the test split first. An utterance without a
@@ -33,7 +36,8 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
     ``text`` (null when unknown), and where there is one: ``speaker``, ``truth`` and ``label`` (places in ``labels``; a
     label of -1 is an answer that could not be parsed; a turn without the key ``label`` has no prediction), ``chances``
     (thousandths, in the order of ``labels``), ``said`` (generated text), ``missing``, ``cues``, ``valence``, ``open``
-    (open labels), ``values`` (what heads gave, in words) and ``details`` (what the decoder kept, in words).
+    (open labels), ``values`` (what heads gave, in words) and ``details`` (what the decoder kept, in words), and
+    what ``links`` give of its media where it has a prediction.
     """
     place = {label: i for i, label in enumerate(labels.labels)}
     answers: dict[tuple[str | None, str], dict[str, Prediction]] = {}
@@ -46,7 +50,10 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
         conversation = conversation_of(next(iter(group.values())))
         turns = []
         for utterance in conversation.utterances if conversation else ():
-            turns.append(_turn(utterance, group.get(utterance.id), place))
+            assert conversation is not None
+            prediction = group.get(utterance.id)
+            media = links.of_utterance(conversation, utterance) if prediction else {}
+            turns.append(_turn(utterance, prediction, place) | media)
         there = {turn["id"] for turn in turns}
         for p in group.values():
             if p.id not in there:
@@ -61,6 +68,8 @@ def browse_data(predictions: Sequence[Prediction], conversations: Sequence[Conve
             f"{without_text:,} of {len(predictions):,} predictions are about utterances that are not in the corpus as "
             "it was read for this report; they are shown without their text."
         )
+    if moved := links.note():
+        notes.append(moved)
     data = {
         "labels": list(labels.labels),
         "splits": list(dict.fromkeys(conversation["split"] for conversation in out)),

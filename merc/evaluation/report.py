@@ -14,6 +14,7 @@ from merc.evaluation.browse import browse_data
 from merc.evaluation.curves import duration, stage_curves
 from merc.evaluation.folds import fold_tables
 from merc.evaluation.intervals import FEW, Ends
+from merc.evaluation.media import Links
 from merc.evaluation.metrics import UNSPLIT
 from merc.evaluation.projection import FILE as STATES_FILE
 from merc.evaluation.projection import Projection, project, read_states
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write_report(run: Path, conversations: Sequence[Conversation], labels: LabelSpace) -> Path:
+def write_report(
+    run: Path, conversations: Sequence[Conversation], labels: LabelSpace, place: Path | None = None
+) -> Path:
     """Write ``report.html`` into a run directory, whole or not at all, and give its path.
 
     It is made from ``metrics.json``, ``predictions.jsonl``, ``log.jsonl``, ``provenance.json`` and ``recipe.yaml``, or
     ``folds.json`` in place of the log and the provenance, which each fold has of its own; the report names each of
     these that is not there. ``conversations`` give the texts, speakers and cues of the predictions (others among them
-    are left out). The same files give the same report.
+    are left out); their media are linked to where the report will stand, which is ``place`` if the run directory is
+    moved there, and the pictures in the folder ``frames`` are shown. The same files give the same report.
 
     Raises MercError for a folder that is no run directory and for a file in it that is broken.
     """
@@ -41,7 +45,7 @@ def write_report(run: Path, conversations: Sequence[Conversation], labels: Label
     space = label_space(labels, labels_of(files))
     views = split_views(files)
     planes, not_drawn = _planes(run, files, space)
-    browse = browse_data(files.predictions, conversations, space)
+    browse = browse_data(files.predictions, conversations, space, Links.of(run, place or run))
     notes = [str(record["text"]) for record in files.events("note") if record.get("text")]
     recipe = files.recipe
     environment = page_environment()

@@ -90,7 +90,7 @@ def evaluate_again(
         record = {"evaluates": str(path.absolute()), **provenance_record, "seconds": seconds}
         write_text(folder.provenance, json.dumps(record, indent=1))
         with reporter.task("report"):
-            write_report(folder.path, data.conversations, data.labels)
+            write_report(folder.path, data.conversations, data.labels, place=target)
         if target.exists():
             raise MercError(f"{target} was made by somebody else meanwhile; give another --name")
         folder.path.rename(target)

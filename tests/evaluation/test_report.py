@@ -15,6 +15,7 @@ from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.browse import browse_data
+from merc.evaluation.media import Links
 from merc.evaluation.summary import missing_in_log
 from merc.recipe import ComponentRef
 
@@ -107,7 +108,7 @@ def test_context_turns_stay_and_unknown_ones_are_counted() -> None:
         Prediction(id="u1", conversation="c", split="test", label="joy"),
         Prediction(id="u9", conversation="c", split="test", label="joy"),
     ]
-    browse = browse_data(predictions, [talk, other], LABELS)
+    browse = browse_data(predictions, [talk, other], LABELS, Links(Path()))
     (conversation,) = browse.data["conversations"]
     assert [(t["id"], t["text"], "label" in t) for t in conversation["turns"]] == [
         ("u0", "Hi.", False), ("u1", "Yes?", True), ("u9", None, True),
@@ -124,7 +125,7 @@ def test_conversations_of_one_id_in_two_splits_are_kept_apart() -> None:
         for split in ("dev", "test")
     ]
     predictions = [Prediction(id="dia0_utt0", conversation="dia0", split=s, label="joy") for s in ("dev", "test")]
-    found = browse_data(predictions, talks, LABELS).data["conversations"]
+    found = browse_data(predictions, talks, LABELS, Links(Path())).data["conversations"]
     assert [(c["split"], c["turns"][0]["text"]) for c in found] == [("test", "test"), ("dev", "dev")]
 
 
@@ -256,8 +257,8 @@ def test_without_such_numbers_there_is_no_such_table(run: Run) -> None:
 
 def test_what_a_decoder_kept_stands_beside_the_utterance(tmp_path: Path) -> None:
     kept = {"rationales": ["He <b>laughs</b>.", "No."], "prior": {"joy": 0.25}, "seed": 3}
-    found = browse_data([Prediction(id="u", conversation="c", label="joy", details=kept)], [], LABELS)
+    found = browse_data([Prediction(id="u", conversation="c", label="joy", details=kept)], [], LABELS, Links(Path()))
     (turn,) = found.data["conversations"][0]["turns"]
     assert turn["details"] == {"rationales": "He <b>laughs</b>.; No.", "prior": "joy: 0.25", "seed": "3"}
-    without = browse_data([Prediction(id="u", conversation="c", label="joy")], [], LABELS)
+    without = browse_data([Prediction(id="u", conversation="c", label="joy")], [], LABELS, Links(Path()))
     assert "details" not in without.data["conversations"][0]["turns"][0]

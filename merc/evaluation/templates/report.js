@@ -127,6 +127,43 @@
     return element("div", { class: "verdict" }, line, chances(turn));
   }
 
+  // A player is made when its utterance comes into view, so that a page of many loads no more than what is seen.
+  const players = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      players.unobserve(entry.target);
+      entry.target.append(entry.target.player());
+    }
+  });
+
+  function orSentence(node, address, sentence) {
+    const file = decodeURIComponent(address.split("#")[0].split("/").pop());
+    node.addEventListener("error", () => node.replaceWith(element("span", { class: "quiet small" }, `${file} ${sentence}`)));
+    return node;
+  }
+
+  function media(turn) {
+    const box = element("div", { class: "media" });
+    if (turn.frames) {
+      const picture = element("img", { loading: "lazy", alt: `Frames of ${turn.id}` });
+      box.append(orSentence(picture, turn.frames, "is not in the folder frames any more."));
+      picture.src = turn.frames;
+    }
+    for (const kind of ["video", "audio"].filter((name) => name in turn)) {
+      const place = element("span", { class: kind });
+      place.player = () => {
+        const player = element(kind, { controls: "", preload: turn.frames ? "none" : "metadata", "aria-label": `${kind} of ${turn.id}` });
+        player.addEventListener("play", () => place.classList.add("playing"));
+        orSentence(player, turn[kind], "cannot be played: it has moved since, or this browser does not know its format.");
+        player.src = turn[kind];
+        return player;
+      };
+      players.observe(place);
+      box.append(place);
+    }
+    return box.childElementCount ? box : null;
+  }
+
   function row(turn, hit) {
     const more = [];
     more.push(...Object.entries(turn.values || {}));
@@ -140,6 +177,7 @@
       facts("cues", [...Object.entries(turn.cues || {}), ...more]),
       facts("cues", Object.entries(turn.details || {})),
       facts("lacks", Object.entries(turn.missing || {}).map(([stream, reason]) => [`no ${stream}`, reason])),
+      media(turn),
     );
     return element(
       "li",
@@ -193,6 +231,7 @@
     const pages = Math.max(1, Math.ceil(hits.length / size));
     page = Math.min(Math.max(1, page), pages);
     const start = (page - 1) * (size === Infinity ? 0 : size);
+    players.disconnect();
     list.replaceChildren(...hits.slice(start, start + size).map((hit) => card(hit, want.only)));
     const turns = hits.reduce((sum, hit) => sum + hit.turns.size, 0);
     found.dataset.turns = turns;
