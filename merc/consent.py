@@ -79,6 +79,11 @@ def allow(*items: str, source: str = "merc.allow") -> None:
         _CONSENT.allowances.append((item, source))
 
 
+def allowed() -> list[str]:
+    """What is allowed now, as the items that ``allow`` takes, for a process that works for this one."""
+    return list(dict.fromkeys(item for item, _ in _items()))
+
+
 def allow_everything() -> None:
     """Allow all of them: for checks of a component that see for themselves what it reaches."""
     _CONSENT.everything = True

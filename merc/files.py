@@ -306,6 +306,7 @@ class HashMemory:
         if self._fresh:
             with suppress(OSError, MercError):
                 write_text(self._memory, json.dumps({**self._read(), **self._fresh}))
+            self._known |= self._fresh
             self._fresh = {}
 
     def _read(self) -> dict[str, list[object]]:

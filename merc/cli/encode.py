@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -40,9 +39,7 @@ def command(
 
     from merc.cli.progress import TerminalReporter
     from merc.components import Corpus
-    from merc.features import FeatureStore, encode, prepared
-    from merc.files import cache_folder
-    from merc.media import Decoding
+    from merc.session.distribution import encode_corpus
 
     reporter = TerminalReporter()
     corpus = loaded.corpus.component
@@ -52,28 +49,18 @@ def command(
         progress(1.0, f"{len(data.conversations)} conversations")
     for note in data.notes:
         reporter.say(note)
-    store = FeatureStore(Path(loaded.features.store) if loaded.features.store else cache_folder("features"))
-    device = loaded.strategy.device
-    if device != "cpu":  # imported only here: an encoder need not use torch at all
-        from merc.model.build import pick_device
-
-        device = pick_device(device)
-    with reporter.task("features") as progress:
-        table = encode(
-            store, prepared(loaded.encoders, loaded.learning_encoders), data.conversations, loaded.features.seed,
-            progress, device, Decoding.of(loaded),
-        )  # fmt: skip
+    table = encode_corpus(loaded, data.conversations, reporter)
     for note in table.notes:
         reporter.say(note)
     record = _record(table, list(loaded.encoders), data.conversations)
     if as_json:
         import json
 
-        summary = {"store": str(store.root), "notes": list(table.notes), "streams": record}
+        summary = {"store": str(table.store.root), "notes": list(table.notes), "streams": record}
         typer.echo(json.dumps(summary, indent=1), results)
     else:
         _show(record, results)
-        typer.echo(f"features: {store.root}", results)
+        typer.echo(f"features: {table.store.root}", results)
 
 
 def _record(table: FeatureTable, streams: list[str], conversations: Any) -> dict[str, Any]:

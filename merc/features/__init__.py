@@ -2,7 +2,7 @@
 
 from merc.features.corrupted import UNTOUCHED, Severe, corrupted, withheld
 from merc.features.encode import encode
-from merc.features.plan import known_missing
+from merc.features.plan import known_missing, lacking
 from merc.features.prepared import prepared
 from merc.features.store import FeatureStore
 from merc.features.table import FeatureTable
@@ -15,6 +15,7 @@ __all__ = [
     "corrupted",
     "encode",
     "known_missing",
+    "lacking",
     "prepared",
     "withheld",
 ]

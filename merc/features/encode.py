@@ -17,7 +17,7 @@ from merc.features.store import Entry, FeatureStore
 from merc.features.table import FeatureTable
 from merc.media import DECODING, Decoded, Decoders, Decoding
 from merc.memory import enough_memory
-from merc.passes import ContentPass, Hashes, Progress
+from merc.passes import ContentPass, Progress
 from merc.registry.faults import FunctionOf
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def encode(
     ``FeatureTable.missing``.
     """
     streams = streams_of(encoders)
-    hashes = Hashes(store.root / "hashes.json")
-    feature_plan = plan(store, streams, conversations, seed, hashes, decoding.workers, progress)
-    hashes.write()
+    feature_plan = plan(store, streams, conversations, seed, store.hashes, decoding.workers, progress)
+    store.hashes.write()
     work = _EncodePass(store, streams, feature_plan, seed, device, decoding, progress)
     try:
         work.texts()

@@ -19,7 +19,7 @@ from merc.media.decode import locate, want_of, words
 from merc.passes import Hashes, Progress
 
 if TYPE_CHECKING:
-    from merc.recipe import ComponentRef
+    from merc.recipe import ComponentRef, Recipe
 
 # The spans of one file that are decoded in one go; their clips are in memory together.
 _SPANS = 16
@@ -163,6 +163,20 @@ def plan(
     for key in feature_plan.requests:
         look(store, feature_plan, key)
     return feature_plan
+
+
+def lacking(
+    store: FeatureStore,
+    encoders: Mapping[str, ComponentRef],
+    conversations: Sequence[Conversation],
+    recipe: Recipe,
+    progress: Progress,
+) -> list[str]:
+    """The utterances of which a store lacks features, by their ids in their order; their files are hashed for it."""
+    section = recipe.features
+    whole = plan(store, streams_of(encoders), conversations, section.seed, store.hashes, section.workers, progress)
+    store.hashes.write()
+    return list(dict.fromkeys(one.utterance for one in whole.requests.values() if one.key not in whole.entries))
 
 
 def _add(

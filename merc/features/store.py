@@ -17,7 +17,7 @@ import numpy as np
 from merc.components.encoder import Features, Missing
 from merc.errors import MercError
 from merc.files import whole_file
-from merc.passes import Store
+from merc.passes import Hashes, Store
 
 _STALE_SECONDS = 3600
 
@@ -64,6 +64,8 @@ class FeatureStore(Store):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.make()
+        self.hashes = Hashes(root / "hashes.json")
+        """The hashes of media files, kept for all passes that are given this store."""
         self._swept: set[Path] = set()
 
     def path(self, key: str) -> Path:

@@ -27,6 +27,21 @@ def encode_streams(
     return encode_with(recipe, encoders, conversations, reporter, device)
 
 
+def feature_store(recipe: Recipe) -> FeatureStore:
+    """Where features are kept: the recipe's store, else the user's cache. Raises MercError where it cannot be made."""
+    return FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
+
+
+def device_of(recipe: Recipe) -> str:
+    """Where encoders and annotators compute."""
+    device = recipe.strategy.device
+    if device == "cpu":
+        return device
+    from merc.model.build import pick_device  # imported only here: they need not use torch at all
+
+    return pick_device(device)
+
+
 def encode_with(
     recipe: Recipe,
     encoders: Mapping[str, ComponentRef],
@@ -35,7 +50,7 @@ def encode_with(
     device: str,
 ) -> FeatureTable:
     """The features of these encoders, or of what stands in their place; raises as ``encode_streams``."""
-    store = FeatureStore(Path(recipe.features.store) if recipe.features.store else cache_folder("features"))
+    store = feature_store(recipe)
     with reporter.task("features") as progress:
         if not encoders:
             return FeatureTable(store, {}, {})

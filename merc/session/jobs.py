@@ -1,0 +1,67 @@
+"""What workers do that are not this process: the functions that a ``Work`` names, each made once a worker.
+
+Each is given plain values, loads the recipe and its corpus by itself, and does what the plain pass does, about the
+clips of a job alone. What it makes goes to the stores.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from merc.components import Corpus
+from merc.consent import allow
+from merc.conversation import Conversation
+from merc.errors import MercError
+from merc.features import encode, prepared
+from merc.media import Decoding
+from merc.recipe import Recipe, load_recipe
+from merc.session.encoding import device_of, feature_store
+from merc.session.loading import kept_loaded
+
+
+def begin(values: Mapping[str, Any]) -> None:
+    """Take over what the user allowed, and see that this machine has the shared folder.
+
+    Raises:
+        MercError: The folder is another one here.
+    """
+    allow(*values["allow"], source="the command")
+    if not Path(values["mark"]).exists():
+        raise MercError(
+            f"{platform.node()} does not see {Path(values['mark']).parent}, where results go; workers on other "
+            "machines need a shared disk with the same paths: set features.store to a folder there"
+        )
+
+
+def encoding(values: Mapping[str, Any]) -> Callable[[Sequence[str]], dict[str, Any]]:
+    """Encodes utterances, by their ids."""
+    begin(values)
+    recipe = kept_loaded(load_recipe(values["recipe"]))
+    store, device = feature_store(recipe), device_of(recipe)
+    encoders = prepared(recipe.encoders, recipe.learning_encoders)
+    utterances = {u.id: u for c in _corpus(recipe) for u in c.utterances}
+
+    def do(ids: Sequence[str]) -> dict[str, Any]:
+        _check_there(ids, utterances)
+        talk = Conversation(id="job", utterances=tuple(utterances[one] for one in ids))
+        table = encode(store, encoders, [talk], recipe.features.seed, device=device, decoding=Decoding.of(recipe))
+        return {"encoded": dict(table.encoded)}
+
+    return do
+
+
+def _corpus(recipe: Recipe) -> Sequence[Conversation]:
+    corpus = recipe.corpus.component
+    assert isinstance(corpus, Corpus)
+    return corpus.load().conversations
+
+
+def _check_there(ids: Sequence[str], there: Mapping[str, object]) -> None:
+    if lacking := [one for one in ids if one not in there]:
+        raise MercError(
+            f"the corpus on {platform.node()} has no {lacking[0]!r}: it is another than where the command was given; "
+            "workers on other machines need the same files"
+        )

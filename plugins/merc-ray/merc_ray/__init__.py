@@ -1,0 +1,1 @@
+"""merc on a Ray cluster."""

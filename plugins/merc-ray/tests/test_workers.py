@@ -1,0 +1,41 @@
+"""The contract of workers, on a cluster of two nodes; and what is wrong before there is one."""
+
+from __future__ import annotations
+
+import pytest
+from merc_ray.workers import Ray
+
+import merc.testing
+
+pytest.importorskip("ray")
+
+
+@pytest.mark.slow
+class TestRay(merc.testing.WorkersContract):
+    component = Ray()
+    name = "ray"
+
+    @pytest.fixture(autouse=True)
+    def there(self, cluster, environment, monkeypatch):
+        type(self).component = Ray(address=cluster.address)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"count": 0}, "count counts from 1, not 0"),
+        ({"attempts": 0}, "attempts counts from 1, not 0"),
+        ({"cpus": 0}, "cpus and gpus count from 0, and not both are 0; they are 0 and 0"),
+        ({"gpus": -1}, "they are 1 and -1"),
+    ],
+)
+def test_values_that_cannot_be(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Ray(**values)
+
+
+def test_only_a_named_cluster_needs_consent():
+    assert [Ray(address=one).servers() for one in ("auto", "local")] == [(), ()]
+    assert Ray(address="ray://10.0.0.5:10001").servers() == ("http://10.0.0.5:10001",)
