@@ -75,6 +75,26 @@ def annotate(
     return table_of(cue_plans, counts, notes)
 
 
+def unanswered(
+    store: CueStore,
+    annotators: Mapping[str, ComponentRef],
+    conversations: Sequence[Conversation],
+    corpus: Sequence[Conversation] | None,
+    hashes: Hashes,
+    options: PassOptions = AS_USUAL,
+    known: CueTable = NOTHING_KNOWN,
+) -> set[str]:
+    """The utterances that annotators would be asked about now, each by itself: those of one that ``needs_all`` are
+    asked about at once, and are left out."""
+    ids: set[str] = set()
+    for plan in plans(store, annotators, conversations, corpus, hashes, options, known):
+        if options.again_refused:
+            plan.ask_refused_again()
+        if not plan.teacher.annotator.needs_all:
+            ids |= {question.utterance for question in _open(plan)}
+    return ids
+
+
 def _waiting_notes(plan: CuePlan) -> list[str]:
     """Sentences about what an annotator cannot be asked yet."""
     waiting: dict[str, list[str]] = {}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from merc.components import Annotation, Annotator
 from merc.conversation import Conversation, LabelSpace
-from merc.cues import CueStore, CueTable, PassOptions, annotate, look
+from merc.cues import CueStore, CueTable, PassOptions, annotate, look, unanswered
 from merc.errors import MercError, did_you_mean
 from merc.media import Decoding
+from merc.passes import Hashes
 from merc.recipe import ComponentRef, Recipe, annotator_of, in_order, leads_to, needed_for
 from merc.session.cues import (
     annotators_of,
@@ -21,8 +22,21 @@ from merc.session.cues import (
     wanted_conversations,
 )
 from merc.session.data import load_conversations
+from merc.session.distribution import annotate_elsewhere, workers_of
+from merc.session.encoding import device_of
 from merc.session.folds import each_fold
 from merc.session.reporter import Reporter, within
+
+_Asking = tuple[
+    CueStore,
+    Mapping[str, ComponentRef],
+    Sequence[Conversation],
+    Sequence[Conversation],
+    Hashes,
+    PassOptions,
+    CueTable,
+]
+"""The arguments of a pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +117,7 @@ def annotate_recipe(
     for name in recipe.annotators:
         if name not in parts and not only:
             reporter.say(f"annotators.{name}: no prompt reads its cues, so it is not asked; --only {name} asks it")
-    device = recipe.strategy.device
-    if device != "cpu" and ask:  # imported only here: an annotator need not use torch at all
-        from merc.model.build import pick_device
-
-        device = pick_device(device)
+    device = device_of(recipe) if ask else recipe.strategy.device
     hashes, table, store = hashes_of(recipe), CueTable(), cue_store(recipe)
     check_readers(recipe, parts, conversations)
     read = {} if every else annotators_of(recipe, prompters_of(recipe))
@@ -126,12 +136,25 @@ def annotate_recipe(
                 device=device, decoding=Decoding.of(recipe), again_refused=again_refused,
                 progress=within(progress, number, len(before)),
             )  # fmt: skip
-            do = annotate if ask and name in parts else look  # one that is only read is not asked
-            one = do(store, {name: part}, about[name], conversations, hashes, options, table)
+            asking = (store, {name: part}, about[name], conversations, hashes, options, table)
+            # One that is only read is not asked.
+            one = _asked(recipe, name, asking, reporter) if ask and name in parts else look(*asking)
             table = CueTable.joined([table, one])
     for note in table.notes:
         reporter.say(note)
     return Annotated(table.beside(conversations), data[0].labels, parts, table, about, store)
+
+
+def _asked(recipe: Recipe, name: str, asking: _Asking, reporter: Reporter) -> CueTable:
+    """The answers of an annotator that is asked, by the recipe's workers first."""
+    elsewhere = 0
+    if workers_of(recipe.workers) is not None:
+        options, about = asking[5], asking[2]
+        elsewhere = annotate_elsewhere(recipe, name, about, unanswered(*asking), options.again_refused, reporter)
+        if options.again_refused:  # they asked again
+            asking = (*asking[:5], replace(options, again_refused=False), asking[6])
+    table = annotate(*asking)
+    return replace(table, asked={name: table.asked.get(name, 0) + elsewhere})
 
 
 def chosen_annotators(recipe: Recipe, only: Sequence[str]) -> dict[str, ComponentRef]:

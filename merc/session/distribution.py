@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +20,14 @@ from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.features import FeatureTable, lacking, prepared
 from merc.recipe import ComponentRef, Recipe
+from merc.session.cues import cue_store
 from merc.session.encoding import device_of, encode_with, feature_store
 from merc.session.reporter import Reporter
 
 _FEWEST_JOBS = 32
 """A pass of few clips is cut into so many jobs, or into jobs of a batch, so that workers end together."""
+_NOTES = 20
+"""So many notes of workers are said, and how many more there are."""
 _MOST_CLIPS = 64
 """The clips of a job, at most: what is done again when a worker is lost."""
 
@@ -75,13 +78,48 @@ def _encode_elsewhere(
     return encoded
 
 
-def jobs_of(ids: Sequence[str], least: int = 1, what: str = "utterances") -> list[Job]:
+def annotate_elsewhere(
+    recipe: Recipe, name: str, about: Sequence[Conversation], unanswered: Collection[str], again_refused: bool,
+    reporter: Reporter,
+) -> int:  # fmt: skip
+    """Let the workers of a recipe, where it has some, ask an annotator about what a store lacks, and count what they
+    asked. What they did not is left.
+
+    Args:
+        recipe: The recipe.
+        name: The annotator.
+        about: The conversations that it is asked about.
+        unanswered: The utterances without a final answer.
+        again_refused: Whether final answers without cues are asked for once more.
+        reporter: Is told what happens.
+    """
+    workers = workers_of(recipe.workers)
+    talks = [c for c in about if any(u.id in unanswered for u in c.utterances)]
+    if workers is None or not talks:
+        return 0
+    require(recipe.annotators[name].component, f"annotators.{name} ({recipe.annotators[name].name})")
+    size = max(1, round(len(talks) * _MOST_CLIPS / len(unanswered)))
+    jobs = jobs_of([c.id for c in talks], what="conversations", most=size)
+    values = {"annotator": name, "again_refused": again_refused}
+    work = {"function": "merc.session.jobs:annotating", "what": "cues", "jobs": jobs, "values": values}
+    count, notes = 0, dict[str, None]()
+    for result in results(workers, work, recipe, cue_store(recipe).root, reporter):
+        count += result.value["asked"]
+        notes |= dict.fromkeys(result.value["notes"])
+    for note in list(notes)[:_NOTES]:
+        reporter.say(note)
+    if len(notes) > _NOTES:
+        reporter.say(f"annotators.{name}: and {len(notes) - _NOTES} more such notes of {len(notes)}")
+    return count
+
+
+def jobs_of(ids: Sequence[str], least: int = 1, most: int = _MOST_CLIPS, what: str = "utterances") -> list[Job]:
     """Jobs of some clips each, by their ids.
 
     >>> [(one.name, len(one.value)) for one in jobs_of([f"u{n}" for n in range(5)], least=3)]
     [('utterances u0 to u2', 3), ('utterances u3 to u4', 2)]
     """
-    size = max(least, min(_MOST_CLIPS, len(ids) // _FEWEST_JOBS))
+    size = max(least, min(most, len(ids) // _FEWEST_JOBS))
     parts = [ids[at : at + size] for at in range(0, len(ids), size)]
     return [Job(name=f"{what} {part[0]} to {part[-1]}", value=list(part)) for part in parts]
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from merc.components import Corpus
 from merc.consent import allow
 from merc.conversation import Conversation
+from merc.cues import CueTable, PassOptions, annotate, look
 from merc.errors import MercError
 from merc.features import encode, prepared
 from merc.media import Decoding
-from merc.recipe import Recipe, load_recipe
+from merc.recipe import Recipe, annotator_of, load_recipe, needed_for
+from merc.session.cues import cue_store, hashes_of
+from merc.session.data import load_conversations
 from merc.session.encoding import device_of, feature_store
+from merc.session.folds import each_fold
 from merc.session.loading import kept_loaded
 
 
@@ -49,6 +54,31 @@ def encoding(values: Mapping[str, Any]) -> Callable[[Sequence[str]], dict[str, A
         talk = Conversation(id="job", utterances=tuple(utterances[one] for one in ids))
         table = encode(store, encoders, [talk], recipe.features.seed, device=device, decoding=Decoding.of(recipe))
         return {"encoded": dict(table.encoded)}
+
+    return do
+
+
+def annotating(values: Mapping[str, Any]) -> Callable[[Sequence[str]], dict[str, Any]]:
+    """Asks the annotator ``annotator`` about conversations, by their ids. ``again_refused`` is as ``merc annotate`` has
+    it."""
+    begin(values)
+    recipe, name = kept_loaded(load_recipe(values["recipe"])), values["annotator"]
+    store, hashes = cue_store(recipe), hashes_of(recipe)
+    corpus = load_conversations(each_fold(recipe)[0]).conversations
+    talks = {c.id: c for c in corpus}
+    part = recipe.annotators[name]
+    read = needed_for(recipe.annotators, annotator_of(part).reads())
+    plain = PassOptions(device=device_of(recipe), decoding=Decoding.of(recipe))
+    options = replace(plain, again_refused=values["again_refused"])
+
+    def do(ids: Sequence[str]) -> dict[str, Any]:
+        _check_there(ids, talks)
+        own = [talks[one] for one in ids]
+        known = CueTable()
+        for other, reads in read.items():
+            known = CueTable.joined([known, look(store, {other: reads}, own, corpus, hashes, plain, known)])
+        table = annotate(store, {name: part}, own, corpus, hashes, options, known)
+        return {"asked": table.asked.get(name, 0), "notes": list(table.notes)}
 
     return do
 

@@ -45,4 +45,4 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, folder):
     assert process.returncode == 0, err
     assert "workers 'ray': a worker was lost on" in err and "done again" in err
     assert len(spread.features()) == 40 and not spread.leavings()
-    assert len(set(spread.traced("clip"))) >= 3
+    assert len(set(spread.traced("clip"))) >= 2
