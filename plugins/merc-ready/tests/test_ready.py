@@ -17,7 +17,8 @@ import merc.testing
 from merc.registry import get_registry
 
 EXPECTED = Path(__file__).with_name("meld-text-100.json")
-"""The probabilities that the run gave to the first 100 test utterances of MELD when it was trained, by id."""
+"""The probabilities that the run gives to the first 100 test utterances of MELD, by id, as it is loaded (one thread, a
+CPU with bfloat16 instructions, labels scored in float32)."""
 
 
 def test_the_package_is_small_and_its_card_is_made_of_its_files() -> None:
@@ -96,8 +97,8 @@ def test_words_and_face_on_the_nine_clips(clips_folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_it_gives_the_numbers_of_its_training(real_data: Callable[[str], Path]) -> None:
-    """Of MELD's first test dialogues, to bfloat16's rounding, which depends on what is computed together."""
+def test_it_gives_the_numbers_that_are_recorded(real_data: Callable[[str], Path]) -> None:
+    """Of MELD's first test dialogues, to bfloat16's rounding: without such instructions 99 of 100 are within 0.02."""
     meld = real_data("meld")
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
     corpus = get_registry().resolve("corpus", "meld")(root=str(meld))
@@ -107,6 +108,6 @@ def test_it_gives_the_numbers_of_its_training(real_data: Callable[[str], Path]) 
     near = same = 0
     for name, chances in expected.items():
         assert given[name].probabilities is not None
-        near += max(abs(given[name].probabilities[label] - value) for label, value in chances.items()) < 0.05
+        near += max(abs(given[name].probabilities[label] - value) for label, value in chances.items()) < 0.02
         same += given[name].label == max(chances, key=chances.__getitem__)
     assert len(expected) == 100 and near >= 97 and same >= 98
