@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from merc.cli.remaining import TimeLeft, clock
 from merc.consent import hide
 from merc.errors import shown
 from merc.session.reporter import Progress as Report
 
-_LINE_EVERY_SECONDS = 15.0
+_FIRST_LINE_SECONDS, _LINE_EVERY_SECONDS = 10.0, 15.0
 
 
 class TerminalReporter:
@@ -37,14 +39,16 @@ class TerminalReporter:
         if self._bars is None:
             columns = (
                 TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-                TimeRemainingColumn(), TextColumn("{task.fields[text]}", markup=False),
+                _LeftColumn(), TextColumn("{task.fields[text]}", markup=False),
             )  # fmt: skip
             self._bars = Progress(*columns, console=self.console)
             self._bars.start()
         bars = self._bars
-        task = bars.add_task(title, total=1.0, text="")
+        left = TimeLeft(time.monotonic())
+        task = bars.add_task(title, total=1.0, text="", left=left)
 
         def report(share: float, text: str) -> None:
+            left.report(time.monotonic(), share)
             bars.update(task, completed=share, text=shown(text))
 
         finished = False
@@ -61,15 +65,28 @@ class TerminalReporter:
                 self._bars = None
 
     def _lines(self, title: str) -> Report:
-        started = last = time.monotonic()
+        started = time.monotonic()
+        due, left = started + _FIRST_LINE_SECONDS, TimeLeft(started)
         self.console.print(title, markup=False)
 
         def report(share: float, text: str) -> None:
-            nonlocal last
+            nonlocal due
             now = time.monotonic()
-            if now - last >= _LINE_EVERY_SECONDS:
-                last = now
-                left = (now - started) * (1 - share) / share if share > 0 else 0.0
-                self.console.print(f"{title}: {share:4.0%}  {shown(text)}  {left:.0f} s left", markup=False)
+            left.report(now, share)
+            if now >= due:
+                due = now + _LINE_EVERY_SECONDS
+                seconds = left.seconds(now)
+                ends = "" if seconds is None else f"  {clock(seconds)} left"
+                self.console.print(f"{title}: {share:4.0%}  {shown(text)}{ends}", markup=False)
 
         return report
+
+
+class _LeftColumn(ProgressColumn):
+    """How long a task will go on."""
+
+    def render(self, task: Task) -> Text:
+        """The time, or dashes before anything is known."""
+        left: TimeLeft = task.fields["left"]
+        seconds = 0.0 if task.finished else left.seconds(time.monotonic())
+        return Text("-:--:--" if seconds is None else clock(seconds), style="progress.remaining")

@@ -108,7 +108,7 @@ class SharedModel:
             places = [place[id(prompt)] for prompt in batch.prompts]
             return list(zip(places, scores.double().tolist(), rows, self.model.heads.rows(states), strict=True))
 
-        return {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro))}
+        return {at: row for at, *row in self._shared(micro, compute, self.strategy, len(micro), _nodes(micro))}
 
     def _score_on(
         self,
@@ -185,7 +185,8 @@ class SharedModel:
                 written = generate(self.model, chunk, how, rows)
             return [(place[id(prompt)], texts) for prompt, texts in zip(chunk, written, strict=True)]
 
-        chunk_texts = dict(self._shared(chunks, compute, shared, len(by_length)))
+        sizes = [sum(len(prompt.context) + max_new_tokens for prompt in chunk) for chunk in chunks]
+        chunk_texts = dict(self._shared(chunks, compute, shared, len(by_length), sizes))
         return [[_generation(*text) for text in chunk_texts[at]] for at in range(len(queries))]
 
     @torch.no_grad()
@@ -206,7 +207,7 @@ class SharedModel:
                 assert states is not None
                 return list(zip([place[id(p)] for p in batch.prompts], heads.rows(states), strict=True))
 
-            computed = dict(self._shared(micro, compute, self.strategy, len(micro)))
+            computed = dict(self._shared(micro, compute, self.strategy, len(micro), _nodes(micro)))
             self.head_rows.update((id(query), computed[at]) for at, query in enumerate(absent))
         rows = [self.head_rows[id(query)] for query in queries]
         for name in heads:
@@ -263,9 +264,15 @@ class SharedModel:
         return self.encode(query, None, answers) if known is None else replace(known)
 
     def _shared(
-        self, work: Sequence[Any], compute: Callable[[Any], list[Any]], strategy: Strategy | None, total: int
+        self,
+        work: Sequence[Any],
+        compute: Callable[[Any], list[Any]],
+        strategy: Strategy | None,
+        total: int,
+        sizes: Sequence[int],
     ) -> list[Any]:
-        """What ``compute`` gives of every piece of work, each done in one process of the strategy.
+        """What ``compute`` gives of every piece of work, each done in one process of the strategy. Progress is counted
+        by ``sizes``, the tokens of each piece: long pieces come first, and by number they would seem to be few.
 
         Every process computes as many pieces as the others, since ZeRO-3 gathers weights in all of them at once.
         """
@@ -277,7 +284,8 @@ class SharedModel:
             computed = compute(work[at if at < len(work) else 0])
             results.extend(computed if at < len(work) else [])
             done = min(total, (turn + 1) * world) if total == len(work) else len(results)
-            self.progress((turn + 1) / turns, f"{done}/{total}")
+            share = sum(sizes[: (turn + 1) * world]) / sum(sizes) if turn + 1 < turns else 1.0
+            self.progress(share, f"{done}/{total}")
         return strategy.collect(results) if strategy else results
 
     @property
@@ -346,6 +354,11 @@ class SharedPrefixCache:
     def free(self) -> None:
         """Give the memory back."""
         self._prefix.free()
+
+
+def _nodes(micro: Sequence[Any]) -> list[int]:
+    """How many nodes each micro-batch has."""
+    return [sum(len(tree) for tree in trees) for trees, _ in micro]
 
 
 def _generation(text: str, tokens: Sequence[int], log_probs: Sequence[float], ended: bool) -> Generation:

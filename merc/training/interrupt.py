@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,9 +30,13 @@ class Stopped(BaseException):
 
 
 class StopRequest:
-    """A context in which SIGTERM and SIGINT set ``signal`` instead of ending the process; a second one ends it."""
+    """A context in which SIGTERM and SIGINT set ``signal`` instead of ending the process; a second one ends it.
 
-    def __init__(self) -> None:
+    ``acknowledgement`` is written to standard error as soon as the first comes, however long what it lets end takes.
+    """
+
+    def __init__(self, acknowledgement: str = "") -> None:
+        self.acknowledgement = acknowledgement
         self.signal = 0
         self._since = 0.0
         self._before: dict[int, Any] = {}
@@ -52,6 +58,10 @@ class StopRequest:
             signal.raise_signal(number)
         self.signal = number
         self._since = time.monotonic()
+        if self.acknowledgement:
+            # Not by print: the signal may have come in the midst of one, whose buffer is not to be entered twice.
+            with contextlib.suppress(OSError, ValueError):
+                os.write(sys.stderr.fileno(), f"\n{self.acknowledgement}\n".encode())
 
 
 @contextmanager

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -52,3 +54,22 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [(0, before)]
+
+
+WORK = """
+from merc.training.interrupt import StopRequest
+with StopRequest("stopping: this step ends") as request:
+    print("at work", flush=True)
+    print(input(), request.signal)  # a step that lasts until it is let go
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_wish_is_acknowledged_before_the_step_ends(number: int) -> None:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", WORK], text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(number)
+        assert process.stderr.readline() + process.stderr.readline() == "\nstopping: this step ends\n"
+        out, err = process.communicate("done\n")
+    assert (out, err, process.returncode) == (f"done {int(number)}\n", "", 0)
