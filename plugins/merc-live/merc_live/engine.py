@@ -80,6 +80,8 @@ class Engine:
         self._clocks: deque[tuple[float, float]] = deque(maxlen=1000)
         self._next = 0.0
         self._paused: merc.SpeechSpan | None = None
+        self._still: merc.SpeechSpan | None = None
+        self._provisional: str | None = None
         self._shown: tuple[str, str, merc.Prediction] | None = None
         self._saying, self._work = threading.Lock(), Work()
         self._closed = False
@@ -163,6 +165,9 @@ class Engine:
         pause = now = None
         if spans or still is None:
             self._next = 0.0
+        if self._still is not None and still is None and not spans:
+            self._work.drop()
+        self._still = still
         if still is not None:
             self._next = self._next or still.start + INTERVAL
             sound = self._hearing.account.sound
@@ -221,7 +226,9 @@ class Engine:
     def _answer(self) -> None:
         """Say how people feel."""
         while (task := self._work.to_answer()) is not None:
-            if task.now is not None:
+            if task.dropped:
+                self._drop()
+            elif task.now is not None:
                 self._show(task.now, task.written)
             elif task.written is not None and task.final:
                 self._finish(task.written)
@@ -278,6 +285,12 @@ class Engine:
         latency["total"] = time.perf_counter() - now.clock
         self._say_prediction("provisional", prediction, reason, self._live.context, latency)
 
+    def _drop(self) -> None:
+        """What was answered provisionally comes to no utterance."""
+        if self._provisional is not None:
+            self._say({"type": "dropped", "id": self._provisional})
+            self._provisional = self._shown = None
+
     @property
     def _name_of_next(self) -> str:
         return f"{self._name}_u{self._hearing.account.count}"
@@ -309,6 +322,7 @@ class Engine:
         record = {"speaker": None, "text": "", **self.session.record(prediction)}
         if no_words:
             record["missing"] = {"text": no_words, **record["missing"]}
+        self._provisional = prediction.id if kind == "provisional" else None
         rounded = {name: round(value, 4) for name, value in latency.items()}
         self._say({"type": kind, **record, "context": context, "latency": rounded})
 

@@ -60,11 +60,12 @@ class Written:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """Something to answer: a ``final`` utterance or a pause that may have ended one (``written``), or speech that goes
-    on (``now``)."""
+    on (``now``); or what seemed to be speech and was none (``dropped``)."""
 
     written: Written | None = None
     final: bool = False
     now: Stretch | None = None
+    dropped: bool = False
 
 
 class Work:
@@ -77,7 +78,8 @@ class Work:
         self._pause: Stretch | None = None
         self._now: Stretch | None = None
         self._guess: Written | None = None
-        self._fresh = False
+        self._guessed: Stretch | None = None
+        self._fresh = self._dropped = False
         self._closed = self._all_written = self.over = False
 
     @property
@@ -92,6 +94,13 @@ class Work:
             if ended or pause is not None or now is not None:
                 self._pause, self._now = pause, now if pause is None else None
                 self._there.notify_all()
+
+    def drop(self) -> None:
+        """What goes on is no speech after all: nothing more is said of it."""
+        with self._there:
+            self._pause = self._now = self._guess = self._guessed = None
+            self._fresh, self._dropped = False, True
+            self._there.notify_all()
 
     def wait(self) -> bool:
         """Wait while too much is to be answered; False where nothing is answered any more."""
@@ -123,6 +132,7 @@ class Work:
                     return self._ended[0], True
                 elif self._pause is not None:
                     stretch, self._pause = self._pause, None
+                    self._guessed = stretch
                     return stretch, False
                 elif self._closed:
                     break
@@ -137,7 +147,7 @@ class Work:
         with self._there:
             if final:
                 self._finish(written)
-            else:
+            elif written.stretch is self._guessed:  # else it was dropped meanwhile
                 self._guess, self._fresh = written, True
             self._there.notify_all()
 
@@ -155,6 +165,9 @@ class Work:
                 if self._finals:
                     self._there.notify_all()
                     return Task(written=self._finals.popleft(), final=True)
+                if self._dropped:
+                    self._dropped = False
+                    return Task(dropped=True)
                 if self._fresh and self._guess is not None:
                     self._fresh = False
                     return Task(written=self._guess)

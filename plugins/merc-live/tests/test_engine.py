@@ -15,7 +15,7 @@ from merc_live.replay import replay
 
 import merc
 from merc.testing.examples import transcriber
-from tests.toys.loud import LiveLoud
+from tests.toys.loud import LiveLoud, Spans
 
 from .conftest import RATE, sound
 
@@ -112,6 +112,36 @@ def test_somebody_who_goes_on_after_a_short_pause(session: merc.Session, listene
     said = merc.AudioClip(samples=sound(0.3, -0.2, 0.7), rate=RATE)
     (whole,) = session.predict({"id": "a", "text": "la la", "audio": said})
     assert final["probabilities"] == pytest.approx(dict(whole.probabilities or {}), abs=1e-4)
+
+
+class OfASecond(Spans):
+    """Knows of a loud part only at its end whether it is speech: where it lasts a second."""
+
+    def close(self) -> list[merc.SpeechSpan]:
+        return [span for span in super().close() if span.end - span.start >= 1.0]
+
+
+class LongEnough(LiveLoud):
+    """Hears so."""
+
+    def stream(self, device: str) -> Callable[[], merc.SpanStream]:
+        return lambda: OfASecond(self)
+
+
+def test_what_was_no_speech_after_all_is_dropped(session: merc.Session) -> None:
+    events = Events()
+    engine = Engine(session, events, listener=merc.Listener(LongEnough(), transcriber.Example()))
+    speak(engine, sound(-0.5, 0.7))
+    assert events.wait("provisional", 1)["id"] == "live_u0"
+    speak(engine, sound(-0.5))
+    assert events.wait("dropped", 1) == {"type": "dropped", "id": "live_u0"}
+    speak(engine, sound(-0.5))  # what is silent is not dropped again
+    dropped = len(events)
+    speak(engine, sound(1.2, -0.5))
+    engine.end()
+    (final,) = events.of("final")
+    assert (final["id"], final["text"], final["start"], final["end"]) == ("live_u0", "la", 2.2, 3.4)
+    assert [one["type"] for one in events].index("dropped") == dropped - 1 and len(events.of("dropped")) == 1
 
 
 def test_a_long_conversation_shows_its_last_utterances(session: merc.Session, listener: merc.Listener) -> None:

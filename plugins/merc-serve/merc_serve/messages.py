@@ -109,6 +109,14 @@ class Final(Prediction):
     """What the message is."""
 
 
+class Dropped(BaseModel):
+    """What was answered provisionally was no utterance after all: no final message comes of it."""
+
+    type: Literal["dropped"]
+    id: str
+    """That of the provisional messages."""
+
+
 class Note(BaseModel):
     """What was not heard, or was left out."""
 
@@ -134,5 +142,5 @@ class End(BaseModel):
     """What the message is."""
 
 
-ServerMessage = Annotated[Ready | Provisional | Final | Note | Failure | End, Field(discriminator="type")]
+ServerMessage = Annotated[Ready | Provisional | Final | Dropped | Note | Failure | End, Field(discriminator="type")]
 """What the server sends."""

@@ -70,6 +70,7 @@ class Script:
 
     ``answers``: what it says once a talk has begun, in place of being ready; None: no talk is taken up. ``closes``:
     after how many messages of sound it goes away without a word. ``settling``: whether it comes to final labels.
+    ``dropping``: the number of an utterance that comes to nothing, once it may settle, after which nothing is said.
     """
 
     def __init__(self, runs: dict[str, dict[str, Any]] | None = None, key: str | None = None) -> None:
@@ -79,6 +80,7 @@ class Script:
         self.closes = 10**9
         self.settling = threading.Event()
         self.settling.set()
+        self.dropping: int | None = None
         routes: list[Any] = [
             Route("/v1/runs", lambda request: JSONResponse({"runs": list(self.runs)})),
             Route("/v1/run", lambda request: JSONResponse(self.described(request.query_params["run"]))),
@@ -128,7 +130,7 @@ class Script:
 
     async def hear(self, socket: WebSocket, talk: Talk) -> None:
         number, part = divmod(len(talk.sound) - 1, TURN)
-        if part not in (1, 3, 5):
+        if part not in (1, 3, 5) or (self.dropping is not None and number > self.dropping):
             return
         label = LABELS[number % 3]
         said: dict[str, Any] = {
@@ -142,8 +144,11 @@ class Script:
             "latency": {"total": 0.9},
         }
         final = part == 5
-        while final and not self.settling.is_set():
+        while final and number == (number if self.dropping is None else self.dropping) and not self.settling.is_set():
             await asyncio.sleep(0.02)
+        if final and number == self.dropping:
+            await socket.send_json({"type": "dropped", "id": said["id"]})
+            return
         text = f"<b>Sentence</b> number {number}." if final else ""
         await socket.send_json({"type": "final" if final else "provisional", "text": text, **said})
 

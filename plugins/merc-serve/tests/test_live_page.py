@@ -162,6 +162,29 @@ def test_a_talk_from_microphone_and_camera_to_its_files(page: Any, script: Scrip
     assert lines == ["2", "00:00:00,600 --> 00:00:01,100", "[anger] <i>Ann</i>: <b>Sentence</b> number 1."]
 
 
+def test_what_comes_to_nothing_goes_away(page: Any, script: Script) -> None:
+    script.dropping = 1
+    script.settling.clear()
+    page.click("#start")
+    page.wait_for_selector("#utterances > li")
+    page.wait_for_selector("#now[data-kind=provisional]")
+    assert page.locator("#timeline .draft").count() == 1
+    script.settling.set()
+    page.wait_for_selector("#now[data-kind=final]")
+    assert page.locator("#now-said").text_content().endswith("<b>Sentence</b> number 0.")
+    assert page.locator("#timeline .draft").count() == 0 and page.locator("#utterances > li").count() == 1
+    page.click("#stop")
+    page.wait_for_selector("#start:visible")
+    script.dropping = 0
+    script.settling.clear()
+    page.click("#start:has-text('new talk')")
+    page.wait_for_selector("#now[data-kind=provisional]")
+    script.settling.set()
+    page.wait_for_selector("#now[data-kind='']")
+    assert page.locator("#now-said").text_content().startswith("Speak.")
+    assert page.locator("#timeline .draft").count() == page.locator("#utterances > li").count() == 0
+
+
 def test_a_paused_talk_goes_on_in_silence(page: Any, script: Script) -> None:
     page.click("#start")
     page.wait_for_selector("#now[data-kind=provisional]")

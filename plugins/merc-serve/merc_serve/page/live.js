@@ -123,6 +123,7 @@ export class Live {
     if (type === "ready") this.begin(talk, one);
     else if (type === "provisional") this.guess(talk, one);
     else if (type === "final") this.settle(talk, one);
+    else if (type === "dropped") this.drop(talk, one.id);
     else if (type === "note") this.note(`server ${talk.noted++ % 5}`, one.text); // the newest ones
     else if (type === "error") this.end(talk, one.error);
     else if (type === "end") this.end(talk);
@@ -175,7 +176,16 @@ export class Live {
     this.shows(one, "provisional");
   }
 
+  // What seemed to be an utterance was none.
+  drop(talk, id) {
+    talk.pending.delete(id);
+    talk.result.timeline.draft([...talk.pending.values()]);
+    const newest = [...talk.pending.values()].pop();
+    this.shows(newest ?? talk.last, newest ? "provisional" : talk.last ? "final" : "");
+  }
+
   settle(talk, one) {
+    talk.last = one;
     for (const [id, pending] of talk.pending) if (id === one.id || pending.end <= one.start) talk.pending.delete(id);
     const record = Object.fromEntries(Object.entries(one).filter(([, value]) => value !== null && value !== undefined));
     talk.result.timeline.draft([...talk.pending.values()]);
