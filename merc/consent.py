@@ -112,9 +112,8 @@ def require(component: _Component, who: str) -> None:
 
     merc calls it before a component is put to work. Raises MercError with what to type.
     """
-    every = list(_with_inner(component))
-    servers = [url for one in every for url in one.servers()]
-    variables = [name for one in every for name in one.variables()]
+    servers = addresses(component)
+    variables = [name for one in _with_inner(component) for name in one.variables()]
     refused = [text for url in servers if (text := _refusal(url))]
     refused += [f"--allow-env {name}" for name in variables if not _allowed_variable(name)]
     if refused:
@@ -123,6 +122,11 @@ def require(component: _Component, who: str) -> None:
         raise MercError(_sentence(who, " and ".join(wants), refused))
     for url in servers:
         _announce(url, who)
+
+
+def addresses(component: _Component) -> list[str]:
+    """The addresses of the servers that a component, and those within it, would send to."""
+    return [url for one in _with_inner(component) for url in one.servers()]
 
 
 def require_server(url: str, who: str) -> None:

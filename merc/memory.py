@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import resource
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from merc.errors import MercError
 
@@ -26,6 +29,20 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # torch has a class of its own for GPUs alone, and safetensors carries the system's error in words.
     return any(words in str(error).lower() for words in _WORDS)
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held at a time until now.
+
+    >>> peak_memory() > 1_000_000
+    True
+    """
+    with suppress(OSError, ValueError):  # elsewhere than on Linux; it alone does not count what started the process
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 @contextmanager

@@ -29,8 +29,15 @@ def command(
     folds: Annotated[
         bool, typer.Option("--folds", help="Run each fold of the recipe's split, into fold-<n> of the run directory.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only try a little of each part, and say what the run would take."),
+    ] = False,
 ) -> None:
     """Train and evaluate what a recipe says, into a run directory.
+
+    With --dry-run there is no run directory: the first seed or fold is tried for a minute or so, and its parameters,
+    seconds and peak memory are shown by part.
 
     With --seeds, seeds that are finished are left as they are, unfinished ones are resumed, and the mean and the
     standard deviation over all of them are written to seeds.json. With --folds the same holds of folds and folds.json,
@@ -46,6 +53,12 @@ def command(
     # All that is wrong with the recipe is said before anything heavy is imported.
     recipes = seed_recipes(recipe, overrides or [], 1 if seeds is None else seeds)
     first = next(iter(recipes.values()))
+
+    if dry_run:
+        from merc.cli.dry_run import show_estimate
+
+        show_estimate(first, results, folds, len(recipes))
+        return
 
     from merc.cli.launched import speaks
     from merc.cli.numbers import show_folds, show_numbers, show_seeds

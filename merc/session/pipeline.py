@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from merc.components import Prediction, Prompter, Query
 from merc.consent import hide
+from merc.conversation import Conversation
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import (
@@ -74,7 +75,7 @@ def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = Fa
     finished is left as it is.
     """
     with stops_at_once("stopped; --resume goes on"):
-        run = _Run(recipe, path, reporter, resume)
+        run = Run(recipe, path, reporter, resume)
         try:
             return run.run()
         except Exception as error:
@@ -84,7 +85,7 @@ def run_recipe(recipe: Recipe, path: Path, reporter: Reporter, resume: bool = Fa
             run.directory.release()
 
 
-class _Run:
+class Run:
     """A run: the steps of ``merc.session.wiring``, and training between the model and the predictions."""
 
     def __init__(self, recipe: Recipe, path: Path, reporter: Reporter, resume: bool) -> None:
@@ -109,6 +110,7 @@ class _Run:
             error.add_note(f"the whole traceback is the last line of {self.directory.log_file}")
 
     def run(self) -> dict[str, Any]:
+        """Do all of it, and give the metrics by split."""
         recipe, directory = self.recipe, self.directory
         started = time.monotonic()
         if not recipe.stages and recipe.evaluate is None:
@@ -362,17 +364,19 @@ class _Run:
 
     def _features(self, data: Data, demonstrations: Demonstrations | None) -> FeatureTable:
         """The features of every conversation that is learned, predicted or shown."""
+        streams, _ = used_streams(self.recipe)
+        table = self.wiring.features(streams, self._encoded_conversations(data, demonstrations))
+        note_features(self.recipe, streams, table, self.journal)
+        return table
+
+    def _encoded_conversations(self, data: Data, demonstrations: Demonstrations | None) -> list[Conversation]:
         recipe = self.recipe
-        streams, _ = used_streams(recipe)
         splits = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
         splits |= set(self._fits_on)
         if recipe.stages:
             splits.add("dev")  # training looks at it, whether or not the evaluation does
         chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()
-        conversations = [c for c in data.conversations if c.split in splits or c.id in chosen]
-        table = self.wiring.features(streams, conversations)
-        note_features(recipe, streams, table, self.journal)
-        return table
+        return [c for c in data.conversations if c.split in splits or c.id in chosen]
 
     def _model(self, material: Material, start: Start | None) -> tuple[EmotionModel, Collection[str]]:
         """The model, and the parts of it that come from another run."""

@@ -31,6 +31,7 @@ from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
 from merc.training.checkpoint import remove_checkpoints
 from merc.training.context import StageContext
+from merc.training.probe import StepProbe
 from merc.training.strategy import Strategy
 
 Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
@@ -38,7 +39,10 @@ Predict = Callable[[str, Prompter, ComponentRef | None], list[Prediction]]
 
 
 class Stages:
-    """What trains a recipe's stages. ``inherited`` are the parts of the model that another run trained."""
+    """What trains a recipe's stages. ``inherited`` are the parts of the model that another run trained. With a
+    ``probe`` a few steps of each are taken in place of all."""
+
+    probe: StepProbe | None = None
 
     def __init__(
         self,
@@ -149,6 +153,7 @@ class Stages:
             rewind=(lambda step: self.directory.rewind(stage.id, step)) if first else lambda step: None,
             progress=progress,
             say=lambda sentence: self.journal.say(f"stage {stage.id}: {sentence}"),
+            probe=self.probe,
         )
 
     @staticmethod

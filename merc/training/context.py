@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from merc.components import TrainContext
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.training.strategy import Strategy
 
+if TYPE_CHECKING:
+    from merc.training.probe import StepProbe
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageContext(TrainContext):
-    """``network`` is the model that learns, ``strategy`` runs its passes and steps (one process, or DeepSpeed)."""
+    """``network`` is the model that learns, ``strategy`` runs its passes and steps (one process, or DeepSpeed).
+
+    With a ``probe`` it takes a few steps in place of the stage's, to know what all would take.
+    """
 
     network: EmotionModel
     strategy: Strategy
+    probe: StepProbe | None = None
 
 
 def stage_of(context: TrainContext) -> StageContext:

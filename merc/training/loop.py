@@ -80,7 +80,8 @@ def fit(
     try:
         with _activation_checkpointing(network, settings.activation_checkpointing):
             stage.strategy.prepare(network, parameter_groups(network, settings, built.penalty), settings.precision)
-            report = _Loop(stage, settings, schedule, built).run()
+            loop = _Loop(stage, settings, schedule, built)
+            report = loop.run() if stage.probe is None else stage.probe.take(stage, settings, schedule, loop.updater)
     finally:
         network.use_losses({}, {})
         network.before = None
@@ -143,7 +144,8 @@ class _Loop:
 
     def _train(self) -> None:
         context, progress = self.context, self.progress
-        with StopRequest() as request:
+        note = "stopping: this step ends, and a checkpoint is written; once more stops at once, without a checkpoint"
+        with StopRequest(note if context.strategy.first else "") as request:
             for scheduled in self.schedule.after(progress.step):
                 self._take(scheduled)
                 last = progress.step == self.total

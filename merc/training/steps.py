@@ -73,7 +73,7 @@ class StepSchedule:
         """How many steps each epoch has."""
         size = self.settings.batch_conversations
         if size is None:  # how conversations fill a budget of tokens depends on their order
-            return [len(self._steps(epoch)) for epoch in range(self.settings.epochs)]
+            return [len(self.epoch_steps(epoch)) for epoch in range(self.settings.epochs)]
         return [
             self.updates * math.ceil(sum(bool(examples) for examples in self.context.examples(epoch)) / size)
             for epoch in range(self.settings.epochs)
@@ -96,7 +96,7 @@ class StepSchedule:
         """The steps after the first ``done``, in order."""
         for epoch, count in enumerate(self.counts):
             if done < count:
-                for index, step in list(enumerate(self._steps(epoch)))[max(0, done) :]:
+                for index, step in list(enumerate(self.epoch_steps(epoch)))[max(0, done) :]:
                     goes_on = (index + 1) % self.updates > 0
                     yield ScheduledStep(step, epoch, epoch + (index + 1) / count, index + 1 == count, goes_on)
             done -= count
@@ -130,7 +130,8 @@ class StepSchedule:
             say=self.context.say,
         )
 
-    def _steps(self, epoch: int) -> list[Step]:
+    def epoch_steps(self, epoch: int) -> list[Step]:
+        """The steps of an epoch, from 0, in order."""
         groups, settings = self.first_epoch if epoch == 0 else self._groups(epoch), self.settings
         if self.rollout is None:
             return epoch_steps(self.context.network, groups, settings)

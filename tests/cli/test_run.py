@@ -89,3 +89,18 @@ def test_a_folder_that_holds_something_else(tiny: Path, tmp_path: Path) -> None:
         f"error: {tmp_path / 'notes.txt'} is a file, not a folder for a run; give another --run-dir\n"
     )
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_dry_run_shows_what_a_run_would_take_and_leaves_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = _run(str(tiny), "--dry-run", "--seeds", "3")
+    assert found.exit_code == 0, found.output
+    assert not list(tmp_path.iterdir())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in found.stdout.splitlines() if "│" in line]
+    parts = {row[0]: row[1:] for row in rows}
+    assert parts["backbone.adapters"][0] == parts["backbone.adapters"][1] == parts["all"][1] or len(parts["all"]) == 4
+    assert "of 4 steps, the largest among them" in parts["stage merc, training"][-1]
+    assert "these are the numbers of one of 3 runs" in found.stdout
+    assert "memory does not count the processes that decode media" in " ".join(found.stdout.split())
