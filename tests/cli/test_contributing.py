@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import merc
+from tests.cloning import ROOT, copy_files, git, newcomers_environment
 from tests.testing.environment import make_environment
 
-ROOT = Path(merc.__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def installed(environment: Path) -> list[Path]:
@@ -31,12 +24,8 @@ def installed(environment: Path) -> list[Path]:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone of the repository as it is now, uncommitted files included, with an origin of its own."""
-    listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     folder, origin = tmp_path / "merc", tmp_path / "origin.git"
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+    copy_files(folder)
     git(tmp_path, "init", "-q", "--bare", "-b", "main", str(origin))
     git(folder, "init", "-q", "-b", "main")
     git(folder, "config", "user.name", "A Contributor")
@@ -53,10 +42,9 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_commands_run_as_they_stand(clone: Path) -> None:
     script = "set -e\n" + "\n".join(BLOCKS)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MERC_", "PYTEST_", "PYTHON", "VIRTUAL_ENV"))}
-    tools = [str(Path(sys.executable).parent), str(Path(sys.base_prefix) / "bin"), kept["PATH"]]
-    environment = {**kept, "PATH": os.pathsep.join(tools), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(["bash", "-x", "-c", script], cwd=clone, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-x", "-c", script], cwd=clone, env=newcomers_environment(), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert re.search(r"\b\d+ passed", done.stdout) and " failed" not in done.stdout
     assert git(clone, "status", "--porcelain") == ""

@@ -18,6 +18,7 @@ ELSEWHERE = {
     "docs/plugins.md": "tests/registry/test_documentation.py",
     "docs/python.md": "tests/session/test_python_page.py",
     "docs/recipes.md": "tests/recipe/test_docs.py",
+    "docs/tutorial.md": "tests/website/test_tutorial.py",
     **{f"plugins/merc-ready/merc_ready/{run}/README.md": "plugins/merc-ready/tests/test_ready.py"
        for run in ("meld-text", "meld-face")},
     **{f"recipes/{paper}/README.md": "tests/integration/test_readmes.py"
@@ -80,6 +81,13 @@ def test_commands_are_understood() -> None:
 def test_pages_with_a_test_of_their_own_are_there() -> None:
     for page, test in ELSEWHERE.items():
         assert (ROOT / page).is_file() and (ROOT / test).is_file(), (page, test)
+
+
+def test_how_to_pages_have_two_examples_that_run() -> None:
+    how_to = [page for page in pages() if page.parent == Path("docs/how-to") and page.name != "README.md"]
+    assert len(how_to) >= 8
+    for page in how_to:
+        assert sum(block.runs for block in blocks(page)) >= 2, page
 
 
 def test_blocks_are_read_as_they_stand() -> None:
