@@ -13,7 +13,7 @@ PLUGINS := $(sort $(wildcard plugins/*))
 WEIGHTS := $(sort $(wildcard plugins/*/*/requirements-*.txt))
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: help quickstart install install-dev test test-slow robustness endurance lint components docs bench lock clean
+.PHONY: help quickstart install install-dev test test-slow robustness endurance kills lint components docs bench lock clean
 
 help:
 	@echo "make quickstart   install merc, make conversations, train and evaluate on them, write a report"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-slow    the tests that run whole recipes or several processes"
 	@echo "make robustness   mutated recipes, media, runs and plugins, kills and full disks, in large numbers"
 	@echo "make endurance    half an hour of speech, ten thousand requests: nothing grows, nothing is wrong"
+	@echo "make kills        twenty workers of a Ray cluster are killed: nothing is lost"
 	@echo "make lint         ruff, mypy, import-linter, and the documentation site: a broken link is an error"
 	@echo "make components   write docs/components.md again, from the docstrings of merc and its plugins"
 	@echo "make docs         build the documentation site into build/site; a broken link is an error"
@@ -62,6 +63,9 @@ robustness: install-dev
 
 endurance: install-dev
 	MERC_ENDURANCE=1 $(BIN)/python -m pytest -q -s -m endurance plugins/merc-live plugins/merc-serve $(ARGS)
+
+kills: install-dev
+	MERC_KILLS=1 $(BIN)/python -m pytest -q -s -m kills plugins/merc-ray $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

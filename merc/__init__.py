@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from merc.session.api import annotate, load, run
     from merc.session.benchmark_columns import BenchmarkColumn, load_columns
     from merc.session.card import CardText, model_card
+    from merc.session.distribution import workers_at
     from merc.session.export import export_run
     from merc.session.pack import pack_run
     from merc.session.session import Session
@@ -59,6 +60,7 @@ _HOME = {
     "run": "merc.session.api",
     "CardText": "merc.session.card",
     "export_run": "merc.session.export",
+    "workers_at": "merc.session.distribution",
     "model_card": "merc.session.card",
     "pack_run": "merc.session.pack",
     "MercError": "merc.errors",
@@ -221,6 +223,7 @@ __all__ = [
     "training",
     "user_path",
     "whole_file",
+    "workers_at",
 ]
 
 

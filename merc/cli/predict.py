@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from merc.errors import MercError
 
 if TYPE_CHECKING:
-    from merc.cli.line_output import LineOutput
+    from merc.cli.line_output import LineOutput, Records
+    from merc.cli.predict_elsewhere import Lines
     from merc.cli.progress import TerminalReporter
     from merc.session.inputs import Given
     from merc.session.session import Session
-    from merc.speech import Listener
 
 _CHANGE = re.compile(r"[a-z_]+(\.[\w.-]+)*=")
 
@@ -32,8 +31,8 @@ def command(
             help="Conversations (.jsonl, a table, subtitles), clips (.mp4 .mkv .webm .wav .mp3 …), folders of clips, "
             "or - for standard input; none where --text says it all. And values to change, in evaluate.*, strategy.* "
             "and features.*, what hears recordings: listen.segmenter='NAME key=value…' and "
-            "listen.transcriber='NAME key=value…', and what reads files that are no clips: "
-            "corpus='table columns.text=Line'",
+            "listen.transcriber='NAME key=value…', what reads files that are no clips: "
+            "corpus='table columns.text=Line', and who answers: workers='ray address=auto'",
         ),
     ] = None,
     text: Annotated[
@@ -83,7 +82,8 @@ def command(
     sources = [one for one in inputs or () if one not in changes]
     listening = [one for one in changes if one.startswith("listen.")]
     corpora = [one.removeprefix("corpus=") for one in changes if one.startswith("corpus=")]
-    changes = [one for one in changes if not one.startswith(("listen.", "corpus="))]
+    elsewhere = [one.removeprefix("workers=") for one in changes if one.startswith("workers=")]
+    changes = [one for one in changes if not one.startswith(("listen.", "corpus=", "workers="))]
     if len(corpora) > 1:
         raise MercError("corpus= is given twice; give the files that another corpus reads in a command of their own")
     if not sources and (text is None or subtitles is not None):
@@ -96,34 +96,30 @@ def command(
     with reporter.task("run"):  # the user sees that something begins before torch and transformers are imported
         import_for_prediction()
 
-        from merc.cli.predict_input import Words, read_inputs
+        from merc.cli.predict_elsewhere import Inputs, answer_elsewhere, lines_of
+        from merc.cli.predict_input import Words
         from merc.session.api import open_session
+        from merc.session.distribution import workers_at
 
         session = open_session(run, changes, Journal(reporter))
     lines.belong_to(session)
     writer = _Writer(session, lines, reporter)
-    reader = session.reader(_listener(listening, session) if listening else None, *corpora)
     words = Words(text=text, speaker=speaker, subtitles=subtitles)
-    for number, block in enumerate(read_inputs(sources, words, reader)):
+    inputs_of = Inputs(sources=sources, words=words, listening=listening, corpora=corpora)
+    workers = workers_at(elsewhere[-1]) if elsewhere else None
+    if workers is not None:
+        session.check()
+        for job in answer_elsewhere(workers, session, inputs_of, changes, writer.is_done, reporter):
+            for lines_of_one in job:
+                writer.take(lines_of_one)
+    for number, block in enumerate(inputs_of.read(session) if workers is None else ()):
         if number == 0:
             session.check()
-        writer.write(block, alone=number == 0 and len(block) == 1)
+        alone = number == 0 and len(block) == 1
+        block = [one for one in block if not writer.is_done(one)]
+        for answered in session.answers(block, alone) if block else ():
+            writer.take(lines_of(session, answered))
     writer.finish()
-
-
-def _listener(listening: Sequence[str], session: Session) -> Listener:
-    """What hears recordings, as ``listen.segmenter=…`` and ``listen.transcriber=…`` say."""
-    from merc.media import Decoding
-    from merc.speech import Listener
-
-    source = {}
-    for change in listening:
-        key, _, value = change.partition("=")
-        kind = key.removeprefix("listen.")
-        if kind not in ("segmenter", "transcriber"):
-            raise MercError(f"{key} is no value to change; listen.segmenter and listen.transcriber are")
-        source[kind] = value
-    return Listener(**source, device=session.device, limits=Decoding.of(session.recipe).limits)
 
 
 class _Writer:
@@ -133,20 +129,18 @@ class _Writer:
         self.session, self.lines, self.reporter = session, lines, reporter
         self.too_long: dict[str, int] = {}
         self.queried = self.answered = 0
-        self.held: list[list[dict[str, Any]]] = []
+        self.held: list[Records] = []
 
-    def write(self, block: Sequence[Given], alone: bool) -> None:
-        """Write the lines of the conversations that are not written yet."""
-        block = [one for one in block if not self._is_done(one)]
-        for answered in self.session.answers(block, alone) if block else ():
-            if not answered.source.fault:
-                self.queried += len(answered.predictions)
-                self.answered += len(answered.predictions) - len(answered.too_long)
-            self.too_long |= answered.too_long
-            # Lines without an answer wait for the first with one, since a command that answers nothing has failed.
-            self.held.append([self.session.record(one) for one in answered.predictions])
-            if self.answered or self.lines.done:
-                self._write_held()
+    def take(self, answer: Lines) -> None:
+        """Write the lines of an answer."""
+        if not answer.faulty:
+            self.queried += len(answer.records)
+            self.answered += len(answer.records) - len(answer.too_long)
+        self.too_long |= answer.too_long
+        # Lines without an answer wait for the first with one, since a command that answers nothing has failed.
+        self.held.append(answer.records)
+        if self.answered or self.lines.done:
+            self._write_held()
 
     def finish(self) -> None:
         """Say what got no answer. Raises MercError where nothing got one."""
@@ -170,7 +164,8 @@ class _Writer:
             self.lines.write(records)
         self.held = []
 
-    def _is_done(self, source: Given) -> bool:
+    def is_done(self, source: Given) -> bool:
+        """Whether the lines of an input are there."""
         talk = source.conversation
         done = self.lines.done.get(talk.id)
         if source.listener is None and done is not None and done != [u.id for u in talk.utterances]:

@@ -155,6 +155,11 @@ class Annotator(Component):
         """The cues of the target that it is shown: those of other annotators of the recipe, or of the corpus."""
         return ()
 
+    def may_be_divided(self) -> bool:
+        """Whether several processes may be asked about parts of a corpus at the same time, as workers are: not where
+        something counts over the whole, such as a budget of requests."""
+        return not self.needs_all
+
     def sees_label(self) -> bool:
         """Whether it is shown the target's gold label, as a label-guided description needs. A recipe must say so, by a
         parameter that is false by default; what such an annotator writes, and what is made of that, is named in every

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from merc.components.base import Component
+from merc.consent import allow, allowed
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done, from 0 to 1, and what is at hand."""
@@ -49,8 +50,12 @@ class Work:
     what: str = "jobs"
     """What is made, for messages: ``features``."""
 
+    allow: Sequence[str] = field(default_factory=allowed)
+    """The servers and variables that the user allowed, as ``merc.allow`` takes them; by default those here."""
+
     def open(self) -> Callable[[Any], Any]:
         """The function that does a job, made here: it is called with ``Job.value``, and gives plain JSON values."""
+        allow(*self.allow, source="the command")
         module, _, name = self.function.partition(":")
         do: Callable[[Any], Any] = getattr(importlib.import_module(module), name)(self.values)
         return do

@@ -84,13 +84,12 @@ def unanswered(
     options: PassOptions = AS_USUAL,
     known: CueTable = NOTHING_KNOWN,
 ) -> set[str]:
-    """The utterances that annotators would be asked about now, each by itself: those of one that ``needs_all`` are
-    asked about at once, and are left out."""
+    """The utterances that annotators which ``may_be_divided`` would be asked about now."""
     ids: set[str] = set()
     for plan in plans(store, annotators, conversations, corpus, hashes, options, known):
         if options.again_refused:
             plan.ask_refused_again()
-        if not plan.teacher.annotator.needs_all:
+        if plan.teacher.annotator.may_be_divided():
             ids |= {question.utterance for question in _open(plan)}
     return ids
 

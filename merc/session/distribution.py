@@ -6,6 +6,7 @@ they could not, and says what is missing, so what is said is what it would be wi
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Job, JobResult, Work, Workers
-from merc.consent import allowed, require
+from merc.consent import require
 from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.features import FeatureTable, lacking, prepared
 from merc.recipe import ComponentRef, Recipe
+from merc.recipe.single import load_part
 from merc.session.cues import cue_store
 from merc.session.encoding import device_of, encode_with, feature_store
 from merc.session.reporter import Reporter
@@ -30,6 +32,16 @@ _NOTES = 20
 """So many notes of workers are said, and how many more there are."""
 _MOST_CLIPS = 64
 """The clips of a job, at most: what is done again when a worker is lost."""
+
+
+def workers_at(text: str) -> Workers | None:
+    """The workers that a name and parameters in one text are, "ray address=auto"; None where they are this process.
+    Raises MercError for no such text, and where the user does not allow what they send."""
+    try:
+        name, *parameters = shlex.split(text)
+    except ValueError:
+        raise MercError(f"workers={text}: write a name and parameters, as in workers='ray address=auto'") from None
+    return workers_of(load_part("workers", name, {}, parameters))
 
 
 def workers_of(part: ComponentRef | None) -> Workers | None:
@@ -71,9 +83,10 @@ def _encode_elsewhere(
     for name, part in encoders.items():
         require(part.component, f"encoders.{name}")
     batch = max(getattr(part.component, "batch", 1) for part in encoders.values())
-    work = {"function": "merc.session.jobs:encoding", "what": "features", "jobs": jobs_of(ids, least=batch)}
+    jobs, values = jobs_of(ids, least=batch), {"recipe": sendable(recipe)}
+    work = {"function": "merc.session.jobs:encoding", "what": "features", "jobs": jobs, "values": values}
     encoded: Counter[str] = Counter()
-    for result in results(workers, work, recipe, store.root, reporter):
+    for result in results(workers, work, store.root, reporter):
         encoded.update(result.value["encoded"])
     return encoded
 
@@ -100,10 +113,10 @@ def annotate_elsewhere(
     require(recipe.annotators[name].component, f"annotators.{name} ({recipe.annotators[name].name})")
     size = max(1, round(len(talks) * _MOST_CLIPS / len(unanswered)))
     jobs = jobs_of([c.id for c in talks], what="conversations", most=size)
-    values = {"annotator": name, "again_refused": again_refused}
+    values = {"recipe": sendable(recipe), "annotator": name, "again_refused": again_refused}
     work = {"function": "merc.session.jobs:annotating", "what": "cues", "jobs": jobs, "values": values}
     count, notes = 0, dict[str, None]()
-    for result in results(workers, work, recipe, cue_store(recipe).root, reporter):
+    for result in results(workers, work, cue_store(recipe).root, reporter):
         count += result.value["asked"]
         notes |= dict.fromkeys(result.value["notes"])
     for note in list(notes)[:_NOTES]:
@@ -124,21 +137,18 @@ def jobs_of(ids: Sequence[str], least: int = 1, most: int = _MOST_CLIPS, what: s
     return [Job(name=f"{what} {part[0]} to {part[-1]}", value=list(part)) for part in parts]
 
 
-def results(
-    workers: Workers, work: Mapping[str, Any], recipe: Recipe, folder: Path, reporter: Reporter
-) -> Iterator[JobResult]:
-    """Do a work about a recipe, and give the results that are no faults; faults are counted and said.
+def results(workers: Workers, work: Mapping[str, Any], folder: Path, reporter: Reporter) -> Iterator[JobResult]:
+    """Do a work, and give the results that are no faults; faults are counted and said, and are for the caller to do.
 
     Args:
         workers: Who does it.
-        work: The fields of the ``Work``, but for the values that it is given here.
-        recipe: The recipe, which is sent as it was resolved.
+        work: The fields of the ``Work``; its values get what ``merc.session.jobs.begin`` reads.
         folder: Where results go; workers check that they see it.
         reporter: Is told what happens.
     """
     faults: list[str] = []
     with shared(folder) as mark, reporter.task(work["what"]) as progress:
-        values = {"recipe": sendable(recipe), "allow": allowed(), "mark": mark, **work.get("values", {})}
+        values = {"mark": mark, **work["values"]}
         whole = Work(**{**work, "values": values})
         for result in workers.run(whole, progress, reporter.say):
             if result.fault:

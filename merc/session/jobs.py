@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from merc.components import Corpus
-from merc.consent import allow
 from merc.conversation import Conversation
 from merc.cues import CueTable, PassOptions, annotate, look
 from merc.errors import MercError
@@ -28,12 +27,11 @@ from merc.session.loading import kept_loaded
 
 
 def begin(values: Mapping[str, Any]) -> None:
-    """Take over what the user allowed, and see that this machine has the shared folder.
+    """See that this machine has the folder that results go to.
 
     Raises:
         MercError: The folder is another one here.
     """
-    allow(*values["allow"], source="the command")
     if not Path(values["mark"]).exists():
         raise MercError(
             f"{platform.node()} does not see {Path(values['mark']).parent}, where results go; workers on other "

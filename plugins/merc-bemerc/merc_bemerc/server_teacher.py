@@ -74,6 +74,10 @@ class ServerTeacher(Annotator):
         """The variable that holds the key."""
         return (self.key,) if self.key else ()
 
+    def may_be_divided(self) -> bool:
+        """Not where a budget of requests holds for the whole pass."""
+        return super().may_be_divided() and self.budget is None
+
     def identity(self) -> Mapping[str, Any]:
         """Its parameters but those that say where the server is, how it is reached and how often. ``max_tokens`` and
         ``attempts`` count for answers that reached them alone."""

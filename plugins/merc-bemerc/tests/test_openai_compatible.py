@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -416,3 +417,8 @@ class TestContract(merc.testing.AnnotatorContract):
     def teardown_class(cls) -> None:
         cls.server.shutdown()
         cls.server.server_close()
+
+
+def test_a_budget_is_of_the_whole_pass():
+    teacher = OpenAICompatible(base_url="http://localhost:1/v1", model="m")
+    assert teacher.may_be_divided() and not replace(teacher, budget=5).may_be_divided()

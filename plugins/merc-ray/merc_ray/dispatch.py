@@ -52,7 +52,7 @@ class Dispatcher:
             num_cpus=options["cpus"], num_gpus=options["gpus"], max_restarts=0, max_task_retries=0,
             scheduling_strategy="SPREAD",
         )(Worker)  # fmt: skip
-        self.order = json.dumps({"function": work["function"], "values": work["values"]})
+        self.order = json.dumps({name: value for name, value in work.items() if name != "jobs"})
         self.waiting = deque(range(len(work["jobs"])))
         self.lost_at: Counter[int] = Counter()
         self.given_up: list[int] = []

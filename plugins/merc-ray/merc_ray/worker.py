@@ -19,7 +19,7 @@ class Worker:
         work = json.loads(text)
 
         def opened() -> dict[str, Any]:
-            self._do = merc.Work(function=work["function"], values=work["values"]).open()
+            self._do = merc.Work(**work).open()
             return {"value": {"node": platform.node(), "pid": os.getpid(), "merc": merc.__version__}}
 
         return _told(opened)

@@ -24,6 +24,9 @@ def command(
         str | None, typer.Option(help="What writes it down: whisper-tiny, 'whisper path=./whisper-small' …")
     ] = None,
     device: Annotated[str, typer.Option(help="Where they compute: cpu or cuda.")] = "cpu",
+    workers: Annotated[
+        str | None, typer.Option(help="Who hears them: 'ray address=auto' of merc-ray; by default this process.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the command was interrupted.")] = False,
 ) -> None:
     """Write down what is said in recordings, and when: a conversation for each, an utterance for each sentence.
@@ -33,9 +36,16 @@ def command(
     as they come, and FILE is there when all recordings are heard; --resume goes on after an interruption. What is heard
     is shown on standard error meanwhile, and what is not is counted there.
     """
+    from merc_speech.elsewhere import Elsewhere
     from merc_speech.transcribing import Transcribing
 
     if resume and output is None:
         raise merc.MercError("--resume goes on with a file: give it, as in --output talk.jsonl --resume")
     listener = merc.Listener(segmenter, transcriber, device=device)
-    Transcribing(listener, recordings, output, resume).run()
+    transcribing = Transcribing(listener, recordings, output, resume)
+    others = merc.workers_at(workers) if workers is not None else None
+    if others is not None:
+        transcribing.hear_elsewhere(
+            Elsewhere(workers=others, segmenter=segmenter, transcriber=transcriber, device=device)
+        )
+    transcribing.run()

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 import merc
+from merc_speech.elsewhere import Elsewhere
 
 ENDINGS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".wav", ".flac", ".mp3")
 """What recordings in a folder are called."""
@@ -29,8 +30,10 @@ class Transcribing:
         self.part = None if output is None else output.with_name(f"{output.name}.part")
         self.lines: list[dict[str, Any]] = []
         self.header = {"segmenter": repr(listener.segmenter), "transcriber": repr(listener.transcriber)}
+        self.faults: dict[Path, str] = {}
         if output is not None:
             self._check(output, resume)
+        self.lines = self.lines or [{"heard_by": self.header}]
 
     def _check(self, output: Path, resume: bool) -> None:
         if output.suffix.lower() not in (".jsonl", ".ndjson"):
@@ -47,12 +50,44 @@ class Transcribing:
                     f"{self.part} was heard with another segmenter or transcriber; name these again, or remove it"
                 )
 
-    def run(self) -> None:
-        """Hear all recordings. Raises MercError where in none of them somebody speaks."""
+    def _begin(self) -> None:
+        """Write the file of what is kept, as far as it is there."""
         if self.part is not None:
             text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in self.lines)
             with merc.whole_file(self.part) as file:
-                file.write_text(text or f"{json.dumps({'heard_by': self.header})}\n", encoding="utf-8")
+                file.write_text(text, encoding="utf-8")
+
+    def hear_elsewhere(self, elsewhere: Elsewhere) -> None:
+        """Let workers hear the recordings that are not heard to their end. What they could not is left for ``run``."""
+        recordings, jobs = [], []
+        for recording, name in zip(self.recordings, self.names, strict=True):
+            earlier = self._earlier(recording)
+            if not (earlier and earlier[-1].get("whole")):
+                after = earlier[-1]["end"] if earlier else 0.0
+                count = sum(len(line["utterances"]) for line in earlier)
+                place = str(recording.absolute())
+                recordings.append(recording)
+                jobs.append(
+                    merc.Job(name=name, value={"recording": place, "name": name, "after": after, "count": count})
+                )
+        self._begin()
+        progress = _Shown(f"{len(jobs)} recordings")
+        for result in elsewhere.workers.run(elsewhere.work(jobs), progress, lambda sentence: _say(f"· {sentence}")):
+            recording, value = recordings[result.place], result.value
+            if result.fault:
+                _say(f"· {recording.name}: {result.fault}; it is heard here")
+            elif "error" in value:
+                self.faults[recording] = value["error"]
+            else:
+                for utterances, end in value["passages"]:
+                    self._keep({"recording": str(recording.absolute()), "utterances": utterances, "end": end})
+                self._keep({"recording": str(recording.absolute()), "utterances": [], "end": 0.0, "whole": True})
+                for note in value["notes"]:
+                    _say(f"· {note}")
+
+    def run(self) -> None:
+        """Hear all recordings. Raises MercError where in none of them somebody speaks."""
+        self._begin()
         conversations, faults = [], []
         for recording, name in zip(self.recordings, self.names, strict=True):
             try:
@@ -87,7 +122,9 @@ class Transcribing:
 
     def _hear(self, recording: Path, name: str) -> list[dict[str, Any]]:
         """The utterances of a recording: those that were kept, and those that are heard now."""
-        earlier = [line for line in self.lines if line.get("recording") == str(recording.absolute())]
+        if recording in self.faults:
+            raise merc.MercError(self.faults[recording])
+        earlier = self._earlier(recording)
         utterances = [one for line in earlier for one in line["utterances"]]
         if earlier and earlier[-1].get("whole"):
             return utterances
@@ -106,7 +143,12 @@ class Transcribing:
         self._keep({"recording": str(recording.absolute()), "utterances": [], "end": 0.0, "whole": True})
         return utterances
 
+    def _earlier(self, recording: Path) -> list[dict[str, Any]]:
+        """The lines that are kept of a recording."""
+        return [line for line in self.lines if line.get("recording") == str(recording.absolute())]
+
     def _keep(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
         if self.part is None:
             return
         with self.part.open("a", encoding="utf-8", newline="\n") as file:
