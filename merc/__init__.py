@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError, first_lines, first_names
     from merc.files import cache_folder, hash_file, user_path, whole_file
-    from merc.media import MediaInfo, Moment, play, probe_media
+    from merc.media import MediaInfo, Moment, listen, play, probe_media, watch
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
@@ -77,7 +77,9 @@ _HOME = {
     "whole_file": "merc.files",
     "MediaInfo": "merc.media",
     "Moment": "merc.media",
+    "listen": "merc.media",
     "play": "merc.media",
+    "watch": "merc.media",
     "probe_media": "merc.media",
     "Pretrained": "merc.pretrained",
     "quiet": "merc.pretrained",
@@ -208,6 +210,7 @@ __all__ = [
     "hookimpl",
     "layer_names",
     "likeliest",
+    "listen",
     "load",
     "load_columns",
     "load_recipe",
@@ -222,6 +225,7 @@ __all__ = [
     "stream_dims",
     "training",
     "user_path",
+    "watch",
     "whole_file",
     "workers_at",
 ]

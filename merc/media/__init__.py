@@ -7,7 +7,7 @@ exception tells of. ``decode_here`` and ``probe_here`` do the same in this proce
 from merc.media.decode import Decoded, Want
 from merc.media.isolation import Decoders
 from merc.media.limits import DECODING, Decoding, Limits
-from merc.media.playing import Moment, play
+from merc.media.playing import Moment, listen, play, watch
 from merc.media.probe import MediaInfo
 from merc.media.reading import decode, decode_file, probe_media
 from merc.media.sampling import MEDIA_VERSION
@@ -24,6 +24,8 @@ __all__ = [
     "Want",
     "decode",
     "decode_file",
+    "listen",
     "play",
     "probe_media",
+    "watch",
 ]

@@ -45,3 +45,31 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
     silent = write_clip(tmp_path / "silent.mp4", frames=5, audio=None)
     with pytest.raises(merc.MercError, match="has no audio track"):
         next(iter(merc.play(silent)))
+
+
+def test_all_sound_comes_in_windows(tmp_path: Path) -> None:
+    film = write_late(tmp_path / "film.mkv", late=0.0, seconds=5.3)
+    (sound,) = decode_here(film, [Want(merc.Waveform(rate=8_000))], 0)
+    assert isinstance(sound.clip, merc.AudioClip)
+    heard = np.concatenate([one.clip.samples for one in merc.listen(film, rate=8_000)])
+    np.testing.assert_array_equal(heard, sound.clip.samples)
+
+
+def test_all_pictures_come_in_stretches(tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "film.mp4", frames=450, fps=10, audio=None)
+    (whole,) = decode_here(film, [Want(merc.Frames(count=1000, size=(12, 16)))], 0)
+    assert isinstance(whole.clip, merc.VideoClip)
+    stretches = list(merc.watch(film, (12, 16)))
+    assert [len(one.times) for one in stretches] == [200, 200, 50]
+    times = np.concatenate([one.times for one in stretches])
+    np.testing.assert_allclose(times, whole.clip.times, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate([one.frames for one in stretches]), whole.clip.frames)
+
+
+def test_what_cannot_be_listened_to_or_watched(tmp_path: Path) -> None:
+    sound = write_wav(tmp_path / "a.wav", np.zeros(8_000, np.float32), 8_000)
+    with pytest.raises(merc.MercError, match=r"a\.wav has no pictures"):
+        next(merc.watch(sound, (12, 16)))
+    silent = write_clip(tmp_path / "silent.mp4", frames=5, audio=None)
+    with pytest.raises(merc.MercError, match="has no audio track"):
+        next(merc.listen(silent))
