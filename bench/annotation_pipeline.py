@@ -50,15 +50,17 @@ def main() -> None:
     count = len(records)
     later = [("action-units", count // 3), ("description-teacher", count // 2), ("dawid-skene", count // 2)]
     if not options.served:
-        later = [("action-units", count // 3), ("audio-tone", count // 2), ("composed-description", count // 2)]
+        later = [("face-measures", count // 3), ("audio-tone", count // 2), ("composed-description", count // 2)]
     killed = kill_at(work, f"resumed-{kind}", out, moments(work, f"resumed-{kind}", out, later))
     resumed, _ = once(work, f"resumed-{kind}", out)
     missing = Counter(f"{name}: {reason}" for r in records for name, reason in r["quality"]["missing"].items())
     print(
-        f"{len(list(recordings.glob('*.mp4')))} recordings, {kind}: {count} records in {seconds:.0f} s, {requests} requests"
+        f"{len(list(recordings.glob('*.mp4')))} recordings, {kind}: {count} records in {seconds:.0f} s, "
+        f"{requests} requests"
     )
     print(
-        f"labels: {dict(Counter(r['label_source'] for r in records))}; splits: {dict(Counter(r['split'] for r in records))}"
+        f"labels: {dict(Counter(r['label_source'] for r in records))}; "
+        f"splits: {dict(Counter(r['split'] for r in records))}"
     )
     print(f"missing: {dict(missing)}")
     print(f"killed at {killed} moments, {len(server.asked) - requests} requests with those asked again")

@@ -41,7 +41,8 @@ title: From recordings
 corpus: {name: jsonl, path: nowhere.jsonl}
 split: {dev: 0.2, test: 0.2}
 annotators:
-  units: {name: action-units}
+  measures: {name: face-measures}
+  units: {name: calibrated-units}
   peak: {name: peak-frame}
   keys: {name: key-frames}
   face: {name: visual-expression}

@@ -10,7 +10,7 @@ import numpy as np
 from merc_embedded import Detector, FaceFinder, FaceMesh, check_detector, find_cuts, follow_faces, who_speaks
 
 from merc import Annotation, Annotator, AudioClip, Frames, Missing, Observation, VideoClip, Waveform
-from merc_annotation.face_units import UNITS, intensities, measures
+from merc_annotation.face_units import UNITS, Values, intensities, measures
 from merc_annotation.unit_table import UnitTable
 
 if TYPE_CHECKING:
@@ -77,6 +77,18 @@ def unit_table(
     finder: FaceFinder, mesh: FaceMesh, clip: VideoClip, sound: AudioClip | None = None
 ) -> UnitTable | Missing:
     """The intensities of the units of the person who speaks; Missing with the reason where no face is seen."""
+    frames = measured_frames(finder, mesh, clip, sound)
+    if isinstance(frames, Missing):
+        return frames
+    times, values = frames
+    return UnitTable("proxies from a mesh", times, intensities(values))
+
+
+def measured_frames(
+    finder: FaceFinder, mesh: FaceMesh, clip: VideoClip, sound: AudioClip | None = None
+) -> tuple[Values, dict[str, Values]] | Missing:
+    """The times ``[frames]`` at which the face of the person who speaks is seen, and the measure of each unit then
+    ``[frames]``; Missing with the reason where it is seen in too few frames."""
     boxes = [finder.find(frame) for frame in clip.frames]
     person = who_speaks(mesh, clip, follow_faces(clip.frames, boxes, find_cuts(clip.frames)), sound)
     if person is None:
@@ -89,5 +101,4 @@ def unit_table(
             times.append(clip.times[at])
     if len(rows) < 3:
         return Missing(f"a face is seen in {len(rows)} of {len(clip.frames)} frames, too few to compare it with itself")
-    values = intensities({name: np.array([row[name] for row in rows]) for name in UNITS})
-    return UnitTable("proxies from a mesh", np.array(times), values)
+    return np.array(times), {name: np.array([row[name] for row in rows]) for name in UNITS}

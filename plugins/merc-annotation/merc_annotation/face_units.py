@@ -7,7 +7,7 @@ head that turns far changes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,8 @@ UNITS: Mapping[str, Unit] = {
 
 OWN = 0.5
 """How much of a person's difference from others at rest is taken from the clip."""
+FEW = 5
+"""So many clips of a speaker count half of what everybody's do."""
 
 
 # Points of the mesh, of the person's right side (left in the picture) and of the left one.
@@ -115,19 +117,52 @@ def measures(points: Points) -> dict[str, float]:
 
 
 def intensities(by_frame: Mapping[str, Values]) -> dict[str, Values]:
-    """The intensity of each unit in each frame ``[frames]``, from 0 to ``MOST``, from its ``measures`` there.
+    """The intensity of each unit in each frame ``[frames]``, from 0 to ``MOST``, from its ``measures`` there, where
+    nothing but the clip is known of the person.
 
-    How this person's face lies at rest is not known beforehand. The clip says something of it, the value that a quarter
-    of its frames stay below, and what people look like says the rest: the person's rest is the usual one, moved by the
-    share ``OWN`` towards the clip's. With the clip alone, what somebody shows from the first frame to the last would
-    not be seen.
+    The clip says something of how this face lies at rest, the value that a quarter of its frames stay below, and what
+    people look like says the rest: the person's rest is the usual one, moved by the share ``OWN`` towards the clip's.
+    With the clip alone, what somebody shows from the first frame to the last would not be seen. What is lower while
+    something is shown (corners of the mouth in sadness) then counts a little where it is not shown: take
+    ``compared_with`` where other clips tell how people look.
     """
-    strength: dict[str, Values] = {}
-    for name, values in by_frame.items():
-        usual = UNITS[name].rest
-        rest = usual + OWN * (np.quantile(values, 0.25) - usual)
-        strength[name] = np.clip((values - rest) / UNITS[name].span, 0.0, 1.0) * MOST
-    return strength
+    usual = {name: UNITS[name].rest for name in by_frame}
+    rest = {name: usual[name] + OWN * (float(np.quantile(v, 0.25)) - usual[name]) for name, v in by_frame.items()}
+    return compared_with(rest, by_frame)
+
+
+def compared_with(rest: Mapping[str, float], by_frame: Mapping[str, Values]) -> dict[str, Values]:
+    """The same compared with a face at ``rest``: the measure of each unit there.
+
+    >>> unit = UNITS["AU12"]
+    >>> compared_with({"AU12": 0.1}, {"AU12": np.array([0.0, 0.1, 0.1 + unit.span / 2])})["AU12"].tolist()
+    [0.0, 0.0, 2.5]
+    """
+    return {
+        name: np.clip((values - rest[name]) / UNITS[name].span, 0.0, 1.0) * MOST for name, values in by_frame.items()
+    }
+
+
+def rests(by_speaker: Mapping[str | None, Sequence[Mapping[str, float]]]) -> dict[str | None, dict[str, float]]:
+    """The measures at rest of each speaker, and under ``None`` those of everybody, from the median measures of clips.
+
+    People show one thing in one clip and another in the next, so the median over clips is near to rest. A speaker's is
+    drawn towards everybody's the more, the fewer clips there are: those of ``FEW`` clips count half.
+
+    >>> clips = {"A": [{"AU12": 0.2}] * FEW, None: [{"AU12": 0.0}] * 2 * FEW}
+    >>> {who: round(rest["AU12"], 3) for who, rest in rests(clips).items()}
+    {None: 0.0, 'A': 0.1}
+    """
+    everybody = [clip for clips in by_speaker.values() for clip in clips]
+    names = list(everybody[0]) if everybody else []
+    common = {name: float(np.median([clip[name] for clip in everybody])) for name in names}
+    known: dict[str | None, dict[str, float]] = {None: common}
+    for speaker, clips in by_speaker.items():
+        if speaker is not None:
+            share = len(clips) / (len(clips) + FEW)
+            own = {name: float(np.median([clip[name] for clip in clips])) for name in names}
+            known[speaker] = {name: share * own[name] + (1 - share) * common[name] for name in names}
+    return known
 
 
 def _upright(points: Points) -> Points:

@@ -10,6 +10,8 @@ MERC_PLUGIN_API = 2
 @merc.hookimpl
 def register_annotators(register):
     register("action-units", "merc_annotation.action_units:ActionUnits", needs=["mediapipe"], extra=EXTRA)
+    register("face-measures", "merc_annotation.calibrated_units:FaceMeasures", needs=["mediapipe"], extra=EXTRA)
+    register("calibrated-units", "merc_annotation.calibrated_units:CalibratedUnits")
     register("openface", "merc_annotation.openface:OpenFaceTables")
     register("peak-frame", "merc_annotation.peak_frame:PeakFrame")
     register("key-frames", "merc_annotation.key_frames:KeyFrames")

@@ -13,6 +13,8 @@ from merc_annotation.face_units import UNITS
 
 PEAK_WITHOUT = ("AU45",)
 """A blink is no expression: it counts in no sum."""
+BLINK = 2.5
+"""By how much more than usual in the clip eyes are closed in a blink."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +26,14 @@ class UnitTable:
     times: npt.NDArray[np.float64]
     values: Mapping[str, npt.NDArray[np.float64]]
 
-    def text(self) -> str:
+    def text(self, decimals: int = 2) -> str:
         """The table as JSON, which ``read`` takes.
 
         >>> table = UnitTable("proxies", np.array([0.1, 0.2]), {"AU12": np.array([0.0, 3.456])})
         >>> table.text()
         '{"source": "proxies", "times": [0.1, 0.2], "units": {"AU12": [0.0, 3.46]}}'
         """
-        units = {name: np.round(values, 2).tolist() for name, values in self.values.items()}
+        units = {name: np.round(values, decimals).tolist() for name, values in self.values.items()}
         return json.dumps({"source": self.source, "times": np.round(self.times, 3).tolist(), "units": units})
 
     @staticmethod
@@ -54,12 +56,24 @@ class UnitTable:
         return np.sum(counted, axis=0) if counted else np.zeros(len(self.times))
 
     def peak(self) -> int:
-        """The frame with the highest sum, the first of several: lines 1 to 9 of Algorithm 1 of Emotion-LLaMAv2.
+        """The frame with the highest sum, the first of several: lines 1 to 9 of Algorithm 1 of Emotion-LLaMAv2. Frames
+        of a blink and those beside them do not count, unless there are no others: lids that close move the whole face.
 
-        >>> UnitTable("proxies", np.arange(3.0), {"AU12": np.array([1.0, 3.0, 3.0])}).peak()
-        1
+        >>> shut = {"AU12": np.array([1.0, 4.0, 3.0, 2.0]), "AU45": np.array([5.0, 0.0, 0.0, 0.0])}
+        >>> UnitTable("proxies", np.arange(4.0), shut).peak()
+        2
         """
-        return int(np.argmax(self.total()))
+        counted = ~self.blinking()
+        total = self.total()
+        return int(np.argmax(np.where(counted, total, -1.0) if counted.any() else total))
+
+    def blinking(self) -> npt.NDArray[np.bool_]:
+        """Which frames are of a blink or beside one ``[frames]``: the eyes are closed more than usual in the clip."""
+        closed = self.values.get("AU45")
+        if closed is None:
+            return np.zeros(len(self.times), bool)
+        shut = closed - np.median(closed) >= BLINK
+        return np.asarray(shut | np.append(shut[1:], False) | np.append(False, shut[:-1]), bool)
 
     def strongest(self, at: int, least: float = 1.0) -> list[tuple[str, float]]:
         """The units of a frame from ``least`` on, the strongest first."""

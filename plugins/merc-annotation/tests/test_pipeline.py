@@ -11,6 +11,7 @@ from merc_skits.clip import make_clip
 from merc_skits.script import Conflicts, write_script
 
 from tests.chat_server import ChatServer, Reply
+from tests.faces import need_faces
 from tests.releasing import SERVED, kill_at, moments, release, result, scripted
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 def work(tmp_path: Path, server: ChatServer) -> Path:
     """A folder with seven recordings, of which one is silent in both senses, and a recipe."""
     pytest.importorskip("merc_speech")
-    pytest.importorskip("mediapipe")
+    need_faces()
     server.plan = scripted
     (tmp_path / "recordings").mkdir()
     for scene in write_script(5, {"train": 2, "dev": 0, "test": 0}, 3, 0.0, Conflicts()):

@@ -28,7 +28,7 @@ def load(annotators: dict[str, Any], cues: list[str] | None = None) -> Any:
 
 def test_shipped_recipes_are_valid() -> None:
     offline = load_recipe("annotation/offline")
-    assert list(offline.annotators)[:2] == ["units", "peak"]
+    assert list(offline.annotators)[:3] == ["measures", "units", "peak"]
     teachers = load_recipe("annotation/teachers", ["data_root=/dev"])
     assert {"scene", "voice", "one", "two", "vote"} <= teachers.annotators.keys()
     for recipe in (offline, teachers):  # somebody writes what each reads

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from merc_annotation.action_units import ActionUnits
-from merc_annotation.face_units import MOST, UNITS, intensities, measures
+from merc_annotation.calibrated_units import CalibratedUnits, FaceMeasures
+from merc_annotation.face_units import MOST, UNITS, intensities, measures, rests
 from merc_annotation.openface import OpenFaceTables, read_openface
 from merc_annotation.peak_frame import PeakFrame, VisualExpression, peak_time
 from merc_annotation.unit_table import UnitTable
@@ -21,6 +22,7 @@ from merc_skits.face import Face, Looks
 
 import merc
 import merc.testing
+from tests.faces import need_faces
 
 REST = Expression()
 JOY = Expression(smile=1.0, cheeks=0.9, stretch=0.55, jaw=0.3, teeth=1.0)
@@ -33,7 +35,7 @@ def drawn(expressions: list[Expression], seed: int = 4) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def mesh_of() -> Callable[[Expression], np.ndarray]:
-    pytest.importorskip("mediapipe")
+    need_faces()
     finder, mesh = FaceFinder.load(), FaceMesh.load()
 
     def points(expression: Expression) -> np.ndarray:
@@ -83,7 +85,7 @@ def test_what_is_shown_throughout_is_still_seen() -> None:
 
 @pytest.fixture
 def smile(observe) -> merc.Observation:
-    pytest.importorskip("mediapipe")
+    need_faces()
     course = [REST] * 5 + [JOY.times(share) for share in (0.3, 0.6, 1.0, 0.8, 0.6)]
     return observe(frames=drawn(course))
 
@@ -102,7 +104,7 @@ def test_a_smile_is_found_where_it_is_strongest(smile, observe) -> None:
 
 
 def test_a_clip_without_a_face_says_so(observe) -> None:
-    pytest.importorskip("mediapipe")
+    need_faces()
     ((_, blank),) = ActionUnits().load("cpu")(iter([observe(frames=np.zeros((6, 64, 64, 3)))]))
     assert blank.reason == "no face is found"
     ((_, gone),) = ActionUnits().load("cpu")(iter([observe()]))
@@ -176,7 +178,77 @@ class TestActionUnits(merc.testing.AnnotatorContract):
     name = "action-units"
 
     def observations(self) -> list[merc.Observation]:
-        pytest.importorskip("mediapipe")
+        need_faces()
         frames = drawn([REST, REST, REST, JOY])
         clip = merc.VideoClip(frames=frames, times=np.arange(4) / 10)
         return [dataclasses.replace(one, video=clip) for one in super().observations()]
+
+
+def test_rests_are_had_of_all_clips_and_of_few_clips_less() -> None:
+    clips = {"A": [{"AU12": 0.3}] * 5, "B": [{"AU12": 0.1}] * 15, None: [{"AU12": 0.1}]}
+    known = rests(clips)
+    assert {who: round(rest["AU12"], 3) for who, rest in known.items()} == {None: 0.1, "A": 0.2, "B": 0.1}
+
+
+def measures_of(course: list[float], rest: float) -> dict[str, str]:
+    table = UnitTable("measures", np.arange(float(len(course))), {n: np.full(len(course), 0.1) for n in UNITS})
+    values = {**table.values, "AU12": rest + UNITS["AU12"].span * np.array(course)}
+    return {"face_measures": UnitTable("measures", table.times, values).text(decimals=4)}
+
+
+def test_a_unit_that_fades_is_not_taken_for_shown_where_other_clips_tell_the_rest(observe) -> None:
+    """Whose mouth's corners always lie high, and fall in sadness, does not smile before they fall."""
+    high = UNITS["AU12"].rest + 0.4 * UNITS["AU12"].span
+    others = [observe(cues=measures_of([0.0, 0.0, 0.0, 0.0], high), id=f"o{n}") for n in range(8)]
+    sad = observe(cues=measures_of([0.0, -0.3, -0.3, -0.3], high), id="sad")
+    alone = intensities({"AU12": UnitTable.read(sad.query.target.cues["face_measures"]).values["AU12"]})["AU12"]
+    assert alone[0] > 1.0  # what is known of the clip alone
+    answers = dict(CalibratedUnits().load("cpu")(iter([*others, sad])))
+    table = UnitTable.read(answers[sad.query.target.id].cues["action_units"])
+    assert table.values["AU12"].max() < 0.05 and table.source == "proxies from a mesh, by speaker"
+
+
+def test_a_rest_is_made_of_several_clips(observe) -> None:
+    few = [observe(cues=measures_of([0.0, 1.0, 0.5], 0.1), id=f"o{n}") for n in range(3)]
+    answers = dict(CalibratedUnits().load("cpu")(iter(few)))
+    assert {a.reason for a in answers.values()} == {"a face at rest is made of at least 8 clips ('least'); there are 3"}
+    ((_, none),) = CalibratedUnits().load("cpu")(iter([observe(lacking={"face_measures": "no face is found"})]))
+    assert none.reason == "there are no measures of a face: no face is found"
+    other = UnitTable("x", np.arange(3.0), {"AU12": np.zeros(3)}).text()
+    ((_, odd),) = CalibratedUnits().load("cpu")(iter([observe(cues={"face_measures": other})]))
+    assert odd.reason is not None and odd.reason.startswith("the cue face_measures lacks AU01, AU02")
+
+
+def test_speakers_of_one_name_are_one_person_where_that_is_so(observe) -> None:
+    seen = [observe(cues=measures_of([0.0] * 3, high), id=f"{n}_") for n, high in enumerate([0.2] * 9 + [0.4])]
+    talks = [
+        dataclasses.replace(one, query=dataclasses.replace(
+            one.query, conversation=dataclasses.replace(one.query.conversation, id=f"talk{n}")
+        ))
+        for n, one in enumerate(seen)
+    ]  # fmt: skip
+    of_one = dict(CalibratedUnits(across=True).load("cpu")(iter(talks)))
+    apart = dict(CalibratedUnits().load("cpu")(iter(talks)))
+    first, second = (UnitTable.read(some["9_0"].cues["action_units"]).values["AU12"][0] for some in (of_one, apart))
+    assert first == pytest.approx(MOST) and second == pytest.approx(MOST * 5 / 6, abs=0.01)
+
+
+class TestFaceMeasures(merc.testing.AnnotatorContract):
+    component = FaceMeasures(frames=8)
+    name = "face-measures"
+
+    def observations(self) -> list[merc.Observation]:
+        need_faces()
+        clip = merc.VideoClip(frames=drawn([REST, REST, REST, JOY]), times=np.arange(4) / 10)
+        return [dataclasses.replace(one, video=clip) for one in super().observations()]
+
+
+class TestCalibratedUnits(merc.testing.AnnotatorContract):
+    component = CalibratedUnits(least=2)
+    name = "calibrated-units"
+
+    def shown(self, query: merc.Query, label: str | None) -> merc.Query:
+        talk = super().shown(query, label).conversation
+        cues = measures_of([0.0, 1.0, 0.5], 0.1)
+        utterances = tuple(u.with_cues(cues) if u.cues else u for u in talk.utterances)
+        return dataclasses.replace(query, conversation=dataclasses.replace(talk, utterances=utterances))

@@ -18,25 +18,25 @@ from merc_skits.voice import Samples, Voice, envelope, say
 FRAMES_A_SECOND = 10
 
 
-def make_clip(line: Line, path: Path) -> None:
+def make_clip(line: Line, path: Path, acting: type[Acting] = Acting) -> None:
     """Write the clip of a line. The same line gives the same picture and sound."""
-    expressions, samples, rate = _performed(line)
+    expressions, samples, rate = _performed(line, acting)
     face = face_of(line.speaker)
     _write(path, [face.picture(expression) for expression in expressions], samples, rate)
 
 
-def drawn_expressions(line: Line) -> list[Expression]:
+def drawn_expressions(line: Line, acting: type[Acting] = Acting) -> list[Expression]:
     """The expression that is drawn in each frame of the clip of a line, ``FRAMES_A_SECOND`` of them a second: what a
     measure of faces can be held against."""
-    return _performed(line)[0]
+    return _performed(line, acting)[0]
 
 
-def _performed(line: Line) -> tuple[list[Expression], Samples, int]:
+def _performed(line: Line, performer: type[Acting]) -> tuple[list[Expression], Samples, int]:
     """The expressions of a line by frame, its sound, and the sound's rate."""
     draw = random.Random(f"{line.seed}/clip")
     samples, rate = say(line.text, voice_of(line.speaker), line.voice_emotion, line.voice, draw)
     count = math.ceil(len(samples) / rate * FRAMES_A_SECOND)
-    acting = Acting(line.face_emotion, line.face, count / FRAMES_A_SECOND, draw)
+    acting = performer(line.face_emotion, line.face, count / FRAMES_A_SECOND, draw)
     loudness = envelope(samples, rate, 0.1)
     loudness = loudness / (loudness.max() + 1e-9)
     times = [(index + 0.5) / FRAMES_A_SECOND for index in range(count)]

@@ -126,13 +126,16 @@ class Acting:
         while self.blinks[-1] < seconds:
             self.blinks.append(self.blinks[-1] + draw.uniform(1.2, 3.5))
 
+    def weight(self, time: float) -> float:
+        """How much of the full expression is there at a time in seconds: it grows at first, and then nearly stays."""
+        grown = min(1.0, time / self.motion.onset)
+        weight = self.start + (1.0 - self.start) * grown * grown * (3 - 2 * grown)
+        return weight + 0.05 * math.sin(2 * math.pi * 0.7 * time + self.phases[0])
+
     def at(self, time: float, loudness: float) -> Expression:
         """The expression at a time in seconds, with the mouth moved by the loudness (0 to 1) of the voice."""
         move, phase = self.motion, self.phases
-        stir = self.strength
-        grown = min(1.0, time / move.onset)
-        weight = self.start + (1.0 - self.start) * grown * grown * (3 - 2 * grown)
-        weight += 0.05 * math.sin(2 * math.pi * 0.7 * time + phase[0])
+        stir, weight = self.strength, self.weight(time)
         wave = 2 * math.pi * time
         blink = any(abs(time - moment) < 0.06 for moment in self.blinks)
         return self.pose.times(weight).plus(
