@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--recordings", type=Path, help="a folder of recordings, in place of drawn clips")
     parser.add_argument("--served", action="store_true", help="ask a scripted server")
+    parser.add_argument("--store", type=Path, help="a store whose answers are taken over, as of WORK/whole-offline")
     options = parser.parse_args()
     work, kind = options.work.resolve(), "served" if options.served else "offline"
     recordings = work / "recordings"
@@ -43,12 +44,15 @@ def main() -> None:
     server.plan = scripted
     (work / "recipe.yaml").write_text((SERVED if options.served else OFFLINE).replace("URL", server.url))
     out = f"out-{kind}"  # the same path for both, since records name media by it
+    if options.store is not None:
+        for name in ("whole", "resumed"):
+            shutil.copytree(options.store, work / f"{name}-{kind}", dirs_exist_ok=True)
     whole, seconds = once(work, f"whole-{kind}", out)
     requests = len(server.asked)
     records = read_records(work / out)
     shutil.rmtree(work / out)
     count = len(records)
-    later = [("action-units", count // 3), ("description-teacher", count // 2), ("dawid-skene", count // 2)]
+    later = [("visual-objective", count // 3), ("description-teacher", count // 2), ("dawid-skene", count // 2)]
     if not options.served:
         later = [("face-measures", count // 3), ("audio-tone", count // 2), ("composed-description", count // 2)]
     killed = kill_at(work, f"resumed-{kind}", out, moments(work, f"resumed-{kind}", out, later))

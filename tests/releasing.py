@@ -21,7 +21,8 @@ title: From recordings
 corpus: {name: jsonl, path: nowhere.jsonl}
 split: {dev: 0.2, test: 0.2}
 annotators:
-  units: {name: action-units}
+  measures: {name: face-measures}
+  units: {name: calibrated-units, least: 3}
   peak: {name: peak-frame}
   face: {name: visual-expression}
   scene: {name: visual-objective, base_url: URL, model: vl, retries: 0}
@@ -52,7 +53,10 @@ annotators:
   face_alone: {name: composed-description, teacher: face, clues: {visual_expression: visual}, compare_voice: false}
   vote: {name: majority-vote, teachers: [rules, face]}
   judge:
-    {name: rule-judge, teacher: rules, others: [face], clues: {visual_expression: visual, audio_tone: audio, lexical: text}}
+    name: rule-judge
+    teacher: rules
+    others: [face]
+    clues: {visual_expression: visual, audio_tone: audio, lexical: text}
 strategy: {device: cpu}
 features: {store: kept/features}
 """

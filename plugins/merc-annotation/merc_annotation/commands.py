@@ -31,7 +31,7 @@ def release(
     folder: Annotated[Path, typer.Argument(help="The folder to write.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value…", help="Values to change.")] = None,
     recordings: Annotated[
-        Path | None, typer.Option(help="A folder of recordings, in place of the recipe's corpus: they are heard first.")
+        Path | None, typer.Option(help="A folder of recordings, in place of the recipe's corpus.")
     ] = None,
     hide_test: Annotated[bool, typer.Option(help="Keep test labels out, in FOLDER-hidden beside it.")] = False,
     copy_media: Annotated[bool, typer.Option(help="Copy the media files into the folder.")] = False,
@@ -41,16 +41,19 @@ def release(
     evidence, quality, raw answers, a data card, and the forms of other projects. The recipe's title and description
     stand in the card; say there where the material is from and under which licence.
 
+    Recordings are heard first, by the corpus "recordings"; corpus.segments=both corpus.denoise=true and the like change
+    how they become utterances.
+
     Give the same command again after an interruption: what was done is not done again, and the result is the same.
     The exit code is 1, and nothing is released, while an annotator has utterances without a final answer.
     """
-    from merc_annotation.release import Plan, hear, write_release
+    from merc_annotation.release import Plan, write_release
 
     shows = _Shows()
     changes = list(overrides or [])
     if recordings is not None:
-        heard = hear(recordings, folder, shows.say)
-        changes.append(f"corpus={json.dumps({'name': 'jsonl', 'path': str(heard.resolve())})}")
+        corpus = {"name": "recordings", "path": str(recordings.resolve()), "folder": str(folder.resolve())}
+        changes = [f"corpus={json.dumps(corpus)}", *changes]
     loaded = merc.load_recipe(recipe, changes)
     annotated = merc.annotate(loaded, every=True, ask=not dry_run, reporter=shows)
     if dry_run:

@@ -30,6 +30,11 @@ def register_annotators(register):
 
 
 @merc.hookimpl
+def register_corpora(register):
+    register("recordings", "merc_annotation.recordings:RecordingsCorpus")
+
+
+@merc.hookimpl
 def register_commands(register):
     register(
         "release", "merc_annotation.commands:release", help="Make a data set, from recordings to a released folder."

@@ -1,4 +1,4 @@
-"""From recordings, or a corpus, to a released folder: each step is done again only where its result is not there."""
+"""From a corpus with its answers to a released folder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from merc_annotation.ratings import QUESTIONS, ratings_of, read_reviews
 from merc_annotation.rationale_measures import mean_coverage
 from merc_annotation.records import SPLITS, Record, records_of, without_labels, write_jsonl, write_parquet
 
-MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".wav", ".mp3", ".flac", ".m4a", ".ogg")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -38,79 +36,6 @@ class Plan:
     """Whether media files are copied into the folder."""
     about: str = ""
     """What only people know, for the data card: where the material is from, and its licence."""
-
-
-def hear(recordings: Path, folder: Path, say: Any) -> Path:
-    """Hear the recordings of a folder, each once, and give a file with their conversations. Recordings in which nothing
-    is said, or that cannot be heard, are named and left out.
-
-    Raises MercError where there is none, where nothing is installed that hears, and where all are left out.
-    """
-    files = sorted(p for p in recordings.rglob("*") if p.suffix.lower() in MEDIA) if recordings.is_dir() else []
-    if not files:
-        raise merc.MercError(
-            f"{recordings} holds no recording ({', '.join(MEDIA)}); give the folder with your recordings"
-        )
-    names = [_name(path, recordings) for path in files]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise merc.MercError(f"two recordings are called {twice[0]!r} but for their endings; rename one of them")
-    listener: merc.Listener | None = None
-    heard = folder / "heard"
-    heard.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for path, name in zip(files, names, strict=True):
-        transcript = heard / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
-        content = merc.hash_file(path)
-        record = _read(transcript)
-        if record.get("content") != content:
-            listener = listener or merc.Listener()
-            record = {"content": content, **_listen(listener, path, name)}
-            with merc.whole_file(transcript) as temporary:
-                temporary.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-        if record.get("fault"):
-            say(f"{path.name}: left out: {record['fault']}")
-            continue
-        for one in record["conversation"]["utterances"]:
-            one["video" if record["pictures"] else "audio"] = str(path.resolve())
-        lines.append(record["conversation"])
-    if not lines:
-        raise merc.MercError(
-            f"in none of the {len(files)} recordings of {recordings} is anything said that could be heard"
-        )
-    target = folder / "heard.jsonl"
-    write_jsonl(target, lines)
-    return target
-
-
-def _listen(listener: merc.Listener, path: Path, name: str) -> dict[str, Any]:
-    try:
-        hearing = listener.hear(path, name=name)
-        utterances = [
-            {
-                "id": one.id, "speaker": one.speaker, "text": one.text, "start": one.start, "end": one.end,
-                **({"missing": dict(one.missing)} if one.missing else {}),
-            }
-            for one in hearing
-        ]  # fmt: skip
-        pictures = merc.probe_media(path).video is not None
-    except merc.MercError as error:
-        return {"fault": str(error)}
-    if not utterances:
-        return {"fault": "nobody speaks in it"}
-    return {"conversation": {"id": name, "utterances": utterances}, "pictures": bool(pictures)}
-
-
-def _name(path: Path, home: Path) -> str:
-    return path.relative_to(home).with_suffix("").as_posix().replace("/", "_")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def write_release(annotated: merc.Annotated, plan: Plan) -> dict[str, Any]:

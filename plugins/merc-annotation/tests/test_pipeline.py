@@ -41,7 +41,7 @@ def test_killed_and_resumed_at_five_moments_it_comes_to_the_same(work: Path, ser
     shutil.rmtree(work / "out")
     asked_once = len(server.asked)
 
-    later = [("action-units", 2), ("description-teacher", 3), ("dawid-skene", 1)]
+    later = [("face-measures", 2), ("description-teacher", 3), ("dawid-skene", 1)]
     killed = kill_at(work, "resumed", "out", moments(work, "resumed", "out", later))
     assert killed == 5
     assert not list((work / "out").glob("release.json"))
