@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 import merc
-from merc_speech.weights import EXTRA
 
 Samples = npt.NDArray[np.float32]
+INSTALL = "--no-deps pyrnnoise==0.4.5"
+"""What to ``pip install``; its own dependencies, which play and draw sound, are not used."""
 RATE = 48_000
 """Samples a second, as RNNoise was trained."""
 FRAME = 480
@@ -96,7 +97,7 @@ def _library() -> ctypes.CDLL:
     if path is None or not path.is_file():
         raise merc.MercError(
             "noise is taken out by RNNoise, which the package pyrnnoise carries, and it is not installed; install it "
-            f"with: pip install {EXTRA}"
+            f"with: pip install {INSTALL}"
         )
     library = ctypes.CDLL(str(path))
     library.rnnoise_create.argtypes, library.rnnoise_create.restype = [ctypes.c_void_p], ctypes.c_void_p

@@ -98,29 +98,29 @@ def _separator(model: Path) -> Callable[[Samples], Samples]:
 
     path = merc.user_path(model)
     if not path.is_file():
-        raise merc.MercError(f"--separate: there is no model {model}; give an ONNX file that tells voices apart")
+        raise merc.MercError(f"separate: there is no model {model}; give an ONNX file that tells voices apart")
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"], sess_options=options)
     except Exception as error:  # onnxruntime raises classes of its own
-        raise merc.MercError(f"--separate: {model} is no ONNX model: {str(error).splitlines()[0][:200]}") from None
+        raise merc.MercError(f"separate: {model} is no ONNX model: {str(error).splitlines()[0][:200]}") from None
     (name, *more) = [one.name for one in session.get_inputs()]
     if more:
-        raise merc.MercError(f"--separate: {model} takes {1 + len(more)} inputs; one sound [1, samples] is given")
+        raise merc.MercError(f"separate: {model} takes {1 + len(more)} inputs; one sound [1, samples] is given")
 
     def separate(samples: Samples) -> Samples:
         try:
             (voices, *_) = session.run(None, {name: samples[None].astype(np.float32)})
         except Exception as error:
-            raise merc.MercError(f"--separate: {model} failed: {str(error).splitlines()[0][:200]}") from None
+            raise merc.MercError(f"separate: {model} failed: {str(error).splitlines()[0][:200]}") from None
         shape = voices.shape
         if len(shape) == 3 and shape[0] == 1 and shape[2] < shape[1]:
             voices = voices.transpose(0, 2, 1)
         if len(shape) != 3 or shape[0] != 1 or not 2 <= voices.shape[1] <= 10 or voices.shape[2] != len(samples):
             raise merc.MercError(
-                f"--separate: {model} made {list(shape)} of a sound of {len(samples)} samples; merc takes "
+                f"separate: {model} made {list(shape)} of a sound of {len(samples)} samples; merc takes "
                 f"[1, voices, {len(samples)}]"
             )
         return np.asarray(voices[0], np.float32)
