@@ -43,19 +43,19 @@ def by_shots(name: str, edges: Sequence[float], utterances: Sequence[Segment]) -
     """A segment for each shot between two of the ``edges``, with the words that are said in it.
 
     >>> words = [["Oh", 0.2, 0.4, 0.9], ["no", 1.4, 1.6, 0.9]]
-    >>> said = {"id": "t_u0", "speaker": "A", "text": "Oh no", "start": 0.1, "end": 1.7, "words": words}
-    >>> [(one["id"], one["start"], one["text"]) for one in by_shots("t", [0.0, 1.0, 2.0, 3.0], [said])]
+    >>> utterance = {"id": "t_u0", "speaker": "A", "text": "Oh no", "start": 0.1, "end": 1.7, "words": words}
+    >>> [(one["id"], one["start"], one["text"]) for one in by_shots("t", [0.0, 1.0, 2.0, 3.0], [utterance])]
     [('t_s0', 0.0, 'Oh'), ('t_s1', 1.0, 'no'), ('t_s2', 2.0, '')]
     """
     pieces = _pieces(0.0, edges[-1], edges)
     spoken: list[list[tuple[Segment, str]]] = [[] for _ in pieces]
-    for said in utterances:
-        for place, text in enumerate(_by_piece(said, pieces)):
+    for utterance in utterances:
+        for place, text in enumerate(_by_piece(utterance, pieces)):
             if text:
-                spoken[place].append((said, text))
+                spoken[place].append((utterance, text))
     segments = []
     for number, ((start, end), parts) in enumerate(zip(pieces, spoken, strict=True)):
-        speakers = [said["speaker"] for said, text in parts for _ in text.split() if said.get("speaker")]
+        speakers = [utterance["speaker"] for utterance, text in parts for _ in text.split() if utterance.get("speaker")]
         segments.append({
             "id": f"{name}_s{number}",
             "speaker": max(speakers, key=speakers.count) if speakers else None,
@@ -71,20 +71,25 @@ def cut_at_shots(edges: Sequence[float], utterances: Iterable[Segment]) -> list[
     no times, the piece in the middle has them all.
 
     >>> words = [["Oh", 0.2, 0.4, 0.9], ["no", 1.4, 1.6, 0.9]]
-    >>> said = {"id": "t_u0", "speaker": "A", "text": "Oh no", "start": 0.1, "end": 1.7, "words": words}
-    >>> [(one["id"], one["start"], one["end"], one["text"]) for one in cut_at_shots([0.0, 1.0, 2.0], [said])]
+    >>> utterance = {"id": "t_u0", "speaker": "A", "text": "Oh no", "start": 0.1, "end": 1.7, "words": words}
+    >>> [(one["id"], one["start"], one["end"], one["text"]) for one in cut_at_shots([0.0, 1.0, 2.0], [utterance])]
     [('t_u0_s0', 0.1, 1.0, 'Oh'), ('t_u0_s1', 1.0, 1.7, 'no')]
     """
     segments: list[Segment] = []
-    for said in utterances:
-        pieces = _pieces(said["start"], said["end"], edges)
+    for utterance in utterances:
+        pieces = _pieces(utterance["start"], utterance["end"], edges)
         if len(pieces) == 1:
-            segments.append(dict(said))
+            segments.append(dict(utterance))
             continue
-        for number, ((start, end), text) in enumerate(zip(pieces, _by_piece(said, pieces), strict=True)):
-            kept = {key: value for key, value in said.items() if key not in ("words", "missing")}
-            kept |= {"id": f"{said['id']}_s{number}", "text": text, "start": round(start, 3), "end": round(end, 3)}
-            segments.append(kept if text else {**kept, "missing": {"text": _reason([said], start, end)}})
+        for number, ((start, end), text) in enumerate(zip(pieces, _by_piece(utterance, pieces), strict=True)):
+            piece = {key: value for key, value in utterance.items() if key not in ("words", "missing")}
+            piece |= {
+                "id": f"{utterance['id']}_s{number}",
+                "text": text,
+                "start": round(start, 3),
+                "end": round(end, 3),
+            }
+            segments.append(piece if text else {**piece, "missing": {"text": _reason([utterance], start, end)}})
     return segments
 
 
@@ -97,10 +102,10 @@ def _pieces(start: float, end: float, edges: Sequence[float]) -> list[tuple[floa
     return list(zip(cuts, [*cuts[1:], end], strict=True))
 
 
-def _by_piece(said: Segment, pieces: Sequence[tuple[float, float]]) -> list[str]:
+def _by_piece(utterance: Segment, pieces: Sequence[tuple[float, float]]) -> list[str]:
     """What of an utterance is said in each piece: a word is of the piece that its middle lies in. Where words have no
     times, the piece in which the utterance's own middle lies has them all."""
-    words = said.get("words") or [[said["text"], said["start"], said["end"], None]]
+    words = utterance.get("words") or [[utterance["text"], utterance["start"], utterance["end"], None]]
     starts = [start for start, _ in pieces]
     texts: list[list[str]] = [[] for _ in pieces]
     for text, start, end, *_ in words:
@@ -112,8 +117,8 @@ def _by_piece(said: Segment, pieces: Sequence[tuple[float, float]]) -> list[str]
 def _reason(utterances: Iterable[Segment], start: float, end: float) -> str:
     """Why a segment has no words."""
     reasons = [
-        said["missing"]["text"]
-        for said in utterances
-        if said["start"] < end and said["end"] > start and "text" in said.get("missing", {})
+        utterance["missing"]["text"]
+        for utterance in utterances
+        if utterance["start"] < end and utterance["end"] > start and "text" in utterance.get("missing", {})
     ]
     return reasons[0] if reasons else _SILENT
