@@ -20,6 +20,11 @@ from merc_annotation.peak_frame import peak_time
 if TYPE_CHECKING:
     from merc import AnnotateFunction
 
+TONE = (
+    "Listen to the recording. Describe how the voice sounds: pitch and how it moves, loudness, rate, pauses, breath, "
+    "hesitations, laughter or crying."
+)
+"""What a model that hears is asked to describe."""
 Part = dict[str, Any]
 """A part of a message: words, a picture or sound, as chat completions have them."""
 
@@ -134,10 +139,7 @@ class AudioToneTeacher(ClueTeacher):
     """Writes ``audio_tone``: how the voice sounds, by a model that hears (Qwen2-Audio behind vLLM, a hosted one). The
     sound is sent as a part of the kind ``input_audio``, WAV with 16 bits."""
 
-    asks: str = (
-        "Listen to the recording. Describe how the voice sounds: pitch and how it moves, loudness, rate, pauses, "
-        "breath, hesitations, laughter or crying."
-    )
+    asks: str = TONE
     """What the model is asked to describe."""
     rate: int = 16_000
     """Samples of the sound in a second."""

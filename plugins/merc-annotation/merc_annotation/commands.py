@@ -129,10 +129,19 @@ def export(
     target: Annotated[Path, typer.Argument(metavar="DEST", help="The folder to write.")],
     split: Annotated[list[str] | None, typer.Option(help="The splits to write; all where none is named.")] = None,
     media: Annotated[str, typer.Option(help="What stands before the paths of media, for label-studio.")] = "",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="What is asked, once or more: reason, label, describe or evidence; reason without."),
+    ] = None,
+    templates: Annotated[
+        Path | None, typer.Option(help="Instructions of your own, JSON: wordings by task, with {speaker} and {labels}.")
+    ] = None,
 ) -> None:
-    """Write a released set in the form that another project reads. Records without a label are counted and left out."""
+    """Write a released set in the form that another project reads. Each record is paired with an instruction for each
+    task, one of several wordings; records without a label are counted and left out."""
     from merc_annotation.exports import export as write
     from merc_annotation.exports import learnable
+    from merc_annotation.instructions import TEMPLATES, paired, read_templates
     from merc_annotation.records import read_records
 
     records = [r for r in read_records(folder) if not split or r["split"] in split]
@@ -146,9 +155,17 @@ def export(
         for key in ("video", "audio"):
             if record.get(key) and not Path(record[key]).is_absolute():
                 record[key] = str((folder / record[key]).resolve())
-    names = write(form, target, records)
+    labelled = learnable(records)
+    pairs = labelled
+    if task or templates is not None:
+        if form == "merr":
+            raise merc.MercError("merr has one entry a clip, and its own fields; leave out --task and --templates")
+        wordings = TEMPLATES if templates is None else read_templates(templates)
+        pairs = paired(labelled, task or ["reason"], wordings)
+    names = write(form, target, pairs)
+    more = "" if pairs is labelled else f", {len(pairs)} instructions"
     typer.echo(
-        f"{target}: {', '.join(names)} ({len(learnable(records))} of {len(records)} records; the others have no label)"
+        f"{target}: {', '.join(names)} ({len(labelled)} of {len(records)} records{more}; the others have no label)"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import merc
 from merc_annotation.describing import INSTRUCTION
+from merc_annotation.instructions import answer
 from merc_annotation.records import Record, write_jsonl
 from merc_annotation.unit_table import meaning
 
@@ -19,14 +20,12 @@ Write = Callable[[Path, Sequence[Record]], list[str]]
 def question(record: Record) -> str:
     """What a model is asked about a record."""
     who = f"{record['speaker']} says" if record.get("speaker") else "The speaker says"
-    return f"{who}: “{record['text']}”\n{INSTRUCTION}"
+    return f"{who}: “{record['text']}”\n{record.get('instruction') or INSTRUCTION}"
 
 
-def answer(record: Record) -> str:
-    """What a model should answer: numbered steps, the description, and the label."""
-    steps = [f"Step {number}: {step}" for number, step in enumerate(record["rationale"], start=1)]
-    parts = [*steps, *([record["description"]] if record.get("description") else [])]
-    return "\n".join([*parts, f"Emotion: {record['label']}"])
+def response(record: Record) -> str:
+    """What a model should answer: to the record's own instruction, or numbered steps, the description and the label."""
+    return record.get("answer") or answer(record, "reason") or ""
 
 
 def learnable(records: Sequence[Record]) -> list[Record]:
@@ -49,7 +48,7 @@ def llama_factory(folder: Path, records: Sequence[Record]) -> list[str]:
         rows.append({
             "messages": [
                 {"role": "user", "content": "<video>" * len(videos) + question(record)},
-                {"role": "assistant", "content": answer(record)},
+                {"role": "assistant", "content": response(record)},
             ],
             "videos": videos,
         })  # fmt: skip
@@ -81,7 +80,7 @@ def ms_swift(folder: Path, records: Sequence[Record]) -> list[str]:
         rows.append({
             "messages": [
                 {"role": "user", "content": tags + question(record)},
-                {"role": "assistant", "content": answer(record)},
+                {"role": "assistant", "content": response(record)},
             ],
             "videos": videos,
             "audios": audios,
@@ -97,9 +96,10 @@ def sharegpt(folder: Path, records: Sequence[Record]) -> list[str]:
         videos, _ = _media(record)
         turns = [
             {"from": "human", "value": ("<video>\n" if videos else "") + question(record)},
-            {"from": "gpt", "value": answer(record)},
+            {"from": "gpt", "value": response(record)},
         ]
-        rows.append({"id": record["id"], **({"video": videos[0]} if videos else {}), "conversations": turns})
+        name = f"{record['id']}/{record['task']}" if record.get("task") else record["id"]
+        rows.append({"id": name, **({"video": videos[0]} if videos else {}), "conversations": turns})
     _write_json(folder / "sharegpt.json", rows)
     return ["sharegpt.json"]
 
@@ -122,7 +122,7 @@ def merr(folder: Path, records: Sequence[Record]) -> list[str]:
             "peak_AU_list": dict(sorted(units.items())),
             "text": record["text"],
             "caption": record["clues"].get("visual_objective") or record["description"] or "",
-            "smp_reason_caption": answer(record),
+            "smp_reason_caption": response(record),
             "pseu_emotion": record["label"],
         }
     _write_json(folder / "merr.json", whole)

@@ -19,6 +19,7 @@ def register_annotators(register):
     register("visual-objective", "merc_annotation.clue_teachers:VisualObjective")
     register("audio-tone", "merc_annotation.audio_tone:AudioTone")
     register("audio-tone-teacher", "merc_annotation.clue_teachers:AudioToneTeacher")
+    register("audio-tone-model", "merc_annotation.hearing_model:AudioToneModel")
     register("lexical", "merc_annotation.lexical:Lexical")
     register("lexical-teacher", "merc_annotation.clue_teachers:LexicalTeacher")
     register("description-teacher", "merc_annotation.describing:DescriptionTeacher")

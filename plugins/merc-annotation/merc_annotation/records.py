@@ -10,6 +10,7 @@ from typing import Any
 
 import merc
 from merc_annotation.clues import CLUES
+from merc_annotation.instructions import instruction
 from merc_annotation.judging import coverage
 from merc_annotation.triplet import NoTriplet, Triplet
 
@@ -61,6 +62,7 @@ def _record(
         "text": one.text,
         "start": one.start,
         "end": one.end,
+        "instruction": instruction({"id": one.id, "speaker": one.speaker}, "reason", ()),
         "video": str(one.video) if one.video else None,
         "audio": str(one.audio) if one.audio else None,
         "label": label,

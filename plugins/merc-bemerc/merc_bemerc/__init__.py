@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from merc_bemerc.answers import Fault, accepted, ask_again, json_object, read, schema_of
+    from merc_bemerc.answers import Fault, accepted, ask_again, json_object, read, refused, schema_of
     from merc_bemerc.asking import ask_until
     from merc_bemerc.language import other_language
     from merc_bemerc.openai_compatible import OpenAICompatible, as_jpeg
@@ -34,6 +34,7 @@ _HOME = {
     "measurer": "voice",
     "other_language": "language",
     "read": "answers",
+    "refused": "answers",
     "schema_of": "answers",
 }
 
@@ -53,6 +54,7 @@ __all__ = [
     "measurer",
     "other_language",
     "read",
+    "refused",
     "schema_of",
 ]
 
