@@ -12,7 +12,7 @@ import pytest
 
 from merc.evaluation import write_report
 
-from .conftest import Run
+from .conftest import Run, make_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
@@ -135,3 +135,10 @@ def test_cells_of_the_confusion_matrix_lead_to_their_utterances(report: Path, pr
     seen = visit(report, profile, links[0].replace("&amp;", "&"))
     assert seen.found == (30, 30)
     assert [id for id, verdict in seen.turns() if verdict == "unparsed"][:1] == ["test0_u2"]
+
+
+def test_so_many_conversations_are_never_shown_at_once(tmp_path: Path, profile: Path) -> None:
+    run = make_run(tmp_path / "run", conversations=996)  # and five of dev
+    seen = visit(write_report(run.folder, run.conversations, run.labels), profile, "size=all")
+    assert seen.found == (4004, 1001)
+    assert len(seen.talks) == 20

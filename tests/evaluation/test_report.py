@@ -262,3 +262,23 @@ def test_what_a_decoder_kept_stands_beside_the_utterance(tmp_path: Path) -> None
     assert turn["details"] == {"rationales": "He <b>laughs</b>.; No.", "prior": "joy: 0.25", "seed": "3"}
     without = browse_data([Prediction(id="u", conversation="c", label="joy")], [], LABELS, Links(Path()))
     assert "details" not in without.data["conversations"][0]["turns"][0]
+
+
+def test_a_run_of_an_older_merc_has_its_report_made_again(run: Run) -> None:
+    """Words that are other ones today, and numbers that were not written then."""
+    lines = [json.loads(line) for line in (run.folder / "predictions.jsonl").read_text().splitlines()]
+    old = [{name: line[name] for name in ("id", "conversation", "split", "truth", "label")} for line in lines]
+    old[0]["past_labels"] = "gold"
+    (run.folder / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    for numbers in metrics.values():
+        del numbers["averaged_over"], numbers["unlabelled"]
+        numbers["past_labels"] = "gold"
+    (run.folder / "metrics.json").write_text(json.dumps(metrics))
+    (run.folder / "log.jsonl").write_text('{"event": "epoch", "loss": 1.5}\n')
+    (run.folder / "provenance.json").write_text('{"merc": "0.0.1"}')
+    (run.folder / "recipe.yaml").write_text("engine: torch\ntuning: {kind: lora}\n")
+    text = words(page(run))
+    assert "Accuracy 33.3%" in text and "engine: torch" in text
+    assert "No labelled prediction of this split has probabilities" in text
+    assert "not complete" not in text

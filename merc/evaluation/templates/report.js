@@ -290,6 +290,8 @@
     form.elements.namedItem(name).append(...values.map(([value, text]) => element("option", { value }, text)));
   }
 
+  // So many conversations at once would keep a browser busy for minutes.
+  if (data.conversations.length > 1000) form.elements.namedItem("size").querySelector("[value=all]").remove();
   options("split", data.splits.map((split) => [split || "", split || "no split"]));
   for (const name of ["dataset", "speaker"]) options(name, data[`${name}s`].map((value) => [value, value]));
   options("truth", data.labels.map((label) => [label, label]));
