@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
     from merc.session.annotation import Annotated
+    from merc.session.annotation_cost import Estimate, estimates, estimates_text
     from merc.session.api import annotate, load, run
     from merc.session.benchmark_columns import BenchmarkColumn, load_columns
     from merc.session.card import CardText, model_card
@@ -54,6 +55,9 @@ _HOME = {
     "LiveHearing": "merc.speech",
     "Session": "merc.session.session",
     "Annotated": "merc.session.annotation",
+    "Estimate": "merc.session.annotation_cost",
+    "estimates": "merc.session.annotation_cost",
+    "estimates_text": "merc.session.annotation_cost",
     "annotate": "merc.session.api",
     "load": "merc.session.api",
     "load_recipe": "merc.recipe",
@@ -111,10 +115,12 @@ __all__ = [
     "CorpusData",
     "Corruption",
     "CorruptionCase",
+    "Cost",
     "Decoded",
     "Decoder",
     "EncodeFunction",
     "Encoder",
+    "Estimate",
     "Example",
     "FeatureSpec",
     "Features",
@@ -203,6 +209,8 @@ __all__ = [
     "below_one",
     "cache_folder",
     "check_placeholder",
+    "estimates",
+    "estimates_text",
     "export_run",
     "first_lines",
     "first_names",

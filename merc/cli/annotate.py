@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from merc.cues import CueTable
     from merc.recipe import ComponentRef
+    from merc.session.annotation import Annotated as Annotations
 
 _NAMED = 20
 
@@ -37,6 +38,10 @@ def command(
         typer.Option(help="Ask once more for final answers that gave no cue: 'refused'. Cues that there are stay."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that has no cue.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what asking would cost, by annotator, and ask nobody.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="With --dry-run: how many seconds a request takes.")] = 3.0,
 ) -> None:
     """Ask a recipe's annotators for the cues of the conversations whose prompts read them.
 
@@ -44,6 +49,8 @@ def command(
     on where it was; several may run at once. Faults that may pass, such as a server that is down, are asked about again
     when the command is given again; the exit code is 1 where there are any. What a teacher could not answer stays, too,
     unless --again refused asks for it once more.
+
+    --dry-run asks nobody, and counts requests, tokens and hours of what is not answered yet.
     """
     from merc.cli.results import take_standard_output
 
@@ -57,6 +64,9 @@ def command(
     from merc.session.annotation import annotate_recipe
 
     reporter = TerminalReporter()
+    if dry_run:
+        _show_cost(annotate_recipe(loaded, reporter, only=only or (), ask=False), seconds, as_json, results)
+        return
     done = annotate_recipe(loaded, reporter, only=only or (), again_refused=again is not None)
     table, parts = done.table, done.annotators
     record = _record(table, parts, {name: sum(len(c.utterances) for c in done.asked_about[name]) for name in parts})
@@ -71,6 +81,20 @@ def command(
     if any(what["again"] or what["unasked"] for what in record.values()):
         reporter.say("not all is answered: give the same command again to ask for the rest")
         raise typer.Exit(1)
+
+
+def _show_cost(annotated: Annotations, seconds: float, as_json: bool, results: TextIO) -> None:
+    """What asking for all that is not answered would cost."""
+    from merc.session.annotation_cost import estimates, estimates_text
+
+    rows = estimates(annotated, seconds)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps([asdict(one) for one in rows], indent=1), results)
+    else:
+        typer.echo(estimates_text(rows, seconds), results)
 
 
 def _record(table: CueTable, parts: Mapping[str, ComponentRef], utterances: Mapping[str, int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The contracts, one file for each kind. A plugin implements these and nothing else."""
 
-from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Observation
+from merc.components.annotator import AnnotateFunction, Annotation, Annotator, Cost, Observation
 from merc.components.backbone import Backbone, MediaRun, SlotTokens
 from merc.components.base import Component, FolderOrName, at_least, below_one
 from merc.components.benchmark import Benchmark, BenchmarkTask
@@ -70,6 +70,7 @@ __all__ = [
     "CorpusData",
     "Corruption",
     "CorruptionCase",
+    "Cost",
     "Decoded",
     "Decoder",
     "EncodeFunction",

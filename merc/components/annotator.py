@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from merc.components.base import Component
 from merc.components.encoder import AudioClip, Frames, Missing, VideoClip, Waveform
 from merc.components.prompter import Query
+from merc.conversation import Utterance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,20 @@ Media are decoded as observations are taken, so a function takes no more at once
 one thread, that in which it is iterated. It may be called more than once. It may end without having taken all (its
 budget is spent): what it did not take stays unasked, and the user reads how much that is.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What asking a server about one utterance will cost, as far as that is known before."""
+
+    model: str
+    """The model that is asked."""
+    tokens_in: int
+    """Tokens that are sent."""
+    tokens_out: int
+    """The most tokens that are answered."""
+    at_once: int = 1
+    """Requests that are on their way at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +169,10 @@ class Annotator(Component):
     def reads(self) -> tuple[str, ...]:
         """The cues of the target that it is shown: those of other annotators of the recipe, or of the corpus."""
         return ()
+
+    def cost(self, utterance: Utterance) -> Cost | None:
+        """What asking about an utterance will cost; None for one that asks no server, which is the default."""
+        return None
 
     def may_be_divided(self) -> bool:
         """Whether several processes may be asked about parts of a corpus at the same time, as workers are: not where

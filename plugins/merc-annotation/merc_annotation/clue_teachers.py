@@ -11,9 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from merc_bemerc import Server, ServerTeacher, accepted, as_jpeg, ask_again, ask_until, read, schema_of
+from merc_bemerc import (
+    Server,
+    ServerTeacher,
+    accepted,
+    as_jpeg,
+    ask_again,
+    ask_until,
+    picture_tokens,
+    read,
+    schema_of,
+    sound_tokens,
+)
 
-from merc import Annotation, AudioClip, Frames, Missing, Observation, Query, VideoClip, Waveform
+from merc import Annotation, AudioClip, Frames, Missing, Observation, Query, Utterance, VideoClip, Waveform
 from merc_annotation.key_frames import key_times
 from merc_annotation.peak_frame import peak_time
 
@@ -117,6 +128,10 @@ class VisualObjective(ClueTeacher):
         """Frames in the video's own size."""
         return Frames(count=self.frames)
 
+    def media_tokens(self, utterance: Utterance) -> float:
+        """Those of its frames."""
+        return self.frames * picture_tokens(self.longest)
+
     def video_for(self, query: Query) -> Frames:
         """The frames that the cues choose."""
         cues = query.target.cues
@@ -151,6 +166,10 @@ class AudioToneTeacher(ClueTeacher):
     def audio(self) -> Waveform:
         """The sound, at least 0.3 s of it."""
         return Waveform(rate=self.rate, min_seconds=0.3)
+
+    def media_tokens(self, utterance: Utterance) -> float:
+        """Those of the sound."""
+        return sound_tokens(utterance)
 
     def parts(self, one: Observation) -> list[Part] | Missing:
         """The sound."""

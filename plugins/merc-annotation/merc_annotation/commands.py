@@ -57,7 +57,8 @@ def release(
     loaded = merc.load_recipe(recipe, changes)
     annotated = merc.annotate(loaded, every=True, ask=not dry_run, reporter=shows)
     if dry_run:
-        return _show_estimates(annotated)
+        typer.echo(merc.estimates_text(merc.estimates(annotated)))
+        return
     if annotated.unfinished:
         counts = ", ".join(f"annotators.{name}: {count}" for name, count in annotated.unfinished.items())
         typer.echo(f"not released: utterances without a final answer ({counts}); give the same command again", err=True)
@@ -71,28 +72,6 @@ def release(
     )
     manifest = write_release(annotated, plan)
     typer.echo(f"{folder}: {manifest['records']} records, {len(manifest['files'])} files; read {folder / 'README.md'}")
-
-
-def _show_estimates(annotated: merc.Annotated) -> None:
-    from merc_annotation.estimates import SECONDS, estimates
-
-    rows = estimates(annotated)
-    names, models = (max(len(text) for text in texts) for texts in (
-        ["annotator", *(one.annotator for one in rows)], ["model", *(one.model or "(none)" for one in rows)]
-    ))  # fmt: skip
-    line = f"{{:{names}}}  {{:{models}}} {{:>8}} {{:>9}} {{:>12}} {{:>12}} {{:>9}}"
-    typer.echo(line.format("annotator", "model", "open", "requests", "tokens in", "tokens out", "hours"))
-    for one in rows:
-        numbers = [f"{number:,}" for number in (one.open, one.requests, one.tokens_in, one.tokens_out)]
-        hours = "–" if one.hours is None else f"{one.hours:.3f}"
-        typer.echo(line.format(one.annotator, one.model or "(none)", *numbers, hours))
-    whole = [sum(getattr(one, name) for one in rows) for name in ("requests", "tokens_in", "tokens_out")]
-    hours = f"{sum(one.hours or 0.0 for one in rows):.3f}"
-    typer.echo(
-        f"together: {whole[0]:,} requests, {whole[1]:,} tokens in, at most {whole[2]:,} out, {hours} hours where one "
-        f"takes {SECONDS:g} s and teachers are asked one after the other. Tokens are estimates; an answer that does "
-        "not fit is asked for again."
-    )
 
 
 def rationales(

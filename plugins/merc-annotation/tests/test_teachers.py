@@ -6,18 +6,20 @@ import base64
 import io
 import json
 import wave
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
 from merc_annotation.clue_teachers import AudioToneTeacher, LexicalTeacher, VisualObjective
 from merc_annotation.describing import ComposedDescription, DescriptionTeacher
-from merc_annotation.estimates import estimates
 from merc_annotation.judging import JudgeTeacher, RuleJudge, final_score
 from merc_annotation.triplet import NoTriplet, Triplet, triplet_of
+from typer.testing import CliRunner
 
 import merc
 import merc.testing
+from merc.cli.main import app
 from tests.chat_server import ChatServer, Reply
 
 CLUES = {"visual_expression": "She smiles.", "audio_tone": "The voice is loud.", "lexical": "Bo says: “We won.”"}
@@ -197,14 +199,20 @@ def test_cost_is_known_before_anybody_is_asked(server: ChatServer, tmp_path) -> 
         "features": {"store": str(tmp_path / "store" / "features")},
         "strategy": {"device": "cpu"},
     }  # fmt: skip
-    before = {one.annotator: one for one in estimates(merc.annotate(recipe, every=True, ask=False), seconds=3.6)}
+    before = {one.annotator: one for one in merc.estimates(merc.annotate(recipe, every=True, ask=False), seconds=3.6)}
     assert before["text"].requests == 4 and before["text"].tokens_out == 400 and before["text"].tokens_in > 400
     assert before["text"].hours == pytest.approx(4 * 3.6 / 2 / 3600) and before["words"].hours is None
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    arguments = ["annotate", str(tmp_path / "recipe.yaml"), "--only", "text", "--dry-run", "--seconds", "3.6"]
+    row = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)[0]
+    assert row == asdict(before["text"])
+    page = CliRunner().invoke(app, arguments).stdout
+    assert f"together: 4 requests, {row['tokens_in']:,} tokens in, at most 400 out, 0.002 hours" in page, page
     assert server.asked == []
     server.plan = lambda number, asked: reply({**ANSWER, "evidence": {"text": "They won."}})
     done = merc.annotate(recipe, every=True)
     assert done.unfinished == {} and len(server.asked) == 4
-    assert all(one.requests == 0 for one in estimates(merc.annotate(recipe, every=True, ask=False)))
+    assert all(one.requests == 0 for one in merc.estimates(merc.annotate(recipe, every=True, ask=False)))
     (talk,) = done.conversations
     assert talk.utterances[0].cues.keys() == {"lexical", "triplet", "description"}
 

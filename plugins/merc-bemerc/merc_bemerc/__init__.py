@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from merc_bemerc.language import other_language
     from merc_bemerc.openai_compatible import OpenAICompatible, as_jpeg
     from merc_bemerc.server import Passing, Reached, Server
-    from merc_bemerc.server_teacher import ServerTeacher, check_asking
+    from merc_bemerc.server_teacher import ServerTeacher, check_asking, picture_tokens, sound_tokens
     from merc_bemerc.voice import measurer
 
 __version__ = "0.1.0"
@@ -33,9 +33,11 @@ _HOME = {
     "json_object": "answers",
     "measurer": "voice",
     "other_language": "language",
+    "picture_tokens": "server_teacher",
     "read": "answers",
     "refused": "answers",
     "schema_of": "answers",
+    "sound_tokens": "server_teacher",
 }
 
 __all__ = [
@@ -53,9 +55,11 @@ __all__ = [
     "json_object",
     "measurer",
     "other_language",
+    "picture_tokens",
     "read",
     "refused",
     "schema_of",
+    "sound_tokens",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from merc import Annotation, Frames, Missing, Observation, Query
+from merc import Annotation, Frames, Missing, Observation, Query, Utterance
 from merc_bemerc.answers import accepted, ask_again, read, schema_of
 from merc_bemerc.asking import ask_until
 from merc_bemerc.behaviour import (
@@ -25,7 +25,7 @@ from merc_bemerc.behaviour import (
     wording,
 )
 from merc_bemerc.server import Server
-from merc_bemerc.server_teacher import ServerTeacher
+from merc_bemerc.server_teacher import ServerTeacher, picture_tokens
 from merc_bemerc.template import check_template
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class OpenAICompatible(ServerTeacher):
         """Its parameters but those that say where the server is, how it is reached and how often, and the words of T_b.
         ``max_tokens`` and ``attempts`` count for answers that reached them alone."""
         return {**super().identity(), "prompt": wording(self.template, self.describes, self.structured)}
+
+    def media_tokens(self, utterance: Utterance) -> float:
+        """Those of its frames."""
+        return self.frames * picture_tokens(self.longest)
 
     def context(self, query: Query) -> Any:
         """The utterances before the target that the prompt tells."""

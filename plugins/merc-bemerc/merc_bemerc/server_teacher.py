@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from merc import AnnotateFunction, Annotation, Annotator, Observation
+from merc import AnnotateFunction, Annotation, Annotator, Cost, Observation, Utterance
 from merc_bemerc.asking import answers_of
 from merc_bemerc.server import Server
+
+CLUE_TOKENS, WORD_TOKENS, SECONDS_OF_SOUND = 60, 1.4, 4.0
+"""Assumed: tokens of a clue that is not written yet, tokens of a word, and seconds of an utterance whose times are not
+known."""
+PATCH, SOUND_TOKENS = 28, 25
+"""Pixels of a side of what becomes a token of a picture, and tokens of a second of sound, as in Qwen's models."""
+
+
+def picture_tokens(longest: int) -> int:
+    """The tokens of a picture of four by three, whose longer side has so many pixels.
+
+    >>> picture_tokens(512)
+    266
+    """
+    return math.ceil(longest / PATCH) * math.ceil(0.75 * longest / PATCH)
+
+
+def sound_tokens(utterance: Utterance) -> float:
+    """The tokens of an utterance's sound.
+
+    >>> sound_tokens(Utterance(id="u", text="So.", start=1.0, end=3.0))
+    50.0
+    """
+    known = utterance.start is not None and utterance.end is not None
+    return SOUND_TOKENS * (utterance.end - utterance.start if known else SECONDS_OF_SOUND)
+
 
 _ASIDE = {
     "base_url",
@@ -73,6 +100,18 @@ class ServerTeacher(Annotator):
     def variables(self) -> Sequence[str]:
         """The variable that holds the key."""
         return (self.key,) if self.key else ()
+
+    def cost(self, utterance: Utterance) -> Cost:
+        """Its prompt in words, clues that are not written yet by a guess, and ``media_tokens``."""
+        words = len(str(self.identity()).split()) + 3 * len(utterance.text.split())
+        tokens = words * WORD_TOKENS + CLUE_TOKENS * len(self.reads()) + self.media_tokens(utterance)
+        return Cost(
+            model=self.model, tokens_in=round(tokens), tokens_out=self.max_tokens or 0, at_once=self.concurrency
+        )
+
+    def media_tokens(self, utterance: Utterance) -> float:
+        """Tokens of the pictures and the sound of a request, about; by default none."""
+        return 0.0
 
     def may_be_divided(self) -> bool:
         """Not where a budget of requests holds for the whole pass."""
