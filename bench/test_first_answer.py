@@ -1,5 +1,5 @@
 """The first answer of ``merc predict ready/meld-text --text``: seconds of CPU in a new process, and of what it imports,
-beside the same with nothing left out and the model built once to see that it can be."""
+beside the same with nothing left out, the model built once to see that it can be, and the backbone probed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ main()
 MINE = f"import sys\n{COMMAND}"
 PLAIN = f"""\
 import contextlib, sys
-import merc.cli.lean, merc.components.peft_tuning
+import merc.cli.lean, merc.components.peft_tuning, merc.model.kept_probe
+merc.model.kept_probe._file = lambda model, backbone: None
 merc.cli.lean.import_for_prediction = lambda: None
 merc.components.peft_tuning._without_bitsandbytes = contextlib.nullcontext
 import merc.session.session as session

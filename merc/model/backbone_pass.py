@@ -49,6 +49,13 @@ class BackbonePass:
         self.tree_by_tree = mask == "bool" and self._takes_trees()
         return ""
 
+    def take_known(self, lm_head: LMHead, additive: bool, tree_by_tree: bool) -> bool:
+        """Take what was found out of a backbone like this one, in place of ``probe``; false where it does not hold."""
+        if tree_by_tree and not use_tree_attention(self.base):
+            return False
+        self.lm_head, self.additive, self.tree_by_tree = lm_head, additive, tree_by_tree
+        return True
+
     def _takes_trees(self) -> bool:
         """Whether the backbone attends tree by tree, found out by computing two small trees in a row of three."""
         if not use_tree_attention(self.base):

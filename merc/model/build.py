@@ -16,6 +16,7 @@ from merc.model.absent import AbsentModel
 from merc.model.backbone import load_network
 from merc.model.emotion_model import EmotionModel
 from merc.model.heads import Heads
+from merc.model.kept_probe import probe_once
 from merc.model.media_tokens import MediaTokens
 from merc.model.reach import context_of
 from merc.model.sharding import shard
@@ -79,7 +80,7 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     model.backbone = backbone
     model.media.to(device)
     model.heads.to(device)
-    model.probe()
+    probe_once(model, backbone)
     return model
 
 

@@ -84,7 +84,7 @@ class EmotionModel(nn.Module):
         self._tokenizer = tokenizer
         self.today = CHAT_DATE
         self.backbone: Backbone | None = None
-        self.layout = "tree"
+        self.layout: Literal["tree", "separate"] = "tree"
         self.note = ""
         self.passes = BackbonePass(self.base)
         self.rows_disturb: bool | None = None
