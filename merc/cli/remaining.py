@@ -37,10 +37,10 @@ class TimeLeft:
         if self._first is None:
             return None
         at, share = self._last
-        since, begun = self._first
-        if share <= begun:  # one report as yet
-            since, begun = self._started, 0.0
-        pace = (share - begun) / max(at - since, 1e-9)
+        since, done_before = self._first
+        if share <= done_before:  # one report as yet
+            since, done_before = self._started, 0.0
+        pace = (share - done_before) / max(at - since, 1e-9)
         return max(0.0, (1 - share) / pace - (now - at))
 
 

@@ -113,16 +113,16 @@ class _DryRun(Run):
 
     def __init__(self, recipe: Recipe, folder: Path, reporter: Reporter) -> None:
         super().__init__(replace(recipe, trackers={}), folder / "run", reporter, resume=False)
-        self.found = RunEstimate()
+        self.result = RunEstimate()
         self.sampled: dict[str, tuple[Seconds, str]] = {}
         if self.strategy.world > 1:
             raise MercError("--dry-run estimates for one process; give the same command without a launcher")
 
     def estimate(self) -> RunEstimate:
         """Do the steps, and give what was found."""
-        recipe, found = self.recipe, self.found
-        begun = Seconds(*[Seconds.now().cpu] * 2)  # until here nothing is waited for but files
-        self._note("start of Python, imports", begun, "this process")
+        recipe, result = self.recipe, self.result
+        imports = Seconds(*[Seconds.now().cpu] * 2)  # until here nothing is waited for but files
+        self._note("start of Python, imports", imports, "this process")
         if not recipe.stages and recipe.evaluate is None:
             raise MercError(f"{recipe.name}: there is nothing to do: give stages to train, or evaluate, or both")
         self.wiring = Wiring(recipe, self.directory, self.device, self.journal, self.strategy)
@@ -138,35 +138,35 @@ class _DryRun(Run):
         material = _SampledMaterial(cues=cues, table=table)
         with self._measured("model"):
             model, inherited = self._model(material, start)
-        found.parameters = self._parameters(model)
+        result.parameters = self._parameters(model)
         with self._measured("prompts, put together"):
             self._check_prompts(model, prompts)
         self._stages(model, data, material, demonstrations, inherited)
         self._predictions(model, data, material, demonstrations)
-        return found
+        return result
 
     def _parameters(self, model: EmotionModel) -> list[PartCount]:
         encoders = {name: part.component for name, part in self.recipe.encoders.items()}
         networks, silent = count_networks(encoders, self.recipe.learning_encoders)  # type: ignore[arg-type]
         if silent:
-            self.found.unknown.append(f"the parameters of {', '.join(silent)}, as their encoders state no size")
+            self.result.unknown.append(f"the parameters of {', '.join(silent)}, as their encoders state no size")
         return [*count_parameters(model), *networks]
 
     def _features(self, data: Data, demonstrations: Demonstrations | None) -> FeatureTable:
         """The features of all conversations where the store has them, else of some."""
         streams, _ = used_streams(self.recipe)
-        wanted = self._encoded_conversations(data, demonstrations)
+        conversations = self._encoded_conversations(data, demonstrations)
         if not encoders_of(self.recipe, streams):
             return self.wiring.features(streams, [])
         reaching = [n for n, part in encoders_of(self.recipe, streams).items() if addresses(part.component)]
         if reaching:
             raise MercError(f"--dry-run asks no server, and {', '.join(reaching)} would; encode first (merc encode)")
-        order = random.Random(self.recipe.seed).sample(range(len(wanted)), len(wanted))
+        order = random.Random(self.recipe.seed).sample(range(len(conversations)), len(conversations))
         tried: list[tuple[float, Seconds]] = []
         encoded: list[Conversation] = []
         began, table, size = Seconds.now(), None, 1
-        while len(encoded) < len(wanted) and (len(tried) < 2 or (Seconds.now() - began).wall < PROBE_SECONDS):
-            some = [wanted[at] for at in order[len(encoded) : len(encoded) + size]]
+        while len(encoded) < len(conversations) and (len(tried) < 2 or (Seconds.now() - began).wall < PROBE_SECONDS):
+            some = [conversations[at] for at in order[len(encoded) : len(encoded) + size]]
             before = Seconds.now()
             own = self.wiring.features(streams, some)
             tried.append((float(len(some)), Seconds.now() - before))
@@ -174,11 +174,11 @@ class _DryRun(Run):
             encoded += some
             size *= 2  # the first ones load the networks; many at a time are quicker
         assert table is not None
-        left = len(wanted) - len(encoded)
+        left = len(conversations) - len(encoded)
         timed = tried[1:] or tried
         each = summed(one for _, one in timed) * (1 / max(1.0, sum(count for count, _ in timed)))
         spent = summed(one for _, one in tried) + each * left
-        self._note("features", spent, f"{len(encoded)} of {len(wanted)} conversations encoded, or read")
+        self._note("features", spent, f"{len(encoded)} of {len(conversations)} conversations encoded, or read")
         return table
 
     def _stages(
@@ -197,7 +197,7 @@ class _DryRun(Run):
 
         for stage in self.recipe.stages:
             if why := self._why_not(stage.trainer.component):
-                self.found.unknown.append(f"stage {stage.id}: {why}")
+                self.result.unknown.append(f"stage {stage.id}: {why}")
                 continue
             known, before = len(probe.estimates), Seconds.now()
             one = replace(self.recipe, stages=(stage,))
@@ -207,10 +207,10 @@ class _DryRun(Run):
             rest = Seconds.now() - before
             estimates = probe.estimates[known:]
             if not estimates:
-                self.found.unknown.append(f"stage {stage.id}: its trainer does not train by merc.training.fit")
+                self.result.unknown.append(f"stage {stage.id}: its trainer does not train by merc.training.fit")
                 continue
             rest -= summed(estimate.probe for estimate in estimates)  # setting up, and saving what was learned
-            self.found.memory = self.found.memory or self._memory(model)
+            self.result.memory = self.result.memory or self._memory(model)
             for estimate in estimates:
                 self._note_stage(stage.id, estimate, rest, next(iter(reversed(self.sampled.values())), None))
                 rest = Seconds()
@@ -229,16 +229,16 @@ class _DryRun(Run):
     def _predictions(
         self, model: EmotionModel, data: Data, material: Material, demonstrations: Demonstrations | None
     ) -> None:
-        recipe, found = self.recipe, self.found
+        recipe, result = self.recipe, self.result
         if recipe.evaluate is None:
             return
         if why := self._why_not(self.how.decoder):
-            found.unknown.append(f"evaluate: {why}")
+            result.unknown.append(f"evaluate: {why}")
             return
         if self.how.decoder.fits_on():
-            found.unknown.append("the fitting of evaluate.decoder, and what a fitted one takes")
+            result.unknown.append("the fitting of evaluate.decoder, and what a fitted one takes")
         if cases := cases_of(recipe, last_prompter(recipe)):
-            found.unknown.append(f"evaluate.corrupt: encoding and predicting {len(cases)} more times")
+            result.unknown.append(f"evaluate.corrupt: encoding and predicting {len(cases)} more times")
         predictions: list[Prediction] = []
         for split in self.how.splits:
             groups = self._queries(data, split, last_demonstrations(recipe), demonstrations)
@@ -253,7 +253,7 @@ class _DryRun(Run):
                 write_metrics(self.directory.metrics, metrics)
                 write_report(self.directory.path, data.conversations, data.labels)
             except MercError as error:
-                found.unknown.append(f"metrics and report, since of a part of the predictions there are none: {error}")
+                result.unknown.append(f"metrics and report, since of a part of the predictions there are none: {error}")
 
     def _sample(
         self,
@@ -317,7 +317,7 @@ class _DryRun(Run):
 
     def _note(self, part: str, seconds: Seconds, probe: str) -> None:
         device = torch.cuda.max_memory_allocated() if self.device.startswith("cuda") else None
-        self.found.parts.append(
+        self.result.parts.append(
             PartEstimate(part=part, seconds=seconds, probe=probe, peak_bytes=peak_memory(), device_bytes=device)
         )
 
