@@ -127,9 +127,11 @@ def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "–"
 
 
-def _ends(ends: Ends | None) -> str:
-    """An interval in per cent; a dash where there is none."""
-    return "–" if ends is None or isinstance(ends, str) else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
+def _ends(ends: Ends | None, times: int = 100, digits: int = 1) -> str:
+    """An interval, in per cent unless ``times`` is 1; a dash where there is none."""
+    if ends is None or isinstance(ends, str):
+        return "–"
+    return " to ".join(f"{times * end:.{digits}f}" for end in ends)
 
 
 def _measured(numbers: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from merc.components import Prediction
+from merc.evaluation.intervals import Ends, agreement_intervals
 from merc.evaluation.metrics import UNSPLIT, split_order
 from merc.evaluation.shapes import is_number
 from merc.evaluation.svg import Chart, Series, chart
@@ -70,13 +71,14 @@ def set_numbers(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], names: Seq
 
 @dataclass(frozen=True)
 class NumberView:
-    """A number of a head over a split: of how many utterances it is known, its agreement with what is true, and both
-    against each other."""
+    """A number of a head over a split: of how many utterances it is known, its agreement with what is true, with the
+    intervals of these numbers, and both against each other."""
 
     name: str
     n: int
     total: int
     numbers: Mapping[str, float]
+    intervals: Mapping[str, Ends]
     chart: Chart | None
 
 
@@ -154,9 +156,12 @@ def _view(split: str, predictions: Sequence[Prediction]) -> ValuesView:
     for name in dict.fromkeys(name for p in predictions for name in p.values):
         mine = [(p.values[name], p.true(name)) for p in predictions if name in p.values]
         if all(is_number(predicted) for predicted, _ in mine):
-            pairs = [(float(predicted), float(true)) for predicted, true in mine if is_number(true)]
+            named = [p for p in predictions if name in p.values and is_number(p.true(name))]
+            pairs = [(float(p.values[name]), float(p.true(name))) for p in named]
+            ends = agreement_intervals(pairs, [p.conversation for p in named]) if pairs else {}
             drawn = _scatter(name, pairs) if pairs else None
-            numbers.append(NumberView(name, len(pairs), len(predictions), agreement(pairs) if pairs else {}, drawn))
+            known_numbers = agreement(pairs) if pairs else {}
+            numbers.append(NumberView(name, len(pairs), len(predictions), known_numbers, ends, drawn))
         elif all(_is_set(predicted) for predicted, _ in mine):
             known = [(predicted["labels"], true) for predicted, true in mine if isinstance(true, list | tuple)]
             labels = dict.fromkeys(label for predicted, _ in mine for label in predicted["probabilities"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from merc.components import Prediction
 from merc.conversation import Conversation, Utterance
 from merc.evaluation import compute_metrics, write_metrics, write_predictions, write_report
 from merc.evaluation.breakdown import breakdowns, spreads
-from merc.evaluation.intervals import label_intervals
+from merc.evaluation.intervals import agreement_intervals, agreement_statistics, label_intervals
+from merc.evaluation.values import agreement, values_views
 
 from .conftest import LABELS, Run, classification
 from .test_report import page, words
@@ -99,3 +101,29 @@ def test_of_very_many_conversations_fewer_draws_are_made() -> None:
 def test_a_speaker_of_the_table_leads_to_its_utterances(run: Run) -> None:
     html = page(run)
     assert '<a href="#split=test&amp;speaker=Ada">Ada</a>' in html
+
+
+@pytest.mark.parametrize(
+    "pairs", [[(1.0, 2.0), (3.0, 2.5), (0.5, 0.25)], [(2.0, 1.0), (2.0, 3.0), (2.0, 3.0)], [(0.1, 0.1)]]
+)
+def test_numbers_of_draws_are_those_of_the_pairs(pairs: list[tuple[float, float]]) -> None:
+    once = agreement_statistics(pairs, [f"c{i}" for i in range(len(pairs))])
+    for name, value in agreement(pairs).items():
+        assert once[name](np.ones((1, len(pairs))))[0] == pytest.approx(value, abs=1e-9)
+    drawn = np.array([[2.0] + [0.0] * (len(pairs) - 1)])  # the first, twice
+    for name, value in agreement([pairs[0]] * 2).items():
+        assert once[name](drawn)[0] == pytest.approx(value, abs=1e-9)
+
+
+def test_numbers_of_heads_have_intervals() -> None:
+    predictions = [
+        Prediction(id=f"u{i}", conversation=f"c{i // 2}", values={"valence": i + i % 3}, truths={"valence": i})
+        for i in range(60)
+    ]
+    ((number,),) = (view.numbers for view in values_views(predictions))
+    for name, value in number.numbers.items():
+        low, high = number.intervals[name]
+        assert float(low) <= value <= float(high), name
+    assert set(agreement_intervals([(1.0, 1.0)], ["c"]).values()) == {
+        "one conversation, so there is nothing to draw from"
+    }

@@ -130,6 +130,16 @@ def test_frames_need_the_corpus(run: Path) -> None:
     assert "--frames takes the videos from the corpus, which --no-texts does without" in " ".join(ended.stderr.split())
 
 
+def test_a_run_with_a_recipe_of_an_older_merc_is_told_what_to_do_and_goes_on_without_texts(run: Path) -> None:
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "engine: torch\n")
+    ended = merc_report(str(run))
+    said = " ".join(ended.stderr.split())
+    assert ended.exit_code == 2 and "merc convert" in said and "--no-texts makes the report without them" in said
+    assert merc_report(str(run), "--no-texts").exit_code == 0
+    assert [turn["text"] for turn in turns((run / "report.html").read_text())] == [None] * 4
+
+
 def test_pictures_have_names_of_their_own_whatever_an_id_holds() -> None:
     said = Utterance(id="../../u 0\n", text="")
     names = {picture_name(Conversation(id="c", split=s, utterances=(said,)), said) for s in ("dev", "test")}
