@@ -50,6 +50,8 @@ class Work:
     what: str = "jobs"
     """What is made, for messages: ``features``."""
 
+    at_once: int = 1
+    """How many jobs a worker may have under way in threads: two where one decodes while the other computes."""
     allow: Sequence[str] = field(default_factory=allowed)
     """The servers and variables that the user allowed, as ``merc.allow`` takes them; by default those here."""
 

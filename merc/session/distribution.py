@@ -84,7 +84,7 @@ def _encode_elsewhere(
         require(part.component, f"encoders.{name}")
     batch = max(getattr(part.component, "batch", 1) for part in encoders.values())
     jobs, values = jobs_of(ids, least=batch), {"recipe": sendable(recipe)}
-    work = {"function": "merc.session.jobs:encoding", "what": "features", "jobs": jobs, "values": values}
+    work = {"function": "merc.session.jobs:encoding", "what": "features", "jobs": jobs, "values": values, "at_once": 2}
     encoded: Counter[str] = Counter()
     for result in results(workers, work, store.root, reporter):
         encoded.update(result.value["encoded"])

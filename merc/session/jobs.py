@@ -6,6 +6,7 @@ clips of a job alone. What it makes goes to the stores.
 
 from __future__ import annotations
 
+import copy
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from merc.cues import CueTable, PassOptions, annotate, look
 from merc.errors import MercError
 from merc.features import encode, prepared
 from merc.media import Decoding
+from merc.passes import Claims
 from merc.recipe import Recipe, annotator_of, load_recipe, needed_for
 from merc.session.cues import cue_store, hashes_of
 from merc.session.data import load_conversations
@@ -50,7 +52,9 @@ def encoding(values: Mapping[str, Any]) -> Callable[[Sequence[str]], dict[str, A
     def do(ids: Sequence[str]) -> dict[str, Any]:
         _check_there(ids, utterances)
         talk = Conversation(id="job", utterances=tuple(utterances[one] for one in ids))
-        table = encode(store, encoders, [talk], recipe.features.seed, device=device, decoding=Decoding.of(recipe))
+        own = copy.copy(store)  # two jobs may be under way, and a pass closes its claims
+        own.claims = Claims(store.claims.path)
+        table = encode(own, encoders, [talk], recipe.features.seed, device=device, decoding=Decoding.of(recipe))
         return {"encoded": dict(table.encoded)}
 
     return do

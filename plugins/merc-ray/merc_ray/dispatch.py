@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _QUEUED = 2
-"""The jobs that a worker has: the one that it does, and the next, so that it need not wait for it."""
+"""The jobs that a worker has: those under way, or the one under way and the next, so that it need not wait for it."""
 _LOOK_SECONDS = 2.0
 """After so long without news the cluster is asked whether it has room for more workers."""
 _MOST_LOST_AT_ONCE = 5
@@ -50,6 +50,7 @@ class Dispatcher:
         self.ray, self.work, self.options, self.output = ray, work, options, output
         self.actors = ray.remote(
             num_cpus=options["cpus"], num_gpus=options["gpus"], max_restarts=0, max_task_retries=0,
+            max_concurrency=work["at_once"],
             scheduling_strategy="SPREAD",
         )(Worker)  # fmt: skip
         self.order = json.dumps({name: value for name, value in work.items() if name != "jobs"})
@@ -152,8 +153,10 @@ class Dispatcher:
         self.give(worker)
 
     def give(self, worker: RayWorker) -> None:
-        """Give a worker its next jobs."""
+        """Give a worker its next jobs. One at which a worker was lost goes alone, so that no other is blamed for it."""
         while self.waiting and len(worker.jobs) < _QUEUED:
+            if worker.jobs and any(self.lost_at[place] for place in (self.waiting[0], *worker.jobs.values())):
+                return
             place = self.waiting.popleft()
             worker.jobs[worker.actor.do.remote(json.dumps(self.work["jobs"][place]["value"]))] = place
 
@@ -170,7 +173,7 @@ class Dispatcher:
         self.tell("done", {"place": place, **result})
 
     def lose(self, worker: RayWorker, error: Exception) -> None:
-        """Put a lost worker's jobs back; the first of them is the one that it was at."""
+        """Put a lost worker's jobs back; the first of them are those that were under way."""
         self.workers.remove(worker)
         self.lost_in_a_row += 1
         if self.lost_in_a_row > _MOST_LOST_AT_ONCE:
@@ -179,7 +182,7 @@ class Dispatcher:
                 f"{worker.node}: {_first_line(error)}"
             )
         places = list(worker.jobs.values())
-        self.lost_at.update(places[:1])
+        self.lost_at.update(places[: self.work["at_once"]])
         for place in reversed(places):
             if self.lost_at[place] >= self.options["attempts"]:
                 self.given_up.append(place)
