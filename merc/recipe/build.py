@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from merc.components import Prompter, RunFolder
+from merc.components import Prompter, RunFolder, Workers
 from merc.conversation import LabelSpace
 from merc.errors import MercError, did_you_mean
 from merc.recipe.conversion import moved
@@ -304,6 +304,10 @@ class Builder:
         if node is None or node.value is None:
             return {}
         part, self.recorded["workers"] = self.sections.part("workers", node, "workers")
+        if part is not None and isinstance(part.component, Workers) and not part.component.here:
+            self.problems.notes.append(
+                f"workers: a run computes in its own process; merc encode and merc annotate before it use {part.name!r}"
+            )
         return {} if part is None else {"workers": part}
 
     def metrics(self, node: Node) -> tuple[dict[str, ComponentRef], list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from merc_ray.workers import Ray
 
+import merc
 import merc.testing
 
 pytest.importorskip("ray")
@@ -39,3 +40,12 @@ def test_values_that_cannot_be(values, sentence):
 def test_only_a_named_cluster_needs_consent():
     assert [Ray(address=one).servers() for one in ("auto", "local")] == [(), ()]
     assert Ray(address="ray://10.0.0.5:10001").servers() == ("http://10.0.0.5:10001",)
+
+
+def test_a_run_says_that_it_computes_in_its_own_process(tmp_path):
+    (tmp_path / "talk.jsonl").write_text('{"id": "c", "utterances": [{"text": "So."}]}\n')
+    corpus = {"name": "jsonl", "path": str(tmp_path / "talk.jsonl")}
+    recipe = merc.load_recipe({"corpus": corpus, "workers": {"name": "ray"}})
+    assert recipe.notes == (
+        "workers: a run computes in its own process; merc encode and merc annotate before it use 'ray'",
+    )
