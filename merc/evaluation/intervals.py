@@ -25,9 +25,10 @@ def label_statistics(
     Args:
         numbers: Their names.
         predictions: At least one, each with a truth; their conversations count in the order in which they come.
-        labels: All labels that are true or predicted.
+        labels: The labels; others that are true or predicted count as well.
     """
-    place = {label: i for i, label in enumerate(labels.labels)}
+    named = (label for p in predictions for label in (p.true("label"), p.label) if label is not None)
+    place = {label: i for i, label in enumerate(dict.fromkeys([*labels.labels, *named]))}
     order = {name: i for i, name in enumerate(dict.fromkeys(p.conversation for p in predictions))}
 
     def classes(answers: Sequence[str | None]) -> Answers:

@@ -88,13 +88,14 @@ def read_run(folder: Path) -> RunFiles:
 
 
 def labels_of(files: RunFiles) -> tuple[str, ...]:
-    """The labels of a run, in its own order: as the confusion matrix has them, else what its predictions name."""
+    """The labels of a run: in the order of its confusion matrix, then what its predictions name beside these."""
+    named = {label for p in files.predictions for label in (p.truth, p.label, *(p.probabilities or ()))}
+    occurring = sorted(label for label in named if label is not None)
     for block in files.metrics.values():
         labels = (block.get("confusion") or {}).get("labels")
         if labels:
-            return tuple(labels)
-    named = {label for p in files.predictions for label in (p.truth, p.label, *(p.probabilities or ()))}
-    return tuple(sorted(label for label in named if label is not None))
+            return tuple(dict.fromkeys([*labels, *occurring]))
+    return tuple(occurring)
 
 
 def _read_log(path: Path) -> tuple[list[Mapping[str, Any]], list[int]]:

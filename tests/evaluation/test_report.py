@@ -282,3 +282,10 @@ def test_a_run_of_an_older_merc_has_its_report_made_again(run: Run) -> None:
     assert "Accuracy 33.3%" in text and "engine: torch" in text
     assert "No labelled prediction of this split has probabilities" in text
     assert "not complete" not in text
+
+
+def test_a_label_that_the_numbers_do_not_know_is_shown_as_it_is(run: Run) -> None:
+    file = run.folder / "predictions.jsonl"
+    file.write_text(file.read_text().replace('"label": "anger"', '"label": " bored"'))
+    html = page(run)
+    assert "bored" in data(html)["labels"] and "Accuracy 33.3%" in words(html)
