@@ -128,15 +128,18 @@ class StepProbe:
         for number, place in enumerate(places):
             tried.append((sizes[place], taken(len(warm) + number, steps[place])))
             context.progress((number + 1) / (len(places) + len(largest)), f"step of {sizes[place]:,} tokens")
-        for number, step in enumerate(largest):
-            taken(len(warm) + len(tried) + number, step)
+        together = [*warm, *(steps[place] for place in places)]
+        for step in largest:
+            if all(step is not other for other in together):
+                taken(len(together), step)
+                together.append(step)
         training = extrapolated(tried, sizes) * (sum(counts) / len(steps))
         evaluations, checkpoints = _amounts(context, settings, schedule)
         checkpoint = _checkpoint(context, settings, evaluations)
         self.estimates.append(
             StageEstimate(
                 steps=sum(counts),
-                tried=len(warm) + len(tried) + len(largest),
+                tried=len({id(step) for step in together}),
                 training=training + building,
                 evaluations=evaluations,
                 checkpoints=checkpoints,

@@ -72,5 +72,5 @@ def test_it_counts_what_the_stage_does_and_changes_no_weight(
     assert estimate.steps == len(seen.events("step"))
     assert estimate.evaluations == len(asked)
     assert estimate.checkpoints == len(written)
-    assert 0 < estimate.tried <= estimate.steps + 3
+    assert 0 < estimate.tried <= estimate.steps
     assert estimate.training.wall > 0 and estimate.checkpoint.wall > 0
