@@ -20,7 +20,7 @@ _QUEUED = 2
 _LOOK_SECONDS = 2.0
 """After so long without news the cluster is asked whether it has room for more workers."""
 _MOST_LOST_AT_ONCE = 5
-"""The work is ended when so many workers are lost one after the other, and no job is done meanwhile."""
+"""The work is ended when so many more workers than there are were lost while they began, and none could begin."""
 _MOST_FAULTS = 3
 """The same for jobs that raise something."""
 
@@ -148,6 +148,7 @@ class Dispatcher:
                 raise Stop(f"workers 'ray': a worker could not begin: {result['fault']}")
             self.check_version(result["value"])
             worker.node, worker.opening = result["value"]["node"], None
+            self.lost_in_a_row = 0
         else:
             self.finish(worker.jobs.pop(reference), result)
         self.give(worker)
@@ -169,18 +170,14 @@ class Dispatcher:
                 raise Stop(f"workers 'ray': {self.work['jobs'][place]['name']}: {result['fault']}")
         else:
             self.done += 1
-        self.lost_in_a_row = 0
         self.tell("done", {"place": place, **result})
 
     def lose(self, worker: RayWorker, error: Exception) -> None:
         """Put a lost worker's jobs back; the first of them are those that were under way."""
         self.workers.remove(worker)
-        self.lost_in_a_row += 1
-        if self.lost_in_a_row > _MOST_LOST_AT_ONCE:
-            raise Stop(
-                f"workers 'ray': {self.lost_in_a_row} workers were lost one after the other, the last on "
-                f"{worker.node}: {_first_line(error)}"
-            )
+        self.lost_in_a_row += worker.opening is not None
+        if self.lost_in_a_row > _MOST_LOST_AT_ONCE + len(self.workers):
+            raise Stop(f"workers 'ray': {self.lost_in_a_row} workers were lost while they began: {_first_line(error)}")
         places = list(worker.jobs.values())
         self.lost_at.update(places[: self.work["at_once"]])
         for place in reversed(places):
