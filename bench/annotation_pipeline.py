@@ -67,7 +67,9 @@ def main() -> None:
         f"splits: {dict(Counter(r['split'] for r in records))}"
     )
     print(f"missing: {dict(missing)}")
-    print(f"killed at {killed} moments, {len(server.asked) - requests} requests with those asked again")
+    print(
+        f"killed at {killed} moments, {len(server.asked) - requests} requests for the second, some of them asked again"
+    )
     same = [name for name in whole["files"] if whole["files"][name] == resumed["files"].get(name)]
     print(f"{len(same)} of {len(whole['files'])} files are the same; the whole manifest: {whole == resumed}")
 

@@ -124,7 +124,8 @@ class RecordingsCorpus(merc.Corpus):
                 segments = (
                     by_shots(name, edges, segments) if self.segments == "shots" else cut_at_shots(edges, segments)
                 )
-                made["notes"].append(f"{len(edges) - 1} shots, {spoken} utterances, {len(segments)} segments")
+                counts = {"shot": len(edges) - 1, "utterance": spoken, "segment": len(segments)}
+                made["notes"].append(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items()))
         except merc.MercError as error:
             return {**made, "notes": [f"left out: {error}"], "clean": None}
         if not segments:
