@@ -7,8 +7,15 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from website.pages import ROOT, linked, pages
+from website.pages import ROOT, linked, pages, plugin_pages
 from website.reference import PAGES
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put a page for each plugin into the menu, before the reference."""
+    plugins = [{page.parts[1]: page.as_posix()} for page in plugin_pages()]
+    config.nav = [*config.nav[:-1], {"Plugins": plugins}, config.nav[-1]]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

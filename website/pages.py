@@ -18,6 +18,11 @@ def pages() -> list[Path]:
     return [Path("README.md"), Path("CONTRIBUTING.md"), *(page for page in inner if not _NOT_OURS & set(page.parts))]
 
 
+def plugin_pages() -> list[Path]:
+    """The README of each plugin."""
+    return [page for page in pages() if page.parts[0] == "plugins" and len(page.parts) == 3]
+
+
 def linked(page: Path) -> Iterator[Path]:
     """The other files of the repository that a page links to or shows, relative to the repository."""
     for target in _LINK.findall((ROOT / page).read_text(encoding="utf-8")):

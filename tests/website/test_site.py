@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from website.pages import ROOT, pages
+from website.pages import ROOT, pages, plugin_pages
 
 _FETCHED = re.compile(r"<(?:script|img|iframe|source|link)[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 
@@ -32,7 +32,7 @@ def test_the_site(tmp_path: Path) -> None:
 
 def test_every_page_is_in_the_menu_or_linked() -> None:
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    linked = set()
+    linked = {ROOT / page for page in plugin_pages()}
     for page in pages():
         for target in re.findall(r"\]\(([^)#\s]+\.md)", (ROOT / page).read_text(encoding="utf-8")):
             linked.add((ROOT / page.parent / target).resolve())
