@@ -229,6 +229,7 @@ def main() -> int:
             "with: ray start --head, or set workers.address=local",
         )
         return 2
+    tell("connected")
     try:
         Dispatcher(order["work"], options, output).run()
         tell("end")

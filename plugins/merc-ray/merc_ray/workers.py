@@ -68,7 +68,7 @@ class Ray(merc.Workers):
             return
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as messages:
             process = self._start(work, messages)
-            done = 0
+            done, connected = 0, False
             try:
                 for line in _lines(process):
                     kind, value = line["kind"], line["value"]
@@ -76,6 +76,8 @@ class Ray(merc.Workers):
                         done += "fault" not in value
                         progress(done / len(work.jobs), f"{done} of {len(work.jobs)} jobs, {line['workers']} workers")
                         yield merc.JobResult(**value)
+                    elif kind == "connected":
+                        connected = True
                     elif kind == "waiting":
                         progress(done / len(work.jobs), value)
                     elif kind == "say":
@@ -84,10 +86,11 @@ class Ray(merc.Workers):
                         raise merc.MercError(f"{value}\n{self._account(work, done)}")
                     elif kind == "end":
                         return
-                raise merc.MercError(
-                    f"workers 'ray': the cluster at {self.address!r} is gone{_reason(messages)}\n"
-                    f"{self._account(work, done)}"
-                )
+                what = f"the cluster at {self.address!r} is gone{_reason(messages)}"
+                if not connected:
+                    what = f"no cluster can be reached at {self.address!r}{_reason(messages)}"
+                    what += "; start one with: ray start --head"
+                raise merc.MercError(f"workers 'ray': {what}\n{self._account(work, done)}")
             finally:
                 _stop(process)
 
