@@ -17,10 +17,8 @@ class TestRay(merc.testing.WorkersContract):
     name = "ray"
 
     @pytest.fixture(autouse=True)
-    def there(self, cluster, environment, monkeypatch):
+    def there(self, cluster):
         type(self).component = Ray(address=cluster.address)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
