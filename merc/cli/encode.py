@@ -21,7 +21,7 @@ def command(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with every utterance that is missing.")] = False,
 ) -> None:
-    """Fill the feature store for all conversations and encoders of a recipe.
+    """Fill the feature store for all encoders of a recipe and the conversations that its runs read.
 
     It may be interrupted at any time and goes on where it was; several may run at once on one store. What cannot be
     encoded is listed with the reason and is no error.
@@ -38,21 +38,19 @@ def command(
         raise MercError(f"recipe {loaded.name!r} has no encoders, so there is nothing to encode; add some at encoders:")
 
     from merc.cli.progress import TerminalReporter
-    from merc.components import Corpus
     from merc.session.distribution import encode_corpus
+    from merc.session.folds import read_by_runs
 
     reporter = TerminalReporter()
-    corpus = loaded.corpus.component
-    assert isinstance(corpus, Corpus)
     with reporter.task("corpus") as progress:
-        data = corpus.load()
-        progress(1.0, f"{len(data.conversations)} conversations")
-    for note in data.notes:
+        conversations, notes = read_by_runs(loaded)
+        progress(1.0, f"{len(conversations)} conversations")
+    for note in notes:
         reporter.say(note)
-    table = encode_corpus(loaded, data.conversations, reporter)
+    table = encode_corpus(loaded, conversations, reporter)
     for note in table.notes:
         reporter.say(note)
-    record = _record(table, list(loaded.encoders), data.conversations)
+    record = _record(table, list(loaded.encoders), conversations)
     if as_json:
         import json
 

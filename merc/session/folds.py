@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from merc.conversation import LabelSpace
+from merc.conversation import Conversation, LabelSpace
 from merc.errors import MercError
 from merc.evaluation import compute_metrics, read_predictions, write_metrics, write_predictions, write_report
 from merc.evaluation.folds import FILE
 from merc.files import check_name, write_text
 from merc.recipe import Recipe, write_recipe
-from merc.session.data import read_corpus
+from merc.session.data import load_conversations, read_corpus
 from merc.session.directory import RunDirectory
 from merc.session.seeds import Metrics, over_runs
 from merc.session.splitting import fold_names
@@ -61,6 +61,13 @@ def each_fold(recipe: Recipe) -> list[Recipe]:
     if recipe.split is None or recipe.split.folds is None or recipe.split.fold is not None:
         return [recipe]
     return [fold.recipe for fold in fold_recipes(recipe).values()]
+
+
+def read_by_runs(recipe: Recipe) -> tuple[list[Conversation], list[str]]:
+    """The conversations that runs of a recipe read, those of all its folds, each once; and the notes about them."""
+    data = [load_conversations(one, trained=True) for one in each_fold(recipe)]
+    conversations = {c.id: c for one in data for c in one.conversations}
+    return list(conversations.values()), list(dict.fromkeys(note for one in data for note in one.notes))
 
 
 def _of_fold(recipe: Recipe, number: int) -> Recipe:

@@ -119,6 +119,18 @@ def test_encode_fills_the_store_and_lists_what_is_missing(merc, tmp_path):
     assert len(list((tmp_path / "elsewhere").glob("*/*.safetensors"))) == 5
 
 
+def test_what_a_limit_leaves_out_is_not_encoded(merc, tmp_path):
+    own = [{"id": f"u{i}", "text": "Well.", "label": "joy", "video": f"u{i}.mp4"} for i in range(3)]
+    splits = ["train", "train", "test"]
+    talks = [{"id": f"c{i}", "split": splits[i], "utterances": [own[i]]} for i in range(3)]
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    result = merc("recipe.yaml", "corpus.limit=1", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "corpus.limit: of train the first 1 of 2 conversations" in result.stderr
+    streams = json.loads(result.stdout)["streams"]
+    assert (streams["seen"]["utterances"], streams["seen"]["encoded"]) == (2, 2)
+
+
 def test_a_recipe_without_encoders(merc, tmp_path):
     (tmp_path / "text.yaml").write_text("corpus: {name: jsonl, path: talk.jsonl}\n")
     told = merc("text.yaml")
