@@ -19,6 +19,7 @@ CHATML = (
 _CHAT = ("<|im_start|>", "<|im_end|>")
 _VISION = ("<|vision_start|>", "<|vision_end|>", "<|video_pad|>", "<|image_pad|>")
 _OMNI = ("<|vision_bos|>", "<|vision_eos|>", "<|VIDEO|>", "<|IMAGE|>", "<|audio_bos|>", "<|audio_eos|>", "<|AUDIO|>")
+_EARS = ("<|audio_start|>", "<|audio_end|>", "<|audio_pad|>")
 _WHISPER = {"feature_size": 16, "sampling_rate": 16_000, "hop_length": 160, "n_fft": 400, "padding_value": 0.0}
 
 
@@ -115,15 +116,33 @@ def _qwen2_5_vl(ids: Mapping[str, int]) -> Any:
     return Qwen2_5_VLConfig(text_config=_text(**_MROPE), vision_config=vision, **_qwen_ids(ids))
 
 
+_DEEP = {
+    "depth": 3, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 4,
+    "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": HIDDEN, "num_position_embeddings": 64,
+    "deepstack_visual_indexes": [0, 1], "initializer_range": 0.2,
+}  # fmt: skip
+
+
 def _qwen3_vl(ids: Mapping[str, int]) -> Any:
     from transformers import Qwen3VLConfig
 
-    vision = {
-        "depth": 3, "hidden_size": 16, "intermediate_size": 32, "num_heads": 2, "patch_size": 4,
-        "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": HIDDEN, "num_position_embeddings": 64,
-        "deepstack_visual_indexes": [0, 1], "initializer_range": 0.2,
+    return Qwen3VLConfig(text_config=_text(head_dim=8, **_MROPE), vision_config=_DEEP, **_qwen_ids(ids))
+
+
+def _qwen3_omni(ids: Mapping[str, int]) -> Any:
+    from transformers import Qwen3OmniMoeThinkerConfig
+
+    audio = {
+        "d_model": 16, "num_mel_bins": 16, "encoder_layers": 2, "encoder_attention_heads": 2, "encoder_ffn_dim": 32,
+        "n_window": 50, "n_window_infer": 100, "output_dim": HIDDEN, "max_source_positions": 200,
+        "downsample_hidden_size": 8,
     }  # fmt: skip
-    return Qwen3VLConfig(text_config=_text(head_dim=8, **_MROPE), vision_config=vision, **_qwen_ids(ids))
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+    return Qwen3OmniMoeThinkerConfig(
+        text_config=_text(head_dim=8, **experts, **_MROPE), vision_config=_DEEP, audio_config=audio,
+        audio_token_id=ids["<|audio_pad|>"], audio_start_token_id=ids["<|audio_start|>"], position_id_per_seconds=13,
+        **_qwen_ids(ids),
+    )  # fmt: skip
 
 
 def _qwen2_5_omni(ids: Mapping[str, int]) -> Any:
@@ -261,6 +280,12 @@ SMALL: dict[str, Small] = {
         "Qwen2_5OmniThinkerForConditionalGeneration", (*_CHAT, *_OMNI), _qwen2_5_omni, ("image", "video", "audio"),
         {"image": "<|IMAGE|>", "video": "<|VIDEO|>", "audio": "<|AUDIO|>"},
         {"preprocessor_config.json": {**_QWEN_FILES["preprocessor_config.json"], **_WHISPER, "chunk_length": 300}},
+    ),
+    "qwen3-omni": Small(
+        "Qwen3OmniMoeThinkerForConditionalGeneration", (*_CHAT, *_VISION, *_EARS), _qwen3_omni,
+        ("image", "video", "audio"),
+        {"image": "<|image_pad|>", "video": "<|video_pad|>", "audio": "<|audio_pad|>"},
+        {"preprocessor_config.json": {**_QWEN3_FILES["preprocessor_config.json"], **_WHISPER, "chunk_length": 1}},
     ),
     "qwen2-audio": Small(
         "Qwen2AudioForConditionalGeneration", (*_CHAT, "<|audio_bos|>", "<|audio_eos|>", "<|AUDIO|>"), _qwen2_audio,

@@ -46,13 +46,15 @@ def sound(seed: int, seconds: float) -> merc.AudioClip:
 
 def clips_of(name: str) -> dict[str, dict[str, Any]]:
     """Of every medium the utterances that have it; the third has no video, so that some prompts end without. Models
-    whose class takes videos of one length alone in one pass get such."""
+    whose class takes videos of one length alone in one pass get such; and Qwen3-Omni sounds of a second at least, since
+    its class pads shorter ones to the longest that is beside them, of which their last token depends."""
     lengths = (4, 4, 4) if "llava" in name else (4, 6, 3)
+    least = 1.0 if name == "qwen3-omni" else 0.0
     videos = [clip(0, lengths[0]), clip(1, lengths[1], 24, 16, rate=1.3), clip(2, lengths[2], rate=5.0)]
     return {
         "image": {"u0": clip(3, frames=2, height=20, width=28), "u2": clip(4, frames=1, height=40, width=24)},
         "video": dict(zip(("u0", "u1", "u3"), videos, strict=True)),
-        "audio": {"u0": sound(0, 0.9), "u1": sound(1, 0.37), "u3": sound(2, 1.6)},
+        "audio": {"u0": sound(0, least + 0.9), "u1": sound(1, least + 0.37), "u3": sound(2, 1.6)},
     }
 
 
@@ -155,7 +157,7 @@ def _qwen(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict[str
         if patches:
             given["pixel_values" + suffix] = torch.cat(patches)
             given[grid_name] = torch.tensor(grids) * torch.tensor([1, 2, 2])
-    if model.config.model_type == "qwen2_5_omni_thinker":
+    if model.config.model_type.endswith("thinker"):
         given |= {"attention_mask": torch.ones_like(ids), "video_second_per_grid": torch.tensor(seconds)}
         return given | _spectrograms(_of(made, "audio"))
     given["mm_token_type_ids"] = (ids == pads["image"]).int() + 2 * (ids == pads["video"]).int()
@@ -228,7 +230,7 @@ def _internvl(model: Any, made: Made, ids: Tensor, pads: dict[str, int]) -> dict
 
 _INPUTS = {
     "qwen2-vl": _qwen, "qwen2.5-vl": _qwen, "qwen3-vl": _qwen, "qwen2.5-omni": _qwen,
-    "qwen2-audio": _qwen2_audio, "voxtral": _voxtral,
+    "qwen3-omni": _qwen, "qwen2-audio": _qwen2_audio, "voxtral": _voxtral,
     "llava-next-video": _llava, "llava-onevision": _llava,
     "llava-next": _llava, "video-llava": _video_llava, "smolvlm2": _smolvlm, "internvl": _internvl,
 }  # fmt: skip

@@ -123,7 +123,7 @@ class Family(ABC):
 
 _FAMILIES = {
     "merc_omni.qwen_vision": ("Qwen2VL", "Qwen25VL", "Qwen25Omni"),
-    "merc_omni.qwen3": ("Qwen3VL",),
+    "merc_omni.qwen3": ("Qwen3VL", "Qwen3Omni"),
     "merc_omni.hearing": ("Qwen2Audio", "Voxtral"),
     "merc_omni.frames": ("LlavaNextVideo", "LlavaOneVision", "LlavaNext", "VideoLlava", "InternVL", "SmolVLM"),
 }
@@ -141,7 +141,6 @@ NOT_HERE = {
     "gemma3n_text": "it is the language model of Gemma 3n, which looks up token numbers that media do not have",
     "phi4_multimodal": "it switches adapters of its language model by the media in a prompt, so prompts of different "
     "media would share no computation",
-    "qwen3_omni_moe": "what of it differs from Qwen2.5-Omni is not written yet",
     "minicpmo": "its code comes with its weights, which merc does not run",
     "minicpmv": "its code comes with its weights, which merc does not run",
 }

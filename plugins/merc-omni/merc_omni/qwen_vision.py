@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -197,11 +197,16 @@ class Qwen25Omni(Qwen2VL):
         """After the furthest position on any axis."""
         return int(places.max()) + 1
 
-    def hears(self, pretrained: merc.Pretrained) -> float:
+    longest: ClassVar[int | None] = 300
+    """The most seconds of sound that it hears where its settings say nothing; None for all, whatever they say."""
+
+    def hears(self, pretrained: merc.Pretrained) -> float | None:
         """Five minutes, where its settings say nothing else."""
         from merc_omni.sound import extractor
 
-        return float(extractor(pretrained, self.config.audio_config.num_mel_bins, 300).chunk_length)
+        if self.longest is None:
+            return None
+        return float(extractor(pretrained, self.config.audio_config.num_mel_bins, self.longest).chunk_length)
 
     def preparing(self, medium: Medium, pretrained: merc.Pretrained, pixels: int | None) -> Prepare:
         """As Qwen2-VL's; sound as a log-mel spectrogram."""
@@ -209,7 +214,7 @@ class Qwen25Omni(Qwen2VL):
             return super().preparing(medium, pretrained, pixels)
         from merc_omni.sound import spectrograms
 
-        return spectrograms(pretrained, self.config.audio_config.num_mel_bins, longest=300)
+        return spectrograms(pretrained, self.config.audio_config.num_mel_bins, self.longest)
 
     def tokens(self, model: Any, medium: Medium, rows: Tensor) -> Tensor:
         """The tower's tokens; of sound a quarter of the spectrogram's columns."""
@@ -225,7 +230,11 @@ class Qwen25Omni(Qwen2VL):
         """Those of pictures; sound has as many as its columns make."""
         if medium != "audio":
             return super().places(medium, rows)
-        return np.zeros((((len(rows) - 1) // 2 + 1 - 2) // 2 + 1, 0), np.float32)
+        return np.zeros((self.heard(len(rows)), 0), np.float32)
+
+    def heard(self, columns: int) -> int:
+        """How many tokens the columns of a spectrogram become."""
+        return ((columns - 1) // 2 + 1 - 2) // 2 + 1
 
     def layout(self, medium: Medium, slot: merc.SlotTokens) -> Sequence[Piece]:
         """The tokens between their control tokens."""
@@ -234,28 +243,39 @@ class Qwen25Omni(Qwen2VL):
         before, after = (merc.Control(text) for text in self.controls[medium])
         return (before, merc.MediaRun(slot.count), after)
 
+    beside: ClassVar[tuple[Piece, ...]] = (merc.MediaRun(0, (), -1),)
+    """What stands between the two control tokens on either side of a video with its sound: they lie at one position."""
+
     def together(self, slots: Mapping[Medium, merc.SlotTokens]) -> Sequence[Piece] | None:
-        """A video and its sound in chunks of ``seconds_per_chunk``, pictures before sound (``use_audio_in_video``).
-        The two control tokens on either side lie at one position."""
+        """A video and its sound by turns (``use_audio_in_video``)."""
         if set(slots) != {"video", "audio"} or slots["video"].where is None:
             return None
         where, count = slots["video"].where, slots["audio"].count
         seen = np.stack([self.times(where), where[:, 1], where[:, 2]], axis=1).astype(int)
         places = {"video": seen, "audio": np.repeat(np.arange(count)[:, None], 3, axis=1)}
-        size = int(self.config.position_id_per_seconds * self.config.seconds_per_chunk)
-        chunks = {medium: _chunks(own[:, 0].tolist(), size) for medium, own in places.items()}
         runs: list[merc.MediaRun] = []
-        for number in range(max(map(len, chunks.values()))):
-            for medium, own in chunks.items():
-                if number < len(own):
-                    part = places[medium][slice(*own[number])]
-                    stream = slots[medium].stream  # type: ignore[index]
-                    runs.append(merc.MediaRun(len(part), tuple(map(tuple, part.tolist())), 0, stream))
+        for medium, first, end in self.turns(places["video"][:, 0].tolist(), count):
+            part = places[medium][first:end]
+            stream = slots[medium].stream  # type: ignore[index]
+            runs.append(merc.MediaRun(len(part), tuple(map(tuple, part.tolist())), 0, stream))
         positions = runs[-1].positions or ()
         runs[-1] = replace(runs[-1], advance=max(max(one) for one in positions) + 1)
         (before, after), (hear, heard) = (map(merc.Control, self.controls[medium]) for medium in ("video", "audio"))
-        beside = merc.MediaRun(0, (), -1)
-        return (before, beside, hear, *runs, heard, beside, after)
+        return (before, *self.beside, hear, *runs, heard, *self.beside, after)
+
+    def turns(self, seen: Sequence[int], heard: int) -> Iterable[tuple[str, int, int]]:
+        """By whose turn it is, which tokens come next: chunks of ``seconds_per_chunk``, pictures before sound.
+
+        Args:
+            seen: The time of each token of the video, in steps.
+            heard: How many tokens the sound has, one a step.
+        """
+        size = int(self.config.position_id_per_seconds * self.config.seconds_per_chunk)
+        chunks = {"video": _chunks(seen, size), "audio": _chunks(range(heard), size)}
+        for number in range(max(map(len, chunks.values()))):
+            for medium, own in chunks.items():
+                if number < len(own):
+                    yield medium, *own[number]
 
 
 def _chunks(times: Sequence[int], size: int) -> list[tuple[int, int]]:

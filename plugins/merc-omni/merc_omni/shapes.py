@@ -76,6 +76,21 @@ def _qwen2_5_omni(text: tuple[int, ...]) -> Shape:
     }  # fmt: skip
 
 
+_QWEN3_OMNI = {
+    "model_type": "qwen3_omni_moe_thinker", "position_id_per_seconds": 13, "tie_word_embeddings": False,
+    "vision_config": {
+        "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "patch_size": 16,
+        "out_hidden_size": 2048, "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24],
+    },
+    "audio_config": {**_WHISPER, "n_window": 50, "output_dim": 2048, "downsample_hidden_size": 480},
+    "text_config": _text(
+        2048, 768, 48, 32, 4, 152_064, head_dim=128, moe_intermediate_size=768, num_experts=128, num_experts_per_tok=8,
+        max_position_embeddings=65_536,
+        rope_parameters={"rope_type": "default", "mrope_section": [24, 20, 20], "rope_theta": 1_000_000.0},
+    ),
+}  # fmt: skip
+
+
 def _smolvlm(text: tuple[int, ...], vision: Shape, scale: int) -> Shape:
     return {
         "model_type": "smolvlm", "vision_config": {"model_type": "smolvlm_vision", **vision}, "scale_factor": scale,
@@ -104,6 +119,8 @@ PUBLIC: dict[str, Shape] = {
     "Qwen/Qwen2.5-VL-72B-Instruct": _qwen2_5_vl(_QWEN_72B, 3456),
     "Qwen/Qwen2.5-Omni-3B": _qwen2_5_omni(_QWEN_3B),
     "Qwen/Qwen2.5-Omni-7B": _qwen2_5_omni(_QWEN_7B),
+    "Qwen/Qwen3-Omni-30B-A3B-Instruct": _QWEN3_OMNI,
+    "Qwen/Qwen3-Omni-30B-A3B-Thinking": _QWEN3_OMNI,
     "Qwen/Qwen2-Audio-7B": _QWEN2_AUDIO,
     "Qwen/Qwen2-Audio-7B-Instruct": _QWEN2_AUDIO,
     "llava-hf/LLaVA-NeXT-Video-7B-hf": {

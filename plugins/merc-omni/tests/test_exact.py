@@ -98,26 +98,47 @@ def test_the_model_writes_what_transformers_writes(models: Models, name: str) ->
     assert list(written.tokens) == tokens[: len(written.tokens)]
 
 
-@pytest.mark.parametrize("dtype", [slowly(dtype, fast=dtype == "float32") for dtype in NEAR])
+TOGETHER = [
+    slowly(name, dtype, fast=dtype == "float32") for name in ("qwen2.5-omni", "qwen3-omni") for dtype in NEAR
+]
+
+
+@pytest.mark.parametrize(("name", "dtype"), TOGETHER)
 def test_a_video_with_its_sound_is_that_of_transformers(
-    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Time-aligned: chunks of pictures and sound by turns (``use_audio_in_video``); the video lasts some chunks."""
+    """Time-aligned: pictures and sound by turns (``use_audio_in_video``); the video lasts some chunks."""
     from tests.native import clip
     from tests.omni import reference
 
     clips = {
         "video": {"u0": clip(0, 4, rate=0.5), "u1": clip(1, 6, 24, 16, rate=4.0), "u3": clip(2, 4, rate=0.2)},
-        "audio": {"u0": reference.sound(0, 3.3), "u1": reference.sound(1, 0.9), "u3": reference.sound(2, 5.1)},
+        "audio": {"u0": reference.sound(0, 3.3), "u1": reference.sound(1, 1.1), "u3": reference.sound(2, 5.1)},
     }
     monkeypatch.setattr(reference, "clips_of", lambda name: {"image": {}, **clips})
     reference.rows.cache_clear()
-    folder = save("qwen2.5-omni", tmp_path, dtype)
-    model = model_of("qwen2.5-omni", folder, dtype, audio_in_video=True)
+    folder = save(name, tmp_path, dtype)
+    model = model_of(name, folder, dtype, audio_in_video=True)
     for prompter in (Chat(media=("video", "audio")), ConversationPrompter(media=("video", "audio"))):
         prompts = encoded(model, prompter)
         shared = [item[0] for item in prompts[0].context if isinstance(item, tuple)]
-        assert sum(a != b for a, b in pairwise(shared)) > 2  # by turns
-        count = compare(model, folder, "qwen2.5-omni", dtype, prompts, use_audio_in_video=True)
+        assert sum(a != b for a, b in pairwise(shared)) > 1  # by turns
+        count = compare(model, folder, name, dtype, prompts, use_audio_in_video=True)
         assert count == len(WORDS) * 3
+    reference.rows.cache_clear()
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.9, 2.0])
+def test_a_sound_by_itself_is_that_of_transformers_however_short(
+    tmp_path: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qwen3-Omni's ear pads sounds below a second to the longest beside them, so these stand alone here."""
+    from tests.omni import reference
+
+    clips = {"audio": {"u1": reference.sound(1, seconds)}}
+    monkeypatch.setattr(reference, "clips_of", lambda name: {"image": {}, "video": {}, **clips})
+    reference.rows.cache_clear()
+    folder = save("qwen3-omni", tmp_path)
+    model = model_of("qwen3-omni", folder)
+    assert compare(model, folder, "qwen3-omni", "float32", encoded(model, Chat(media=("audio",)))) == len(WORDS) * 3
     reference.rows.cache_clear()

@@ -12,7 +12,7 @@ from merc_omni.encoders import OmniAudio, OmniImage, OmniVideo
 
 import merc.testing
 from merc.errors import MercError
-from tests.omni.checkpoints import save
+from tests.omni.checkpoints import SMALL, save
 
 _FOLDER = Path(__file__)
 
@@ -75,37 +75,42 @@ def test_a_tower_is_loaded_without_the_language_model_and_the_other_way_round() 
     assert video.network().parameters == sum(p.numel() for p in video.build().parameters())
 
 
-def test_the_published_omni_checkpoint_layout_is_read(tmp_path: Path) -> None:
-    """Qwen2.5-Omni as it is on the hub: the thinker inside, under a name of its own, beside a talker."""
+@pytest.mark.parametrize("name", ["qwen2.5-omni", "qwen3-omni"])
+def test_the_published_omni_checkpoint_layout_is_read(tmp_path: Path, name: str) -> None:
+    """As it is on the hub: the thinker inside, under a name of its own, beside a talker; of Qwen3-Omni each expert by
+    itself."""
     import json
 
     from safetensors.torch import load_file, save_file
 
-    folder = save("qwen2.5-omni", tmp_path)
+    own, folder = save(name, tmp_path / "thinker"), save(name, tmp_path / "published")
     weights = load_file(folder / "model.safetensors")
+    assert (name == "qwen3-omni") == ("model.layers.0.mlp.experts.3.gate_proj.weight" in weights)
     save_file(
         {f"thinker.{name}": weight for name, weight in weights.items()} | {"talker.head.weight": torch.zeros(2, 2)},
         folder / "model.safetensors",
         {"format": "pt"},
     )
     inner = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_omni", "thinker_config": inner}))
-    whole, thinker = Omni(path=str(folder)), TestOmni.component
+    kind = inner["model_type"].removesuffix("_thinker")
+    (folder / "config.json").write_text(json.dumps({"model_type": kind, "thinker_config": inner}))
+    whole, thinker = Omni(path=str(folder)), Omni(path=str(own))
     whole.check()
     mine, other = whole.load("cpu").state_dict(), thinker.load("cpu").state_dict()
     assert mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in mine)
     clips = TestVideo().clips()
-    kept = OmniVideo(path=str(folder), frames=4).load("cpu")(clips)
-    np.testing.assert_array_equal(kept[0], TestVideo.component.load("cpu")(clips)[0])
+    kept, expected = (OmniVideo(path=str(path), frames=4).load("cpu")(clips)[0] for path in (folder, own))
+    np.testing.assert_array_equal(kept, expected)
 
 
-def test_words_alone_are_those_of_a_deep_stack_without_pictures(tmp_path: Path) -> None:
-    """Qwen3-VL's language model takes tokens that are wider than it; a word has zeros for the deeper layers."""
+@pytest.mark.parametrize("name", ["qwen3-vl", "qwen3-omni"])
+def test_words_alone_are_those_of_a_deep_stack_without_pictures(tmp_path: Path, name: str) -> None:
+    """The language model takes tokens that are wider than it; a word has zeros for the deeper layers."""
     import transformers
 
-    folder = save("qwen3-vl", tmp_path)
+    folder = save(name, tmp_path)
     mine = Omni(path=str(folder)).load("cpu")
-    whole = transformers.Qwen3VLForConditionalGeneration.from_pretrained(folder).eval()
+    whole = getattr(transformers, SMALL[name].kind).from_pretrained(folder).eval()
     ids = torch.tensor([[20, 30, 40, 50]])
     wide = mine.get_input_embeddings()(ids)
     assert wide.shape == (1, 4, 3 * 32) and mine.get_input_embeddings().embedding_dim == 3 * 32

@@ -18,12 +18,13 @@ from tests.native import clip
 from tests.omni.checkpoints import SMALL, save
 from tests.omni.reference import sound
 
+KINDS = ("qwen2-vl", "qwen2-audio", "qwen2.5-omni", "qwen3-omni")
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {name: save(name, tmp_path_factory.mktemp(name)) for name in ("qwen2-vl", "qwen2-audio", "qwen2.5-omni")}
+    return {name: save(name, tmp_path_factory.mktemp(name)) for name in KINDS}
 
 
 def gradient(height: int, width: int, frames: int = 1) -> np.ndarray[Any, Any]:
@@ -82,6 +83,38 @@ def test_sound_is_that_of_transformers_padded_to_its_whole_length(folders: dict[
     (mine,) = OmniAudio(path=str(folders[name])).prepare()([heard])
     mels = mine[:, :16]
     np.testing.assert_allclose(mels[:columns], expected["input_features"][0, :, :columns].T, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [0.37, 1.604])
+def test_sound_of_qwen3_omni_is_that_of_its_processor_with_nothing_behind_it(
+    folders: dict[str, Path], seconds: float
+) -> None:
+    """All of it, though its settings name a second, and as many tokens as the processor puts into a prompt."""
+    from transformers import Qwen3OmniMoeProcessor, WhisperFeatureExtractor
+    from transformers.models.qwen3_omni_moe.processing_qwen3_omni_moe import _get_feat_extract_output_lengths
+
+    folder, heard = folders["qwen3-omni"], sound(1, seconds)
+    make = WhisperFeatureExtractor.from_pretrained(folder)
+    expected = make(heard.samples, return_tensors="np", **Qwen3OmniMoeProcessor.audio_kwargs)["input_features"][0].T
+    ear = OmniAudio(path=str(folder))
+    (mine,) = ear.prepare()([heard])
+    np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-6)
+    assert ear.remark(heard, mine) is None
+    for columns in (*range(3, 320), 3000):
+        places = ear.places(np.zeros((columns, 16), np.float32))
+        assert len(places) == _get_feat_extract_output_lengths(columns)
+
+
+@pytest.mark.parametrize(("lasts", "steps"), [(0.01, 1), (0.25, 3), (0.5, 6), (2.0, 26)])
+def test_a_step_of_a_video_of_qwen3_omni_lasts_whole_positions(
+    folders: dict[str, Path], lasts: float, steps: int
+) -> None:
+    video = merc.VideoClip(frames=gradient(24, 32, frames=6), times=np.linspace(0, 2.5 * lasts, 6))
+    tower = OmniVideo(path=str(folders["qwen3-omni"]))
+    (rows,) = tower.prepare()([video])
+    np.testing.assert_allclose(rows[:, -1], steps / 13, rtol=1e-6)
+    times = tower.family().times(tower.places(rows))  # type: ignore[attr-defined]
+    assert sorted({*times.tolist()}) == [0, steps, 2 * steps]
 
 
 def test_sound_that_is_too_short_is_missing_and_too_long_is_remarked(folders: dict[str, Path]) -> None:
