@@ -141,6 +141,17 @@ def test_a_tower_or_its_projector_learns_by_name(merc: Forks, work: Path, change
 
 
 @pytest.mark.slow
+def test_experts_and_a_deep_stack_are_tuned_as_any_other_model(merc: Forks, work: Path) -> None:
+    (work / "model").unlink()
+    save("qwen3-omni", work / "model")
+    ended = run(merc, work)
+    assert ended.code == 0, ended.err
+    assert "on its own" not in ended.err  # it takes the tree
+    assert all(step["grad_norm"] > 0 for step in log(work, "step"))
+    predicts_the_same(merc, work)
+
+
+@pytest.mark.slow
 def test_in_four_bits(merc: Forks, work: Path) -> None:
     pytest.importorskip("bitsandbytes")
     ended = run(merc, work, "backbone.tuning={name: qlora, r: 4, alpha: 8}", "backbone.dtype=bfloat16")

@@ -26,7 +26,7 @@ class Omni(merc.HuggingFace):
 
     audio_in_video: bool = False
     """Whether a video and the sound of the same utterance, where their slots follow each other, are put side by side by
-    time, as Qwen2.5-Omni has a video with its sound; else each stands by itself."""
+    time, as the Qwen-Omni models have a video with its sound; else each stands by itself."""
 
     @property
     def model(self) -> Model:

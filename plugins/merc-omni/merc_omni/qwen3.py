@@ -1,4 +1,4 @@
-"""Qwen3-VL and the thinker of Qwen3-Omni: features of deeper tower layers for the first layers of the language model."""
+"""Qwen3-VL and the thinker of Qwen3-Omni: deeper layers of the tower give something to the language model's first."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class Qwen3Omni(DeepStack, Qwen25Omni):
     beside: ClassVar[tuple[Piece, ...]] = ()
 
     def seconds(self, times: Any, span: int) -> Any:
-        """How long a step lasts, as a whole number of positions: transformers leaves a position broken where frames do
-        not fall on one, and those that the model was trained on do."""
+        """How long a step lasts, as a whole number of positions, the nearest one: the steps of its own processor are 26
+        positions each, and between frames at any distance transformers would leave fractions."""
         rate = self.config.position_id_per_seconds
         return np.maximum(np.rint(super().seconds(times, span) * rate), 1) / rate
 

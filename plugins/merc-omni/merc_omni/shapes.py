@@ -120,7 +120,6 @@ PUBLIC: dict[str, Shape] = {
     "Qwen/Qwen2.5-Omni-3B": _qwen2_5_omni(_QWEN_3B),
     "Qwen/Qwen2.5-Omni-7B": _qwen2_5_omni(_QWEN_7B),
     "Qwen/Qwen3-Omni-30B-A3B-Instruct": _QWEN3_OMNI,
-    "Qwen/Qwen3-Omni-30B-A3B-Thinking": _QWEN3_OMNI,
     "Qwen/Qwen2-Audio-7B": _QWEN2_AUDIO,
     "Qwen/Qwen2-Audio-7B-Instruct": _QWEN2_AUDIO,
     "llava-hf/LLaVA-NeXT-Video-7B-hf": {

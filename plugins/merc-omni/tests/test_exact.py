@@ -98,9 +98,7 @@ def test_the_model_writes_what_transformers_writes(models: Models, name: str) ->
     assert list(written.tokens) == tokens[: len(written.tokens)]
 
 
-TOGETHER = [
-    slowly(name, dtype, fast=dtype == "float32") for name in ("qwen2.5-omni", "qwen3-omni") for dtype in NEAR
-]
+TOGETHER = [slowly(name, dtype, fast=dtype == "float32") for name in ("qwen2.5-omni", "qwen3-omni") for dtype in NEAR]
 
 
 @pytest.mark.parametrize(("name", "dtype"), TOGETHER)

@@ -13,6 +13,7 @@ from merc_omni.encoders import OmniAudio, OmniImage, OmniVideo
 import merc.testing
 from merc.errors import MercError
 from tests.omni.checkpoints import SMALL, save
+from tests.omni.reference import sound
 
 _FOLDER = Path(__file__)
 
@@ -25,6 +26,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     TestVideo.component = OmniVideo(path=folder, frames=4)
     TestImage.component = OmniImage(path=folder, frames=2)
     TestAudio.component = OmniAudio(path=folder)
+    TestEarOfADeepStack.component = OmniAudio(path=str(save("qwen3-omni", tmp_path_factory.mktemp("deep"))))
     TestAdapters.component = OmniVideo(path=folder, frames=4, lora=2)
 
 
@@ -49,6 +51,17 @@ class TestAudio(merc.testing.EncoderContract):
     name = "omni-audio"
     component = OmniAudio(path="/nowhere")
     tolerance = 1e-3
+
+
+class TestEarOfADeepStack(merc.testing.EncoderContract):
+    """Sound beside DeepStack: the tokens are wider than what the ear gives."""
+
+    component = OmniAudio(path="/nowhere")
+    tolerance = 1e-3
+
+    def test_the_deeper_layers_are_given_nothing(self) -> None:
+        (heard,) = self.component.load("cpu")([sound(0, 1.3)])
+        assert heard.shape == (13 + 4, 3 * 32) and heard[:, :32].any() and not heard[:, 32:].any()
 
 
 class TestAdapters(merc.testing.EncoderContract):

@@ -22,6 +22,8 @@ TEXT = {  # by the path of a backbone, its language model's parameters, as its o
     "Qwen/Qwen2.5-72B-Instruct": 72_706_203_648,
     "microsoft/phi-4": 14_659_507_200,
     "Qwen/Qwen2.5-Omni-7B": 7_615_616_512,
+    # that of Qwen3-30B-A3B, with 128 more words at either end
+    "Qwen/Qwen3-Omni-30B-A3B-Instruct": 30_532_122_624 + 2 * 128 * 2048,
 }
 
 
