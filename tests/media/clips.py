@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def write_clip(
     container: dict[str, str] | None = None,
 ) -> Path:
     """Write a clip of ``frames`` numbered frames and a tone of ``seconds`` (default: as long as the frames)."""
-    with av.open(str(path), "w", options=container or {}) as out:
+    with _same_priority(), av.open(str(path), "w", options=container or {}) as out:
         if video:
             pictures = out.add_stream(video, rate=fps, options=options or {})
             pictures.height, pictures.width = size
@@ -52,6 +54,19 @@ def write_clip(
         if audio:
             _tone(out, sound, rate, layout, frames / fps if seconds is None else seconds, tone)
     return path
+
+
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """Keep the calling thread's priority: SVT-AV1, where root runs it, makes it a real-time thread for good, and all
+    that it starts later, and on a machine of two cores little else would run."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    if os.sched_getscheduler(0) != policy:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _tone(
