@@ -18,7 +18,7 @@ def show_estimate(recipe: Recipe, results: IO[str], folds: bool, seeds: int) -> 
     from rich.console import Console
 
     from merc.session.dry_run import estimate_run
-    from merc.session.folds import fold_recipes
+    from merc.session.fold_recipes import fold_recipes
 
     runs = seeds
     if folds:

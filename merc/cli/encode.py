@@ -39,7 +39,7 @@ def command(
 
     from merc.cli.progress import TerminalReporter
     from merc.session.distribution import encode_corpus
-    from merc.session.folds import read_by_runs
+    from merc.session.fold_recipes import read_by_runs
 
     reporter = TerminalReporter()
     with reporter.task("corpus") as progress:

@@ -64,7 +64,8 @@ def command(
     from merc.cli.numbers import show_folds, show_numbers, show_seeds
     from merc.cli.progress import TerminalReporter
     from merc.evaluation.folds import read_folds
-    from merc.session.folds import fold_recipes, run_folds, write_folds
+    from merc.session.fold_recipes import fold_recipes
+    from merc.session.folds import run_folds, write_folds
     from merc.session.pipeline import run_recipe
     from merc.training.interrupt import Stopped
 

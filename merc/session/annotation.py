@@ -24,7 +24,7 @@ from merc.session.cues import (
 from merc.session.data import load_conversations
 from merc.session.distribution import annotate_elsewhere, workers_of
 from merc.session.encoding import device_of
-from merc.session.folds import each_fold
+from merc.session.fold_recipes import each_fold
 from merc.session.reporter import Reporter, within
 
 _Asking = tuple[

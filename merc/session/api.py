@@ -100,7 +100,8 @@ def run(
         The session of the run; its ``metrics`` are the numbers by split. Its model is loaded when it predicts. With
         ``folds`` the numbers of all folds, and a session for each.
     """
-    from merc.session.folds import fold_recipes, run_folds, write_folds
+    from merc.session.fold_recipes import fold_recipes
+    from merc.session.folds import run_folds, write_folds
     from merc.session.pipeline import run_recipe
     from merc.session.session import Session
     from merc.session.trained import trained_run

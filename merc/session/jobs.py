@@ -24,7 +24,7 @@ from merc.recipe import Recipe, annotator_of, load_recipe, needed_for
 from merc.session.cues import cue_store, hashes_of
 from merc.session.data import load_conversations
 from merc.session.encoding import device_of, feature_store
-from merc.session.folds import each_fold
+from merc.session.fold_recipes import each_fold
 from merc.session.loading import kept_loaded
 
 

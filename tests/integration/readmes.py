@@ -78,7 +78,7 @@ def _command(arguments: list[str]) -> Command:
     found = Command([])
     left = iter(arguments)
     for argument in left:
-        if argument in ("--json", "--resume", "--frames"):
+        if argument in ("--json", "--resume", "--frames", "--dry-run"):
             continue
         if argument.startswith("--"):
             found.options[argument] = next(left)

@@ -16,7 +16,8 @@ from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.comparison import compare_runs
 from merc.recipe import Recipe, load_recipe
 from merc.session.directory import RunDirectory
-from merc.session.folds import each_fold, fold_recipes, run_folds, write_folds
+from merc.session.fold_recipes import each_fold, fold_recipes
+from merc.session.folds import run_folds, write_folds
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 
