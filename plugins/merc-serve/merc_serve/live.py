@@ -121,6 +121,8 @@ class _Connection:
         engine.ready(run)
         while True:
             message = await self._next()
+            if message is None:
+                break
             if isinstance(message, str):
                 _checked(Stop, message, 'after the first one a text is {"type": "end"}')
                 break
@@ -152,11 +154,22 @@ class _Connection:
         self.engine = await self.service.in_thread(make)
         return self.engine, service.name
 
-    async def _next(self) -> str | bytes:
+    async def _next(self) -> str | bytes | None:
+        """The next message of the client; None where the engine failed before one came."""
+        receiving = asyncio.ensure_future(self.socket.receive())
+        failing = asyncio.ensure_future(self.outbox.failed.wait())
         try:
-            message = await asyncio.wait_for(self.socket.receive(), self.limits.live_seconds)
-        except TimeoutError:
-            raise Refused(f"nothing came for {self.limits.live_seconds:g} s, so this conversation is over") from None
+            await asyncio.wait(
+                (receiving, failing), timeout=self.limits.live_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if failing.done():
+                return None
+            if not receiving.done():
+                raise Refused(f"nothing came for {self.limits.live_seconds:g} s, so this conversation is over")
+            message = receiving.result()
+        finally:
+            receiving.cancel()
+            failing.cancel()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", NORMAL))
         content: str | bytes | None = message.get("text")
@@ -192,6 +205,7 @@ class _Outbox:
     def __init__(self, socket: WebSocket, seconds: float) -> None:
         self.socket, self.seconds = socket, seconds
         self.failure = ""
+        self.failed = asyncio.Event()
         self._events: deque[Event] = deque()
         self._there = asyncio.Event()
         self._closed = False
@@ -200,6 +214,7 @@ class _Outbox:
         """An event to send, in the loop's thread."""
         if event["type"] == "error":  # it comes last, with the close
             self.failure = str(event["error"])
+            self.failed.set()
             return
         if len(self._events) >= _MOST_EVENTS:
             self._events = deque(one for one in self._events if one["type"] != "provisional")
