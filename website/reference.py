@@ -182,8 +182,8 @@ def json_formats() -> str:
     lines += ["## predictions.jsonl of a run\n", "A line for each utterance of the splits that were measured.\n"]
     lines += _fields(Prediction, _FIELDS, {"text": "answer"})
     lines += ["## merc live and WS /v1/live\n", "What `merc live` writes, a line each, and the server sends.\n"]
-    for cls in (messages.Ready, messages.Provisional, messages.Final, messages.Latency, messages.Note, messages.Failure,
-                messages.End):  # fmt: skip
+    sent = typing.get_args(typing.get_args(messages.ServerMessage)[0])
+    for cls in (*sent, messages.Latency):
         lines += [f"### {cls.__name__}\n", as_markdown(own_doc(cls)) + "\n", *_model_fields(cls)]
     lines += ["What the client sends:\n"]
     for cls in (messages.Start, messages.Stop):

@@ -8,6 +8,8 @@ from merc.cli.progress import TerminalReporter
 from merc.cli.remaining import clock
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from merc.recipe import Recipe
     from merc.session.dry_run import RunEstimate
 
@@ -46,11 +48,9 @@ def show_estimate(recipe: Recipe, results: IO[str], folds: bool, seeds: int) -> 
     )
 
 
-def _show_parameters(estimate: RunEstimate, console: object) -> None:
-    from rich.console import Console
+def _show_parameters(estimate: RunEstimate, console: Console) -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     table = Table()
     table.add_column("part")
     for name in ("parameters", "trainable"):
@@ -63,11 +63,9 @@ def _show_parameters(estimate: RunEstimate, console: object) -> None:
     console.print(table)
 
 
-def _show_parts(estimate: RunEstimate, console: object) -> None:
-    from rich.console import Console
+def _show_parts(estimate: RunEstimate, console: Console) -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     on_gpu = any(part.device_bytes is not None for part in estimate.parts)
     table = Table()
     table.add_column("part")

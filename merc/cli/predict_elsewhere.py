@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from merc.cli.predict_input import Words, read_inputs
 from merc.components import Job, Workers
 from merc.errors import MercError
-from merc.files import cache_folder
-from merc.session.distribution import results
+from merc.session.distribution import cut, results
+from merc.session.encoding import feature_store
 from merc.session.jobs import begin
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _MOST = 32
 """The conversations of a job, at most."""
-_FEWEST_JOBS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +92,13 @@ def answer_elsewhere(
         )
     every = [one for block in inputs.read(session) for one in block]
     places = [place for place, one in enumerate(every) if not is_done(one)]
-    size = max(1, min(_MOST, len(places) // _FEWEST_JOBS))
-    parts = [places[at : at + size] for at in range(0, len(places), size)]
+    parts = cut(places, most=_MOST)
     ids = [[every[place].conversation.id for place in part] for part in parts]
     jobs = [
         Job(name=f"conversations {own[0]} to {own[-1]}", value=[*map(list, zip(part, own, strict=True))])
         for part, own in zip(parts, ids, strict=True)
     ]
-    store = Path(session.recipe.features.store or cache_folder("features")).absolute()
+    store = feature_store(session.recipe).root.absolute()
     values = {
         **inputs.values(),
         "run": str(session.path.absolute()),

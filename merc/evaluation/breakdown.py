@@ -10,8 +10,8 @@ import numpy as np
 from merc.components import Prediction
 from merc.conversation import Conversation, LabelSpace
 from merc.evaluation.intervals import FEW, Ends, label_intervals, label_statistics
-from merc.evaluation.metrics import UNSPLIT, split_order
-from merc.evaluation.significance import RESAMPLES
+from merc.evaluation.metrics import by_split, split_order
+from merc.evaluation.significance import RESAMPLES, intervals
 
 HEADLINES = ("weighted_f1", "accuracy", "macro_f1", "uar", "unparsed_rate")
 """The numbers that stand large in a report."""
@@ -79,7 +79,7 @@ def spreads(predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, 
     """The intervals of the headline numbers by split. Of very many conversations fewer draws are made, since each costs
     as much as there are conversations, and the ends hardly move."""
     by_split = {}
-    for split, mine in _by_split(predictions).items():
+    for split, mine in _counted(predictions).items():
         many = len({p.conversation for p in mine}) > _MANY_CONVERSATIONS
         draws = _DRAWS if many else RESAMPLES
         by_split[split] = Spread(intervals=label_intervals(HEADLINES, mine, labels, draws), draws=draws)
@@ -104,7 +104,7 @@ def breakdowns(
         talk = conversation_of(p)
         return speakers.get((talk.split, talk.id, p.id)) if talk else None
 
-    splits = sorted(_by_split(predictions).items(), key=lambda one: split_order(one[0]))
+    splits = sorted(_counted(predictions).items(), key=lambda one: split_order(one[0]))
     tables = [
         _breakdown(by, split, _grouped(mine, key), labels)
         for by, key in (("dataset", dataset), ("speaker", speaker))
@@ -113,12 +113,8 @@ def breakdowns(
     return [table for table in tables if table is not None]
 
 
-def _by_split(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
-    splits: dict[str, list[Prediction]] = {}
-    for p in predictions:
-        if p.truth is not None:
-            splits.setdefault(p.split or UNSPLIT, []).append(p)
-    return splits
+def _counted(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    return by_split(p for p in predictions if p.truth is not None)
 
 
 def _grouped(
@@ -157,6 +153,6 @@ def _group(name: str, mine: Sequence[Prediction], labels: LabelSpace, filters: M
         utterances=len(mine),
         conversations=count,
         numbers={number: float(statistic(once)[0]) for number, statistic in statistics.items()},
-        intervals=label_intervals(_NUMBERS, mine, labels, _DRAWS),
+        intervals=intervals(statistics, count, resamples=_DRAWS),
         filter=filters,
     )

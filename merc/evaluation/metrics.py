@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +39,15 @@ def compute_metrics(
     Raises MercError for a truth or a prediction outside the label space, and for a metric whose name in the recipe is
     one of the names above or whose result is not JSON.
     """
+    return {split: _one_split(split, group, labels, metrics) for split, group in by_split(predictions).items()}
+
+
+def by_split(predictions: Iterable[Prediction]) -> dict[str, list[Prediction]]:
+    """Predictions by their split, in the order in which splits come."""
     splits: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         splits.setdefault(prediction.split or UNSPLIT, []).append(prediction)
-    return {split: _one_split(split, group, labels, metrics) for split, group in splits.items()}
+    return splits
 
 
 def check_metrics(

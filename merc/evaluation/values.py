@@ -9,7 +9,7 @@ from typing import Any
 
 from merc.components import Prediction
 from merc.evaluation.intervals import Ends, agreement_intervals
-from merc.evaluation.metrics import UNSPLIT, split_order
+from merc.evaluation.metrics import by_split, split_order
 from merc.evaluation.shapes import is_number
 from merc.evaluation.svg import Chart, Series, chart
 
@@ -103,10 +103,7 @@ class ValuesView:
 
 def values_views(predictions: Sequence[Prediction]) -> list[ValuesView]:
     """The splits of which heads gave something, test first."""
-    splits: dict[str, list[Prediction]] = {}
-    for p in predictions:
-        if p.values:
-            splits.setdefault(p.split or UNSPLIT, []).append(p)
+    splits = by_split(p for p in predictions if p.values)
     return sorted((_view(split, mine) for split, mine in splits.items()), key=lambda view: split_order(view.split))
 
 

@@ -16,6 +16,7 @@ from merc.media.container import Unreadable
 from merc.media.decode import Want
 from merc.media.isolation import Decoders
 from merc.media.limits import Limits
+from merc.media.probe import MediaInfo
 from merc.media.scaling import Picture
 
 _PIECE = 2.0
@@ -49,9 +50,7 @@ def play(path: str | Path, rate: int = 16_000, limits: Limits | None = None) -> 
         MercError: The file is not there, has no sound, or, after what could be decoded, is damaged.
     """
     path, decoders = Path(path), Decoders(limits)
-    info = decoders.probe(path)
-    if not info.audio:
-        raise Unreadable(f"{path.name} has no audio track, so nothing is heard in it")
+    info = _with_sound(decoders, path)
     size = round(_PIECE * rate)
     last: Picture | None = None
     for window in decoders.listen(path, rate):
@@ -78,8 +77,7 @@ def listen(path: str | Path, rate: int = 16_000, limits: Limits | None = None) -
         MercError: The file is not there, has no sound, or, after what could be decoded, is damaged.
     """
     path, decoders = Path(path), Decoders(limits)
-    if not decoders.probe(path).audio:
-        raise Unreadable(f"{path.name} has no audio track, so nothing is heard in it")
+    _with_sound(decoders, path)
     yield from decoders.listen(path, rate)
 
 
@@ -114,6 +112,14 @@ def watch(path: str | Path, size: tuple[int, int], limits: Limits | None = None)
             continue
         last = decoded.clip.frames[-1]
         yield VideoClip(frames=decoded.clip.frames, times=decoded.clip.times + start)
+
+
+def _with_sound(decoders: Decoders, path: Path) -> MediaInfo:
+    """What a recording states of itself. Raises Unreadable for one without sound."""
+    info = decoders.probe(path)
+    if not info.audio:
+        raise Unreadable(f"{path.name} has no audio track, so nothing is heard in it")
+    return info
 
 
 def _seen(decoders: Decoders, path: Path, start: float, clip: AudioClip, last: Picture | None) -> VideoClip | None:

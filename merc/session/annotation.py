@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from merc.components import Annotation, Annotator
 from merc.conversation import Conversation, LabelSpace
@@ -27,16 +27,17 @@ from merc.session.encoding import device_of
 from merc.session.fold_recipes import each_fold
 from merc.session.reporter import Reporter, within
 
-_Asking = tuple[
-    CueStore,
-    Mapping[str, ComponentRef],
-    Sequence[Conversation],
-    Sequence[Conversation],
-    Hashes,
-    PassOptions,
-    CueTable,
-]
-"""The arguments of a pass."""
+
+class _Asking(NamedTuple):
+    """The arguments of a pass, in their order."""
+
+    store: CueStore
+    annotators: Mapping[str, ComponentRef]
+    about: Sequence[Conversation]
+    corpus: Sequence[Conversation]
+    hashes: Hashes
+    options: PassOptions
+    known: CueTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ def annotate_recipe(
                 device=device, decoding=Decoding.of(recipe), again_refused=again_refused,
                 progress=within(progress, number, len(before)),
             )  # fmt: skip
-            asking = (store, {name: part}, about[name], conversations, hashes, options, table)
+            asking = _Asking(store, {name: part}, about[name], conversations, hashes, options, table)
             # One that is only read is not asked.
             one = _asked(recipe, name, asking, reporter) if ask and name in parts else look(*asking)
             table = CueTable.joined([table, one])
@@ -147,12 +148,14 @@ def annotate_recipe(
 
 def _asked(recipe: Recipe, name: str, asking: _Asking, reporter: Reporter) -> CueTable:
     """The answers of an annotator that is asked, by the recipe's workers first."""
-    elsewhere = 0
-    if workers_of(recipe.workers) is not None:
-        options, about = asking[5], asking[2]
-        elsewhere = annotate_elsewhere(recipe, name, about, unanswered(*asking), options.again_refused, reporter)
+    elsewhere, workers = 0, workers_of(recipe.workers)
+    if workers is not None:
+        options = asking.options
+        elsewhere = annotate_elsewhere(
+            recipe, workers, name, asking.about, unanswered(*asking), options.again_refused, reporter
+        )
         if options.again_refused:  # they asked again
-            asking = (*asking[:5], replace(options, again_refused=False), asking[6])
+            asking = asking._replace(options=replace(options, again_refused=False))
     table = annotate(*asking)
     return replace(table, asked={name: table.asked.get(name, 0) + elsewhere})
 

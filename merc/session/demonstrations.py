@@ -10,12 +10,11 @@ from typing import Any
 from merc.components import Prompter, Query, Selector, Similarity
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
-from merc.features import FeatureStore
-from merc.files import cache_folder
 from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.recipe import ComponentRef, Recipe
 from merc.retrieval import Chooser, Embeddings, IndexSource
+from merc.session.encoding import feature_store
 from merc.session.journal import Journal
 from merc.session.loading import load_once
 from merc.session.reporter import within
@@ -108,8 +107,7 @@ class Demonstrations:
     def _source(self, comparison: Similarity | None) -> IndexSource | None:
         if comparison is None:
             return None
-        folder = self.recipe.features.store
-        store = FeatureStore(Path(folder) if folder else cache_folder("features"))
+        store = feature_store(self.recipe)
         embeddings = Embeddings(
             comparison, self.recipe.encoders, store, self.recipe.features.seed, self.device, Decoding.of(self.recipe)
         )

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from merc.components import Job, JobResult, Work, Workers
 from merc.consent import require
@@ -26,6 +26,7 @@ from merc.session.cues import cue_store
 from merc.session.encoding import device_of, encode_with, feature_store
 from merc.session.reporter import Reporter
 
+Item = TypeVar("Item")
 _FEWEST_JOBS = 32
 """A pass of few clips is cut into so many jobs, or into jobs of a batch, so that workers end together."""
 _NOTES = 20
@@ -92,23 +93,22 @@ def _encode_elsewhere(
 
 
 def annotate_elsewhere(
-    recipe: Recipe, name: str, about: Sequence[Conversation], unanswered: Collection[str], again_refused: bool,
-    reporter: Reporter,
+    recipe: Recipe, workers: Workers, name: str, about: Sequence[Conversation], unanswered: Collection[str],
+    again_refused: bool, reporter: Reporter,
 ) -> int:  # fmt: skip
-    """Let the workers of a recipe, where it has some, ask an annotator about what a store lacks, and count what they
-    asked. What they did not is left.
+    """Let workers ask an annotator about what a store lacks, and count what they asked. What they did not is left.
 
     Args:
         recipe: The recipe.
+        workers: Who asks.
         name: The annotator.
         about: The conversations that it is asked about.
         unanswered: The utterances without a final answer.
         again_refused: Whether final answers without cues are asked for once more.
         reporter: Is told what happens.
     """
-    workers = workers_of(recipe.workers)
     talks = [c for c in about if any(u.id in unanswered for u in c.utterances)]
-    if workers is None or not talks:
+    if not talks:
         return 0
     require(recipe.annotators[name].component, f"annotators.{name} ({recipe.annotators[name].name})")
     size = max(1, round(len(talks) * _MOST_CLIPS / len(unanswered)))
@@ -132,9 +132,17 @@ def jobs_of(ids: Sequence[str], least: int = 1, most: int = _MOST_CLIPS, what: s
     >>> [(one.name, len(one.value)) for one in jobs_of([f"u{n}" for n in range(5)], least=3)]
     [('utterances u0 to u2', 3), ('utterances u3 to u4', 2)]
     """
-    size = max(least, min(most, len(ids) // _FEWEST_JOBS))
-    parts = [ids[at : at + size] for at in range(0, len(ids), size)]
-    return [Job(name=f"{what} {part[0]} to {part[-1]}", value=list(part)) for part in parts]
+    return [Job(name=f"{what} {part[0]} to {part[-1]}", value=list(part)) for part in cut(ids, least, most)]
+
+
+def cut(items: Sequence[Item], least: int = 1, most: int = _MOST_CLIPS) -> list[Sequence[Item]]:
+    """The items in parts, each for a job.
+
+    >>> cut([1, 2, 3], least=2)
+    [[1, 2], [3]]
+    """
+    size = max(least, min(most, len(items) // _FEWEST_JOBS))
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 def results(workers: Workers, work: Mapping[str, Any], folder: Path, reporter: Reporter) -> Iterator[JobResult]:

@@ -55,4 +55,6 @@ def test_every_field_of_json_is_there() -> None:
     assert not [
         field for field in (*CONVERSATION, *UTTERANCE, "probabilities", "latency") if f"| `{field}` |" not in page
     ]
+    for message in ("Start", "Stop", "Ready", "Provisional", "Final", "Dropped", "Note", "Failure", "End", "Latency"):
+        assert f"### {message}\n" in page
     assert set(PAGES) == {f"docs/reference/{name}.md" for name in ("commands", "json", "python", "recipe-keys")}

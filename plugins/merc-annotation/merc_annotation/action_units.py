@@ -56,32 +56,23 @@ class ActionUnits(Annotator):
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             for one in observations:
-                yield one.query.target.id, _measured(finder, mesh, one)
+                yield one.query.target.id, self._annotation(finder, mesh, one)
 
         return annotate
 
+    def _annotation(self, finder: FaceFinder, mesh: FaceMesh, seen: Observation) -> Annotation:
+        if isinstance(seen.video, Missing):
+            return Annotation(reason=seen.video.reason)
+        sound = seen.audio if isinstance(seen.audio, AudioClip) else None
+        frames = measured_frames(finder, mesh, seen.video, sound)
+        if isinstance(frames, Missing):
+            return Annotation(reason=frames.reason)
+        (field,) = self.fields()
+        return Annotation(cues={field: self.text(*frames)})
 
-def _measured(finder: FaceFinder, mesh: FaceMesh, seen: Observation) -> Annotation:
-    if isinstance(seen.video, Missing):
-        return Annotation(reason=seen.video.reason)
-    sound = seen.audio if isinstance(seen.audio, AudioClip) else None
-    table = unit_table(finder, mesh, seen.video, sound)
-    return (
-        Annotation(reason=table.reason)
-        if isinstance(table, Missing)
-        else Annotation(cues={"action_units": table.text()})
-    )
-
-
-def unit_table(
-    finder: FaceFinder, mesh: FaceMesh, clip: VideoClip, sound: AudioClip | None = None
-) -> UnitTable | Missing:
-    """The intensities of the units of the person who speaks; Missing with the reason where no face is seen."""
-    frames = measured_frames(finder, mesh, clip, sound)
-    if isinstance(frames, Missing):
-        return frames
-    times, values = frames
-    return UnitTable("proxies from a mesh", times, intensities(values))
+    def text(self, times: Values, by_frame: dict[str, Values]) -> str:
+        """The cue: the times ``[frames]`` and the intensity of each unit then, from its measure ``[frames]``."""
+        return UnitTable("proxies from a mesh", times, intensities(by_frame)).text()
 
 
 def measured_frames(

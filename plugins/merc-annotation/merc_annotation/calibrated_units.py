@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from merc_embedded import FaceFinder, FaceMesh
 
-from merc import Annotation, Annotator, AudioClip, Missing, Observation
-from merc_annotation.action_units import ActionUnits, measured_frames
-from merc_annotation.face_units import UNITS, compared_with, rests
+from merc import Annotation, Annotator, Observation
+from merc_annotation.action_units import ActionUnits
+from merc_annotation.face_units import UNITS, Values, compared_with, rests
 from merc_annotation.unit_table import UnitTable
 
 if TYPE_CHECKING:
@@ -32,23 +31,9 @@ class FaceMeasures(ActionUnits):
         """``face_measures``."""
         return ("face_measures",)
 
-    def load(self, device: str) -> AnnotateFunction:
-        """Read the networks that find faces and their points. Raises MercError where their package is missing."""
-        finder, mesh = FaceFinder.load(self.detector, smallest=self.smallest), FaceMesh.load()
-
-        def measure(one: Observation) -> Annotation:
-            if isinstance(one.video, Missing):
-                return Annotation(reason=one.video.reason)
-            frames = measured_frames(finder, mesh, one.video, one.audio if isinstance(one.audio, AudioClip) else None)
-            if isinstance(frames, Missing):
-                return Annotation(reason=frames.reason)
-            return Annotation(cues={"face_measures": UnitTable(SOURCE, *frames).text(decimals=4)})
-
-        def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
-            for one in observations:
-                yield one.query.target.id, measure(one)
-
-        return annotate
+    def text(self, times: Values, by_frame: dict[str, Values]) -> str:
+        """The cue: the times ``[frames]`` and each measure then ``[frames]``."""
+        return UnitTable(SOURCE, times, by_frame).text(decimals=4)
 
 
 @dataclass(frozen=True, kw_only=True)

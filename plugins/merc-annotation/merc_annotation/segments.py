@@ -13,7 +13,6 @@ import merc
 
 Segmenting = Literal["speech", "shots", "both"]
 """What makes a segment: what somebody says without a pause, a shot, or what is said within one shot."""
-SEGMENTING: tuple[Segmenting, ...] = ("speech", "shots", "both")
 SHORTEST = 0.3
 """A piece of fewer seconds stays with the one beside it."""
 _SIZE = (90, 160)

@@ -15,6 +15,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import merc
+
 _QUEUED = 2
 """The jobs that a worker has: those under way, or the one under way and the next, so that it need not wait for it."""
 _LOOK_SECONDS = 2.0
@@ -85,11 +87,10 @@ class Dispatcher:
                 self.tell("waiting", "waiting for the cluster to start a worker")
         if self.given_up:
             names = [self.work["jobs"][place]["name"] for place in self.given_up]
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             raise Stop(
                 f"workers 'ray': {len(names)} of {len(self.work['jobs'])} jobs were given up, since "
                 f"{self.options['attempts']} workers were lost at each (too little memory?): "
-                f"{', '.join(names[:5])}{more}"
+                f"{merc.first_names(names)}"
             )
 
     def check_room(self) -> None:
@@ -194,8 +195,6 @@ class Dispatcher:
 
     def check_version(self, worker: dict[str, Any]) -> None:
         """Raise Stop for a worker with another merc."""
-        import merc
-
         if worker["merc"] != merc.__version__:
             raise Stop(
                 f"workers 'ray': {worker['node']} has merc {worker['merc']}, and this machine {merc.__version__}; "

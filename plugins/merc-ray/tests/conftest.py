@@ -146,6 +146,11 @@ class Cluster:
             os.environ.clear()
             os.environ.update(before)
 
+    @property
+    def named(self) -> list[str]:
+        """The arguments that name it."""
+        return [f"workers={{name: ray, address: {self.address!r}}}", "--allow", f"http://{self.address}"]
+
     def stop(self) -> None:
         """End its processes."""
         self.whole.shutdown()

@@ -14,11 +14,6 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 
-def on(cluster) -> list[str]:
-    """The arguments that name a cluster."""
-    return [f"workers={{name: ray, address: {cluster.address!r}}}", "--allow", f"http://{cluster.address}"]
-
-
 def answers(folder) -> dict[str, str]:
     """The answers in the store, by utterance."""
     lines = [json.loads(line) for path in folder.path.glob("store/cues/*.jsonl") for line in path.open()]
@@ -31,7 +26,7 @@ def test_two_nodes_ask_as_one_process_does_and_a_killed_worker_loses_nothing(clu
     plain = alone.record("annotate", "recipe.yaml", "--json")
     spread = folder(40)
     spread.set(seconds=0.1)
-    process = spread.start("annotate", "recipe.yaml", *on(cluster), "--json")
+    process = spread.start("annotate", "recipe.yaml", *cluster.named, "--json")
     while len(spread.traced("answer")) < 8 and process.poll() is None:
         time.sleep(0.05)
     os.kill(spread.traced("answer")[-1], signal.SIGKILL)
@@ -43,5 +38,5 @@ def test_two_nodes_ask_as_one_process_does_and_a_killed_worker_loses_nothing(clu
     assert answers(spread) == answers(alone) and answers(alone)["u6"] == "6 after 2"
     assert len(set(spread.traced("answer"))) >= 2
 
-    again = spread.record("annotate", "recipe.yaml", *on(cluster), "--json")
+    again = spread.record("annotate", "recipe.yaml", *cluster.named, "--json")
     assert again["annotators"]["teacher"]["asked"] == 0

@@ -12,15 +12,10 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 
-def on(cluster) -> list[str]:
-    """The arguments that name a cluster."""
-    return [f"workers={{name: ray, address: {cluster.address!r}}}", "--allow", f"http://{cluster.address}"]
-
-
 def test_a_head_that_dies_is_told_and_the_rest_is_done_later(new_cluster, folder):
     spread = folder(40)
     spread.set(seconds=0.2)
-    process = spread.start("encode", "recipe.yaml", *on(new_cluster), "--json")
+    process = spread.start("encode", "recipe.yaml", *new_cluster.named, "--json")
     while len(spread.traced("clip")) < 8 and process.poll() is None:
         time.sleep(0.05)
     new_cluster.nodes[0].kill_gcs_server(check_alive=False)
@@ -46,14 +41,14 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(cluster, folder):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", store], capture_output=True).returncode:
         pytest.skip("mounting a small disk is not permitted here")
     try:
-        code, out, err = spread.merc("encode", "recipe.yaml", *on(cluster), "--json")
+        code, out, err = spread.merc("encode", "recipe.yaml", *cluster.named, "--json")
         assert (code, out) == (2, "")
         assert "error: the disk is full: " in err and "what was written before is whole" in err, err
         assert "of 20 jobs of features are done" in err and "Traceback" not in err, err
         kept = spread.features()  # which reads each
         assert 0 < len(kept) < 40
         assert subprocess.run(["mount", "-o", "remount,size=4m", store]).returncode == 0
-        again = spread.record("encode", "recipe.yaml", *on(cluster), "--json")
+        again = spread.record("encode", "recipe.yaml", *cluster.named, "--json")
         assert len(spread.features()) == 40 and again["streams"]["heard"]["encoded"] == 40 - len(kept)
         assert not spread.leavings()
     finally:
@@ -63,7 +58,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(cluster, folder):
 def test_a_clip_that_ends_its_worker_is_given_up_and_the_others_are_done(cluster, folder):
     spread = folder(40)
     spread.set(deadly=round(16_000 * 0.117))
-    code, out, err = spread.merc("encode", "recipe.yaml", *on(cluster), "--json")
+    code, out, err = spread.merc("encode", "recipe.yaml", *cluster.named, "--json")
     assert (code, out) == (2, "")
     assert "1 of 20 jobs were given up, since 3 workers were lost at each" in err, err
     assert "utterances u16 to u17" in err and "20 of 20" not in err and "19 of 20 jobs of features are done" in err, err
@@ -74,7 +69,7 @@ def test_a_clip_that_ends_its_worker_is_given_up_and_the_others_are_done(cluster
 def test_an_encoder_that_fails_on_every_clip_ends_the_command(cluster, folder):
     spread = folder(12)
     spread.set(refuses=1)
-    code, _, err = spread.merc("encode", "recipe.yaml", *on(cluster))
+    code, _, err = spread.merc("encode", "recipe.yaml", *cluster.named)
     assert code == 2 and "ValueError: it is refused; while encoder 'traced' (stream 'heard') encoded u" in err, err
     assert "0 of 6 jobs of features are done" in err and "Traceback" not in err, err
 
@@ -89,7 +84,7 @@ def test_a_cluster_that_is_not_there(folder):
 
 def test_a_worker_that_fits_nowhere(cluster, folder):
     workers = f"workers={{name: ray, address: {cluster.address!r}, cpus: 64, gpus: 1}}"
-    code, _, err = folder(4).merc("encode", "recipe.yaml", workers, *on(cluster)[1:])
+    code, _, err = folder(4).merc("encode", "recipe.yaml", workers, *cluster.named[1:])
     assert code == 2 and "a worker wants 64 CPUs and 1 GPUs, and no machine of the cluster has them" in err, err
 
 

@@ -113,6 +113,7 @@ class Dropped(BaseModel):
     """What was answered provisionally was no utterance after all: no final message comes of it."""
 
     type: Literal["dropped"]
+    """What the message is."""
     id: str
     """That of the provisional messages."""
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import wave
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 import merc
+from merc_speech.unbroken import Samples, unbroken, write_wav
 
-Samples = npt.NDArray[np.float32]
 INSTALL = "--no-deps pyrnnoise==0.4.5"
 """What to ``pip install``; its own dependencies, which play and draw sound, are not used."""
 RATE = 48_000
@@ -35,23 +33,7 @@ def denoise(recording: Path, target: Path) -> None:
 
     Raises MercError where the package is missing, or the recording has no sound or cannot be read.
     """
-    cleaner = Cleaner()
-    with merc.whole_file(target) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        for samples in cleaner.clean(_sound(recording)):
-            file.writeframes((np.clip(samples, -1, 1) * _FULL).astype("<i2").tobytes())
-
-
-def _sound(recording: Path) -> Iterator[Samples]:
-    length = 0
-    for window in merc.listen(recording, RATE):
-        gap = max(round(window.start * RATE) - length, 0)
-        if gap:
-            yield np.zeros(gap, np.float32)
-        yield window.clip.samples
-        length += gap + len(window.clip.samples)
+    write_wav(target, Cleaner().clean(unbroken(recording, RATE)), RATE)
 
 
 class Cleaner:

@@ -7,19 +7,17 @@ Python code (hyperpyyaml files, pickles), and neither may run here. ONNX holds t
 from __future__ import annotations
 
 import hashlib
-import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import merc
+from merc_speech.unbroken import Samples, unbroken, write_wav
 from merc_speech.voices import RATE as VOICE_RATE
 from merc_speech.voices import network, voice_function
 
-Samples = npt.NDArray[np.float32]
 RATE = 16_000
 _PIECE = 30.0
 """Overlaps of more seconds are not told apart: models compute a sound as a whole."""
@@ -51,7 +49,7 @@ def separate_overlaps(recording: Path, utterances: Sequence[dict[str, Any]], mod
     if not overlapping:
         return ""
     separate = _separator(model)
-    sound = _sound(recording)
+    sound = np.concatenate(list(unbroken(recording, RATE)))
     vectors = voice_function(network(), "cpu", 0.8)
     references = {
         speaker: reference
@@ -67,7 +65,7 @@ def separate_overlaps(recording: Path, utterances: Sequence[dict[str, Any]], mod
         voices = separate(piece)
         likeness = [float(np.mean(vectors(voice) @ reference)) for voice in voices]
         name = f"{hashlib.sha256(one['id'].encode()).hexdigest()[:12]}.wav"
-        _write(folder / name, voices[int(np.argmax(likeness))])
+        write_wav(folder / name, [_no_louder(voices[int(np.argmax(likeness))])], RATE)
         one["own_sound"] = name
         apart += 1
     return f"voices overlap in {len(overlapping)} utterances; {apart} of them were told apart"
@@ -128,21 +126,6 @@ def _separator(model: Path) -> Callable[[Samples], Samples]:
     return separate
 
 
-def _sound(recording: Path) -> Samples:
-    parts: list[Samples] = []
-    length = 0
-    for window in merc.listen(recording, RATE):
-        gap = max(round(window.start * RATE) - length, 0)
-        parts += [np.zeros(gap, np.float32), window.clip.samples]
-        length += gap + len(window.clip.samples)
-    return np.concatenate(parts)
-
-
-def _write(path: Path, samples: Samples) -> None:
-    loudest = float(np.abs(samples).max())
-    scaled = samples / max(loudest, 1.0)  # a model may give louder sound than a file holds
-    with merc.whole_file(path) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((scaled * 32767).astype("<i2").tobytes())
+def _no_louder(samples: Samples) -> Samples:
+    """A sound that a file holds; a model may give a louder one."""
+    return samples / max(float(np.abs(samples).max()), 1.0)
