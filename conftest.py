@@ -11,6 +11,11 @@ import hypothesis
 import numpy as np
 import pytest
 
+# Processes of tests side by side share the cores. Two that take all of them each wait for one another: on two cores
+# the same tests take ten times as long. What a test starts inherits it.
+if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(processes))))
+
 # Tests assert behaviour, never time: a machine that is busy with something else fails none of them.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")

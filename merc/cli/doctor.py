@@ -74,6 +74,8 @@ def _python() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
+    from merc.model.precision import computes_bfloat16
+
     yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
@@ -87,20 +89,10 @@ def _torch() -> Iterator[Finding]:
     else:
         why = "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no GPU and driver"
         yield Finding("GPU", "note", f"{why}; models run on the CPU")
-    flags = _cpu_flags()
-    if flags and not torch.cuda.is_available():
-        fast = "has" if "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags else "has no"
-        advice = "" if fast == "has" else "; float32 is faster than bfloat16 here"
-        yield Finding("CPU", "ok", f"{fast} instructions for bfloat16{advice}")
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return set()
-    lines = (line.partition(":")[2] for line in text.splitlines() if line.lower().startswith(("flags", "features")))
-    return set(next(lines, "").split())
+    if not torch.cuda.is_available():
+        fast = "has instructions for bfloat16"
+        slow = "has no instructions for bfloat16: a backbone and a precision of bfloat16 are computed in float32"
+        yield Finding("CPU", "ok", fast if computes_bfloat16("cpu") else slow)
 
 
 def _packages() -> Iterator[Finding]:

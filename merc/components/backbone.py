@@ -68,7 +68,7 @@ class Backbone(Component):
     kind: ClassVar[str] = "backbone"
     axes: ClassVar[int] = 1
     dtype: DType = "float32"
-    """What its weights are held in, in memory."""
+    """What its weights are held in, in memory. bfloat16 is float32 on a CPU that has no instructions for it."""
     attention: Literal["causal", "utterance"] = "causal"
     """What a token of an utterance sees: what stands before it (``causal``), or all of its utterance too, in both
     directions (``utterance``), with a prompter that marks utterances as ``conversation`` does. Utterances see those

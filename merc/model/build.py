@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.model.heads import Heads
 from merc.model.kept_probe import probe_once
 from merc.model.media_tokens import MediaTokens
+from merc.model.precision import computed_in, computes_bfloat16
 from merc.model.reach import context_of
 from merc.model.sharding import shard
 from merc.model.tuning import tune
@@ -61,7 +63,7 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     if _needs_none(recipe):
         return AbsentModel()
     _hide_bars()
-    backbone = _backbone(recipe)
+    backbone = held_backbone(recipe, device)
     with enough_memory(f"backbone, held in {backbone.dtype} on {device}", _smaller(recipe, device)):
         return _built(recipe, backbone, device, seed)
 
@@ -84,10 +86,17 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     return model
 
 
+def held_backbone(recipe: Recipe, device: str) -> Backbone:
+    """The recipe's backbone in the dtype that it is held in on a device: its own, but float32 for bfloat16 on a CPU
+    without instructions for it. Raises MercError where there is no backbone."""
+    backbone = _backbone(recipe)
+    return replace(backbone, dtype=computed_in(backbone.dtype, device))  # type: ignore[arg-type]
+
+
 def _smaller(recipe: Recipe, device: str) -> str:
     """What to change where a model does not fit."""
     ways = []
-    if _backbone(recipe).dtype == "float32":
+    if _backbone(recipe).dtype == "float32" and computes_bfloat16(device):
         ways.append("set backbone.dtype=bfloat16, which halves it")
     if not isinstance(recipe.tuning, Frozen):
         ways.append("give a backbone.tuning that learns fewer weights, since these are held in float32")

@@ -15,6 +15,7 @@ from merc.files import write_text
 from merc.memory import enough_memory
 from merc.model.emotion_model import EmotionModel
 from merc.model.past import InPast
+from merc.model.precision import computes_bfloat16
 from merc.model.state import load_stage, save_stage
 from merc.model.tuning import select_trainable
 from merc.prompting import is_label_prompt
@@ -85,7 +86,7 @@ class Stages:
         with self.journal.task(f"stage {stage.id}") as progress:
             context = self._context(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
-            with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe)):
+            with enough_memory(f"stages.{stage.id}", _smaller_steps(stage, self.recipe, model.device.type)):
                 report = checked_report(stage.trainer.name, stage.trainer.component.train(context))
         with self.strategy.gathered():
             if self.strategy.first:
@@ -198,7 +199,7 @@ def checked_report(trainer: str, report: Any) -> TrainReport:
     return report
 
 
-def _smaller_steps(stage: Stage, recipe: Recipe) -> str:
+def _smaller_steps(stage: Stage, recipe: Recipe, device: str) -> str:
     """What to change where a training step does not fit into memory."""
     trainer = stage.trainer.component
     ways = []
@@ -208,7 +209,8 @@ def _smaller_steps(stage: Stage, recipe: Recipe) -> str:
         ways.append("set trainer.activation_checkpointing=true")
     if not isinstance(recipe.tuning, Frozen):
         ways.append("give a backbone.tuning that learns fewer weights")
-    if recipe.backbone is not None and getattr(recipe.backbone.component, "dtype", None) == "float32":
+    held = getattr(recipe.backbone.component, "dtype", None) if recipe.backbone is not None else None
+    if held == "float32" and computes_bfloat16(device):
         ways.append("set backbone.dtype=bfloat16")
     return ", or ".join([*ways, "give a smaller backbone"])
 

@@ -42,7 +42,8 @@ class Settings:
     gradient_accumulation: int = 1
     """Forward passes in an optimizer step where ``batch_conversations`` is null; of no effect elsewhere."""
     precision: Literal["model", "float32", "bfloat16", "float16"] = "model"
-    """What is computed in: ``model`` is the dtype of the backbone, the others are autocast."""
+    """What is computed in: ``model`` is the backbone's dtype, the others are autocast. bfloat16 is float32 on a CPU
+    that has no instructions for it."""
     activation_checkpointing: bool = False
     """Whether activations are computed again in the backward pass: less memory, more time."""
     select_by: str = "weighted_f1"

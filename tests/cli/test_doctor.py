@@ -37,6 +37,19 @@ def test_everything_works_here() -> None:
     assert "was written and decoded" in findings["media"]["says"] and "hub" not in findings
 
 
+@pytest.mark.parametrize(
+    ("instructions", "says"),
+    [
+        (True, "has instructions for bfloat16"),
+        (False, "has no instructions for bfloat16: a backbone and a precision of bfloat16 are computed in float32"),
+    ],
+)
+def test_whether_the_cpu_computes_bfloat16(instructions: bool, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: instructions)
+    assert found()["CPU"]["says"] == says
+
+
 def test_a_plugin_that_is_broken_makes_it_end_with_1(merc: Run) -> None:
     ended = merc("importfails", "doctor")
     lines = ended.stdout.splitlines()

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from merc.model.precision import computes_bfloat16
 from tests.integration.conftest import lay_out
 from tests.integration.forking import Forks
 from tests.registry.distributions import Distribution, install
 
+HALF = ("backbone.dtype=bfloat16",) if computes_bfloat16("cpu") else ()
+"""What is advised where the CPU can compute in it."""
 PLUGIN = """\
 import merc
 
@@ -110,7 +113,7 @@ def folder(parts: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ("backbone", ("backbone, held in float32 on cpu", "backbone.dtype=bfloat16")),
+        ("backbone", ("backbone, held in float32 on cpu", *HALF)),
         ("encoder", ("encoders.w ", "parameters of encoders.w")),
         ("encoder at load", ("encoders.w ", "parameters of encoders.w")),
         ("trainer", ("stages.merc: ", "trainer.batch_tokens (now 128)", "trainer.activation_checkpointing=true")),

@@ -31,14 +31,33 @@ def _compare(one, two, tolerance, least=11):
     ("precision", "dtype"), [("bfloat16", "float32"), ("model", "bfloat16"), ("bfloat16", "bfloat16")]
 )
 def test_half_precision_is_near_float32(
-    precision: str, dtype: str, backbone: Path, talks: list[Conversation], tmp_path: Path
-) -> None:
+    precision: str, dtype: str, backbone: Path, talks: list[Conversation], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: True)
     (exact, *_), seen, _ = gradients(model_of(backbone), talks[:4], tmp_path / "a", Settings(**PLAIN))
     half = Settings(precision=precision, **PLAIN)  # type: ignore[arg-type]
     (rough, *_), told, _ = gradients(model_of(backbone, dtype=dtype), talks[:4], tmp_path / "b", half)
     assert told.losses == pytest.approx(seen.losses, rel=2e-2)
     assert told.losses != seen.losses
     _compare(exact, rough, 0.2)
+
+
+def test_without_instructions_for_bfloat16_a_stage_is_computed_in_float32(
+    backbone: Path, talks: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: False)
+    (exact, *_), seen, _ = gradients(model_of(backbone), talks[:4], tmp_path / "a", Settings(**PLAIN))  # type: ignore[arg-type]
+    (same, *_), told, _ = gradients(
+        model_of(backbone),
+        talks[:4],
+        tmp_path / "b",
+        Settings(precision="bfloat16", **PLAIN),  # type: ignore[arg-type]
+    )
+    assert told.losses == seen.losses
+    assert all(same[name].equal(gradient) for name, gradient in exact.items())
+    assert told.said == ["trainer.precision: this CPU has no instructions for bfloat16; float32 is used"]
+    assert seen.said == []
 
 
 def test_float16_scales_its_loss(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
