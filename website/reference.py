@@ -21,10 +21,13 @@ from merc.cli.component_page import as_markdown, parameter_table
 from merc.cli.main import load_command, plugin_commands
 from merc.components import Component, Prediction
 from merc.conversation import Conversation, Utterance
+from merc.evaluation.classification import ClassificationNumbers, Confusion, PerClass
+from merc.evaluation.metrics import SplitNumbers
 from merc.evaluation.predictions import _FIELDS
 from merc.recipe.build import SECTIONS
 from merc.recipe.describe import Parameter, meaning_of, own_doc, parameters_of
 from merc.recipe.schema import Evaluate, Features, Recipe, Splitting, Stage, StageData, Strategy, Task
+from merc.session.provenance import Provenance
 
 _GENERATED = "*This page is generated from the program.*\n"
 _PYTHON = f"""\
@@ -181,6 +184,9 @@ def json_formats() -> str:
     lines += _fields(Prediction, written)
     lines += ["## predictions.jsonl of a run\n", "A line for each utterance of the splits that were measured.\n"]
     lines += _fields(Prediction, _FIELDS, {"text": "answer"})
+    for title, cls in _WRITTEN.items():
+        lines += [f"{'#' * (2 if '.json' in title else 3)} {title}\n", as_markdown(own_doc(cls)) + "\n"]
+        lines += _fields(cls, cls.__annotations__)
     lines += ["## merc live and WS /v1/live\n", "What `merc live` writes, a line each, and the server sends.\n"]
     sent = typing.get_args(typing.get_args(messages.ServerMessage)[0])
     for cls in (*sent, messages.Latency):
@@ -190,6 +196,12 @@ def json_formats() -> str:
         lines += [f"### {cls.__name__}\n", as_markdown(own_doc(cls)) + "\n", *_model_fields(cls)]
     return "\n".join(lines)
 
+
+# What a run's files hold, by the title here.
+_WRITTEN: dict[str, type] = {
+    "metrics.json of a run, by split": SplitNumbers, "classification": ClassificationNumbers, "per_class": PerClass,
+    "confusion": Confusion, "provenance.json of a run": Provenance,
+}  # fmt: skip
 
 # Fields of a conversations file that are kept in ``Utterance.extra``.
 _KEPT = {
@@ -228,11 +240,17 @@ def _json_type(annotation: Any) -> str:
     if origin in (tuple, list) and inner[-1] is not Ellipsis and origin is tuple:
         return f"a list of {len(inner)} numbers" if set(inner) == {float} else "a list"
     if origin in (tuple, list):
-        return "a list of objects" if inner[0] is Utterance else f"a list of {_json_type(inner[0])}"
+        return f"a list of {_several(_json_type(inner[0]))}"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return "an object"
     known = {str: "text", Path: "a path", float: "a number", int: "a whole number", bool: "true or false"}
     return known.get(annotation, "an object")
+
+
+def _several(kind: str) -> str:
+    one, _, rest = kind.partition(" of ")
+    article, _, noun = one.partition(" ")
+    return kind if article not in ("a", "an") else f"{noun}s" + (f" of {rest}" if rest else "")
 
 
 def _model_fields(cls: type[BaseModel]) -> list[str]:

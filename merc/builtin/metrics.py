@@ -31,7 +31,7 @@ class Classification(Metric):
         """The numbers of ``metrics.json``. Every prediction has a truth, and there is at least one."""
         from merc.evaluation.classification import classification
 
-        return classification(predictions, labels)
+        return {**classification(predictions, labels)}
 
 
 @dataclass(frozen=True, kw_only=True)

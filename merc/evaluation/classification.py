@@ -3,14 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 
 
-def classification(predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
+class PerClass(TypedDict):
+    """The numbers of one label."""
+
+    precision: float
+    """Of the utterances that were taken for it, the share that are; 0 where none was."""
+    recall: float
+    """Of the utterances that are, the share that were taken for it; 0 where none is."""
+    f1: float
+    """The harmonic mean of both."""
+    support: int
+    """How many utterances are."""
+
+
+class Confusion(TypedDict):
+    """Who was taken for whom."""
+
+    labels: list[str]
+    """The labels, in the order of rows and columns."""
+    matrix: list[list[int]]
+    """``matrix[i][j]`` counts the utterances of label i that were taken for label j."""
+    unparsed: list[int]
+    """The utterances of each label whose answer could not be parsed."""
+
+
+class ClassificationNumbers(TypedDict):
+    """The numbers of merc's own metric ``classification``, from 0 to 1."""
+
+    n: int
+    """The utterances that are counted: those with a truth."""
+    accuracy: float
+    """The share of answers that are right."""
+    weighted_f1: float
+    """The mean of the labels' F1, weighted by how often each is true."""
+    macro_f1: float
+    """The mean of the F1 of the labels that occur as truth."""
+    uar: float
+    """Unweighted average recall: the mean of the recall of the labels that occur as truth."""
+    averaged_over: list[str]
+    """The labels that occur as truth."""
+    per_class: dict[str, PerClass]
+    """By label, of all labels: ``precision``, ``recall``, ``f1`` and ``support``."""
+    confusion: Confusion
+    """``labels``, ``matrix`` and ``unparsed``."""
+    unparsed_rate: float
+    """The share of answers that could not be parsed."""
+
+
+def classification(predictions: Sequence[Prediction], labels: LabelSpace) -> ClassificationNumbers:
     """Numbers from 0 to 1 over predictions that all have a truth (at least one).
 
     - A prediction without a label (an answer that could not be parsed) is wrong in every number: it lowers the

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -225,7 +226,8 @@ def _entry(
     measures: Sequence[tuple[Measure, Sequence[Key]]],
     split: str,
 ) -> Entry:
-    counted = [classification([answered[key] for key in keys], space) for _, answered in runs.values()] if keys else []
+    every = [[answered[key] for key in keys] for _, answered in runs.values()] if keys else []
+    counted: list[dict[str, Any]] = [{**classification(one, space)} for one in every]
     numbers = {column: [float(one[column]) for one in counted] for column in TITLES if keys}
     for measure, its in measures:
         if measure.name not in numbers:

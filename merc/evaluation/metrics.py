@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from merc.components import Metric, Prediction
 from merc.consent import hide_in, require
@@ -23,18 +23,30 @@ UNSPLIT = "unsplit"
 """Where the numbers of predictions stand that belong to no split."""
 
 
+class SplitNumbers(TypedDict):
+    """What ``metrics.json`` says of a split, whatever the metrics are. The numbers of ``classification`` stand beside
+    these; those of every other metric stand under its name in the recipe."""
+
+    n: int
+    """The utterances with a truth: those that are counted."""
+    unlabelled: int
+    """The utterances without one, which no number counts."""
+    unparsed_rate: float
+    """The share of the counted whose answer could not be parsed; of a split without any truth, the share of all."""
+    label_history: NotRequired[Literal["gold", "predicted"]]
+    """Where labels came from that the model was shown of earlier utterances, if it was shown any."""
+    following: NotRequired[int]
+    """How many utterances after its own the model was shown, if any: such numbers are offline."""
+
+
 def compute_metrics(
     predictions: Sequence[Prediction], labels: LabelSpace, metrics: Mapping[str, ComponentRef]
 ) -> dict[str, dict[str, Any]]:
     """The numbers of every split that the predictions name, in the order in which the splits appear.
 
-    Each split always has ``n`` (utterances with a truth: those that are counted), ``unlabelled`` (those without,
-    which no number counts) and ``unparsed_rate`` (the share of the counted whose answer could not be parsed; of a
-    split without any truth, the share of all), and ``label_history`` (``gold`` or ``predicted``) where the model was
-    shown labels of earlier utterances. The numbers of merc's own ``classification`` stand beside these; those
-    of every other metric stand under its name in the recipe. A split without any label has no number of a metric that
-    compares with labels. A metric that compares with something else has an ``n`` and an ``unlabelled`` beside
-    its numbers, and these alone where no utterance of the split has what it asks for.
+    Each split has the ``SplitNumbers``. A split without any label has no number of a metric that compares with labels.
+    A metric that compares with something else has an ``n`` and an ``unlabelled`` beside its numbers, and these alone
+    where no utterance of the split has what it asks for.
 
     Raises MercError for a truth or a prediction outside the label space, and for a metric whose name in the recipe is
     one of the names above or whose result is not JSON.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from merc.consent import hide
 from merc.conversation import SPLITS, Conversation
@@ -28,6 +28,49 @@ _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-lear
 _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
 
 
+class Provenance(TypedDict):
+    """``provenance.json`` of a run: what a reader needs to know where its numbers came from."""
+
+    merc: str
+    """The version of merc."""
+    python: str
+    """The version of Python."""
+    platform: str
+    """The operating system, as Python names it."""
+    machine: dict[str, Any]
+    """``processor``, and how many ``cores``."""
+    packages: dict[str, str]
+    """The versions of the packages that it computes with."""
+    plugins: list[dict[str, Any]]
+    """``name``, ``distribution`` and ``version`` of each plugin that is installed."""
+    git: dict[str, Any] | None
+    """The ``commit`` of merc's checkout, and whether files were ``changed``; null for a merc that is installed."""
+    seed: int
+    """The recipe's seed."""
+    recipe: str
+    """The recipe's name."""
+    backbone: dict[str, Any] | None
+    """The backbone's parameters, and what is known of its ``weights``; null where the recipe has none."""
+    chat_date: str
+    """The date that the backbone's chat template is given for today."""
+    data: dict[str, Any]
+    """By split: ``conversations``, ``utterances``, and a ``sha256`` of their ids, texts and labels."""
+    media: NotRequired[dict[str, Any]]
+    """By split: a hash of the media's content, spans and regions, where the recipe shows any."""
+    cues: NotRequired[dict[str, Any]]
+    """The annotators that wrote cues, and a ``sha256`` of these, where the recipe has some."""
+    init_from: NotRequired[dict[str, Any]]
+    """The ``run`` whose weights it started from, and their ``sha256``, where it started from any."""
+    started: str
+    """When it began, in UTC."""
+    command: str
+    """The command, with values from the environment hidden."""
+    resumed: list[dict[str, Any]]
+    """For each time that it was resumed: when, with which command, and what of the above had changed."""
+    seconds: NotRequired[float]
+    """How long the process worked that finished the run."""
+
+
 def provenance(
     recipe: Recipe,
     conversations: Sequence[Conversation],
@@ -35,12 +78,12 @@ def provenance(
     start: Mapping[str, Any] | None = None,
     media: Mapping[str, Any] | None = None,
     chat_date: date = CHAT_DATE,
-) -> dict[str, Any]:
+) -> Provenance:
     """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
     ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
     theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
     today."""
-    return {
+    record: Provenance = {
         "merc": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -57,13 +100,17 @@ def provenance(
         "backbone": backbone_record(recipe),
         "chat_date": chat_date.isoformat(),
         "data": data_hashes(conversations),
-        **({"media": dict(media)} if media else {}),
-        **({"cues": dict(cues)} if cues else {}),
-        **({"init_from": dict(start)} if start else {}),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": _command(),
         "resumed": [],
     }
+    if media:
+        record["media"] = dict(media)
+    if cues:
+        record["cues"] = dict(cues)
+    if start:
+        record["init_from"] = dict(start)
+    return record
 
 
 def record_provenance(
@@ -79,7 +126,7 @@ def record_provenance(
     Raises MercError if the data, their media, the cues or the weights to start from are not those that the run began
     with, and for a file that is damaged.
     """
-    now = provenance(recipe, conversations, cues, start, media)
+    now: dict[str, Any] = {**provenance(recipe, conversations, cues, start, media)}
     if path.exists():
         before = _read(path)
         changed = _changed(before, now, "data")

@@ -161,9 +161,9 @@ class Wiring:
             require(decoder, f"decoder {get_registry().name_of(decoder)!r}")
         model = build_model(self.recipe, self.device, self.recipe.seed)
         if self.recipe.backbone is not None and model.backbone is not None:
-            wanted, held = getattr(self.recipe.backbone.component, "dtype", ""), model.backbone.dtype
-            if wanted != held:
-                self.journal.say(f"backbone.dtype: this CPU has no instructions for {wanted}; {held} is used")
+            dtype, held = getattr(self.recipe.backbone.component, "dtype", ""), model.backbone.dtype
+            if dtype != held:
+                self.journal.say(f"backbone.dtype: this CPU has no instructions for {dtype}; {held} is used")
         model.today = recorded_date(self.directory.provenance)
         return model
 

@@ -15,6 +15,8 @@ from merc.components import Metric, Prediction
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.evaluation import check_metrics, compute_metrics, known_truths, read_metrics, truths_of, write_metrics
+from merc.evaluation.classification import ClassificationNumbers, Confusion, PerClass
+from merc.evaluation.metrics import SplitNumbers
 from merc.recipe import ComponentRef
 
 SPACE = LabelSpace(("joy", "anger"))
@@ -63,10 +65,10 @@ def test_each_split_has_its_own_numbers() -> None:
 
 def test_it_has_the_keys_that_are_promised() -> None:
     block = compute_metrics(said("test", ("joy", "joy")), SPACE, OWN)["test"]
-    assert set(block) == {
-        "n", "unlabelled", "unparsed_rate", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
-        "per_class", "confusion",
-    }  # fmt: skip
+    promised = {*SplitNumbers.__annotations__, *ClassificationNumbers.__annotations__}
+    assert set(block) == promised - {"label_history", "following"}
+    assert set(block["confusion"]) == {*Confusion.__annotations__}
+    assert all(set(one) == {*PerClass.__annotations__} for one in block["per_class"].values())
 
 
 def test_utterances_without_truth_are_not_counted_but_their_number_is_there() -> None:

@@ -9,7 +9,7 @@ import merc
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.recipe import load_recipe
-from merc.session.provenance import data_hashes, provenance, record_provenance, record_seconds
+from merc.session.provenance import Provenance, data_hashes, provenance, record_provenance, record_seconds
 
 TALK = (
     Conversation(id="a", split="train", utterances=(Utterance(id="a0", text="Hm.", label="joy", speaker="Ann"),)),
@@ -32,6 +32,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_it_says_what_a_run_was_made_of(recipe):
     found = provenance(recipe, TALK)
     assert json.loads(json.dumps(found)) == found
+    assert {*Provenance.__annotations__} - found.keys() == {"media", "cues", "init_from", "seconds"}
+    assert not found.keys() - {*Provenance.__annotations__}
     assert (found["merc"], found["seed"], found["recipe"]) == (merc.__version__, 7, "talk")
     assert found["backbone"] == {"path": "some/model", "revision": "v1"}
     assert found["packages"]["torch"] and found["machine"]["cores"] >= 1

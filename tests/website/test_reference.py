@@ -10,8 +10,11 @@ import pytest
 import merc
 from merc.builtin.commands import COMMANDS
 from merc.builtin.jsonl_fields import CONVERSATION, UTTERANCE
+from merc.evaluation.classification import ClassificationNumbers, Confusion, PerClass
+from merc.evaluation.metrics import SplitNumbers
 from merc.recipe import Evaluate, Features, Splitting, Stage, StageData, Strategy, Task
 from merc.recipe.build import SECTIONS
+from merc.session.provenance import Provenance
 from website.reference import PAGES, commands, json_formats, python, recipe_keys
 
 EMPTY = re.compile(r"^\|.*\|\s*\|$", re.MULTILINE)
@@ -57,4 +60,6 @@ def test_every_field_of_json_is_there() -> None:
     ]
     for message in ("Start", "Stop", "Ready", "Provisional", "Final", "Dropped", "Note", "Failure", "End", "Latency"):
         assert f"### {message}\n" in page
+    written = (SplitNumbers, ClassificationNumbers, PerClass, Confusion, Provenance)
+    assert not [field for cls in written for field in cls.__annotations__ if f"| `{field}` |" not in page]
     assert set(PAGES) == {f"docs/reference/{name}.md" for name in ("commands", "json", "python", "recipe-keys")}
