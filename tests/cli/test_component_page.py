@@ -112,23 +112,28 @@ def test_docs_of_one_plugin_and_of_one_that_is_not_there(merc: Merc, tmp_path: P
     assert done.returncode == 2 and "no plugin 'sond' is installed. Did you mean 'sound'?" in done.stderr
 
 
-def test_the_page_of_merc_and_its_plugins_is_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MERC_PLUGINS", raising=False)
-    made = component_page(Registry.discover(), ["merc", *PLUGINS])
+@pytest.fixture(scope="module")
+def installed() -> Registry:
+    """All that is installed: to read it takes half a minute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MERC_PLUGINS", raising=False)
+        return Registry.discover()
+
+
+def test_the_page_of_merc_and_its_plugins_is_not_stale(installed: Registry) -> None:
+    made = component_page(installed, ["merc", *PLUGINS])
     kept = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
     assert made == kept, "docs/components.md is stale; write it again with: make components"
     assert "|  |" not in made, "a parameter there is described nowhere; say in its docstring what it means"
 
 
-def test_each_parameter_has_a_meaning_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_parameter_has_a_meaning_of_its_own(installed: Registry) -> None:
     """A sentence about several parameters at once says of none what it is; a line beneath each field does."""
-    monkeypatch.delenv("MERC_PLUGINS", raising=False)
-    registry = Registry.discover()
     faults = []
-    for plugin in registry.plugins():
+    for plugin in installed.plugins():
         for component in plugin.components if plugin.name in ("merc", *PLUGINS) else ():
             names_of: dict[str, list[str]] = {}
-            for parameter in describe(registry, plugin, component).parameters:
+            for parameter in describe(installed, plugin, component).parameters:
                 names_of.setdefault(parameter.meaning, []).append(parameter.name)
             faults += [
                 f"{component.kind} {component.name}: {', '.join(names)}: {meaning!r}"

@@ -16,6 +16,7 @@ from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 PROMPTERS = {"bemerc-emotion": "merc-bemerc", "farcer": "merc-farcer", "emotion-llama": "merc-emotion-llama"}
 
 
+@pytest.mark.slow
 def test_each_learns_and_is_measured_with_demonstrations(tmp_path: Path) -> None:
     for distribution in PROMPTERS.values():
         pytest.importorskip(distribution.replace("-", "_"))

@@ -96,6 +96,7 @@ def predicts_the_same(merc: Forks, work: Path) -> None:
         assert again[name] == pytest.approx(probabilities, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_language_model_is_tuned_and_the_towers_tokens_are_kept(merc: Forks, work: Path) -> None:
     ended = run(merc, work)
     assert ended.code == 0, ended.err

@@ -82,6 +82,7 @@ def merc(tmp_path: Path, server: Listening) -> Callable[..., subprocess.Complete
     return run
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_without_consent_and_nothing_is_recorded_with_it(
     tmp_path: Path, server: Listening, merc: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

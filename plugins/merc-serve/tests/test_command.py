@@ -69,6 +69,7 @@ def test_it_serves_until_it_is_asked_to_stop(
         assert not any("Traceback" in line for line in said), said
 
 
+@pytest.mark.slow
 def test_several_runs_have_a_name_each(environment: dict[str, str], own_run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(own_run, tmp_path / "other"))
     with serving(environment, str(own_run), str(other)) as (_, address, _):

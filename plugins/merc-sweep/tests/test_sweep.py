@@ -64,6 +64,7 @@ def sweep(folder: Path, *argv: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_runs_are_made_and_shown_by_dev_and_test_stays_hidden(folder: Path) -> None:
     code, out, err = sweep(folder, "mine.yaml", LR, "--processes", "2")
     assert code == 0, err
