@@ -10,6 +10,7 @@ from typing import Any, Literal
 from merc_embedded import is_cut, small_grey
 
 import merc
+from merc_annotation.fades import GradualTransitions
 
 Segmenting = Literal["speech", "shots", "both"]
 """What makes a segment: what somebody says without a pause, a shot, or what is said within one shot."""
@@ -23,17 +24,24 @@ Segment = dict[str, Any]
 
 def find_shots(recording: Path) -> list[float]:
     """The times, in seconds of the recording, at which a shot begins, of which 0 is the first, and at which the last
-    one ends. Every picture is held against the one before it; a cut changes most of it at once, so fades are not seen.
+    one ends. Every picture is held against the one before it, of which a cut changes most at once, and against those of
+    up to two seconds before, from which a fade or a dissolve leads to it (``GradualTransitions``).
 
     Raises MercError where the recording has no pictures, or they cannot be decoded.
     """
     edges, before, end = [0.0], None, 0.0
+    gradual = GradualTransitions()
     for stretch in merc.watch(recording, _SIZE):
         for frame, time in zip(stretch.frames, stretch.times.tolist(), strict=True):
             grey = small_grey(frame)
             if before is not None and is_cut(before, grey):
                 edges.append(time)
+            gradual.see(time, grey)
             before, end = grey, time
+    # A quick dissolve may look like a cut from each picture to the next.
+    for one in gradual.transitions():
+        edges = [*(time for time in edges if not one.start < time <= one.end), one.middle]
+    edges.sort()
     seconds = merc.probe_media(recording).seconds or 0.0
     return [*edges, max(end, seconds, edges[-1] + SHORTEST)]
 
