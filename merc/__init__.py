@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError, first_lines, first_names
-    from merc.files import cache_folder, hash_file, user_path, whole_file
+    from merc.files import AUDIO_ENDINGS, VIDEO_ENDINGS, cache_folder, hash_file, user_path, whole_file
     from merc.media import MediaInfo, Moment, listen, play, probe_media, watch
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
@@ -75,6 +75,8 @@ _HOME = {
     "allow": "merc.consent",
     "read_variable": "merc.consent",
     "require_server": "merc.consent",
+    "AUDIO_ENDINGS": "merc.files",
+    "VIDEO_ENDINGS": "merc.files",
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
     "user_path": "merc.files",
@@ -93,7 +95,9 @@ _HOME = {
 }
 
 __all__ = [
+    "AUDIO_ENDINGS",
     "PLUGIN_API",
+    "VIDEO_ENDINGS",
     "AnnotateFunction",
     "Annotated",
     "Annotation",

@@ -18,6 +18,16 @@ from typing import Any
 from merc.errors import MercError
 
 # A file that changed so shortly before it was read could change again within the same tick of its clock.
+VIDEO_ENDINGS = (
+    ".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".m4v", ".wmv", ".mpg", ".mpeg", ".mts", ".m2ts", ".3gp",
+)  # fmt: skip
+"""How the names of recordings with pictures end, in small letters, the usual ones first."""
+AUDIO_ENDINGS = (
+    ".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac", ".aiff", ".aif", ".wma",
+)  # fmt: skip
+"""How the names of recordings of sound alone end, in small letters, the usual ones first."""
+
+
 _SETTLED_SECONDS = 2.0
 # Of a longer path the beginning is shown.
 _LONG = 200

@@ -18,7 +18,6 @@ from merc.errors import MercError
 
 # Formats that name other files or addresses (playlists, concatenations) are not opened: a corpus may be a stranger's.
 _FORMATS = "mov,mp4,matroska,webm,avi,wav,w64,flac,mp3,ogg,aac,mpegts,mpeg,flv,asf,aiff"
-EXTENSIONS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".wav", ".flac", ".mp3")
 
 
 class Unreadable(MercError):
@@ -110,9 +109,9 @@ def opened(path: Path) -> Iterator[Media]:
     try:
         container = av.open(str(path), options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        endings = " ".join(EXTENSIONS)
         raise Unreadable(
-            f"{path.name} cannot be read as video or audio ({error_text(error)}); a whole file of {endings} is wanted"
+            f"{path.name} cannot be read as video or audio ({error_text(error)}); a whole file is wanted, such as .mp4 "
+            "or .wav"
         ) from None
     with container:
         yield Media(path, container)

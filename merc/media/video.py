@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -58,9 +59,11 @@ def open_track(media: Media, backend: str | None = None, most_pixels: int | None
     stream = stream_of(media)
     name = media.path.name
     check_size(name, stream.codec_context.width, stream.codec_context.height, most_pixels)
-    shots, fault = _shots(media, stream)
+    shots, fault, by_count = _shots(media, stream)
     if not shots:
         raise Unreadable(f"{name} has a video track without a frame{fault and f' ({fault})'}")
+    if by_count and backend is None:
+        return _by_pyav(media, shots, most_pixels, by_count)
     known = stream.codec_context.codec.canonical_name not in _NOT_DECORD and importlib.util.find_spec("decord")
     if backend == "decord" or (known and backend is None):
         try:
@@ -68,7 +71,7 @@ def open_track(media: Media, backend: str | None = None, most_pixels: int | None
         except Exception as error:  # decord raises RuntimeError, DECORDError and AssertionError alike
             if backend:
                 raise Unreadable(f"{name}: decord: {error_text(error)}") from None
-    return _by_pyav(media, shots, most_pixels)
+    return _by_pyav(media, shots, most_pixels, by_count)
 
 
 def check_size(name: str, width: int, height: int, most: int | None) -> None:
@@ -146,7 +149,7 @@ def _by_decord(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> 
     return replace(track, read=read, backend="decord")
 
 
-def _by_pyav(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> Track:
+def _by_pyav(media: Media, shots: Sequence[Shot], most_pixels: int | None, by_count: bool = False) -> Track:
     base = float(stream_of(media).time_base or 0)
     stamps = np.array([shot.stamp for shot in shots], "int64")
     keys = np.array([shot.stamp for shot in shots if shot.key], "int64")
@@ -154,7 +157,8 @@ def _by_pyav(media: Media, shots: Sequence[Shot], most_pixels: int | None) -> Tr
 
     def read(indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, Picture]]:
         with opened(media.path) as again:
-            for index, frame in _decode(again, stamps, keys, indices):
+            frames = _decode_by_count(again, indices) if by_count else _decode(again, stamps, keys, indices)
+            for index, frame in frames:
                 # A picture may be larger than its container states.
                 check_size(media.path.name, frame.width, frame.height, most_pixels)
                 yield index, _upright(_pixels(frame), frame.rotation)
@@ -168,30 +172,45 @@ def _end(times: Times, stated: float) -> float:
     return stated if 0 < stated - times[-1] <= 10 * usual + 1 else float(times[-1]) + usual
 
 
-def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str]:
+def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str, bool]:
     """The frames in the order in which they are shown, read from the container without decoding, and the fault met, if
-    any. Where the container stores no time of show the frames are decoded to learn it."""
+    any. Where the container stores no time of show the frames are decoded to learn it; True says that the times which
+    frames bear then are in disorder (H.264 with B frames in AVI), so that a frame is known by its place alone."""
     shots: dict[int, Shot] = {}
     fault = ""
+    if media.container.format.name == "avi" and stream.codec_context.has_b_frames:  # AVI has no times of show
+        return _decoded_shots(media, fault)
     with opened(media.path) as again:
         try:
             for packet in again.container.demux(again.container.streams[stream.index]):
                 if packet.size and not packet.is_discard:
                     if packet.pts is None:
-                        return _decoded_shots(media), fault
+                        return _decoded_shots(media, fault)
                     shots[packet.pts] = Shot(packet.pts, packet.is_keyframe, packet.duration or 0)
         except av.error.FFmpegError as error:
             fault = error_text(error)
-    return [shots[stamp] for stamp in sorted(shots)], fault
+    return [shots[stamp] for stamp in sorted(shots)], fault, False
 
 
-def _decoded_shots(media: Media) -> list[Shot]:
+def _decoded_shots(media: Media, fault: str) -> tuple[list[Shot], str, bool]:
     shots: dict[int, Shot] = {}
     with opened(media.path) as again:
         for frame in _frames(again, stream_of(again)):
             if frame.pts is not None:
                 shots[frame.pts] = Shot(frame.pts, frame.key_frame, frame.duration or 0)
-    return [shots[stamp] for stamp in sorted(shots)]
+    ordered = sorted(shots)
+    return [shots[stamp] for stamp in ordered], fault, ordered != list(shots)
+
+
+def _decode_by_count(media: Media, indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode from the beginning, and count."""
+    stream = stream_of(media)
+    stream.codec_context.thread_count = 1
+    places = set(indices.tolist())
+    frames = (frame for frame in _frames(media, stream) if frame.pts is not None)
+    for index, frame in enumerate(itertools.islice(frames, max(places, default=-1) + 1)):
+        if index in places:
+            yield index, frame
 
 
 def _frames(media: Media, stream: av.VideoStream) -> Iterator[av.VideoFrame]:

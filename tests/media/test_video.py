@@ -222,6 +222,20 @@ def test_a_video_that_is_damaged_in_the_middle_loses_no_more_than_is_damaged(tmp
     assert numbers == np.round(decoded.clip.times * 25).astype(int).tolist()
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_pictures_that_stand_in_another_order_in_an_avi(tmp_path, codec):
+    """AVI stores no times of show, and of H.264 with B frames the times that FFmpeg gives are in disorder."""
+    options = {"bf": "2"} if codec == "mpeg4" else {}
+    path = write_clip(tmp_path / "a.avi", frames=60, video=codec, audio=None, options=options)
+    every, few, span = decode_file(
+        path, [Want(Frames(count=60)), Want(Frames(count=3)), Want(Frames(count=5), 1.0, 1.2)], seed=0
+    )  # fmt: skip
+    assert numbers_of(every.clip.frames) == list(range(60))
+    assert every.clip.times == pytest.approx(np.arange(60) / 25, abs=0.045)
+    assert numbers_of(few.clip.frames) == [10, 30, 50]
+    assert numbers_of(span.clip.frames) == pytest.approx(range(25, 30), abs=1)
+
+
 def test_a_span_outside_the_video_is_missing(tmp_path):
     path = write_clip(tmp_path / "a.mp4")
     clip = decode_file(path, [Want(Frames(count=4), 3.0, 4.0)], seed=0)[0].clip

@@ -12,7 +12,7 @@ from typing import Any
 import merc
 from merc_annotation.segments import Segment, Segmenting, by_shots, cut_at_shots, find_shots
 
-MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".wav", ".mp3", ".flac", ".m4a", ".ogg")
+MEDIA = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class RecordingsCorpus(merc.Corpus):
         files = sorted(p for p in home.rglob("*") if p.suffix.lower() in MEDIA) if home.is_dir() else []
         if not files:
             raise merc.MercError(
-                f"{home} holds no recording ({', '.join(MEDIA)}); give the folder with your recordings"
+                f"{home} holds no recording ({merc.first_names(MEDIA)}); give the folder with your recordings"
             )
         names = [_name(path, home) for path in files]
         twice = sorted({name for name in names if names.count(name) > 1})

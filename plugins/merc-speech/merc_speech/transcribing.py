@@ -12,8 +12,8 @@ import typer
 import merc
 from merc_speech.elsewhere import Elsewhere
 
-ENDINGS = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".wav", ".flac", ".mp3")
-"""What recordings in a folder are called."""
+ENDINGS = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
+"""How the names of recordings in a folder end."""
 
 
 class Transcribing:
@@ -193,7 +193,7 @@ def _recordings(path: Path) -> list[Path]:
     recordings = [one for one in files if one.suffix.lower() in ENDINGS]
     others = [one.relative_to(path).as_posix() for one in files if one not in set(recordings)]
     if not recordings:
-        raise merc.MercError(f"the folder {path} holds no recording ({' '.join(ENDINGS)})")
+        raise merc.MercError(f"the folder {path} holds no recording ({merc.first_names(ENDINGS)})")
     if others:
         _say(f"· {path}: {len(recordings)} recordings; {len(others)} other files are left aside: "
              f"{merc.first_names(others)}")  # fmt: skip

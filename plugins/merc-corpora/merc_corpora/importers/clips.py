@@ -10,7 +10,6 @@ from typing import Any
 
 import merc
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".flv")
 SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 TABLE_1, TABLE_2 = "MMEVerse, Table 1", "MMEVerse, Table 2"
 _SHOWN, _AGAIN = 10, 3
@@ -65,7 +64,7 @@ class Clips:
         missing = {}
         if video is None:
             self.absent.append(name)
-            reason = f"no clip {files[0]}{SUFFIXES[0]} in {self.folder}"
+            reason = f"no clip {files[0]}{merc.VIDEO_ENDINGS[0]} in {self.folder}"
             missing = {"video": reason, "audio": reason}
         if not text:
             self.wordless.append(name)
@@ -104,9 +103,11 @@ class Clips:
     @cached_property
     def files(self) -> dict[str, Path]:
         """Where each media file is, by its path below the folder in small letters and without its suffix."""
-        media = [path for path in self.folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+        media = [
+            path for path in self.folder.rglob("*") if path.suffix.lower() in merc.VIDEO_ENDINGS and path.name[0] != "."
+        ]
         # Of two files of one name the later one is kept: the one whose suffix stands first.
-        media.sort(key=lambda path: (-SUFFIXES.index(path.suffix.lower()), path.as_posix()))
+        media.sort(key=lambda path: (-merc.VIDEO_ENDINGS.index(path.suffix.lower()), path.as_posix()))
         named = {path.relative_to(self.folder).with_suffix("").as_posix().lower(): path for path in media}
         return {name: path for name, path in named.items() if path.is_file()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import merc
-from merc_corpora.importers.clips import SPLITS, SUFFIXES, TABLE_1, TABLE_2, Clips, Reported
+from merc_corpora.importers.clips import SPLITS, TABLE_1, TABLE_2, Clips, Reported
 from merc_corpora.importers.tables import folder_of, read_csv
 
 CAER_LABELS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -40,7 +40,7 @@ class CaerCorpus(merc.Corpus):
                 if folder.name.lower() not in CAER_LABELS:
                     raise merc.MercError(f"{folder}: no emotion of CAER; its folders are {', '.join(CAER_LABELS)}")
                 for path in sorted(folder.iterdir()):
-                    if path.suffix.lower() in SUFFIXES and path.name[0] != ".":
+                    if path.suffix.lower() in merc.VIDEO_ENDINGS and path.name[0] != ".":
                         name, place = f"{split}_{folder.name}_{path.stem}", f"{split}/{folder.name}/{path.stem}"
                         clips.add(name, SPLITS[split], place, str(path), label=folder.name.lower())
         reported = [

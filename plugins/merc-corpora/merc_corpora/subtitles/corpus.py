@@ -15,7 +15,7 @@ from merc_corpora.subtitles.reading import CUES, SUFFIXES, TIERS, Tiers, read_su
 from merc_corpora.text_files import check_encoding, fitting, read_bytes
 
 _LABELS = re.compile("emo|label|feel|mood|affect|情", re.IGNORECASE)
-MEDIA = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".wav", ".flac", ".mp3", ".m4a", ".ogg")
+MEDIA = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import merc
 from merc_corpora.subtitles.cues import seconds
 from merc_corpora.table.sheets import Sheet, text_of
 
@@ -17,8 +18,6 @@ ROLES = (
 SPLITS = {"train": "train", "training": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev",
           "develop": "dev", "development": "dev", "test": "test", "testing": "test"}  # fmt: skip
 """The words of a column of splits, in any capitals."""
-VIDEO = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv")
-AUDIO = (".wav", ".flac", ".mp3", ".m4a", ".ogg")
 _NAMES = {
     "conversation": "conversation conversationid conv convid dialogue dialogueid dialog dialogid dialogno scene "
                     "sceneid talk talkid session sessionid chat chatid thread threadid 对话 对话id 对话编号",
@@ -97,8 +96,8 @@ def _fits(role: str, cells: Sequence[str], rows: int) -> bool:
         "id": lambda: len(set(cells)) == rows,
         "start": lambda: all(time_of(cell) is not None for cell in cells),
         "end": lambda: all(time_of(cell) is not None for cell in cells),
-        "video": lambda: Path(cells[0]).suffix.lower() in VIDEO,
-        "audio": lambda: Path(cells[0]).suffix.lower() in AUDIO,
+        "video": lambda: Path(cells[0]).suffix.lower() in merc.VIDEO_ENDINGS,
+        "audio": lambda: Path(cells[0]).suffix.lower() in merc.AUDIO_ENDINGS,
         "split": lambda: all(cell.casefold() in SPLITS for cell in cells),
         "label": lambda: len(set(cells)) <= max(_MOST_LABELS, 2) and not all(map(is_fraction, cells)),
         "text": lambda: not all(map(is_number, cells)),
@@ -108,7 +107,7 @@ def _fits(role: str, cells: Sequence[str], rows: int) -> bool:
 
 def _by_content(roles: dict[str, str], filled: Mapping[str, Sequence[str]], rows: int) -> None:
     """Give roles that no name suggested to columns by what they hold: media, the longest texts, splits."""
-    for role, suffixes in (("video", VIDEO), ("audio", AUDIO)):
+    for role, suffixes in (("video", merc.VIDEO_ENDINGS), ("audio", merc.AUDIO_ENDINGS)):
         for name, cells in filled.items():
             named = name not in roles.values() and role not in roles
             if named and cells and all(Path(cell).suffix.lower() in suffixes for cell in cells[:100]):

@@ -10,7 +10,6 @@ from typing import Any
 
 import merc
 from merc import first_names
-from merc_corpora.importers.clips import SUFFIXES
 from merc_corpora.importers.tables import read_csv
 from merc_corpora.own_files import Paths, check_paths, listed_files
 from merc_corpora.text_files import read_text
@@ -73,10 +72,9 @@ class ClipListCorpus(merc.Corpus):
                 where = f"{file}, line {number}"
                 record = _record(line.strip(), where)
                 name = record["id"]
-                clip = next(
-                    (there[f"{name}{end}".lower()] for end in SUFFIXES if f"{name}{end}".lower() in there), None
-                )
-                reason = f"no clip {name}{SUFFIXES[0]} in {folder}"
+                names = (f"{name}{end}".lower() for end in merc.VIDEO_ENDINGS)
+                clip = next((there[one] for one in names if one in there), None)
+                reason = f"no clip {name}{merc.VIDEO_ENDINGS[0]} in {folder}"
                 media = (
                     {"missing": {"video": reason, "audio": reason}} if clip is None else {"video": str(clip.absolute())}
                 )
