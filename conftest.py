@@ -56,3 +56,9 @@ def portrait() -> np.ndarray:
 
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         return np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.fixture
+def computing_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever CPU this is, merc computes in bfloat16 where it is asked for."""
+    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: True)

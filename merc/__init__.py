@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from merc.errors import MercError, first_lines, first_names
     from merc.files import AUDIO_ENDINGS, VIDEO_ENDINGS, cache_folder, hash_file, user_path, whole_file
     from merc.media import MediaInfo, Moment, listen, play, probe_media, watch
+    from merc.model.precision import computed_in
     from merc.pretrained import Pretrained, quiet
     from merc.recipe import load_recipe
     from merc.registry.hooks import hookimpl
@@ -81,6 +82,7 @@ _HOME = {
     "hash_file": "merc.files",
     "user_path": "merc.files",
     "whole_file": "merc.files",
+    "computed_in": "merc.model.precision",
     "MediaInfo": "merc.media",
     "Moment": "merc.media",
     "listen": "merc.media",
@@ -213,6 +215,7 @@ __all__ = [
     "below_one",
     "cache_folder",
     "check_placeholder",
+    "computed_in",
     "estimates",
     "estimates_text",
     "export_run",

@@ -26,6 +26,13 @@ def computed_in(precision: str, device: str) -> str:
     """The precision in which a device computes what a recipe wants in ``precision``: that one, but float32 for bfloat16
     on a CPU that has no instructions for it.
 
+    Args:
+        precision: What a recipe says, such as "bfloat16".
+        device: Where it is computed: "cpu", "cuda:0".
+
+    Returns:
+        ``precision``, or "float32".
+
     >>> computed_in("float32", "cpu"), computed_in("bfloat16", "cuda:0")
     ('float32', 'bfloat16')
     """

@@ -49,8 +49,8 @@ def test_the_second_model_of_a_kind_takes_what_was_found(recipe: Recipe, probed:
     assert len(ways) == 1 and ways != {"sdpa"}  # trees are attended to one by one in both
 
 
-def test_another_kind_is_looked_at_itself(recipe: Recipe, probed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: True)
+@pytest.mark.usefixtures("computing_bfloat16")
+def test_another_kind_is_looked_at_itself(recipe: Recipe, probed: list[str]) -> None:
     build_model(recipe, "cpu", seed=0)
     assert recipe.backbone is not None and isinstance(recipe.backbone.component, Backbone)
     half = replace(recipe.backbone.component, dtype="bfloat16")

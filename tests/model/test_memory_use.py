@@ -26,12 +26,10 @@ def _bytes(tensors: object) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)  # type: ignore[attr-defined]
 
 
+@pytest.mark.usefixtures("computing_bfloat16")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("tuning", ["{name: lora, r: 4}", "{name: full}"])
-def test_it_is_what_a_small_model_takes(
-    tmp_path: Path, dtype: str, tuning: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: True)
+def test_it_is_what_a_small_model_takes(tmp_path: Path, dtype: str, tuning: str) -> None:
     folder = save_tiny_backbone(tmp_path / "tiny")
     (tmp_path / "tiny.yaml").write_text(RECIPE.format(folder=folder, dtype=dtype, tuning=tuning))
     recipe = load_recipe(str(tmp_path / "tiny.yaml"))

@@ -27,14 +27,13 @@ def _compare(one, two, tolerance, least=11):
         assert apart < tolerance, (name, float(apart))
 
 
+@pytest.mark.usefixtures("computing_bfloat16")
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("bfloat16", "float32"), ("model", "bfloat16"), ("bfloat16", "bfloat16")]
 )
 def test_half_precision_is_near_float32(
-    precision: str, dtype: str, backbone: Path, talks: list[Conversation], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr("merc.model.precision.computes_bfloat16", lambda device: True)
+    precision: str, dtype: str, backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
     (exact, *_), seen, _ = gradients(model_of(backbone), talks[:4], tmp_path / "a", Settings(**PLAIN))
     half = Settings(precision=precision, **PLAIN)  # type: ignore[arg-type]
     (rough, *_), told, _ = gradients(model_of(backbone, dtype=dtype), talks[:4], tmp_path / "b", half)

@@ -84,7 +84,10 @@ class AudioToneModel(Annotator):
 
     def load(self, device: str) -> AnnotateFunction:
         """Load the model. Raises MercError when there is none at ``path``, or another kind of model."""
-        model = HearingModel(Pretrained(self.path, WHERE, self.revision), self.dtype, device)
+        from merc import computed_in
+
+        dtype = computed_in(self.dtype, device)
+        model = HearingModel(Pretrained(self.path, WHERE, self.revision), dtype, device)
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             for one in observations:

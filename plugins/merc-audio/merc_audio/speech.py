@@ -84,7 +84,9 @@ class SpeechTransformer(Encoder):
 
     def load(self, device: str) -> EncodeFunction:
         """Read the weights. Raises MercError."""
-        return self.encode_by(self._module(self.dtype), device)
+        from merc import computed_in
+
+        return self.encode_by(self._module(computed_in(self.dtype, device)), device)
 
     def prepare(self) -> PrepareFunction:
         """Clips to the samples ``[n]`` float32 that the network hears. Raises MercError."""

@@ -92,9 +92,10 @@ class Qwen2VL(Annotator):
 
     def load(self, device: str) -> AnnotateFunction:
         """Load the model. Raises MercError when there is none at ``path``, or another kind of model."""
+        from merc import computed_in
         from merc_bemerc.qwen2_vl_model import Teacher
 
-        teacher = Teacher.load(self.path, self.dtype, device, pixels=self.pixels)
+        teacher = Teacher.load(self.path, computed_in(self.dtype, device), device, pixels=self.pixels)
 
         def annotate(observations: Iterable[Observation]) -> Iterator[tuple[str, Annotation]]:
             source = iter(observations)

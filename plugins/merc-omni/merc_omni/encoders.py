@@ -140,7 +140,7 @@ class Tower(merc.Encoder):
 
     def load(self, device: str) -> merc.EncodeFunction:
         """The frozen tower."""
-        return self.encode_by(self._network(self.dtype), device)
+        return self.encode_by(self._network(merc.computed_in(self.dtype, device)), device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,11 +71,13 @@ class DenseNet(Encoder):
         """Read the network; ``weights: download`` fetches them first. Raises MercError for other weights."""
         import torch
 
+        from merc import computed_in
+
         net = self._net().to(device)
         net = net.to(memory_format=torch.channels_last)
         kind = torch.device(device).type
         mean, deviation = (torch.tensor(three, device=device).view(3, 1, 1) for three in (MEAN, DEVIATION))
-        dtype = getattr(torch, self.dtype)
+        dtype = getattr(torch, computed_in(self.dtype, device))
 
         @torch.inference_mode()
         def encode(clips: Sequence[VideoClip]) -> list[Features | Missing]:

@@ -11,7 +11,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from merc import VideoClip
+from merc import VideoClip, computed_in
 from merc_vision.families import FAMILIES, Family, configuration, normalisation, weights
 
 FORWARD = {"cpu": 4, "cuda": 32}
@@ -125,6 +125,7 @@ def learner(
 
 def shared(family_name: str, path: str, revision: str | None, dtype: str, device: str) -> Network:
     """The network of these weights, loaded if no encoder has it in memory."""
+    dtype = computed_in(dtype, device)
     key = (family_name, path, revision, dtype, device)
     network = _LOADED.get(key)
     if network is None:

@@ -71,6 +71,7 @@ def test_a_batch_gives_what_each_clip_gives_alone(weights):
         np.testing.assert_allclose(got[number], encode_clips([batch[number]])[0], atol=1e-4)
 
 
+@pytest.mark.usefixtures("computing_bfloat16")
 def test_bfloat16_is_nearly_the_same_and_comes_as_float32(weights):
     (whole,), (half,) = (
         DenseNet(weights=weights, size=64, dtype=dtype).load("cpu")([clip(noise(2))])

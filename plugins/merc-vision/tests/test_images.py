@@ -264,6 +264,7 @@ def test_weights_leave_memory_with_the_last_encoder(models):
     assert not any(key[1] == str(models["clip"]) for key in networks._LOADED)
 
 
+@pytest.mark.usefixtures("computing_bfloat16")
 def test_bfloat16_is_nearly_the_same_and_comes_as_float32(models):
     clip = noise(1, 16)
     whole, half = (
