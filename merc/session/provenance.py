@@ -38,7 +38,7 @@ class Provenance(TypedDict):
     platform: str
     """The operating system, as Python names it."""
     machine: dict[str, Any]
-    """``processor``, and how many ``cores``."""
+    """``processor``, how many ``cores``, and whether these have instructions for ``bfloat16``."""
     packages: dict[str, str]
     """The versions of the packages that it computes with."""
     plugins: list[dict[str, Any]]
@@ -83,11 +83,17 @@ def provenance(
     ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
     theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
     today."""
+    from merc.model.precision import computes_bfloat16  # imported only here, with torch
+
     record: Provenance = {
         "merc": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "bfloat16": computes_bfloat16("cpu"),
+        },
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "plugins": [
             {"name": p.name, "distribution": p.distribution, "version": p.version}
