@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 # Processes of tests side by side share the cores. Two that take all of them each wait for one another: on two cores
-# the same tests take ten times as long. What a test starts inherits it.
+# the same tests took over six times as long. What a test starts inherits it.
 if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(processes))))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from merc.consent import allow, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError, first_lines, first_names
-    from merc.files import AUDIO_ENDINGS, VIDEO_ENDINGS, cache_folder, hash_file, user_path, whole_file
+    from merc.files import AUDIO_ENDINGS, MEDIA_ENDINGS, VIDEO_ENDINGS, cache_folder, hash_file, user_path, whole_file
     from merc.media import MediaInfo, Moment, listen, play, probe_media, watch
     from merc.model.precision import computed_in
     from merc.pretrained import Pretrained, quiet
@@ -77,6 +77,7 @@ _HOME = {
     "read_variable": "merc.consent",
     "require_server": "merc.consent",
     "AUDIO_ENDINGS": "merc.files",
+    "MEDIA_ENDINGS": "merc.files",
     "VIDEO_ENDINGS": "merc.files",
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
@@ -98,6 +99,7 @@ _HOME = {
 
 __all__ = [
     "AUDIO_ENDINGS",
+    "MEDIA_ENDINGS",
     "PLUGIN_API",
     "VIDEO_ENDINGS",
     "AnnotateFunction",

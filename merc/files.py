@@ -17,7 +17,6 @@ from typing import Any
 
 from merc.errors import MercError
 
-# A file that changed so shortly before it was read could change again within the same tick of its clock.
 VIDEO_ENDINGS = (
     ".mp4", ".mkv", ".webm", ".mov", ".avi", ".flv", ".m4v", ".wmv", ".mpg", ".mpeg", ".mts", ".m2ts", ".3gp",
 )  # fmt: skip
@@ -26,8 +25,10 @@ AUDIO_ENDINGS = (
     ".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".oga", ".aac", ".aiff", ".aif", ".wma",
 )  # fmt: skip
 """How the names of recordings of sound alone end, in small letters, the usual ones first."""
+MEDIA_ENDINGS = (*VIDEO_ENDINGS, *AUDIO_ENDINGS)
+"""How the names of recordings end, those with pictures first."""
 
-
+# A file that changed so shortly before it was read could change again within the same tick of its clock.
 _SETTLED_SECONDS = 2.0
 # Of a longer path the beginning is shown.
 _LONG = 200

@@ -78,12 +78,12 @@ def finder(conversations: Sequence[Conversation]) -> Finder:
 def spreads(predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Spread]:
     """The intervals of the headline numbers by split. Of very many conversations fewer draws are made, since each costs
     as much as there are conversations, and the ends hardly move."""
-    by_split = {}
+    spread_of = {}
     for split, mine in _counted(predictions).items():
         many = len({p.conversation for p in mine}) > _MANY_CONVERSATIONS
         draws = _DRAWS if many else RESAMPLES
-        by_split[split] = Spread(intervals=label_intervals(HEADLINES, mine, labels, draws), draws=draws)
-    return by_split
+        spread_of[split] = Spread(intervals=label_intervals(HEADLINES, mine, labels, draws), draws=draws)
+    return spread_of
 
 
 def breakdowns(

@@ -59,13 +59,11 @@ def open_track(media: Media, backend: str | None = None, most_pixels: int | None
     stream = stream_of(media)
     name = media.path.name
     check_size(name, stream.codec_context.width, stream.codec_context.height, most_pixels)
-    shots, fault, by_count = _shots(media, stream)
+    shots, by_count, fault = _shots(media, stream)
     if not shots:
         raise Unreadable(f"{name} has a video track without a frame{fault and f' ({fault})'}")
-    if by_count and backend is None:
-        return _by_pyav(media, shots, most_pixels, by_count)
     known = stream.codec_context.codec.canonical_name not in _NOT_DECORD and importlib.util.find_spec("decord")
-    if backend == "decord" or (known and backend is None):
+    if backend == "decord" or (known and backend is None and not by_count):
         try:
             return _by_decord(media, shots, most_pixels)
         except Exception as error:  # decord raises RuntimeError, DECORDError and AssertionError alike
@@ -172,34 +170,34 @@ def _end(times: Times, stated: float) -> float:
     return stated if 0 < stated - times[-1] <= 10 * usual + 1 else float(times[-1]) + usual
 
 
-def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], str, bool]:
-    """The frames in the order in which they are shown, read from the container without decoding, and the fault met, if
-    any. Where the container stores no time of show the frames are decoded to learn it; True says that the times which
-    frames bear then are in disorder (H.264 with B frames in AVI), so that a frame is known by its place alone."""
+def _shots(media: Media, stream: av.VideoStream) -> tuple[list[Shot], bool, str]:
+    """The frames in the order in which they are shown, read from the container without decoding, whether a frame is
+    known by its place alone, and the fault met, if any. Where the container stores no time of show the frames are
+    decoded to learn it, and the times that they bear then may be in disorder (H.264 with B frames in AVI)."""
     shots: dict[int, Shot] = {}
     fault = ""
     if media.container.format.name == "avi" and stream.codec_context.has_b_frames:  # AVI has no times of show
-        return _decoded_shots(media, fault)
+        return *_decoded_shots(media), fault
     with opened(media.path) as again:
         try:
             for packet in again.container.demux(again.container.streams[stream.index]):
                 if packet.size and not packet.is_discard:
                     if packet.pts is None:
-                        return _decoded_shots(media, fault)
+                        return *_decoded_shots(media), fault
                     shots[packet.pts] = Shot(packet.pts, packet.is_keyframe, packet.duration or 0)
         except av.error.FFmpegError as error:
             fault = error_text(error)
-    return [shots[stamp] for stamp in sorted(shots)], fault, False
+    return [shots[stamp] for stamp in sorted(shots)], False, fault
 
 
-def _decoded_shots(media: Media, fault: str) -> tuple[list[Shot], str, bool]:
+def _decoded_shots(media: Media) -> tuple[list[Shot], bool]:
     shots: dict[int, Shot] = {}
     with opened(media.path) as again:
         for frame in _frames(again, stream_of(again)):
             if frame.pts is not None:
                 shots[frame.pts] = Shot(frame.pts, frame.key_frame, frame.duration or 0)
     ordered = sorted(shots)
-    return [shots[stamp] for stamp in ordered], fault, ordered != list(shots)
+    return [shots[stamp] for stamp in ordered], ordered != list(shots)
 
 
 def _decode_by_count(media: Media, indices: npt.NDArray[np.int64]) -> Iterator[tuple[int, av.VideoFrame]]:

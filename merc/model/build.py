@@ -63,7 +63,7 @@ def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
     if _needs_none(recipe):
         return AbsentModel()
     _hide_bars()
-    backbone = held_backbone(recipe, device)
+    backbone = _held_backbone(recipe, device)
     with enough_memory(f"backbone, held in {backbone.dtype} on {device}", _smaller(recipe, device)):
         return _built(recipe, backbone, device, seed)
 
@@ -86,7 +86,7 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     return model
 
 
-def held_backbone(recipe: Recipe, device: str) -> Backbone:
+def _held_backbone(recipe: Recipe, device: str) -> Backbone:
     """The recipe's backbone in the dtype that it is held in on a device: its own, but float32 for bfloat16 on a CPU
     without instructions for it. Raises MercError where there is no backbone."""
     backbone = _backbone(recipe)

@@ -39,6 +39,11 @@ def computed_in(precision: str, device: str) -> str:
     return "float32" if precision == "bfloat16" and not computes_bfloat16(device) else precision
 
 
+def other_precision(key: str, precision: str, other: str) -> str:
+    """The sentence about a key of a recipe whose precision is not the one that is computed in."""
+    return f"{key}: this CPU has no instructions for {precision}; {other} is used"
+
+
 @contextlib.contextmanager
 def autocast(device: str, precision: str, model: EmotionModel | None = None) -> Iterator[None]:
     """Compute in a precision; ``model`` and ``float32`` leave dtypes as they are."""

@@ -12,7 +12,7 @@ from merc.components import AudioClip, Corpus, CorpusData, Encoder, Frames, Prom
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, brief, first_names
-from merc.files import AUDIO_ENDINGS, VIDEO_ENDINGS
+from merc.files import MEDIA_ENDINGS
 from merc.media import Decoding, probe_media
 from merc.recipe import ComponentRef, Recipe
 from merc.recipe.recognise import corpus_at, matches
@@ -203,7 +203,7 @@ def is_clip(path: Path) -> bool:
     >>> is_clip(Path("talk.MP4")), is_clip(Path("talk.jsonl"))
     (True, False)
     """
-    return path.suffix.lower() in (*VIDEO_ENDINGS, *AUDIO_ENDINGS)
+    return path.suffix.lower() in MEDIA_ENDINGS
 
 
 def recognised_corpus(path: Path) -> tuple[Corpus, str]:
@@ -217,7 +217,7 @@ def recognised_corpus(path: Path) -> tuple[Corpus, str]:
         raise MercError(
             f"{path} is neither conversations nor a clip: conversations come in a .jsonl file, in a table, subtitles "
             f"or another form that an installed corpus reads (merc plugins lists them), and a clip is "
-            f"{first_names((*VIDEO_ENDINGS, *AUDIO_ENDINGS))}; merc corpus look {path} says what it seems to be"
+            f"{first_names(MEDIA_ENDINGS)}; merc corpus look {path} says what it seems to be"
         )
     if best is None or best.corpus.rpartition("/")[2] == "jsonl":
         corpus = get_registry().resolve("corpus", "merc/jsonl")(path=path)  # type: ignore[call-arg]

@@ -22,6 +22,7 @@ from merc.evaluation.projection import StatesById
 from merc.features import FeatureTable
 from merc.model.build import build_model
 from merc.model.emotion_model import EmotionModel
+from merc.model.precision import other_precision
 from merc.recipe import ComponentRef, Evaluate, Recipe
 from merc.registry import get_registry
 from merc.session.backbone import recorded_date
@@ -161,9 +162,9 @@ class Wiring:
             require(decoder, f"decoder {get_registry().name_of(decoder)!r}")
         model = build_model(self.recipe, self.device, self.recipe.seed)
         if self.recipe.backbone is not None and model.backbone is not None:
-            dtype, held = getattr(self.recipe.backbone.component, "dtype", ""), model.backbone.dtype
+            dtype, held = self.recipe.backbone.component.dtype, model.backbone.dtype  # type: ignore[attr-defined]
             if dtype != held:
-                self.journal.say(f"backbone.dtype: this CPU has no instructions for {dtype}; {held} is used")
+                self.journal.say(other_precision("backbone.dtype", dtype, held))
         model.today = recorded_date(self.directory.provenance)
         return model
 

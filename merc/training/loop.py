@@ -15,7 +15,7 @@ from merc.components import Loss, TrainContext, TrainReport
 from merc.components.model import of_reference
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
-from merc.model.precision import computed_in
+from merc.model.precision import computed_in, other_precision
 from merc.model.reference import keep_reference
 from merc.registry import get_registry
 from merc.training.averaging import MovingAverage, mean_of
@@ -82,9 +82,7 @@ def fit(
         with _activation_checkpointing(network, settings.activation_checkpointing):
             precision = computed_in(settings.precision, network.device.type)
             if precision != settings.precision:
-                stage.say(
-                    f"trainer.precision: this CPU has no instructions for {settings.precision}; {precision} is used"
-                )
+                stage.say(other_precision("trainer.precision", settings.precision, precision))
             stage.strategy.prepare(network, parameter_groups(network, settings, built.penalty), precision)
             loop = _Loop(stage, settings, schedule, built)
             report = loop.run() if stage.probe is None else stage.probe.take(stage, settings, schedule, loop.updater)

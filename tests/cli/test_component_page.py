@@ -114,7 +114,7 @@ def test_docs_of_one_plugin_and_of_one_that_is_not_there(merc: Merc, tmp_path: P
 
 @pytest.fixture(scope="module")
 def installed() -> Registry:
-    """All that is installed: to read it takes half a minute."""
+    """All that is installed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MERC_PLUGINS", raising=False)
         return Registry.discover()

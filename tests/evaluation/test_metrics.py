@@ -65,6 +65,10 @@ def test_each_split_has_its_own_numbers() -> None:
 
 def test_it_has_the_keys_that_are_promised() -> None:
     block = compute_metrics(said("test", ("joy", "joy")), SPACE, OWN)["test"]
+    assert set(block) == {
+        "n", "unlabelled", "unparsed_rate", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
+        "per_class", "confusion",
+    }  # fmt: skip
     promised = {*SplitNumbers.__annotations__, *ClassificationNumbers.__annotations__}
     assert set(block) == promised - {"label_history", "following"}
     assert set(block["confusion"]) == {*Confusion.__annotations__}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from merc_embedded import is_cut
+from merc_embedded import is_cut, is_plain
 
 Grey = npt.NDArray[np.uint8]
 
@@ -18,8 +18,6 @@ _BLEND = 0.2
 """A picture on the way is the blend of both ends up to this share of their difference: the rest is noise and motion."""
 _SAME_VIEW = 0.9
 """From this correlation on two pictures show the same, one of them brighter: no shot has ended."""
-_PLAIN = 3.0
-"""A picture whose values spread less (standard deviation, of 255) is of one colour."""
 _APART = 0.5
 """Seconds between two findings that belong to one transition."""
 
@@ -80,7 +78,7 @@ class GradualTransitions:
             first, *between = (self._seen[place][1] for place in places)
             if _is_dissolve(first, between, picture):
                 middle = float(times[places[2]])
-                self._found.append(_Found(middle, float(times[places[0]]), time, _is_plain(first), _is_plain(picture)))
+                self._found.append(_Found(middle, float(times[places[0]]), time, is_plain(first), is_plain(picture)))
 
     def transitions(self) -> Iterator[Transition]:
         """Those among the pictures that were seen, in order."""
@@ -115,14 +113,10 @@ def _fits(group: Sequence[_Found], one: _Found) -> bool:
 def _is_dissolve(first: Grey, between: Sequence[Grey], last: Grey) -> bool:
     if not is_cut(first, last):
         return False
-    plain = _is_plain(first) or _is_plain(last)
+    plain = is_plain(first) or is_plain(last)
     if not plain and np.corrcoef(first.ravel(), last.ravel())[0, 1] > _SAME_VIEW:
         return False
     one, two = first.astype(np.float32), last.astype(np.float32)
     most = _BLEND * float(np.abs(two - one).mean())
     blends = (one + share * (two - one) for share in (0.25, 0.5, 0.75))
     return all(float(np.abs(picture - blend).mean()) <= most for picture, blend in zip(between, blends, strict=True))
-
-
-def _is_plain(picture: Grey) -> bool:
-    return float(picture.std()) < _PLAIN

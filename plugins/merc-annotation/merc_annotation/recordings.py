@@ -12,8 +12,6 @@ from typing import Any
 import merc
 from merc_annotation.segments import Segment, Segmenting, by_shots, cut_at_shots, find_shots
 
-MEDIA = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingsCorpus(merc.Corpus):
@@ -49,10 +47,11 @@ class RecordingsCorpus(merc.Corpus):
         Raises MercError where there is no recording, where nothing is installed that hears, and where all are left out.
         """
         home = merc.user_path(self.path)
-        files = sorted(p for p in home.rglob("*") if p.suffix.lower() in MEDIA) if home.is_dir() else []
+        files = sorted(p for p in home.rglob("*") if p.suffix.lower() in merc.MEDIA_ENDINGS) if home.is_dir() else []
         if not files:
             raise merc.MercError(
-                f"{home} holds no recording ({merc.first_names(MEDIA)}); give the folder with your recordings"
+                f"{home} holds no recording ({merc.first_names(merc.MEDIA_ENDINGS)}); give the folder with your "
+                "recordings"
             )
         names = [_name(path, home) for path in files]
         twice = sorted({name for name in names if names.count(name) > 1})

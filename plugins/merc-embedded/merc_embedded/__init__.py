@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from merc_embedded.face_tracking import FaceTrack, follow_faces
     from merc_embedded.mesh import FaceMesh, mouth_opening
     from merc_embedded.minilm import minilm_folder
-    from merc_embedded.picture import Area, changed_points, find_cuts, is_cut, picture_area, shows_nothing, small_grey
+    from merc_embedded.picture import (
+        Area,
+        changed_points,
+        find_cuts,
+        is_cut,
+        is_plain,
+        picture_area,
+        shows_nothing,
+        small_grey,
+    )
     from merc_embedded.reading import CLASSES, FaceReader, SeenFace
     from merc_embedded.speaking import Person, loudness, who_speaks
     from merc_embedded.weights import EXTRA, Weights
@@ -41,6 +50,7 @@ _HOME = {
     "follow_faces": "face_tracking",
     "grey_face": "face",
     "is_cut": "picture",
+    "is_plain": "picture",
     "loudness": "speaking",
     "minilm_folder": "minilm",
     "mouth_opening": "mesh",
@@ -69,6 +79,7 @@ __all__ = [
     "follow_faces",
     "grey_face",
     "is_cut",
+    "is_plain",
     "loudness",
     "minilm_folder",
     "mouth_opening",

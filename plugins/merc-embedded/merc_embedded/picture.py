@@ -76,9 +76,14 @@ def shows_nothing(frames: Frames) -> str | None:
     count = f"all {len(frames)} frames" if len(frames) > 1 else "its frame"
     if frames.max() < _BLACK:
         return f"the picture is black in {count}"
-    if max(float(frame.std(axis=(0, 1)).max()) for frame in frames) < _PLAIN:
+    if all(is_plain(frame) for frame in frames):
         return f"the picture is of one colour in {count}"
     return None
+
+
+def is_plain(frame: Frames) -> bool:
+    """Whether a frame ``[height, width]`` or ``[height, width, 3]`` is of one colour."""
+    return float(frame.std(axis=(0, 1)).max()) < _PLAIN
 
 
 def small_grey(frame: Frames) -> Frames:

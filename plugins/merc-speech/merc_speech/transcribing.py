@@ -12,9 +12,6 @@ import typer
 import merc
 from merc_speech.elsewhere import Elsewhere
 
-ENDINGS = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
-"""How the names of recordings in a folder end."""
-
 
 class Transcribing:
     """Recordings that become conversations, in a file or on standard output.
@@ -190,10 +187,10 @@ def _recordings(path: Path) -> list[Path]:
         for one in path.rglob("*")
         if one.is_file() and not any(part.startswith(".") for part in one.relative_to(path).parts)
     )
-    recordings = [one for one in files if one.suffix.lower() in ENDINGS]
+    recordings = [one for one in files if one.suffix.lower() in merc.MEDIA_ENDINGS]
     others = [one.relative_to(path).as_posix() for one in files if one not in set(recordings)]
     if not recordings:
-        raise merc.MercError(f"the folder {path} holds no recording ({merc.first_names(ENDINGS)})")
+        raise merc.MercError(f"the folder {path} holds no recording ({merc.first_names(merc.MEDIA_ENDINGS)})")
     if others:
         _say(f"· {path}: {len(recordings)} recordings; {len(others)} other files are left aside: "
              f"{merc.first_names(others)}")  # fmt: skip

@@ -15,7 +15,6 @@ from merc_corpora.subtitles.reading import CUES, SUFFIXES, TIERS, Tiers, read_su
 from merc_corpora.text_files import check_encoding, fitting, read_bytes
 
 _LABELS = re.compile("emo|label|feel|mood|affect|情", re.IGNORECASE)
-MEDIA = (*merc.VIDEO_ENDINGS, *merc.AUDIO_ENDINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ class SubtitlesCorpus(merc.Corpus):
 
     def load(self) -> merc.CorpusData:
         """Read every file. Raises MercError, naming file and line."""
-        files, notes = listed_files(self.path, SUFFIXES, "subtitles or tiers", MEDIA)
+        files, notes = listed_files(self.path, SUFFIXES, "subtitles or tiers", merc.MEDIA_ENDINGS)
         talks: list[merc.Conversation] = []
         alone: list[str] = []
         names = _names([file for file, _ in files])
@@ -102,8 +101,8 @@ class SubtitlesCorpus(merc.Corpus):
             raise merc.MercError(
                 f"the folder {folder} is not there; 'media' of the corpus subtitles names the films' one"
             )
-        near = [path for path in folder.glob(f"{_escaped(file.stem)}.*") if path.suffix.lower() in MEDIA]
-        return min(near, key=lambda path: MEDIA.index(path.suffix.lower()), default=None)
+        near = [path for path in folder.glob(f"{_escaped(file.stem)}.*") if path.suffix.lower() in merc.MEDIA_ENDINGS]
+        return min(near, key=lambda path: merc.MEDIA_ENDINGS.index(path.suffix.lower()), default=None)
 
 
 def _tiers(files: Sequence[Path]) -> tuple[list[str], list[str]]:
