@@ -1,19 +1,23 @@
 """Imports of a process that predicts and ends: what only training, several processes and compiled models need stays
-out of it. That is half of what transformers and peft import."""
+out of it. That is half of what torch, transformers and peft import."""
 
 from __future__ import annotations
 
 import gc
-import importlib.util
 import sys
-from types import ModuleType
 from typing import Any
 
+from merc.cli.deferred import defer
+from merc.cli.kept_exports import exports_once
+from merc.cli.late_shapes import import_torch
 from merc.pretrained import absent
 
-_COMPILER = "torch._dynamo"
 _MARKS = ("disable", "allow_in_graph", "assume_constant_result")
+_OF_THE_COMPILER = ("torch._dynamo._trace_wrapped_higher_order_op",)
+"""What transformers imports of it for masks, which it has no need of."""
 _UNUSED = ("bitsandbytes", "scipy")
+_OBJECTS_BETWEEN = (50_000, 10, 10)
+"""When Python looks for garbage that refers to itself: the first number is 700 by default."""
 
 
 def import_for_prediction() -> None:
@@ -21,66 +25,30 @@ def import_for_prediction() -> None:
 
     From then on torch says in this process that it cannot compute in several ones, which transformers asks at its own
     import. The compiler of torch is imported when something uses it; until then functions lack the marks by which it
-    would know what to leave alone. What transformers and peft do with bitsandbytes and scipy is there only where these
-    are imported first.
+    would know what to leave alone. So are what reads media in this process, and torch's shapes in Python
+    (``late_shapes``). What transformers and peft do with bitsandbytes and scipy is there only where these are imported
+    first.
     """
     if "transformers.modeling_utils" in sys.modules:
         return
+    shapes = import_torch()
     import torch
     import torch.distributed
 
     torch.distributed.is_available = lambda: False
-    _defer(_COMPILER, _MARKS)
-    _draw_nothing_on_meta(torch.nn.init)
+    defer("av")
+    defer("torch._dynamo", before=_OF_THE_COMPILER, after=shapes, **dict.fromkeys(_MARKS, _unmarked))
     gc.disable()
     try:
-        with absent(*_UNUSED):
+        with absent(*_UNUSED), exports_once():
             import peft  # noqa: F401
             import transformers.modeling_utils  # noqa: F401
     finally:
         gc.freeze()  # what is imported stays to the end, so nobody need look at it again
+        gc.set_threshold(*_OBJECTS_BETWEEN)
         gc.enable()
-
-
-class _Deferred(ModuleType):
-    """A package whose own code runs when a name of it is first asked for; its modules can be imported before."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        assert self.__spec__ is not None and self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
-        return getattr(self, name)
-
-
-def _defer(name: str, marks: tuple[str, ...]) -> None:
-    """Have a package's code run when it is first used for more than to mark functions, by ``marks``."""
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None:
-        return
-    module = _Deferred(name)
-    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
-    module.__path__ = list(spec.submodule_search_locations or ())
-    module.__package__ = name
-    for one in marks:
-        setattr(module, one, _unmarked)
-    sys.modules[name] = module
-    parent, _, last = name.rpartition(".")
-    setattr(sys.modules[parent], last, module)
 
 
 def _unmarked(function: Any = None, *arguments: Any, **options: Any) -> Any:
     """A decorator that leaves a function as it is."""
     return _unmarked if function is None else function
-
-
-def _draw_nothing_on_meta(init: Any) -> None:
-    """Have ``normal_`` pass over tensors without memory. A network is first built of such, and torch imports what is
-    behind its compiler to draw nothing for its embeddings."""
-    drawn = init.normal_
-
-    def normal_(tensor: Any, *arguments: Any, **options: Any) -> Any:
-        return tensor if tensor.is_meta else drawn(tensor, *arguments, **options)
-
-    init.normal_ = normal_

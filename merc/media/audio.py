@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import av
-import av.error
 import numpy as np
 import numpy.typing as npt
 

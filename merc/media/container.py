@@ -10,9 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 import av
-import av.container
-import av.error
-import av.stream
 
 from merc.errors import MercError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from merc.conversation import Region
@@ -37,7 +36,7 @@ class Scaler:
     """
 
     def __init__(self) -> None:
-        self._last: dict[tuple[Size, tuple[int, ...]], VideoReformatter] = {}
+        self._last: dict[tuple[Size, tuple[int, ...]], av.video.reformatter.VideoReformatter] = {}
 
     def at(self, picture: Picture, sizes: list[Size]) -> dict[Size, Picture]:
         """The picture at each of the sizes."""
@@ -55,7 +54,7 @@ class Scaler:
             return picture
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), "rgb24")
         # Each keeps the tables for one way of scaling, which take longer to make than a picture to scale.
-        scale = self._last.setdefault((size, picture.shape), VideoReformatter())
+        scale = self._last.setdefault((size, picture.shape), av.video.reformatter.VideoReformatter())
         small = scale.reformat(
             frame, width=size[1], height=size[0], format="rgb24", interpolation="BILINEAR", threads=1
         )

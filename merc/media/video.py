@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import av
-import av.error
 import numpy as np
 import numpy.typing as npt
 

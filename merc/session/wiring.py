@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,7 +19,6 @@ from merc.consent import require
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
-from merc.evaluation.projection import StatesById
 from merc.features import FeatureTable
 from merc.model.build import build_model
 from merc.model.emotion_model import EmotionModel
@@ -36,6 +36,9 @@ from merc.session.predicting import Predictor
 from merc.session.reporter import Progress
 from merc.session.shared_model import KeptBetween
 from merc.training.strategy import Strategy
+
+if TYPE_CHECKING:
+    from merc.evaluation.projection import StatesById
 
 
 @dataclass(frozen=True, kw_only=True)

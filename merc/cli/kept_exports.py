@@ -1,0 +1,118 @@
+"""What transformers' models export, kept from one process to the next: at its import transformers reads the files of
+all of its models for that, twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from merc.errors import MercError
+from merc.files import cache_folder, write_text
+
+Exports = dict[frozenset[str], dict[str, set[str]]]
+"""The names that each module exports, by the packages that these names need."""
+
+_MODULE = "transformers.utils.import_utils"
+_FUNCTION = "define_import_structure"
+
+
+@contextmanager
+def exports_once() -> Iterator[None]:
+    """Import transformers so: it takes what is kept of the same version. What is not kept, or not of transformers'
+    form, it finds out as ever."""
+    finder = _Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the module that looks for exports, and has its function changed as soon as it has run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """As every finder; None for all other modules."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == _MODULE else None
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def run_and_change(module: ModuleType) -> None:
+            run(module)
+            if callable(looked_for := getattr(module, _FUNCTION, None)):
+                setattr(module, _FUNCTION, _once(looked_for))
+
+        spec.loader.exec_module = run_and_change  # type: ignore[method-assign]
+        return spec
+
+
+def _once(look: Callable[..., Any]) -> Callable[..., Any]:
+    """transformers' function, which reads no file of the folder ``models`` where its exports are kept."""
+    known: Exports = {}
+
+    def exports(module_path: str | Path, prefix: str | None = None) -> Any:
+        place = Path(module_path)
+        folder = place.parent if place.name == "__init__.py" else place
+        if folder.name != "models" or folder.parent.name != "transformers":
+            return look(module_path, prefix)
+        if not known:
+            known.update(_kept(folder) or _keep(folder, look(str(folder))))
+        start = "" if prefix is None else f"{prefix}."
+        return {
+            needed: {start + module: set(names) for module, names in modules.items()}
+            for needed, modules in known.items()
+        }
+
+    return exports
+
+
+def _file(folder: Path) -> Path | None:
+    """Where the exports of a folder's models are kept; None where they may change without a new version."""
+    try:
+        number = version("transformers")
+        if "dev" in number:
+            return None
+        what = f"{number} {folder} {folder.stat().st_mtime_ns}"
+        return cache_folder("transformers") / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.json"
+    except (PackageNotFoundError, OSError, MercError):
+        return None
+
+
+def _kept(folder: Path) -> Exports | None:
+    """What is kept; None where nothing is, or it is damaged."""
+    file = _file(folder)
+    if file is None:
+        return None
+    try:
+        kept = json.loads(file.read_bytes())
+        return {
+            frozenset(map(str, needed)): {str(module): set(map(str, names)) for module, names in modules.items()}
+            for needed, modules in kept
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _keep(folder: Path, exports: Exports) -> Exports:
+    """Keep exports, where a file can be written, and return them."""
+    file = _file(folder)
+    if file is not None:
+        with suppress(OSError, MercError, TypeError):  # a cache that cannot be written is none
+            listed = [
+                (sorted(needed), {module: sorted(names) for module, names in modules.items()})
+                for needed, modules in exports.items()
+            ]
+            write_text(file, json.dumps(listed))
+    return exports
