@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -21,41 +18,15 @@ from merc.files import cache_folder, write_text
 Exports = dict[frozenset[str], dict[str, set[str]]]
 """The names that each module exports, by the packages that these names need."""
 
-_MODULE = "transformers.utils.import_utils"
+EXPORTS = "transformers.utils.import_utils"
 _FUNCTION = "define_import_structure"
 
 
-@contextmanager
-def exports_once() -> Iterator[None]:
-    """Import transformers so: it takes what is kept of the same version. What is not kept, or not of transformers'
-    form, it finds out as ever."""
-    finder = _Finder()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
-class _Finder(MetaPathFinder):
-    """Finds the module that looks for exports, and has its function changed as soon as it has run."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """As every finder; None for all other modules."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname == _MODULE else None
-        if spec is None or spec.loader is None:
-            return None
-        run = spec.loader.exec_module
-
-        def run_and_change(module: ModuleType) -> None:
-            run(module)
-            if callable(looked_for := getattr(module, _FUNCTION, None)):
-                setattr(module, _FUNCTION, _once(looked_for))
-
-        spec.loader.exec_module = run_and_change  # type: ignore[method-assign]
-        return spec
+def keep_exports(module: ModuleType) -> None:
+    """Have transformers' module that looks for exports (``EXPORTS``) take what is kept of the same version. What is not
+    kept, or not of transformers' form, it finds out as ever."""
+    if callable(look := getattr(module, _FUNCTION, None)):
+        setattr(module, _FUNCTION, _once(look))
 
 
 def _once(look: Callable[..., Any]) -> Callable[..., Any]:

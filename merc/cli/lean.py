@@ -4,17 +4,21 @@ out of it. That is half of what torch, transformers and peft import."""
 from __future__ import annotations
 
 import gc
+import re
 import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from merc.cli.at_import import changed_at_import
 from merc.cli.deferred import defer
-from merc.cli.kept_exports import exports_once
+from merc.cli.kept_exports import EXPORTS, keep_exports
 from merc.cli.late_shapes import import_torch
 from merc.pretrained import absent
 
 _MARKS = ("disable", "allow_in_graph", "assume_constant_result")
 _OF_THE_COMPILER = ("torch._dynamo._trace_wrapped_higher_order_op",)
 """What transformers imports of it for masks, which it has no need of."""
+_NAMES_OF_WEIGHTS = "transformers.core_model_loading"
 _UNUSED = ("bitsandbytes", "scipy")
 _OBJECTS_BETWEEN = (50_000, 10, 10)
 """When Python looks for garbage that refers to itself: the first number is 700 by default."""
@@ -38,15 +42,32 @@ def import_for_prediction() -> None:
     torch.distributed.is_available = lambda: False
     defer("av")
     defer("torch._dynamo", before=_OF_THE_COMPILER, after=shapes, **dict.fromkeys(_MARKS, _unmarked))
+    changes = {EXPORTS: keep_exports, _NAMES_OF_WEIGHTS: compile_when_used}
     gc.disable()
     try:
-        with absent(*_UNUSED), exports_once():
+        with absent(*_UNUSED), changed_at_import(changes):
             import peft  # noqa: F401
             import transformers.modeling_utils  # noqa: F401
     finally:
         gc.freeze()  # what is imported stays to the end, so nobody need look at it again
         gc.set_threshold(*_OBJECTS_BETWEEN)
         gc.enable()
+
+
+class _Pattern:
+    """A regular expression that is compiled when it is first used."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(re.compile(self._pattern), name)
+
+
+def compile_when_used(module: ModuleType) -> None:
+    """Have a module compile its regular expressions when they are used: transformers has a thousand for the names of
+    weights of all models."""
+    module.re = SimpleNamespace(**{**vars(re), "compile": _Pattern})  # type: ignore[attr-defined]
 
 
 def _unmarked(function: Any = None, *arguments: Any, **options: Any) -> Any:

@@ -35,7 +35,8 @@ class SmolLM2(Backbone):
     """SmolLM2-135M-Instruct: 30 layers, hidden width 576, context of 8,192 tokens.
 
     Its weights were quantised to four bits (GGUF Q4_1) and are held here as ordinary numbers, so that they can be
-    tuned. The first use converts the file into the user's cache (some ten seconds, 540 MB); later ones load that.
+    tuned. The first use converts the file into the user's cache (some ten seconds, 540 MB); later ones load that. In
+    bfloat16 or float16 the first use writes half of that once more, which is then read without a copy.
     """
 
     def config(self) -> LlamaConfig:
@@ -62,7 +63,7 @@ class SmolLM2(Backbone):
         import torch
         from transformers import LlamaForCausalLM
 
-        with _damage_named(folder := converted()):
+        with _damage_named(folder := converted(self.dtype)):
             net = _read(folder).network(LlamaForCausalLM, config=self.config(), dtype=getattr(torch, self.dtype))
         return net.to(device)
 
@@ -99,19 +100,46 @@ def _damage_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def converted() -> Path:
+def converted(dtype: str = "float32") -> Path:
     """The folder, in the format of transformers, that the weights were converted to; converts them if needed.
 
     Two processes may ask at once: one converts, the other waits. Raises MercError when the package is not installed,
     or the disk is full.
+
+    Args:
+        dtype: What the numbers are held in. The tokenizer is beside those in float32 alone.
     """
     target = cache_folder("smollm2") / f"{WEIGHTS.sha256[:16]}-v{CONVERSION}"
-    return made_once(target, _convert, room=600_000_000)
+    whole = made_once(target, _convert, room=600_000_000)
+    if dtype == "float32":
+        return whole
+    smaller = target.with_name(f"{target.name}-{dtype}")
+    return made_once(smaller, lambda folder: _write_in(dtype, whole, folder), room=300_000_000)
+
+
+def _write_in(dtype: str, whole: Path, target: Path) -> None:
+    """Write the weights in another dtype, rounded as transformers would round them whenever it reads them."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    backbone = SmolLM2(dtype=dtype)  # type: ignore[arg-type]
+    with _damage_named(whole):
+        net = _read(whole).network(LlamaForCausalLM, config=backbone.config(), dtype=getattr(torch, dtype))
+    _save(net, backbone, target)
+
+
+def _save(net: PreTrainedModel, backbone: SmolLM2, target: Path) -> None:
+    """Write a model's weights and configuration. save_pretrained refuses a model that was read from GGUF."""
+    from safetensors.torch import save_file
+
+    # the head is the embedding's own weights
+    weights = {key: value.contiguous() for key, value in net.state_dict().items() if key != "lm_head.weight"}
+    save_file(weights, target / CONVERTED, metadata={"format": "pt"})
+    backbone.config().save_pretrained(target)
 
 
 def _convert(target: Path) -> None:
     import torch
-    from safetensors.torch import save_file
     from tokenizers import pre_tokenizers
     from transformers import AutoTokenizer, LlamaForCausalLM
 
@@ -119,10 +147,7 @@ def _convert(target: Path) -> None:
     _log.warning("converting SmolLM2-135M-Instruct into %s: once, some ten seconds", target.parent)
     with quiet():
         read = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-        # the head is the embedding's own weights. save_pretrained refuses a model that was read from GGUF
-        weights = {key: value.contiguous() for key, value in read.state_dict().items() if key != "lm_head.weight"}
-        save_file(weights, target / CONVERTED, metadata={"format": "pt"})
-        SmolLM2().config().save_pretrained(target)
+        _save(read, SmolLM2(), target)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, model_max_length=8_192)
         # GGUF only names the way of splitting ("smollm"); transformers takes it for GPT-2's, which keeps the last
         # blank before a number apart from the others

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import torch
 from merc_embedded.smollm2 import WEIGHTS, SmolLM2, converted
 
 from merc import MercError
@@ -121,12 +122,24 @@ def test_numbers_are_split_into_digits_and_blanks_stay_together(tokenizer):
 
 
 def test_dtype(model):
-    import torch
-
     half = SmolLM2(dtype="bfloat16").load("cpu")
     assert {weight.dtype for weight in half.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert not half.training
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_smaller_dtype_is_written_once_and_rounds_as_torch_does(model, dtype):
+    half = SmolLM2(dtype=dtype).load("cpu").state_dict()
+    plain = model.state_dict()
+    assert half.keys() == plain.keys()
+    for name, weight in plain.items():
+        assert torch.equal(half[name], weight.to(getattr(torch, dtype))), name
+    file = converted(dtype) / "model.safetensors"
+    written = file.stat()
+    assert written.st_size < 300_000_000
+    SmolLM2(dtype=dtype).load("cpu")
+    assert file.stat().st_mtime_ns == written.st_mtime_ns
 
 
 def test_a_run_records_the_converted_weights():
@@ -136,7 +149,7 @@ def test_a_run_records_the_converted_weights():
 
 def test_converted_weights_that_are_damaged_are_named_with_what_to_do(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text((converted() / "config.json").read_text())
-    monkeypatch.setattr("merc_embedded.smollm2.converted", lambda: tmp_path)
+    monkeypatch.setattr("merc_embedded.smollm2.converted", lambda dtype="float32": tmp_path)
     with pytest.raises(MercError) as caught:
         SmolLM2().load("cpu")
     assert str(tmp_path) in str(caught.value) and "remove that folder" in str(caught.value)
