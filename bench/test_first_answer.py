@@ -1,5 +1,6 @@
 """The first answer of ``merc predict ready/meld-text --text``: seconds of CPU in a new process, and of what it imports,
-beside the same with nothing left out, the model built once to see that it can be, and the backbone probed."""
+beside the same with nothing left out, the model built once to see that it can be, the backbone probed, and its weights
+read in float32."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ merc.model.kept_probe._file = lambda model, backbone: None
 merc.cli.lean.import_for_prediction = lambda: None
 merc.components.peft_tuning._without_bitsandbytes = contextlib.nullcontext
 import merc.session.session as session
+import merc_embedded.smollm2 as smollm2
+converted = smollm2.converted
+smollm2.converted = lambda dtype="float32": converted()
 whole = session.check_run
 session.check_run = lambda run, say, loads=False: whole(run, say)
 {COMMAND}
