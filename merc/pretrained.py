@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from merc.errors import MercError, first_names
 from merc.files import HashMemory, cache_folder
@@ -26,6 +29,11 @@ _BESIDE_WEIGHTS = (
     "vocab.txt", "merges.txt", "added_tokens.json", "special_tokens_map.json", "chat_template.jinja",
     "chat_template.json",
 )  # fmt: skip
+
+_PATIENCE = 10.0
+"""Seconds in which the hub must answer."""
+_REACHED: set[str] = set()
+"""The addresses of hubs that did."""
 
 
 @contextmanager
@@ -270,16 +278,61 @@ class Pretrained:
         """What transformers and the hub raise, as one sentence."""
         from safetensors import SafetensorError
 
+        unreached = None if self.folder() is not None else _why_unreached()
         try:
-            yield
+            with _from_cache_alone() if unreached else nullcontext():
+                yield
         except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
             if is_out_of_memory(error):
                 raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if unreached and _is_of_the_cache(error):
+                first = f"{unreached}, and the model is not among those that were fetched before."
             raise MercError(
                 f"{self.where}: {self.path!r} could not be loaded: {first} "
                 "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
             ) from error
+
+
+def _why_unreached() -> str | None:
+    """Why the hub cannot be reached, where that is seen at once; else None."""
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE or getproxies() or not address.hostname:  # a proxy may reach it
+        return None
+    if constants.ENDPOINT not in _REACHED:
+        port = address.port or (80 if address.scheme == "http" else 443)
+        try:
+            socket.create_connection((address.hostname, port), timeout=_PATIENCE).close()
+        except OSError as error:
+            return f"{address.netloc} is not reached ({error.strerror or error})"
+        _REACHED.add(constants.ENDPOINT)
+    return None
+
+
+def _is_of_the_cache(error: BaseException | None) -> bool:
+    """Whether an error says that the cache lacks a file."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    while error is not None:
+        if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def _from_cache_alone() -> Iterator[None]:
+    """Inside the block only what was fetched before counts. The hub's client would try to reach it for half a minute,
+    for each file."""
+    from huggingface_hub import constants
+
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = False
 
 
 def _weight_files(folder: Path) -> list[str]:

@@ -238,3 +238,54 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, tmp_path: Path, monke
     monkeypatch.setattr("merc.files.hash_file", locked)
     with pytest.raises(MercError, match=r"encoder 'x', path: .*config\.json cannot be read: Permission denied"):
         of(folder).identity()
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hub that nobody answers for, and a cache of what was fetched from it before; the folder of the cache."""
+    from huggingface_hub import constants
+
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
+
+    def wait(seconds: float) -> None:
+        raise AssertionError(f"the hub is asked again after {seconds} s")
+
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", wait)
+    return tmp_path / "hub"
+
+
+def test_a_hub_that_is_not_reached_is_not_asked_again_and_again(no_hub: Path) -> None:
+    from huggingface_hub import constants
+
+    with pytest.raises(MercError) as caught:
+        of("somebody/some-model").config()
+    assert "127.0.0.1:9 is not reached" in str(caught.value) and "fetched before" in str(caught.value)
+    with pytest.raises(MercError, match=r"127\.0\.0\.1:9 is not reached"):
+        of("somebody/some-model").network(ViTModel)
+    assert constants.HF_HUB_OFFLINE is False
+
+
+def test_what_was_fetched_before_is_used_where_the_hub_is_not_reached(no_hub: Path, folder: Path) -> None:
+    place = no_hub / "models--somebody--some-model"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    (place / "snapshots").mkdir()
+    copied(folder, place / "snapshots" / ("a" * 40))
+    assert of("somebody/some-model").config()["hidden_size"] == 8
+    assert of("somebody/some-model").network(ViTForImageClassification).config.hidden_size == 8
+
+
+def test_another_fault_of_a_fetched_model_is_its_own(no_hub: Path, folder: Path) -> None:
+    place = no_hub / "models--somebody--some-model"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    (place / "snapshots").mkdir()
+    (copied(folder, place / "snapshots" / ("a" * 40)) / "config.json").write_text("{")
+    with pytest.raises(MercError) as caught:
+        of("somebody/some-model").network(ViTForImageClassification)
+    assert "not reached" not in str(caught.value)
