@@ -12,7 +12,7 @@ from typing import Any
 from merc.components import Decoder
 from merc.errors import MercError
 from merc.files import read_json, write_text
-from merc.recipe import Recipe
+from merc.recipe import Recipe, Use
 from merc.recipe.values import convert, parameter_name, plain
 from merc.registry import get_registry
 
@@ -42,8 +42,9 @@ def keep_fitted(path: Path, recipe: Recipe, fitted: Decoder) -> str:
     return f"evaluate.decoder was fitted on {before.fits_on()}: {words}"
 
 
-def with_fitted(recipe: Recipe, path: Path) -> Recipe:
-    """The recipe of a run with its decoder as it was fitted when the run was made.
+def with_fitted(recipe: Recipe, path: Path, use: Use = "predict") -> Recipe:
+    """The recipe of a run with its decoder as it was fitted when the run was made. To evaluate, one that the run keeps
+    nothing for is left to be fitted.
 
     Raises MercError for a decoder that is to be fitted where the run keeps nothing for these settings, and for a file
     that is damaged.
@@ -52,9 +53,11 @@ def with_fitted(recipe: Recipe, path: Path) -> Recipe:
     if evaluate is None or (split := evaluate.decoder.fits_on()) is None:
         return recipe
     name, file = get_registry().name_of(evaluate.decoder), path / FILE
-    remedy = "run the recipe anew to fit it, or give what is fitted as its parameters"
+    remedy = "'merc evaluate' with the same evaluate.decoder fits it and says to which parameters; give these"
     record = read_json(file, remedy) if file.exists() else {}
     if not isinstance(record, Mapping) or record.get("settings") != json.loads(json.dumps(settings_of(recipe))):
+        if use == "evaluate":
+            return recipe
         raise MercError(
             f"evaluate.decoder: {name!r} is fitted on the {split} split when a run is made, and {path} keeps nothing "
             f"that was fitted with these settings of evaluate; {remedy}"

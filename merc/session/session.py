@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc.components import Prediction, Query
+from merc.components import Decoder, Prediction, Query
 from merc.consent import hide
 from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
@@ -283,6 +283,14 @@ class Session:
             model.media.source = prepared.material.source
             check_room(model, self.setup.prompter, self.setup.how, request.groups)
             return self.wiring.predictions(model, self.setup, prepared.material, request)
+
+    def fitted(self, prepared: Prepared) -> Decoder:
+        """The decoder as it is fitted to conversations of the split that it ``fits_on``."""
+        with self._shared_state.lock:
+            model = self.load()
+            model.media.source = prepared.material.source
+            check_room(model, self.setup.prompter, self.setup.how, prepared.groups)
+            return self.wiring.fitted(model, self.setup, prepared.material, prepared.groups)
 
     def load(self) -> EmotionModel:
         """The model, with the weights that the run's last stage left; loaded the first time. Raises MercError where the

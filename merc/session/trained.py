@@ -62,7 +62,7 @@ def trained_run(path: Path, overrides: Sequence[str] = (), use: Use = "predict")
     """The same in one of several processes, which each may read it."""
     directory = RunDirectory.find(path)
     recipe = pinned(directory.trained(overrides, use), recorded_backbone(directory.provenance))
-    recipe = with_fitted(recipe, directory.path)
+    recipe = with_fitted(recipe, directory.path, use)
     return TrainedRun(directory, recipe, directory.read_labels(), pick_device(recipe.strategy.device))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +20,13 @@ import merc
 import merc.testing
 from merc.builtin.prompters import ConversationPrompter
 from merc.model.emotion_model import EmotionModel
+from merc.recipe import load_recipe
+from merc.session.evaluation import evaluate_again
+from merc.session.pipeline import run_recipe
+from merc.session.reporter import Silent
+from merc.session.trained import trained_run
 from tests.decoding import LABELS, every_query, plain, predicted, rows
+from tests.tiny_backbone import write_tiny_recipe
 
 PRIOR = dict(zip(LABELS.labels, (0.7, 0.2, 0.1), strict=True))
 
@@ -101,3 +109,31 @@ def test_what_cannot_be_moved() -> None:
         PriorAdjusted(tau=-1)
     with pytest.raises(ValueError, match="prior has shares above 0"):
         PriorAdjusted(prior={"joy": 0.0})
+
+
+def test_a_finished_run_is_evaluated_with_what_is_fitted_then(tmp_path: Path) -> None:
+    """And is asked to predict so with the parameters that were fitted, not before."""
+    run = tmp_path / "run"
+    run_recipe(load_recipe(write_tiny_recipe(tmp_path, trainer="epochs: 1"), ["evaluate.splits=[dev]"]), run, Silent())
+    change = ["evaluate.decoder={name: prior-adjusted}", "evaluate.splits=[test]"]
+    with pytest.raises(merc.MercError) as refused:
+        trained_run(run, change)
+    assert "'merc evaluate' with the same evaluate.decoder fits it" in str(refused.value)
+    folder, metrics = evaluate_again(run, change, "prior", Silent())
+    prior = json.loads((folder / "decoder.json").read_text())["fitted"]["prior"]
+    assert sum(prior.values()) == pytest.approx(1) and min(prior.values()) > 0
+    assert "evaluate.decoder was fitted on train" in (folder / "report.html").read_text()
+    given = [f"evaluate.decoder={{name: prior-adjusted, prior: {json.dumps(prior)}}}", *change[1:]]
+    assert evaluate_again(run, given, "given", Silent())[1] == metrics
+    assert trained_run(run, given).recipe.evaluate is not None
+    assert not (run / "decoder.json").exists()
+
+
+def test_fitting_wants_the_split(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    file = write_tiny_recipe(tmp_path, trainer="epochs: 1")
+    run_recipe(load_recipe(file, ["evaluate.splits=[test]"]), run, Silent())
+    talks = Path(str(load_recipe(file).corpus.params["path"]))
+    talks.write_text("".join(f"{line}\n" for line in talks.read_text().splitlines() if '"dev"' not in line))
+    with pytest.raises(merc.MercError, match=r"no conversation in the split 'dev'.*evaluate\.decoder asks for it"):
+        evaluate_again(run, ["evaluate.decoder={name: offsets}"], None, Silent())
