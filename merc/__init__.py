@@ -154,6 +154,8 @@ __all__ = [
     "Missing",
     "Model",
     "Moment",
+    "Named",
+    "NamedClip",
     "Observation",
     "Outputs",
     "PeftTuning",

@@ -34,6 +34,8 @@ class ConversationPrompter(Prompter):
     conversation."""
     quotes: bool = False
     """Whether the words of an utterance stand between quotation marks."""
+    words: bool = True
+    """Whether the words of utterances are shown; else their streams and cues stand alone."""
     media: tuple[str, ...] = ()
     """The streams whose tokens stand before the words of an utterance."""
     media_of: Literal["target", "all"] = "all"
@@ -60,13 +62,18 @@ class ConversationPrompter(Prompter):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"{name} counts utterances from 0, not {value}")
+        if not self.words and not self.media and not self.cues:
+            raise ValueError("words: false leaves nothing of an utterance; show streams by 'media', or cues by 'cues'")
         check_placeholder("instruction", self.instruction, "labels", "words")
         check_placeholder("opening", self.opening, "speaker", "text")
         check_placeholder("question", self.question, "speaker", "text")
+        asked_in = self.opening + self.question
+        if not self.words and self._filled(asked_in, "", "A") != self._filled(asked_in, "", ""):
+            raise ValueError("words: false shows no words, and {text} stands for those of the target; take it out")
         if (
             self.following
             and not self.following_mark
-            and self._filled(self.question, "", "A") == self.question.format(speaker="", text="")
+            and self._filled(self.question, "", "A") == self._filled(self.question, "", "")
         ):
             raise ValueError(
                 "with following and an empty following_mark nothing says which utterance is asked about; put {text} "
@@ -122,9 +129,10 @@ class ConversationPrompter(Prompter):
             line.extend(Slot(stream, utterance.id) for stream in self.media)
         past = query.label_history[index] if query.label_history and index < query.index else None
         felt = f" [{query.labels.words_of(past)[0]}]" if past else ""
-        words = utterance.text.strip()
-        words = f'"{words}"' if self.quotes else words
-        return [*line, Text(f" {words}{self._beside(utterance)}{felt}\n", utterance.id)]
+        words = utterance.text.strip() if self.words else ""
+        words = f'"{words}"' if self.quotes and self.words else words
+        said = f" {words}" if self.words else ""
+        return [*line, Text(f"{said}{self._beside(utterance)}{felt}\n", utterance.id)]
 
     def _names(self, conversation: Conversation) -> list[str]:
         """How the speaker of each utterance is called; roles are counted in the order in which they first speak."""

@@ -74,6 +74,17 @@ class Words:
     """What a text encoder wants: the words of the utterance."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What an encoder wants that looks numbers up which somebody measured before: which utterance it is."""
+
+
+NoMedia = Words | Named
+"""What an encoder wants that reads no media."""
+Sampling = Frames | Waveform | NoMedia
+"""What an encoder wants of every utterance."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoClip:
     """The pictures of an utterance."""
@@ -113,8 +124,16 @@ class TextClip:
     """The words, as the corpus has them."""
 
 
-Clip = VideoClip | AudioClip | TextClip
-"""What an encoder sees of one utterance, by its modality."""
+@dataclass(frozen=True, kw_only=True)
+class NamedClip:
+    """Which utterance it is."""
+
+    id: str
+    """The utterance's id, as the corpus has it."""
+
+
+Clip = VideoClip | AudioClip | TextClip | NamedClip
+"""What an encoder sees of one utterance, by what it asks for."""
 
 
 @dataclass(frozen=True)
@@ -211,13 +230,13 @@ class Encoder(Component):
 
     kind: ClassVar[str] = "encoder"
     modality: ClassVar[Modality]
-    """What of an utterance it is for; ``sampling`` gives Frames, a Waveform or Words accordingly."""
+    """What of an utterance it is for; ``sampling`` gives Frames, a Waveform or Words accordingly, or Named."""
     version: ClassVar[str] = "1"
     """Another one means that the same input and parameters give other numbers."""
     batch: ClassVar[int] = 8
 
     @abstractmethod
-    def sampling(self) -> Frames | Waveform | Words:
+    def sampling(self) -> Sampling:
         """What it wants of every utterance."""
 
     @abstractmethod

@@ -17,6 +17,7 @@ from merc.components.encoder import (
     Encoder,
     Features,
     Missing,
+    NamedClip,
     TextClip,
     VideoClip,
 )
@@ -48,8 +49,10 @@ class Severe:
         return np.random.Generator(np.random.PCG64(int.from_bytes(entropy, "little")))
 
     def apply(self, clip: Clip, name: str | None = None) -> Clip | Missing:
-        """The clip as it is then; the same object where nothing was done to it. Random numbers come from what it holds,
-        or from its ``name``."""
+        """The clip as it is then; the same object where nothing was done to it, as to numbers that were measured
+        before. Random numbers come from what it holds, or from its ``name``."""
+        if isinstance(clip, NamedClip):
+            return clip
         return self.corruption.apply(clip, self.severity, self.generator(name or _content(clip)))
 
     def withholds(self, utterance: str) -> bool:
@@ -118,6 +121,7 @@ def _content(clip: Clip) -> str:
     """A hash of what a clip holds."""
     if isinstance(clip, TextClip):
         return clip.text
+    assert not isinstance(clip, NamedClip)
     array = clip.frames if isinstance(clip, VideoClip) else clip.samples
     rate = clip.rate if isinstance(clip, AudioClip) else None
     return hashlib.sha256(f"{array.shape}/{rate}/".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()

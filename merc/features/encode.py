@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from merc.components.encoder import Clip, Missing, TextClip, VideoClip
+from merc.components.encoder import Clip, Missing, Named, NamedClip, TextClip, VideoClip
 from merc.consent import require
 from merc.conversation import Conversation
 from merc.features.careful import CarefulFunction, Failed
@@ -48,7 +48,7 @@ def encode(
     store.hashes.write()
     work = _EncodePass(store, streams, feature_plan, seed, device, decoding, progress)
     try:
-        work.texts()
+        work.without_media()
         work.run(list(feature_plan.tasks()))
         work.finish()
     finally:
@@ -81,10 +81,12 @@ class _EncodePass(ContentPass[DecodeTask, DecodeTask, list[Decoded]]):
         self.total = len(feature_plan.requests) - len(feature_plan.entries)
         self.done = 0
 
-    def texts(self) -> None:
-        """Encode texts, which need no decoding."""
-        for request in self.plan.texts():
-            self._accept(request, Decoded(TextClip(text=request.content)))
+    def without_media(self) -> None:
+        """Encode what needs no decoding."""
+        for request in self.plan.without_media():
+            named = isinstance(self.streams[request.stream].sampling, Named)
+            clip = NamedClip(id=request.content) if named else TextClip(text=request.content)
+            self._accept(request, Decoded(clip))
         self._flush()
 
     def tasks(self, items: Sequence[DecodeTask]) -> Iterator[DecodeTask]:

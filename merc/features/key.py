@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from merc.components.base import Component
-from merc.components.encoder import Encoder, Frames, Words
+from merc.components.encoder import Encoder, Frames, Named, NoMedia, Words
 from merc.conversation import Region
 from merc.errors import MercError
 from merc.files import hash_file
@@ -18,7 +18,8 @@ from merc.passes import class_of, digest, sampling_of
 
 @dataclass(frozen=True)
 class Source:
-    """What is encoded: the hash of a file, the span within it and the region of its picture, or a text."""
+    """What is encoded: the hash of a file, the span within it and the region of its picture, or a text, or the id of an
+    utterance."""
 
     content: str
     start: float | None = None
@@ -37,7 +38,7 @@ def recipe_of(name: str, encoder: Encoder) -> Mapping[str, Any]:
         "parameters": parameters_of(encoder, {"batch"}),  # how many clips go together does not matter
         **({"identity": identity} if identity else {}),
         "sampling": [type(sampling).__name__, sampling_of(sampling)],
-        "media": 0 if isinstance(sampling, Words) else MEDIA_VERSION,
+        "media": 0 if isinstance(sampling, NoMedia) else MEDIA_VERSION,
     }
 
 
@@ -48,6 +49,10 @@ def parameters_of(component: Component, without: Collection[str] = ()) -> dict[s
 
 
 def _content(value: object, key: str) -> object:
+    if isinstance(value, dict):
+        return {name: _content(one, key) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_content(one, key) for one in value]
     if not isinstance(value, Path):
         return value
     if value.is_dir():
@@ -65,7 +70,7 @@ def key_of(source: Source, recipe: Mapping[str, Any], encoder: Encoder, seed: in
     whole = {
         **recipe,
         "source": [
-            "text" if isinstance(sampling, Words) else "file",
+            "text" if isinstance(sampling, Words) else "name" if isinstance(sampling, Named) else "file",
             source.content,
             source.start,
             source.end,

@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merc.components.encoder import Encoder, Frames, Missing, TextClip, Waveform, Words
+from merc.components.encoder import Encoder, Frames, Missing, NamedClip, NoMedia, Sampling, TextClip
 from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.features.key import Source, key_of
 from merc.features.store import Damaged, Entry, FeatureStore
 from merc.features.wrapped import key_values
 from merc.media import Want
-from merc.media.decode import locate, want_of, words
+from merc.media.decode import locate, want_of, without_media
 from merc.passes import Hashes, Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NamedEncoder:
     name: str
     part: str
     encoder: Encoder
-    sampling: Frames | Waveform | Words
+    sampling: Sampling
     recipe: Mapping[str, Any]
 
     @property
@@ -49,7 +49,7 @@ class NamedEncoder:
 @dataclass(frozen=True)
 class FeatureRequest:
     """One feature: its key, its stream, the utterance that is named when something is wrong with it, and what is
-    encoded: ``content`` is a text, or the hash of the file ``path`` of which something is wanted."""
+    encoded: ``content`` is a text, an utterance's id, or the hash of the file ``path`` of which something is wanted."""
 
     key: str
     stream: str
@@ -95,8 +95,8 @@ class FeaturePlan:
                 if requests and requests[0].path is not None:
                     yield DecodeTask(f"{content}/{chunk[0]}", requests[0].path, content, requests)
 
-    def texts(self) -> list[FeatureRequest]:
-        """The texts that the store lacks."""
+    def without_media(self) -> list[FeatureRequest]:
+        """What the store lacks of encoders that read no media."""
         return [
             request for request in self.requests.values() if request.want is None and request.key not in self.entries
         ]
@@ -122,9 +122,10 @@ def known_missing(
     return {(name, id_): place.reason for name, id_, place in located if isinstance(place, Missing)}
 
 
-def _located(stream: NamedEncoder, utterance: Utterance) -> Path | TextClip | Missing:
+def _located(stream: NamedEncoder, utterance: Utterance) -> Path | TextClip | NamedClip | Missing:
     """What of an utterance is encoded, or why there is nothing."""
-    return words(utterance) if isinstance(stream.sampling, Words) else locate(utterance, stream.sampling)
+    sampling = stream.sampling
+    return without_media(utterance, sampling) if isinstance(sampling, NoMedia) else locate(utterance, sampling)
 
 
 def plan(
@@ -183,14 +184,14 @@ def _add(
     feature_plan: FeaturePlan,
     stream: NamedEncoder,
     utterance: Utterance,
-    known: str | TextClip,
+    known: str | TextClip | NamedClip,
     file: Path | None,
     seed: int,
     draw: int,
 ) -> str:
     """Add one feature to the plan, and give its key."""
-    want = None if isinstance(stream.sampling, Words) else want_of(utterance, stream.sampling, draw)
-    content = known.text if isinstance(known, TextClip) else known
+    want = None if isinstance(stream.sampling, NoMedia) else want_of(utterance, stream.sampling, draw)
+    content = known.text if isinstance(known, TextClip) else known.id if isinstance(known, NamedClip) else known
     source = Source(content) if want is None else Source(content, want.start, want.end, want.region)
     key = key_of(source, stream.recipe, stream.encoder, seed, draw)
     feature_plan.requests.setdefault(key, FeatureRequest(key, stream.name, utterance.id, content, want, file))

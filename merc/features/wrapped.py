@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from merc.components.encoder import Encoder, FeatureSpec, Frames, Modality, Waveform, Words
+from merc.components.encoder import Encoder, FeatureSpec, Modality, Sampling
 from merc.features.key import recipe_of
 
 
@@ -27,7 +27,7 @@ class Wrapped(Encoder):
         """That of the encoder."""
         return self.of.batch
 
-    def sampling(self) -> Frames | Waveform | Words:
+    def sampling(self) -> Sampling:
         """That of the encoder."""
         return self.of.sampling()
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from merc.components.encoder import AudioClip, Clip, Frames, Missing, TextClip, VideoClip, Waveform
+from merc.components.encoder import (
+    AudioClip,
+    Clip,
+    Frames,
+    Missing,
+    Named,
+    NamedClip,
+    NoMedia,
+    TextClip,
+    VideoClip,
+    Waveform,
+)
 from merc.conversation import Region, Utterance
 from merc.media.audio import Samples, read_audio, resample
 from merc.media.container import Media, Unreadable, error_text, opened
@@ -38,8 +49,11 @@ class Decoded:
     remarks: tuple[str, ...] = ()
 
 
-def words(utterance: Utterance) -> TextClip | Missing:
-    """The text of an utterance; blank text is missing."""
+def without_media(utterance: Utterance, sampling: NoMedia) -> TextClip | NamedClip | Missing:
+    """What an encoder sees of an utterance that reads no media of it: its words, of which blank ones are missing, or
+    which one it is."""
+    if isinstance(sampling, Named):
+        return NamedClip(id=utterance.id)
     if utterance.text.strip():
         return TextClip(text=utterance.text)
     return Missing(utterance.missing.get("text", "the utterance has no words"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from merc.components.encoder import Clip, Frames, Missing, Waveform, Words
+from merc.components.encoder import Clip, Frames, Missing, NoMedia, Sampling
 from merc.conversation import Utterance
 from merc.files import hash_file
-from merc.media.decode import Decoded, Want, locate, want_of, words
+from merc.media.decode import Decoded, Want, locate, want_of, without_media
 from merc.media.isolation import Decoders
 from merc.media.limits import Limits
 from merc.media.probe import MediaInfo
@@ -37,9 +37,7 @@ def probe_media(path: Path, limits: Limits | None = None) -> MediaInfo:
     return Decoders(limits).probe(path)
 
 
-def decode(
-    utterance: Utterance, wants: Mapping[str, Frames | Waveform | Words], seed: int, draw: int = 0
-) -> dict[str, Clip | Missing]:
+def decode(utterance: Utterance, wants: Mapping[str, Sampling], seed: int, draw: int = 0) -> dict[str, Clip | Missing]:
     """The clips of one utterance, by the names of ``wants``; a file that serves several is decoded once.
 
     What cannot be had is a Missing with the reason; nothing is raised for a bad file.
@@ -50,8 +48,8 @@ def decode(
     clips: dict[str, Clip | Missing] = {}
     files: dict[Path, dict[str, Want]] = {}
     for name, sampling in wants.items():
-        if isinstance(sampling, Words):
-            clips[name] = words(utterance)
+        if isinstance(sampling, NoMedia):
+            clips[name] = without_media(utterance, sampling)
             continue
         source = locate(utterance, sampling)
         if isinstance(source, Missing):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from merc.components.encoder import Frames, Waveform, Words
+from merc.components.encoder import Sampling
 from merc.errors import MercError
 
 
@@ -30,7 +30,7 @@ def class_of(component: object) -> str:
     return f"{type(component).__module__}:{type(component).__qualname__}"
 
 
-def sampling_of(sampling: Frames | Waveform | Words) -> dict[str, Any]:
+def sampling_of(sampling: Sampling) -> dict[str, Any]:
     """A sampling as it stands in a key; ``times`` and ``sound`` are there only where it has some, so that older keys
     stay."""
     return {key: value for key, value in asdict(sampling).items() if key not in ("times", "sound") or value}

@@ -18,10 +18,11 @@ from merc.components import (
     Features,
     Frames,
     Missing,
+    NoMedia,
     Observation,
+    Sampling,
     VideoClip,
     Waveform,
-    Words,
 )
 from merc.consent import require
 from merc.conversation import Conversation, Utterance
@@ -32,7 +33,7 @@ from merc.features import FeatureStore, FeatureTable, prepared
 from merc.features.careful import CarefulFunction
 from merc.features.plan import NamedEncoder, streams_of
 from merc.media.audio import resample
-from merc.media.decode import words
+from merc.media.decode import without_media
 from merc.media.sampling import sample
 from merc.media.scaling import Scaler
 from merc.recipe import ComponentRef, in_order
@@ -145,11 +146,11 @@ def _encoded(stream: NamedEncoder, ids: Sequence[str], clips: Sequence[Clip], de
 
 
 def _clip(
-    utterance: Utterance, arrays: Mapping[str, AudioClip | VideoClip], sampling: Frames | Waveform | Words, seed: int
+    utterance: Utterance, arrays: Mapping[str, AudioClip | VideoClip], sampling: Sampling, seed: int
 ) -> Clip | Missing:
     """The clip that an encoder wants of an utterance."""
-    if isinstance(sampling, Words):
-        return words(utterance)
+    if isinstance(sampling, NoMedia):
+        return without_media(utterance, sampling)
     modality = "video" if isinstance(sampling, Frames) else "audio"
     clip = arrays.get(modality)
     if clip is None:

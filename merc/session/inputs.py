@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from merc.components import AudioClip, Corpus, CorpusData, Encoder, Frames, Prompter, Query, VideoClip, Waveform, Words
+from merc.components import (
+    AudioClip,
+    Corpus,
+    CorpusData,
+    Encoder,
+    Frames,
+    NoMedia,
+    Prompter,
+    Query,
+    VideoClip,
+    Waveform,
+    Words,
+)
 from merc.components.corpus import check_spelling
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError, brief, first_names
@@ -315,10 +327,11 @@ def needs_words(prompter: Prompter, encoders: Mapping[str, ComponentRef], labels
         talk = Conversation(id="talk", utterances=(Utterance(id="said", text=text),))
         return prompter.prompt(Query(conversation=talk, index=0, labels=labels))
 
-    return prompt_of("one") != prompt_of("two") or len(media_encoders(encoders)) < len(encoders)
+    samplings = [part.component.sampling() for part in encoders.values() if isinstance(part.component, Encoder)]
+    return prompt_of("one") != prompt_of("two") or any(isinstance(one, Words) for one in samplings)
 
 
 def media_encoders(encoders: Mapping[str, ComponentRef]) -> list[str]:
-    """The names of those encoders that read media, and not words."""
+    """The names of those encoders that read media."""
     parts = ((name, part.component) for name, part in encoders.items())
-    return [name for name, part in parts if isinstance(part, Encoder) and not isinstance(part.sampling(), Words)]
+    return [name for name, part in parts if isinstance(part, Encoder) and not isinstance(part.sampling(), NoMedia)]

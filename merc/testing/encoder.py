@@ -16,6 +16,8 @@ from merc.components import (
     FeatureSpec,
     Frames,
     Missing,
+    Named,
+    TextClip,
     VideoClip,
     Waveform,
     Words,
@@ -42,10 +44,11 @@ class EncoderContract(ComponentContract):
         return samples.clips(self.component.sampling())
 
     def test_sampling_suits_the_modality(self) -> None:
-        """A video encoder wants Frames, an audio encoder a Waveform, a text encoder Words."""
+        """A video encoder wants Frames, an audio encoder a Waveform, a text encoder Words; one that looks numbers up
+        wants Named."""
         contract, sampling = _WANTS[self.component.modality], self.component.sampling()
         require(
-            isinstance(sampling, contract),
+            isinstance(sampling, contract | Named),
             f"{self.title} has modality {self.component.modality!r} and its sampling() gives "
             f"{type(sampling).__name__}; it must give merc.{contract.__name__}",
         )
@@ -213,7 +216,9 @@ class EncoderContract(ComponentContract):
 def _array(clip: Clip) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     if isinstance(clip, VideoClip):
         return clip.frames
-    return clip.samples if isinstance(clip, AudioClip) else np.array(clip.text)
+    if isinstance(clip, AudioClip):
+        return clip.samples
+    return np.array(clip.text if isinstance(clip, TextClip) else clip.id)
 
 
 def _same(one: Features | Missing, two: Features | Missing, tolerance: float) -> bool:

@@ -7,19 +7,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from merc.components import AudioClip, Clip, Frames, Prediction, TextClip, VideoClip, Waveform, Words
+from merc.components import (
+    AudioClip,
+    Clip,
+    Frames,
+    Named,
+    NamedClip,
+    Prediction,
+    Sampling,
+    TextClip,
+    VideoClip,
+    Waveform,
+)
 from merc.conversation import Conversation, LabelSpace, Utterance
 
 LABELS = LabelSpace(("neutral", "joy", "anger"), {"joy": ("joy", "happiness")})
 
 
-def clips(sampling: Frames | Waveform | Words) -> list[Clip]:
+def clips(sampling: Sampling) -> list[Clip]:
     """Clips as an encoder with this sampling gets them: of several lengths, the shortest that may come among them."""
     if isinstance(sampling, Frames):
         counts = sorted({1, max(1, sampling.count // 2), sampling.count}, reverse=True)
         return [video(count, sampling.size or (96, 128), seed) for seed, count in enumerate(counts)]
     if isinstance(sampling, Waveform):
         return [audio(max(s, sampling.min_seconds), sampling.rate, i) for i, s in enumerate((1.0, 2.3, 0.0))]
+    if isinstance(sampling, Named):
+        return [NamedClip(id=one) for one in ("u1", "u2", "u3")]
     return [TextClip(text=text) for text in ("Why do all your coffee mugs have numbers?", "No!", "Great, thank you.")]
 
 

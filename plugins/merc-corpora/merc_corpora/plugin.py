@@ -8,6 +8,13 @@ MERC_PLUGIN_API = 2
 
 
 @merc.hookimpl
+def register_encoders(register):
+    register("measured-audio", "merc_corpora.table.measured:MeasuredAudio")
+    register("measured-video", "merc_corpora.table.measured:MeasuredVideo")
+    register("measured-text", "merc_corpora.table.measured:MeasuredText")
+
+
+@merc.hookimpl
 def register_corpora(register):
     register("meld", "merc_corpora.meld:MeldCorpus")
     register("iemocap", "merc_corpora.iemocap:IemocapCorpus")
