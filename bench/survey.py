@@ -47,7 +47,8 @@ TABLES: dict[str, dict[str, list[str]]] = {
     | {
         operator: ["survey/fuser-feature-level", f"fusers.fusion.operator={operator}"]
         for operator in ("bilinear", "tensor")
-    },
+    }
+    | {"cnn over time": ["survey/fuser-cnn", "fusers.fusion.kernel=[3,1]", "fusers.fusion.channels=8"]},
     "decoders": _recipes("decode", DECODERS)
     | {"length normalisation": ["survey/decode-zero-shot", "evaluate.decoder.normalize=tokens"]},
 }
