@@ -131,8 +131,8 @@ class ConversationPrompter(Prompter):
         felt = f" [{query.labels.words_of(past)[0]}]" if past else ""
         words = utterance.text.strip() if self.words else ""
         words = f'"{words}"' if self.quotes and self.words else words
-        said = f" {words}" if self.words else ""
-        return [*line, Text(f"{said}{self._beside(utterance)}{felt}\n", utterance.id)]
+        line_words = f" {words}" if self.words else ""
+        return [*line, Text(f"{line_words}{self._beside(utterance)}{felt}\n", utterance.id)]
 
     def _names(self, conversation: Conversation) -> list[str]:
         """How the speaker of each utterance is called; roles are counted in the order in which they first speak."""

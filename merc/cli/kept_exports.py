@@ -67,10 +67,10 @@ def _kept(folder: Path) -> Exports | None:
     if file is None:
         return None
     try:
-        kept = json.loads(file.read_bytes())
+        listed = json.loads(file.read_bytes())
         return {
             frozenset(map(str, needed)): {str(module): set(map(str, names)) for module, names in modules.items()}
-            for needed, modules in kept
+            for needed, modules in listed
         }
     except (OSError, ValueError, TypeError, AttributeError):
         return None

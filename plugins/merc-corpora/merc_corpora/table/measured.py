@@ -62,11 +62,11 @@ class Measured(merc.Encoder):
 
     def remark(self, clip: Any, features: Any) -> str | None:
         """What ``fill`` stands for."""
-        found = self._found(clip.id)
-        if isinstance(found, merc.Missing):
+        numbers = self._row_of(clip.id)
+        if isinstance(numbers, merc.Missing):
             return None
-        empty = [name for name, value in zip(self.columns, found.values, strict=True) if math.isnan(value)]
-        return f"{found.table} has no {', '.join(empty)}: {self.fill:g} stands for it" if empty else None
+        empty = [name for name, value in zip(self.columns, numbers.values, strict=True) if math.isnan(value)]
+        return f"{numbers.table} has no {', '.join(empty)}: {self.fill:g} stands for it" if empty else None
 
     def load(self, device: str) -> merc.EncodeFunction:
         """Read the tables. Raises MercError for one that cannot be read, lacks a column, or has a row twice."""
@@ -78,17 +78,19 @@ class Measured(merc.Encoder):
         return encode
 
     def _features(self, name: str) -> Any:
-        found = self._found(name)
-        if isinstance(found, merc.Missing):
-            return found
-        values = np.array(found.values, "float32")
+        numbers = self._row_of(name)
+        if isinstance(numbers, merc.Missing):
+            return numbers
+        values = np.array(numbers.values, "float32")
         empty = np.isnan(values)
-        if empty.any() and self.fill is None:
+        if self.fill is not None:
+            values[empty] = self.fill
+        elif empty.any():
             columns = ", ".join(np.array(self.columns)[empty])
-            return merc.Missing(f"{found.table} has no {columns} of it; 'fill' would stand for it")
-        return np.where(empty, np.float32(0 if self.fill is None else self.fill), values)[None]
+            return merc.Missing(f"{numbers.table} has no {columns} of it; 'fill' would stand for it")
+        return values[None]
 
-    def _found(self, name: str) -> _Numbers | merc.Missing:
+    def _row_of(self, name: str) -> _Numbers | merc.Missing:
         tables = ", ".join(sorted({Path(path).name for path in self._tables().values()}))
         return self._rows.get(name) or merc.Missing(f"no row is called so in {tables}")
 
