@@ -57,11 +57,13 @@ def import_for_prediction() -> None:
 class _Pattern:
     """A regular expression that is compiled when it is first used."""
 
-    def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._as_given = pattern, flags
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(re.compile(self._pattern), name)
+        if name == "_as_given":  # of a copy that is being made
+            raise AttributeError(name)
+        return getattr(re.compile(*self._as_given), name)
 
 
 def compile_when_used(module: ModuleType) -> None:

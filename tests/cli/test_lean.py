@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+from merc.cli.lean import compile_when_used
 
 
 @pytest.fixture
@@ -129,6 +134,18 @@ def test_exports_of_models_are_looked_for_once(run, tmp_path) -> None:
         kept.write_text(damaged)
         later, same, works = run(EXPORTS)
         assert later > 0 and same and works == ["BertConfig", "dict"], damaged
+
+
+def test_patterns_are_compiled_when_they_are_used() -> None:
+    module = ModuleType("some")
+    module.re = re
+    compile_when_used(module)
+    patterns = module.re.compile("(a+"), module.re.compile("A+b", re.IGNORECASE)
+    assert module.re.sub("a", "b", "ca") == "cb" and module.re.IGNORECASE is re.IGNORECASE
+    with pytest.raises(re.error):
+        patterns[0].match("a")
+    for one in (patterns[1], copy.copy(patterns[1]), copy.deepcopy(patterns[1])):
+        assert one.fullmatch("aab") and not one.search("ac") and one.pattern == "A+b"
 
 
 def test_a_cache_that_cannot_be_written_is_none(run, tmp_path) -> None:
