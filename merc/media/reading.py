@@ -42,6 +42,7 @@ def decode(utterance: Utterance, wants: Mapping[str, Sampling], seed: int, draw:
 
     What cannot be had is a Missing with the reason; nothing is raised for a bad file.
 
+    >>> from merc.components import Words
     >>> decode(Utterance(id="u", text="Hi."), {"said": Words(), "seen": Frames(count=1)}, seed=0)
     {'said': TextClip(text='Hi.'), 'seen': Missing(reason='the utterance has no video file')}
     """
