@@ -161,7 +161,7 @@ class Pretrained:
             MercError: It makes nothing of it.
         """
         folder = self.folder()
-        with self._loading():
+        with self._loading(), nullcontext() if folder else _asking_hub():
             return kind.from_pretrained(folder or self.path, revision=self.revision, trust_remote_code=False, **more)
 
     def network(self, kind: Any, *, unused: Sequence[str] = (), **more: Any) -> Any:
@@ -267,7 +267,8 @@ class Pretrained:
         if here or isinstance(cached, str):
             return Path(cached) if isinstance(cached, str) else None
         try:
-            return Path(hf_hub_download(self.path, name, revision=self.revision))
+            with _asking_hub():
+                return Path(hf_hub_download(self.path, name, revision=self.revision))
         except LocalEntryNotFoundError:  # the hub was not reached
             raise
         except EntryNotFoundError:
@@ -278,16 +279,12 @@ class Pretrained:
         """What transformers and the hub raise, as one sentence."""
         from safetensors import SafetensorError
 
-        unreached = None if self.folder() is not None else _why_unreached()
         try:
-            with _from_cache_alone() if unreached else nullcontext():
-                yield
+            yield
         except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
             if is_out_of_memory(error):
                 raise
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            if unreached and _is_of_the_cache(error):
-                first = f"{unreached}, and the model is not among those that were fetched before."
             raise MercError(
                 f"{self.where}: {self.path!r} could not be loaded: {first} "
                 "Give the folder of a transformers model, or a hub name on a machine that reaches the hub"
@@ -323,14 +320,24 @@ def _is_of_the_cache(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _from_cache_alone() -> Iterator[None]:
-    """Inside the block only what was fetched before counts. The hub's client would try to reach it for half a minute,
-    for each file."""
+def _asking_hub() -> Iterator[None]:
+    """Where the hub cannot be reached, only what was fetched before counts inside the block: the hub's client would try
+    for half a minute, for each file. Raises LocalEntryNotFoundError with the reason for what was not."""
     from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
+    unreached = _why_unreached()
+    if unreached is None:
+        yield
+        return
     constants.HF_HUB_OFFLINE = True
     try:
         yield
+    except Exception as error:
+        if not _is_of_the_cache(error):
+            raise
+        words = f"{unreached}, and the model is not among those that were fetched before."
+        raise LocalEntryNotFoundError(words) from error
     finally:
         constants.HF_HUB_OFFLINE = False
 
