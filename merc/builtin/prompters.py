@@ -67,14 +67,9 @@ class ConversationPrompter(Prompter):
         check_placeholder("instruction", self.instruction, "labels", "words")
         check_placeholder("opening", self.opening, "speaker", "text")
         check_placeholder("question", self.question, "speaker", "text")
-        asked_in = self.opening + self.question
-        if not self.words and self._filled(asked_in, "", "A") != self._filled(asked_in, "", ""):
+        if not self.words and self._repeats_words(self.opening + self.question):
             raise ValueError("words: false shows no words, and {text} stands for those of the target; take it out")
-        if (
-            self.following
-            and not self.following_mark
-            and self._filled(self.question, "", "A") == self._filled(self.question, "", "")
-        ):
+        if self.following and not self.following_mark and not self._repeats_words(self.question):
             raise ValueError(
                 "with following and an empty following_mark nothing says which utterance is asked about; put {text} "
                 "into the question"
@@ -129,10 +124,9 @@ class ConversationPrompter(Prompter):
             line.extend(Slot(stream, utterance.id) for stream in self.media)
         past = query.label_history[index] if query.label_history and index < query.index else None
         felt = f" [{query.labels.words_of(past)[0]}]" if past else ""
-        words = utterance.text.strip() if self.words else ""
-        words = f'"{words}"' if self.quotes and self.words else words
-        line_words = f" {words}" if self.words else ""
-        return [*line, Text(f"{line_words}{self._beside(utterance)}{felt}\n", utterance.id)]
+        words = utterance.text.strip()
+        words = f' "{words}"' if self.quotes else f" {words}"
+        return [*line, Text(f"{words if self.words else ''}{self._beside(utterance)}{felt}\n", utterance.id)]
 
     def _names(self, conversation: Conversation) -> list[str]:
         """How the speaker of each utterance is called; roles are counted in the order in which they first speak."""
@@ -145,6 +139,10 @@ class ConversationPrompter(Prompter):
     def _beside(self, utterance: Utterance) -> str:
         cues = [utterance.cues[name] for name in self.cues if name in utterance.cues]
         return f" ({'; '.join(cues)})" if cues else ""
+
+    def _repeats_words(self, text: str) -> bool:
+        """Whether a text names the words of the target."""
+        return self._filled(text, "", "A") != self._filled(text, "", "")
 
     @staticmethod
     def _filled(text: str, speaker: str, words: str) -> str:

@@ -69,8 +69,8 @@ def evaluate_again(
     plain = [c for split in setup.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))
     check_values(run.recipe.heads, plain, data.labels)
-    with_cues = [*plain, *_fitted_on(data, setup.how)]
-    cues = session.wiring.cues([("evaluate.prompter", setup.prompter)], lambda fields: with_cues, data.conversations)
+    shown_talks = [*plain, *_fitted_on(data, setup.how)]
+    cues = session.wiring.cues([("evaluate.prompter", setup.prompter)], lambda fields: shown_talks, data.conversations)
     data = data.with_cues(cues)
     media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
     today = recorded_date(run.directory.provenance)

@@ -53,14 +53,15 @@ def with_fitted(recipe: Recipe, path: Path, use: Use = "predict") -> Recipe:
     if evaluate is None or (split := evaluate.decoder.fits_on()) is None:
         return recipe
     name, file = get_registry().name_of(evaluate.decoder), path / FILE
-    remedy = "'merc evaluate' with the same evaluate.decoder fits it and says to which parameters; give these"
+    remedy = "run the recipe anew to fit it, or give what is fitted as its parameters"
     record = read_json(file, remedy) if file.exists() else {}
     if not isinstance(record, Mapping) or record.get("settings") != json.loads(json.dumps(settings_of(recipe))):
         if use == "evaluate":
             return recipe
         raise MercError(
             f"evaluate.decoder: {name!r} is fitted on the {split} split when a run is made, and {path} keeps nothing "
-            f"that was fitted with these settings of evaluate; {remedy}"
+            "that was fitted with these settings of evaluate; 'merc evaluate' with the same evaluate.decoder fits it "
+            "and says to which parameters; give these"
         )
     hints = typing.get_type_hints(type(evaluate.decoder), include_extras=True)
     names = {parameter_name(f.name): f.name for f in fields(evaluate.decoder)}

@@ -279,18 +279,21 @@ class Session:
     def predictions(self, prepared: Prepared, request: Request) -> list[Prediction]:
         """What the model says to a request that is about prepared conversations."""
         with self._shared_state.lock:
-            model = self.load()
-            model.media.source = prepared.material.source
-            check_room(model, self.setup.prompter, self.setup.how, request.groups)
+            model = self._model_for(prepared.material, request.groups)
             return self.wiring.predictions(model, self.setup, prepared.material, request)
 
     def fitted(self, prepared: Prepared) -> Decoder:
         """The decoder as it is fitted to conversations of the split that it ``fits_on``."""
         with self._shared_state.lock:
-            model = self.load()
-            model.media.source = prepared.material.source
-            check_room(model, self.setup.prompter, self.setup.how, prepared.groups)
+            model = self._model_for(prepared.material, prepared.groups)
             return self.wiring.fitted(model, self.setup, prepared.material, prepared.groups)
+
+    def _model_for(self, material: Material, groups: Sequence[Sequence[Query]]) -> EmotionModel:
+        """The model with the media of what it is asked next, and room for the answers."""
+        model = self.load()
+        model.media.source = material.source
+        check_room(model, self.setup.prompter, self.setup.how, groups)
+        return model
 
     def load(self) -> EmotionModel:
         """The model, with the weights that the run's last stage left; loaded the first time. Raises MercError where the

@@ -226,9 +226,9 @@ def test_what_belongs_to_an_utterance_says_so() -> None:
 def test_streams_and_cues_without_words() -> None:
     asks = ConversationPrompter(media=("face",), words=False, quotes=True)
     assert text(asks.prompt(query(1))) == HEAD + "Ann:<face u0>\nSpeaker:<face u1>\nSpeaker feels|"
-    said = replace(query(0).conversation, utterances=(replace(query(0).target, cues={"tone": "loud"}),))
-    felt = ConversationPrompter(cues=("tone",), words=False).prompt(Query(conversation=said, index=0, labels=LABELS))
-    assert text(felt) == HEAD + "Ann: (loud)\nAnn feels|"
+    talk = replace(query(0).conversation, utterances=(replace(query(0).target, cues={"tone": "loud"}),))
+    prompt = ConversationPrompter(cues=("tone",), words=False).prompt(Query(conversation=talk, index=0, labels=LABELS))
+    assert text(prompt) == HEAD + "Ann: (loud)\nAnn feels|"
     with pytest.raises(ValueError, match="leaves nothing of an utterance"):
         ConversationPrompter(words=False)
     with pytest.raises(ValueError, match=r"\{text\} stands for those of the target"):

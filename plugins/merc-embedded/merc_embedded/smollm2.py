@@ -72,7 +72,7 @@ class SmolLM2(Backbone):
         from transformers import LlamaForCausalLM
 
         self.tokenizer()
-        with _damage_named(folder := converted()):
+        with _damage_named(folder := converted(self.dtype)):
             _read(folder).check_weights(LlamaForCausalLM)
 
     def identity(self) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 import merc
+from merc_corpora.own_files import SPLITS
+from merc_corpora.table.roles import EMPTY
 from merc_corpora.table.sheets import Layout, read_sheet
 
-_NOTHING = ("", "nan", "na", "n/a", "none", "null", "--undefined--")
-_SPLITS = ("train", "dev", "test")
+_NOTHING = EMPTY - {"-"} | {"--undefined--"}  # a dash may be half of a number; the last is Praat's
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Measured(merc.Encoder):
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns names one twice: {merc.first_names(self.columns)}")
         if isinstance(self.table, dict):
-            wrong = [split for split in self.table if split not in _SPLITS]
+            wrong = [split for split in self.table if split not in SPLITS]
             if wrong or not self.table:
-                raise ValueError(f"table has {wrong or 'no split'}; its keys are splits: {', '.join(_SPLITS)}")
+                raise ValueError(f"table has {wrong or 'no split'}; its keys are splits: {', '.join(SPLITS)}")
         if self.fill is not None and not math.isfinite(self.fill):
             raise ValueError(f"fill is a number, not {self.fill}")
 
@@ -91,8 +92,10 @@ class Measured(merc.Encoder):
         return values[None]
 
     def _row_of(self, name: str) -> _Numbers | merc.Missing:
-        tables = ", ".join(sorted({Path(path).name for path in self._tables().values()}))
-        return self._rows.get(name) or merc.Missing(f"no row is called so in {tables}")
+        if (numbers := self._rows.get(name)) is not None:
+            return numbers
+        tables = ", ".join(sorted({path.name for path in self._tables().values()}))
+        return merc.Missing(f"no row is called so in {tables}")
 
     def _tables(self) -> Mapping[str, Path]:
         return self.table if isinstance(self.table, dict) else {"": self.table}
@@ -172,7 +175,7 @@ def _name(cell: Any) -> str:
 
 def _number(cell: Any, column: str, where: str) -> float:
     """The number in a cell; NaN for an empty one."""
-    if cell is None or str(cell).strip().lower() in _NOTHING:
+    if cell is None or str(cell).strip().casefold() in _NOTHING:
         return math.nan
     try:
         value = float(cell)

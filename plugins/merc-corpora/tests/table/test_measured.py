@@ -133,7 +133,7 @@ def test_a_corruption_changes_no_number(three: Path) -> None:
 
 
 def test_a_run_with_numbers_that_were_measured(tmp_path: Path) -> None:
-    """Two of three train utterances have a row; what has none is counted, and is said to be missing."""
+    """All utterances but the first have a row; what has none is counted, and its stream is missing."""
     file = write_tiny_recipe(tmp_path, tuning="{name: frozen}", trainer="epochs: 1")
     talks = [json.loads(line) for line in (tmp_path / "talk.jsonl").read_text().splitlines()]
     ids = [(u["id"], u["label"]) for talk in talks for u in talk["utterances"]]
