@@ -39,10 +39,11 @@ def check_fit(values: Mapping[str, Any], prompters: Sequence[Placed], root: Node
                 f"{'an encoder' if name in encoders else 'a fuser'}; give it a name of its own",
             )  # fmt: skip
         elif name not in streams:
+            hint = did_you_mean(name, streams)
             why = (
                 f"the fuser {name!r} gives no stream"
                 if name in silent
-                else f"no encoder or fuser is called {name!r}.{did_you_mean(name, streams)}"
+                else f"no encoder or fuser is called {name!r}{'.' if hint else ''}{hint}"
             )
             problems.add(
                 join("connectors", name), _at(root, "connectors", name),

@@ -50,7 +50,7 @@ def test_it_has_a_name_of_its_own(here: Path) -> None:
 
 def test_another_connector_still_needs_its_stream(here: Path) -> None:
     message = fault("connectors.prompt={name: linear}")
-    assert "connectors.prompt" in message and "no encoder or fuser is called 'prompt'" in message
+    assert "connectors.prompt" in message and "no encoder or fuser is called 'prompt'; a connector has" in message
 
 
 def test_a_wrong_length_is_one_fault(here: Path) -> None:
