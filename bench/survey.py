@@ -38,6 +38,20 @@ def _recipes(prefix: str, names: str) -> dict[str, list[str]]:
     return {name: [f"survey/{prefix}-{name}"] for name in names.split()}
 
 
+# MELD's words, 200 dialogues of them to learn from, judged by dev; --data says what PATH is. Training asks dev once, at
+# its end: runs that asked after each epoch were all best after the last.
+SCREEN = ["meld-text-screen", "data_root=PATH", "stages.0.trainer.evaluate_every=1000"]
+MELD = ["corpus={name: meld, root: PATH/meld, limit: 200}", "evaluate.splits=[dev]"]
+
+
+def _tuned(tuning: str, lr: str) -> list[str]:
+    return [*SCREEN, f"backbone.tuning={{name: {tuning}}}", f"stages.0.trainer.lr={lr}"]
+
+
+def _with_losses(*losses: str) -> list[str]:
+    return [*SCREEN, f"stages.0.trainer.losses=[{', '.join(f'{{name: {loss}}}' for loss in losses)}]"]
+
+
 # Method: the words after `merc run`. The first of each table is what the others are compared with.
 TABLES: dict[str, dict[str, list[str]]] = {
     "tunings": _recipes("tuning", TUNINGS),
@@ -51,6 +65,34 @@ TABLES: dict[str, dict[str, list[str]]] = {
     | {"cnn over time": ["survey/fuser-cnn", "fusers.fusion.kernel=[3,1]", "fusers.fusion.channels=8"]},
     "decoders": _recipes("decode", DECODERS)
     | {"length normalisation": ["survey/decode-zero-shot", "evaluate.decoder.normalize=tokens"]},
+    # What needs faces or voices is left out here.
+    "meld-tunings": {
+        "lora": SCREEN,
+        "full": _tuned("full", "5e-5"),
+        "adapter": _tuned("adapter, width: 64", "1e-3"),
+        "prefix": _tuned("prefix, tokens: 20, start: zero", "1e-2"),
+        "prompt": _tuned("prompt, tokens: 20", "1e-2"),
+        "p-tuning": _tuned("p-tuning, tokens: 20", "1e-3"),
+        "dora": _tuned("lora, r: 16, alpha: 32, dora: true", "5e-4"),
+        "rslora": _tuned("lora, r: 64, alpha: 32, rank_stabilized: true", "5e-4"),
+        "qlora": _tuned("qlora, r: 16, alpha: 32", "5e-4"),
+        "ia3": _tuned("ia3", "1e-2"),
+        "bitfit": _tuned("bitfit, missing: add", "1e-3"),
+        "last-layers": _tuned("last-layers, layers: 4", "1e-4"),
+    },
+    "meld-losses": {
+        "token-nll": SCREEN,
+        "label-ce": _with_losses("label-ce"),
+        "logit-adjusted, τ 0.5": _with_losses("logit-adjusted, tau: 0.5"),
+        "logit-adjusted, τ 1": _with_losses("logit-adjusted, tau: 1.0"),
+        "focal": _with_losses("focal, gamma: 1.0"),
+        "class-balanced": _with_losses("class-balanced, beta: 0.999"),
+        "label-smoothing": _with_losses("label-smoothing, epsilon: 0.1"),
+        "r-drop": [*_with_losses("r-drop, alpha: 1"), "backbone.tuning.dropout=0.1"],
+        "supervised-contrastive": _with_losses("token-nll", "supervised-contrastive, weight: 0.1"),
+        "temporal": _with_losses("label-ce", "temporal, weight: 0.1"),
+    },
+    "meld-decoders": {name: [*words, *MELD] for name, words in _recipes("decode", DECODERS).items()},
 }
 
 
@@ -63,6 +105,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", help="these alone")
     parser.add_argument("--runs", type=Path, default=Path("runs/survey"), help="where run directories are kept")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--data", default="data", help="what PATH stands for in the commands: the folder of meld")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for every recipe, after --")
     options = parser.parse_args()
     for table in options.tables:
@@ -72,7 +115,12 @@ def main() -> None:
         for seed in options.seeds:
             for method, words in TABLES[table].items():
                 if not options.methods or method in options.methods:
-                    _measure(options, [*words, *options.overrides, f"seed={seed}"], method)
+                    _measure(options, [*words, *options.overrides, f"seed={seed}"])
+
+
+def _command(words: list[str]) -> str:
+    """The command as it is given to a shell."""
+    return " ".join(["merc", "run", *(f"'{word}'" if " " in word else word for word in words)])
 
 
 def _lines(results: Path) -> Iterator[dict[str, Any]]:
@@ -80,16 +128,17 @@ def _lines(results: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, results.read_text(encoding="utf-8").splitlines())
 
 
-def _measure(options: argparse.Namespace, words: list[str], method: str) -> None:
+def _measure(options: argparse.Namespace, words: list[str]) -> None:
     """Run what results do not have yet, and add its line."""
     steps = options.action == "steps"
-    command = " ".join(["merc", "run", *words])
-    key = "seconds_per_step" if steps else "weighted_f1"
+    command = _command(words)
+    key = "seconds_per_step" if steps else "dev_weighted_f1"
     if any(line["command"] == command and key in line for line in _lines(options.results)):
         return
     print(f"{time.strftime('%H:%M:%S')}  {command}", flush=True)
+    words = [word.replace("PATH", options.data) for word in words]
     few = ["corpus.conversations={train: 12, dev: 2, test: 2}"] if steps else []
-    folder = options.runs / re.sub(r"[^\w.=-]+", "_", " ".join([*words[0].split("/"), *words[1:], *few]))
+    folder = options.runs / re.sub(r"[^\w.=-]+", "_", " ".join([command, *few]))
     run = [str(MERC), "run", *words, *few, "strategy.threads=1", "--run-dir", str(folder), "--resume"]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.log").open("w", encoding="utf-8") as log:
@@ -118,10 +167,8 @@ def _seconds(folder: Path) -> float:
 
 def _quality(folder: Path) -> dict[str, float]:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    found = {"weighted_f1": round(metrics["test"]["weighted_f1"], 4)}
-    if "dev" in metrics:
-        found["dev_weighted_f1"] = round(metrics["dev"]["weighted_f1"], 4)
-    return found
+    names = {"test": "weighted_f1", "dev": "dev_weighted_f1"}
+    return {name: round(metrics[split]["weighted_f1"], 4) for split, name in names.items() if split in metrics}
 
 
 def _counted(words: list[str]) -> dict[str, int]:
@@ -138,9 +185,9 @@ def table_of(table: str, results: list[dict[str, Any]], overrides: list[str]) ->
     rows = ["| method | seeds | weighted F1, test | dev | trainable | peak memory, GB | seconds a step |"]
     rows.append("|---|---|---|---|---|---|---|")
     for method, words in TABLES[table].items():
-        start = " ".join(["merc", "run", *words, *overrides, "seed="])
+        start = _command([*words, *overrides, "seed="])
         own = [line for line in results if line["command"].startswith(start)]
-        quality = [line for line in own if "weighted_f1" in line]
+        quality = [line for line in own if "dev_weighted_f1" in line]
         if not quality:
             continue
         seconds = [f"{line['seconds_per_step']:.2f}" for line in own if "seconds_per_step" in line][:1]
@@ -148,8 +195,8 @@ def table_of(table: str, results: list[dict[str, Any]], overrides: list[str]) ->
         cells = [
             method,
             str(len(quality)),
-            _spread([line["weighted_f1"] for line in quality]),
-            _spread([line["dev_weighted_f1"] for line in quality if "dev_weighted_f1" in line]),
+            _spread([line["weighted_f1"] for line in quality if "weighted_f1" in line]),
+            _spread([line["dev_weighted_f1"] for line in quality]),
             "" if trainable is None else f"{trainable:,}",
             f"{max(line['peak_memory_gb'] for line in quality):.1f}",
             *(seconds or [""]),
