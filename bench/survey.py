@@ -64,7 +64,12 @@ TABLES: dict[str, dict[str, list[str]]] = {
     }
     | {"cnn over time": ["survey/fuser-cnn", "fusers.fusion.kernel=[3,1]", "fusers.fusion.channels=8"]},
     "decoders": _recipes("decode", DECODERS)
-    | {"length normalisation": ["survey/decode-zero-shot", "evaluate.decoder.normalize=tokens"]},
+    | {
+        "length normalisation": ["survey/decode-zero-shot", "evaluate.decoder.normalize=tokens"],
+        "evidence": ["survey/decode-evidence"],  # after `merc annotate survey/decode-evidence`
+        "retrieved": ["survey/decode-max-min", "evaluate.demonstrations={name: retrieved, embedder: minilm, k: 4}"],
+        "random": ["survey/decode-max-min", "evaluate.demonstrations={name: random, k: 4}"],
+    },
     # What needs faces or voices is left out here.
     "meld-tunings": {
         "lora": SCREEN,
