@@ -111,8 +111,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["whisper"])
     ''
     """
+    close = closest(name, known)
+    return "" if close is None else f" Did you mean {close!r}?"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a mistyped one is likely to mean, if any is close.
+
+    >>> closest("encoder", ["corpus", "encoders"])
+    'encoders'
+    """
     if len(name) > _LONGEST_NAME:
-        return ""
+        return None
     known = (one for one in itertools.islice(known, _MOST_NAMES) if len(one) <= _LONGEST_NAME)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)

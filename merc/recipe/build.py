@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from merc.components import Prompter, RunFolder, Workers
 from merc.conversation import LabelSpace
-from merc.errors import MercError, did_you_mean
+from merc.errors import MercError, closest, did_you_mean
 from merc.recipe.conversion import moved
 from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
@@ -52,10 +53,7 @@ class Builder:
 
     def build(self, name: str) -> Recipe | None:
         """The recipe, or None when anything was wrong."""
-        for key, node in self.root.value.items():
-            if key not in SECTIONS:
-                close = moved("recipe", key) or self.deeper(key) or did_you_mean(key, [*SECTIONS, "extends"])
-                self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
+        self.root = self.with_sections_as_meant()
         values: dict[str, Any] = {
             "title": self.plain("title", str, ""),
             "description": self.plain("description", str, ""),
@@ -99,6 +97,20 @@ class Builder:
             return None
         notes = tuple(self.problems.notes)
         return Recipe(name=name, sources=dict(self.sections.sources), resolved=resolved, notes=notes, **values)
+
+    def with_sections_as_meant(self) -> Node:
+        """The recipe with its mistyped sections, which are reported, under the names that they are likely to mean: what
+        they hold is checked too, and nothing is said to lack what stands in them."""
+        sections = dict(self.root.value)
+        for key in [key for key in sections if key not in SECTIONS]:
+            node = sections.pop(key)
+            elsewhere = moved("recipe", key) or self.deeper(key)
+            close = elsewhere or did_you_mean(key, [*SECTIONS, "extends"])
+            self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
+            meant = None if elsewhere else closest(key, [*SECTIONS, "extends"])
+            if meant in SECTIONS and isinstance(node.value, dict | list):
+                sections.setdefault(meant, node)
+        return replace(self.root, value=sections)
 
     def check_size(self, resolved: dict[str, Any]) -> None:
         """Report a recipe that could not be read again as a run records it: with its references and defaults it may be

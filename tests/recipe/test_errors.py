@@ -23,6 +23,18 @@ def errors_of(*overrides: str, recipe: str = "small.yaml") -> list[str]:
     return caught.value.errors
 
 
+def test_a_mistyped_section_is_one_mistake_and_what_it_holds_is_checked(here: Path) -> None:
+    """Nothing is said to lack the streams that stand in it, and a mistake inside it is named as well."""
+    file = here / "typo.yaml"
+    file.write_text(RECIPE.replace("encoders:", "encoder:"))
+    (only,) = errors_of(recipe="typo.yaml")
+    assert only.startswith("encoder (typo.yaml:9): a recipe has no 'encoder'. Did you mean 'encoders'?")
+    file.write_text(RECIPE.replace("encoders:", "encoder:").replace("frames: 4", "frames: four"))
+    first, second = errors_of(recipe="typo.yaml")
+    assert "Did you mean 'encoders'?" in first
+    assert second == "encoders.video.frames (typo.yaml:10): wants a whole number; given 'four' (text)"
+
+
 WRONG = [
     ("corpsu=1", f"corpsu (command line): a recipe has no 'corpsu'. Did you mean 'corpus'? Its sections are: {SECTIONS}, "
      "evaluate, trackers, workers, strategy, features"),
