@@ -18,8 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import merc
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "recipes" / "survey" / "results.jsonl"
+HERE = merc.computed_in("bfloat16", "cpu")
 MERC = Path(sys.executable).with_name("merc")
 
 TUNINGS = "lora frozen full adapter prefix prompt p-tuning dora rslora qlora ia3 bitfit last-layers staged"
@@ -111,11 +114,19 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/survey"), help="where run directories are kept")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--data", default="data", help="what PATH stands for in the commands: the folder of meld")
+    parser.add_argument(
+        "--computed-in",
+        choices=("bfloat16", "float32"),
+        default=HERE,
+        help="the lines that are shown: the recipes ask for bfloat16, which not every CPU has (this one: %(default)s)",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for every recipe, after --")
     options = parser.parse_args()
+    if options.action != "show":
+        options.computed_in = HERE
     for table in options.tables:
         if options.action == "show":
-            print(table_of(table, list(_lines(options.results)), options.overrides))
+            print(table_of(table, list(_lines(options)), options.overrides))
             continue
         for seed in options.seeds:
             for method, words in TABLES[table].items():
@@ -128,9 +139,11 @@ def _command(words: list[str]) -> str:
     return " ".join(["merc", "run", *(f"'{word}'" if " " in word else word for word in words)])
 
 
-def _lines(results: Path) -> Iterator[dict[str, Any]]:
-    if results.is_file():
-        yield from map(json.loads, results.read_text(encoding="utf-8").splitlines())
+def _lines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The lines that count."""
+    if options.results.is_file():
+        lines = map(json.loads, options.results.read_text(encoding="utf-8").splitlines())
+        yield from (line for line in lines if line["computed_in"] == options.computed_in)
 
 
 def _measure(options: argparse.Namespace, words: list[str]) -> None:
@@ -138,7 +151,7 @@ def _measure(options: argparse.Namespace, words: list[str]) -> None:
     steps = options.action == "steps"
     command = _command(words)
     key = "seconds_per_step" if steps else "dev_weighted_f1"
-    if any(line["command"] == command and key in line for line in _lines(options.results)):
+    if any(line["command"] == command and key in line for line in _lines(options)):
         return
     print(f"{time.strftime('%H:%M:%S')}  {command}", flush=True)
     words = [word.replace("PATH", options.data) for word in words]
@@ -152,7 +165,7 @@ def _measure(options: argparse.Namespace, words: list[str]) -> None:
     if status:
         print(f"  failed: {folder}.log", flush=True)
         return
-    line: dict[str, Any] = {"command": command}
+    line: dict[str, Any] = {"command": command, "computed_in": options.computed_in}
     if steps:
         line["seconds_per_step"] = round(_seconds(folder), 3)
     else:
@@ -167,7 +180,7 @@ def _seconds(folder: Path) -> float:
     """Seconds a step: the median over all but the first two."""
     log = map(json.loads, (folder / "log.jsonl").read_text(encoding="utf-8").splitlines())
     steps = [event for event in log if event["event"] == "step"]
-    return statistics.median(event["seconds"] for event in steps[2:])
+    return statistics.median(float(event["seconds"]) for event in steps[2:])
 
 
 def _quality(folder: Path) -> dict[str, float]:
