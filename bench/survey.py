@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -41,8 +42,8 @@ def _recipes(prefix: str, names: str) -> dict[str, list[str]]:
     return {name: [f"survey/{prefix}-{name}"] for name in names.split()}
 
 
-# MELD's words, 200 dialogues of them to learn from, judged by dev; --data says what PATH is. Training asks dev once, at
-# its end: runs that asked after each epoch were all best after the last.
+# MELD's words with 200 train dialogues, evaluated on dev; --data says what PATH is. The model is evaluated once, when
+# training ends: runs that were evaluated after each epoch were all best after the last one.
 SCREEN = ["meld-text-screen", "data_root=PATH", "stages.0.trainer.evaluate_every=1000"]
 MELD = ["corpus={name: meld, root: PATH/meld, limit: 200}", "evaluate.splits=[dev]"]
 
@@ -104,6 +105,10 @@ TABLES: dict[str, dict[str, list[str]]] = {
 }
 
 
+STEPS = ("tunings", "losses", "connectors", "fusers")
+"""The tables whose recipes train on skits."""
+
+
 def main() -> None:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,6 +129,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.action != "show":
         options.computed_in = HERE
+    if options.action == "steps" and (others := [table for table in options.tables if table not in STEPS]):
+        parser.error(f"steps trains on skits; it measures {', '.join(STEPS)}, not {', '.join(others)}")
     for table in options.tables:
         if options.action == "show":
             print(table_of(table, list(_lines(options)), options.overrides))
@@ -136,7 +143,7 @@ def main() -> None:
 
 def _command(words: list[str]) -> str:
     """The command as it is given to a shell."""
-    return " ".join(["merc", "run", *(f"'{word}'" if " " in word else word for word in words)])
+    return shlex.join(["merc", "run", *words])
 
 
 def _lines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -103,8 +103,7 @@ def _cut(line: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' for the closest known name, or the empty string. Only the first 1,000 known names are looked
-    at, and no name of more than 100 characters, so that it takes no time.
+    """' Did you mean ...?' for the ``closest`` known name, or the empty string.
 
     >>> did_you_mean("whisperr", ["whisper", "hubert"])
     " Did you mean 'whisper'?"
@@ -116,7 +115,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a mistyped one is likely to mean, if any is close.
+    """The known name that a mistyped one is likely to mean, if any is close. Only the first 1,000 known names are
+    looked at, and no name of more than 100 characters, so that it takes no time.
 
     >>> closest("encoder", ["corpus", "encoders"])
     'encoders'

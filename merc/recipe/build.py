@@ -101,14 +101,15 @@ class Builder:
     def with_sections_as_meant(self) -> Node:
         """The recipe with its mistyped sections, which are reported, under the names that they are likely to mean: what
         they hold is checked too, and nothing is said to lack what stands in them."""
-        sections = dict(self.root.value)
-        for key in [key for key in sections if key not in SECTIONS]:
-            node = sections.pop(key)
+        known = (*SECTIONS, "extends")
+        sections = {key: node for key, node in self.root.value.items() if key in SECTIONS}
+        for key, node in self.root.value.items():
+            if key in SECTIONS:
+                continue
             elsewhere = moved("recipe", key) or self.deeper(key)
-            close = elsewhere or did_you_mean(key, [*SECTIONS, "extends"])
+            close = elsewhere or did_you_mean(key, known)
             self.problems.add(key, node, f"a recipe has no {key!r}.{close} Its sections are: {', '.join(SECTIONS)}")
-            meant = None if elsewhere else closest(key, [*SECTIONS, "extends"])
-            if meant in SECTIONS and isinstance(node.value, dict | list):
+            if not elsewhere and (meant := closest(key, known)) in SECTIONS and isinstance(node.value, dict | list):
                 sections.setdefault(meant, node)
         return replace(self.root, value=sections)
 

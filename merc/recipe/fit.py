@@ -39,15 +39,13 @@ def check_fit(values: Mapping[str, Any], prompters: Sequence[Placed], root: Node
                 f"{'an encoder' if name in encoders else 'a fuser'}; give it a name of its own",
             )  # fmt: skip
         elif name not in streams:
-            hint = did_you_mean(name, streams)
-            why = (
-                f"the fuser {name!r} gives no stream"
-                if name in silent
-                else f"no encoder or fuser is called {name!r}{'.' if hint else ''}{hint}"
-            )
+            if name in silent:
+                why, hint = f"the fuser {name!r} gives no stream", ""
+            else:
+                why, hint = f"no encoder or fuser is called {name!r}", did_you_mean(name, streams)
             problems.add(
                 join("connectors", name), _at(root, "connectors", name),
-                f"{why}{'' if why.endswith('?') else ';'} a connector has the name of the stream that it connects "
+                f"{why}{f'.{hint}' if hint else ';'} a connector has the name of the stream that it connects "
                 f"(connectors.{name}=null takes out an inherited one)",
             )  # fmt: skip
     lacking: set[str] = set()
