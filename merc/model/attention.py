@@ -1,14 +1,17 @@
 """Attention tree by tree: on a CPU, trees that stand in one row are attended to apart, and padding is not computed.
 
-With a mask over a whole row, attention computes what every tree sees of every other, which is nothing. transformers
-takes an attention function of one's own by its name; this one is torch's, for each tree alone. What it needs to know
-stands at the mask that transformers hands on to every layer, so a layer that is computed again in the backward pass
-(activation checkpointing) knows it too.
+With a mask over a whole row, attention computes what every tree sees of every other, which is nothing. Within a long
+tree a node sees only its ancestors, not the branches beside it, so the nodes are taken in a few parts, and each part
+reads only the keys that one of its nodes sees. transformers takes an attention function of one's own by its name; this
+one is torch's, for each part alone. What it needs to know stands at the mask that transformers hands on to every layer,
+so a layer that is computed again in the backward pass (activation checkpointing) knows it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +29,25 @@ NAME = "merc_trees"
 
 _HELD_BY = "_merc_trees"
 
+PART_NODES = 128
+"""About how many nodes a part has: with fewer, the products are too small to be quick."""
+
+MOST_PARTS = 4
+"""The most parts of a tree. Each keeps its keys for the backward pass, and more parts would save little beside."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Nodes that attend together: their places in the row, the places whose keys they read, and who sees whom."""
+
+    nodes: slice
+    seen: slice | Tensor
+    mask: Tensor
+
+    def read(self, states: Tensor) -> Tensor:
+        """Of keys or values ``[rows, heads, length, width]`` those that the part reads."""
+        return states[:, :, self.seen] if isinstance(self.seen, slice) else states.index_select(2, self.seen)
+
 
 def attend(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any
@@ -33,13 +55,13 @@ def attend(
     """Attention ``[rows, length, heads, width]``: tree by tree where the mask says so, else as transformers' own."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    trees: Sequence[tuple[int, int, Tensor]] | None = getattr(attention_mask, _HELD_BY, None)
-    if trees is None:
+    parts: Sequence[Part] | None = getattr(attention_mask, _HELD_BY, None)
+    if parts is None:
         whole: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
         return whole
     own = [
-        sdpa_attention_forward(module, *(part[:, :, begin:end] for part in (query, key, value)), mask, **more)[0]
-        for begin, end, mask in trees
+        sdpa_attention_forward(module, query[:, :, part.nodes], part.read(key), part.read(value), part.mask, **more)[0]
+        for part in parts
     ]
     return torch.cat(own, dim=1), None
 
@@ -48,12 +70,28 @@ def tree_by_tree(batch: TreeBatch) -> Tensor:
     """A mask ``[1, 1, 1, 1]`` that says what each tree of a batch sees, laid side by side in one row. It lets nobody
     see anything, so whatever takes it for a mask gives no numbers."""
     mask = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.end.device)
-    trees, begin = [], 0
+    parts: list[Part] = []
+    begin = 0
     for row, first, last in batch.spans:
-        trees.append((begin, begin + last - first, batch.sees(row, first, last)))
+        parts.extend(_parts(begin, batch.sees(row, first, last)))
         begin += last - first
-    setattr(mask, _HELD_BY, trees)
+    setattr(mask, _HELD_BY, parts)
     return mask
+
+
+def _parts(begin: int, sees: Tensor) -> Iterator[Part]:
+    """The parts of a tree whose first node stands at ``begin``, by who sees whom in it ``[1, 1, nodes, nodes]``."""
+    length = sees.shape[-1]
+    count = min(MOST_PARTS, round(length / PART_NODES))
+    if count < 2:
+        whole = slice(begin, begin + length)
+        yield Part(whole, whole, sees)
+        return
+    cuts = [length * number // count for number in range(count + 1)]
+    for first, last in itertools.pairwise(cuts):
+        own = sees[:, :, first:last]
+        seen = own[0, 0].any(0).nonzero().flatten()
+        yield Part(slice(begin + first, begin + last), begin + seen, own.index_select(-1, seen))
 
 
 def use_tree_attention(model: PreTrainedModel) -> bool:
