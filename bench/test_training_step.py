@@ -14,6 +14,8 @@ import pytest
 from bench.plain import Feed, packed, padded, samples, shuffled, steps
 from bench.workload import LABELS, joined, load, rounds, typical, work
 from merc.builtin.losses import TokenNLL
+from merc.builtin.prompters import ConversationPrompter
+from merc.model import attention
 from merc.model.batch import make_batch
 from merc.model.precision import autocast
 from merc.training.strategy import TorchStrategy
@@ -109,4 +111,28 @@ def test_fifty_utterances(bench, compare, found, say):
         len(given.prompts),
         "utterances",
         {"packing": 12},
+    )
+
+
+def test_parts_of_trees(bench, compare, found, say, monkeypatch):
+    """Questions that repeat the words, and one following utterance: half of a tree is branches, which see nothing of
+    each other. Attention in parts skips most of what attention over whole trees computes and throws away."""
+    asks = ConversationPrompter(end=False, following=1, following_mark="", question='saying "{text}" {speaker} feels')
+    chosen = typical(found, bench.model.prompts, 4)
+    given = work(chosen, bench.model.prompts, prompter=asks)
+    say(f"{compare.title}: {given}")
+
+    def whole() -> tuple[float, float]:
+        with monkeypatch.context() as patch:
+            patch.setattr(attention, "MOST_KEYS", 0)
+            return bench.tree(given.groups)
+
+    compare(
+        lambda: bench.tree(given.groups),
+        {"whole trees": whole},
+        rounds(),
+        lambda name, a, b: check(name, a, b, bench.precision == "model"),
+        len(given.prompts),
+        "utterances",
+        {"whole trees": 1.1},
     )

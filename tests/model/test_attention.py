@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from merc.model.attention import MOST_PARTS, PART_NODES, attend, tree_by_tree
+from merc.model.attention import MOST_KEYS, PART_NODES, Part, attend, tree_by_tree
 from merc.model.batch import TreeBatch, make_batch
 from merc.prompting import AnswerPath, EncodedPrompt, build_tree
 
@@ -58,26 +59,39 @@ def test_parts_compute_what_a_mask_over_the_row_computes(lines: list[int], quest
         torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_a_long_tree_has_a_few_parts_that_read_what_they_see() -> None:
-    batch = make_batch([build_tree(conversation("a", [20] * 40, 20))])
-    parts = tree_by_tree(batch)._merc_trees  # type: ignore[attr-defined]
-    assert len(parts) == MOST_PARTS
+def parts_of(prompts: list[EncodedPrompt]) -> tuple[list[Part], Tensor]:
+    """The parts of one tree, and who sees whom in it."""
+    batch = make_batch([build_tree(prompts)])
     (span,) = batch.spans
-    sees = batch.sees(*span)[0, 0]
-    covered = 0
+    return list(tree_by_tree(batch)._merc_trees), batch.sees(*span)[0, 0]  # type: ignore[attr-defined]
+
+
+def keys_read(parts: list[Part], length: int) -> float:
+    """How many keys the parts read together, as a multiple of the tree's."""
+    return sum(len(torch.arange(length)[part.seen]) for part in parts) / length
+
+
+def test_parts_read_what_their_nodes_see() -> None:
+    parts, sees = parts_of(conversation("a", [20] * 40, 20))
+    assert len(parts) > 1 and parts[0].nodes.start == 0 and parts[-1].nodes.stop == len(sees)
+    for part, following in itertools.pairwise(parts):
+        assert part.nodes.stop == following.nodes.start
     for part in parts:
-        assert part.nodes.start == covered
-        covered = part.nodes.stop
+        assert isinstance(part.seen, Tensor)
         assert part.seen.tolist() == sees[part.nodes].any(0).nonzero().flatten().tolist()
-    assert covered == len(sees)
-    read = sum((part.nodes.stop - part.nodes.start) * len(part.seen) for part in parts)
-    assert read < 0.6 * sees.numel()
+    assert sum((part.nodes.stop - part.nodes.start) * len(part.seen) for part in parts) < 0.6 * sees.numel()
 
 
-@pytest.mark.parametrize(("tokens", "parts"), [(PART_NODES, 1), (2 * PART_NODES, 2), (20 * PART_NODES, MOST_PARTS)])
-def test_the_number_of_parts_goes_by_the_length(tokens: int, parts: int) -> None:
-    batch = make_batch([build_tree(conversation("a", [tokens - 4], 2))])
-    assert len(tree_by_tree(batch)._merc_trees) == parts  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("lines", "question", "parts"),
+    [([PART_NODES - 4], 2, 1), ([2 * PART_NODES], 2, 2), ([20] * 120, 2, 5), ([2] * 20, PART_NODES, 20)],
+    ids=["short", "two", "a long history", "long branches"],
+)
+def test_the_number_of_parts(lines: list[int], question: int, parts: int) -> None:
+    """It grows with the length, and more where branches are long, which read few keys beside their own."""
+    found, sees = parts_of(conversation("a", lines, question))
+    assert len(found) == parts
+    assert keys_read(found, len(sees)) <= MOST_KEYS
 
 
 def test_another_mask_goes_to_torch_as_it_is() -> None:
