@@ -166,6 +166,7 @@ def _measure(options: argparse.Namespace, words: list[str]) -> None:
     folder = options.runs / re.sub(r"[^\w.=-]+", "_", " ".join([command, *few]))
     run = [str(MERC), "run", *words, *few, "strategy.threads=1", "--run-dir", str(folder), "--resume"]
     folder.parent.mkdir(parents=True, exist_ok=True)
+    began_before = folder.exists()  # then this process does a part of the run, and its memory says nothing
     with Path(f"{folder}.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(run, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, usage = os.wait4(process.pid, 0)
@@ -176,7 +177,8 @@ def _measure(options: argparse.Namespace, words: list[str]) -> None:
     if steps:
         line["seconds_per_step"] = round(_seconds(folder), 3)
     else:
-        line |= _quality(folder) | {"peak_memory_gb": round(usage.ru_maxrss / 2**20, 2), **_counted(words)}
+        memory = {} if began_before else {"peak_memory_gb": round(usage.ru_maxrss / 2**20, 2)}
+        line |= _quality(folder) | memory | _counted(words)
     options.results.parent.mkdir(parents=True, exist_ok=True)
     with options.results.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -217,13 +219,14 @@ def table_of(table: str, results: list[dict[str, Any]], overrides: list[str]) ->
             continue
         seconds = [f"{line['seconds_per_step']:.2f}" for line in own if "seconds_per_step" in line][:1]
         trainable = quality[0].get("trainable")
+        memory = [line["peak_memory_gb"] for line in quality if "peak_memory_gb" in line]
         cells = [
             method,
             str(len(quality)),
             _spread([line["weighted_f1"] for line in quality if "weighted_f1" in line]),
             _spread([line["dev_weighted_f1"] for line in quality]),
             "" if trainable is None else f"{trainable:,}",
-            f"{max(line['peak_memory_gb'] for line in quality):.1f}",
+            f"{max(memory):.1f}" if memory else "",
             *(seconds or [""]),
         ]
         rows.append("| " + " | ".join(cells) + " |")

@@ -72,6 +72,7 @@ def register_metrics(register: Register) -> None:
     register("classification", "merc.builtin.metrics:Classification")
     register("last-utterance", "merc.builtin.metrics:LastUtterance")
     register("micro-f1", "merc.builtin.metrics:MicroF1")
+    register("reweighted", "merc.builtin.metrics:Reweighted")
     register("regression", "merc.builtin.value_metrics:RegressionMetric")
     register("label-sets", "merc.builtin.value_metrics:LabelSets")
 

@@ -1,4 +1,4 @@
-"""The metric ``classification``: what each number counts."""
+"""Metrics of labels: what each number counts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merc.builtin.metrics import Classification, LastUtterance, MicroF1
+from merc.builtin.metrics import Classification, LastUtterance, MicroF1, Reweighted
 from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.errors import MercError
+from merc.testing import MetricContract
 
 SPACE = LabelSpace(("neutral", "joy", "anger", "fear"))
 
@@ -177,3 +178,46 @@ def test_micro_f1_excludes_only_labels_that_there_are() -> None:
         MicroF1(exclude=("neutrall",)).check([], SPACE)
     with pytest.raises(MercError, match="names every label"):
         MicroF1(exclude=SPACE.labels).check([], SPACE)
+
+
+class TestReweighted(MetricContract):
+    component = Reweighted(shares={"joy": 2, "anger": 1})
+    name = "reweighted"
+
+
+def test_reweighted_counts_an_utterance_as_often_as_its_label_would_occur() -> None:
+    """Shares of 1 : 3 are those of two neutral utterances beside six of joy, each of which stands three times."""
+    pairs: list[tuple[str, str | None]] = [("neutral", "neutral"), ("neutral", "joy"), ("joy", "joy"), ("joy", None)]
+    repeated = [*pairs[:2], *pairs[2:] * 3]
+    found, expected = (metric.compute(predict(given), SPACE) for metric, given in (
+        (Reweighted(shares={"neutral": 0.25, "joy": 0.75}), pairs), (Classification(), repeated)
+    ))  # fmt: skip
+    for name in ("accuracy", "weighted_f1", "macro_f1"):
+        assert found[name] == pytest.approx(expected[name]), name
+    assert (found["n"], found["of"]) == (4, "labels in the given shares: neutral, joy")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(SPACE.labels), st.sampled_from([*SPACE.labels, None])), min_size=1, max_size=30)
+)
+def test_reweighted_with_the_shares_that_there_are_is_the_classification(pairs: list[tuple[str, str | None]]) -> None:
+    shares = {label: sum(truth == label for truth, _ in pairs) for label in SPACE.labels}
+    found, expected = (m.compute(predict(pairs), SPACE) for m in (Reweighted(shares=shares), Classification()))
+    for name in Reweighted(shares=shares).choices():
+        assert found[name] == pytest.approx(expected[name]), name
+
+
+def test_reweighted_leaves_out_labels_without_a_share() -> None:
+    found = Reweighted(shares={"joy": 1}).compute(predict([("joy", "joy"), ("anger", "joy")]), SPACE)
+    assert (found["n"], found["accuracy"], found["weighted_f1"]) == (1, 1.0, 1.0)
+    nothing = Reweighted(shares={"fear": 1}).compute(predict(PAIRS), SPACE)
+    assert nothing == {"of": "labels in the given shares: ", "n": 0}
+
+
+def test_reweighted_says_which_shares_it_cannot_take() -> None:
+    with pytest.raises(ValueError, match="shares are 0 or above, not"):
+        Reweighted(shares={"joy": -1})
+    with pytest.raises(ValueError, match="give a label a share above 0"):
+        Reweighted(shares={"joy": 0})
+    with pytest.raises(MercError, match=r"no label 'joyy'\. Did you mean 'joy'"):
+        Reweighted(shares={"joyy": 1}).check([], SPACE)
