@@ -162,9 +162,9 @@ class Reweighted(Metric):
         if not counted:
             return what
         # An unparsed answer is a class of its own, so that no label is credited or blamed for it.
-        truth, said = [p.truth for p in counted], [p.label if p.label is not None else "" for p in counted]
+        truth, answers = [p.truth for p in counted], [p.label if p.label is not None else "" for p in counted]
         _, _, f1, support = precision_recall_fscore_support(
-            truth, said, labels=names, average=None, sample_weight=weights, zero_division=0.0
+            truth, answers, labels=names, average=None, sample_weight=weights, zero_division=0.0
         )
         right = sum(weight for p, weight in zip(counted, weights, strict=True) if p.label == p.truth)
         return {
