@@ -114,11 +114,16 @@ def test_fifty_utterances(bench, compare, found, say):
     )
 
 
-def test_parts_of_trees(bench, compare, found, say, monkeypatch):
+@pytest.mark.parametrize("utterances", ["MELD's", 50])
+def test_parts_of_trees(bench, compare, found, say, monkeypatch, utterances):
     """Questions that repeat the words, and one following utterance: half of a tree is branches, which see nothing of
-    each other. Attention in parts skips most of what attention over whole trees computes and throws away."""
+    each other. Attention in parts skips what attention over whole trees computes of them, which is most where a
+    dialogue is long, and next to nothing where it is as short as MELD's."""
+    if bench.precision == "bfloat16":
+        pytest.skip("only in float32, to be quick")
     asks = ConversationPrompter(end=False, following=1, following_mark="", question='saying "{text}" {speaker} feels')
-    chosen = typical(found, bench.model.prompts, 4)
+    long = utterances == 50
+    chosen = [joined(found.conversations, 50, seed=0)] if long else typical(found, bench.model.prompts, 4)
     given = work(chosen, bench.model.prompts, prompter=asks)
     say(f"{compare.title}: {given}")
 
@@ -131,8 +136,8 @@ def test_parts_of_trees(bench, compare, found, say, monkeypatch):
         lambda: bench.tree(given.groups),
         {"whole trees": whole},
         rounds(),
-        lambda name, a, b: check(name, a, b, bench.precision == "model"),
+        lambda name, a, b: check(name, a, b, exact=True),
         len(given.prompts),
         "utterances",
-        {"whole trees": 1.1},
+        {"whole trees": 1.2} if long else {},
     )
