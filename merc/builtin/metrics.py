@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,12 +86,7 @@ class MicroF1(Metric):
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
         """Raise MercError for an excluded label that there is not, and where none is left."""
-        for label in self.exclude:
-            if label not in labels.labels:
-                raise MercError(
-                    f"exclude: there is no label {label!r}.{did_you_mean(label, labels.labels)} The labels are: "
-                    f"{', '.join(labels.labels)}"
-                )
+        _check_labels("exclude", self.exclude, labels)
         if not set(labels.labels) - set(self.exclude):
             raise MercError("exclude names every label, so that nothing is left to measure")
 
@@ -142,34 +136,39 @@ class Reweighted(Metric):
 
     def check(self, predictions: Sequence[Prediction], labels: LabelSpace) -> None:
         """Raise MercError for a label that there is not."""
-        for label in self.shares:
-            if label not in labels.labels:
-                raise MercError(
-                    f"shares: there is no label {label!r}.{did_you_mean(label, labels.labels)} The labels are: "
-                    f"{', '.join(labels.labels)}"
-                )
+        _check_labels("shares", self.shares, labels)
 
     def compute(self, predictions: Sequence[Prediction], labels: LabelSpace) -> dict[str, Any]:
         """The numbers, beside ``of``, which names the labels that count and that somebody bears, and ``n``, how many
         utterances count; no other numbers where none does. An answer that could not be parsed is wrong in each."""
-        from sklearn.metrics import precision_recall_fscore_support
+        import numpy as np
 
-        counted = [p for p in predictions if self.shares.get(p.truth or "")]
-        there = Counter(p.truth for p in counted)
-        weights = [self.shares[p.truth or ""] / there[p.truth] for p in counted]
-        names = [label for label in labels.labels if there[label]]
-        what = {"of": f"labels in the given shares: {', '.join(names)}", "n": len(counted)}
-        if not counted:
+        from merc.evaluation.classification import classification
+
+        confusion = classification(predictions, labels)["confusion"]
+        counts = np.column_stack([confusion["matrix"], confusion["unparsed"]])  # a row for each true label
+        shares = np.array([self.shares.get(label, 0) for label in labels.labels])
+        there = (counts.sum(1) > 0) & (shares > 0)
+        names = [label for label, measured in zip(labels.labels, there, strict=True) if measured]
+        what = {"of": f"labels in the given shares: {', '.join(names)}", "n": int(counts[there].sum())}
+        if not names:
             return what
-        # An unparsed answer is a class of its own, so that no label is credited or blamed for it.
-        truth, answers = [p.truth for p in counted], [p.label if p.label is not None else "" for p in counted]
-        _, _, f1, support = precision_recall_fscore_support(
-            truth, answers, labels=names, average=None, sample_weight=weights, zero_division=0.0
-        )
-        right = sum(weight for p, weight in zip(counted, weights, strict=True) if p.label == p.truth)
+        weighted = counts[there] * (shares / counts.sum(1).clip(min=1))[there, None]
+        right, true, answers = weighted[:, :-1][:, there].diagonal(), weighted.sum(1), weighted[:, :-1].sum(0)[there]
+        f1 = 2 * right / (true + answers)
         return {
             **what,
-            "accuracy": right / sum(weights),
-            "weighted_f1": float((f1 * support).sum() / support.sum()),
+            "accuracy": float(right.sum() / true.sum()),
+            "weighted_f1": float((f1 * true).sum() / true.sum()),
             "macro_f1": float(f1.mean()),
         }
+
+
+def _check_labels(key: str, names: Iterable[str], labels: LabelSpace) -> None:
+    """Raise MercError, naming the parameter, for a label that there is not."""
+    for name in names:
+        if name not in labels.labels:
+            raise MercError(
+                f"{key}: there is no label {name!r}.{did_you_mean(name, labels.labels)} The labels are: "
+                f"{', '.join(labels.labels)}"
+            )

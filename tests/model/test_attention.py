@@ -21,13 +21,13 @@ MODULE: Any = SimpleNamespace(is_causal=True, num_key_value_groups=2, training=T
 
 
 def conversation(name: str, lines: list[int], question: int) -> list[EncodedPrompt]:
-    """Prompts that share their history: lines of so many tokens, and a question of its own behind each."""
-    said: tuple[int, ...] = ()
+    """Prompts that share their history, lines of so many tokens, each with a question of its own after it."""
+    history: tuple[int, ...] = ()
     prompts = []
     for index, length in enumerate(lines):
-        said += tuple(range(100 * index, 100 * index + length))
-        asked = tuple(range(5000 + 100 * index, 5000 + 100 * index + question))
-        prompts.append(EncodedPrompt(f"{name}{index}", (1, *said, *asked), (AnswerPath((7, 8), 0, 0, True),)))
+        history += tuple(range(100 * index, 100 * index + length))
+        end = tuple(range(5000 + 100 * index, 5000 + 100 * index + question))
+        prompts.append(EncodedPrompt(f"{name}{index}", (1, *history, *end), (AnswerPath((7, 8), 0, 0, True),)))
     return prompts
 
 
