@@ -5,17 +5,21 @@ tree a node sees only its ancestors, not the branches beside it, so the nodes ar
 reads only the keys that one of its nodes sees. transformers takes an attention function of one's own by its name; this
 one is torch's, for each part alone. What it needs to know stands at the mask that transformers hands on to every layer,
 so a layer that is computed again in the backward pass (activation checkpointing) knows it too.
+
+The backward pass is written out: torch's own takes several times as long on a CPU in bfloat16, and it would add the
+gradients of parts one after the other, each as long as the row.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from merc.pretrained import quiet
 
@@ -60,11 +64,79 @@ def attend(
     if parts is None:
         whole: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
         return whole
-    own = [
-        sdpa_attention_forward(module, query[:, :, part.nodes], part.read(key), part.read(value), part.mask, **more)[0]
-        for part in parts
-    ]
-    return torch.cat(own, dim=1), None
+
+    def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        own = [
+            sdpa_attention_forward(module, query[:, :, part.nodes], part.read(key), part.read(value), part.mask, **more)
+            for part in parts
+        ]
+        return torch.cat([out for out, _ in own], dim=1)
+
+    if not torch.is_grad_enabled() or more.get("dropout"):  # what is dropped is drawn, so backward could not know it
+        return forward(query, key, value), None
+    scale = more.get("scaling") or query.shape[-1] ** -0.5
+    out: Tensor = _InParts.apply(forward, parts, scale, query, key, value)
+    return out, None
+
+
+class _InParts(torch.autograd.Function):
+    """Attention part by part: torch's in the forward pass, and its derivative by products of matrices.
+
+    With the weights W = softmax(scale Q K^T) of a part, its output W V and the output's gradient G:
+    dV = W^T G,  dS = W * (dW - rows' sums of W * dW) with dW = G V^T,  dQ = scale dS K,  dK = scale dS^T Q.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any,
+        forward: Callable[[Tensor, Tensor, Tensor], Tensor],
+        parts: Sequence[Part],
+        scale: float,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+    ) -> Tensor:
+        context.parts, context.scale = parts, scale
+        context.save_for_backward(query, key, value)
+        return forward(query, key, value)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(context: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value = context.saved_tensors
+        grad_query = torch.empty_like(query)
+        # A key is read by many parts: their shares are added up in float32.
+        grad_key, grad_value = (torch.zeros(states.shape, dtype=torch.float32) for states in (key, value))
+        for part in context.parts:
+            grads = _part_backward(part, context.scale, query, key, value, grad)
+            grad_query[:, :, part.nodes] = grads[0]
+            for whole, share in zip((grad_key, grad_value), grads[1:], strict=True):
+                if isinstance(part.seen, slice):
+                    whole[0, :, part.seen] += share
+                else:
+                    whole[0].index_add_(1, part.seen, share.float())
+        return None, None, None, grad_query, grad_key.to(key.dtype), grad_value.to(value.dtype)
+
+
+def _part_backward(
+    part: Part, scale: float, query: Tensor, key: Tensor, value: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a part's queries ``[1, heads, nodes, width]``, and of the keys and values that it reads
+    ``[key heads, seen, width]``. The query heads that share a key head are taken in one product."""
+    heads, width = key.shape[1], query.shape[-1]
+    keys, values = part.read(key)[0], part.read(value)[0]
+    queries = query[0, :, part.nodes].reshape(heads, -1, width)
+    grads = grad[0, part.nodes].transpose(0, 1).reshape(heads, -1, value.shape[-1])
+    hidden = ~part.mask[0]
+    scores = (queries.float() * scale) @ keys.float().transpose(-1, -2)
+    per_head = scores.view(query.shape[1], hidden.shape[-2], -1)
+    weights = per_head.masked_fill_(hidden, -torch.inf).softmax(-1).view_as(scores)
+    grad_values = weights.to(grads.dtype).transpose(-1, -2) @ grads
+    grad_weights = (grads @ values.transpose(-1, -2)).float()
+    grad_weights -= (grad_weights * weights).sum(-1, keepdim=True)
+    grad_scores = (grad_weights.mul_(weights).mul_(scale)).to(queries.dtype)
+    grad_queries = (grad_scores @ keys).view(1, query.shape[1], -1, width)
+    return grad_queries, grad_scores.transpose(-1, -2) @ queries, grad_values
 
 
 def tree_by_tree(batch: TreeBatch) -> Tensor:
