@@ -141,3 +141,27 @@ def test_parts_of_trees(bench, compare, found, say, monkeypatch, utterances):
         "utterances",
         {"whole trees": 1.2} if long else {},
     )
+
+
+@pytest.mark.parametrize("question", ["short", "repeats the words"])
+def test_attention_derivative(bench, compare, found, say, monkeypatch, question):
+    """The backward pass of attention written out in products of matrices, against torch's own."""
+    more = {"question": 'saying "{text}" {speaker} feels'} if question == "repeats the words" else {}
+    asks = ConversationPrompter(end=False, **more)
+    given = work(typical(found, bench.model.prompts, 4), bench.model.prompts, prompter=asks)
+    say(f"{compare.title}: {given}")
+
+    def torchs() -> tuple[float, float]:
+        with monkeypatch.context() as patch:
+            patch.setattr(attention._InParts, "apply", lambda forward, parts, scale, *states: forward(*states))
+            return bench.tree(given.groups)
+
+    compare(
+        lambda: bench.tree(given.groups),
+        {"torch's own": torchs},
+        rounds(),
+        lambda name, a, b: check(name, a, b, bench.precision == "model"),
+        len(given.prompts),
+        "utterances",
+        {"torch's own": 1.1} if bench.precision == "bfloat16" else {},
+    )

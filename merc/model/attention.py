@@ -75,7 +75,7 @@ def attend(
     if not torch.is_grad_enabled() or more.get("dropout"):  # what is dropped is drawn, so backward could not know it
         return forward(query, key, value), None
     scale = more.get("scaling") or query.shape[-1] ** -0.5
-    out: Tensor = _InParts.apply(forward, parts, scale, query, key, value)
+    out: Tensor = _InParts.apply(forward, parts, scale, query, key, value)  # type: ignore[no-untyped-call]
     return out, None
 
 
@@ -101,7 +101,7 @@ class _InParts(torch.autograd.Function):
         return forward(query, key, value)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value = context.saved_tensors
         grad_query = torch.empty_like(query)

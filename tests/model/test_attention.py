@@ -31,9 +31,9 @@ def conversation(name: str, lines: list[int], question: int) -> list[EncodedProm
     return prompts
 
 
-def states(length: int, heads: int, seed: int) -> Tensor:
+def states(length: int, heads: int, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
     draw = torch.Generator().manual_seed(seed)
-    return torch.randn(1, heads, length, 8, generator=draw, requires_grad=True)
+    return torch.randn(1, heads, length, 8, generator=draw).to(dtype).requires_grad_()
 
 
 def whole_row(batch: TreeBatch) -> Tensor:
@@ -41,10 +41,10 @@ def whole_row(batch: TreeBatch) -> Tensor:
     return torch.block_diag(*(batch.sees(*span)[0, 0] for span in batch.spans)).bool()[None, None]
 
 
-def attended(mask: Tensor, length: int) -> tuple[Tensor, ...]:
+def attended(mask: Tensor, length: int, dtype: torch.dtype = torch.float32, **more: Any) -> tuple[Tensor, ...]:
     """What comes out, and the gradients of queries, keys and values."""
-    inputs = states(length, 4, 0), states(length, 2, 1), states(length, 2, 2)
-    out, _ = attend(MODULE, *inputs, mask)
+    inputs = states(length, 4, 0, dtype), states(length, 2, 1, dtype), states(length, 2, 2, dtype)
+    out, _ = attend(MODULE, *inputs, mask, **more)
     (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
     return out, *(part.grad for part in inputs if part.grad is not None)
 
@@ -57,6 +57,49 @@ def test_parts_compute_what_a_mask_over_the_row_computes(lines: list[int], quest
     found = attended(tree_by_tree(batch), length)
     for mine, wanted in zip(found, attended(whole_row(batch), length), strict=True):
         torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
+
+
+def two_trees() -> tuple[TreeBatch, int]:
+    batch = make_batch([build_tree(conversation("a", [20] * 15, 20)), build_tree(conversation("b", [5], 2))])
+    return batch, len(batch.places)
+
+
+def test_the_scale_of_the_model_is_used() -> None:
+    batch, length = two_trees()
+    found = attended(tree_by_tree(batch), length, scaling=0.7)
+    for mine, wanted in zip(found, attended(whole_row(batch), length, scaling=0.7), strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_bfloat16_is_as_exact_as_torch() -> None:
+    """Gradients in bfloat16 lie as near to those in float32 as those of torch's attention over the whole row."""
+    batch, length = two_trees()
+    exact = attended(whole_row(batch), length)
+    found = attended(tree_by_tree(batch), length, torch.bfloat16)
+    for mine, theirs, wanted in zip(found, attended(whole_row(batch), length, torch.bfloat16), exact, strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert (mine.float() - wanted).norm() < 1.1 * (theirs.float() - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_dropped_weights_go_to_torch() -> None:
+    """What dropout drops is drawn in the forward pass, so torch computes the derivative as well."""
+    batch, length = two_trees()
+    mask = tree_by_tree(batch)
+    torch.manual_seed(0)
+    out, *grads = attended(mask, length, dropout=0.5)
+    assert not torch.allclose(out, attended(mask, length)[0])
+    inputs = [states(length, heads, seed) for seed, heads in enumerate((4, 2, 2))]
+    torch.manual_seed(0)
+    pieces = [
+        sdpa_attention_forward(
+            MODULE, inputs[0][:, :, part.nodes], part.read(inputs[1]), part.read(inputs[2]), part.mask, dropout=0.5
+        )[0]
+        for part in mask._merc_trees  # type: ignore[attr-defined]
+    ]
+    again = torch.cat(pieces, 1)
+    (again * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+    for mine, whole in zip(grads, inputs, strict=True):
+        torch.testing.assert_close(mine, whole.grad)
 
 
 def parts_of(prompts: list[EncodedPrompt]) -> tuple[list[Part], Tensor]:
