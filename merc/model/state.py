@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,15 @@ def trained_state(model: EmotionModel) -> dict[str, Tensor]:
     """Everything that is not just the backbone as it was loaded, on the CPU: the parameters that ``model.learns``
     names, connectors, fusers, heads and learning encoders with their buffers."""
     return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
+
+
+def state_digest(model: EmotionModel) -> str:
+    """The SHA-256 of a trained state: the same for two models of a recipe only if they have learned the same."""
+    digest = hashlib.sha256()
+    for name, value in sorted(_trained(model).items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _trained(model: EmotionModel) -> dict[str, Tensor]:

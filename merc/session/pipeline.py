@@ -52,6 +52,7 @@ from merc.session.fitted import keep_fitted
 from merc.session.heads import check_values, known_counts, teaches
 from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note, with_gold
+from merc.session.last_evaluation import LastEvaluation
 from merc.session.media_check import StagePrompts, check_files, check_media
 from merc.session.media_hash import media_hashes
 from merc.session.predicting import check_prompts, check_room
@@ -220,8 +221,15 @@ class Run:
             request = Request(groups=groups, title=f"predict {split}", states=states)
             return self.wiring.predictions(model, setup, material, request)
 
+        last = LastEvaluation(model, self.strategy)
+
+        def evaluate(split: str, prompter: Prompter, selector: ComponentRef | None) -> list[Prediction]:
+            predictions = predict(split, prompter, selector)
+            last.keep((split, prompter, selector, self.how), predictions)
+            return predictions
+
         Stages(recipe, directory, self.strategy, self.journal, self.resume, demonstrations, inherited).run(
-            model, data, self.metrics, predict
+            model, data, self.metrics, evaluate
         )
         if recipe.evaluate is None:
             return []
@@ -234,7 +242,11 @@ class Run:
             self.how = replace(self.how, decoder=fitted)
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)
-        predictions = [p for split in self.how.splits for p in predict(split, last_prompter(recipe), chooses, states)]
+        predictions: list[Prediction] = []
+        for split in self.how.splits:
+            how = split, last_prompter(recipe), chooses, self.how
+            before = last.again(how) if states is None else None
+            predictions += predict(split, *how[1:3], states) if before is None else before
 
         def predict_again(groups: list[list[Query]], changed: Material, title: str) -> list[Prediction]:
             model.media.source = changed.source
