@@ -17,6 +17,7 @@ from merc.builtin.losses import TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.model import attention
 from merc.model.batch import make_batch
+from merc.model.lora_layer import AdaptedLinear
 from merc.model.precision import autocast
 from merc.training.strategy import TorchStrategy
 from tests.losses import use_loss
@@ -144,24 +145,32 @@ def test_parts_of_trees(bench, compare, found, say, monkeypatch, utterances):
 
 
 @pytest.mark.parametrize("question", ["short", "repeats the words"])
-def test_attention_derivative(bench, compare, found, say, monkeypatch, question):
-    """The backward pass of attention written out in products of matrices, against torch's own."""
+def test_own_derivatives(bench, compare, found, say, monkeypatch, question):
+    """Attention whose backward pass is written out and LoRA's layers in one step, against torch's own derivative of
+    attention, PEFT's own layers, and both."""
     more = {"question": 'saying "{text}" {speaker} feels'} if question == "repeats the words" else {}
     asks = ConversationPrompter(end=False, **more)
     given = work(typical(found, bench.model.prompts, 4), bench.model.prompts, prompter=asks)
     say(f"{compare.title}: {given}")
 
-    def torchs() -> tuple[float, float]:
+    def step(torchs: bool, pefts: bool) -> tuple[float, float]:
         with monkeypatch.context() as patch:
-            patch.setattr(attention._InParts, "apply", lambda forward, parts, scale, *states: forward(*states))
+            if torchs:
+                patch.setattr(attention._InParts, "apply", lambda forward, parts, scale, *states: forward(*states))
+            if pefts:
+                patch.setattr(AdaptedLinear, "_adapter", lambda layer, x: None)
             return bench.tree(given.groups)
 
     compare(
-        lambda: bench.tree(given.groups),
-        {"torch's own": torchs},
+        lambda: step(False, False),
+        {
+            "torch's attention": lambda: step(True, False),
+            "PEFT's layers": lambda: step(False, True),
+            "both": lambda: step(True, True),
+        },
         rounds(),
         lambda name, a, b: check(name, a, b, bench.precision == "model"),
         len(given.prompts),
         "utterances",
-        {"torch's own": 1.1} if bench.precision == "bfloat16" else {},
+        {"both": 1.2} if bench.precision == "bfloat16" else {},
     )

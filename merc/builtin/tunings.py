@@ -57,3 +57,13 @@ class LoRA(LowRankTuning):
     def options(self) -> Mapping[str, Any]:
         """DoRA and the scale of rank-stabilised adapters."""
         return {"use_dora": self.dora, "use_rslora": self.rank_stabilized}
+
+    def peft_config(self, llm: nn.Module) -> Any:
+        """PEFT's ``LoraConfig``, with a layer of merc's that is quicker on a CPU."""
+        from torch import nn
+
+        from merc.model.lora_layer import AdaptedLinear
+
+        config = super().peft_config(llm)
+        config._register_custom_module({nn.Linear: AdaptedLinear})
+        return config
