@@ -103,19 +103,20 @@ class _InParts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value = context.saved_tensors
+        saved: tuple[Tensor, ...] = context.saved_tensors
+        query, key, value = (states.to(grad.dtype) for states in saved)  # as autocast may have done
         grad_query = torch.empty_like(query)
         # A key is read by many parts: their shares are added up in float32.
         grad_key, grad_value = (torch.zeros(states.shape, dtype=torch.float32) for states in (key, value))
         for part in context.parts:
-            grads = _part_backward(part, context.scale, query, key, value, grad)
-            grad_query[:, :, part.nodes] = grads[0]
-            for whole, share in zip((grad_key, grad_value), grads[1:], strict=True):
+            grad_query[:, :, part.nodes], *shares = _part_backward(part, context.scale, query, key, value, grad)
+            for whole, share in zip((grad_key, grad_value), shares, strict=True):
                 if isinstance(part.seen, slice):
                     whole[0, :, part.seen] += share
                 else:
                     whole[0].index_add_(1, part.seen, share.float())
-        return None, None, None, grad_query, grad_key.to(key.dtype), grad_value.to(value.dtype)
+        grads = (grad_query, grad_key, grad_value)
+        return None, None, None, *(own.to(states.dtype) for own, states in zip(grads, saved, strict=True))
 
 
 def _part_backward(

@@ -28,7 +28,7 @@ def state_digest(model: EmotionModel) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(_trained(model).items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -81,6 +81,22 @@ def test_bfloat16_is_as_exact_as_torch() -> None:
         assert (mine.float() - wanted).norm() < 1.1 * (theirs.float() - wanted).norm() < 0.02 * wanted.norm()
 
 
+def test_states_of_several_types_under_autocast() -> None:
+    """A layer may give keys in float32 and the rest in bfloat16: autocast makes one type of them, and each has its
+    gradient in its own."""
+    batch, length = two_trees()
+    found = []
+    for mask in (tree_by_tree(batch), whole_row(batch)):
+        inputs = states(length, 4, 0, torch.bfloat16), states(length, 2, 1), states(length, 2, 2, torch.bfloat16)
+        with torch.autocast("cpu", torch.bfloat16):
+            out, _ = attend(MODULE, *inputs, mask)
+        (out.float() * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+        found.append([out, *(one.grad for one in inputs)])
+    for mine, theirs in zip(*found, strict=True):
+        assert mine is not None and theirs is not None and mine.dtype == theirs.dtype
+        assert (mine.float() - theirs.float()).norm() < 0.02 * theirs.float().norm()
+
+
 def test_dropped_weights_go_to_torch() -> None:
     """What dropout drops is drawn in the forward pass, so torch computes the derivative as well."""
     batch, length = two_trees()
