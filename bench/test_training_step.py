@@ -130,7 +130,7 @@ def test_parts_of_trees(bench, compare, found, say, monkeypatch, utterances):
 
     def whole() -> tuple[float, float]:
         with monkeypatch.context() as patch:
-            patch.setattr(attention, "MOST_KEYS", 0)
+            patch.setattr(attention, "PART_NODES", 1_000_000)
             return bench.tree(given.groups)
 
     compare(

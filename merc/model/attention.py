@@ -36,10 +36,6 @@ _HELD_BY = "_merc_trees"
 PART_NODES = 128
 """About how many nodes a part has: with fewer, the products are too small to be quick."""
 
-MOST_KEYS = 3.0
-"""How many times the tree's own number of keys its parts may read together. Each part keeps the keys that it reads for
-the backward pass, so many parts that all read a long history would take much memory and save little."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -157,18 +153,15 @@ def _parts(begin: int, sees: Tensor) -> Iterator[Part]:
     """The parts of a tree whose first node stands at ``begin``, by who sees whom in it ``[1, 1, nodes, nodes]``."""
     length = sees.shape[-1]
     count = max(1, round(length / PART_NODES))
-    while count > 1:
-        cuts = [length * number // count for number in range(count + 1)]
-        parts = [slice(first, last) for first, last in itertools.pairwise(cuts)]
-        seen = [sees[0, 0, part].any(0).nonzero().flatten() for part in parts]
-        if sum(map(len, seen)) <= MOST_KEYS * length:
-            for part, keys in zip(parts, seen, strict=True):
-                nodes = slice(begin + part.start, begin + part.stop)
-                yield Part(nodes, begin + keys, sees[:, :, part].index_select(-1, keys))
-            return
-        count //= 2
-    whole = slice(begin, begin + length)
-    yield Part(whole, whole, sees)
+    if count == 1:
+        whole = slice(begin, begin + length)
+        yield Part(whole, whole, sees)
+        return
+    cuts = [length * number // count for number in range(count + 1)]
+    for first, last in itertools.pairwise(cuts):
+        keys = sees[0, 0, first:last].any(0).nonzero().flatten()
+        nodes = slice(begin + first, begin + last)
+        yield Part(nodes, begin + keys, sees[:, :, first:last].index_select(-1, keys))
 
 
 def use_tree_attention(model: PreTrainedModel) -> bool:
