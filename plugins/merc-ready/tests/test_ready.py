@@ -42,7 +42,7 @@ def test_the_package_is_small_and_its_card_is_made_of_its_files() -> None:
         for number in one["metrics"]
     }
     assert stated["test", "weighted_f1"] == pytest.approx(metrics["test"]["weighted_f1"], abs=1e-4)
-    for part in ("## Limits", "## Licence", "| seed | 0 |", "merc run meld-text.yaml", "2,610 utterances"):
+    for part in ("## Limits", "## Licence", "| seed | 0 |", "merc run recipes/meld-text.yaml", "2,610 utterances"):
         assert part in card, part
 
 
@@ -82,7 +82,7 @@ MELDS_WORD = {"worried": "fear", "surprise": "surprise", "angry": "anger", "sad"
 @pytest.mark.slow
 @pytest.mark.data
 def test_words_and_face_on_the_nine_clips(clips_folder: Path) -> None:
-    """As the card says: 4 of 9 by the words, 3 by the face, 4 by both; another processor may differ in one."""
+    """As the card says: 4 of 9 by the words, 3 by the face, 3 by both; another processor may differ in one."""
     talks = [json.loads(line) for line in (clips_folder / "conversations.jsonl").read_text("utf-8").splitlines()]
     clips = [said for talk in talks for said in talk["utterances"]]
     inputs = [{"id": one["id"], "text": one["text"], "video": str(clips_folder / one["video"])} for one in clips]
@@ -92,7 +92,7 @@ def test_words_and_face_on_the_nine_clips(clips_folder: Path) -> None:
         words, face = one.details["votes"]
         for name, label in (("words", words), ("face", face), ("both", one.label)):
             right[name] += label == truth[one.id]
-    assert right == pytest.approx({"words": 4, "face": 3, "both": 4}, abs=1)
+    assert right == pytest.approx({"words": 4, "face": 3, "both": 3}, abs=1)
 
 
 @pytest.mark.slow
