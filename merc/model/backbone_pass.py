@@ -11,6 +11,7 @@ from merc.model.attention import tree_by_tree, use_own_attention, use_tree_atten
 from merc.model.batch import TreeBatch
 from merc.model.probe import (
     LMHead,
+    computes_coarsely,
     evaluating,
     find_decoder,
     probe_lm_head,
@@ -71,7 +72,7 @@ class BackbonePass:
         except Exception:  # any failure of a model that was not made for it means the same
             same = False
         else:
-            same = bool((whole - apart).norm() <= (1e-4 if self.base.dtype == torch.float32 else 3e-2) * whole.norm())
+            same = bool((whole - apart).norm() <= (3e-2 if computes_coarsely(self.base) else 1e-4) * whole.norm())
         if not same:
             use_own_attention(self.base)
         return same

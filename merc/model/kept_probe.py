@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from merc.components import Backbone
 from merc.errors import MercError
 from merc.files import cache_folder, write_text
+from merc.model import attention, backbone_pass, probe
 from merc.model.emotion_model import EmotionModel
 from merc.model.probe import LMHead
 from merc.version import __version__
@@ -65,7 +67,7 @@ def _file(model: EmotionModel, backbone: Backbone) -> Path | None:
     """Where it is kept; None where something that it depends on cannot be told."""
     parts = (model.llm, model.base, backbone, backbone.tuning)
     try:
-        code = [_code(type(part)) for part in parts]
+        code = [*(_code(type(part)) for part in parts), *map(_code, (attention, backbone_pass, probe))]
         what = {
             "merc": __version__,
             "packages": {name: _version(name) for name in _PACKAGES},
@@ -90,12 +92,13 @@ def _version(name: str) -> str:
         return ""
 
 
-_CODE: dict[type, str] = {}
+_CODE: dict[type | ModuleType, str] = {}
 
 
-def _code(kind: type) -> str:
-    """A class and the file that it is written in, as it is now."""
-    if kind not in _CODE:
-        state = Path(inspect.getfile(kind)).stat()
-        _CODE[kind] = f"{kind.__module__}.{kind.__qualname__} {state.st_size} {state.st_mtime_ns}"
-    return _CODE[kind]
+def _code(one: type | ModuleType) -> str:
+    """A class or a module, and the file that it is written in, as it is now."""
+    if one not in _CODE:
+        state = Path(inspect.getfile(one)).stat()
+        name = one.__name__ if isinstance(one, ModuleType) else f"{one.__module__}.{one.__qualname__}"
+        _CODE[one] = f"{name} {state.st_size} {state.st_mtime_ns}"
+    return _CODE[one]

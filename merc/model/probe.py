@@ -102,7 +102,7 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
         ends = [place for place, prompt in zip(batch.read, batch.prompts, strict=True) if prompt.target == "branch"]
         return hidden.reshape(-1, hidden.shape[-1])[torch.stack(ends)].float()  # type: ignore[no-any-return]
 
-    half = model.dtype != torch.float32
+    coarse = computes_coarsely(model)
     reason = ""
     kinds: tuple[Mask, Mask] = ("bool", "additive")
     with evaluating(model):
@@ -114,8 +114,8 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
                 reason = reason or f"{name} does not take a tree mask ({type(error).__name__})"
                 continue
             reason = f"{name} does not keep to a tree mask (it mixes tokens along the sequence)"
-            if _distance(one, two).max() <= (1e-2 if half else 1e-4):
-                if _distance(one, apart).mean() <= (0.1 if half else 1e-3):
+            if _distance(one, two).max() <= (1e-2 if coarse else 1e-4):
+                if _distance(one, apart).mean() <= (0.1 if coarse else 1e-3):
                     return kind
                 reason = f"{name} does not keep to a tree mask (it counts positions along the sequence)"
     return reason
@@ -136,6 +136,13 @@ def probing_batch(vocabulary: int) -> TreeBatch:
     """Two trees with branches, of other lengths than each other, which are laid into rows."""
     branch, one, two = _branches(vocabulary)
     return make_batch([build_tree([one, *branch]), build_tree([*branch[:2], two])])
+
+
+def computes_coarsely(model: nn.Module) -> bool:
+    """Whether a model computes with fewer digits than float32: in half precision, or with weights that are whole
+    numbers of eight bits or less, whose layers round what enters them."""
+    held = [*model.parameters(), *model.buffers()]
+    return any(one.dtype in (torch.float16, torch.bfloat16, torch.int8, torch.uint8) for one in held)
 
 
 def _distance(one: Tensor, two: Tensor) -> Tensor:

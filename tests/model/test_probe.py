@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from merc.model.probe import find_decoder, probe_lm_head, probe_tree, restrict_to
+from merc.model.probe import computes_coarsely, find_decoder, probe_lm_head, probe_tree, restrict_to
 from tests.model.architectures import ADDITIVE, ALL, OWN_HEAD, SEPARATE, TREE, WINDOWED, build
 from tests.model.tiny import tiny_llama
 
@@ -117,3 +117,13 @@ def test_only_at_cuts_what_stands_after_the_decoder() -> None:
 
 def test_windowed_backbones_take_a_mask() -> None:
     assert [probe_tree(build(make)) for make in WINDOWED.values()] == ["bool"] * len(WINDOWED)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int8, torch.uint8])
+def test_weights_of_few_digits_are_told(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    model.register_buffer("mask", torch.ones(2, dtype=torch.bool))
+    model.register_buffer("places", torch.arange(2))
+    assert not computes_coarsely(model)
+    model.register_buffer("weight", torch.zeros(2, dtype=dtype))
+    assert computes_coarsely(model)

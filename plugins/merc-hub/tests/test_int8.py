@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import merc
 import merc.testing
 from merc.cli.main import app
+from merc.model.probe import probe_tree
 from tests.tiny_backbone import save_tiny_backbone, write_tiny_recipe
 
 
@@ -50,6 +51,14 @@ def test_logits_are_near_and_a_row_does_not_depend_on_another(folder: Path) -> N
     assert (one.argmax(-1) == other.argmax(-1)).float().mean() > 0.9
     alone = eight(input_ids=tokens[:1]).logits
     torch.testing.assert_close(alone, other[:1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_prompts_share_what_they_have_in_common(tmp_path: Path, seed: int) -> None:
+    """What enters a layer is rounded, so a tree's numbers lie farther from those of its prompts alone than in float32,
+    and yet the model keeps to a tree mask."""
+    write_int8(save_tiny_backbone(tmp_path / "whole", seed, hidden=64, layers=30), tmp_path / "eight")
+    assert probe_tree(Int8(path=str(tmp_path / "eight")).load("cpu")) == "bool"
 
 
 def test_what_is_held_is_a_byte_a_weight(folder: Path) -> None:
