@@ -49,6 +49,13 @@ class Part:
         """Of keys or values ``[rows, heads, length, width]`` those that the part reads."""
         return states[:, :, self.seen] if isinstance(self.seen, slice) else states.index_select(2, self.seen)
 
+    def add(self, share: Tensor, whole: Tensor) -> None:
+        """Add to the gradient of all keys or values ``[rows, heads, length, width]`` that of those that are read."""
+        if isinstance(self.seen, slice):
+            whole[:, :, self.seen] += share
+        else:
+            whole.index_add_(2, self.seen, share.to(whole.dtype))
+
 
 def attend(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **more: Any
@@ -107,10 +114,7 @@ class _InParts(torch.autograd.Function):
         for part in context.parts:
             grad_query[:, :, part.nodes], *shares = _part_backward(part, context.scale, query, key, value, grad)
             for whole, share in zip((grad_key, grad_value), shares, strict=True):
-                if isinstance(part.seen, slice):
-                    whole[0, :, part.seen] += share
-                else:
-                    whole[0].index_add_(1, part.seen, share.float())
+                part.add(share.unsqueeze(0), whole)
         grads = (grad_query, grad_key, grad_value)
         return None, None, None, *(own.to(states.dtype) for own, states in zip(grads, saved, strict=True))
 

@@ -26,8 +26,7 @@ class AdaptedLinear(Linear):  # type: ignore[misc]
             out: Tensor = super().forward(x, *args, **kwargs)
             return out
         layer, a, b = self.get_base_layer(), self.lora_A[name].weight, self.lora_B[name].weight
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(layer.weight.dtype)
+        x = x.to(layer.weight.dtype)  # which is autocast's, where it is on
         both: Tensor = _Adapted.apply(x, layer.weight, layer.bias, a, b, self.scaling[name])  # type: ignore[no-untyped-call]
         return both
 
@@ -60,10 +59,9 @@ class _Adapted(torch.autograd.Function):
     def forward(
         context: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
     ) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
-            rows = x.reshape(-1, x.shape[-1])
-            inner = rows @ a.to(x.dtype).T
-            out = nn.functional.linear(rows, weight, bias).addmm_(inner, b.to(x.dtype).T, alpha=scale)
+        rows = x.reshape(-1, x.shape[-1])
+        inner = rows @ a.to(x.dtype).T
+        out = nn.functional.linear(rows, weight, bias).addmm_(inner, b.to(x.dtype).T, alpha=scale)
         context.scale = scale
         context.save_for_backward(rows, weight, a, b, inner)
         return out.view(*x.shape[:-1], -1)

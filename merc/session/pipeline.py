@@ -214,22 +214,16 @@ class Run:
         self._check_prompts(model, prompts)
 
         def predict(
-            split: str, prompter: Prompter, selector: ComponentRef | None, states: StatesById | None = None
+            split: str, prompter: Prompter, selector: ComponentRef | None, states: StatesById | None
         ) -> list[Prediction]:
             groups = self._queries(data, split, selector, demonstrations)
             setup = Setup(prompter=prompter, labels=data.labels, how=self.how)
             request = Request(groups=groups, title=f"predict {split}", states=states)
             return self.wiring.predictions(model, setup, material, request)
 
-        last = LastEvaluation(model, self.strategy)
-
-        def evaluate(split: str, prompter: Prompter, selector: ComponentRef | None) -> list[Prediction]:
-            predictions = predict(split, prompter, selector)
-            last.keep((split, prompter, selector, self.how), predictions)
-            return predictions
-
+        last = LastEvaluation(predict, model, self.strategy)
         Stages(recipe, directory, self.strategy, self.journal, self.resume, demonstrations, inherited).run(
-            model, data, self.metrics, evaluate
+            model, data, self.metrics, last.evaluate
         )
         if recipe.evaluate is None:
             return []
@@ -240,13 +234,11 @@ class Run:
             if self.strategy.first:
                 self.journal.say(keep_fitted(directory.path, recipe, fitted))
             self.how = replace(self.how, decoder=fitted)
+            last.forget()
         states: StatesById | None = {} if self.how.states else None
         chooses = last_demonstrations(recipe)
-        predictions: list[Prediction] = []
-        for split in self.how.splits:
-            how = split, last_prompter(recipe), chooses, self.how
-            before = last.again(how) if states is None else None
-            predictions += predict(split, *how[1:3], states) if before is None else before
+        prompter = last_prompter(recipe)
+        predictions = [p for split in self.how.splits for p in last.predict(split, prompter, chooses, states)]
 
         def predict_again(groups: list[list[Query]], changed: Material, title: str) -> list[Prediction]:
             model.media.source = changed.source

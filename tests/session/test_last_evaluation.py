@@ -10,7 +10,6 @@ from merc.recipe import load_recipe
 from merc.session.last_evaluation import LastEvaluation
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
-from merc.session.wiring import Wiring
 from merc.training import loop
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
@@ -36,20 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def predicted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The splits that a model was asked about."""
-    asked: list[str] = []
-    real = Wiring.predictions
-
-    def predictions(self, model, setup, material, request):
-        asked.append(request.title.removeprefix("predict "))
-        return real(self, model, setup, material, request)
-
-    monkeypatch.setattr(Wiring, "predictions", predictions)
-    return asked
-
-
 def run(folder: Path, target: Path, *overrides: str) -> dict[str, bytes]:
     """What a run predicts and measures, by file."""
     run_recipe(load_recipe(str(folder / "words.yaml"), list(overrides)), target, Silent())
@@ -57,7 +42,7 @@ def run(folder: Path, target: Path, *overrides: str) -> dict[str, bytes]:
 
 
 def never(self, how):
-    """In place of ``LastEvaluation.again``: predict anew."""
+    """In place of ``LastEvaluation._again``: predict anew."""
 
 
 def test_the_same_numbers_with_one_prediction_less(
@@ -67,7 +52,7 @@ def test_the_same_numbers_with_one_prediction_less(
     found = run(folder, tmp_path / "a", *once)
     assert predicted == ["dev", "test"]
     predicted.clear()
-    monkeypatch.setattr(LastEvaluation, "again", never)
+    monkeypatch.setattr(LastEvaluation, "_again", never)
     assert run(folder, tmp_path / "b", *once) == found
     assert predicted == ["dev", "dev", "test"]
 
@@ -75,7 +60,7 @@ def test_the_same_numbers_with_one_prediction_less(
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["stages.0.trainer.epochs=1", "evaluate.states=true"],  # states are asked for at the end alone
+        ["stages.0.trainer.epochs=1", "evaluate.states=true"],  # states are kept at the end alone
         ["stages.0.trainer.epochs=1", "evaluate.decoder={name: offsets}"],  # it is fitted after training
         ["stages.0.trainer.evaluate_every=100", "stages.0.trainer.ema_decay=0.5"],  # the mean is what was evaluated
     ],
@@ -85,7 +70,7 @@ def test_the_numbers_are_those_of_predicting_anew(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str]
 ) -> None:
     found = run(folder, tmp_path / "a", *overrides)
-    monkeypatch.setattr(LastEvaluation, "again", never)
+    monkeypatch.setattr(LastEvaluation, "_again", never)
     assert run(folder, tmp_path / "b", *overrides) == found
 
 

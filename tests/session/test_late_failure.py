@@ -13,7 +13,6 @@ from merc.errors import MercError
 from merc.recipe import Recipe, load_recipe
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
-from merc.session.wiring import Wiring
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 RECIPE = """\
@@ -33,20 +32,6 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     save_tiny_corpus(folder / "talk.jsonl", train=1, dev=1, test=3)
     (folder / "plain.yaml").write_text(RECIPE.format(folder=folder))
     return load_recipe(str(folder / "plain.yaml"))
-
-
-@pytest.fixture
-def predicted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The splits that a model was asked about."""
-    asked: list[str] = []
-    real = Wiring.predictions
-
-    def predictions(self, model, setup, material, request):
-        asked.append(request.title.removeprefix("predict "))
-        return real(self, model, setup, material, request)
-
-    monkeypatch.setattr(Wiring, "predictions", predictions)
-    return asked
 
 
 def fail(*given, **named):
