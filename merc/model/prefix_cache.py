@@ -13,7 +13,7 @@ from merc.model.batch import TreeBatch, make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.model.generation import Sampling, copied, generate, go_on
 from merc.model.past import utterance_id
-from merc.model.probe import evaluating, probing_tokens
+from merc.model.probe import evaluating, may_differ, probing_tokens
 from merc.prompting import AnswerPath, BlockItem, EncodedPrompt, Item, Normalize, SeenItem, build_tree
 
 
@@ -179,6 +179,6 @@ def why_forgets(model: EmotionModel) -> str:
     except Exception as error:  # any failure of a model that was not made to go on means the same
         return f"nothing is kept between calls: {name} does not go on from keys and values ({type(error).__name__})"
     apart = ((continued - expected).norm(dim=-1) / expected.norm(dim=-1)).float().max()
-    if not apart <= (1e-3 if model.base.dtype == torch.float32 else 0.1):
+    if not apart <= may_differ(model.base):
         return f"nothing is kept between calls: {name} computes otherwise from keys and values than at once"
     return ""

@@ -102,7 +102,7 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
         ends = [place for place, prompt in zip(batch.read, batch.prompts, strict=True) if prompt.target == "branch"]
         return hidden.reshape(-1, hidden.shape[-1])[torch.stack(ends)].float()  # type: ignore[no-any-return]
 
-    coarse = computes_coarsely(model)
+    alike = 1e-2 if computes_coarsely(model) else 1e-4
     reason = ""
     kinds: tuple[Mask, Mask] = ("bool", "additive")
     with evaluating(model):
@@ -114,8 +114,8 @@ def probe_tree(model: PreTrainedModel) -> Mask | str:
                 reason = reason or f"{name} does not take a tree mask ({type(error).__name__})"
                 continue
             reason = f"{name} does not keep to a tree mask (it mixes tokens along the sequence)"
-            if _distance(one, two).max() <= (1e-2 if coarse else 1e-4):
-                if _distance(one, apart).mean() <= (0.1 if coarse else 1e-3):
+            if _distance(one, two).max() <= alike:
+                if _distance(one, apart).mean() <= may_differ(model):
                     return kind
                 reason = f"{name} does not keep to a tree mask (it counts positions along the sequence)"
     return reason
@@ -143,6 +143,11 @@ def computes_coarsely(model: nn.Module) -> bool:
     numbers of eight bits or less, whose layers round what enters them."""
     held = [*model.parameters(), *model.buffers()]
     return any(one.dtype in (torch.float16, torch.bfloat16, torch.int8, torch.uint8) for one in held)
+
+
+def may_differ(model: nn.Module) -> float:
+    """How far states that a model computes in two ways may be apart, relative to their length, if both are right."""
+    return 0.1 if computes_coarsely(model) else 1e-3
 
 
 def _distance(one: Tensor, two: Tensor) -> Tensor:

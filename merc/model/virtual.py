@@ -12,7 +12,7 @@ from transformers import DynamicCache
 from merc.components import Tuning
 from merc.errors import MercError
 from merc.model.batch import TreeBatch, make_batch
-from merc.model.probe import evaluating, probing_tokens
+from merc.model.probe import evaluating, may_differ, probing_tokens
 from merc.prompting import AnswerPath, EncodedPrompt, build_chains, build_tree
 
 
@@ -58,7 +58,7 @@ def check_tuned(tuning: Tuning, llm: Any, base: Any, logits: Callable[[TreeBatch
             "connectors.prompt={name: soft}"
         ) from None
     apart = max(float((one - expected).norm() / expected.norm()) for one in computed)
-    if apart <= (1e-3 if base.dtype == torch.float32 else 0.1):
+    if apart <= may_differ(base):
         return
     why = (
         f"{type(base).__name__} computes otherwise from keys and values than at once; choose a tuning without virtual "
