@@ -29,7 +29,7 @@ class View:
 
     def __init__(self, media: Mapping[str, SeenMedia], first: int | None = None) -> None:
         self.media, self._first = media, first
-        self._next: dict[int, int] = {}
+        self._next: dict[tuple[str, int], int] = {}
 
     def written(self, first: int) -> View:
         """The same for texts to be written, where the keys and values of the ``first`` places are there already."""
@@ -40,8 +40,9 @@ class View:
         seen = self.media.get(stream)
         if seen is None or self._first is None:
             return seen
-        first = self._next.get(id(layer), self._first)
-        self._next[id(layer)] = first + states.shape[1]
+        step = stream, id(layer)  # several streams may be seen before one layer
+        first = self._next.get(step, self._first)
+        self._next[step] = first + states.shape[1]
         places = torch.arange(first, first + states.shape[1], device=states.device)
         places, copies = places.clamp(max=seen.mask.shape[1] - 1), len(states) // len(seen.mask)
         return SeenMedia(seen.tokens, *(part[:, places].repeat_interleave(copies, 0) for part in seen[1:]))

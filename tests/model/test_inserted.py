@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +66,29 @@ class Latest(Glance):
 
 
 def model_of(
-    glance: Connector | None = None, tuning: str = "frozen", dtype: torch.dtype = torch.float32
+    glance: Connector | None = None,
+    tuning: str = "frozen",
+    dtype: torch.dtype = torch.float32,
+    voice: Connector | None = None,
 ) -> EmotionModel:
     tokenizer = byte_level()
     llm = tiny_llama(dtype, vocab_size=len(tokenizer))
     torch.manual_seed(1)
-    media = MediaTokens(SPECS, {"face": glance or Glance(), "voice": Linear()}, {}, 32)
+    media = MediaTokens(SPECS, {"face": glance or Glance(), "voice": voice or Linear()}, {}, 32)
     rng = np.random.default_rng(2)
     table = {at: rng.standard_normal((n, SPECS[at[0]].dim)).astype("float32") for at, n in COUNTS.items()}
     media.source = lambda stream, utterance, draw: table.get((stream, utterance), Missing("not there"))
     model = EmotionModel(tune(llm, tuning_of(tuning)), tokenizer, media)
     with torch.no_grad():
-        for block in inserted(model).values():
-            block.gate.fill_(0.7)
+        for stream in model.inserted.streams:
+            for block in inserted(model, stream).values():
+                block.gate.fill_(0.7)
     model.probe()
     return model.eval()
 
 
-def inserted(model: EmotionModel) -> Mapping[str, Any]:
-    return model.media.connectors["face"].inserted  # type: ignore[return-value]
+def inserted(model: EmotionModel, stream: str = "face") -> Mapping[str, Any]:
+    return model.media.connectors[stream].inserted  # type: ignore[return-value]
 
 
 def segments(index: int, history: int = 9) -> list[Segment]:
@@ -355,6 +359,21 @@ def test_several_texts_of_a_prompt_see_its_media() -> None:
             logits = alone(model, [*prompt.context, *text.tokens[:-1]])[len(prompt.context) - 1 :]
             wanted = logits.log_softmax(-1).gather(1, torch.tensor(text.tokens)[:, None])[:, 0]
             torch.testing.assert_close(torch.tensor(text.log_probs), wanted, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("face", [Glance(every=1), Latest(every=1)])
+def test_what_is_written_sees_both_streams_before_one_layer(face: Connector) -> None:
+    """Each text has the probability that it has where its tokens are the right answer on the tree."""
+    model = model_of(face, voice=Glance(every=1))
+    prompts = encoded(model)
+    for prompt, own in zip(prompts, generate(model, prompts, Sampling(4, count=2, seed=5)), strict=True):
+        for text in own:
+            answer = replace(prompt.answers[0], tokens=tuple(text.tokens))
+            (tree,) = model.batches([replace(prompt, answers=(answer,))], 4096)
+            torch.testing.assert_close(
+                sum(text.log_probs), float(model.log_probabilities(tree)), rtol=1e-4, atol=1e-4
+            )
 
 
 @torch.no_grad()
