@@ -11,12 +11,19 @@ from torch import Tensor
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 
+_SHARED_OUT = (
+    "a loss compares the model with what it was before this stage, and ZeRO-3 shares out the weights that are copied for "
+    "it; set strategy.zero=2, or begin the stage with adapters that have not learned"
+)
+
 
 class Reference:
     """What it takes to compute with a model as it is now, once it has learned more.
 
     A tuning may know how without a copy (adapters that have not learned are switched off). Of whatever else the stage
     learns a copy is kept, on the model's device, and of the media's buffers. ``nbytes`` is the memory that copies take.
+
+    Raises MercError where ZeRO-3 has shared out what is to be copied.
     """
 
     def __init__(self, model: EmotionModel) -> None:
@@ -31,6 +38,9 @@ class Reference:
         self._pairs: list[tuple[Tensor, Tensor]] = [
             (tensor, tensor.detach().clone()) for tensor in (*copied.values(), *model.media.buffers())
         ]
+        # Of what an earlier stage under ZeRO-3 has left shared out this process holds nothing to copy.
+        if any(getattr(tensor, "ds_numel", copy.numel()) != copy.numel() for tensor, copy in self._pairs):
+            raise MercError(_SHARED_OUT)
         self._active = False
 
     @property
@@ -45,10 +55,7 @@ class Reference:
             yield
             return
         if any(tensor.numel() != copy.numel() for tensor, copy in self._pairs):
-            raise MercError(
-                "a loss compares the model with what it was before this stage, and ZeRO-3 shares out the weights that "
-                "were copied for it; set strategy.zero=2, or begin the stage with adapters that have not learned"
-            )
+            raise MercError(_SHARED_OUT)
         with ExitStack() as stack:
             if self._off is not None:
                 stack.enter_context(self._off())

@@ -126,6 +126,17 @@ def test_weights_that_are_shared_out_are_an_error() -> None:
         model.reference().__enter__()
 
 
+def test_weights_that_an_earlier_stage_left_shared_out_are_an_error() -> None:
+    """There is nothing of them to copy, and their passes would fetch what the model is now."""
+    model = MODELS["full"]()
+    shared = next(model.llm.parameters())
+    shared.ds_numel = shared.numel()  # as DeepSpeed notes it
+    keep_reference(model)
+    shared.data = torch.empty(0)
+    with pytest.raises(MercError, match=r"ZeRO-3 shares out .* strategy\.zero=2, or begin the stage with adapters"):
+        keep_reference(model)
+
+
 def test_without_a_loss_that_needs_it_there_is_none() -> None:
     with pytest.raises(MercError, match="kept only while a stage trains with a loss that needs reference_path_log_p"):
         MODELS["frozen"]().reference()
