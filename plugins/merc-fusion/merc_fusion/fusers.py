@@ -235,8 +235,9 @@ class ModalityExperts(Fuser):
     router chooses the best and sums them by its softmax.
 
     The router is a linear layer over the means of all streams, zeros for a missing one, which is never chosen. An
-    expert that is not chosen is not computed for that utterance. There is no loss that balances experts: a router may
-    come to prefer one.
+    expert that is not chosen is not computed for that utterance. The softmax is that over all modalities which the
+    utterance has, so the router learns even where it chooses a single expert (as in Fedus et al., 2022). There is no
+    loss that balances experts: a router may come to prefer one.
     """
 
     width: int = 128

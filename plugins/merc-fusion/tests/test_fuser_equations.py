@@ -253,13 +253,19 @@ def test_a_mixture_of_experts(top: int) -> None:
         joined = torch.cat([
             torch.zeros(dim, dtype=torch.double) if x is None else x for x, dim in zip(xs, DIMS.values(), strict=True)
         ])  # fmt: skip
-        scores = affine(joined, module.router)
-        there = sorted((m for m, x in enumerate(xs) if x is not None), key=lambda m: -float(scores[m]))[:top]
-        results = []
-        for m in there:
+        shares = affine(joined, module.router).detach().exp()
+        there = [m for m, x in enumerate(xs) if x is not None]
+        fused = torch.zeros(4, dtype=torch.double)
+        for m in sorted(there, key=lambda m: -float(shares[m]))[:top]:
             first, _, second = module.experts[list(DIMS)[m]]
-            results.append(affine(gelu(affine(xs[m], first)), second))
-        check(out[row, 0], weighted([scores[m] for m in there], results))
+            fused += shares[m] / sum(shares[one] for one in there) * affine(gelu(affine(xs[m], first)), second)
+        check(out[row, 0], fused)
+
+
+def test_a_router_learns_from_the_one_expert_that_it_chooses() -> None:
+    module = random_module(lambda: ModalityExperts(width=3, out=4, top=1).build(SPECS))
+    module(batch()).zeroed().square().sum().backward()
+    assert bool((module.router.weight.grad.abs().sum(1) > 1e-3).all()), "what it does not choose is compared, too"
 
 
 def test_an_expert_that_is_not_asked_is_not_computed() -> None:

@@ -29,6 +29,7 @@ FUSERS: list[Fuser] = [
     CrossModalAttention(tokens_=2, width=4, out=3, heads=2, over="tokens"),
     TimeWarp(tokens_=3, width=2, out=3),
     ModalityExperts(width=3, out=2),
+    ModalityExperts(width=3, out=2, top=1),
     ConversationLstm(width=2),
     ModalityGraph(width=2, out=3),
     StateSpace(width=2, states=2),

@@ -23,12 +23,13 @@ class ModalityExperts(nn.Module):
         self.router = nn.Linear(sum(dims.values()), len(dims))
 
     def weights(self, means: Mapping[str, Tensor], here: Tensor) -> Tensor:
-        """What each expert counts, ``[rows, modalities]``: a softmax over the ``top`` that the router likes best among
-        the modalities that a row has, 0 for the others."""
+        """What each expert counts, ``[rows, modalities]``: its share of a softmax over the modalities that a row has,
+        and 0 where it is not among the ``top`` that the router likes best. The softmax comes first, so that the router
+        learns from one chosen expert as well, whose weight would else always be 1."""
         scores = self.router(torch.cat(list(means.values()), -1))
         best = scores.masked_fill(~here, -torch.inf).topk(self.top, -1).indices
         chosen = torch.zeros_like(here).scatter(1, best, True) & here
-        return softmax(scores, chosen)
+        return softmax(scores, here) * chosen
 
     def forward(self, streams: Mapping[str, Stream]) -> Stream:
         """``[rows, 1, out]``."""
