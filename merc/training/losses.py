@@ -99,11 +99,11 @@ def class_weights(batch: Batch, classes: Tensor) -> Tensor:
 def balanced_weights(counts: Mapping[str, int], labels: LabelSpace) -> Tensor:
     """Weights ``[labels]`` that make every label count alike: n / (labels that occur · n of the label).
 
-    A label that the train split never has weighs 0; its loss never occurs.
+    A label that does not occur, though a later epoch may draw it, weighs as one that occurs once.
 
-    >>> balanced_weights({"joy": 3, "anger": 1}, LabelSpace(("joy", "anger"))).tolist()
-    [0.6666666865348816, 2.0]
+    >>> balanced_weights({"joy": 3, "anger": 1}, LabelSpace(("joy", "anger", "fear"))).tolist()
+    [0.6666666865348816, 2.0, 2.0]
     """
     total, present = sum(counts.values()), sum(count > 0 for count in counts.values())
-    weights = [total / (present * counts[name]) if counts.get(name) else 0.0 for name in labels.labels]
+    weights = [total / (present * max(1, counts.get(name, 0))) for name in labels.labels]
     return torch.tensor(weights)

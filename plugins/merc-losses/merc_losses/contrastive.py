@@ -61,7 +61,8 @@ class InfoNCE(_Contrastive):
 class SupervisedContrastive(_Contrastive):
     """The supervised contrastive loss (Khosla et al., 2020, L_out): -1 / |P(i)| Σ_{p in P(i)} log exp(z_i · z_p /
     ``tau``) / Σ_{a ≠ i} exp(z_i · z_a / ``tau``). z_i is the hidden state where the answer about utterance i begins,
-    of length 1, and P(i) are the other utterances with its label.
+    of length 1, and P(i) are the other utterances with its label. Of prompts that ask for something else than a label,
+    as those of an auxiliary task, it takes none.
 
     It compares the utterances of one forward pass, since their states are there together: another
     ``trainer.batch_tokens`` is another loss, and more of it gives more to compare. An utterance whose label no other
@@ -69,12 +70,13 @@ class SupervisedContrastive(_Contrastive):
     """
 
     needs = frozenset({"states"})
+    answers = "gold"  # which say of a prompt whether it asks for a label
 
     def build(self, context: merc.LossContext) -> nn.Module:
-        """The loss as a module."""
+        """The loss as a module. Raises MercError where no answer of the stage is a label."""
         from merc_losses.contrastive_functions import SupervisedContrastiveFunction
 
-        return SupervisedContrastiveFunction(self.tau)
+        return SupervisedContrastiveFunction(context, self.tau)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 import merc
-from merc_losses.label_functions import counted, spread
+from merc_losses.label_functions import OverLabels, counted, spread, whom
 
 if TYPE_CHECKING:
     from merc_losses.contrastive import InfoNCE, Trajectories
@@ -79,12 +79,13 @@ class InfoNCEFunction(nn.Module):
             places = [place for place, _ in pairs]
             rows = [row[batch.queries[place].target.id] for place in places]
             own = [self.anchors[text] for _, text in pairs]
-        source = outputs.states.float()
+        source, device = outputs.states.float(), outputs.states.device
+        # Under ZeRO-3 embedding fetches weights from all processes, so each embeds, whatever its own pass shows.
+        v = self.embed(list(self.anchors)) if self.anchors else source.new_zeros(0)
         if not places:
-            return spread(batch, source.new_zeros(0), batch.path_prompt.new_zeros(0), source)
+            return spread(batch, source.new_zeros(0), batch.path_prompt.new_zeros(0), source) + v.sum() * 0.0
         assert outputs.media is not None
-        device = source.device
-        u, v = outputs.media[self.loss.stream][rows].float(), self.embed(list(self.anchors))
+        u = outputs.media[self.loss.stream][rows].float()
         if self.loss.normalize:
             u, v = normalize(u, dim=-1), normalize(v, dim=-1)
         losses = nn.functional.cross_entropy(
@@ -93,11 +94,11 @@ class InfoNCEFunction(nn.Module):
         return spread(batch, losses, torch.tensor(places, device=device), source)
 
 
-class SupervisedContrastiveFunction(nn.Module):
+class SupervisedContrastiveFunction(OverLabels):
     """States of one label against those of the others in a pass."""
 
-    def __init__(self, tau: float) -> None:
-        super().__init__()
+    def __init__(self, context: merc.LossContext, tau: float) -> None:
+        super().__init__(context, "supervised-contrastive")
         self.tau = tau
 
     def counts(self, batch: merc.Batch) -> Tensor:
@@ -105,19 +106,25 @@ class SupervisedContrastiveFunction(nn.Module):
         return self.same(batch).any(1).float()
 
     def same(self, batch: merc.Batch) -> Tensor:
-        """Which other prompts have the same label ``[prompts, prompts]``."""
-        labels = [query.target.label for query in batch.queries]
-        same = [[a is not None and a == b and i != j for j, b in enumerate(labels)] for i, a in enumerate(labels)]
-        return torch.tensor(same, device=batch.path_prompt.device)
+        """Which prompts about other utterances have the same right label ``[prompts, prompts]``."""
+        truth = batch.truth
+        return (truth[:, None] == truth) & self.compared(batch)
+
+    def compared(self, batch: merc.Batch) -> Tensor:
+        """Which prompts are about two utterances and ask both for a label ``[prompts, prompts]``."""
+        targets = [whom(query) for query in batch.queries]
+        number_of = {target: number for number, target in enumerate(dict.fromkeys(targets))}
+        numbers = torch.tensor([number_of[target] for target in targets], device=batch.path_prompt.device)
+        labelled = batch.truth >= 0
+        return (numbers[:, None] != numbers) & labelled[:, None] & labelled
 
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""
         assert outputs.states is not None
         z, same = normalize(outputs.states.float(), dim=-1), self.same(batch)
-        itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-        log_probs = (z @ z.T / self.tau).masked_fill(itself, float("-inf"))
-        # A prompt that is alone has nothing to be distinguished from.
-        log_probs = log_probs.log_softmax(-1) if len(z) > 1 else torch.zeros_like(log_probs) * outputs.states.sum()
+        # The lowest number, not minus infinity: a prompt that is alone has nothing to be distinguished from.
+        lowest = torch.finfo(z.dtype).min
+        log_probs = (z @ z.T / self.tau).masked_fill(~self.compared(batch), lowest).log_softmax(-1)
         return -log_probs.masked_fill(~same, 0.0).sum(-1) / same.sum(-1).clamp(min=1)
 
 
@@ -136,10 +143,9 @@ class TrajectoriesFunction(nn.Module):
         ids_of = [batch.media_ids.get(stream, frozenset()) for stream in self.loss.streams]
         complete: dict[tuple[str, str], tuple[int, list[list[str]]]] = {}
         for place, query in enumerate(batch.queries):
-            talk = query.conversation
-            ids = [[u.id for u in talk.utterances if u.id in those] for those in ids_of]
+            ids = [[u.id for u in query.conversation.utterances if u.id in those] for those in ids_of]
             if all(ids):
-                complete.setdefault((talk.id, talk.utterances[0].id), (place, ids))
+                complete.setdefault(whom(query)[:2], (place, ids))
         return list(complete.values()) if len(complete) > 1 else []
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:

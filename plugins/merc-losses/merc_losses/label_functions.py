@@ -128,14 +128,15 @@ def smoothed(epsilon: float) -> OfLabels:
 
 
 def effective_number_weights(counts: Mapping[str, int], labels: merc.LabelSpace, beta: float) -> Tensor:
-    """(1 - β) / (1 - β^n) of each label ``[labels]``, scaled to a mean of 1 over those that occur; 0 for the others.
+    """(1 - β) / (1 - β^n) of each label ``[labels]``, scaled to a mean of 1 over those that occur. A label that does not
+    occur, though a later epoch may draw it, weighs as one that occurs once.
 
     >>> effective_number_weights({"joy": 2, "anger": 1}, merc.LabelSpace(("joy", "anger", "fear")), 0.5)
-    tensor([0.8000, 1.2000, 0.0000])
+    tensor([0.8000, 1.2000, 1.2000])
     """
-    numbers = [counts.get(label, 0) for label in labels.labels]
-    raw = torch.tensor([(1 - beta) / (1 - beta**n) if n else 0.0 for n in numbers])
-    return raw * sum(n > 0 for n in numbers) / raw.sum()
+    numbers = torch.tensor([counts.get(label, 0) for label in labels.labels])
+    raw = (1 - beta) / (1 - beta ** numbers.clamp(min=1))
+    return raw / raw[numbers > 0].mean()
 
 
 class RDropFunction(OverLabels):
@@ -215,12 +216,17 @@ def targets_of(batch: merc.Batch) -> dict[Target, int]:
     """The prompts of a batch that ask for a label, and their places."""
     places: dict[Target, int] = {}
     for place, (query, truth) in enumerate(zip(batch.queries, batch.truth.tolist(), strict=True)):
-        talk, times = query.conversation, 0
-        while (target := (talk.id, talk.utterances[0].id, times, query.index)) in places:
+        (talk, first, index), times = whom(query), 0
+        while (target := (talk, first, times, index)) in places:
             times += 1
         if truth >= 0:
             places[target] = place
     return places
+
+
+def whom(query: merc.Query) -> tuple[str, str, int]:
+    """Whom a query asks about: conversation, its first utterance (segments have one each), and index."""
+    return query.conversation.id, query.conversation.utterances[0].id, query.index
 
 
 class RationaleFunction(nn.Module):

@@ -29,6 +29,7 @@ from merc.builtin.losses import LabelCE, TokenNLL
 from merc.builtin.prompters import ConversationPrompter
 from merc.builtin.tunings import LoRA
 from merc.model.emotion_model import EmotionModel
+from merc.training.steps import encode_example
 from tests.training.jobs import LABELS, model_of, plain_log_probabilities
 from tests.training.loss_steps import (
     WHOLE,
@@ -274,6 +275,19 @@ def test_info_nce(anchor: str, backbone: Path, talks: list[merc.Conversation], t
         assert_gradients(model, plain, taken)
 
 
+def test_each_pass_of_info_nce_embeds_the_anchors(
+    backbone: Path, talks: list[merc.Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZeRO-3 fetches shared weights from all processes at once, so a pass without the stream may not leave it out."""
+    model = with_media(backbone, [said.id for said in talks[0].utterances])
+    embed, embedded = model.embed_texts, []
+    monkeypatch.setattr(model, "embed_texts", lambda texts: (embedded.append(len(texts)), embed(texts))[1])
+    settings = replace(WHOLE, batch_tokens=60)
+    _, _, passes, _ = one_step(model, talks[:3], tmp_path, (InfoNCE(stream="face"),), settings, prompter=MEDIA)
+    anchors = {said.text for talk in talks[1:3] for said in talk.utterances}
+    assert passes > 3 and embedded == [len(anchors)] * passes
+
+
 def test_info_nce_says_what_is_wrong(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) -> None:
     model = with_media(backbone)
     with pytest.raises(merc.MercError, match=r"info-nce.*'fase'.*face, voice"):
@@ -304,6 +318,29 @@ def test_supervised_contrastive(backbone: Path, talks: list[merc.Conversation], 
     tiny, losses_two = replace(WHOLE, batch_tokens=1), (SupervisedContrastive(), Task())
     alone = one_step(model_of(backbone), talks[:1], tmp_path / "b", losses_two, tiny)[0]
     assert alone == pytest.approx(float(task(model_of(backbone), talks[:1]).detach()), rel=1e-4)
+
+
+def test_supervised_contrastive_compares_other_utterances(backbone: Path, talks: list[merc.Conversation]) -> None:
+    """Not two prompts about one utterance, as tasks that stand beside each other have, nor one that asks for a text."""
+    model, queries = model_of(backbone), queries_of(talks[:1])
+    context = merc.LossContext(labels=LABELS, width=16, counts={"joy": 1}, answers=[])
+    function = SupervisedContrastive(tau=0.5).build(context)
+
+    def found(*asked: tuple[merc.Prompter, merc.Query]) -> tuple[list[float], list[float]]:
+        prompts = [encode_example(model, merc.Example(query, asks), {"gold"}, LABELS) for asks, query in asked]
+        (batch,) = model.batches(prompts, 100_000)
+        values = function(model.outputs(batch, {"states"}), batch)
+        return function.counts(batch).tolist(), values.tolist()
+
+    plain, label = ConversationPrompter(), queries[0].target.label
+    other = next(query for query in queries[1:] if query.target.label == label)
+    text = replace(other, index=0)
+    assert found((plain, queries[0]), (plain, queries[0])) == ([0.0, 0.0], [0.0, 0.0])
+    counts, alone = found((plain, queries[0]), (plain, other))
+    assert counts == [1.0, 1.0] and alone == pytest.approx([0.0, 0.0])  # each has the other one alone
+    assert found((plain, other), (Mixed(), text))[0] == [0.0, 0.0]
+    with pytest.raises(merc.MercError, match="'supervised-contrastive' compares labels, and no answer"):
+        SupervisedContrastive().build(replace(context, counts={}))
 
 
 def trajectories(model: EmotionModel, talks: Talks, points: int) -> Tensor:
