@@ -32,10 +32,11 @@ class Tracking(Protocol):
     """One run, as it is tracked. What it raises is told once, and the run goes on without the tracker."""
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers of one step of training, or of an evaluation on dev after it.
+        """Numbers of one step of training, of what the model wrote for it, or of an evaluation on dev after it.
 
         Args:
-            values: By name, such as ``merc/loss`` and ``merc/dev/weighted_f1`` for a stage ``merc``. All are finite.
+            values: By name, such as ``merc/loss``, ``merc/measures/reference-kl/kl``, ``merc/rollout/reward`` and
+                ``merc/dev/weighted_f1`` for a stage ``merc``. All are finite.
             step: The stage's step, counted from 1. A run that was resumed may tell steps again.
         """
 

@@ -25,7 +25,8 @@ class StageCurves:
 
 
 def stage_curves(log: Sequence[Mapping[str, Any]]) -> list[StageCurves]:
-    """Charts of loss, learning rate and dev metrics for every stage of a log, in the order of the stages.
+    """Charts for every stage of a log, in the order of the stages: loss, what losses measure (a KL), what rewards say
+    of the texts that the model wrote (reward by name, length, entropy), learning rate and dev metrics.
 
     A step that the log has twice (a run that was interrupted and resumed) counts as it was the last time.
     """
@@ -48,6 +49,8 @@ def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
         points, _ = _points(steps, lambda r, name=name: r["losses"].get(name) if _several(r) else None)
         if points:
             charts.append(chart(f"Loss {name}, times its weight", [Series("each step", _thin(points))]))
+    charts += _measured(steps)
+    charts += _rewarded([r for r in records if r.get("event") == "rollout"])
     rate, bad = _points(steps, lambda r: r.get("lr"))
     lost += bad
     if rate:
@@ -60,6 +63,48 @@ def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
     if lines:
         charts.append(chart("Dev split", lines))
     return StageCurves(stage, charts, _summary(steps, records), lost)
+
+
+def _measured(steps: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """What losses measure beside what they make smaller, a chart each."""
+    names = dict.fromkeys(
+        (loss, name) for r in steps for loss, measures in _group(r, "measures").items() for name in measures
+    )
+    charts = []
+    for loss, name in names:
+        points, _ = _points(steps, lambda r, loss=loss, name=name: _group(r, "measures").get(loss, {}).get(name))
+        if points:
+            charts.append(chart(f"{loss}: {name}", [Series("each step", _thin(points))]))
+    return charts
+
+
+def _rewarded(rollouts: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """The rewards of rollouts in one chart, and each other number of theirs in one."""
+    total, _ = _points(rollouts, lambda r: r.get("reward"))
+    lines = [Series("all", _thin(total))] if total else []
+    for name in dict.fromkeys(name for r in rollouts for name in _group(r, "rewards")):
+        points, _ = _points(rollouts, lambda r, name=name: _group(r, "rewards").get(name))
+        if points:
+            lines.append(Series(name, _thin(points)))
+    charts = [chart("Reward of what was written", lines)] if lines else []
+    for name, title in _OF_ROLLOUTS.items():
+        points, _ = _points(rollouts, lambda r, name=name: r.get(name))
+        if points:
+            charts.append(chart(title, [Series("each rollout", _thin(points))]))
+    return charts
+
+
+_OF_ROLLOUTS = {
+    "alike": "Groups whose answers are all rewarded alike",
+    "length": "Tokens of what was written",
+    "ended": "Texts that the model ended itself",
+    "entropy": "Entropy of a token that was written",
+}
+
+
+def _group(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    group = record.get(name)
+    return group if isinstance(group, Mapping) else {}
 
 
 def _several(record: Mapping[str, Any]) -> bool:

@@ -12,8 +12,8 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 
 _SHARED_OUT = (
-    "a loss compares the model with what it was before this stage, and ZeRO-3 shares out the weights that are copied for "
-    "it; set strategy.zero=2, or begin the stage with adapters that have not learned"
+    "a loss compares the model with what it was before this stage, and ZeRO-3 shares out the weights that are copied "
+    "for it; set strategy.zero=2, or begin the stage with adapters that have not learned"
 )
 
 

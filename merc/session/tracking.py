@@ -36,10 +36,10 @@ class Trackers:
         self._run = run
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Tell a record of the log: the numbers of a step or of an evaluation on dev, or a note."""
+        """Tell a record of the log: the numbers of a step, of a rollout or of an evaluation on dev, or a note."""
         if record.get("event") == "note":
             self._notes.append(hide(str(record["text"])))
-        elif record.get("event") in ("step", "dev") and (values := dict(_numbers(record))):
+        elif record.get("event") in ("step", "rollout", "dev") and (values := dict(_numbers(record))):
             self._start()
             step = int(record["step"])
             self._tell(lambda one: one.numbers(values, step))
@@ -79,17 +79,22 @@ class Trackers:
 
 
 def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    stage = record["stage"]
+    told: Mapping[str, Any] = {name: record[name] for name in _OF_A_STEP if name in record}
     if record["event"] == "dev":
-        yield from ((f"{stage}/dev/{name}", value) for name, value in _finite(record["metrics"]))
-        return
-    for name in ("loss", "lr", "grad_norm", "utterances_per_second", "epoch"):
-        yield from ((f"{stage}/{name}", value) for _, value in _finite({name: record.get(name)}))
-    for group in ("losses", "measures"):
-        yield from ((f"{stage}/{group}/{name}", value) for name, value in _finite(record.get(group, {})))
+        told = record["metrics"]
+    elif record["event"] == "rollout":
+        told = {name: value for name, value in record.items() if name not in ("event", "stage", "step")}
+    within = "" if record["event"] == "step" else f"{record['event']}/"
+    yield from ((f"{record['stage']}/{within}{name}", value) for name, value in _finite(told))
 
 
-def _finite(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+_OF_A_STEP = ("loss", "losses", "measures", "lr", "grad_norm", "utterances_per_second", "epoch")
+
+
+def _finite(values: Mapping[str, Any], depth: int = 2) -> Iterator[tuple[str, float]]:
+    """The finite numbers, also those of groups: a loss's measures, the rewards of a rollout, a metric's numbers."""
     for name, value in values.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, Mapping) and depth:
+            yield from ((f"{name}/{inner}", number) for inner, number in _finite(value, depth - 1))
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             yield name, float(value)

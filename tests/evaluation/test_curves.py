@@ -43,6 +43,24 @@ def test_each_of_several_losses_has_a_chart() -> None:
     assert [c.title for c in one.charts] == ["Training loss", "Learning rate"]
 
 
+def test_what_losses_measure_and_what_rewards_say_has_charts() -> None:
+    log = [step(n, 1.0, measures={"reference-kl": {"kl": n / 10}, "clipped-policy": {"ratio": 1.0}}) for n in (1, 2)]
+    for n in (1, 2):
+        rewards = {"reward": 0.5 * n, "rewards": {"format": 0.1 * n, "wheel-hit": 0.4}, "alike": 0.25}
+        texts = {"length": 7.0, "ended": 1.0, "entropy": None if n == 1 else 2.5}
+        log.append({"event": "rollout", "stage": "s", "step": n, **rewards, **texts})
+    (stage,) = stage_curves(log)
+    charts = {c.title: c for c in stage.charts}
+    assert list(charts) == [
+        "Training loss", "reference-kl: kl", "clipped-policy: ratio", "Reward of what was written",
+        "Groups whose answers are all rewarded alike", "Tokens of what was written",
+        "Texts that the model ended itself", "Entropy of a token that was written", "Learning rate",
+    ]  # fmt: skip
+    assert "0.1 at first, 0.2 at last" in charts["reference-kl: kl"].svg
+    assert charts["Reward of what was written"].legend == ["all", "format", "wheel-hit"]
+    assert stage_curves([step(1, 1.0, measures=None), {"event": "rollout", "stage": "s", "step": 1, "rewards": 3}])
+
+
 def test_the_sizes_of_a_split_are_no_curve() -> None:
     (stage,) = stage_curves([dev(1, weighted_f1=0.5, accuracy=0.6, n=7, unlabelled=2, unparsed_rate=0.0)])
     assert stage.charts[0].legend == ["weighted F1", "accuracy"]

@@ -371,9 +371,7 @@ def test_what_is_written_sees_both_streams_before_one_layer(face: Connector) -> 
         for text in own:
             answer = replace(prompt.answers[0], tokens=tuple(text.tokens))
             (tree,) = model.batches([replace(prompt, answers=(answer,))], 4096)
-            torch.testing.assert_close(
-                sum(text.log_probs), float(model.log_probabilities(tree)), rtol=1e-4, atol=1e-4
-            )
+            torch.testing.assert_close(sum(text.log_probs), float(model.log_probabilities(tree)), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 import merc
 from merc.errors import MercError
 from merc.recipe import ComponentRef, Recipe, load_recipe
+from merc.session.directory import RunDirectory
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
+from merc.session.tracking import Trackers
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 RECIPE = """\
@@ -92,6 +95,20 @@ def test_a_run_tells_its_steps_its_evaluations_and_its_numbers(recipe: Recipe, t
     assert dev == [(one["metrics"]["weighted_f1"], one["step"]) for one in log if one["event"] == "dev"] and dev
     assert told[-1][0] == "end" and told[-1][1]["test/weighted_f1"] == metrics["test"]["weighted_f1"]
     assert {call[1] for call in TOLD if call[0] == "note"} <= {one["text"] for one in log if one["event"] == "note"}
+
+
+def test_what_losses_measure_rollouts_and_metrics_with_parts_are_told(recipe: Recipe, tmp_path: Path) -> None:
+    trackers = Trackers(tracked(recipe, Told()).trackers, lambda sentence: None)
+    trackers.of(recipe, RunDirectory(tmp_path / "run"), resumed=False)
+    at = {"stage": "learn", "step": 4}
+    trackers.record({"event": "step", **at, "loss": 1.5, "measures": {"reference-kl": {"kl": 0.2, "bad": math.nan}}})
+    trackers.record({"event": "rollout", **at, "reward": 0.5, "rewards": {"format": 0.1}, "entropy": 2.5})
+    trackers.record({"event": "dev", **at, "metrics": {"reweighted": {"weighted_f1": 0.6}, "confusion": [[1]]}})
+    assert [call[1:] for call in TOLD if call[0] == "numbers"] == [
+        ({"learn/loss": 1.5, "learn/measures/reference-kl/kl": 0.2}, 4),
+        ({"learn/rollout/reward": 0.5, "learn/rollout/rewards/format": 0.1, "learn/rollout/entropy": 2.5}, 4),
+        ({"learn/dev/reweighted/weighted_f1": 0.6}, 4),
+    ]
 
 
 @pytest.mark.parametrize("fails", ["start", "numbers", "note", "end"])

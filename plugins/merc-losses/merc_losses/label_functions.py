@@ -128,8 +128,8 @@ def smoothed(epsilon: float) -> OfLabels:
 
 
 def effective_number_weights(counts: Mapping[str, int], labels: merc.LabelSpace, beta: float) -> Tensor:
-    """(1 - β) / (1 - β^n) of each label ``[labels]``, scaled to a mean of 1 over those that occur. A label that does not
-    occur, though a later epoch may draw it, weighs as one that occurs once.
+    """(1 - β) / (1 - β^n) of each label ``[labels]``, scaled to a mean of 1 over those that occur. A label that does
+    not occur, though a later epoch may draw it, weighs as one that occurs once.
 
     >>> effective_number_weights({"joy": 2, "anger": 1}, merc.LabelSpace(("joy", "anger", "fear")), 0.5)
     tensor([0.8000, 1.2000, 1.2000])
