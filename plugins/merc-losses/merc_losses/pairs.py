@@ -49,6 +49,9 @@ class Preferences(merc.Corpus):
         ]
         notes = [f"{self.pairs}: {len(pairs)} pairs for {len(ids)} utterances"]
         notes += [f"{self.pairs}: {count} lines have no pair: {why}" for why, count in unpaired.most_common()]
+        train = [u for talk in data.conversations if talk.split == "train" for u in talk.utterances if u.label]
+        if without := [u for u in train if u.id not in pairs]:
+            notes.append(f"{self.pairs}: {len(without)} of {len(train)} labelled train utterances have no pair")
         return replace(data, conversations=talks, notes=(*data.notes, *notes))
 
 

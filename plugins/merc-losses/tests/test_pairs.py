@@ -55,6 +55,7 @@ def test_pairs_come_to_the_prompter(corpus: JsonlCorpus, tmp_path: Path) -> None
     assert ask.prompt(group[0]).answer == merc.Answer("a smile", rejected=("a frown", "rage"))
     assert ask.prompt(group[1]).answer == merc.Answer("a", rejected=("b",))
     notes = " ".join(data.notes)
+    assert "1 of 3 labelled train utterances have no pair" in notes
     assert "2 pairs for 3 utterances" in notes and "1 lines have no pair: all answers are rewarded alike" in notes
     assert [u.label for u in data.conversations[0].utterances] == ["joy", "anger", "joy"]
 
