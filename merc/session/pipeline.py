@@ -353,6 +353,11 @@ class Run:
         for task in stage.tasks:
             assert isinstance(task.prompter.component, Prompter)
             groups = all_queries(task, data, demonstrations, teaches(stage, self.recipe.heads))
+            if not any(groups):
+                raise MercError(
+                    f"{task.path}: there is nothing to learn: no utterance of its data has a label, or what else its "
+                    "prompter asks for; look at the spelling in the prompter, and at the data"
+                )
             if task.data.label_history:
                 self._note_gold(f"{task.path}.data.label_history", groups)
             prompts.append((f"{task.path}.prompter", task.prompter.component, groups))

@@ -59,7 +59,7 @@ class Progress:
     ``best`` is the best evaluation on dev so far, ``evaluations_without_better`` how many came after it, ``pool`` are
     those whose states a soup is made of, ``seconds`` the time spent in all processes that worked on the stage,
     ``uncounted`` how many steps had nothing that counts for a loss, by its name, and ``skipped`` how many had nothing
-    for any.
+    for any; ``prompts`` are those of the first epoch, of which ``unread`` count for no loss.
     """
 
     step: int = 0
@@ -72,6 +72,8 @@ class Progress:
     stopped_early: bool = False
     uncounted: dict[str, int] = dataclass_field(default_factory=dict)
     skipped: int = 0
+    prompts: int = 0
+    unread: int = 0
 
 
 class Damaged(Exception):

@@ -221,6 +221,9 @@ class _Loop:
         """Count the losses for which nothing of a step counts. Raises MercError after an epoch of which nothing counts
         for any: the next ones have the same examples, but where a rollout makes them."""
         progress, losses = self.progress, self.updater.losses.functions
+        if scheduled.epoch == 0:
+            progress.prompts += len(self.updater.counted)
+            progress.unread += self.updater.counted.count(False)
         for name in losses if result is None else losses.keys() - result.losses.keys():
             progress.uncounted[name] = progress.uncounted.get(name, 0) + 1
         progress.skipped += result is None
@@ -241,6 +244,10 @@ class _Loop:
             if count > progress.skipped:
                 context.say(f"stage {context.stage}: {count} of {progress.step} steps had nothing that counts for the "
                             f"loss {name}")  # fmt: skip
+        if progress.unread > 0:
+            context.say(f"stage {context.stage}: {progress.unread} of {progress.prompts} prompts of the first epoch "
+                        f"count for no loss ({', '.join(self.updater.losses.functions)}), so nothing is learned of "
+                        "them")  # fmt: skip
 
     def _evaluation_due(self, scheduled: ScheduledStep, last: bool) -> bool:
         every = self.settings.evaluate_every
@@ -269,7 +276,7 @@ class _Loop:
         context.network.eval()
         metrics = context.evaluate()
         value = _metric(metrics, self.settings.select_by, context.stage)
-        plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))}
+        plain = {n: v for n, v in metrics.items() if isinstance(v, (int, float))} | {self.settings.select_by: value}
         context.log({"event": "dev", "stage": context.stage, **where, "metrics": plain})
         return value
 

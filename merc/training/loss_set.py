@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from merc.components import Loss, LossContext
@@ -88,9 +89,9 @@ class LossSet:
         """What each function's loss is multiplied by."""
         return [self.losses[name].weight for name in self.functions]
 
-    def totals(self, batches: Sequence[TreeBatch]) -> list[float]:
-        """What each loss is divided by: its counts, summed over all batches of a step."""
-        return [sum(_count(function, batch) for batch in batches) for function in self.functions.values()]
+    def counts(self, batch: TreeBatch) -> Tensor:
+        """What each prompt of a batch counts for each loss ``[losses, prompts]``, float64."""
+        return torch.stack([_counts(name, function, batch) for name, function in self.functions.items()])
 
     def terms(self, values: Tensor, totals: Sequence[float]) -> list[Tensor]:
         """What each loss adds to the step, from its values ``[losses, prompts]``: 0 where nothing counts, as in a step
@@ -132,9 +133,16 @@ def _check_declared(name: str, loss: Loss) -> None:
                 raise MercError(f"loss {name!r}: its '{what}' says {word!r}.{close} There are: {', '.join(known)}")
 
 
-def _count(function: nn.Module, batch: TreeBatch) -> float:
+def _counts(name: str, function: nn.Module, batch: TreeBatch) -> Tensor:
+    prompts = len(batch.prompts)
     counts: Callable[[TreeBatch], Tensor] | None = getattr(function, "counts", None)
-    return float(len(batch.prompts)) if counts is None else float(counts(batch).sum())
+    if counts is None:
+        return torch.ones(prompts, dtype=torch.float64)
+    counted = counts(batch)
+    if not isinstance(counted, Tensor) or counted.shape != (prompts,):
+        shape = tuple(counted.shape) if isinstance(counted, Tensor) else type(counted).__name__
+        raise MercError(f"loss {name!r}: counts() gives {shape} for {prompts} prompts; it must give one value a prompt")
+    return counted.detach().cpu().double()
 
 
 class Measured:

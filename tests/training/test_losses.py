@@ -481,6 +481,8 @@ def test_a_step_of_which_nothing_counts_changes_nothing(
     skipped = [record for record in seen.events("step") if record.get("skipped")]
     assert report.steps == 4 and len(skipped) == 2 and all("loss" not in record for record in skipped)
     assert any("2 of 4 steps had nothing that counts for a loss" in sentence for sentence in seen.said)
+    one, both = (sum(len(talk.utterances) for talk in some) for some in (mixed[:1], mixed))
+    assert any(f"{one} of {both} prompts of the first epoch count for no loss" in sentence for sentence in seen.said)
 
     untouched = model_of(backbone)
     before = state_of(untouched)

@@ -24,8 +24,8 @@ class Auxiliary(merc.Prompter):
     prompter: merc.Prompter
     """The prompter that makes the prompts."""
     asks: str = "sentiment"
-    """What is asked: ``speaker``, who of those who spoke before, so that the prompt hides who speaks; ``shift``,
-    whether the emotion is another than that of the utterance before (yes, no); ``speaker-shift``, than that of the
+    """What is asked: ``speaker``, who of those who spoke before, by the names that the prompt shows, so that it hides
+    who speaks now; ``shift``, whether the emotion is another than that of the utterance before (yes, no); ``speaker-shift``, than that of the
     speaker's own last one; or the name of a text that the corpus has of an utterance, such as ``sentiment`` of MELD."""
 
     def streams(self) -> tuple[str, ...]:
@@ -50,8 +50,8 @@ class Auxiliary(merc.Prompter):
         """What is to be learned; empty where it is not known."""
         target, before = query.target, query.conversation.utterances[: query.index]
         if self.asks == "speaker":
-            others = {one.speaker for one in before if one.speaker}
-            return target.speaker if target.speaker in others and len(others) > 1 and target.speaker else ""
+            named = self._named(query)
+            return target.speaker if target.speaker in named and len(named) > 1 and target.speaker else ""
         if self.asks in ("shift", "speaker-shift"):
             own = [one for one in before if self.asks == "shift" or (one.speaker and one.speaker == target.speaker)]
             if not own or own[-1].label is None or target.label is None:
@@ -64,6 +64,14 @@ class Auxiliary(merc.Prompter):
                 "speaker, shift or speaker-shift"
             )
         return (value or "").strip()
+
+    def _named(self, query: merc.Query) -> set[str]:
+        """Those who spoke before whom the prompt calls by name: not who spoke before the history that it shows, and
+        nobody where speakers are roles."""
+        segments = self.prompter.prompt(_without_speaker(query)).segments
+        words = "".join(one.text for one in segments if isinstance(one, merc.Text))
+        before = query.conversation.utterances[: query.index]
+        return {one.speaker for one in before if one.speaker and one.speaker in words}
 
 
 def _without_speaker(query: merc.Query) -> merc.Query:

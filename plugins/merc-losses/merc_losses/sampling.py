@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -80,7 +81,7 @@ class _Rollout:
             count=trainer.count,
             temperature=trainer.temperature,
             top_p=trainer.top_p,
-            seed=context.seed + step,
+            seed=zlib.crc32(f"{context.seed}/{context.stage}/{step}".encode()),
         )
         scored = [totals(trainer.rewards, self.names, e.query, own) for e, own in zip(examples, texts, strict=True)]
         rewards = [total for total, _ in scored]
@@ -234,7 +235,8 @@ def advantages(groups: Sequence[Sequence[float]], scale: str = "group") -> list[
 class OnlineDPO(_Sampling):
     """Direct preference optimization on the model's own answers (Guo et al., 2024). Before each step the model writes
     answers to each query; the rewards are the judge that ranks them, and the best is preferred to the worst by the loss
-    ``dpo``. Of answers that are equally good the first counts; empty ones are left out. A query whose answers all get
+    ``dpo``. Of answers that are equally good the first counts; empty ones are left out, and one that was cut off at
+    ``max_new_tokens`` is learned as if it ended there (the log's ``ended`` is the share of the others). A query whose answers all get
     the same reward is not learned from, and the log counts these (``alike``). The other parameters are those of
     ``sft``."""
 

@@ -57,6 +57,14 @@ def test_what_is_learned(asks: str, wanted: list[str]) -> None:
     assert answers(asks) == wanted
 
 
+def test_only_a_speaker_whom_the_prompt_names_is_asked_for() -> None:
+    every = [merc.Query(conversation=TALK, index=i, labels=LABELS) for i in range(len(SAID))]
+    for shown, wanted in ((ConversationPrompter(history=2), [False, False, True, True, False, False]),
+                          (ConversationPrompter(speakers="roles"), [False] * 6)):  # fmt: skip
+        ask = Auxiliary(prompter=shown, asks="speaker")
+        assert [ask.has_target(query) for query in every] == wanted
+
+
 def test_who_speaks_is_hidden_where_it_is_asked() -> None:
     inner = ConversationPrompter(question="{speaker} is", instruction="")
     prompt = Auxiliary(prompter=inner, asks="speaker").prompt(merc.Query(conversation=TALK, index=2, labels=LABELS))

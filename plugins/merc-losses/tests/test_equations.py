@@ -174,6 +174,37 @@ def test_r_drop(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) 
         one_step(model_of(backbone), talks[:2], tmp_path / "none", (RDrop(),))
 
 
+def test_r_drop_of_two_given_passes(backbone: Path, talks: list[merc.Conversation]) -> None:
+    """-log p_y - log q_y + α / 2 (KL(p‖q) + KL(q‖p)) of each prompt, and its gradient."""
+    model = model_of(backbone)
+    ask = ConversationPrompter()
+    examples = [merc.Example(query, ask) for query in queries_of(talks[:1])]
+    (batch,) = model.batches([encode_example(model, one, {"labels"}, LABELS) for one in examples], 100_000)
+    batch = replace(batch, labels=len(LABELS))
+    passes = [torch.randn(len(batch.path_prompt)).requires_grad_() for _ in range(2)]
+    context = merc.LossContext(labels=LABELS, width=16, counts={"joy": 1}, answers=[])
+    found = RDrop(alpha=0.7).build(context)(
+        merc.Outputs(path_log_probs=passes[0], second_path_log_probs=passes[1]), batch
+    )
+
+    def shares(scores: Tensor, prompt: int) -> Tensor:
+        own = [(batch.path_prompt == prompt) & (batch.path_label == label) for label in range(len(LABELS))]
+        words = torch.stack([scores[paths].exp().sum() for paths in own])
+        return words / words.sum()
+
+    plain = []
+    for prompt, query in enumerate(batch.queries):
+        p, q = (shares(scores, prompt) for scores in passes)
+        y = LABELS.index(str(query.target.label))
+        apart = (p * (p / q).log()).sum() + (q * (q / p).log()).sum()
+        plain.append(-p[y].log() - q[y].log() + 0.7 / 2 * apart)
+    torch.testing.assert_close(found, torch.stack(plain))
+    for mine, theirs in zip(
+        torch.autograd.grad(found.sum(), passes), torch.autograd.grad(sum(plain), passes), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+
+
 def squared(model: EmotionModel, talks: Talks) -> Tensor:
     def one(x: dict[str, Tensor], y: dict[str, float]) -> Tensor:
         return torch.stack([(x[n] - y[n]) ** 2 for n in y]).mean()
