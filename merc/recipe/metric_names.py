@@ -14,8 +14,8 @@ CLASSIFICATION = ("classification", "merc/classification")
 """The names of merc's own metric, whose numbers stand at the top of a split's and not under its name."""
 
 OWN_NUMBERS = (
-    "n", "unlabelled", "unparsed_rate", "label_history", "accuracy", "weighted_f1", "macro_f1", "uar", "averaged_over",
-    "per_class", "confusion", "corrupt",
+    "n", "unlabelled", "unparsed_rate", "label_history", "following", "accuracy", "weighted_f1", "macro_f1", "uar",
+    "averaged_over", "per_class", "confusion", "corrupt",
 )  # fmt: skip
 """What stands at the top of a split's numbers, so that no other metric can have such a name."""
 

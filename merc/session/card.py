@@ -6,20 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from merc import __version__
+from merc.components import Annotator, Prompter
 from merc.consent import hide
 from merc.conversation import SPLITS, LabelSpace
 from merc.evaluation import read_metrics, read_predictions
 from merc.evaluation.intervals import FEW, label_intervals
+from merc.evaluation.label_history import sentences
 from merc.evaluation.measures import TITLES
 from merc.evaluation.significance import RESAMPLES
 from merc.files import read_json, read_text
+from merc.recipe import Recipe
 from merc.recipe.yaml_text import write_yaml
-from merc.session.directory import RunDirectory
+from merc.session.directory import NO_CORPUS, RunDirectory
 from merc.session.places import nowhere
 
 INTERVALS = "intervals.json"
@@ -64,9 +67,10 @@ def model_card(run: Path | str, text: CardText) -> str:
         MercError: There is no such run, or a file of it is damaged.
     """
     directory = RunDirectory.find(Path(run))
-    directory.check_usable()
+    trained = directory.trained([NO_CORPUS])
     card = _Card(
         recipe=yaml.safe_load(read_text(directory.recipe_file)),
+        cues=_cues(trained),
         labels=directory.read_labels(),
         record=read_json(directory.provenance) if directory.provenance.is_file() else {},
         metrics=read_metrics(directory.metrics) if directory.metrics.is_file() else {},
@@ -92,9 +96,22 @@ def intervals_of(directory: RunDirectory) -> Intervals:
     return intervals
 
 
+def _cues(recipe: Recipe) -> dict[str, str]:
+    """Where each cue comes from that the prompts of a trained run show, which are all that a decoder reads."""
+    part = recipe.evaluate.prompter if recipe.evaluate is not None else None
+    part = part or (recipe.stages[-1].prompter if recipe.stages else None)
+    if part is None:
+        return {}
+    annotators = [(one.name, cast(Annotator, one.component)) for one in recipe.annotators.values()]
+    writers = {field: f"of the annotator `{name}`" for name, one in annotators for field in one.fields()}
+    cues = dict.fromkeys(cast(Prompter, part.component).cue_fields())
+    return {cue: writers.get(cue, "that comes with the conversation") for cue in cues}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Card:
     recipe: Mapping[str, Any]
+    cues: Mapping[str, str]
     labels: LabelSpace
     record: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
@@ -144,17 +161,19 @@ class _Card:
         return str((self.recipe.get("corpus") or {}).get("name", "unknown"))
 
     def _sees(self) -> str:
-        streams = list(self.recipe.get("encoders") or {})
-        return f"the words and {', '.join(f'`{name}`' for name in streams)}" if streams else "the words alone"
+        inputs = [f"`{name}`" for name in self.recipe.get("encoders") or {}]
+        inputs += [f"`{cue}` (a cue {source})" for cue, source in self.cues.items()]
+        return f"the words and {', '.join(inputs)}" if inputs else "the words alone"
 
     def _numbers(self) -> list[str]:
-        """A table of each split's numbers, and one of the labels of the last split."""
+        """A table of each split's numbers, what the model was shown beside the conversation so far, and a table of the
+        labels of the last split."""
         titles = " | ".join(TITLES[name] for name in NUMBERS)
         rows = [f"| split | n | {titles} |", "|---" * (len(NUMBERS) + 2) + "|"]
         for split, numbers in self.metrics.items():
             cells = [self._cell(split, name, numbers.get(name)) for name in NUMBERS]
             rows.append(f"| {split} | {numbers.get('n', '')} | " + " | ".join(cells) + " |")
-        parts = ["\n".join(rows)]
+        parts = ["\n".join(rows), *sentences(self.metrics)]
         if self.intervals:
             parts.append(
                 f"In brackets 95 % intervals: {RESAMPLES:,} draws of whole conversations with replacement. They say "
@@ -180,8 +199,9 @@ class _Card:
             f"{split}: {own['conversations']:,} conversations, {own['utterances']:,} utterances"
             for split, own in (self.record.get("data") or {}).items()
         ]
-        learned = self.recipe.get("stages") and "dev" in (self.record.get("data") or {})
-        chosen = " What is learned was chosen on dev; test was measured once, at the end." if learned else ""
+        learned = self.metrics and self.recipe.get("stages") and "dev" in (self.record.get("data") or {})
+        measured = "; test was measured once, at the end" if "test" in self.metrics else ""
+        chosen = f" What is learned was chosen on dev{measured}." if learned else ""
         return f"Corpus `{self._corpus()}`. {'; '.join(counts) or 'Its size was not recorded'}.{chosen}"
 
     def _limits(self) -> list[str]:

@@ -56,7 +56,8 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
     seed or by fold.
 
     The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
-    ``corrupt`` has the rows of worse media and words, and ``label_history`` is as in ``metrics.json``.
+    ``corrupt`` has the rows of worse media and words; ``label_history`` and ``following`` are as in ``metrics.json``,
+    the latter the most of any run.
 
     >>> over_runs({0: {"test": {"accuracy": 0.5}}, 1: {"test": {"accuracy": 0.7}}})["test"]["accuracy"]["mean"]
     0.6
@@ -75,7 +76,9 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
         if rows := _rows(blocks, by):
             numbers[ROWS] = rows
         if numbers:
-            by_split[split] = _text_beside(blocks, "label_history") | numbers
+            following = max(block.get("following", 0) for block in blocks.values())
+            ahead = {"following": following} if following else {}
+            by_split[split] = _text_beside(blocks, "label_history") | ahead | numbers
     return by_split
 
 

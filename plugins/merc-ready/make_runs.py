@@ -1,4 +1,5 @@
-"""Pack trained runs into the package, each with its model card: ``python make_runs.py meld-text RUN``."""
+"""Pack trained runs into the package, each with its model card: ``python make_runs.py meld-text RUN``; without a run,
+only write the cards of the runs that are there: ``python make_runs.py``."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from merc_ready.runs import MeldFace
+from merc_ready.runs import MeldFace, MeldText
 
 import merc
 
@@ -62,7 +63,7 @@ def main(name: str, run: str) -> None:
     merc.pack_run(run, target)
     if name == "meld-text":
         write_face(target)
-    write_card(name, target)
+    write_cards()
 
 
 def write_face(words: Path) -> None:
@@ -80,6 +81,11 @@ def write_face(words: Path) -> None:
     folder.mkdir(exist_ok=True)
     text = yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+
+
+def write_cards() -> None:
+    """The cards of all runs of the package."""
+    write_card("meld-text", MeldText().folder())
     write_card("meld-face", MeldFace().folder())
 
 
@@ -92,4 +98,7 @@ def write_card(name: str, run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:]:
+        main(*sys.argv[1:])
+    else:
+        write_cards()

