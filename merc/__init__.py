@@ -28,7 +28,7 @@ _RENAMED = {
 if TYPE_CHECKING:
     import merc.training as training
     from merc.components import *
-    from merc.consent import allow, read_variable, require_server
+    from merc.consent import allow, allowed, read_variable, require_server
     from merc.conversation import Conversation, LabelSpace, Utterance
     from merc.errors import MercError, first_lines, first_names
     from merc.files import AUDIO_ENDINGS, MEDIA_ENDINGS, VIDEO_ENDINGS, cache_folder, hash_file, user_path, whole_file
@@ -74,6 +74,7 @@ _HOME = {
     "HuggingFace": "merc.builtin.backbones",
     "Records": "merc.builtin.records",
     "allow": "merc.consent",
+    "allowed": "merc.consent",
     "read_variable": "merc.consent",
     "require_server": "merc.consent",
     "AUDIO_ENDINGS": "merc.files",
@@ -214,6 +215,7 @@ __all__ = [
     "Workers",
     "__version__",
     "allow",
+    "allowed",
     "annotate",
     "at_least",
     "below_one",

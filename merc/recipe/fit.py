@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from merc.components import Backbone, Connector, Encoder, FeatureSpec, Frozen, Fuser, Metric, Prompter, Trainer
 from merc.errors import MercError, did_you_mean
+from merc.recipe.choices import choices_of
 from merc.recipe.document import Node
-from merc.recipe.metric_names import CLASSIFICATION
 from merc.recipe.problems import Problems, join
 from merc.recipe.schema import ComponentRef, Evaluate
 from merc.registry import get_registry
@@ -72,42 +72,30 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
     a recipe without one, for which merc takes its own metric, or one that is reported already."""
     section = root.get("evaluate")
     if evaluate is not None:
-        components = {name: part.component for name, part in evaluate.metrics.items()}
+        components = {name: cast(Metric, part.component) for name, part in evaluate.metrics.items()}
         written = section.get("metrics") if section is not None else None
         if written is not None and isinstance(written.value, list) and len(written.value) > len(components):
             return  # one of them is reported already, and its numbers are not known
     elif section is None or section.value is None:
-        components = {"classification": get_registry().resolve("metric", "classification")()}
+        components = {"classification": cast(Metric, get_registry().resolve("metric", "classification")())}
     else:
         return
-    known: list[str] = []
-    open_ended = []
-    for name, component in components.items():
-        try:
-            choices = isolated(cast(Metric, component).choices)
-            choices = choices if choices is None else list(choices)
-        except Exception as error:
-            text = f"metric {name!r} cannot say what a state may be chosen by: {described(error)}"
-            problems.add("evaluate.metrics", section, text)
-            continue
-        before = "" if name in CLASSIFICATION else f"{name}."
-        if choices is None:
-            open_ended.append(before)
-        known += [before + choice for choice in choices or ()]
+    try:
+        choices = choices_of(components)
+    except MercError as error:
+        problems.add("evaluate.metrics", section, str(error))
+        return
     for path, node, part in trainers:
         try:
             number = isolated(cast(Trainer, part.component).chooses_by)
         except Exception as error:
             problems.add(path, node, f"trainer {part.name!r} cannot say what it chooses by: {described(error)}")
             continue
-        if number is None or number in known or any(number.startswith(name) for name in open_ended):
-            continue
-        several = "" if not open_ended else f"; and the numbers of {', '.join(name + '*' for name in open_ended)}"
-        problems.add(
-            join(path, "select_by"), node.get("select_by") or node,
-            f"the evaluation's metrics have no number {number!r} to choose by.{did_you_mean(number, known)} "
-            f"There are: {', '.join(known) or 'none'}{several}",
-        )  # fmt: skip
+        if number is not None and not choices.has(number):
+            problems.add(
+                join(path, "select_by"), node.get("select_by") or node,
+                f"the evaluation's metrics have {choices.unknown(number)}",
+            )  # fmt: skip
 
 
 def _check_inputs(

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from merc.components import Backbone, Component, Decoder, Frozen, Tuning, Verbalizer
+from merc.components import Backbone, Component, Decoder, Frozen, Metric, Tuning, Verbalizer
 from merc.conversation import Conversation, LabelSpace, Split
 from merc.registry import get_registry
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from merc.recipe.choices import Choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +232,12 @@ class Evaluate:
                 "text_decoder answers prompts that ask for a text, and "
                 f"{get_registry().name_of(self.text_decoder)!r} scores labels; give one that lets the model write"
             )
+
+    def choices(self) -> Choices:
+        """The numbers that a state, or a setting, may be chosen by. Raises MercError where a metric cannot say it."""
+        from merc.recipe.choices import choices_of
+
+        return choices_of({name: cast(Metric, part.component) for name, part in self.metrics.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ import merc
 
 if TYPE_CHECKING:
     from merc_sweep.results import Row
-    from merc_sweep.settings import Setting
 
 
 def command(
@@ -22,8 +21,9 @@ def command(
         list[str],
         typer.Argument(
             metavar="RECIPE KEY=VALUES…",
-            help="A recipe, by file or name, and values: key=[a, b] tries each; one,other=[[a, b], [c, d]] changes "
-            "both together; key={low: a, high: b, log: true} is drawn from; key=value is the same for all.",
+            # A backslash where brackets would be markup of rich, which shows the help.
+            help="A recipe, by file or name, and values: key=\\[a, b] tries each; one,other=[\\[a, b], \\[c, d]] "
+            "changes both together; key={low: a, high: b, log: true} is drawn from; key=value is the same for all.",
         ),
     ],
     draws: Annotated[
@@ -47,8 +47,9 @@ def command(
     The numbers of test stay out of the table, so that no value is chosen by them: --show-test shows them, and writes
     down when they were first read.
     """
+    from merc_sweep.checks import checked, has_folds
     from merc_sweep.folder import SweepFolder
-    from merc_sweep.results import rows
+    from merc_sweep.results import is_finished, rows
     from merc_sweep.running import Job, run_all
     from merc_sweep.settings import read_changes, settings
 
@@ -58,11 +59,13 @@ def command(
     if not axes:
         raise merc.MercError("nothing is swept over; give several values of a key, as in seed=[0, 1, 2]")
     every = settings(axes, draws, seed)
-    if not any(change.startswith("strategy.threads=") for change in shared) and not any(
-        "strategy.threads" in setting for setting in every
+    recipes = checked(name, shared, every, by, lowest)
+    first = recipes[0]
+    if not any(one.strategy.threads for one in recipes) and not any(
+        change.startswith("strategy.threads=") for change in shared
     ):
         shared.append("strategy.threads=1")
-    first, options = _checked(name, shared, every)
+    options = ["--folds"] if has_folds(first) else []
     folder = SweepFolder(sweep_dir or Path("sweeps", first.name))
     about = {
         "recipe": name,
@@ -75,41 +78,26 @@ def command(
         Job(run, where, [name, *shared, *(f"{key}={value}" for key, value in setting.items()), *options])
         for run, (setting, where) in runs.items()
     ]
-    unfinished = [job for job in jobs if not (job.folder / "metrics.json").exists()]
+    unfinished = [job for job, one in zip(jobs, recipes, strict=True) if not is_finished(job.folder, one)]
     typer.echo(f"{len(unfinished)} of {len(jobs)} runs to do, {processes} at once: {folder.path}", err=True)
     try:
         failed = run_all(unfinished, processes, lambda sentence: typer.echo(sentence, err=True))
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on", err=True)
         raise typer.Exit(130) from None
-    table = rows(runs, by, lowest)
-    if show_test:
-        folder.record_reading(sum(row.finished for row in table), len(runs))
-    folder.write_results({"by": by, "lowest": lowest, "rows": [_record(row, show_test) for row in table]})
-    _show(table, by, show_test, f" {first_read}." if (first_read := folder.test_read()) else "")
-    if failed:
+    try:
+        table = rows(runs, by, lowest)
+        if show_test:
+            folder.record_reading(sum(row.finished for row in table), len(runs))
+        folder.write_results({"by": by, "lowest": lowest, "rows": [_record(row, show_test) for row in table]})
+        _show(table, by, show_test, f" {first_read}." if (first_read := folder.test_read()) else "")
+    finally:
         for run, words in failed.items():
             typer.echo(f"{folder.path / run} failed: {words}", err=True)
-        typer.echo(f"{len(failed)} of {len(runs)} runs failed; the same command tries them again", err=True)
+        if failed:
+            typer.echo(f"{len(failed)} of {len(runs)} runs failed; the same command tries them again", err=True)
+    if failed:
         raise typer.Exit(1)
-
-
-def _checked(recipe: str, shared: Sequence[str], every: Sequence[Setting]) -> tuple[Any, list[str]]:
-    """The recipe of the first setting, and the options that all runs need. Raises merc.MercError for the first setting
-    that is no valid recipe, and for one that is not measured on dev."""
-    first = None
-    for setting in every:
-        changes = [f"{key}={value}" for key, value in setting.items()]
-        try:
-            loaded = merc.load_recipe(recipe, [*shared, *changes])
-        except merc.MercError as error:
-            raise merc.MercError(f"{' '.join(changes)}: {error}") from None
-        if loaded.evaluate is None or "dev" not in loaded.evaluate.splits:
-            raise merc.MercError(f"{recipe}: a sweep chooses by dev; let evaluate.splits name dev")
-        first = first or loaded
-    assert first is not None
-    folds = first.split is not None and first.split.folds is not None and first.split.fold is None
-    return first, ["--folds"] if folds else []
 
 
 def _content(recipe: Any) -> str:
@@ -125,7 +113,7 @@ def _record(row: Row, with_test: bool) -> dict[str, Any]:
     def numbers(of: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
         return {name: list(values) for name, values in of.items() if values}
 
-    record = {"setting": dict(row.setting), "runs": list(row.runs), "dev": numbers(row.dev)}
+    record = {"setting": dict(row.setting), "runs": list(row.runs), **row.beside, "dev": numbers(row.dev)}
     return {**record, "test": numbers(row.test)} if with_test else record
 
 
@@ -134,7 +122,7 @@ def _show(table: Sequence[Row], by: str, with_test: bool, read: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from merc_sweep.results import shown
+    from merc_sweep.results import beside_in_words, shown
 
     keys = list(dict.fromkeys(key for row in table for key in row.setting))
     splits = ("dev", "test") if with_test else ("dev",)
@@ -142,7 +130,8 @@ def _show(table: Sequence[Row], by: str, with_test: bool, read: str) -> None:
         split: [name for name in table[0].dev if any(getattr(row, split)[name] for row in table)] for split in splits
     }
     hidden = "" if with_test else " Test is hidden: --show-test."
-    shown_table = Table(caption=f"Sorted by {by} of dev.{hidden}{read}")
+    beside = "".join(f" {sentence}" for sentence in beside_in_words(table))
+    shown_table = Table(caption=Text(f"Sorted by {by} of dev.{hidden}{read}{beside}"))
     shown_table.add_column("runs", overflow="fold")
     for key in _short(keys):
         shown_table.add_column(Text(key), overflow="fold")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import merc
+
 _SHOWN = 400
 
 
@@ -28,8 +30,8 @@ class Job:
 def run_all(jobs: Sequence[Job], processes: int, say: Callable[[str], None]) -> dict[str, str]:
     """Run every job through ``merc run``, ``processes`` at once; gives by name what those said last that failed.
 
-    What a run has begun is gone on with, and what it says goes to ``<folder>.log``. Ctrl-C and SIGTERM ask the runs to
-    stop, which keep a checkpoint, and are raised as KeyboardInterrupt when they have.
+    What a run has begun is gone on with, and what it says goes to the end of ``<folder>.log``. Ctrl-C and SIGTERM ask
+    the runs to stop, which keep a checkpoint, and are raised as KeyboardInterrupt when they have.
     """
     failed: dict[str, str] = {}
     running: set[subprocess.Popen[bytes]] = set()
@@ -42,7 +44,8 @@ def run_all(jobs: Sequence[Job], processes: int, say: Callable[[str], None]) -> 
             job.folder.parent.mkdir(parents=True, exist_ok=True)
             resume = (job.folder / "recipe.yaml").exists() and "--folds" not in job.arguments
             command = [sys.executable, "-m", "merc", "run", *job.arguments, "--run-dir", str(job.folder)]
-            with _log(job).open("wb") as log:
+            with _log(job).open("ab") as log:
+                before = log.tell()
                 # A session of its own, so that Ctrl-C reaches it through ``stop`` alone: a second signal would end it
                 # at once. Its results have numbers of test, so they are not kept here.
                 process = subprocess.Popen(
@@ -53,7 +56,7 @@ def run_all(jobs: Sequence[Job], processes: int, say: Callable[[str], None]) -> 
         code = process.wait()
         with lock:
             running.discard(process)
-        return "" if code == 0 or stopped.is_set() else _last_words(job, code)
+        return "" if code == 0 or stopped.is_set() else _last_words(job, code, before)
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -78,16 +81,20 @@ def run_all(jobs: Sequence[Job], processes: int, say: Callable[[str], None]) -> 
 
 
 def _environment() -> Mapping[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    """That of this process, in which the runs are allowed what it is."""
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    return {**os.environ, "OMP_NUM_THREADS": threads, "MERC_ALLOW": ",".join(merc.allowed())}
 
 
 def _log(job: Job) -> Path:
     return job.folder.with_name(f"{job.folder.name}.log")
 
 
-def _last_words(job: Job, code: int) -> str:
-    """The error that a run ended with, else its last line."""
-    lines = [one.strip() for one in _log(job).read_text(encoding="utf-8", errors="replace").splitlines() if one.strip()]
+def _last_words(job: Job, code: int, before: int) -> str:
+    """The error that a run ended with, else its last line. The first ``before`` bytes of the log are of earlier
+    starts."""
+    text = _log(job).read_bytes()[before:].decode(errors="replace")
+    lines = [one.strip() for one in text.splitlines() if one.strip()]
     at = next((place for place, line in enumerate(lines) if line.startswith("error:")), len(lines) - 1)
     words = " ".join(lines[at : at + 4]) if lines else f"it ended with {code} and said nothing"
     return words[:_SHOWN]

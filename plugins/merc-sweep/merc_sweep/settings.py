@@ -32,7 +32,7 @@ class Axis:
 @dataclass(frozen=True)
 class Range:
     """A key whose value is drawn from ``low`` to ``high``, evenly or with ``log`` evenly in its logarithm; whole
-    numbers where both are."""
+    numbers where both are ints."""
 
     key: str
     low: float
@@ -50,7 +50,7 @@ class Range:
             value = math.exp(draw.uniform(math.log(self.low), math.log(self.high)))
         else:
             value = draw.uniform(self.low, self.high)
-        whole = self.low == int(self.low) and self.high == int(self.high)
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
         return {self.key: str(round(value)) if whole else f"{value:.5g}"}
 
 
@@ -84,6 +84,12 @@ def read_changes(changes: Sequence[str]) -> tuple[list[str], list[Axis | Range]]
                     f"{change!r}: several values are tried, and it lists {len(items)}; write {name}=VALUE for all "
                     f"runs, or {name}=[[...]] where a list is the value itself"
                 )
+            elif twice := next((item for item in items if items.count(item) > 1), None):
+                value = ", ".join(twice.values())
+                raise merc.MercError(
+                    f"{change!r}: {value} stands there twice, and its runs would be the same; write each value once, "
+                    "and several seeds as seed=[0, 1, 2]"
+                )
             else:
                 axes.append(Axis(keys, tuple(items)))
         elif len(keys) > 1:
@@ -91,8 +97,8 @@ def read_changes(changes: Sequence[str]) -> tuple[list[str], list[Axis | Range]]
         else:
             shared.append(change)
     named = [key for axis in axes for key in axis.keys] + [change.partition("=")[0] for change in shared]
-    if twice := next((key for key in named if named.count(key) > 1), None):
-        raise merc.MercError(f"{twice} is named twice; give it once")
+    if again := next((key for key in named if named.count(key) > 1), None):
+        raise merc.MercError(f"{again} is named twice; give it once")
     return shared, axes
 
 
@@ -167,9 +173,15 @@ def _limits(node: yaml.Node | None) -> dict[str, Any] | None:
 def _range(change: str, key: str, limits: Mapping[str, Any]) -> Range:
     log = str(limits.get("log", "false")).lower() == "true"
     try:
-        low, high = float(limits["low"]), float(limits["high"])
+        low, high = _number(limits["low"]), _number(limits["high"])
     except (TypeError, ValueError):
         raise merc.MercError(f"{change!r}: low and high are numbers") from None
     if not (math.isfinite(low) and math.isfinite(high)) or low >= high or (log and low <= 0):
         raise merc.MercError(f"{change!r}: low is below high{', and above 0 with log' if log else ''}")
     return Range(key, low, high, log)
+
+
+def _number(text: str) -> float:
+    """A number, an int where it is written as one. Raises ValueError for what is none."""
+    value = float(text)
+    return int(text) if text.lstrip("+-").isdigit() and math.isfinite(value) else value

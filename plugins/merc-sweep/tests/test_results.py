@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from merc_sweep.folder import SweepFolder
-from merc_sweep.results import rows, shown
+from merc_sweep.results import beside_in_words, is_finished, rows, shown
 
 from merc import MercError
 
 
-def finished(folder: Path, **splits: dict[str, float]) -> Path:
+def finished(folder: Path, **splits: dict[str, Any]) -> Path:
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(splits))
     return folder
@@ -42,6 +44,41 @@ def test_dev_of_several_folds_is_their_mean(tmp_path: Path) -> None:
     (folder / "metrics.json").write_text("{")
     with pytest.raises(MercError, match=r"metrics\.json is damaged"):
         rows({"1": ({"lr": "1"}, folder)}, "uar", False)
+
+
+def test_numbers_of_further_metrics_have_means_over_folds(tmp_path: Path) -> None:
+    def mean(value: float) -> dict[str, object]:
+        return {"mean": value, "std": None, "by_fold": {"1": value}}
+
+    dev = {"following": 1, "weighted_f1": mean(0.5), "reweighted": {"of": "all", "weighted_f1": mean(0.25)}}
+    (tmp_path / "folds.json").write_text(json.dumps({"folds": {"1": ""}, "dev": dev}))
+    runs = {"1": ({"lr": "1"}, tmp_path)}
+    (row,) = rows(runs, "reweighted.weighted_f1", False)
+    assert row.dev["reweighted.weighted_f1"] == [0.25] and row.beside == {"following": 1}
+    with pytest.raises(MercError, match=r"--by names one of: weighted_f1, reweighted\.weighted_f1"):
+        rows(runs, "reweighted.uar", False)
+
+
+def test_what_prompts_show_beside_the_conversation_so_far_is_said(tmp_path: Path) -> None:
+    history = [{}, {"following": 1}, {"following": 1, "label_history": "gold"}]
+    runs = {
+        f"{n}": ({"lr": f"{n}"}, finished(tmp_path / f"{n}", dev={"uar": 0.1 * n, **beside}))
+        for n, beside in enumerate(history)
+    }
+    assert beside_in_words(rows(runs, "uar", False)) == [
+        "Offline, since prompts show up to 1 following utterance: 1, 2.",
+        "Prompts show gold labels of earlier utterances: 2.",
+    ]
+    assert beside_in_words(rows({n: runs[n] for n in "12"}, "uar", False))[0].endswith(": all runs.")
+
+
+def test_folds_without_test_are_finished_by_their_means(tmp_path: Path) -> None:
+    alone, both = (SimpleNamespace(evaluate=SimpleNamespace(splits=names)) for names in (["dev"], ["dev", "test"]))
+    assert not is_finished(tmp_path, alone)
+    (tmp_path / "folds.json").touch()
+    assert is_finished(tmp_path, alone) and not is_finished(tmp_path, both)
+    (tmp_path / "metrics.json").touch()
+    assert is_finished(tmp_path, both)
 
 
 def test_a_folder_belongs_to_one_sweep_that_may_grow(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def test_values_stay_as_they_are_written() -> None:
         (["lr={low: 2, high: 1}"], "low is below high"),
         (["lr={low: 0, high: 1, log: true}"], "above 0 with log"),
         (["lr={low: a, high: 1}"], "low and high are numbers"),
+        (["lr=[1e-3, 1e-2, 1e-3]"], "1e-3 stands there twice, and its runs would be the same"),
+        (["r,alpha=[[4, 8], [4, 8]]"], "4, 8 stands there twice"),
     ],
 )
 def test_what_is_no_value(changes: list[str], said: str) -> None:
@@ -86,6 +88,13 @@ def test_ranges_are_drawn_from() -> None:
     assert min(rates) >= 1e-5 and max(rates) <= 1e-3 and 0.4 < sum(rate < 1e-4 for rate in rates) / 400 < 0.6
     assert all(4 <= int(setting["r"]) <= 64 for setting in drawn)
     assert settings(axes, 200, 1) != drawn
+
+
+def test_whole_numbers_are_drawn_between_ends_without_a_point() -> None:
+    _, axes = read_changes(["p={low: 0.0, high: 1.0}", "r={low: 4, high: 6}", "q={low: 0, high: 1.0}"])
+    drawn = settings(axes, 30, 0)
+    assert len({setting["p"] for setting in drawn}) == len({setting["q"] for setting in drawn}) == 30
+    assert {setting["r"] for setting in drawn} == {"4", "5", "6"}
 
 
 @pytest.mark.parametrize(

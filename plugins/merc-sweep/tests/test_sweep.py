@@ -8,12 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from merc_sweep import running
 from merc_sweep.command import command
+from merc_sweep.running import Job, _environment
 
 import merc.testing
+from merc import MercError
+from merc.cli.main import load_command
+from merc.consent import forget
 from tests.tiny_backbone import save_tiny_backbone, save_tiny_corpus
 
 RECIPE = """\
@@ -126,6 +132,9 @@ def test_a_sweep_that_is_stopped_goes_on(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
+        (["mine.yaml", LR, "--by", "weighted_f2"], "--by weighted_f2: the evaluation's metrics have no number"),
+        (["mine.yaml", LR, "--by", "-regression.mae"], "no number 'regression.mae' to choose by"),
+        (["mine.yaml", "stages.0.trainer.lr=[1e-3, 0.001]"], "lr=0.001 are the same recipe, whose numbers would count"),
         (["mine.yaml", "seed=3"], "nothing is swept over"),
         (["mine.yaml", "seed=[1,2]", "evaluate.splits=[[test]]"], "let evaluate.splits name dev"),
         (["mine.yaml", "stages.0.trainer.lrr=[1,2]"], "stages.0.trainer.lrr=1: 1 error in mine.yaml"),
@@ -135,3 +144,66 @@ def test_a_sweep_that_is_stopped_goes_on(folder: Path) -> None:
 def test_mistakes_are_said_before_anything_runs(folder: Path, argv: list[str], said: str) -> None:
     code, _, err = sweep(folder, *argv, "--sweep-dir", "mistaken")
     assert code == 2 and said in " ".join(err.split()) and not (folder / "mistaken").exists()
+
+
+def test_help_shows_the_brackets(folder: Path) -> None:
+    code, out, _ = sweep(folder, "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert code == 0 and "key=[a, b] tries each; one,other=[[a, b], [c, d]] changes both together" in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads"),
+    [
+        (["strategy={device: cpu, threads: 4}"], []),
+        (["strategy.threads=null"], ["strategy.threads=null"]),
+        ([], ["strategy.threads=1"]),
+    ],
+)
+def test_runs_have_one_thread_unless_it_is_given_and_are_allowed_what_the_sweep_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: list[str], threads: list[str]
+) -> None:
+    jobs: list[Job] = []
+    environment: dict[str, str] = {}
+
+    def run_all(unfinished: Sequence[Job], *_: object) -> dict[str, str]:
+        jobs.extend(unfinished)
+        environment.update(_environment())
+        return {}
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MERC_ALLOW", "example.org")
+    monkeypatch.setattr(running, "run_all", run_all)
+    options = ["--allow", "localhost:8000", "--allow-env", "EXAMPLE_KEY", "--sweep-dir", str(tmp_path / "sweep")]
+    try:
+        load_command("sweep").main(["mine.yaml", LR, *changes, *options], standalone_mode=False)
+    finally:
+        forget()
+    assert len(jobs) == 2 and [one for one in jobs[0].arguments if one.startswith("strategy.threads")] == threads
+    assert set(environment["MERC_ALLOW"].split(",")) >= {"localhost:8000", "env:EXAMPLE_KEY", "example.org"}
+
+
+def test_failures_are_listed_before_a_number_that_there_is_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A metric that does not list its numbers beforehand is asked for one that it does not give."""
+
+    def run_all(unfinished: Sequence[Job], *_: object) -> dict[str, str]:
+        unfinished[0].folder.mkdir(parents=True)
+        (unfinished[0].folder / "metrics.json").write_text('{"dev": {"weighted_f1": 0.5}}')
+        return {unfinished[1].name: "error: it broke"}
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(running, "run_all", run_all)
+    with pytest.raises(MercError, match="has no number 'unparsed_rate' on dev"):
+        load_command("sweep").main(
+            ["mine.yaml", LR, "--by", "-unparsed_rate", "--sweep-dir", str(tmp_path / "sweep")], standalone_mode=False
+        )
+    assert "002 failed: error: it broke" in capsys.readouterr().err
+
+
+def test_what_earlier_starts_of_a_run_said_stays_in_its_log(tmp_path: Path) -> None:
+    (tmp_path / "001.log").write_text("error: of before\n")
+    failed = running.run_all([Job("001", tmp_path / "001", [str(tmp_path / "none.yaml")])], 1, lambda _: None)
+    assert "of before" not in failed["001"] and "none.yaml" in failed["001"]
+    assert (tmp_path / "001.log").read_text().startswith("error: of before\nerror: ")
