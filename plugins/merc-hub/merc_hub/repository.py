@@ -42,10 +42,11 @@ def write_repository(run: Path, folder: Path, name: str, base: str | None = None
             (adapter / file).rename(folder / file)
         adapter.rmdir()
     called = base or _base(packed)
+    alone = peft and _is_plain(packed, base)
     usage = _USAGE.format(name=name, last=name.rpartition("/")[2]) + (
-        _PEFT.format(name=name, base=called) if peft else ""
+        _PEFT.format(name=name, base=called) if alone else ""
     )
-    text = merc.CardText(base=called, usage=usage, library="peft" if peft else "merc", licence=licence)
+    text = merc.CardText(base=called, usage=usage, library="peft" if alone else "merc", licence=licence)
     (folder / CARD).write_text(merc.model_card(run, text), encoding="utf-8")
 
 
@@ -104,6 +105,13 @@ def _base(packed: Path) -> str:
     record = packed / "provenance.json"
     known = (json.loads(record.read_text(encoding="utf-8")).get("backbone") or {}) if record.is_file() else {}
     return str(backbone.get("path") or known.get("path") or known.get("package") or backbone["name"])
+
+
+def _is_plain(packed: Path, base: str | None) -> bool:
+    """Whether PEFT alone computes what merc does with the adapter: the base has a name on the model hub, and its
+    attention is causal, as that of transformers is."""
+    backbone = _read_yaml(packed / "recipe.yaml")["backbone"]
+    return bool(base or backbone.get("path")) and backbone.get("attention", "causal") == "causal"
 
 
 def _check_whole(stage: Path, name: str) -> None:

