@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import merc
+from merc.cli.main import load_command
 from merc.components.peft_tuning import save_pretrained
 from merc.consent import forget, hide, hide_in, require
 from merc.files import HashMemory, cache_folder
@@ -238,3 +239,9 @@ def test_files_hold_no_place_that_came_from_the_environment(tmp_path: Path, monk
     save_pretrained(Network(), tmp_path / "adapter")
     saved = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert saved == {"base_model_name_or_path": str(tmp_path / "${env:MY_FOLDER}"), "r": 4}
+
+
+def test_every_command_that_reads_a_run_takes_what_is_allowed() -> None:
+    for name in ("evaluate", "export", "predict", "report", "run"):
+        options = {option for parameter in load_command(name).params for option in parameter.opts}
+        assert {"--allow", "--allow-env"} <= options, name

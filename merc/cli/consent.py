@@ -10,7 +10,7 @@ from merc.consent import allow
 
 COMMANDS = (
     "run", "predict", "evaluate", "benchmark", "score", "compare", "report", "show", "validate", "copy", "encode",
-    "annotate", "params",
+    "annotate", "params", "export",
 )  # fmt: skip
 """The commands that have the two options."""
 
