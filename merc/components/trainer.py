@@ -132,6 +132,11 @@ class Trainer(Component):
         """The dev metric whose best state is kept, which the recipe is checked for; ``None`` for none."""
         return None
 
+    def one_process(self) -> str | None:
+        """The parameter by which it needs all weights after each step in one process (strategy ``torch``); ``None``
+        where several may share them out."""
+        return None
+
     def teaches_writing(self) -> bool:
         """Whether a model learns to write the labels that prompts ask for, so that an evaluation may let it write; no
         for one that learns to choose among them."""

@@ -14,7 +14,7 @@ from merc.recipe.conversion import moved
 from merc.recipe.cues import check_cues
 from merc.recipe.demonstrations import check_demonstrations
 from merc.recipe.document import Node
-from merc.recipe.fit import check_choices, check_fit
+from merc.recipe.fit import check_choices, check_fit, check_strategy
 from merc.recipe.heads import check_heads
 from merc.recipe.metric_names import listed_name
 from merc.recipe.needed import Use, not_needed
@@ -86,6 +86,7 @@ class Builder:
         if self.use == "train":
             check_heads(values, trainers, self.root, self.problems)
             check_choices(trainers, self.root, values["evaluate"], self.problems)
+            check_strategy(trainers, values["strategy"], self.problems)
         if self.problems.errors:
             return None
         check_pairs(values, self.root, self.problems, self.use)

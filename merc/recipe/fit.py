@@ -11,7 +11,7 @@ from merc.errors import MercError, did_you_mean
 from merc.recipe.choices import choices_of
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import ComponentRef, Evaluate
+from merc.recipe.schema import ComponentRef, Evaluate, Strategy
 from merc.registry import get_registry
 from merc.registry.isolation import described, isolated
 
@@ -95,6 +95,24 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
             problems.add(
                 join(path, "select_by"), node.get("select_by") or node,
                 f"the evaluation's metrics have {choices.unknown(number)}",
+            )  # fmt: skip
+
+
+def check_strategy(trainers: Sequence[Placed], strategy: Strategy | None, problems: Problems) -> None:
+    """Report trainers that need all weights in one process, where the strategy shares them out."""
+    if strategy is None or strategy.name == "torch":
+        return
+    for path, node, part in trainers:
+        try:
+            key = isolated(cast(Trainer, part.component).one_process)
+        except Exception as error:
+            problems.add(path, node, f"trainer {part.name!r} cannot say what it needs: {described(error)}")
+            continue
+        if key is not None:
+            problems.add(
+                join(path, key), node.get(key) or node,
+                f"needs all weights after each step, which no process has under strategy {strategy.name}; set "
+                "strategy.name=torch, or leave it out (trainer.soup averages under both)",
             )  # fmt: skip
 
 

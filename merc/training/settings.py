@@ -68,6 +68,10 @@ class Settings:
         """The dev metric whose best state is kept."""
         return self.select_by
 
+    def one_process(self) -> str | None:
+        """``ema_decay``, where it is set: the average moves after each step."""
+        return None if self.ema_decay is None else "ema_decay"
+
     def __post_init__(self) -> None:
         counts = (
             "epochs",

@@ -243,6 +243,15 @@ def test_training_a_frozen_backbone_is_refused(here: Path) -> None:
     ]
 
 
+def test_what_one_process_does_is_no_work_of_several(here: Path) -> None:
+    average = "stages.1.trainer={name: sft, ema_decay: 0.9}"
+    load_recipe("small.yaml", [average])
+    assert errors_of(average, "strategy.name=deepspeed") == [
+        "stages.1.trainer.ema_decay (command line): needs all weights after each step, which no process has under "
+        "strategy deepspeed; set strategy.name=torch, or leave it out (trainer.soup averages under both)"
+    ]
+
+
 def test_a_metric_to_choose_by_that_nothing_gives(here: Path) -> None:
     by = "stages.1.trainer={{name: sft, select_by: {}}}".format
     own = "There are: accuracy, weighted_f1, macro_f1, uar"
