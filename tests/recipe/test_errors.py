@@ -244,7 +244,7 @@ def test_training_a_frozen_backbone_is_refused(here: Path) -> None:
 
 
 def test_what_one_process_does_is_no_work_of_several(here: Path) -> None:
-    average = "stages.1.trainer={name: sft, ema_decay: 0.9}"
+    average = "stages.1.trainer={name: sft, ema_decay: 0.9, select_by: toy-metric.kappa}"
     load_recipe("small.yaml", [average])
     assert errors_of(average, "strategy.name=deepspeed") == [
         "stages.1.trainer.ema_decay (command line): needs all weights after each step, which no process has under "
