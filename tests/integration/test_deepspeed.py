@@ -32,10 +32,14 @@ LAUNCHERS = {
 }
 
 
-def start(merc: Forks, cwd: Path, *argv: str, launcher: str = "torchrun") -> subprocess.Popen[str]:
+def start(
+    merc: Forks, cwd: Path, *argv: str, launcher: str | None = "torchrun", plugins: str = ""
+) -> subprocess.Popen[str]:
+    """``merc`` under a launcher, or in one process, with plugins beside those of the test."""
+    known = f"{merc.environment['MERC_PLUGINS']},{plugins}"
     return subprocess.Popen(
-        [sys.executable, "-m", *LAUNCHERS[launcher], "merc", *argv],
-        cwd=cwd, env=merc.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", *(LAUNCHERS[launcher] if launcher else ()), "merc", *argv],
+        cwd=cwd, env={**merc.environment, "MERC_PLUGINS": known}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -175,3 +179,19 @@ def test_two_processes_learn_the_heads_that_one_learns(merc: Forks, parts: Path,
         for name in ("valence", "arousal"):
             assert other["values"][name] == pytest.approx(mine["values"][name], abs=2e-3)
     assert files_of(folder / "one") == files_of(folder / "two")
+
+
+@pytest.mark.parametrize("zero", [2, 3])
+def test_two_processes_learn_by_the_losses_that_one_learns_by(merc: Forks, work: Path, zero: int) -> None:
+    """Losses over labels, over a step and over a pass: processes share out the passes, and anchors are of all."""
+    labels = "focal, class-balanced, label-smoothing, logit-adjusted, task, {name: temporal, weight: 0.5}"
+    states = "{name: info-nce, stream: words, weight: 0.2}, {name: supervised-contrastive, weight: 0.1}"
+    losses = (f"stages.1.trainer.losses=[token-nll, {labels}, {states}]", "stages.1.trainer.batch_tokens=120", *STILL)
+    alone = ("run", "media.yaml", *losses, "--run-dir", "one")
+    for launcher, argv in ((None, alone), ("torchrun", run(zero, *losses, folder="two"))):
+        code, _, err = finish(start(merc, work, *argv, launcher=launcher, plugins="merc-losses"))
+        assert code == 0, err
+    one, two = (log_of(work / name, "step") for name in ("one", "two"))
+    assert len(one[-1]["losses"]) == 9
+    for mine, other in zip(one, two, strict=True):
+        assert other["losses"] == pytest.approx(mine["losses"], rel=5e-3, abs=1e-4)
