@@ -39,7 +39,8 @@ def start(
     known = f"{merc.environment['MERC_PLUGINS']},{plugins}"
     return subprocess.Popen(
         [sys.executable, "-m", *(LAUNCHERS[launcher] if launcher else ()), "merc", *argv],
-        cwd=cwd, env={**merc.environment, "MERC_PLUGINS": known}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=cwd, env={**merc.environment, "MERC_PLUGINS": known}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def test_it_is_valid(file: Path) -> None:
 
 @pytest.mark.parametrize("other", ["bemerc/meld-prosody", "meld-voice", "meld-voice-alone"])
 def test_what_is_compared_with_the_words_of_meld_learns_as_they_do(other: str) -> None:
-    """Words, voice as tokens, voice in words and voice alone differ in what the prompt shows, else they tell nothing."""
+    """Words, voice as tokens, voice in words and voice alone differ in what the prompt shows, and in nothing else."""
     words, compared = (load_recipe(str(RECIPES / f"{name}.yaml")).resolved for name in ("meld-text", other))
     (one,), (two,) = words["stages"], compared["stages"]
     assert {**two["trainer"], "connector_lr": None} == {**one["trainer"], "connector_lr": None}

@@ -25,8 +25,9 @@ class Auxiliary(merc.Prompter):
     """The prompter that makes the prompts."""
     asks: str = "sentiment"
     """What is asked: ``speaker``, who of those who spoke before, by the names that the prompt shows, so that it hides
-    who speaks now; ``shift``, whether the emotion is another than that of the utterance before (yes, no); ``speaker-shift``, than that of the
-    speaker's own last one; or the name of a text that the corpus has of an utterance, such as ``sentiment`` of MELD."""
+    who speaks now; ``shift``, whether the emotion is another than that of the utterance before (yes, no);
+    ``speaker-shift``, than that of the speaker's own last one; or the name of a text that the corpus has of an
+    utterance, such as ``sentiment`` of MELD."""
 
     def streams(self) -> tuple[str, ...]:
         """Those of ``prompter``."""

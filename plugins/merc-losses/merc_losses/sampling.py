@@ -236,9 +236,9 @@ class OnlineDPO(_Sampling):
     """Direct preference optimization on the model's own answers (Guo et al., 2024). Before each step the model writes
     answers to each query; the rewards are the judge that ranks them, and the best is preferred to the worst by the loss
     ``dpo``. Of answers that are equally good the first counts; empty ones are left out, and one that was cut off at
-    ``max_new_tokens`` is learned as if it ended there (the log's ``ended`` is the share of the others). A query whose answers all get
-    the same reward is not learned from, and the log counts these (``alike``). The other parameters are those of
-    ``sft``."""
+    ``max_new_tokens`` is learned as if it ended there (the log's ``ended`` is the share of the others). A query whose
+    answers all get the same reward is not learned from, and the log counts these (``alike``). The other parameters are
+    those of ``sft``."""
 
     beta: float = 0.1
     """The β of the loss ``dpo``."""
