@@ -222,8 +222,8 @@ class _Loop:
         for any: the next ones have the same examples, but where a rollout makes them."""
         progress, losses = self.progress, self.updater.losses.functions
         if scheduled.epoch == 0:
-            progress.prompts += len(self.updater.counted)
-            progress.unread += self.updater.counted.count(False)
+            progress.prompts += len(self.updater.counts)
+            progress.unread += self.updater.counts.count(False)
         for name in losses if result is None else losses.keys() - result.losses.keys():
             progress.uncounted[name] = progress.uncounted.get(name, 0) + 1
         progress.skipped += result is None

@@ -138,11 +138,11 @@ def _counts(name: str, function: nn.Module, batch: TreeBatch) -> Tensor:
     counts: Callable[[TreeBatch], Tensor] | None = getattr(function, "counts", None)
     if counts is None:
         return torch.ones(prompts, dtype=torch.float64)
-    counted = counts(batch)
-    if not isinstance(counted, Tensor) or counted.shape != (prompts,):
-        shape = tuple(counted.shape) if isinstance(counted, Tensor) else type(counted).__name__
+    values = counts(batch)
+    if not isinstance(values, Tensor) or values.shape != (prompts,):
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise MercError(f"loss {name!r}: counts() gives {shape} for {prompts} prompts; it must give one value a prompt")
-    return counted.detach().cpu().double()
+    return values.detach().cpu().double()
 
 
 class Measured:

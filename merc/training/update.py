@@ -39,7 +39,7 @@ class Updater:
 
     def __init__(self, context: StageContext, settings: Settings, losses: LossSet) -> None:
         self.context, self.settings, self.losses = context, settings, losses
-        self.counted: list[bool] = []
+        self.counts: list[bool] = []
         """Of each prompt of the step that was taken last, whether it counts for a loss."""
 
     def take(self, step: Step, number: int, epoch: int, lr_scale: float) -> StepResult | None:
@@ -56,8 +56,8 @@ class Updater:
         batches = [replace(make_batch(*some), labels=len(context.labels)) for some in step.micro]
         batches = losses.rewritten(context.network, batches, epoch)
         losses.begin(batches)
-        counts = torch.cat([losses.counts(batch) for batch in batches], dim=1)
-        self.counted, totals = counts.any(0).tolist(), counts.sum(1).tolist()
+        prompt_counts = torch.cat([losses.counts(batch) for batch in batches], dim=1)
+        self.counts, totals = prompt_counts.any(0).tolist(), prompt_counts.sum(1).tolist()
         if not losses.teaches(totals):
             return None
         mine = batches[strategy.rank :: strategy.world]
