@@ -32,6 +32,9 @@ class Decoded:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else is to be kept of how the label came about, by name, as plain JSON values: rationales, votes, a prior.
     It stands in predictions.jsonl and in the report."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Why something was not seen that the answer goes by beside the recipe's own streams and cues, by name
+    (``voice of run2``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,12 @@ class Decoder(Component):
         """How many utterances after the target it looks at, beside what the recipe's own prompter shows
         (``Prompter.looks_ahead``); by default as its ``prompters`` do."""
         return max((prompter.looks_ahead() for prompter in self.prompters()), default=0)
+
+    def reads_media(self) -> Sequence[str]:
+        """What sees or hears utterances on its own, beside the streams that the recipe shows, as a reader would name it
+        (``voice of runs/two``); nothing by default. It has the files of utterances alone, so with such a decoder merc
+        refuses media that are arrays, as in a conversation that goes on, and evaluations with worse media."""
+        return ()
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """The split that it is fitted on once the model is trained; ``None`` for one with nothing to fit, or whose

@@ -11,6 +11,7 @@ from merc.errors import MercError
 from merc.features import FeatureTable
 from merc.session.data import encoders_of
 from merc.session.inputs import Given, media_encoders
+from merc.session.own_media import check_arrays
 from merc.session.recording import answer_recordings
 from merc.session.wiring import Request
 from merc.training.groups import shots_of
@@ -47,6 +48,7 @@ def answer(session: Session, block: Sequence[Given], alone: bool, packed: bool, 
         yield from (_faulty(session, one) for one in block)
         return
     arrays = {name: media for one in usable for name, media in one.arrays.items()}
+    check_arrays(session.setup.how.decoder, arrays)
     conversations = [one.conversation for one in usable]
     cues = session.annotated(conversations, arrays)
     prepared = session.prepared(cues.beside(conversations), cues, arrays)

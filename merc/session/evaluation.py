@@ -41,6 +41,7 @@ from merc.session.fitted import keep_fitted
 from merc.session.heads import check_values
 from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
+from merc.session.own_media import check_corrupted
 from merc.session.provenance import provenance
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
@@ -65,6 +66,7 @@ def evaluate_again(
     setup = session.setup
     place = run.directory.outputs / "evaluations"
     target = _target(place, name, setup.how.splits)
+    check_corrupted(run.recipe, setup)
     data = session.wiring.data(run.labels)
     plain = [c for split in setup.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))

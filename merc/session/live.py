@@ -16,6 +16,7 @@ from merc.registry.faults import naming_component
 from merc.session.arrays import Arrays, annotate_arrays, of_arrays
 from merc.session.cues import annotators_of
 from merc.session.data import encoders_of
+from merc.session.own_media import check_arrays
 from merc.session.python_inputs import read_given
 from merc.session.shared_model import KeptBetween
 from merc.session.wiring import Material, Request
@@ -134,6 +135,7 @@ class Live:
             raise MercError(
                 f"{name}: its media are files; in a conversation that goes on they are merc.AudioClip or merc.VideoClip"
             )
+        check_arrays(self.session.setup.how.decoder, checked.arrays)
         times = {key: utterance[key] for key in ("start", "end") if utterance.get(key) is not None}
         new = replace(checked.conversation.utterances[0], **times)
         if any(one.id == new.id for one in self._talk.utterances):

@@ -55,6 +55,7 @@ from merc.session.label_history import check_label_history_shown, gold_note, wit
 from merc.session.last_evaluation import LastEvaluation
 from merc.session.media_check import StagePrompts, check_files, check_media
 from merc.session.media_hash import media_hashes
+from merc.session.own_media import check_corrupted
 from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
 from merc.session.reporter import Reporter, Silent
@@ -267,6 +268,8 @@ class Run:
     def _data(self) -> tuple[Data, CueTable]:
         """Conversations, and the cues that their prompts read."""
         data = self.wiring.data()
+        if self.recipe.evaluate is not None:
+            check_corrupted(self.recipe, Setup.of(self.recipe, data.labels))
         for task in self.recipe.tasks:
             data.split(task.data.split, f"{task.path}.data.split")
             check_datasets(f"{task.path}.data", task.data, data)

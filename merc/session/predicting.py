@@ -123,10 +123,12 @@ class Predictor:
         nothing = Decoded(label=None)
         fields = [field for head in self.model.heads.components.values() for field in head.fields()]
         truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
+        following = max(self.prompter.looks_ahead(), decoder.looks_ahead())
         return [
-            self._prediction(query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}), truths)
+            replace(self._prediction(query, by_id.get(name, nothing), values.get(name, {}), truths), following=following)
             for group in groups
             for query in group
+            for name in [query.target.id]
         ]
 
     @staticmethod
@@ -149,9 +151,8 @@ class Predictor:
             conversation=query.conversation.id,
             split=query.conversation.split,
             truth=query.target.label,
-            missing={**_why_without_words(query), **self.missing(query.target.id)},
+            missing={**_why_without_words(query), **self.missing(query.target.id), **decoded.missing},
             label_history=self.how.label_history,
-            following=max(self.prompter.looks_ahead(), self.how.decoder.looks_ahead()),
             truths=known_truths(query.target, truths, query.is_last),
             label=decoded.label,
             probabilities=decoded.probabilities,

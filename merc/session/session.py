@@ -33,6 +33,7 @@ from merc.session.inputs import Given, Reader
 from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note
 from merc.session.loading import kept_loaded
+from merc.session.own_media import media_readers
 from merc.session.predicting import check_room
 from merc.session.python_inputs import read_given
 from merc.session.records import as_record
@@ -225,6 +226,12 @@ class Session:
     def looks_ahead(self) -> int:
         """How many utterances after the one that is asked about its prompts show; above 0 the run is offline."""
         return max(self.setup.prompter.looks_ahead(), self.setup.how.decoder.looks_ahead())
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """What sees or hears utterances for its answers, by name: encoders, annotators and what its decoder reads on
+        its own. None where words are all that counts."""
+        return media_readers(self.recipe, self.setup)
 
     def record(self, prediction: Prediction) -> dict[str, Any]:
         """A prediction as plain JSON values: what ``merc predict`` writes of it in a line."""

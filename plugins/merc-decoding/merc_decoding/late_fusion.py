@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -27,7 +27,8 @@ class LateFusion(merc.Decoder):
     Members are, in this order: the recipe's own prompter, other prompters, finished runs, whose models are loaded
     beside this one and predict with recipes of their own, and cues that hold probabilities, as the annotator
     ``class-chances`` writes them. An utterance without such a cue is decided by the others. Kept of each answer:
-    ``votes``, the label by each member that it has. Other runs are used in one process alone.
+    ``votes``, the label by each member that it has. Other runs are used in one process alone. Those that see or hear
+    utterances read their files: a recording in memory and worse media (``evaluate.corrupt``) are refused with them.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
@@ -65,6 +66,10 @@ class LateFusion(merc.Decoder):
         """As far as any member looks."""
         return max([super().looks_ahead(), *(_session(run).looks_ahead for run in self.runs)])
 
+    def reads_media(self) -> Sequence[str]:
+        """What sees or hears utterances in the runs."""
+        return tuple(f"{name} of {run}" for run in self.runs for name in _session(run).media)
+
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``dev``, where no weights are given."""
         return "dev" if self.weights is None else None
@@ -76,7 +81,7 @@ class LateFusion(merc.Decoder):
             raise merc.MercError(
                 "evaluate.decoder: late-fusion fits its weights on the dev split, which has no labels; give weights"
             )
-        chances = self._chances(model, labelled)
+        chances, _ = self._chances(model, labelled)
         right = [model.labels.index(str(query.target.label)) for query in labelled]
         by_member = chances[range(len(right)), :, right]
         whole = by_member[~by_member.isnan().any(1)]  # where a member is missing, nothing is learned of its weight
@@ -89,7 +94,7 @@ class LateFusion(merc.Decoder):
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The label of each query that is likeliest over all members; equally weighed until weights are fitted."""
-        chances = self._chances(model, queries)
+        chances, missing = self._chances(model, queries)
         weights = self.weights or (1 / self._members,) * self._members
         there = ~chances.isnan().any(-1)
         if not bool(there.any(1).all()):
@@ -99,18 +104,27 @@ class LateFusion(merc.Decoder):
         answers = merc.likeliest(queries, fused.log(), model.labels)
         every = zip(votes_of(model, chances.nan_to_num()), there.tolist(), strict=True)
         votes = [[vote for vote, has in zip(row, mask, strict=True) if has] for row, mask in every]
-        return [replace(one, details={"votes": own}) for one, own in zip(answers, votes, strict=True)]
+        return [
+            replace(one, details={"votes": own}, missing=lacking)
+            for one, own, lacking in zip(answers, votes, missing, strict=True)
+        ]
 
-    def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
-        """Probabilities ``[queries, members, labels]``."""
+    def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> tuple[Tensor, list[dict[str, str]]]:
+        """Probabilities ``[queries, members, labels]``, and for each query why runs did not see some of it."""
         import torch
 
         parts = []
+        missing: list[dict[str, str]] = [{} for _ in queries]
         if self.own or self.prompters_:
             parts.append(probabilities_by_prompt(model, queries, self.prompters_, self.own, self.normalize))
-        parts += [_of_run(run, model, queries)[:, None] for run in self.runs]
+        for run in self.runs:
+            answers = _answers_of(run, model.labels, queries)
+            parts.append(_of_run(run, answers, model, queries)[:, None])
+            name = run.name if [one.name for one in self.runs].count(run.name) == 1 else str(run)
+            for lacking, answer in zip(missing, answers, strict=True):
+                lacking.update({f"{stream} of {name}": reason for stream, reason in answer.missing.items()})
         parts += [_of_cue(cue, model, queries)[:, None] for cue in self.cues]
-        return torch.cat(parts, 1)
+        return torch.cat(parts, 1), missing
 
 
 def likeliest_weights(right: Tensor) -> tuple[float, ...]:
@@ -148,29 +162,44 @@ def _of_cue(cue: str, model: merc.Model, queries: Sequence[merc.Query]) -> Tenso
     return rows
 
 
-@lru_cache(maxsize=8)
+@cache
 def _session(run: Path) -> merc.Session:
+    """A run's session, loaded once however many runs there are."""
     return merc.load(run)
 
 
-def _of_run(run: Path, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
-    """Probabilities ``[queries, labels]`` by a finished run. Raises MercError for one with other labels, and where it
-    gives no probabilities."""
-    import torch
-
+def _answers_of(run: Path, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> list[merc.Prediction]:
+    """What a finished run says to queries, whose conversations it sees whole. Raises MercError for one with other
+    labels."""
     session = _session(run)
-    if sorted(session.labels.labels) != sorted(model.labels.labels):
+    if sorted(session.labels.labels) != sorted(labels.labels):
         raise merc.MercError(
             f"evaluate.decoder.runs: {run} answers with other labels ({', '.join(session.labels.labels)}) than this "
-            f"run ({', '.join(model.labels.labels)}); name runs with the same labels"
+            f"run ({', '.join(labels.labels)}); name runs with the same labels"
         )
-    talks = {query.conversation.id: query.conversation for query in queries}
-    known = {one.id: one for talk in talks.values() for one in session.predict(talk)}
+    talks = {_segment_of(query): query.conversation for query in queries}
+    known: Mapping[tuple[str, str, str], merc.Prediction] = {
+        (*segment, one.id): one for segment, talk in talks.items() for one in session.predict(talk)
+    }
+    return [known[*_segment_of(query), query.target.id] for query in queries]
+
+
+def _segment_of(query: merc.Query) -> tuple[str, str]:
+    """The conversation, and its first utterance: segments of one conversation keep its id."""
+    return query.conversation.id, query.conversation.utterances[0].id
+
+
+def _of_run(
+    run: Path, answers: Sequence[merc.Prediction], model: merc.Model, queries: Sequence[merc.Query]
+) -> Tensor:
+    """Probabilities ``[queries, labels]`` that a run's answers hold. Raises MercError for one without any."""
+    import torch
+
     rows = torch.zeros(len(queries), len(model.labels), dtype=torch.float64)
-    for row, query in zip(rows, queries, strict=True):
-        chances = known[query.target.id].probabilities
+    for row, query, answer in zip(rows, queries, answers, strict=True):
+        chances = answer.probabilities
         if chances is None:
-            why = known[query.target.id].unanswered or "its decoder gives none"
+            why = answer.unanswered or "its decoder gives none"
             raise merc.MercError(
                 f"evaluate.decoder.runs: {run} gives no probabilities for {query.target.id!r} ({why}); name runs whose "
                 "decoder scores labels"

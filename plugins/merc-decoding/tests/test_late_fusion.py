@@ -6,14 +6,18 @@ import itertools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from merc_decoding import late_fusion
 from merc_decoding.late_fusion import LateFusion, likeliest_weights
 
 import merc
 from merc.builtin.prompters import ConversationPrompter
 from merc.model.emotion_model import EmotionModel
+from merc.session.evaluation import evaluate_again
+from merc.session.reporter import Silent
 from tests.decoding import LABELS, alone, check_of_no_company, every_query, plain, predicted
 from tests.tiny_backbone import write_tiny_recipe
 
@@ -95,12 +99,83 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_recipe(tmp_path_factory.mktemp("tiny"), trainer="epochs: 1")
 
 
-def test_whole_runs_are_fused_and_used_without_the_data(recipe: Path, tmp_path: Path) -> None:
-    """Two runs, and a third that weighs them on dev beside its own prompts; then the corpus is gone."""
-    runs = []
+@pytest.fixture(scope="module")
+def runs(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two runs of other seeds."""
+    folder = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
-        merc.run(recipe, run_dir=tmp_path / f"run{seed}", seed=seed)
-        runs.append(str(tmp_path / f"run{seed}"))
+        merc.run(recipe, run_dir=folder / f"run{seed}", seed=seed)
+    return [str(folder / f"run{seed}") for seed in (1, 2)]
+
+
+def fusing(runs: list[str]) -> str:
+    share = 1 / len(runs)
+    decoder = {"name": "late-fusion", "prompters": [], "own": False, "runs": runs, "weights": [share] * len(runs)}
+    return f"evaluate.decoder={json.dumps(decoder)}"
+
+
+def test_segments_of_a_conversation_are_conversations_to_each_run(runs: list[str]) -> None:
+    """All of them are answered, each as the run answers the segment alone."""
+    segments = ["evaluate.splits=[test]", "evaluate.segments=[1, 2]"]
+    place, _ = evaluate_again(Path(runs[0]), [*segments, fusing(runs)], "fused", Silent())
+    fused = json_lines(place / "predictions.jsonl")
+    each = [json_lines(evaluate_again(Path(run), segments, "alone", Silent())[0] / "predictions.jsonl") for run in runs]
+    assert len({one["conversation"] for one in fused}) < len(fused)
+    for one, *by_run in zip(fused, *each, strict=True):
+        assert {row["id"] for row in by_run} == {one["id"]}
+        for label, share in one["probabilities"].items():
+            assert share == pytest.approx(sum(row["probabilities"][label] for row in by_run) / 2, rel=1e-4)
+
+
+def test_a_run_is_loaded_once_however_many_there_are(runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    links = [str(Path(runs[0]).parent / f"link{number}") for number in range(9)]
+    for link in links:
+        Path(link).symlink_to(runs[0])
+    loaded: list[Path] = []
+    real = merc.load
+
+    def load(run: Path) -> merc.Session:
+        loaded.append(run)
+        return real(run)
+
+    monkeypatch.setattr(merc, "load", load)
+    talk = merc.Conversation(id="t", utterances=tuple(merc.Utterance(id=f"t{n}", text="Stop it.") for n in range(3)))
+    session = asked_by(Path(runs[0]), fusing(links).removeprefix("evaluate.decoder="))
+    assert len(session.predict(talk)) == 3
+    session.predict(talk)
+    assert sorted(map(str, loaded)) == links
+
+
+def test_what_a_run_did_not_see_is_missing_in_the_answer(
+    model: EmotionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the name of the run, or its path where two have the same name."""
+
+    class Deaf:
+        labels, media = LABELS, ("voice",)
+
+        def predict(self, talk: merc.Conversation) -> list[merc.Prediction]:
+            even = dict.fromkeys(LABELS.labels, 1 / 3)
+            return [
+                merc.Prediction(id=u.id, conversation=talk.id, probabilities=even, missing={"voice": "no sound"})
+                for u in talk.utterances
+            ]
+
+        looks_ahead = 0
+
+    monkeypatch.setattr(late_fusion, "_session", lambda run: Deaf())
+    decoder = LateFusion(prompters_=(), runs=(Path("a/one"), Path("b/one"), Path("two")), weights=(0.25,) * 4)
+    assert decoder.reads_media() == ("voice of a/one", "voice of b/one", "voice of two")
+    for one in predicted(model, decoder):
+        assert one.missing == dict.fromkeys(["voice of a/one", "voice of b/one", "voice of two"], "no sound")
+
+
+def json_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_whole_runs_are_fused_and_used_without_the_data(recipe: Path, runs: list[str], tmp_path: Path) -> None:
+    """Two runs, and a third that weighs them on dev beside its own prompts; then the corpus is gone."""
     decoder = {"name": "late-fusion", "prompters": ["conversation"], "runs": runs}
     decoder["prompters"] = [{"name": "conversation", "question": "{speaker} sounds"}]
     session = merc.run(recipe, run_dir=tmp_path / "fused", seed=3, evaluate={"decoder": decoder, "splits": ["test"]})
