@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merc.components.base import Component
@@ -90,9 +90,11 @@ class Decoder(Component):
 
     def reads_media(self) -> Sequence[str]:
         """What sees or hears utterances on its own, beside the streams that the recipe shows, as a reader would name it
-        (``voice of runs/two``); nothing by default. It has the files of utterances alone, so with such a decoder merc
-        refuses media that are arrays, as in a conversation that goes on, and evaluations with worse media."""
-        return ()
+        (``voice of runs/two``); by default what the decoders among its parameters name. It has the files of utterances
+        alone, so with such a decoder merc refuses media that are arrays, as in a conversation that goes on, and
+        evaluations with worse media."""
+        inner = (getattr(self, one.name) for one in fields(self))
+        return [name for one in inner if isinstance(one, Decoder) for name in one.reads_media()]
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """The split that it is fitted on once the model is trained; ``None`` for one with nothing to fit, or whose
@@ -105,7 +107,9 @@ class Decoder(Component):
 
         Args:
             model: The trained model.
-            queries: Those of the split that ``fits_on`` names, of which some may have no label.
+            queries: Those of the split that ``fits_on`` names, of which some may have no label. Where the evaluation
+                shows labels of earlier utterances, they show the same kind: the corpus's, or those that this decoder
+                predicted before it was fitted.
 
         Returns:
             A decoder of the same class with the fitted parameters, the same for the same queries. The run keeps them,

@@ -21,6 +21,14 @@ def with_predicted(query: Query, labels: Mapping[int, str | None]) -> Query:
     return _with_history(query, tuple(labels.get(place) for place in range(len(query.conversation.utterances))))
 
 
+def with_all_predicted(groups: Sequence[Sequence[Query]], labels: Sequence[str | None]) -> list[list[Query]]:
+    """The queries, each with the labels that were predicted of those before it in its group; ``labels`` are those of
+    all queries in their order."""
+    each = iter(labels)
+    by_place = [{query.index: next(each) for query in group} for group in groups]
+    return [[with_predicted(query, own) for query in group] for group, own in zip(groups, by_place, strict=True)]
+
+
 def gold_note(where: str, groups: Sequence[Sequence[Query]]) -> str:
     """How many utterances before those that are asked about have no label to tell; empty where all have one.
 

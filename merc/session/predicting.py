@@ -17,7 +17,7 @@ from merc.model.emotion_model import EmotionModel
 from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
 from merc.recipe import Evaluate
 from merc.registry import get_registry
-from merc.session.label_history import with_gold, with_predicted
+from merc.session.label_history import with_all_predicted, with_gold, with_predicted
 from merc.session.reporter import Progress, within
 from merc.session.shared_model import KeptBetween, SharedModel
 from merc.training.strategy import Strategy
@@ -69,10 +69,17 @@ class Predictor:
             return self._at_once(with_gold(groups) if self.how.label_history == "gold" else groups, progress)
 
     def fitted(self, groups: Sequence[Sequence[Query]], progress: Progress) -> Decoder:
-        """The decoder as it is fitted to queries. Raises MercError for one that gives something else."""
+        """The decoder as it is fitted to queries, which show the labels of before as the evaluation does: of its own,
+        those that the decoder predicts as it is now. Raises MercError for one that gives something else."""
         self.model.eval()
         decoder = self.how.decoder
         with enough_memory("fitting the decoder", f"lower strategy.batch_tokens (now {self.budget})"):
+            if self.how.label_history == "gold":
+                groups = with_gold(groups)
+            elif self.how.label_history == "predicted":
+                predictions = self._turn_by_turn(groups, within(progress, 0, 2))
+                groups = with_all_predicted(groups, [prediction.label for prediction in predictions])
+                progress = within(progress, 1, 2)
             fitted = decoder.fit(self._shared(progress), [query for group in groups for query in group])
         if type(fitted) is not type(decoder):
             name = get_registry().name_of(decoder)

@@ -29,6 +29,7 @@ from merc.model.tuning import tune
 from merc.recipe import ComponentRef, Evaluate
 from merc.session import predicting
 from merc.session.data import queries
+from merc.session.label_history import with_gold
 from merc.session.predicting import Predictor, check_prompts, check_room, encode_group
 from tests.tiny_backbone import save_tiny_backbone
 
@@ -204,6 +205,33 @@ def test_a_prompt_that_asks_for_a_text_cannot_be_scored(model):
         predictor(model, prompter=Describe()).predict(groups())
     found = predictor(model, prompter=Describe(), decoder=Generate(max_new_tokens=1)).predict(groups())
     assert len(found) == 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fits(Verbalizer):
+    """Keeps the labels of before that the queries show which it is fitted to."""
+
+    shown: tuple[tuple[str | None, ...] | None, ...] | None = None
+
+    def fit(self, model, queries):
+        return replace(self, shown=tuple(query.label_history for query in queries))
+
+
+@pytest.mark.parametrize("kind", [None, "gold", "predicted"])
+def test_a_decoder_is_fitted_to_the_labels_of_before_that_it_is_used_with(model, kind):
+    given = groups() if kind is None else with_gold(groups())
+    how = {"decoder": Fits(), "prompter": Told(), "label_history": kind}
+    fitted = predictor(model, **how).fitted(given, lambda share, text: None)
+    if kind is None:
+        assert set(fitted.shown) == {None}
+        return
+    labels = [p.label if kind == "predicted" else "joy" for p in predictor(model, **how).predict(groups())]
+    own = iter(labels)
+    for talk, shown in zip(TALK, (fitted.shown[:2], fitted.shown[2:7], fitted.shown[7:]), strict=True):
+        before = [next(own) for _ in talk.utterances]
+        for index, history in enumerate(shown):
+            assert history == (*before[:index], *[None] * (len(before) - index))
+    assert kind == "gold" or set(labels) != {"joy"}
 
 
 @pytest.mark.parametrize("decoder", [Verbalizer(), Generate(max_new_tokens=2)])

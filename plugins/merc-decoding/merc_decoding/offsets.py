@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDS = 10
-"""At most so many times each label's offset is tried anew; the search stops where none helps."""
+"""At most so many times each label's offset is tried anew; the search stops where none moves."""
 GRID = tuple(step / 10 for step in range(-20, 21))
 """The offsets that are tried for a label, beside 0."""
 
@@ -44,19 +44,19 @@ class _Shifted(merc.Decoder):
         """The likeliest labels of queries with each label's log-probability moved."""
         import torch
 
-        values = self._log_probs(model, queries)
+        answers = self.decoder.decode(model, queries)
+        values = log_probs_of(answers, model.labels)
         moved = values + torch.tensor([by.get(label, 0.0) for label in model.labels.labels], dtype=values.dtype)
-        return merc.likeliest(queries, moved, model.labels)
+        shifted = merc.likeliest(queries, moved, model.labels)
+        return [replace(new, missing=one.missing) for new, one in zip(shifted, answers, strict=True)]
 
-    def _log_probs(self, model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
-        """Log-probabilities ``[queries, labels]``; minus infinity for a label that a query does not have."""
-        import torch
 
-        rows = []
-        for one in self.decoder.decode(model, queries):
-            chances = one.probabilities or {}
-            rows.append([chances.get(label, 0.0) for label in model.labels.labels])
-        return torch.tensor(rows, dtype=torch.float64).view(len(queries), len(model.labels)).log()
+def log_probs_of(answers: Sequence[merc.Decoded], labels: merc.LabelSpace) -> Tensor:
+    """Log-probabilities ``[queries, labels]``; minus infinity for a label that a query does not have."""
+    import torch
+
+    rows = [[(one.probabilities or {}).get(label, 0.0) for label in labels.labels] for one in answers]
+    return torch.tensor(rows, dtype=torch.float64).view(len(answers), len(labels)).log()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,8 @@ class PriorAdjusted(_Shifted):
 @dataclass(frozen=True, kw_only=True)
 class Offsets(_Shifted):
     """A number for each label that is added to its log-probability, chosen on dev: from 0 on, one label's offset after
-    the other is set to the one of -2, -1.9, … 2 under which the number ``by`` is highest, until none helps. The report
-    names what was chosen."""
+    the other is set to the one of -2, -1.9, … 2 under which the number ``by`` is highest (of equals, the one nearest to
+    0), until none moves. The report names what was chosen."""
 
     by: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
     """What is made as high as it gets on dev."""
@@ -118,7 +118,7 @@ class Offsets(_Shifted):
         if not labelled:
             raise merc.MercError("evaluate.decoder: offsets are chosen on dev, which has no labels; give offsets")
         truth = [model.labels.index(str(query.target.label)) for query in labelled]
-        chosen = best_offsets(self._log_probs(model, labelled), truth, self.by)
+        chosen = best_offsets(log_probs_of(self.decoder.decode(model, labelled), model.labels), truth, self.by)
         return replace(self, offsets=dict(zip(model.labels.labels, chosen, strict=True)))
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
@@ -128,7 +128,8 @@ class Offsets(_Shifted):
 
 def best_offsets(log_probs: Tensor, truth: Sequence[int], by: str) -> list[float]:
     """The offsets of labels under which a number is highest, from log-probabilities ``[queries, labels]``, by
-    coordinate ascent. Of equals the one nearest to 0 is taken."""
+    coordinate ascent: each in turn is set to the one that reaches most beside the others, of equals to the one nearest
+    to 0, until none moves."""
     import torch
     from sklearn.metrics import accuracy_score, f1_score
 
@@ -139,16 +140,15 @@ def best_offsets(log_probs: Tensor, truth: Sequence[int], by: str) -> list[float
         average = by.removesuffix("_f1")
         return float(f1_score(truth, predicted, average=average, labels=sorted(set(truth)), zero_division=0.0))
 
-    offsets = torch.zeros(log_probs.shape[1], dtype=log_probs.dtype)
-    best = value(offsets)
+    offsets = [0.0] * log_probs.shape[1]
+    best = value(log_probs.new_tensor(offsets))
     for _ in range(ROUNDS):
-        before = best
+        before = list(offsets)
         for label in range(len(offsets)):
             for step in sorted(GRID, key=abs):
-                tried = offsets.clone()
-                tried[label] = step
-                if (reached := value(tried)) > best:
-                    best, offsets = reached, tried
-        if best == before:
+                reached = value(log_probs.new_tensor([*offsets[:label], step, *offsets[label + 1 :]]))
+                if (reached, -abs(step)) > (best, -abs(offsets[label])):
+                    best, offsets[label] = reached, step
+        if offsets == before:
             break
-    return [round(one, 1) for one in offsets.tolist()]
+    return offsets

@@ -170,6 +170,21 @@ def test_what_a_run_did_not_see_is_missing_in_the_answer(
         assert one.missing == dict.fromkeys(["voice of a/one", "voice of b/one", "voice of two"], "no sound")
 
 
+@pytest.mark.parametrize("history", ["gold", "predicted"])
+def test_a_run_and_an_evaluation_fit_the_same_weights(recipe: Path, history: str, tmp_path: Path) -> None:
+    """Prompts of the fit show the labels of before that the evaluation's show."""
+    other = {"name": "conversation", "instruction": "{labels}?\n", "history": 1}
+    decoder = {"name": "late-fusion", "prompters": [other]}
+    run = tmp_path / "run"
+    merc.run(recipe, run_dir=run, evaluate={"label_history": history, "splits": ["test"], "decoder": decoder})
+    fitted = json.loads((run / "decoder.json").read_text())["fitted"]
+    (run / "decoder.json").unlink()
+    place, _ = evaluate_again(run, [], "again", Silent())
+    again = json.loads((place / "decoder.json").read_text())["fitted"]
+    assert again["weights"] == pytest.approx(fitted["weights"], abs=1e-6) and len(set(fitted["weights"])) == 2
+    assert (place / "predictions.jsonl").read_text() == (run / "predictions.jsonl").read_text()
+
+
 def json_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 

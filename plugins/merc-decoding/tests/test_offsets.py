@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,37 @@ def test_offsets_reach_what_no_single_change_betters() -> None:
         other = [step if at == label else one for at, one in enumerate(chosen)]
         assert reached(other) <= reached(chosen) + 1e-12
     assert best_offsets(log_probs[:30] * 0 + torch.tensor([0.0, -9.0, -9.0]), truth[:30], "accuracy") == [0.0] * 3
+
+
+def test_of_equal_offsets_the_nearest_to_0_is_taken_in_each_round() -> None:
+    """What an offset was needed for may be reached by a later one too: then it goes back."""
+    for seed in range(20):
+        torch.manual_seed(seed)
+        truth = torch.randint(4, (24,)).tolist()
+        log_probs = torch.randn(24, 4, dtype=torch.float64) + torch.tensor([1.5, 0.0, -0.5, -1.0])
+
+        def reached(offsets: list[float], log_probs: torch.Tensor = log_probs, truth: list[int] = truth) -> float:
+            moved = (log_probs + torch.tensor(offsets, dtype=torch.float64)).argmax(-1).tolist()
+            return float(f1_score(truth, moved, average="macro"))
+
+        chosen = best_offsets(log_probs, truth, "macro_f1")
+        for label, step in itertools.product(range(4), GRID):
+            other = [step if at == label else one for at, one in enumerate(chosen)]
+            assert (reached(other), -abs(step)) <= (reached(chosen), -abs(chosen[label]))
+
+
+def test_what_the_other_decoder_reads_and_lacks_is_said(model: EmotionModel) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Deaf(merc.Verbalizer):
+        def reads_media(self):
+            return ("voice",)
+
+        def decode(self, model, queries):
+            return [replace(one, missing={"voice": "no sound"}) for one in super().decode(model, queries)]
+
+    decoder = Offsets(decoder=Deaf(), offsets={})
+    assert list(decoder.reads_media()) == ["voice"] and not list(Offsets().reads_media())
+    assert all(one.missing == {"voice": "no sound"} for one in predicted(model, decoder))
 
 
 def test_offsets_are_chosen_on_dev_and_kept(model: EmotionModel) -> None:
