@@ -107,8 +107,8 @@ def _smaller(recipe: Recipe, device: str) -> str:
 
 def check_backbone(recipe: Recipe, weights: bool = True) -> None:
     """See that the recipe's backbone can be loaded: its configuration, tokenizer and, with ``weights``, these are
-    there. Raises MercError where they are not, where its tuning lacks something, and where soft prompts fill its
-    context. No weights are read; those of a hub model are fetched."""
+    there. Raises MercError where they are not, where its tuning lacks something or, with ``weights``, does not fit the
+    backbone, and where soft prompts fill its context. No weights are read; those of a hub model are fetched."""
     if _needs_none(recipe):
         return
     _hide_bars()
@@ -116,6 +116,9 @@ def check_backbone(recipe: Recipe, weights: bool = True) -> None:
         _backbone(recipe).check()
     _backbone(recipe).tuning.check(pick_device(recipe.strategy.device))
     _check_opening(recipe)
+    if weights:
+        with torch.device("meta"):
+            tune(_backbone(recipe).shape(), _backbone(recipe).tuning)
 
 
 def _hide_bars() -> None:
