@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 FOLDER_OR_NAME = "a folder, or a name on the model hub"
@@ -94,7 +95,23 @@ class Component:
         are not among them."""
         return ()
 
+    def reads_files(self) -> Sequence[Path]:
+        """The files that its parameters name and that its work depends on, beside the corpus, its media and networks: a
+        teacher's predictions, say. A trained run (``RunFolder``) stands for its recipe, labels and weights. A run
+        records a hash of each, and is not resumed with others."""
+        return ()
+
     def variables(self) -> Sequence[str]:
         """The names of the variables of the environment that it reads because its parameters say so (a ``key``). merc
         sees that the user allows each; ``merc.read_variable`` gives the value."""
         return ()
+
+
+def with_inner(component: Component) -> Iterator[Component]:
+    """A component, and the components that its parameters hold."""
+    yield component
+    for one in fields(component):
+        value = getattr(component, one.name)
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, Component):
+                yield from with_inner(inner)

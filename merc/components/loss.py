@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from merc.components.base import Component
 from merc.components.head import Head
+from merc.components.prompter import Query
 from merc.conversation import LabelSpace
 
 if TYPE_CHECKING:
@@ -98,6 +99,17 @@ class Loss(Component):
         """The recipe's heads whose outputs it reads and makes learn: ``outputs.heads[name]``, whose targets are
         ``context.heads[name].targets(batch.queries)``; none by default."""
         return ()
+
+    def check(self, labels: LabelSpace, queries: Sequence[Query]) -> None:
+        """See, before hours of encoding, that what it reads beside the data is there and fits.
+
+        Args:
+            labels: The label space of the run.
+            queries: Those of the stage whose prompts ask for a label and that it learns from.
+
+        Raises:
+            MercError: Something is not there, or not what it needs.
+        """
 
     @abstractmethod
     def build(self, context: LossContext) -> nn.Module | None:

@@ -43,6 +43,7 @@ from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
 from merc.session.provenance import provenance
+from merc.session.read_files import file_hashes
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
 from merc.session.session import Prepared, Session
@@ -76,7 +77,9 @@ def evaluate_again(
     data = data.with_cues(cues)
     media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
     today = recorded_date(run.directory.provenance)
-    provenance_record = provenance(run.recipe, plain, cue_record(run.recipe, cues), media=media, chat_date=today)
+    files = file_hashes(run.recipe, [stage.id for stage in run.recipe.stages])
+    record_of_cues = cue_record(run.recipe, cues)
+    provenance_record = provenance(run.recipe, plain, record_of_cues, media=media, chat_date=today, files=files)
     place.mkdir(parents=True, exist_ok=True)
     aside = place / f".kept-{_key(run, provenance_record)}"
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
@@ -114,7 +117,10 @@ def evaluate_again(
 def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
     """What predictions depend on: the recipe as it is changed, but for how fast it is done, and the data."""
     recipe = {name: value for name, value in run.recipe.resolved.items() if name not in ("strategy", "features")}
-    parts = [recipe, *(provenance_record.get(name) for name in ("data", "media", "cues", "backbone", "chat_date"))]
+    parts = [
+        recipe,
+        *(provenance_record.get(name) for name in ("data", "media", "cues", "files", "backbone", "chat_date")),
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

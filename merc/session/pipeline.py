@@ -58,6 +58,7 @@ from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
 from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
+from merc.session.read_files import check_losses, file_hashes
 from merc.session.reporter import Reporter, Silent
 from merc.session.segmentation import check_datasets, measured
 from merc.session.splitting import write_parts
@@ -299,10 +300,11 @@ class Run:
     def _record(self, data: Data, cues: CueTable, start: Start | None) -> None:
         conversations_of = partial(wanted_conversations, self.recipe, data.conversations)
         if self.strategy.first:
+            done = [stage.id for stage in self.recipe.stages if self.directory.is_done(stage.id)]
             media = media_hashes(self.recipe, used_streams(self.recipe)[0], conversations_of(), self.reporter)
             record_provenance(
                 self.directory.provenance, self.recipe, data.conversations, cue_record(self.recipe, cues),
-                start.record() if start else None, media,
+                start.record() if start else None, media, file_hashes(self.recipe, done),
             )  # fmt: skip
             self.directory.write_labels(data.labels)
             if self.recipe.split is not None:
@@ -343,6 +345,7 @@ class Run:
                 learned = [q for where, _, some in prompts if where in paths for group in some for q in group]
                 if learned:
                     known_counts(stage, self.recipe, learned)
+                    check_losses(stage, data.labels, prompts)
             for path, part in selectors_of(self.recipe).items():
                 where = path.removesuffix(".demonstrations")
                 groups = [group for name, _, some in prompts if name.startswith(where) for group in some]

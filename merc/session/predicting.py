@@ -132,7 +132,7 @@ class Predictor:
         truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
         following = max(self.prompter.looks_ahead(), decoder.looks_ahead())
         return [
-            replace(self._prediction(query, by_id.get(name, nothing), values.get(name, {}), truths), following=following)
+            self._prediction(query, by_id.get(name, nothing), values.get(name, {}), truths, following)
             for group in groups
             for query in group
             for name in [query.target.id]
@@ -151,7 +151,7 @@ class Predictor:
         )  # fmt: skip
 
     def _prediction(
-        self, query: Query, decoded: Decoded, values: Mapping[str, Any], truths: Sequence[str]
+        self, query: Query, decoded: Decoded, values: Mapping[str, Any], truths: Sequence[str], following: int
     ) -> Prediction:
         return Prediction(
             id=query.target.id,
@@ -160,6 +160,7 @@ class Predictor:
             truth=query.target.label,
             missing={**_why_without_words(query), **self.missing(query.target.id), **decoded.missing},
             label_history=self.how.label_history,
+            following=following,
             truths=known_truths(query.target, truths, query.is_last),
             label=decoded.label,
             probabilities=decoded.probabilities,

@@ -16,12 +16,13 @@ from typing import Any, NotRequired, TypedDict
 
 from merc.consent import hide
 from merc.conversation import SPLITS, Conversation
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.files import damaged, read_json, write_text
 from merc.prompting import CHAT_DATE
 from merc.recipe import Recipe
 from merc.registry import get_registry
 from merc.session.backbone import backbone_record
+from merc.session.read_files import FileHashes
 from merc.version import __version__
 
 _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
@@ -59,6 +60,9 @@ class Provenance(TypedDict):
     """By split: a hash of the media's content, spans and regions, where the recipe shows any."""
     cues: NotRequired[dict[str, Any]]
     """The annotators that wrote cues, and a ``sha256`` of these, where the recipe has some."""
+    files: NotRequired[dict[str, Any]]
+    """By the place of a component in the recipe, the SHA-256 of each other file that it reads: a teacher's predictions,
+    what says which weights a run beside it has."""
     init_from: NotRequired[dict[str, Any]]
     """The ``run`` whose weights it started from, and their ``sha256``, where it started from any."""
     started: str
@@ -78,11 +82,12 @@ def provenance(
     start: Mapping[str, Any] | None = None,
     media: Mapping[str, Any] | None = None,
     chat_date: date = CHAT_DATE,
+    files: FileHashes | None = None,
 ) -> Provenance:
     """Everything that a reader needs to know where numbers came from. No value of the environment is recorded.
     ``cues`` says which annotators wrote cues, and holds their hash; ``start`` which run's weights it started from, and
-    theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for
-    today."""
+    theirs; ``media`` are the ``media_hashes``; ``chat_date`` is what the backbone's chat template is given for today;
+    ``files`` are the ``file_hashes``."""
     from merc.model.precision import computes_bfloat16  # imported only here, with torch
 
     record: Provenance = {
@@ -114,6 +119,8 @@ def provenance(
         record["media"] = dict(media)
     if cues:
         record["cues"] = dict(cues)
+    if files:
+        record["files"] = {place: dict(own) for place, own in files.items()}
     if start:
         record["init_from"] = dict(start)
     return record
@@ -126,13 +133,14 @@ def record_provenance(
     cues: Mapping[str, Any] | None = None,
     start: Mapping[str, Any] | None = None,
     media: Mapping[str, Any] | None = None,
+    files: FileHashes | None = None,
 ) -> None:
     """Write ``provenance.json``, or add to the one of an interrupted run when and with what it goes on.
 
-    Raises MercError if the data, their media, the cues or the weights to start from are not those that the run began
-    with, and for a file that is damaged.
+    Raises MercError if the data, their media, the cues, the weights to start from or ``files`` are not those that the
+    run began with, and for a file that is damaged.
     """
-    now: dict[str, Any] = {**provenance(recipe, conversations, cues, start, media)}
+    now: dict[str, Any] = {**provenance(recipe, conversations, cues, start, media, files=files)}
     if path.exists():
         before = _read(path)
         changed = _changed(before, now, "data")
@@ -152,6 +160,13 @@ def record_provenance(
             raise MercError(
                 f"the cues of {path.parent} have changed since the run began: an annotator was asked again meanwhile; "
                 "give another --run-dir to start anew with the cues of now"
+            )
+        # So has one no hash of other files.
+        others = _other_files(_block(before, "files"), now.get("files", {})) if "files" in before else []
+        if others:
+            raise MercError(
+                f"files that the run {path.parent} reads have changed since it began: {first_names(others, 3)}; give "
+                "another --run-dir to start anew, or bring the files back"
             )
         if start and _block(before, "init_from").get("sha256") != start["sha256"]:
             raise MercError(
@@ -179,7 +194,7 @@ def _read(path: Path) -> dict[str, Any]:
         "run began with"
     )
     recorded = read_json(path, remedy)
-    for key in ("data", "media", "cues", "init_from", "backbone"):
+    for key in ("data", "media", "cues", "files", "init_from", "backbone"):
         if not isinstance(recorded.get(key) or {}, dict):
             raise damaged(path, f"{key!r} is no JSON object", remedy)
     if not recorded.get("data"):
@@ -191,6 +206,17 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> lis
     """The splits whose hashes differ."""
     then, those = _block(before, key), _block(now, key)
     return [split for split in {**then, **those} if then.get(split) != those.get(split)]
+
+
+def _other_files(before: Mapping[str, Any], now: FileHashes) -> list[str]:
+    """The files that components read now and that have another hash than before, each with the place of the component
+    that reads it."""
+    others = []
+    for place, hashes in now.items():
+        then = before.get(place)
+        known: Mapping[str, Any] = then if isinstance(then, dict) else {}
+        others += [f"{file} ({place})" for file in {**known, **hashes} if known.get(file, "") != hashes.get(file, "")]
+    return others
 
 
 def _block(recorded: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_it_says_what_a_run_was_made_of(recipe):
     found = provenance(recipe, TALK)
     assert json.loads(json.dumps(found)) == found
-    assert {*Provenance.__annotations__} - found.keys() == {"media", "cues", "init_from", "seconds"}
+    assert {*Provenance.__annotations__} - found.keys() == {"media", "cues", "files", "init_from", "seconds"}
     assert not found.keys() - {*Provenance.__annotations__}
     assert (found["merc"], found["seed"], found["recipe"]) == (merc.__version__, 7, "talk")
     assert found["backbone"] == {"path": "some/model", "revision": "v1"}
@@ -84,6 +84,21 @@ def test_a_resumed_run_wants_the_data_that_it_began_with(recipe, tmp_path: Path)
     with pytest.raises(MercError, match=r"the data of .* have changed since the run began: split test has other"):
         record_provenance(file, recipe, TALK[:1])
     assert file.read_text() == before
+
+
+def test_a_resumed_run_wants_the_files_that_its_components_read(recipe, tmp_path: Path):
+    """Those of stages that are done are not looked at again, and a run of an earlier merc has no hashes of any."""
+    file, teacher = tmp_path / "provenance.json", {"stages.a.trainer": {"teacher.jsonl": "12"}}
+    record_provenance(file, recipe, TALK, files=teacher)
+    record_provenance(file, recipe, TALK, files=teacher)
+    record_provenance(file, recipe, TALK, files={})
+    assert json.loads(file.read_text())["files"] == teacher
+    for other in ("34", None):
+        with pytest.raises(MercError, match=r"files that the run .* changed .*: teacher\.jsonl \(stages\.a\.trainer\)"):
+            record_provenance(file, recipe, TALK, files={"stages.a.trainer": {"teacher.jsonl": other}})
+    earlier = {name: value for name, value in json.loads(file.read_text()).items() if name != "files"}
+    file.write_text(json.dumps(earlier))
+    record_provenance(file, recipe, TALK, files=teacher)
 
 
 @pytest.mark.parametrize(

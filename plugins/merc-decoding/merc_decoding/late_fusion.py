@@ -66,6 +66,10 @@ class LateFusion(merc.Decoder):
         """As far as any member looks."""
         return max([super().looks_ahead(), *(_session(run).looks_ahead for run in self.runs)])
 
+    def reads_files(self) -> Sequence[Path]:
+        """``runs``."""
+        return self.runs
+
     def reads_media(self) -> Sequence[str]:
         """What sees or hears utterances in the runs."""
         return tuple(f"{name} of {run}" for run in self.runs for name in _session(run).media)
@@ -189,9 +193,7 @@ def _segment_of(query: merc.Query) -> tuple[str, str]:
     return query.conversation.id, query.conversation.utterances[0].id
 
 
-def _of_run(
-    run: Path, answers: Sequence[merc.Prediction], model: merc.Model, queries: Sequence[merc.Query]
-) -> Tensor:
+def _of_run(run: Path, answers: Sequence[merc.Prediction], model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
     """Probabilities ``[queries, labels]`` that a run's answers hold. Raises MercError for one without any."""
     import torch
 

@@ -130,7 +130,6 @@ def best_offsets(log_probs: Tensor, truth: Sequence[int], by: str) -> list[float
     """The offsets of labels under which a number is highest, from log-probabilities ``[queries, labels]``, by
     coordinate ascent: each in turn is set to the one that reaches most beside the others, of equals to the one nearest
     to 0, until none moves."""
-    import torch
     from sklearn.metrics import accuracy_score, f1_score
 
     def value(offsets: Tensor) -> float:

@@ -146,9 +146,7 @@ def test_a_run_is_loaded_once_however_many_there_are(runs: list[str], monkeypatc
     assert sorted(map(str, loaded)) == links
 
 
-def test_what_a_run_did_not_see_is_missing_in_the_answer(
-    model: EmotionModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_run_did_not_see_is_missing_in_the_answer(model: EmotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the name of the run, or its path where two have the same name."""
 
     class Deaf:

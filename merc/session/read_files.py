@@ -1,0 +1,84 @@
+"""The files that a recipe's components read beside the corpus and networks: their hashes, and what losses need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from merc.components import Loss, Prompter
+from merc.components.base import Component, with_inner
+from merc.consent import hide
+from merc.conversation import LabelSpace
+from merc.errors import MercError
+from merc.files import hash_file
+from merc.prompting import is_label_prompt
+from merc.recipe import Recipe, Stage
+from merc.recipe.runs import find_run
+from merc.session.fitted import FILE as FITTED
+from merc.session.media_check import StagePrompts
+
+FileHashes = Mapping[str, Mapping[str, str | None]]
+"""By the place of a component in its recipe, the SHA-256 of each file that it reads, by path; None for one that cannot
+be read."""
+
+
+def file_hashes(recipe: Recipe, done: Collection[str] = ()) -> FileHashes:
+    """The hashes of what components read (``Component.reads_files``), without those of stages that are ``done``."""
+    hashes: dict[str, dict[str, str | None]] = {}
+    for place, component in _components(recipe, done):
+        for named in (path for one in with_inner(component) for path in one.reads_files()):
+            for file in _files_of(named):
+                hashes.setdefault(place, {})[hide(str(file))] = _hash(file)
+    return hashes
+
+
+def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> None:
+    """Ask the losses of a stage for what they need (``Loss.check``). Raises MercError, naming the stage."""
+    assert isinstance(stage.trainer.component, Component)
+    losses = [one for one in with_inner(stage.trainer.component) if isinstance(one, Loss)]
+    prompters = {f"{task.path}.prompter": task.prompter.component for task in stage.tasks}
+    learned = []
+    for where, prompter, groups in prompts:
+        if where in prompters:
+            assert isinstance(prompter, Prompter)
+            every = (query for group in groups for query in group if query.target.label is not None)
+            learned += [query for query in every if is_label_prompt(prompter.prompt(query))]
+    for loss in losses:
+        try:
+            loss.check(labels, learned)
+        except MercError as error:
+            raise MercError(f"stage {stage.id}: {error}") from None
+
+
+def _components(recipe: Recipe, done: Collection[str]) -> Iterator[tuple[str, Component]]:
+    """What a run's numbers come from, but for the corpus and annotators, whose work is hashed itself."""
+    parts = {"backbone": recipe.backbone}
+    for section in ("encoders", "connectors", "fusers", "heads"):
+        parts |= {f"{section}.{name}": part for name, part in getattr(recipe, section).items()}
+    for stage in recipe.stages:
+        if stage.id not in done:
+            parts[f"stages.{stage.id}.trainer"] = stage.trainer
+            for task in stage.tasks:
+                parts |= {f"{task.path}.prompter": task.prompter, f"{task.path}.demonstrations": task.demonstrations}
+    components = {place: part.component for place, part in parts.items() if part is not None}
+    if (how := recipe.evaluate) is not None:
+        own = {"prompter": how.prompter, "demonstrations": how.demonstrations}
+        components |= {f"evaluate.{name}": part.component for name, part in own.items() if part is not None}
+        components["evaluate.decoder"] = how.decoder
+    yield from ((place, one) for place, one in components.items() if isinstance(one, Component))
+
+
+def _files_of(named: Path) -> list[Path]:
+    """The file, or those of a run that say what it is: ``done.json`` of a stage has the hashes of its weights."""
+    folder = find_run(named).folder
+    if not folder.is_dir():
+        return [named]
+    files = [folder / name for name in ("recipe.yaml", "labels.json", FITTED)]
+    return [*(file for file in files if file.exists()), *sorted(folder.glob("stages/*/done.json"))]
+
+
+def _hash(file: Path) -> str | None:
+    try:
+        return hash_file(file)
+    except OSError:
+        return None
