@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,9 +49,21 @@ class Distillation(merc.Loss):
         """States only where they are learned."""
         return frozenset({"path_log_probs", *(["states"] if self.states else [])})
 
+    def reads_files(self) -> Sequence[Path]:
+        """What the teachers predicted, and the first one's states where they are learned."""
+        folders = (self.teacher, *self.others)
+        states = [self.teacher / "states.safetensors"] if self.states else []
+        return [*(folder / "predictions.jsonl" for folder in folders), *states]
+
+    def check(self, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> None:
+        """See that the teachers gave probabilities of the labels of each query. Raises MercError where one did not."""
+        from merc_losses.distillation_functions import check_queries, teacher_of
+
+        check_queries(self, labels, teacher_of(self, labels), queries)
+
     def build(self, context: merc.LossContext) -> nn.Module:
         """The loss as a module. Raises MercError for a folder that holds no predictions with probabilities, or those of
-        a teacher whose labels are others."""
+        a teacher with labels that this recipe does not have."""
         from merc_losses.distillation_functions import DistillationFunction
 
         return DistillationFunction(context, self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ class Teacher:
     """What a teacher gave, by conversation and utterance."""
 
     log_probs: Mapping[tuple[str, str], Tensor]
-    """Log-probabilities ``[labels]``."""
+    """Log-probabilities ``[labels]``; minus infinity for a label that the teacher was not asked with."""
     states: Mapping[tuple[str, str], Tensor]
     """Hidden states ``[width]``; empty where the folder has none."""
 
@@ -57,7 +57,7 @@ def read_teacher(folder: Path, labels: merc.LabelSpace, states: bool) -> Teacher
 
 def mean_of(teachers: Sequence[Teacher], folders: Sequence[Path]) -> Teacher:
     """A teacher whose probabilities are the mean of several. Raises MercError for one that gave nothing for an
-    utterance of the first."""
+    utterance of the first, or was asked with other labels."""
     first = teachers[0]
     if len(teachers) == 1:
         return first
@@ -67,6 +67,12 @@ def mean_of(teachers: Sequence[Teacher], folders: Sequence[Path]) -> Teacher:
                 f"{folder} has no prediction of utterance {absent[0][1]!r} of conversation {absent[0][0]!r}, which "
                 f"{folders[0]} has, nor of {len(absent) - 1} more; let all teachers predict the same: {HOW}"
             )
+        for key, own in first.log_probs.items():
+            if not own.isfinite().equal(teacher.log_probs[key].isfinite()):
+                raise merc.MercError(
+                    f"{folder} and {folders[0]} have probabilities of other labels for utterance {key[1]!r} of "
+                    f"conversation {key[0]!r}; let all teachers predict with the same labels: {HOW}"
+                )
     means = {
         key: torch.stack([teacher.log_probs[key].exp() for teacher in teachers]).mean(0).log()
         for key in first.log_probs
@@ -75,21 +81,24 @@ def mean_of(teachers: Sequence[Teacher], folders: Sequence[Path]) -> Teacher:
 
 
 def log_probabilities(where: str, probabilities: Any, labels: merc.LabelSpace) -> Tensor:
-    """A teacher's log-probabilities ``[labels]`` in the order of the student's labels."""
+    """A teacher's log-probabilities ``[labels]`` in the order of the student's labels. A dataset with labels of its own
+    has some of them alone."""
     if not isinstance(probabilities, Mapping):
         raise merc.MercError(
             f"{where} has no probabilities, as of a run that writes its answers; let the teacher score them with: "
             f"{HOW} 'evaluate.decoder={{name: verbalizer}}'"
         )
-    if set(probabilities) != set(labels.labels):
+    if not set(probabilities) <= set(labels.labels):
         raise merc.MercError(
             f"{where}: the teacher's labels are {', '.join(probabilities)}, and this recipe's are "
             f"{', '.join(labels.labels)}; take a teacher that was asked with the same labels"
         )
-    values = [float(probabilities[label]) for label in labels.labels]
+    values = [float(value) for value in probabilities.values()]
     if not all(math.isfinite(value) and value >= 0 for value in values) or not 0.99 < sum(values) < 1.01:
         raise merc.MercError(f"{where} has probabilities that are none: {dict(probabilities)}; make the file again")
-    return torch.tensor(values).clamp(min=1e-12).log()
+    row = torch.full((len(labels),), -math.inf)
+    row[[labels.index(label) for label in probabilities]] = torch.tensor(values).clamp(min=1e-12).log()
+    return row
 
 
 def read_states(folder: Path, splits: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, str], Tensor]:
@@ -113,26 +122,45 @@ def read_states(folder: Path, splits: Mapping[str, Sequence[tuple[str, str]]]) -
     return states
 
 
+def teacher_of(loss: Distillation, labels: merc.LabelSpace) -> Teacher:
+    """The teacher of a loss, or the mean of its teachers. Raises MercError for files that do not fit."""
+    folders = [loss.teacher, *loss.others]
+    return mean_of([read_teacher(folder, labels, loss.states > 0) for folder in folders], folders)
+
+
+def check_queries(loss: Distillation, labels: merc.LabelSpace, teacher: Teacher, queries: Iterable[merc.Query]) -> None:
+    """Raise MercError for an utterance of which the teacher gave nothing, or not all that its query asks."""
+    for query in queries:
+        of = f"utterance {query.target.id!r} of conversation {query.conversation.id!r}"
+        own = teacher.log_probs.get(key_of(query))
+        if own is None:
+            raise merc.MercError(
+                f"the teacher in {loss.teacher} gave nothing for {of}; let it predict all that the student learns: "
+                f"{HOW}"
+            )
+        lacking = [label for label in query.labels.labels if not own[labels.index(label)].isfinite()]
+        if lacking:
+            raise merc.MercError(
+                f"the teacher in {loss.teacher} has no probability of {', '.join(lacking)} for {of}, which is asked "
+                f"with {', '.join(query.labels.labels)}; take a teacher that was asked with the same labels"
+            )
+
+
 class DistillationFunction(OverLabels):
     """A student's label probabilities against a teacher's, and states against states."""
 
     def __init__(self, context: merc.LossContext, loss: Distillation) -> None:
         super().__init__(context, "distillation")
-        self.loss = loss
-        folders = [loss.teacher, *loss.others]
-        self.teacher = mean_of([read_teacher(folder, context.labels, loss.states > 0) for folder in folders], folders)
+        self.loss, self.labels = loss, context.labels
+        self.teacher = teacher_of(loss, context.labels)
         width = len(next(iter(self.teacher.states.values()), torch.zeros(0)))
         self.map = nn.Linear(context.width, width) if width else None
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:
-        """Raise MercError for an utterance of which the teacher gave nothing."""
+        """Raise MercError for an utterance of which the teacher gave nothing, or not all that its query asks."""
         for batch in batches:
-            for query, truth in zip(batch.queries, batch.truth.tolist(), strict=True):
-                if truth >= 0 and key_of(query) not in self.teacher.log_probs:
-                    raise merc.MercError(
-                        f"the teacher in {self.loss.teacher} gave nothing for utterance {query.target.id!r} of "
-                        f"conversation {query.conversation.id!r}; let it predict all that the student learns: {HOW}"
-                    )
+            pairs = zip(batch.queries, batch.truth.tolist(), strict=True)
+            check_queries(self.loss, self.labels, self.teacher, (query for query, truth in pairs if truth >= 0))
 
     def forward(self, outputs: merc.Outputs, batch: merc.Batch) -> Tensor:
         """Losses ``[prompts]``."""

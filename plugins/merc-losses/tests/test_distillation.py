@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from torch import Tensor
 
 import merc
 import merc.testing
+from merc.builtin.prompters import ConversationPrompter
+from merc.components import Example
 from merc.testing import samples
+from merc.training.steps import encode_example
 from tests.training.jobs import LABELS, model_of, plain_log_probabilities
 from tests.training.loss_steps import WHOLE, assert_gradients, one_step, queries_of, states_alone
 
@@ -122,6 +126,52 @@ def test_teachers_that_do_not_fit(
     loss = Distillation(teacher=tmp_path / "teacher")
     with pytest.raises(merc.MercError, match=message):
         one_step(model_of(backbone), talks[:2], tmp_path / "a", (loss,))
+
+
+def test_a_dataset_with_some_of_the_labels_has_a_teacher_with_these(
+    backbone: Path, talks: list[merc.Conversation], tmp_path: Path
+) -> None:
+    """Of labels that the teacher was asked with and the prompt was not, the share is left out; the reverse is refused,
+    by the step and before it."""
+    some = merc.LabelSpace(LABELS.labels[:2], {name: LABELS.words_of(name) for name in LABELS.labels[:2]})
+    own = [replace(u, label=some.labels[i % 2]) for i, u in enumerate(talks[0].utterances)]
+    talk = replace(talks[0], utterances=tuple(own))
+    asked = [merc.Query(conversation=talk, index=i, labels=some) for i in range(len(own))]
+    model = model_of(backbone)
+    encoded = [encode_example(model, Example(one, ConversationPrompter()), {"labels"}, LABELS) for one in asked]
+    (batch,) = model.batches(encoded, 100_000)
+    batch = replace(batch, labels=len(LABELS))
+    outputs = model.outputs(batch, {"path_log_probs"})
+    q = batch.label_scores(outputs.path_log_probs)[:, :2].log_softmax(-1)
+    context = merc.LossContext(labels=LABELS, width=8, counts={"joy": 1}, answers=[(1,)])
+    for name, labels in (("some", some), ("all", LABELS)):
+        probabilities, _ = write(tmp_path / name, asked, labels)
+        loss = Distillation(teacher=tmp_path / name)
+        loss.check(LABELS, asked)
+        function = loss.build(context)
+        function.begin([batch])  # type: ignore[operator]
+        p = probabilities[:, :2] / probabilities[:, :2].sum(-1, keepdim=True)
+        torch.testing.assert_close(function(outputs, batch), (p * (p.log() - q)).sum(-1), rtol=1e-4, atol=1e-6)
+    whole = queries_of([talk])
+    loss = Distillation(teacher=tmp_path / "some")
+    lacking = "has no probability of sadness for utterance 'train0_0' of conversation 'train0', which is asked with"
+    with pytest.raises(merc.MercError, match=lacking):
+        loss.check(LABELS, whole)
+    with pytest.raises(merc.MercError, match=lacking):
+        one_step(model_of(backbone), [talk], tmp_path / "refused", (loss,), WHOLE)
+    both = Distillation(teacher=tmp_path / "all", others=(tmp_path / "some",))
+    with pytest.raises(merc.MercError, match="have probabilities of other labels for utterance 'train0_0'"):
+        both.check(LABELS, asked)
+
+
+def test_what_it_reads(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert Distillation(teacher=one, others=(two,)).reads_files() == [
+        one / "predictions.jsonl", two / "predictions.jsonl"
+    ]  # fmt: skip
+    assert Distillation(teacher=one, states=1.0).reads_files() == [
+        one / "predictions.jsonl", one / "states.safetensors"
+    ]  # fmt: skip
 
 
 def test_files_that_are_not_there(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) -> None:
