@@ -196,6 +196,8 @@ def test_whole_runs_are_fused_and_used_without_the_data(recipe: Path, runs: list
     weights = kept["fitted"]["weights"]
     assert list(kept["fitted"]) == ["weights"] and len(weights) == 4 and sum(weights) == pytest.approx(1)
     assert kept["settings"]["decoder"]["weights"] is None
+    hashes = json.loads((tmp_path / "fused" / "provenance.json").read_text())["files"]["evaluate.decoder"]
+    assert {f"{run}/stages/merc/done.json" for run in runs} < set(hashes) and all(hashes.values())
     lines = (tmp_path / "fused" / "predictions.jsonl").read_text().splitlines()
     predictions = [json.loads(line) for line in lines]
     assert all(len(one["details"]["votes"]) == 4 for one in predictions)
