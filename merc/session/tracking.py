@@ -79,13 +79,13 @@ class Trackers:
 
 
 def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    told: Mapping[str, Any] = {name: record[name] for name in _OF_A_STEP if name in record}
+    numbers: Mapping[str, Any] = {name: record[name] for name in _OF_A_STEP if name in record}
     if record["event"] == "dev":
-        told = record["metrics"]
+        numbers = record["metrics"]
     elif record["event"] == "rollout":
-        told = {name: value for name, value in record.items() if name not in ("event", "stage", "step")}
+        numbers = {name: value for name, value in record.items() if name not in ("event", "stage", "step")}
     within = "" if record["event"] == "step" else f"{record['event']}/"
-    yield from ((f"{record['stage']}/{within}{name}", value) for name, value in _finite(told))
+    yield from ((f"{record['stage']}/{within}{name}", value) for name, value in _finite(numbers))
 
 
 _OF_A_STEP = ("loss", "losses", "measures", "lr", "grad_norm", "utterances_per_second", "epoch")
