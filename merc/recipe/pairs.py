@@ -47,14 +47,19 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
         return
     asking = Asking.of("evaluate.prompter", part, labels)
     past = "evaluate.label_history" if evaluate.label_history else ""
-    if ahead := says(cast(Prompter, part.component).looks_ahead, 0):
+    own = says(cast(Prompter, part.component).looks_ahead, 0)
+    if ahead := max(own, says(evaluate.decoder.looks_ahead, 0)):
+        where = asking.path if ahead == own else "evaluate.decoder"
         what = f"{ahead} following utterance{'s' if ahead > 1 else ''}"
-        problems.note(asking.path, node_at(root, asking.path), f"offline: prompts show {what}, so the run answers no "
+        problems.note(where, node_at(root, where), f"offline: prompts show {what}, so the run answers no "
                       "conversation that goes on")  # fmt: skip
     _check_shown(asking, evaluate.demonstrations, "evaluate.demonstrations", past, root, problems)
     _check_blocks(asking, values, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
+    for one in says(evaluate.decoder.prompters, []):
+        ref = ComponentRef(name=get_registry().name_of(one), params={}, component=one)
+        _check_blocks(Asking.of("evaluate.decoder", ref, labels), values, root, problems)
     _check_length(asking, evaluate, labels, root, problems)
     _check_metrics(evaluate, values["heads"], root, problems)
     if use != "predict":

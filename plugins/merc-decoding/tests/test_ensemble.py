@@ -99,6 +99,18 @@ def test_a_prompter_that_shows_what_the_recipe_does_not(tmp_path: Path) -> None:
     assert "let evaluate.prompter show it too" in text
 
 
+def test_what_is_said_of_its_prompters_before_a_run(tmp_path: Path) -> None:
+    """They may look ahead, and have to say which words are an utterance's, as the recipe's own has to."""
+    recipe = write_tiny_recipe(tmp_path)
+    ahead = "{name: ensemble, prompters: [{name: conversation, following: 1}]}"
+    notes = merc.load_recipe(recipe, [f"evaluate.decoder={ahead}"]).notes
+    assert any("evaluate.decoder" in note and "offline: prompts show 1 following utterance" in note for note in notes)
+    pytest.importorskip("merc_benchmarks")
+    other = "{name: ensemble, prompters: [{name: question, labels: true}]}"
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder.*'question' does not say which words belong to an utt"):
+        merc.load_recipe(recipe, [f"evaluate.decoder={other}", "backbone.attention=utterance"])
+
+
 def test_probabilities_of_a_label_that_a_query_lacks(model: EmotionModel) -> None:
     @dataclass(frozen=True, kw_only=True)
     class Without(Ensemble):
