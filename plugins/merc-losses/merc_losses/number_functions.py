@@ -16,13 +16,13 @@ which those that are not known are not looked at."""
 
 
 class NumberFunction(nn.Module):
-    """A loss of a head's outputs: of each prompt the mean over what is known.
+    """A loss of a head's outputs: of each prompt the mean over what is known, by ``least`` prompts of its pass.
 
     Raises MercError for a head that does not give numbers."""
 
-    def __init__(self, context: merc.LossContext, name: str, of_numbers: OfNumbers) -> None:
+    def __init__(self, context: merc.LossContext, name: str, of_numbers: OfNumbers, least: int = 1) -> None:
         super().__init__()
-        self.head, self.name, self.of_numbers = context.heads[name], name, of_numbers
+        self.head, self.name, self.of_numbers, self.least = context.heads[name], name, of_numbers, least
         if "numbers" not in self.head.gives:
             raise merc.MercError(
                 f"heads.{name} gives {', '.join(sorted(self.head.gives))}, and the loss compares numbers; take a head "
@@ -43,7 +43,7 @@ class NumberFunction(nn.Module):
     def targets(self, batch: merc.Batch) -> merc.Targets:
         """What is true, on the batch's device."""
         values, known = self.head.targets(batch.queries)
-        device = batch.path_prompt.device
+        known, device = known & (known.sum(0) >= self.least), batch.path_prompt.device
         return merc.Targets(values.to(device), known.to(device))
 
 

@@ -45,13 +45,13 @@ class CCC(_OfNumbers):
     """1 - ρ_c, ρ_c = 2 cov(x, y) / (var x + var y + (mean x - mean y)²) being the concordance correlation coefficient
     (Lin, 1989) of the numbers x that ``head`` gives and the true y, for each of its outputs apart. It is no mean over
     utterances: it is computed over those of a pass, and a step with several passes weighs these by their utterances, so
-    raise ``trainer.batch_tokens`` to have many in one. Over a single utterance it is 1 without a slope."""
+    raise ``trainer.batch_tokens`` to have many in one. An utterance that is alone in its pass counts nothing."""
 
     def build(self, context: merc.LossContext) -> nn.Module:
         """The loss as a module."""
         from merc_losses.number_functions import NumberFunction, disagreement
 
-        return NumberFunction(context, self.head, disagreement)
+        return NumberFunction(context, self.head, disagreement, least=2)
 
 
 @dataclass(frozen=True, kw_only=True)
