@@ -282,15 +282,6 @@ def test_labels_missing_in_train(merc: Forks, work: Path) -> None:
     )
 
 
-def test_a_task_that_no_utterance_answers(merc: Forks, work: Path) -> None:
-    """A misspelled name of what is asked beside, which would else teach nothing and be a number in a note."""
-    beside = "{name: auxiliary, asks: sentimnt, prompter: {name: conversation}}"
-    tasks = f"stages.0.tasks=[{{prompter: {{name: conversation}}}}, {{prompter: {beside}, beside: true}}]"
-    ended = merc(work, "run", "text.yaml", "--run-dir", "run", "stages.0.prompter=null", tasks)
-    assert ended.code == 2 and "error: stages.0.tasks.1: there is nothing to learn: no utterance" in ended.err
-    assert not (work / "run" / "stages").exists()
-
-
 def test_a_connector_that_no_prompt_shows_is_not_fitted(merc: Forks, work: Path) -> None:
     idle = ("encoders.words={name: letters}", "connectors.words={name: linear, normalize: train}")
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", *idle, "stages.0.trainer.epochs=1")

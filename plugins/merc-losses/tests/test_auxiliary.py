@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from merc_losses.auxiliary import Auxiliary
@@ -12,6 +13,7 @@ import merc.testing
 from merc.builtin.prompters import ConversationPrompter
 from merc.prompting import PromptEncoder, build_tree
 from tests.prompting.tokenizers import byte_level
+from tests.tiny_backbone import write_tiny_recipe
 
 LABELS = merc.LabelSpace(("joy", "anger"))
 SAID = [("Ann", "joy", "positive"), ("Bo", "joy", "positive"), ("Ann", "anger", ""), ("Bo", None, "neutral"),
@@ -63,6 +65,18 @@ def test_only_a_speaker_whom_the_prompt_names_is_asked_for() -> None:
                           (ConversationPrompter(speakers="roles"), [False] * 6)):  # fmt: skip
         ask = Auxiliary(prompter=shown, asks="speaker")
         assert [ask.has_target(query) for query in every] == wanted
+
+
+def test_a_name_that_no_utterance_has_is_found_before_the_run_learns(tmp_path: Path) -> None:
+    """A misspelled one would else teach nothing, and be a number in a note."""
+    beside = "{name: auxiliary, asks: sentimnt, prompter: {name: conversation}}"
+    tasks = f"[{{prompter: {{name: conversation}}}}, {{prompter: {beside}, beside: true}}]"
+    recipe = tmp_path / "aside.yaml"
+    text = write_tiny_recipe(tmp_path).read_text()
+    recipe.write_text(text.replace("prompter: {name: conversation}", f"tasks: {tasks}"))
+    with pytest.raises(merc.MercError, match=r"stages\.0\.tasks\.1: there is nothing to learn: no utterance"):
+        merc.run(recipe, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run" / "stages").exists()
 
 
 def test_who_speaks_is_hidden_where_it_is_asked() -> None:

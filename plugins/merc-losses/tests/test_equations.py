@@ -313,7 +313,9 @@ def test_info_nce(anchor: str, backbone: Path, talks: list[merc.Conversation], t
         settings = replace(WHOLE, batch_tokens=budget)
         value, taken, passes, said = one_step(model, talks[:3], tmp_path / name, (loss,), settings, prompter=MEDIA)
         plain = anchored(model, talks[:3], anchor, missing)
-        assert (passes > 1) == (name == "b") and not said
+        count = len(queries_of(talks[:3]))
+        assert (passes > 1) == (name == "b")
+        assert [f"2 of {count} prompts of the first epoch count for no loss" in sentence for sentence in said] == [True]
         assert value == pytest.approx(float(plain.detach()), rel=1e-4)
         assert_gradients(model, plain, taken)
 
@@ -410,7 +412,9 @@ def test_trajectories(backbone: Path, talks: list[merc.Conversation], tmp_path: 
     model, loss = with_media(backbone), Trajectories(streams=("face", "voice"), tau=0.3, points=5)
     value, taken, _, said = one_step(model, talks[:3], tmp_path / "a", (loss,), prompter=MEDIA)
     plain = trajectories(model, talks[:3], 5)
-    assert not said and value == pytest.approx(float(plain.detach()), rel=1e-4)
+    uncounted = len(queries_of(talks[:3])) - 3
+    assert [f"{uncounted} of" in sentence and "count for no loss" in sentence for sentence in said] == [True]
+    assert value == pytest.approx(float(plain.detach()), rel=1e-4)
     assert_gradients(model, plain, taken)
     _, _, _, said = one_step(model, talks[:1], tmp_path / "b", (loss, Task()), prompter=MEDIA)
     assert "no pass of a step has two conversations" in said[0]
