@@ -57,7 +57,8 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
     _check_blocks(asking, values, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
-    for one in says(evaluate.decoder.prompters, []):
+    none: Sequence[Prompter] = ()
+    for one in says(evaluate.decoder.prompters, none):
         ref = ComponentRef(name=get_registry().name_of(one), params={}, component=one)
         _check_blocks(Asking.of("evaluate.decoder", ref, labels), values, root, problems)
     _check_length(asking, evaluate, labels, root, problems)

@@ -107,7 +107,7 @@ def test_what_is_said_of_its_prompters_before_a_run(tmp_path: Path) -> None:
     assert any("evaluate.decoder" in note and "offline: prompts show 1 following utterance" in note for note in notes)
     pytest.importorskip("merc_benchmarks")
     other = "{name: ensemble, prompters: [{name: question, labels: true}]}"
-    with pytest.raises(merc.MercError, match=r"evaluate\.decoder.*'question' does not say which words belong to an utt"):
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder.*'question' does not say which words belong"):
         merc.load_recipe(recipe, [f"evaluate.decoder={other}", "backbone.attention=utterance"])
 
 
