@@ -107,7 +107,9 @@ class _InParts(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         saved: tuple[Tensor, ...] = context.saved_tensors
-        query, key, value = (states.to(grad.dtype) for states in saved)  # as autocast may have done
+        # As autocast may have done; in float16 the products of a scaled loss's gradients would not be finite.
+        precision = torch.float32 if grad.dtype == torch.float16 else grad.dtype
+        query, key, value, grad = (states.to(precision) for states in (*saved, grad))
         grad_query = torch.empty_like(query)
         # A key is read by many parts: their shares are added up in float32.
         grad_key, grad_value = (torch.zeros(states.shape, dtype=torch.float32) for states in (key, value))

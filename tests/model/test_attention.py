@@ -81,6 +81,24 @@ def test_bfloat16_is_as_exact_as_torch() -> None:
         assert (mine.float() - wanted).norm() < 1.1 * (theirs.float() - wanted).norm() < 0.02 * wanted.norm()
 
 
+def test_float16_stays_finite_under_a_loss_scale() -> None:
+    """What is computed on the way to the gradients may be larger than float16 can say, though they are not: the product
+    of the output's gradient and values that are all alike."""
+    batch = make_batch([build_tree(conversation("a", [9, 20, 30], 8))])
+    length, scale = len(batch.places), 1024.0
+    inputs = [states(length, heads, seed, torch.float16).detach() for heads, seed in ((4, 0), (2, 1), (2, 2))]
+    inputs[2] += 100
+    found = []
+    for dtype in (torch.float32, torch.float16):
+        own = [one.to(dtype).requires_grad_() for one in inputs]
+        out, _ = attend(MODULE, *own, tree_by_tree(batch))
+        (out * torch.linspace(-1, 1, out.numel()).view_as(out) * scale).sum().backward()
+        found.append([one.grad.float() / scale for one in own if one.grad is not None])
+    for wanted, half in zip(*found, strict=True):
+        assert bool(half.isfinite().all())
+        torch.testing.assert_close(half, wanted, rtol=2e-2, atol=2e-2)
+
+
 def test_states_of_several_types_under_autocast() -> None:
     """A layer may give keys in float32 and the rest in bfloat16: autocast makes one type of them, and each has its
     gradient in its own."""
