@@ -111,8 +111,8 @@ def same(one: Path, two: Path, tolerance: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SHARED, ids=lambda case: case.name)
 def test_two_processes_learn_what_one_learns(case: Case, in_two: Path, torch_results: Path) -> None:
-    # In bfloat16 sums taken in another order differ in the third digit, as does ZeRO-3's own way with linear layers, and
-    # four steps of AdamW at a high rate carry that on.
+    # In bfloat16 sums taken in another order differ in the third digit, as does ZeRO-3's own way with linear layers,
+    # and four steps of AdamW at a high rate carry that on.
     same(torch_results / case.name[:-1], in_two / case.name, 0.1 if case.dtype == "bfloat16" else 1e-3)
 
 
