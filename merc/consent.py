@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from merc.errors import MercError
@@ -38,6 +38,9 @@ class _Component(Protocol):
     def servers(self) -> Sequence[str]: ...
 
     def variables(self) -> Sequence[str]: ...
+
+
+_AnyComponent = TypeVar("_AnyComponent", bound=_Component)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def require(component: _Component, who: str) -> None:
     merc calls it before a component is put to work. Raises MercError with what to type.
     """
     servers = addresses(component)
-    variables = [name for one in _with_inner(component) for name in one.variables()]
+    variables = [name for one in with_inner(component) for name in one.variables()]
     refused = [text for url in servers if (text := _refusal(url))]
     refused += [f"--allow-env {name}" for name in variables if not _allowed_variable(name)]
     if refused:
@@ -126,7 +129,7 @@ def require(component: _Component, who: str) -> None:
 
 def addresses(component: _Component) -> list[str]:
     """The addresses of the servers that a component, and those within it, would send to."""
-    return [url for one in _with_inner(component) for url in one.servers()]
+    return [url for one in with_inner(component) for url in one.servers()]
 
 
 def require_server(url: str, who: str) -> None:
@@ -196,7 +199,7 @@ def hide_in(data: Any) -> Any:
     return [hide_in(value) for value in data] if isinstance(data, list | tuple) else data
 
 
-def _with_inner(component: _Component) -> Iterator[_Component]:
+def with_inner(component: _AnyComponent) -> Iterator[_AnyComponent]:
     """A component, and the components that its parameters hold."""
     yield component
     for field in fields(component):
@@ -204,7 +207,7 @@ def _with_inner(component: _Component) -> Iterator[_Component]:
         for one in value if isinstance(value, list | tuple) else [value]:
             # Not by its class: this module stands below those of the contracts.
             if hasattr(type(one), "servers") and hasattr(type(one), "variables"):
-                yield from _with_inner(one)
+                yield from with_inner(one)
 
 
 def _sentence(who: str, wants: str, options: Iterable[str]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -105,13 +105,3 @@ class Component:
         """The names of the variables of the environment that it reads because its parameters say so (a ``key``). merc
         sees that the user allows each; ``merc.read_variable`` gives the value."""
         return ()
-
-
-def with_inner(component: Component) -> Iterator[Component]:
-    """A component, and the components that its parameters hold."""
-    yield component
-    for one in fields(component):
-        value = getattr(component, one.name)
-        for inner in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(inner, Component):
-                yield from with_inner(inner)

@@ -142,6 +142,11 @@ class Query:
         return self.conversation.utterances[self.index]
 
     @property
+    def segment(self) -> tuple[str, str]:
+        """The conversation and its first utterance, by their ids: segments of one conversation keep its id."""
+        return self.conversation.id, self.conversation.utterances[0].id
+
+    @property
     def is_last(self) -> bool:
         """Whether the target is the last utterance of the conversation."""
         return self.index == len(self.conversation.utterances) - 1

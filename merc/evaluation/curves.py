@@ -46,9 +46,8 @@ def _one_stage(stage: str, records: Sequence[Mapping[str, Any]]) -> StageCurves:
         lines = [Series("each step", _thin(loss), faint=True), Series("running mean", _thin(smooth))]
         charts.append(chart("Training loss", lines if len(loss) > 20 else [Series("each step", loss)]))
     for name in _loss_names(steps):
-        points, _ = _points(steps, lambda r, name=name: r["losses"].get(name) if _several(r) else None)
-        if points:
-            charts.append(chart(f"Loss {name}, times its weight", [Series("each step", _thin(points))]))
+        lines = _line(steps, lambda r, name=name: r["losses"].get(name) if _several(r) else None)
+        charts += _chart(f"Loss {name}, times its weight", lines)
     charts += _measured(steps)
     charts += _rewarded([r for r in records if r.get("event") == "rollout"])
     rate, bad = _points(steps, lambda r: r.get("lr"))
@@ -70,27 +69,21 @@ def _measured(steps: Sequence[Mapping[str, Any]]) -> list[Chart]:
     names = dict.fromkeys(
         (loss, name) for r in steps for loss, measures in _group(r, "measures").items() for name in measures
     )
-    charts = []
+    charts: list[Chart] = []
     for loss, name in names:
-        points, _ = _points(steps, lambda r, loss=loss, name=name: _group(r, "measures").get(loss, {}).get(name))
-        if points:
-            charts.append(chart(f"{loss}: {name}", [Series("each step", _thin(points))]))
+        lines = _line(steps, lambda r, loss=loss, name=name: _group(r, "measures").get(loss, {}).get(name))
+        charts += _chart(f"{loss}: {name}", lines)
     return charts
 
 
 def _rewarded(rollouts: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """The rewards of rollouts in one chart, and each other number of theirs in one."""
-    total, _ = _points(rollouts, lambda r: r.get("reward"))
-    lines = [Series("all", _thin(total))] if total else []
+    lines = _line(rollouts, lambda r: r.get("reward"), "all")
     for name in dict.fromkeys(name for r in rollouts for name in _group(r, "rewards")):
-        points, _ = _points(rollouts, lambda r, name=name: _group(r, "rewards").get(name))
-        if points:
-            lines.append(Series(name, _thin(points)))
-    charts = [chart("Reward of what was written", lines)] if lines else []
+        lines += _line(rollouts, lambda r, name=name: _group(r, "rewards").get(name), name)
+    charts = _chart("Reward of what was written", lines)
     for name, title in _OF_ROLLOUTS.items():
-        points, _ = _points(rollouts, lambda r, name=name: r.get(name))
-        if points:
-            charts.append(chart(title, [Series("each rollout", _thin(points))]))
+        charts += _chart(title, _line(rollouts, lambda r, name=name: r.get(name), "each rollout"))
     return charts
 
 
@@ -100,6 +93,17 @@ _OF_ROLLOUTS = {
     "ended": "Texts that the model ended itself",
     "entropy": "Entropy of a token that was written",
 }
+
+
+def _line(records: Sequence[Mapping[str, Any]], value: Any, name: str = "each step") -> list[Series]:
+    """A line of the values that records have; none where they have none."""
+    points, _ = _points(records, value)
+    return [Series(name, _thin(points))] if points else []
+
+
+def _chart(title: str, lines: Sequence[Series]) -> list[Chart]:
+    """A chart of lines; none without any."""
+    return [chart(title, lines)] if lines else []
 
 
 def _group(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:

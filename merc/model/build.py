@@ -112,13 +112,14 @@ def check_backbone(recipe: Recipe, weights: bool = True) -> None:
     if _needs_none(recipe):
         return
     _hide_bars()
+    backbone = _backbone(recipe)
     if weights:
-        _backbone(recipe).check()
-    _backbone(recipe).tuning.check(pick_device(recipe.strategy.device))
+        backbone.check()
+    backbone.tuning.check(pick_device(recipe.strategy.device))
     _check_opening(recipe)
     if weights:
         with torch.device("meta"):
-            tune(_backbone(recipe).shape(), _backbone(recipe).tuning)
+            tune(backbone.shape(), backbone.tuning)
 
 
 def _hide_bars() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -85,13 +85,8 @@ def check_choices(trainers: Sequence[Placed], root: Node, evaluate: Evaluate | N
     except MercError as error:
         problems.add("evaluate.metrics", section, str(error))
         return
-    for path, node, part in trainers:
-        try:
-            number = isolated(cast(Trainer, part.component).chooses_by)
-        except Exception as error:
-            problems.add(path, node, f"trainer {part.name!r} cannot say what it chooses by: {described(error)}")
-            continue
-        if number is not None and not choices.has(number):
+    for path, node, number in _said(trainers, lambda trainer: trainer.chooses_by, "chooses by", problems):
+        if not choices.has(number):
             problems.add(
                 join(path, "select_by"), node.get("select_by") or node,
                 f"the evaluation's metrics have {choices.unknown(number)}",
@@ -102,18 +97,26 @@ def check_strategy(trainers: Sequence[Placed], strategy: Strategy | None, proble
     """Report trainers that need all weights in one process, where the strategy shares them out."""
     if strategy is None or strategy.name == "torch":
         return
+    for path, node, key in _said(trainers, lambda trainer: trainer.one_process, "needs", problems):
+        problems.add(
+            join(path, key), node.get(key) or node,
+            f"needs all weights after each step, which no process has under strategy {strategy.name}; set "
+            "strategy.name=torch, or leave it out (trainer.soup averages under both)",
+        )  # fmt: skip
+
+
+def _said(
+    trainers: Sequence[Placed], question: Callable[[Trainer], Callable[[], str | None]], what: str, problems: Problems
+) -> Iterator[tuple[str, Node, str]]:
+    """What each trainer answers to a question, where it answers something; one that fails at it is reported."""
     for path, node, part in trainers:
         try:
-            key = isolated(cast(Trainer, part.component).one_process)
+            answer = isolated(question(cast(Trainer, part.component)))
         except Exception as error:
-            problems.add(path, node, f"trainer {part.name!r} cannot say what it needs: {described(error)}")
+            problems.add(path, node, f"trainer {part.name!r} cannot say what it {what}: {described(error)}")
             continue
-        if key is not None:
-            problems.add(
-                join(path, key), node.get(key) or node,
-                f"needs all weights after each step, which no process has under strategy {strategy.name}; set "
-                "strategy.name=torch, or leave it out (trainer.soup averages under both)",
-            )  # fmt: skip
+        if answer is not None:
+            yield path, node, answer
 
 
 def _check_inputs(

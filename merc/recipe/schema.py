@@ -379,6 +379,12 @@ class Recipe:
         """The tasks of all stages, in order."""
         return tuple(task for stage in self.stages for task in stage.tasks)
 
+    @property
+    def last_prompter(self) -> ComponentRef | None:
+        """The prompter that predictions are made with: the evaluation's own, or the last stage's, if there is any."""
+        own = self.evaluate.prompter if self.evaluate is not None else None
+        return own or (self.stages[-1].prompter if self.stages else None)
+
 
 def _check_segments(lengths: tuple[int, int] | None) -> None:
     if lengths is not None:

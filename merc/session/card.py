@@ -98,8 +98,7 @@ def intervals_of(directory: RunDirectory) -> Intervals:
 
 def _cues(recipe: Recipe) -> dict[str, str]:
     """Where each cue comes from that the prompts of a trained run show, which are all that a decoder reads."""
-    part = recipe.evaluate.prompter if recipe.evaluate is not None else None
-    part = part or (recipe.stages[-1].prompter if recipe.stages else None)
+    part = recipe.last_prompter
     if part is None:
         return {}
     annotators = [(one.name, cast(Annotator, one.component)) for one in recipe.annotators.values()]

@@ -85,7 +85,7 @@ def wanted_conversations(
         if reads("dev", stage.prompter) and _evaluates_dev(stage, conversations):
             whole.add("dev")
     if recipe.evaluate is not None:
-        prompter = recipe.evaluate.prompter or (recipe.stages[-1].prompter if recipe.stages else None)
+        prompter = recipe.last_prompter
         if reads("evaluate.prompter", prompter):
             whole |= {*recipe.evaluate.splits, recipe.evaluate.decoder.fits_on() or recipe.evaluate.splits[0]}
         if recipe.evaluate.demonstrations is not None and reads(SHOWN, prompter):

@@ -34,19 +34,13 @@ def examples(
         own = [[Example(query, prompter) for query in group] for group in some]
         if task.beside:
             for group in own:
-                asked_beside.setdefault(_talk_of(group), []).extend(group)
+                asked_beside.setdefault(group[0].query.segment, []).extend(group)
             continue
         first = first or own
         gathered += own
     for group in first:
-        group += asked_beside.get(_talk_of(group), ())
+        group += asked_beside.get(group[0].query.segment, ())
     return gathered
-
-
-def _talk_of(group: Sequence[Example]) -> tuple[str, str]:
-    """The conversation, or the segment of one, that a group asks about."""
-    talk = group[0].query.conversation
-    return talk.id, talk.utterances[0].id
 
 
 def task_queries(

@@ -132,10 +132,11 @@ class Predictor:
         truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
         following = max(self.prompter.looks_ahead(), decoder.looks_ahead())
         return [
-            self._prediction(query, by_id.get(name, nothing), values.get(name, {}), truths, following)
+            self._prediction(
+                query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}), truths, following
+            )
             for group in groups
             for query in group
-            for name in [query.target.id]
         ]
 
     @staticmethod

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from merc.components import Loss, Prompter
-from merc.components.base import Component, with_inner
-from merc.consent import hide
+from merc.components.base import Component
+from merc.consent import hide, with_inner
 from merc.conversation import LabelSpace
 from merc.errors import MercError
 from merc.files import hash_file
@@ -36,6 +36,9 @@ def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> Non
     """Ask the losses of a stage for what they need (``Loss.check``). Raises MercError, naming the stage."""
     assert isinstance(stage.trainer.component, Component)
     losses = [one for one in with_inner(stage.trainer.component) if isinstance(one, Loss)]
+    losses = [one for one in losses if type(one).check is not Loss.check]
+    if not losses:  # no prompt is made for nothing
+        return
     prompters = {f"{task.path}.prompter": task.prompter.component for task in stage.tasks}
     learned = []
     for where, prompter, groups in prompts:

@@ -215,11 +215,9 @@ class Wiring:
 
 def last_prompter(recipe: Recipe) -> Prompter:
     """The prompter that predictions are made with: the evaluation's own, or the last stage's."""
-    part = recipe.evaluate.prompter if recipe.evaluate and recipe.evaluate.prompter else None
+    part = recipe.last_prompter
     if part is None:
-        if not recipe.stages:
-            raise MercError(f"{recipe.name}: evaluate.prompter is needed, since there is no stage to take one from")
-        part = recipe.stages[-1].prompter
+        raise MercError(f"{recipe.name}: evaluate.prompter is needed, since there is no stage to take one from")
     assert isinstance(part.component, Prompter)
     return part.component
 

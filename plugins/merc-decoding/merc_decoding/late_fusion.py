@@ -181,16 +181,11 @@ def _answers_of(run: Path, labels: merc.LabelSpace, queries: Sequence[merc.Query
             f"evaluate.decoder.runs: {run} answers with other labels ({', '.join(session.labels.labels)}) than this "
             f"run ({', '.join(labels.labels)}); name runs with the same labels"
         )
-    talks = {_segment_of(query): query.conversation for query in queries}
+    talks = {query.segment: query.conversation for query in queries}
     known: Mapping[tuple[str, str, str], merc.Prediction] = {
         (*segment, one.id): one for segment, talk in talks.items() for one in session.predict(talk)
     }
-    return [known[*_segment_of(query), query.target.id] for query in queries]
-
-
-def _segment_of(query: merc.Query) -> tuple[str, str]:
-    """The conversation, and its first utterance: segments of one conversation keep its id."""
-    return query.conversation.id, query.conversation.utterances[0].id
+    return [known[*query.segment, query.target.id] for query in queries]
 
 
 def _of_run(run: Path, answers: Sequence[merc.Prediction], model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:

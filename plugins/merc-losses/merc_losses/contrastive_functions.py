@@ -145,7 +145,7 @@ class TrajectoriesFunction(nn.Module):
         for place, query in enumerate(batch.queries):
             ids = [[u.id for u in query.conversation.utterances if u.id in those] for those in ids_of]
             if all(ids):
-                complete.setdefault(whom(query)[:2], (place, ids))
+                complete.setdefault(query.segment, (place, ids))
         return list(complete.values()) if len(complete) > 1 else []
 
     def begin(self, batches: Sequence[merc.Batch]) -> None:

@@ -226,7 +226,7 @@ def targets_of(batch: merc.Batch) -> dict[Target, int]:
 
 def whom(query: merc.Query) -> tuple[str, str, int]:
     """Whom a query asks about: conversation, its first utterance (segments have one each), and index."""
-    return query.conversation.id, query.conversation.utterances[0].id, query.index
+    return *query.segment, query.index
 
 
 class RationaleFunction(nn.Module):

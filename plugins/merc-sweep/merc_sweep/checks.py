@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,7 @@ def checked(recipe: str, shared: Sequence[str], every: Sequence[Setting], by: st
         if loaded.evaluate is None or "dev" not in loaded.evaluate.splits:
             raise merc.MercError(f"{recipe}: a sweep chooses by dev; let evaluate.splits name dev")
         _check_number(loaded, by, lowest)
-        content = json.dumps({**loaded.resolved, "title": "", "description": ""}, sort_keys=True)
+        content = content_of(loaded)
         if content in known:
             raise merc.MercError(
                 f"{known[content]} and {words} are the same recipe, whose numbers would count twice; leave one of "
@@ -34,6 +35,12 @@ def checked(recipe: str, shared: Sequence[str], every: Sequence[Setting], by: st
         known[content] = words
         recipes.append(loaded)
     return recipes
+
+
+def content_of(recipe: Any, *aside: str) -> str:
+    """A hash of what a recipe says, but for words about it and the sections ``aside``."""
+    content = {name: value for name, value in recipe.resolved.items() if name not in ("title", "description", *aside)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _check_number(recipe: Any, by: str, lowest: bool) -> None:

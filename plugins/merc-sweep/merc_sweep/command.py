@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +45,7 @@ def command(
     The numbers of test stay out of the table, so that no value is chosen by them: --show-test shows them, and writes
     down when they were first read.
     """
-    from merc_sweep.checks import checked, has_folds
+    from merc_sweep.checks import checked, content_of, has_folds
     from merc_sweep.folder import SweepFolder
     from merc_sweep.results import is_finished, rows
     from merc_sweep.running import Job, run_all
@@ -71,7 +69,7 @@ def command(
         "recipe": name,
         "changes": shared,
         "random seed": None if draws is None else seed,
-        "content of the recipe": _content(first),
+        "content of the recipe": content_of(first, "strategy", "features"),
     }
     runs = folder.open(about, every)
     jobs = [
@@ -98,13 +96,6 @@ def command(
             typer.echo(f"{len(failed)} of {len(runs)} runs failed; the same command tries them again", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _content(recipe: Any) -> str:
-    """A hash of what a recipe says, but for words about it and how fast it is done."""
-    aside = ("title", "description", "strategy", "features")
-    content = {name: value for name, value in recipe.resolved.items() if name not in aside}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _record(row: Row, with_test: bool) -> dict[str, Any]:
