@@ -96,6 +96,16 @@ class Decoder(Component):
         inner = (getattr(self, one.name) for one in fields(self))
         return [name for one in inner if isinstance(one, Decoder) for name in one.reads_media()]
 
+    def check(self, labels: LabelSpace) -> None:
+        """See, before hours of training, that what it reads beside the data is there and fits.
+
+        Args:
+            labels: The label space of the run.
+
+        Raises:
+            MercError: Something is not there, or not what it needs.
+        """
+
     def fits_on(self) -> Literal["train", "dev"] | None:
         """The split that it is fitted on once the model is trained; ``None`` for one with nothing to fit, or whose
         parameters give what would be fitted."""

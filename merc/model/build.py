@@ -22,7 +22,7 @@ from merc.model.media_tokens import MediaTokens
 from merc.model.precision import computed_in, computes_bfloat16
 from merc.model.reach import context_of
 from merc.model.sharding import shard
-from merc.model.tuning import tune
+from merc.model.tuning import check_trainable, tune
 from merc.recipe import Recipe
 from merc.registry.faults import worker_for
 
@@ -108,7 +108,8 @@ def _smaller(recipe: Recipe, device: str) -> str:
 def check_backbone(recipe: Recipe, weights: bool = True) -> None:
     """See that the recipe's backbone can be loaded: its configuration, tokenizer and, with ``weights``, these are
     there. Raises MercError where they are not, where its tuning lacks something or, with ``weights``, does not fit the
-    backbone, and where soft prompts fill its context. No weights are read; those of a hub model are fetched."""
+    backbone, where a stage's ``trainable`` names nothing, and where soft prompts fill its context. No weights are read;
+    those of a hub model are fetched."""
     if _needs_none(recipe):
         return
     _hide_bars()
@@ -118,8 +119,14 @@ def check_backbone(recipe: Recipe, weights: bool = True) -> None:
     backbone.tuning.check(pick_device(recipe.strategy.device))
     _check_opening(recipe)
     if weights:
-        with torch.device("meta"):
-            tune(backbone.shape(), backbone.tuning)
+        model = build_meta(recipe)
+        for stage in recipe.stages:
+            # Encoders' networks are not part of a model without weights: the stage itself sees to these names.
+            names = [name for name in stage.trainable or () if not name.startswith("encoders.")]
+            try:
+                check_trainable(model, names)
+            except MercError as error:
+                raise MercError(f"stage {stage.id}: {error}") from None
 
 
 def _hide_bars() -> None:

@@ -48,14 +48,28 @@ def tune(llm: nn.Module, tuning: Tuning) -> TunedBackbone:
     )
 
 
+def check_trainable(model: EmotionModel, names: Sequence[str]) -> None:
+    """Raise MercError for a name that stands for no part and no parameter that may learn."""
+    parts = _members(model)
+    known = [name.removesuffix(".") for members in parts.values() for name in members]
+    for pattern in names:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise MercError(_names_nothing(pattern, parts))
+
+
+def _members(model: EmotionModel) -> dict[str, tuple[str, ...]]:
+    """By part, its name with a dot, and then the parameters in it that may learn."""
+    return {part: (f"{part}.", *members) for part, members in model.parts().items()}
+
+
 def _names_nothing(pattern: str, parts: Mapping[str, Sequence[str]]) -> str:
     """Why a name of ``trainable`` stands for nothing, and what there is in its place."""
     part = next((part for part in parts if pattern.startswith(f"{part}.")), None)
     if part is None:
-        return f"stages: trainable names unknown part {pattern!r}.{did_you_mean(pattern, parts)}"
+        return f"trainable names unknown part {pattern!r}.{did_you_mean(pattern, parts)}"
     members = parts[part][1:]
     return (
-        f"stages: trainable: no parameter that may learn is called {pattern!r}; {part} has {len(members)} of them, "
+        f"trainable: no parameter that may learn is called {pattern!r}; {part} has {len(members)} of them, "
         f"{members[0]} to {members[-1]}"
     )
 
@@ -71,11 +85,8 @@ def select_trainable(
 
     Raises MercError for a name that stands for no part and no parameter that may learn.
     """
-    parts = {part: (f"{part}.", *members) for part, members in model.parts().items()}
-    known = {name: part for part, members in parts.items() for name in members}
-    for pattern in names or ():
-        if not any(fnmatchcase(name.removesuffix("."), pattern) for name in known):
-            raise MercError(_names_nothing(pattern, parts))
+    check_trainable(model, names or ())
+    parts = _members(model)
     parameters = {model.public_name(name): parameter for name, parameter in model.learning().items()}
     chosen = dict.fromkeys(parts, False)
     for part, (_, *members) in parts.items():

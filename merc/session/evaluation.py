@@ -43,7 +43,7 @@ from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
 from merc.session.provenance import provenance
-from merc.session.read_files import file_hashes
+from merc.session.read_files import check_decoder, file_hashes
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
 from merc.session.session import Prepared, Session
@@ -67,6 +67,7 @@ def evaluate_again(
     setup = session.setup
     place = run.directory.outputs / "evaluations"
     target = _target(place, name, setup.how.splits)
+    check_decoder(setup.how.decoder, run.labels)
     check_corrupted(run.recipe, setup)
     data = session.wiring.data(run.labels)
     plain = [c for split in setup.how.splits for c in data.split(split)]

@@ -58,7 +58,7 @@ from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
 from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
-from merc.session.read_files import check_losses, file_hashes
+from merc.session.read_files import check_decoder, check_losses, file_hashes
 from merc.session.reporter import Reporter, Silent
 from merc.session.segmentation import check_datasets, measured
 from merc.session.splitting import write_parts
@@ -270,6 +270,7 @@ class Run:
         """Conversations, and the cues that their prompts read."""
         data = self.wiring.data()
         if self.recipe.evaluate is not None:
+            check_decoder(self.how.decoder, data.labels)
             check_corrupted(self.recipe, Setup.of(self.recipe, data.labels))
         for task in self.recipe.tasks:
             data.split(task.data.split, f"{task.path}.data.split")

@@ -1,11 +1,12 @@
-"""The files that a recipe's components read beside the corpus and networks: their hashes, and what losses need."""
+"""The files that a recipe's components read beside the corpus and networks: their hashes, and what losses and decoders
+need."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from merc.components import Loss, Prompter
+from merc.components import Decoder, Loss, Prompter
 from merc.components.base import Component
 from merc.consent import hide, with_inner
 from merc.conversation import LabelSpace
@@ -30,6 +31,13 @@ def file_hashes(recipe: Recipe, done: Collection[str] = ()) -> FileHashes:
             for file in _files_of(named):
                 hashes.setdefault(place, {})[hide(str(file))] = _hash(file)
     return hashes
+
+
+def check_decoder(decoder: Decoder, labels: LabelSpace) -> None:
+    """Ask a decoder, and those within it, for what they need (``Decoder.check``). Raises MercError."""
+    for one in with_inner(decoder):
+        if isinstance(one, Decoder):
+            one.check(labels)
 
 
 def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> None:

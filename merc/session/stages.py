@@ -81,7 +81,10 @@ class Stages:
     def _train(
         self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
     ) -> None:
-        select_trainable(model, stage.trainable, heads_of(stage.trainer))
+        try:
+            select_trainable(model, stage.trainable, heads_of(stage.trainer))
+        except MercError as error:  # of an encoder's network: check_backbone looked at all other names
+            raise MercError(f"stage {stage.id}: {error}") from None
         assert isinstance(stage.trainer.component, Trainer)
         with self.journal.task(f"stage {stage.id}") as progress:
             context = self._context(stage, model, data, metrics, predict, progress)

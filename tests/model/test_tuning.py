@@ -155,7 +155,7 @@ def test_unknown_parts_are_named() -> None:
     with pytest.raises(MercError) as caught:
         select_trainable(tuned_model(), ("connectors.fase",))
     assert str(caught.value) == (
-        "stages: trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?"
+        "trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from merc.builtin.losses import TokenNLL
 from merc.builtin.sft import SupervisedFineTuning
-from merc.components import Loss, Verbalizer
+from merc.components import Decoder, Loss, Verbalizer
 from merc.errors import MercError
 from merc.files import hash_file
 from merc.recipe import ComponentRef, Recipe, load_recipe
@@ -28,6 +28,15 @@ class Reads(Verbalizer):
 
     def reads_files(self) -> Sequence[Path]:
         return [self.path]
+
+    def check(self, labels):
+        if self.path.name == "unfit":
+            raise MercError(f"{self.path} does not fit {', '.join(labels.labels)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Verbalizer):
+    decoder: Decoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +114,14 @@ def test_a_run_asks_its_losses_before_it_encodes_and_wants_their_files_until_its
         run_recipe(own, run, Silent(), resume=True)
     (tmp_path / "teacher").write_text("b")
     run_recipe(own, run, Silent(), resume=True)
+
+
+def test_a_decoder_within_another_is_asked_before_anything_is_encoded(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recipe.evaluate is not None
+    how = replace(recipe.evaluate, decoder=Around(decoder=Reads(path=tmp_path / "unfit")))
+    monkeypatch.setattr(Wiring, "features", None)
+    with pytest.raises(MercError, match="unfit does not fit joy, anger"):
+        run_recipe(replace(recipe, evaluate=how), tmp_path / "run", Silent())
+    assert not (tmp_path / "run").exists()

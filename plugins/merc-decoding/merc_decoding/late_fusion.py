@@ -70,6 +70,11 @@ class LateFusion(merc.Decoder):
         """``runs``."""
         return self.runs
 
+    def check(self, labels: merc.LabelSpace) -> None:
+        """Raise MercError for a run that is not there, or has other labels."""
+        for run in self.runs:
+            _session_with(run, labels)
+
     def reads_media(self) -> Sequence[str]:
         """What sees or hears utterances in the runs."""
         return tuple(f"{name} of {run}" for run in self.runs for name in _session(run).media)
@@ -172,15 +177,20 @@ def _session(run: Path) -> merc.Session:
     return merc.load(run)
 
 
-def _answers_of(run: Path, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> list[merc.Prediction]:
-    """What a finished run says to queries, whose conversations it sees whole. Raises MercError for one with other
-    labels."""
+def _session_with(run: Path, labels: merc.LabelSpace) -> merc.Session:
+    """A run's session. Raises MercError for one with other labels."""
     session = _session(run)
     if sorted(session.labels.labels) != sorted(labels.labels):
         raise merc.MercError(
             f"evaluate.decoder.runs: {run} answers with other labels ({', '.join(session.labels.labels)}) than this "
             f"run ({', '.join(labels.labels)}); name runs with the same labels"
         )
+    return session
+
+
+def _answers_of(run: Path, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> list[merc.Prediction]:
+    """What a finished run says to queries, whose conversations it sees whole."""
+    session = _session_with(run, labels)
     talks = {query.segment: query.conversation for query in queries}
     known: Mapping[tuple[str, str, str], merc.Prediction] = {
         (*segment, one.id): one for segment, talk in talks.items() for one in session.predict(talk)

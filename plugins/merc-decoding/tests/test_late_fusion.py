@@ -254,6 +254,13 @@ def test_a_run_with_other_labels_is_refused(recipe: Path, tmp_path: Path, model:
     assert "evaluate.decoder.runs: " in str(caught.value) and "answers with other labels" in str(caught.value)
 
 
+def test_a_run_that_is_not_there_is_found_before_training(recipe: Path, tmp_path: Path) -> None:
+    fuses = {"name": "late-fusion", "prompters": [], "runs": [str(tmp_path / "gone")], "weights": [0.5, 0.5]}
+    with pytest.raises(merc.MercError, match="gone is not there"):
+        merc.run(recipe, run_dir=tmp_path / "run", evaluate={"decoder": fuses})
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_split_that_is_measured_and_fitted_on_is_noted(recipe: Path) -> None:
     fuses = "evaluate.decoder={name: late-fusion, prompters: [{name: conversation, history: 0}]}"
     noted = "dev is measured, and evaluate.decoder is fitted on it"
