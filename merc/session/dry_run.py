@@ -31,6 +31,7 @@ from merc.session.demonstrations import Demonstrations, last_demonstrations, sel
 from merc.session.pipeline import Run
 from merc.session.predicting import encode_group
 from merc.session.reporter import Reporter
+from merc.session.run_prompts import RunPrompts
 from merc.session.stages import Stages
 from merc.session.start import start_of
 from merc.session.wiring import Material, Request, Setup, Wiring, last_prompter
@@ -133,16 +134,17 @@ class _DryRun(Run):
             data = data.with_cues(cues)
         with self._measured("demonstrations" if selectors_of(recipe) else "queries"):
             demonstrations = self.wiring.demonstrations(data, keep=False) if selectors_of(recipe) else None
-            prompts = self._stage_prompts(data, demonstrations)
+            asked = RunPrompts(recipe, self.directory, self.journal, data, demonstrations)
+            prompts = asked.every()
         table = self._features(data, demonstrations)
         material = _SampledMaterial(cues=cues, table=table)
         with self._measured("model"):
             model, inherited = self._model(material, start)
         result.parameters = self._parameters(model)
         with self._measured("prompts, put together"):
-            self._check_prompts(model, prompts)
-        self._stages(model, data, material, demonstrations, inherited)
-        self._predictions(model, data, material, demonstrations)
+            asked.check(model, prompts)
+        self._stages(model, asked, material, inherited)
+        self._predictions(model, asked, material)
         return result
 
     def _parameters(self, model: EmotionModel) -> list[PartCount]:
@@ -184,15 +186,15 @@ class _DryRun(Run):
     def _stages(
         self,
         model: EmotionModel,
-        data: Data,
+        asked: RunPrompts,
         material: Material,
-        demonstrations: Demonstrations | None,
         inherited: Collection[str],
     ) -> None:
+        data = asked.data
         probe = StepProbe(PROBE_SECONDS)
 
         def predict(split: str, prompter: Prompter, selector: ComponentRef | None) -> list[Prediction]:
-            groups = self._queries(data, split, selector, demonstrations)
+            groups = asked.queries(split, selector)
             return self._sample(f"dev {id(prompter)}", groups, prompter, data, model, material)
 
         for stage in self.recipe.stages:
@@ -201,7 +203,7 @@ class _DryRun(Run):
                 continue
             known, before = len(probe.estimates), Seconds.now()
             one = replace(self.recipe, stages=(stage,))
-            stages = Stages(one, self.directory, self.strategy, self.journal, False, demonstrations, inherited)
+            stages = Stages(one, self.directory, self.strategy, self.journal, False, asked.demonstrations, inherited)
             stages.probe = probe
             stages.run(model, data, self.metrics, predict)
             rest = Seconds.now() - before
@@ -226,10 +228,8 @@ class _DryRun(Run):
         writes = max(estimate.evaluations, estimate.checkpoints)
         self._note(f"stage {name}, checkpoints", estimate.checkpoint * writes, f"1 of at most {writes} written")
 
-    def _predictions(
-        self, model: EmotionModel, data: Data, material: Material, demonstrations: Demonstrations | None
-    ) -> None:
-        recipe, result = self.recipe, self.result
+    def _predictions(self, model: EmotionModel, asked: RunPrompts, material: Material) -> None:
+        recipe, result, data = self.recipe, self.result, asked.data
         if recipe.evaluate is None:
             return
         if why := self._why_not(self.how.decoder):
@@ -241,7 +241,7 @@ class _DryRun(Run):
             result.unknown.append(f"evaluate.corrupt: encoding and predicting {len(cases)} more times")
         predictions: list[Prediction] = []
         for split in self.how.splits:
-            groups = self._queries(data, split, last_demonstrations(recipe), demonstrations)
+            groups = asked.queries(split, last_demonstrations(recipe))
             predictions += self._sample(split, groups, last_prompter(recipe), data, model, material)
             seconds, of = self.sampled[split]
             self._note(f"predict {split}", seconds, of)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from merc.components import Prediction, Prompter, Query
 from merc.consent import hide
@@ -31,35 +31,26 @@ from merc.evaluation.projection import StatesById, write_states
 from merc.features import FeatureTable
 from merc.model.build import check_backbone, pick_device
 from merc.model.emotion_model import EmotionModel
-from merc.recipe import ComponentRef, Evaluate, Recipe, Stage
+from merc.recipe import ComponentRef, Evaluate, Recipe
 from merc.registry.faults import note_fault
 from merc.session.backbone import check_same, pinned, recorded_backbone
 from merc.session.corruption import CorruptedEvaluation
 from merc.session.cues import cue_record, known_cues, note_cues, prompters_of, wanted_conversations
-from merc.session.data import Data, load_data, queries, used_streams
-from merc.session.demonstrations import (
-    Demonstrations,
-    check_length,
-    check_shown,
-    last_demonstrations,
-    record_of,
-    selectors_of,
-)
+from merc.session.data import Data, load_data, used_streams
+from merc.session.demonstrations import Demonstrations, last_demonstrations, selectors_of
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
-from merc.session.examples import all_queries
 from merc.session.fitted import keep_fitted
-from merc.session.heads import check_values, known_counts, teaches
+from merc.session.heads import check_values
 from merc.session.journal import Journal
-from merc.session.label_history import check_label_history_shown, gold_note, with_gold
 from merc.session.last_evaluation import LastEvaluation
-from merc.session.media_check import StagePrompts, check_files, check_media
+from merc.session.media_check import check_files, check_media
 from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
-from merc.session.predicting import check_prompts, check_room
 from merc.session.provenance import record_provenance, record_seconds
-from merc.session.read_files import check_decoder, check_losses, file_hashes
+from merc.session.read_files import check_decoder, file_hashes
 from merc.session.reporter import Reporter, Silent
+from merc.session.run_prompts import RunPrompts, fitted_splits
 from merc.session.segmentation import check_datasets, measured
 from merc.session.splitting import write_parts
 from merc.session.stages import Stages
@@ -205,7 +196,9 @@ class Run:
         fail."""
         recipe, directory = self.recipe, self.directory
         demonstrations = self.wiring.demonstrations(data) if selectors_of(recipe) else None
-        prompts = self._stage_prompts(data, demonstrations)
+        asked = RunPrompts(recipe, directory, self.journal, data, demonstrations)
+        with self.wiring.in_turn():  # the first process embeds and builds what the others read
+            prompts = asked.every()
         untrained = not any(directory.is_done(stage.id) for stage in recipe.stages)
         if untrained and start is None:
             check_files(recipe, prompts)
@@ -213,12 +206,12 @@ class Run:
         model, inherited = self._model(material, start)
         if untrained:
             check_media(recipe, model.parts(), prompts, material.table.missing, inherited)
-        self._check_prompts(model, prompts)
+        asked.check(model, prompts)
 
         def predict(
             split: str, prompter: Prompter, selector: ComponentRef | None, states: StatesById | None
         ) -> list[Prediction]:
-            groups = self._queries(data, split, selector, demonstrations)
+            groups = asked.queries(split, selector)
             setup = Setup(prompter=prompter, labels=data.labels, how=self.how)
             request = Request(groups=groups, title=f"predict {split}", states=states)
             return self.wiring.predictions(model, setup, material, request)
@@ -231,7 +224,7 @@ class Run:
             return []
         if (fits_on := self.how.decoder.fits_on()) is not None:
             setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
-            groups = self._queries(data, fits_on, last_demonstrations(recipe), demonstrations)
+            groups = asked.queries(fits_on, last_demonstrations(recipe))
             fitted = self.wiring.fitted(model, setup, material, groups)
             if self.strategy.first:
                 self.journal.say(keep_fitted(directory.path, recipe, fitted))
@@ -247,7 +240,7 @@ class Run:
             setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
             return self.wiring.predictions(model, setup, changed, Request(groups=groups, title=title))
 
-        every = [g for split in self.how.splits for g in self._queries(data, split, chooses, demonstrations)]
+        every = [g for split in self.how.splits for g in asked.queries(split, chooses)]
         self.corrupted.predict(every, material, self.wiring, predict_again)
         if self.strategy.first:
             if states is not None:
@@ -277,7 +270,7 @@ class Run:
             check_datasets(f"{task.path}.data", task.data, data)
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
-        for fits_on in self._fits_on:
+        for fits_on in fitted_splits(self.recipe):
             data.split(fits_on, "evaluate.decoder")
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
@@ -314,70 +307,6 @@ class Run:
             self.journal.say(note)
         note_cues(self.recipe, self.prompters, cues, conversations_of, self.journal)
 
-    @property
-    def _fits_on(self) -> tuple[Literal["train", "dev"], ...]:
-        """The split that the evaluation's decoder is fitted on, if it is."""
-        split = self.how.decoder.fits_on() if self.recipe.evaluate else None
-        return () if split is None else (split,)
-
-    def _queries(
-        self, data: Data, split: str, selector: ComponentRef | None, demonstrations: Demonstrations | None
-    ) -> list[list[Query]]:
-        groups = queries(measured(data.split(split), self.how), data.labels, spaces=data.spaces)
-        groups = groups if demonstrations is None else demonstrations.fill(selector, "evaluate.demonstrations", groups)
-        # Whoever predicts tells the labels that are wanted; these show how long a prompt with them is.
-        return groups if self.how.label_history is None else with_gold(groups)
-
-    def _stage_prompts(self, data: Data, demonstrations: Demonstrations | None) -> StagePrompts:
-        """All that the run will ask the model, by what asks for it."""
-        with self.wiring.in_turn():  # the first process embeds and builds what the others read
-            prompts: list[tuple[str, Prompter, list[list[Query]]]] = []
-            for stage in self.recipe.stages:
-                if not self.directory.is_done(stage.id):
-                    prompts += self._of_stage(stage, data, demonstrations)
-            if self.recipe.evaluate is not None:
-                for name in dict.fromkeys([*self.how.splits, *self._fits_on]):
-                    groups = self._queries(data, name, last_demonstrations(self.recipe), demonstrations)
-                    if self.how.label_history == "gold":
-                        self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
-                    prompts.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
-            for stage in self.recipe.stages:
-                paths = {f"{task.path}.prompter" for task in stage.tasks}
-                learned = [q for where, _, some in prompts if where in paths for group in some for q in group]
-                if learned:
-                    known_counts(stage, self.recipe, learned)
-                    check_losses(stage, data.labels, prompts)
-            for path, part in selectors_of(self.recipe).items():
-                where = path.removesuffix(".demonstrations")
-                groups = [group for name, _, some in prompts if name.startswith(where) for group in some]
-                if groups:
-                    self.journal.log(record_of(where, part, groups))
-        return prompts
-
-    def _of_stage(self, stage: Stage, data: Data, demonstrations: Demonstrations | None) -> StagePrompts:
-        """What a stage will ask the model."""
-        prompts: list[tuple[str, Prompter, list[list[Query]]]] = []
-        for task in stage.tasks:
-            assert isinstance(task.prompter.component, Prompter)
-            groups = all_queries(task, data, demonstrations, teaches(stage, self.recipe.heads))
-            if not any(groups):
-                raise MercError(
-                    f"{task.path}: there is nothing to learn: no utterance of its data has a label, or what else its "
-                    "prompter asks for; look at the spelling in the prompter, and at the data"
-                )
-            if task.data.label_history:
-                self._note_gold(f"{task.path}.data.label_history", groups)
-            prompts.append((f"{task.path}.prompter", task.prompter.component, groups))
-        first = stage.tasks[0]
-        if first.demonstrations is not None and "dev" in data.by_split:
-            groups = self._queries(data, "dev", first.demonstrations, demonstrations)
-            prompts.append((f"{first.path}, evaluation on dev", prompts[0][1], groups))
-        return prompts
-
-    def _note_gold(self, where: str, groups: Sequence[Sequence[Query]]) -> None:
-        if note := gold_note(where, groups):
-            self.journal.say(note)
-
     def _features(self, data: Data, demonstrations: Demonstrations | None) -> FeatureTable:
         """The features of every conversation that is learned, predicted or shown."""
         streams, _ = used_streams(self.recipe)
@@ -388,7 +317,7 @@ class Run:
     def _encoded_conversations(self, data: Data, demonstrations: Demonstrations | None) -> list[Conversation]:
         recipe = self.recipe
         splits = {task.data.split for task in recipe.tasks} | set(self.how.splits if recipe.evaluate else ())
-        splits |= set(self._fits_on)
+        splits |= set(fitted_splits(recipe))
         if recipe.stages:
             splits.add("dev")  # training looks at it, whether or not the evaluation does
         chosen = {c.id for c in demonstrations.shown} if demonstrations is not None else set()
@@ -405,24 +334,6 @@ class Run:
             if note:
                 self.journal.say(note)
         return model, inherited
-
-    def _check_prompts(self, model: EmotionModel, prompts: StagePrompts) -> None:
-        """See that every prompt of the run fits the model, before hours go into the first of its stages."""
-        with self.reporter.task("prompts") as progress:
-            for number, (where, prompter, groups) in enumerate(prompts, start=1):
-                check_shown(where, prompter, groups)
-                if any(query.label_history is not None for group in groups for query in group):
-                    check_label_history_shown(where, prompter, groups)
-                try:
-                    check_prompts(model, prompter, groups)
-                except MercError as error:
-                    check_length(where, model, prompter, groups)
-                    raise MercError(f"{where}: {error}") from None
-                if where.startswith("evaluate"):
-                    check_room(model, prompter, self.how, groups)
-                progress(number / len(prompts), "")
-        for note in model.prompts.notes:  # a prompt that is written tells what its tokenizer lacks
-            self.journal.say(note)
 
     def _report(self, data: Data) -> None:
         with self.reporter.task("report"):

@@ -154,9 +154,7 @@ def test_a_frozen_backbone_stays_frozen_though_it_is_named() -> None:
 def test_unknown_parts_are_named() -> None:
     with pytest.raises(MercError) as caught:
         select_trainable(tuned_model(), ("connectors.fase",))
-    assert str(caught.value) == (
-        "trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?"
-    )
+    assert str(caught.value) == ("trainable names unknown part 'connectors.fase'. Did you mean 'connectors.face'?")
 
 
 def test_parameters_are_chosen_by_their_names() -> None:
