@@ -16,7 +16,7 @@ from merc.consent import hide
 from merc.conversation import SPLITS, LabelSpace
 from merc.evaluation import read_metrics, read_predictions
 from merc.evaluation.intervals import FEW, label_intervals
-from merc.evaluation.label_history import sentences
+from merc.evaluation.label_history import sentences, shown_beside
 from merc.evaluation.measures import TITLES
 from merc.evaluation.significance import RESAMPLES
 from merc.files import read_json, read_text
@@ -68,12 +68,14 @@ def model_card(run: Path | str, text: CardText) -> str:
     """
     directory = RunDirectory.find(Path(run))
     trained = directory.trained([NO_CORPUS])
+    metrics = read_metrics(directory.metrics) if directory.metrics.is_file() else {}
     card = _Card(
         recipe=yaml.safe_load(read_text(directory.recipe_file)),
         cues=_cues(trained),
+        shown=() if metrics else _shown(trained),  # metrics say it themselves
         labels=directory.read_labels(),
         record=read_json(directory.provenance) if directory.provenance.is_file() else {},
-        metrics=read_metrics(directory.metrics) if directory.metrics.is_file() else {},
+        metrics=metrics,
         intervals=intervals_of(directory),
         text=text,
     )
@@ -107,10 +109,19 @@ def _cues(recipe: Recipe) -> dict[str, str]:
     return {cue: writers.get(cue, "that comes with the conversation") for cue in cues}
 
 
+def _shown(recipe: Recipe) -> list[str]:
+    """What the prompts of a trained run show beside the conversation so far, in sentences."""
+    if (how := recipe.evaluate) is None or (part := recipe.last_prompter) is None:
+        return []
+    following = max(cast(Prompter, part.component).looks_ahead(), how.decoder.looks_ahead())
+    return [f"{words[0].upper()}{words[1:]}. {why}" for words, why in shown_beside(how.label_history, following)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Card:
     recipe: Mapping[str, Any]
     cues: Mapping[str, str]
+    shown: Sequence[str]
     labels: LabelSpace
     record: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
@@ -225,7 +236,7 @@ class _Card:
             if 0 < int(numbers.get("n") or 0) < FEW:
                 limits.append(f"- {split} has {numbers['n']} utterances: its numbers are rough.")
         else:
-            limits.append("- No numbers of its own are kept with it.")
+            limits += ["- No numbers of its own are kept with it.", *(f"- {one}" for one in self.shown)]
         return ["\n".join(limits)]
 
     def _licence(self) -> str:

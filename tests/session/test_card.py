@@ -103,3 +103,13 @@ def test_a_card_without_numbers_says_nothing_of_a_measurement(run: Path, card: s
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     (copy / "metrics.json").unlink()
     assert "test was measured once" in card and "measured once" not in merc.model_card(copy, TEXT)
+
+
+def test_a_card_without_numbers_says_what_prompts_show_beside_the_conversation(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "metrics.json").unlink()
+    recipe = yaml.safe_load((copy / "recipe.yaml").read_text())
+    recipe["evaluate"]["prompter"] = {"name": "conversation", "following": 2}
+    (copy / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    limits = merc.model_card(copy, TEXT).partition("## Limits")[2]
+    assert "- Offline: 2 following utterances. The model was shown what is said after the utterance" in limits

@@ -32,6 +32,16 @@ class _Shifted(merc.Decoder):
         if self.decoder.fits_on() is not None:
             raise ValueError("decoder has to be fitted itself; give what is fitted, such as weights, as its parameters")
 
+    def check(self, labels: merc.LabelSpace) -> None:
+        """Raise MercError for a number of a label that there is not."""
+        for name in ("prior", "shares", "offsets"):
+            for label in getattr(self, name, None) or ():
+                if label not in labels.labels:
+                    raise merc.MercError(
+                        f"evaluate.decoder.{name}: there is no label {label!r}; the labels are: "
+                        f"{', '.join(labels.labels)}"
+                    )
+
     def prompters(self) -> Sequence[merc.Prompter]:
         """Those of ``decoder``."""
         return self.decoder.prompters()
@@ -104,8 +114,18 @@ class Offsets(_Shifted):
 
     by: Literal["weighted_f1", "macro_f1", "accuracy"] = "weighted_f1"
     """What is made as high as it gets on dev."""
+    shares: Mapping[str, float] | None = None
+    """How common each label is taken to be where ``by`` is counted, such as its number in train; a label that is not
+    named does not count. Null takes dev as it is, whose labels may be common otherwise than those of other data."""
     offsets: Mapping[str, float] | None = None
     """The number of each label; null chooses them on dev, and keeps them with the run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shares is not None and not (
+            all(0 <= share < float("inf") for share in self.shares.values()) and any(self.shares.values())
+        ):
+            raise ValueError(f"shares are 0 or above, one of them above, not {dict(self.shares)}")
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``dev``, where no offsets are given."""
@@ -113,31 +133,50 @@ class Offsets(_Shifted):
 
     def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> Offsets:
         """The decoder with the offsets that suit the labelled of ``queries`` best. Raises MercError where there are
-        none."""
+        none, or none that counts."""
         labelled = [query for query in queries if query.target.label is not None]
+        if self.shares is not None:
+            labelled = [query for query in labelled if self.shares.get(str(query.target.label), 0) > 0]
         if not labelled:
-            raise merc.MercError("evaluate.decoder: offsets are chosen on dev, which has no labels; give offsets")
+            which = "has no labels" if self.shares is None else "has no label with a share"
+            raise merc.MercError(f"evaluate.decoder: offsets are chosen on dev, which {which}; give offsets")
         truth = [model.labels.index(str(query.target.label)) for query in labelled]
-        chosen = best_offsets(log_probs_of(self.decoder.decode(model, labelled), model.labels), truth, self.by)
+        chosen = best_offsets(
+            log_probs_of(self.decoder.decode(model, labelled), model.labels), truth, self.by, self._weights(labelled)
+        )
         return replace(self, offsets=dict(zip(model.labels.labels, chosen, strict=True)))
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The label of each query that is likeliest with the offsets; without any until they are chosen."""
         return self.shifted(model, queries, self.offsets or {})
 
+    def _weights(self, labelled: Sequence[merc.Query]) -> list[float] | None:
+        """What each query counts: its label's share, divided by how many have that label."""
+        if self.shares is None:
+            return None
+        labels = [str(query.target.label) for query in labelled]
+        counts = Counter(labels)
+        return [self.shares[label] / counts[label] for label in labels]
 
-def best_offsets(log_probs: Tensor, truth: Sequence[int], by: str) -> list[float]:
+
+def best_offsets(
+    log_probs: Tensor, truth: Sequence[int], by: str, weights: Sequence[float] | None = None
+) -> list[float]:
     """The offsets of labels under which a number is highest, from log-probabilities ``[queries, labels]``, by
     coordinate ascent: each in turn is set to the one that reaches most beside the others, of equals to the one nearest
-    to 0, until none moves."""
+    to 0, until none moves. ``weights`` say what each query counts, where not all count alike."""
     from sklearn.metrics import accuracy_score, f1_score
 
     def value(offsets: Tensor) -> float:
         predicted = (log_probs + offsets).argmax(-1).tolist()
         if by == "accuracy":
-            return float(accuracy_score(truth, predicted))
-        average = by.removesuffix("_f1")
-        return float(f1_score(truth, predicted, average=average, labels=sorted(set(truth)), zero_division=0.0))
+            reached = accuracy_score(truth, predicted, sample_weight=weights)
+        else:
+            reached = f1_score(
+                truth, predicted, labels=sorted(set(truth)), average=by.removesuffix("_f1"), sample_weight=weights,
+                zero_division=0.0,
+            )  # fmt: skip
+        return round(float(reached), 12)  # sums of weights in another order are the same number
 
     offsets = [0.0] * log_probs.shape[1]
     best = value(log_probs.new_tensor(offsets))

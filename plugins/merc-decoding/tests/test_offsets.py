@@ -104,6 +104,37 @@ def test_of_equal_offsets_the_nearest_to_0_is_taken_in_each_round() -> None:
             assert (reached(other), -abs(step)) <= (reached(chosen), -abs(chosen[label]))
 
 
+def test_labels_count_as_commonly_as_the_shares_say(model: EmotionModel) -> None:
+    """Whole shares are what as many copies of each utterance reach; a label without a share does not count."""
+    torch.manual_seed(1)
+    truth = torch.randint(3, (30,)).tolist()
+    log_probs = torch.randn(30, 3, dtype=torch.float64).log_softmax(-1)
+    copies = [at for at, label in enumerate(truth) for _ in range(label + 1)]
+    for by in ("weighted_f1", "macro_f1", "accuracy"):
+        weights = [label + 1.0 for label in truth]
+        assert best_offsets(log_probs, truth, by, weights) == best_offsets(
+            log_probs[copies], [truth[at] for at in copies], by
+        )
+    queries = every_query()
+    labels = [str(query.target.label) for query in queries]
+    as_it_is = {label: labels.count(label) for label in LABELS.labels}
+    asked = plain(model)
+    assert Offsets(shares=as_it_is).fit(asked, queries).offsets == Offsets().fit(asked, queries).offsets
+    alone = Offsets(shares={"joy": 1.0}).fit(asked, queries)
+    joyful = [query for query in queries if query.target.label == "joy"]
+    assert all(one.label == "joy" for one in alone.decode(asked, joyful))
+    with pytest.raises(merc.MercError, match="dev, which has no label with a share"):
+        Offsets(shares={"joy": 1.0}).fit(asked, [query for query in queries if query.target.label != "joy"])
+
+
+@pytest.mark.parametrize(
+    "decoder", [Offsets(shares={"joi": 1}), Offsets(offsets={"joi": 1}), PriorAdjusted(prior={"joi": 1})]
+)
+def test_a_number_of_a_label_that_is_not_there(decoder: merc.Decoder) -> None:
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder\.\w+: there is no label 'joi'; the labels are: "):
+        decoder.check(LABELS)
+
+
 def test_what_the_other_decoder_reads_and_lacks_is_said(model: EmotionModel) -> None:
     @dataclass(frozen=True, kw_only=True)
     class Deaf(merc.Verbalizer):
@@ -138,6 +169,8 @@ def test_what_cannot_be_moved() -> None:
         Offsets(decoder=LateFusion(prompters_=(ConversationPrompter(),)))
     with pytest.raises(ValueError, match=re.escape("tau is 0 or above, not -1")):
         PriorAdjusted(tau=-1)
+    with pytest.raises(ValueError, match="shares are 0 or above, one of them above"):
+        Offsets(shares={"joy": 0.0})
     with pytest.raises(ValueError, match="prior has shares above 0"):
         PriorAdjusted(prior={"joy": 0.0})
 
