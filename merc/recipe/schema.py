@@ -139,7 +139,7 @@ class Task:
     once an epoch."""
     beside: bool = False
     """Ask in the trees of the first task's conversations, which are computed anyway; ``share`` is then the part of
-    them that is asked about, from 0 to 1."""
+    those that an epoch has of the first task, from 0 to 1. Other conversations of ``data`` are not asked about."""
     path: str = field(default="", compare=False)
     """Where it stands in the recipe: ``stages.0``, or ``stages.0.tasks.1``."""
 

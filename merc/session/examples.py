@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from merc.components import Example, Prompter, Query
+from merc.errors import MercError
 from merc.recipe import Stage, Task
 from merc.session.data import Data
 from merc.session.demonstrations import Demonstrations, draws_of
@@ -25,22 +26,16 @@ def examples(
     """What an epoch (from 0) of a stage learns from: by task, what its prompter asks of a conversation is one group.
     What a task asks ``beside`` the first is in the group that the first asks about the same conversation."""
     every = [task_queries(task, data, demonstrations, epoch, only) for task in stage.tasks]
-    gathered: list[list[Example]] = []
-    asked_beside: dict[tuple[str, str], list[Example]] = {}
-    first: list[list[Example]] = []
-    for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True):
-        prompter = _prompter(task)
-        some = groups if task.share is None else drawn(groups, amount, epoch, f"{data.seed}/{stage.id}/{task.path}")
-        own = [[Example(query, prompter) for query in group] for group in some]
-        if task.beside:
-            for group in own:
-                asked_beside.setdefault(group[0].query.segment, []).extend(group)
-            continue
-        first = first or own
-        gathered += own
-    for group in first:
-        group += asked_beside.get(group[0].query.segment, ())
-    return gathered
+    by_task = [
+        [[Example(query, _prompter(task)) for query in group] for group in groups]
+        for task, groups in zip(stage.tasks, epoch_groups(stage, every, data.seed, epoch), strict=True)
+    ]
+    # Groups that come twice in an epoch are asked beside once.
+    first = {group[0].query.segment: group for group in reversed(by_task[0])}
+    for task, groups in zip(stage.tasks, by_task, strict=True):
+        for group in groups if task.beside else ():
+            first[group[0].query.segment] += group
+    return [group for task, groups in zip(stage.tasks, by_task, strict=True) if not task.beside for group in groups]
 
 
 def task_queries(
@@ -60,13 +55,41 @@ def all_queries(task: Task, data: Data, demonstrations: Demonstrations | None, o
     return [group for epoch in epochs for group in task_queries(task, data, demonstrations, epoch, only)]
 
 
-def epoch_amounts(stage: Stage, every: Sequence[Sequence[object]]) -> list[int]:
-    """How many groups of each task an epoch has, from all that each has; of one beside the first, its share."""
-    sizes = [len(groups) for groups in every]
+def epoch_groups(
+    stage: Stage, every: Sequence[Sequence[list[Query]]], seed: int, epoch: int = 0
+) -> list[list[list[Query]]]:
+    """What an epoch has of each task, from all that each has. Of a task beside the first it is its share of the
+    conversations that the first task has in the epoch."""
     apart = [number for number, task in enumerate(stage.tasks) if not task.beside]
-    divided = dict(zip(apart, amounts([sizes[n] for n in apart], [stage.tasks[n].share for n in apart]), strict=True))
-    own = [round(size * (task.share or 1)) for size, task in zip(sizes, stage.tasks, strict=True)]
-    return [divided.get(number, own[number]) for number in range(len(sizes))]
+    divided = amounts([len(every[n]) for n in apart], [stage.tasks[n].share for n in apart])
+    count = dict(zip(apart, divided, strict=True))
+    chosen: list[list[list[Query]]] = []
+    for number, (task, groups) in enumerate(zip(stage.tasks, every, strict=True)):
+        some, amount = list(groups), count.get(number, 0)
+        if task.beside:
+            there = {group[0].segment for group in chosen[0]}
+            some = [group for group in some if group[0].segment in there]
+            amount = round(len(some) * (task.share or 1))
+        place = f"{seed}/{stage.id}/{task.path}"
+        chosen.append(some if task.share is None else drawn(some, amount, epoch, place))
+    return chosen
+
+
+def without_partner(stage: Stage, every: Sequence[Sequence[list[Query]]]) -> dict[str, int]:
+    """By the place of a task beside the first, how many of its conversations are none of the first task's, so that they
+    are never asked about. Raises MercError for a task of which that is all."""
+    there = {group[0].segment for group in every[0]}
+    alone: dict[str, int] = {}
+    for task, groups in zip(stage.tasks, every, strict=True):
+        if task.beside and (lacking := sum(group[0].segment not in there for group in groups)):
+            if lacking == len(groups):
+                raise MercError(
+                    f"{task.path}.beside: none of its {lacking} conversations is one that the first task learns from, "
+                    "so it would never be asked; give both the same data (split, datasets, limit, segments), or take "
+                    "beside out"
+                )
+            alone[task.path] = lacking
+    return alone
 
 
 def amounts(sizes: Sequence[int], shares: Sequence[float | None]) -> list[int]:

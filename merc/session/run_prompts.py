@@ -20,7 +20,7 @@ from merc.session.demonstrations import (
     selectors_of,
 )
 from merc.session.directory import RunDirectory
-from merc.session.examples import all_queries
+from merc.session.examples import all_queries, without_partner
 from merc.session.heads import known_counts, teaches
 from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note, with_gold
@@ -118,6 +118,7 @@ class RunPrompts:
             if task.data.label_history:
                 self._note_gold(f"{task.path}.data.label_history", groups)
             prompts.append((f"{task.path}.prompter", task.prompter.component, groups))
+        without_partner(stage, [groups for _, _, groups in prompts])
         first = stage.tasks[0]
         if first.demonstrations is not None and "dev" in self.data.by_split:
             groups = self.queries("dev", first.demonstrations)

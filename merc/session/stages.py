@@ -24,7 +24,7 @@ from merc.recipe.heads import heads_of
 from merc.session.data import Data, used_streams
 from merc.session.demonstrations import Demonstrations
 from merc.session.directory import RunDirectory
-from merc.session.examples import epoch_amounts, examples, task_queries
+from merc.session.examples import epoch_groups, examples, task_queries, without_partner
 from merc.session.heads import known_counts, teaches
 from merc.session.journal import Journal
 from merc.session.reporter import Progress
@@ -121,7 +121,7 @@ class Stages:
         only = teaches(stage, self.recipe.heads)
         every = [task_queries(task, data, self.demonstrations, only=only) for task in stage.tasks]
         known = known_counts(stage, self.recipe, [q for groups in every for group in groups for q in group])
-        for note in [self._why_left_out(stage, data, every), _shares(stage, every), known]:
+        for note in [self._why_left_out(stage, data, every), _shares(stage, every, data.seed), known]:
             if note:
                 self.journal.say(f"stage {stage.id}: {note}")
 
@@ -218,12 +218,14 @@ def _smaller_steps(stage: Stage, recipe: Recipe, device: str) -> str:
     return ", or ".join([*ways, "give a smaller backbone"])
 
 
-def _shares(stage: Stage, every: Sequence[list[list[Query]]]) -> str:
-    """How much of each task an epoch has, where tasks have shares."""
+def _shares(stage: Stage, every: Sequence[list[list[Query]]], seed: int) -> str:
+    """How much of each task an epoch has, where there are several, and what of one beside the first has no place."""
     if len(stage.tasks) == 1:
         return ""
+    alone = without_partner(stage, every)
     parts = [
-        f"{amount} of {task.path} (it has {len(groups)})"
-        for task, groups, amount in zip(stage.tasks, every, epoch_amounts(stage, every), strict=True)
+        f"{len(some)} of {task.path} (it has {len(groups)}"
+        + (f", {alone[task.path]} of them none of the first task's)" if task.path in alone else ")")
+        for task, groups, some in zip(stage.tasks, every, epoch_groups(stage, every, seed), strict=True)
     ]
     return f"an epoch has, in conversations, {', '.join(parts)}"

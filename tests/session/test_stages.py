@@ -12,8 +12,9 @@ from merc.components import Answer, Prompt, Prompter, Query, Text, TrainReport
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
 from merc.recipe import ComponentRef, Stage, Task
+from merc.recipe.schema import StageData
 from merc.session.data import Data
-from merc.session.examples import examples, task_queries
+from merc.session.examples import examples, task_queries, without_partner
 from merc.session.stages import Stages, _shares, checked_report
 
 
@@ -78,7 +79,7 @@ def test_tasks_are_learned_side_by_side() -> None:
     assert left_out(*both) == ""
     asked = examples(stage(*both), DATA)
     assert [example.prompt().answer.text for example in asked[2]] == ["a smile", "a frown"]
-    assert _shares(stage(*both), [task_queries(one, DATA) for one in both]) == (
+    assert _shares(stage(*both), [task_queries(one, DATA) for one in both], 0) == (
         "an epoch has, in conversations, 2 of stages.0 (it has 2), 2 of stages.0 (it has 2)"
     )
 
@@ -103,8 +104,29 @@ def test_a_task_beside_the_first_is_asked_in_its_groups() -> None:
     counts = [[len(group) for group in groups] for groups in epochs]
     assert sorted(counts) == [[2, 2], [4, 1]]  # one of the two an epoch, each in its turn
     both = (task(ConversationPrompter()), shared)
-    assert _shares(stage(*both), [task_queries(one, DATA) for one in both]) == (
+    assert _shares(stage(*both), [task_queries(one, DATA) for one in both], 0) == (
         "an epoch has, in conversations, 2 of stages.0 (it has 2), 1 of stages.0 (it has 2)"
     )
     with pytest.raises(ValueError, match="share of a task beside the first"):
         replace(beside, share=1.5)
+
+
+def test_a_task_beside_the_first_is_asked_once_about_what_an_epoch_has_of_the_first() -> None:
+    """Whichever conversations that are: its share is of these, and what is never asked about is counted."""
+    few = replace(task(ConversationPrompter()), data=StageData(limit=1))
+    beside = replace(task(Faces()), beside=True, path="stages.0.tasks.1")
+    assert ids(few, beside) == [["u0", "u1", "u0", "u2"]]
+    said = _shares(stage(few, beside), [task_queries(one, DATA) for one in (few, beside)], 0)
+    assert said.endswith("(it has 1), 1 of stages.0.tasks.1 (it has 2, 1 of them none of the first task's)")
+    often = (task(ConversationPrompter(), share=3), task(ConversationPrompter(), share=1), beside)
+    asked = examples(stage(*often), DATA)
+    assert len(asked) == 4  # three of the first task, so one conversation comes twice
+    faces = [one.query.target.id for group in asked for one in group if isinstance(one.prompter, Faces)]
+    assert sorted(faces) == ["u0", "u2", "u2"]
+
+
+def test_a_task_beside_the_first_without_a_conversation_of_it_is_refused() -> None:
+    every = [task_queries(task(ConversationPrompter()), DATA)[:1], task_queries(task(Faces()), DATA)[1:]]
+    beside = stage(task(ConversationPrompter()), replace(task(Faces()), beside=True))
+    with pytest.raises(MercError, match=r"stages\.0\.beside: none of its 1 conversations is one that the first task"):
+        without_partner(beside, every)
