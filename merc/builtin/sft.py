@@ -41,6 +41,12 @@ class SupervisedFineTuning(Settings, Trainer):
         """Whether some loss computes answers."""
         return any(loss.answers != "none" for loss in self.losses)
 
+    def check(self, context: TrainContext) -> None:
+        """Raise MercError for what ``train`` would stop at before its first step."""
+        from merc.training import check_fit
+
+        check_fit(context, self, self.losses)
+
     def train(self, context: TrainContext) -> TrainReport:
         """Train to the end, or from the last checkpoint on."""
         from merc.training import fit

@@ -151,6 +151,17 @@ class Trainer(Component):
         that have values and no label."""
         return True
 
+    def check(self, context: TrainContext) -> None:
+        """See, before any stage of a run is trained, that it can train this one: by ``merc.training.check_fit``, with
+        what ``train`` gives to ``fit``. It changes nothing.
+
+        Args:
+            context: The stage, whose model is not as earlier stages will have trained it.
+
+        Raises:
+            MercError: Settings or losses do not fit the model or the data.
+        """
+
     @abstractmethod
     def train(self, context: TrainContext) -> TrainReport:
         """Train the model of the context in place.

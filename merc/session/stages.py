@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +28,7 @@ from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_groups, examples, task_queries, without_partner
 from merc.session.heads import known_counts, teaches
 from merc.session.journal import Journal
-from merc.session.reporter import Progress
+from merc.session.reporter import Progress, Silent
 from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
 from merc.training.checkpoint import remove_checkpoints
@@ -61,6 +62,7 @@ class Stages:
 
     def run(self, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict) -> None:
         """Bring the model to the end of the last stage."""
+        self._check(model, data, metrics, predict)
         for number, stage in enumerate(self.recipe.stages):
             if self.directory.is_done(stage.id):
                 load_stage(model, self.directory.stage(stage.id))
@@ -78,14 +80,34 @@ class Stages:
                 remove_checkpoints(self.directory.stage(stage.id))
             self.strategy.barrier()
 
-    def _train(
-        self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
-    ) -> None:
+    def _check(self, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict) -> None:
+        """See that the stages after the next one can be trained, before hours go into that one, which sees to itself.
+        Raises MercError, naming the stage."""
+        quiet = copy(self)
+        quiet.journal = Journal(Silent())  # each stage says what it has to say when it begins
+        later = [stage for stage in self.recipe.stages if not self.directory.is_done(stage.id)][1:]
+        for stage in later:
+            quiet._select(stage, model)
+            trainer = stage.trainer.component
+            assert isinstance(trainer, Trainer)
+            require(trainer, f"trainer {stage.trainer.name!r}")
+            trainer.check(quiet._context(stage, model, data, metrics, predict, lambda share, line: None))
+
+    @staticmethod
+    def _select(stage: Stage, model: EmotionModel) -> None:
         try:
             select_trainable(model, stage.trainable, heads_of(stage.trainer))
         except MercError as error:  # of an encoder's network: check_backbone looked at all other names
             raise MercError(f"stage {stage.id}: {error}") from None
+
+    def _train(
+        self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
+    ) -> None:
+        self._select(stage, model)
         assert isinstance(stage.trainer.component, Trainer)
+        if self.strategy.first:
+            self.directory.stage(stage.id).mkdir(parents=True, exist_ok=True)
+        self.strategy.barrier()
         with self.journal.task(f"stage {stage.id}") as progress:
             context = self._context(stage, model, data, metrics, predict, progress)
             require(stage.trainer.component, f"trainer {stage.trainer.name!r}")
@@ -133,9 +155,6 @@ class Stages:
         if reason:
             self.journal.say(f"stage {stage.id}: {reason}, so its last state is kept, not its best")
         folder, first = self.directory.stage(stage.id), self.strategy.first
-        if first:
-            folder.mkdir(parents=True, exist_ok=True)
-        self.strategy.barrier()
         return StageContext(
             stage=stage.id,
             model=SharedModel(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
-
-import torch
 
 from merc.components import Loss, TrainContext, TrainReport
 from merc.components.model import of_reference
@@ -17,13 +14,13 @@ from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.precision import computed_in, other_precision
 from merc.model.reference import keep_reference
-from merc.registry import get_registry
 from merc.training.averaging import MovingAverage, mean_of
 from merc.training.checkpoint import Best, Progress, load_best, load_checkpoint, save_best, save_checkpoint
 from merc.training.context import StageContext, stage_of
 from merc.training.encoder_cost import note_encoders
 from merc.training.interrupt import SIGNALS, Stopped, StopRequest
-from merc.training.loss_set import LossSet, wanted_answers
+from merc.training.loss_set import LossSet
+from merc.training.ready import made_ready
 from merc.training.rollout import Rollout
 from merc.training.schedule import lr_scale
 from merc.training.settings import Settings
@@ -54,28 +51,10 @@ def fit(
         ValueError: ``updates`` is below 1, or above 1 without a rollout.
     """
     stage = stage_of(context)
-    if updates < 1 or (updates > 1 and rollout is None):
-        raise ValueError(f"updates counts the steps that learn from one rollout, from 1, not {updates}")
-    losses = losses or _default_losses()
     network = stage.network
-    _check_precision(network, settings, stage.stage)
-    _check_checkpointing(network, settings, stage.stage)
-    if settings.soup is not None and stage.evaluate is None:
-        raise MercError(
-            f"stages.{stage.stage}.trainer.soup: the states of a soup are those of evaluations on dev, and this stage "
-            "is not evaluated there; leave soup out"
-        )
-    schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout, updates)
-    # New parameters of losses come from the stage's seed alone.
-    torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
-    built = LossSet.build(losses, schedule.loss_context())
+    schedule, built = made_ready(stage, settings, losses, rollout, updates)
     network.use_losses(built.functions, built.needs)
     needs = frozenset().union(*built.needs.values())
-    if "second_path_log_probs" in needs and not _drops(network):
-        raise MercError(
-            f"stages.{stage.stage}: a loss compares two passes that differ by dropout, and nothing of the model drops "
-            "anything, so they would be the same; set backbone.tuning.dropout, say, or leave that loss out"
-        )
     if of_reference(needs) and (size := keep_reference(network)):
         stage.say(f"a copy of what learns, as it is before the stage, takes {size / 1e6:,.1f} MB")
     try:
@@ -91,19 +70,6 @@ def fit(
         network.before = None
     network.eval()
     return report
-
-
-def _drops(network: EmotionModel) -> bool:
-    """Whether some module of a model has dropout: one of torch's, or attention's own."""
-    chances = [getattr(m, "p", 0.0) for m in network.modules() if isinstance(m, torch.nn.modules.dropout._DropoutNd)]
-    chances += [getattr(m, "attention_dropout", 0.0) for m in network.modules()]
-    return any(isinstance(chance, float) and chance > 0 for chance in chances)
-
-
-def _default_losses() -> tuple[Loss, ...]:
-    loss = get_registry().resolve("loss", "token-nll")()
-    assert isinstance(loss, Loss)
-    return (loss,)
 
 
 class _Loop:
@@ -351,26 +317,6 @@ def _metric(metrics: Mapping[str, Any], name: str, stage: str) -> float:
     raise MercError(
         f"stages.{stage}.trainer.select_by: there is no dev metric {name!r}; there are: {', '.join(numbers)}"
     )
-
-
-def _check_precision(network: EmotionModel, settings: Settings, stage: str) -> None:
-    if settings.precision == "float32" and network.base.dtype != torch.float32:
-        held = str(network.base.dtype).removeprefix("torch.")
-        raise MercError(
-            f"stages.{stage}.trainer.precision: float32 can't be computed with a backbone held in {held}; "
-            "set backbone.dtype=float32, or precision=model to compute in the backbone's"
-        )
-
-
-def _check_checkpointing(model: EmotionModel, settings: Settings, stage: str) -> None:
-    """Raise MercError where activations are to be computed again and keys and values of virtual tokens would be lost,
-    which transformers drops then."""
-    if settings.activation_checkpointing and model.virtual_tokens:
-        raise MercError(
-            f"stages.{stage}.trainer.activation_checkpointing: {type(model.tuning).__name__} puts virtual tokens "
-            "before every prompt, which layers that are computed again do not see; set "
-            "activation_checkpointing=false, or choose another backbone.tuning"
-        )
 
 
 @contextmanager

@@ -40,10 +40,17 @@ class _Sampling(merc.training.Settings, merc.Trainer):
         check_rewards(self.rewards, self.count)
         check_sampling(self.max_new_tokens, self.temperature, self.top_p)
 
+    def learned_by(self) -> Sequence[merc.Loss]:
+        """The losses that rollouts are learned by."""
+        raise NotImplementedError
+
+    def check(self, context: merc.TrainContext) -> None:
+        """Raise MercError for what ``train`` would stop at before its first step."""
+        merc.training.check_fit(context, self, self.learned_by(), lambda groups, step: groups)
+
     def fit(
         self,
         context: merc.TrainContext,
-        losses: Sequence[merc.Loss],
         learn: Learn,
         iterations: int = 1,
         minibatches: int = 1,
@@ -58,7 +65,7 @@ class _Sampling(merc.training.Settings, merc.Trainer):
             iteration, number = divmod(step % updates, minibatches)
             return rollout.minibatch(minibatches, number, f"{context.seed}/{context.stage}/{step - number}/{iteration}")
 
-        return merc.training.fit(context, self, losses, learned, updates)
+        return merc.training.fit(context, self, self.learned_by(), learned, updates)
 
 
 class _Rollout:
@@ -187,13 +194,17 @@ class GRPO(_Sampling):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} counts from 1, not {getattr(self, name)}")
 
-    def train(self, context: merc.TrainContext) -> merc.TrainReport:
-        """Train in place."""
+    def learned_by(self) -> Sequence[merc.Loss]:
+        """``clipped-policy``, and ``reference-kl`` where it has a weight."""
         losses: list[merc.Loss] = [self._policy()]
         if self.kl:
             how = {"average": self.average, "limit": self.max_new_tokens}
             losses.append(ReferenceKL(weight=self.kl, estimator=self.kl_estimator, **how))  # type: ignore[arg-type]
-        return self.fit(context, losses, self._weigh, self.iterations, self.minibatches)
+        return losses
+
+    def train(self, context: merc.TrainContext) -> merc.TrainReport:
+        """Train in place."""
+        return self.fit(context, self._weigh, self.iterations, self.minibatches)
 
     def _policy(self) -> ClippedPolicy:
         return ClippedPolicy(clip=self.clip, clip_high=self.clip_high, average=self.average, limit=self.max_new_tokens)
@@ -243,9 +254,13 @@ class OnlineDPO(_Sampling):
     beta: float = 0.1
     """The β of the loss ``dpo``."""
 
+    def learned_by(self) -> Sequence[merc.Loss]:
+        """``dpo``."""
+        return (DPO(beta=self.beta),)
+
     def train(self, context: merc.TrainContext) -> merc.TrainReport:
         """Train in place."""
-        return self.fit(context, (DPO(beta=self.beta),), lambda *rollout: list(map(prefer, *rollout)))
+        return self.fit(context, lambda *rollout: list(map(prefer, *rollout)))
 
 
 def prefer(example: merc.Example, texts: Sequence[merc.Generation], rewards: Sequence[float]) -> merc.Example:
