@@ -2,6 +2,7 @@
 
 from merc.prompting.chat import CHAT_DATE
 from merc.prompting.encode import AnswerPath, EncodedPrompt, PromptEncoder, is_label_prompt
+from merc.prompting.length import LongPrompts, check_depth, depth_with
 from merc.prompting.parse import Policy, parse_label
 from merc.prompting.runs import BlockItem, Item, SeenItem, SlotItem
 from merc.prompting.tree import (
@@ -9,7 +10,6 @@ from merc.prompting.tree import (
     build_chains,
     build_tree,
     build_trees,
-    check_depth,
     micro_batches,
     pack_rows,
     rows_within,
@@ -22,6 +22,7 @@ __all__ = [
     "BlockItem",
     "EncodedPrompt",
     "Item",
+    "LongPrompts",
     "Normalize",
     "Policy",
     "PromptEncoder",
@@ -32,6 +33,7 @@ __all__ = [
     "build_tree",
     "build_trees",
     "check_depth",
+    "depth_with",
     "is_label_prompt",
     "label_scores",
     "micro_batches",

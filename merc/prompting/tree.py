@@ -215,20 +215,6 @@ def build_chains(prompt: EncodedPrompt) -> list[Tree]:
     return [replace(tree, prompts=(prompt,)) for tree in alone]
 
 
-def check_depth(prompts: Iterable[EncodedPrompt], context: int | None) -> None:
-    """Raise MercError for prompts that are longer than the model's context, with how many and which is the longest."""
-    if context is None:
-        return
-    long = [p for p in prompts if p.depth > context]
-    if long:
-        worst = max(long, key=lambda p: p.depth)
-        raise MercError(
-            f"{len(long)} prompt{'s are' if len(long) > 1 else ' is'} longer than the model's context of {context} "
-            f"tokens; the longest, for utterance {worst.target!r}, has {worst.depth}. Nothing is cut: give the "
-            "prompter a shorter `history`, fewer demonstrations or media tokens, or use a model with a longer context"
-        )
-
-
 def pack_rows(trees: Sequence[Tree]) -> list[list[Tree]]:
     """Trees put side by side into rows of about one length, largest first into the first row with room.
 

@@ -14,7 +14,7 @@ from merc.evaluation.metrics import known_truths, truths_of
 from merc.evaluation.projection import StatesById
 from merc.memory import enough_memory
 from merc.model.emotion_model import EmotionModel
-from merc.prompting import EncodedPrompt, check_depth, is_label_prompt
+from merc.prompting import EncodedPrompt, LongPrompts, check_depth, depth_with, is_label_prompt
 from merc.recipe import Evaluate
 from merc.registry import get_registry
 from merc.session.label_history import with_all_predicted, with_gold, with_predicted
@@ -105,6 +105,7 @@ class Predictor:
     def _at_once(self, groups: Sequence[Sequence[Query]], progress: Progress) -> list[Prediction]:
         self.model.eval()
         decoder, limit = self.how.decoder, self.model.context
+        room = decoder.new_tokens()
         model = self._shared(progress)
         encoded = [(q, p) for g in groups for q, p in zip(g, encode_group(g, model.encode, limit), strict=True)]
         others = [
@@ -115,13 +116,13 @@ class Predictor:
         ]
         every = [*(prompt for _, prompt in encoded), *others]
         if self.unanswered is None or limit is None:
-            check_depth(every, limit)
+            check_depth(every, limit, room)
         else:
-            self.unanswered |= {prompt.target: prompt.depth for prompt in every if prompt.depth > limit}
+            long = {prompt.target: depth_with(prompt, room) for prompt in every}
+            self.unanswered |= {target: depth for target, depth in long.items() if depth > limit}
             encoded = [(query, prompt) for query, prompt in encoded if prompt.target not in self.unanswered]
         model.encoded = {id(query): prompt for query, prompt in encoded}
-        queries = [query for query, _ in encoded]
-        decoded = decoder.decode(model, queries) if queries else []
+        queries, decoded = self._decoded(model, [query for query, _ in encoded])
         check_decoded(decoder, queries, decoded, model.keeps_states)
         by_id = {query.target.id: one for query, one in zip(queries, decoded, strict=True)}
         values = {query.target.id: one for query, one in zip(queries, model.values(queries), strict=True)}
@@ -138,6 +139,19 @@ class Predictor:
             for group in groups
             for query in group
         ]
+
+    def _decoded(self, model: SharedModel, queries: list[Query]) -> tuple[list[Query], Sequence[Decoded]]:
+        """The queries that can be answered, and their answers. What a decoder asks after what was written may be longer
+        than the context as well."""
+        while queries:
+            try:
+                return queries, self.how.decoder.decode(model, queries)
+            except LongPrompts as error:
+                if self.unanswered is None:
+                    raise
+                self.unanswered |= error.depths
+                queries = [query for query in queries if query.target.id not in error.depths]
+        return [], []
 
     @staticmethod
     def _encode_by(model: SharedModel, prompter: Prompter, query: Query) -> EncodedPrompt:
@@ -228,15 +242,16 @@ def check_room(model: EmotionModel, prompter: Prompter, how: Evaluate, groups: I
         )
 
 
-def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]]) -> None:
-    """Raise MercError for prompts that are longer than the model's context, answers included. Nothing is computed."""
+def check_prompts(model: EmotionModel, prompter: Prompter, groups: Iterable[Sequence[Query]], room: int = 0) -> None:
+    """Raise MercError for prompts that are longer than the model's context, answers included, or ``room`` tokens that
+    may be written. Nothing is computed."""
 
     def encode(query: Query) -> EncodedPrompt:
         prompt = prompter.prompt(query)
         answers: Literal["labels", "gold"] = "labels" if is_label_prompt(prompt) else "gold"
         return model.encode(prompt, query, answers, longest=model.context)
 
-    check_depth((p for group in groups for p in encode_group(group, encode, model.context)), model.context)
+    check_depth((p for group in groups for p in encode_group(group, encode, model.context)), model.context, room)
 
 
 def encode_group(

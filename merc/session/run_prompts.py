@@ -30,6 +30,9 @@ from merc.session.read_files import check_losses
 from merc.session.segmentation import measured
 from merc.session.wiring import last_prompter
 
+EVALUATION = ", evaluation on dev"
+"""The end of the name of what a stage's own demonstrations make of dev's prompts."""
+
 
 def fitted_splits(recipe: Recipe) -> tuple[Literal["train", "dev"], ...]:
     """The split that the evaluation's decoder is fitted on, if it is."""
@@ -73,6 +76,8 @@ class RunPrompts:
                 if self.how.label_history == "gold":
                     self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
                 prompts.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
+                for number, prompter in enumerate(self.how.decoder.prompters()):
+                    prompts.append((f"evaluate.decoder, split {name}, its prompter {number}", prompter, groups))
         for stage in self.recipe.stages:
             paths = {f"{task.path}.prompter" for task in stage.tasks}
             learned = [q for where, _, some in prompts if where in paths for group in some for q in group]
@@ -93,12 +98,13 @@ class RunPrompts:
                 check_shown(where, prompter, groups)
                 if any(query.label_history is not None for group in groups for query in group):
                     check_label_history_shown(where, prompter, groups)
+                evaluates = where.startswith("evaluate") or where.endswith(EVALUATION)
                 try:
-                    check_prompts(model, prompter, groups)
+                    check_prompts(model, prompter, groups, self.how.decoder.new_tokens() if evaluates else 0)
                 except MercError as error:
                     check_length(where, model, prompter, groups)
                     raise MercError(f"{where}: {error}") from None
-                if where.startswith("evaluate"):
+                if evaluates:
                     check_room(model, prompter, self.how, groups)
                 progress(number / len(prompts), "")
         for note in model.prompts.notes:  # a prompt that is written tells what its tokenizer lacks
@@ -122,7 +128,7 @@ class RunPrompts:
         first = stage.tasks[0]
         if first.demonstrations is not None and "dev" in self.data.by_split:
             groups = self.queries("dev", first.demonstrations)
-            prompts.append((f"{first.path}, evaluation on dev", prompts[0][1], groups))
+            prompts.append((f"{first.path}{EVALUATION}", prompts[0][1], groups))
         return prompts
 
     def _note_gold(self, where: str, groups: Sequence[Sequence[Query]]) -> None:

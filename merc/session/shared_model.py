@@ -119,7 +119,9 @@ class SharedModel:
     ) -> dict[int, list[Any]]:
         """The same from the keys and values of the prediction before."""
         encoded = self.encoded_prompts(queries, prompts, "labels")
-        begin = first_of(encoded[0], shared_length([prompt.context for prompt in encoded]))
+        if not (same := shared_length([prompt.context for prompt in encoded])):
+            return self._score_anew(queries, normalize, prompts)  # an ensemble whose prompts begin otherwise
+        begin = first_of(encoded[0], same)
         if between.prefix is None:
             between.prefix = KeptPrefix.of(self.model, begin)
         else:
@@ -167,6 +169,7 @@ class SharedModel:
         """What the model writes, in every process all of it."""
         how = Sampling(max_new_tokens, count, temperature, top_p, seed)
         groups, place = self._groups(queries, prompts, "none")
+        check_depth((p for g in groups for p in g), self.model.context, max_new_tokens)
         # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
         shared = self.strategy if self.strategy and not self.strategy.lockstep else None
         by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
@@ -345,6 +348,7 @@ class SharedPrefixCache:
         """What the model writes."""
         how, asks = Sampling(max_new_tokens, count, temperature, top_p, seed), self._asks
         encoded = asks.encoded_prompts(queries, prompts, "none")
+        check_depth(encoded, asks.model.context, max_new_tokens)
         return [self._prefix.generate(prompt, how, asks.rows(prompt, how)) for prompt in encoded]
 
     def fork(self) -> SharedPrefixCache:

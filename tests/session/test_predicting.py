@@ -20,6 +20,7 @@ from merc.components import (
     Query,
     Text,
     Verbalizer,
+    likeliest,
 )
 from merc.conversation import Conversation, LabelSpace, Utterance
 from merc.errors import MercError
@@ -31,6 +32,7 @@ from merc.session import predicting
 from merc.session.data import queries
 from merc.session.label_history import with_gold
 from merc.session.predicting import Predictor, check_prompts, check_room, encode_group
+from merc.session.shared_model import KeptBetween
 from tests.tiny_backbone import save_tiny_backbone
 
 LABELS = LabelSpace(("joy", "anger", "sadness"), {"joy": ("joy", "happy")})
@@ -280,6 +282,71 @@ def test_what_is_too_long_for_another_prompter_is_left_out(model):
     asks.unanswered = None
     with pytest.raises(MercError, match="l2"):
         asks.predict(queries([long], LABELS))
+
+
+def test_what_is_written_has_to_fit_into_the_context_too(model):
+    """A text that would go on beyond it is not begun; the others are what they are alone."""
+    lengths = {
+        q.target.id: len(predictor(model)._shared().encode(q, None, "none").context) for g in groups() for q in g
+    }
+    room = 512 - sorted(lengths.values())[2]
+    long = {name for name, length in lengths.items() if length + room > 512}
+    asks = predictor(model, decoder=Generate(max_new_tokens=room))
+    with pytest.raises(
+        MercError, match=rf"has \d+, {room} of which may be written \(max_new_tokens\)\. .*smaller max_new"
+    ):
+        asks.predict(groups())
+    with pytest.raises(MercError, match=r"may be written"):
+        check_prompts(model, ConversationPrompter(), groups(), room)
+    with pytest.raises(MercError, match=r"may be written"):
+        asks._shared().generate([q for g in groups() for q in g], max_new_tokens=room)
+    asks.unanswered = {}
+    found = {p.id: p for p in asks.predict(groups())}
+    assert 0 < len(long) < len(found) and set(asks.unanswered) == long
+    assert all(found[name].answer is None for name in long)
+    short = [q for g in groups() for q in g if q.target.id not in long]
+    alone = [asks._shared().generate([query], max_new_tokens=room)[0][0].text for query in short]
+    assert [found[query.target.id].answer for query in short] == alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Afterwards(Verbalizer):
+    """Asks a second time, after a text that is longer than the context for one of the utterances."""
+
+    def decode(self, model, queries):
+        texts = ["so " * (600 if query.target.id == "b2" else 2) for query in queries]
+        prompts = [model.prompt(query).after(text) for query, text in zip(queries, texts, strict=True)]
+        return likeliest(queries, model.score(queries, prompts=prompts).values, model.labels)
+
+
+def test_what_a_decoder_asks_afterwards_may_be_too_long_as_well(model):
+    asks = predictor(model, decoder=Afterwards())
+    with pytest.raises(MercError, match=r"1 prompt is longer than .*'b2'"):
+        asks.predict(groups())
+    asks.unanswered = {}
+    found = {p.id: p for p in asks.predict(groups())}
+    assert list(asks.unanswered) == ["b2"] and found["b2"].label is None
+    assert all(one.label for name, one in found.items() if name != "b2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Both(Verbalizer):
+    """The mean of two prompts that begin with other words."""
+
+    def decode(self, model, queries):
+        other = ConversationPrompter(instruction="Which of these is it, {labels}?\n")
+        prompts = [model.prompt(query) for query in queries] + [other.prompt(query) for query in queries]
+        values = model.score([*queries, *queries], prompts=prompts).values
+        return likeliest(queries, (values[: len(queries)] + values[len(queries) :]) / 2, model.labels)
+
+
+def test_prompts_that_share_no_beginning_are_scored_in_a_conversation_that_goes_on(model):
+    own = predictor(model, decoder=Both(), prompter=ConversationPrompter(instruction="He says:\n"))
+    wanted = own.predict(groups())
+    own.between = KeptBetween()
+    found = [own.predict([[query]])[0] for group in groups() for query in group]
+    for one, other in zip(found, wanted, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, rel=1e-4)
 
 
 def test_many_utterances_cost_no_square_of_their_number(model, monkeypatch):

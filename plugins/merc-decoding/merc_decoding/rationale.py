@@ -46,6 +46,10 @@ class Explaining(merc.Decoder):
         if not all(self.stop):
             raise ValueError("stop holds an empty text, which ends every rationale before it begins; take it out")
 
+    def new_tokens(self) -> int:
+        """``max_new_tokens``: those of a rationale."""
+        return self.max_new_tokens
+
     def explained(
         self, model: merc.Model, queries: Sequence[merc.Query], count: int, **how: Any
     ) -> tuple[list[list[Rationale]], Tensor]:
