@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -21,7 +21,7 @@ from merc.model.kept_probe import probe_once
 from merc.model.media_tokens import MediaTokens
 from merc.model.precision import computed_in, computes_bfloat16
 from merc.model.reach import context_of
-from merc.model.sharding import shard
+from merc.model.sharding import spread
 from merc.model.tuning import check_trainable, tune
 from merc.recipe import Recipe
 from merc.registry.faults import worker_for
@@ -58,21 +58,24 @@ def _check_device(name: str) -> None:
         raise MercError(f"strategy.device={name}: there are {count} GPUs, numbered from 0; set strategy.device=cuda:0")
 
 
-def build_model(recipe: Recipe, device: str, seed: int) -> EmotionModel:
-    """The recipe's model with its weights, new parameters drawn from ``seed``."""
+Load = Callable[[EmotionModel], None]
+"""Puts what was trained into a model."""
+
+
+def build_model(recipe: Recipe, device: str, seed: int, load: Load | None = None) -> EmotionModel:
+    """The recipe's model with its weights, new parameters drawn from ``seed`` or put there by ``load``."""
     if _needs_none(recipe):
         return AbsentModel()
     _hide_bars()
     backbone = _held_backbone(recipe, device)
     with enough_memory(f"backbone, held in {backbone.dtype} on {device}", _smaller(recipe, device)):
-        return _built(recipe, backbone, device, seed)
+        return _built(recipe, backbone, device, seed, load)
 
 
-def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> EmotionModel:
+def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int, load: Load | None) -> EmotionModel:
     require(backbone, "the backbone")
-    llm = load_network(backbone, "cpu" if recipe.strategy.shard == "auto" else device)
-    if recipe.strategy.shard == "auto":
-        llm = shard(llm) if device.startswith("cuda") else llm.to(device)
+    sharded = recipe.strategy.shard == "auto"
+    llm = load_network(backbone, "cpu" if sharded else device)
     llm.config.use_cache = False  # type: ignore[union-attr]
     networks = _networks(recipe, seed)
     torch.manual_seed(seed)
@@ -82,6 +85,10 @@ def _built(recipe: Recipe, backbone: Backbone, device: str, seed: int) -> Emotio
     model.backbone = backbone
     model.media.to(device)
     model.heads.to(device)
+    if load is not None:
+        load(model)
+    if sharded:  # last of all: layers that are put aside then take no more weights
+        spread(model, device)
     probe_once(model, backbone)
     return model
 

@@ -42,7 +42,8 @@ class AdaptedLinear(Linear):  # type: ignore[misc]
         weights = (layer.weight, a.weight, b.weight)
         if b.bias is not None or layer.weight.requires_grad or not isinstance(self.lora_dropout[name], nn.Identity):
             return None
-        if any(hasattr(weight, "ds_id") for weight in weights):  # ZeRO-3 fetches weights when their layer is called
+        # ZeRO-3 fetches weights when their layer is called, and so does accelerate, which has put some aside.
+        if any(hasattr(weight, "ds_id") or weight.device != x.device for weight in weights):
             return None
         if torch.is_autocast_enabled("cpu"):
             same = torch.get_autocast_dtype("cpu") == layer.weight.dtype

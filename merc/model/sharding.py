@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from merc.components import layer_names
 from merc.errors import MercError
+
+if TYPE_CHECKING:
+    from merc.model.emotion_model import EmotionModel
 
 Memory = Mapping[int | str, int | str]
 """By device, how much of it may be taken, in bytes or as ``"40GiB"``."""
@@ -66,6 +69,17 @@ def _spelled_out(llm: nn.Module, device_map: Mapping[str, Any], layers: list[str
         children = {f"{name}.{child}" if name else child: device for child, _ in module.named_children()}
         places.update(_spelled_out(llm, children, layers))
     return places
+
+
+def spread(model: EmotionModel, device: str) -> None:
+    """Spread a model's backbone, with what its tuning put into the layers, over the GPUs of this machine; what the
+    tuning put elsewhere goes to the first device. Without a GPU all of it goes to ``device``."""
+    base = shard(model.base) if device.startswith("cuda") else model.base.to(device)
+    inside = {id(parameter) for parameter in base.parameters()}
+    first = next(parameter.device for parameter in base.parameters() if parameter.device.type != "meta")
+    for parameter in model.llm.parameters():
+        if id(parameter) not in inside:
+            parameter.data = parameter.data.to(first)
 
 
 def shard(llm: Any, memory: Memory | None = None) -> Any:

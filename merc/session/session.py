@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -310,9 +311,9 @@ class Session:
                 directory = self._run.directory
                 directory.check_usable()
                 with self.journal.task("model") as progress:
-                    model = self.wiring.model()
-                    if self.recipe.stages:  # every stage keeps the whole state, what it did not train included
-                        load_stage(model, directory.stage(self.recipe.stages[-1].id))
+                    stages = self.recipe.stages  # each keeps the whole state, what it did not train included
+                    last = directory.stage(stages[-1].id) if stages else None
+                    model = self.wiring.model(None if last is None else partial(load_stage, folder=last))
                     progress(1.0, "loaded")
                 model.eval()
                 if model.note:

@@ -6,7 +6,7 @@ goes through ``merc.session.session``. Both take each step from here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -157,13 +157,13 @@ class Wiring:
         with self.in_turn():
             return encode_with(self.recipe, encoders, conversations, self.journal, self.device)
 
-    def model(self) -> EmotionModel:
-        """Step 5: the model as it is before anything was trained, with the date that the run's prompts state. Raises
-        MercError where the decoder would reach what the user does not let it."""
+    def model(self, load: Callable[[EmotionModel], None] | None = None) -> EmotionModel:
+        """Step 5: the model as it is before anything was trained, or as ``load`` leaves it, with the date that the
+        run's prompts state. Raises MercError where the decoder would reach what the user does not let it."""
         if self.recipe.evaluate is not None:
             decoder = self.recipe.evaluate.decoder
             require(decoder, f"decoder {get_registry().name_of(decoder)!r}")
-        model = build_model(self.recipe, self.device, self.recipe.seed)
+        model = build_model(self.recipe, self.device, self.recipe.seed, load)
         if self.recipe.backbone is not None and model.backbone is not None:
             dtype, held = self.recipe.backbone.component.dtype, model.backbone.dtype  # type: ignore[attr-defined]
             if dtype != held:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from accelerate import dispatch_model
+from torch import nn
 
 from merc.errors import MercError
+from merc.model import build
+from merc.model.build import build_model
+from merc.model.emotion_model import EmotionModel
 from merc.model.sharding import places_of, shard
+from merc.model.state import load_stage
+from merc.recipe import load_recipe
 from merc.recipe.schema import Strategy
+from merc.session.pipeline import run_recipe
+from merc.session.reporter import Silent
 from tests.model.tiny import tiny_llama
+from tests.tiny_backbone import write_tiny_recipe
 
 
 def test_layers_stay_whole_and_what_is_around_them_is_on_the_first_device() -> None:
@@ -54,3 +66,44 @@ def test_without_a_gpu_it_stays_where_it_is() -> None:
 def test_deepspeed_shares_weights_in_its_own_way() -> None:
     with pytest.raises(ValueError, match="shard: auto spreads one process's model"):
         Strategy(name="deepspeed", shard="auto")
+
+
+@pytest.mark.parametrize("tuning", ["{name: lora, r: 4, alpha: 8}", "{name: full}"])
+def test_what_was_trained_is_there_before_layers_are_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tuning: str
+) -> None:
+    """The second layer is put aside, as on a GPU that is too small: it takes no weights from then on."""
+    recipe = load_recipe(write_tiny_recipe(tmp_path, tuning, trainer="epochs: 1"))
+    run_recipe(recipe, tmp_path / "run", Silent())
+    stage = tmp_path / "run" / "stages" / "merc"
+    whole = build_model(recipe, "cpu", 0, partial(load_stage, folder=stage))
+    aside = []
+
+    def spread_to_disk(model: EmotionModel, device: str) -> None:
+        places = {name: "disk" if ".layers.1" in name else "cpu" for name in spelled(model.base, "")}
+        dispatch_model(model.base, places, main_device="cpu", offload_dir=tmp_path / "aside", force_hooks=True)
+        aside.extend(n for n, p in model.llm.named_parameters() if p.device.type == "meta")
+
+    def spelled(llm: nn.Module, name: str) -> list[str]:
+        if name not in ("", "model", "model.layers"):
+            return [name]
+        children = [f"{name}.{child}" if name else child for child, _ in llm.get_submodule(name).named_children()]
+        return [one for child in children for one in spelled(llm, child)]
+
+    monkeypatch.setattr(build, "spread", spread_to_disk)
+    sharded = replace(recipe, strategy=replace(recipe.strategy, shard="auto"))
+    parts = build_model(sharded, "cpu", 0, partial(load_stage, folder=stage))
+    assert aside and all(".layers.1." in name for name in aside)
+    tokens = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        torch.testing.assert_close(parts.llm(input_ids=tokens).logits, whole.llm(input_ids=tokens).logits)
+        untrained = build_model(recipe, "cpu", 0)
+        assert not torch.allclose(parts.llm(input_ids=tokens).logits, untrained.llm(input_ids=tokens).logits)
+
+
+@pytest.mark.parametrize("tuning", ["{name: lora, r: 4, alpha: 8}", "{name: full}"])
+def test_on_one_device_all_of_it_goes_there(tmp_path: Path, tuning: str) -> None:
+    recipe = load_recipe(write_tiny_recipe(tmp_path, tuning), ["strategy.shard=auto"])
+    plain = build_model(replace(recipe, strategy=replace(recipe.strategy, shard="none")), "cpu", 0)
+    for one, other in zip(build_model(recipe, "cpu", 0).parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one, other)
