@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from merc.components import Corruption, Missing, Prediction, Prompter, Query, TextClip
+from merc.components import Corruption, Encoder, Frames, Missing, Prediction, Prompter, Query, TextClip
 from merc.conversation import Conversation, Utterance
 from merc.evaluation import read_predictions, write_predictions
 from merc.evaluation.corruption import FOLDER, CorruptedRun
@@ -76,6 +76,10 @@ class CorruptedEvaluation:
         """Predict every case, and write the predictions. ``groups`` are the clean queries of all splits."""
         if self.cases and (fields := tuple(self.prompter.cue_fields())):
             self.journal.say(f"evaluate.corrupt: the cues {', '.join(fields)} stay those of the clean media and words")
+        if hears := self._hears_clean_sound():
+            self.journal.say(
+                f"evaluate.corrupt: {', '.join(hears)} heed the sound beside the pictures, which stays clean there"
+            )
         if wiring.first:
             (self.folder / _CASES).unlink(missing_ok=True)
         records = []
@@ -94,6 +98,15 @@ class CorruptedEvaluation:
         with wiring.in_turn():  # the other processes read it
             if self.cases and wiring.first:
                 write_text(self.folder / _CASES, json.dumps({"cases": records}, indent=1, ensure_ascii=False) + "\n")
+
+    def _hears_clean_sound(self) -> list[str]:
+        """The encoders of pictures that hear the sound beside these, where some case is of sound: it is of the clips
+        of encoders of sound alone."""
+        shown = shown_streams(self.prompter, self.recipe.encoders, self.recipe.fusers)
+        if not any(shown[name] == "audio" for case in self.cases for name in case.streams):
+            return []
+        wanted = {name: cast(Encoder, self.recipe.encoders[name].component).sampling() for name in shown}
+        return [name for name, sampling in wanted.items() if isinstance(sampling, Frames) and sampling.sound]
 
     def read(self) -> list[CorruptedRun]:
         """What was predicted, by case. Raises MercError for files that are damaged."""

@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
+import merc
 import merc.session.evaluation as evaluating
 import merc.session.pipeline as pipeline
 from merc.errors import MercError
 from merc.evaluation import read_predictions
 from merc.recipe import load_recipe
 from merc.registry import get_registry
+from merc.session.corruption import CorruptedEvaluation
 from merc.session.evaluation import evaluate_again
+from merc.session.journal import Journal
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
+from merc.session.wiring import last_prompter
 from tests.registry.distributions import Distribution, install
 from tests.senses import install_senses
 
@@ -193,6 +197,23 @@ def test_an_evaluation_that_failed_late_goes_on_from_its_rows(run: Path, monkeyp
 def test_streams_that_are_learned_or_not_shown_are_found_before_anything_is_loaded(run: Path) -> None:
     with pytest.raises(MercError, match=r"evaluate\.corrupt\.0\.streams .*'smelled', which the recipe lacks"):
         evaluate_again(run, ["evaluate.corrupt=[{name: gone, streams: [smelled]}]"], None, Silent())
+
+
+def test_encoders_of_pictures_that_hear_the_clean_sound_are_named(
+    senses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise is of the clips of encoders of sound; a face that is chosen by who speaks is chosen by the clean sound."""
+
+    def hears(change: str) -> list[str]:
+        recipe = load_recipe(str(senses / "media.yaml"), [change])
+        return CorruptedEvaluation(recipe, last_prompter(recipe), tmp_path, Journal(Silent()))._hears_clean_sound()
+
+    noise = "evaluate.corrupt=[{name: hiss, severities: [0.5]}]"
+    assert hears(noise) == []
+    seen = load_recipe(str(senses / "media.yaml")).encoders["seen"].component
+    monkeypatch.setattr(type(seen), "sampling", lambda self: merc.Frames(count=4, size=(16, 16), sound=16_000))
+    assert hears(noise) == ["seen"]
+    assert hears("evaluate.corrupt=[shout]") == []
 
 
 def _fails(*given: object, **named: object) -> None:
