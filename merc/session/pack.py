@@ -10,16 +10,20 @@ from typing import Any
 
 import yaml
 
+from merc.consent import with_inner
 from merc.errors import MercError
 from merc.files import check_name, move_folder, read_json, read_text, write_text
+from merc.recipe import leaves
+from merc.recipe.runs import find_run
 from merc.recipe.yaml_text import write_yaml
 from merc.session.card import INTERVALS, intervals_of
 from merc.session.directory import NO_CORPUS
+from merc.session.fitted import FILE as FITTED
 from merc.session.places import PLACE, nowhere
 from merc.session.trained import TrainedRun, open_run
 
 _OF_THE_MACHINE = ("platform", "machine", "git", "resumed")
-_BESIDE = ("labels.json", "metrics.json", "decoder.json")
+_BESIDE = ("labels.json", "metrics.json")
 
 
 def pack_run(run: Path | str, folder: Path, base: str | None = None) -> Path:
@@ -37,8 +41,8 @@ def pack_run(run: Path | str, folder: Path, base: str | None = None) -> Path:
         The new folder.
 
     Raises:
-        MercError: There is no such run, the folder is there already, or the backbone is a folder of this machine and
-            ``base`` does not say what it is elsewhere.
+        MercError: There is no such run, the folder is there already, the backbone is a folder of this machine and
+            ``base`` does not say what it is elsewhere, or the decoder reads files or runs of this machine.
     """
     opened = open_run(Path(run), [NO_CORPUS])
     check_name(folder)
@@ -67,11 +71,14 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
             f"the backbone of {source.path} is in a folder of this machine ({places[0]}), so the run could be used "
             "nowhere else; give its name on the model hub as base (merc push: --base NAME)"
         )
+    _check_decoder(run, recipe)
     recipe["features"]["store"] = None
     write_text(target / "recipe.yaml", write_yaml({**_each_text(recipe, nowhere), "backbone": backbone}))
     for name in _BESIDE:
         if (source.path / name).is_file():
             shutil.copyfile(source.path / name, target / name)
+    if (source.path / FITTED).is_file():  # like the recipe, whose settings it has to be found by
+        write_text(target / FITTED, json.dumps(_each_text(read_json(source.path / FITTED), nowhere), indent=1))
     if intervals := intervals_of(source):
         write_text(target / INTERVALS, json.dumps(intervals))
     if source.provenance.is_file():
@@ -93,6 +100,22 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
             shutil.copyfile(source.stage(stage.id) / name, folder / name)
             for config in (source.stage(stage.id) / name).parent.glob("*_config.json"):
                 _copy_config(config, (folder / name).with_name(config.name), run, base)
+
+
+def _check_decoder(run: TrainedRun, recipe: Mapping[str, Any]) -> None:
+    """Raise MercError for a decoder that reads files or runs of this machine; runs that plugins bring are elsewhere
+    too."""
+    if run.recipe.evaluate is None:
+        return
+    for file in [file for one in with_inner(run.recipe.evaluate.decoder) for file in one.reads_files()]:
+        if find_run(file).folder == file:
+            keys = leaves(recipe["evaluate"]["decoder"], "evaluate.decoder")
+            found = (key for key, value in keys if str(file) in (value if isinstance(value, list) else [value]))
+            raise MercError(
+                f"{next(found, 'evaluate.decoder')} of {run.directory.path} names {file}, which is on this machine "
+                "alone, so the run could be used nowhere else; name runs that a plugin brings, or train with another "
+                "evaluate.decoder"
+            )
 
 
 def _weights(stage: Path) -> list[str]:
@@ -122,7 +145,14 @@ def _leaves(value: Any) -> list[Any]:
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _each_text(one, change) for key, one in value.items()}
+        changed: dict[str, Any] = {}
+        for key, one in value.items():
+            name, number = change(key), 1
+            while name in changed:  # files of one name, in the list of what was read
+                number += 1
+                name = f"{change(key)} ({number})"
+            changed[name] = _each_text(one, change)
+        return changed
     if isinstance(value, list):
         return [_each_text(one, change) for one in value]
     return change(value) if isinstance(value, str) else value

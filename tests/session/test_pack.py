@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_no_file_names_a_place_of_the_machine(packed: Path, trained: Path) -> No
     record = json.loads((packed / "provenance.json").read_text())
     assert "machine" not in record and "platform" not in record and record["backbone"]["path"] == BASE
     assert str(trained.parent) not in record["command"] and "--run-dir run" in record["command"]
+
+
+def test_names_of_files_that_the_training_read_are_no_places(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    record = json.loads((run / "provenance.json").read_text())
+    record["files"] = {"stages.merc.trainer": {"/home/ann/one/done.json": "1", "/home/ann/two/done.json": "2"}}
+    (run / "provenance.json").write_text(json.dumps(record))
+    packed = merc.pack_run(run, tmp_path / "packed", base=BASE)
+    assert places_in(packed / "provenance.json") == []
+    files = json.loads((packed / "provenance.json").read_text())["files"]
+    assert files == {"stages.merc.trainer": {"done.json": "1", "done.json (2)": "2"}}
 
 
 def test_what_using_it_needs_is_there_and_no_words_of_its_data(packed: Path, trained: Path) -> None:
