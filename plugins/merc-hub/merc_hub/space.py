@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -31,18 +32,40 @@ def command(
         made = Path(temporary) / "space"
         packed = merc.pack_run(run, made / "run", base)
         recipe = merc.load_recipe(str(packed / "recipe.yaml"), use="predict")
-        for name, text in space_files(recipe.title or recipe.name, plugins_of(packed), port).items():
+        plugins, others = plugins_of(packed)
+        for name, text in space_files(recipe.title or recipe.name, plugins, port).items():
             (made / name).write_text(text, encoding="utf-8")
         made.rename(dest)
+    if others:
+        typer.echo(
+            "left out of requirements.txt, since no plugin of merc that is installed here is called so: "
+            f"{merc.first_names([repr(name[:60]) for name in others])}; if the run needs one, install it and write the "
+            "folder anew",
+            err=True,
+        )
     typer.echo(f"{dest} holds the page: docker build -t merc-page {dest} && docker run -p {port}:{port} merc-page")
 
 
-def plugins_of(packed: Path) -> list[str]:
-    """The distributions of the plugins that a run needs to predict: those that were installed when it was made and are
-    here."""
+def plugins_of(packed: Path) -> tuple[list[str], list[str]]:
+    """The distributions of the plugins that a run may need to predict, which are those that were installed when it was
+    made and are here; and what else its provenance.json, which a stranger may have written, says was installed."""
     record = packed / "provenance.json"
     known = json.loads(record.read_text(encoding="utf-8")).get("plugins") or [] if record.is_file() else []
-    return sorted({str(one["distribution"]) for one in known} - {"merc", "merc-serve"})
+    plugins, others = set(), set()
+    for one in known if isinstance(known, list) else [known]:
+        name = str(one.get("distribution") if isinstance(one, Mapping) else one)
+        own = _plugin_here(name)
+        (others if own is None else plugins).add(own or name)
+    return sorted(plugins - {"merc", "merc-serve"}), sorted(others)
+
+
+def _plugin_here(name: str) -> str | None:
+    """The name of an installed distribution with plugins of merc, as it gives it itself; None where there is none."""
+    try:
+        found = metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    return str(found.metadata["Name"]) if any(one.group == "merc" for one in found.entry_points) else None
 
 
 def space_files(title: str, plugins: Sequence[str], port: int) -> dict[str, str]:
