@@ -109,10 +109,10 @@ def _check_decoder(run: TrainedRun, recipe: Mapping[str, Any]) -> None:
         return
     for file in [file for one in with_inner(run.recipe.evaluate.decoder) for file in one.reads_files()]:
         if find_run(file).folder == file:
-            keys = leaves(recipe["evaluate"]["decoder"], "evaluate.decoder")
-            found = (key for key, value in keys if str(file) in (value if isinstance(value, list) else [value]))
+            every = leaves(recipe["evaluate"]["decoder"], "evaluate.decoder")
+            keys = (key for key, value in every if str(file) in (value if isinstance(value, list) else [value]))
             raise MercError(
-                f"{next(found, 'evaluate.decoder')} of {run.directory.path} names {file}, which is on this machine "
+                f"{next(keys, 'evaluate.decoder')} of {run.directory.path} names {file}, which is on this machine "
                 "alone, so the run could be used nowhere else; name runs that a plugin brings, or train with another "
                 "evaluate.decoder"
             )

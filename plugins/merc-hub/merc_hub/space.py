@@ -62,10 +62,10 @@ def plugins_of(packed: Path) -> tuple[list[str], list[str]]:
 def _plugin_here(name: str) -> str | None:
     """The name of an installed distribution with plugins of merc, as it gives it itself; None where there is none."""
     try:
-        found = metadata.distribution(name)
+        here = metadata.distribution(name)
     except (metadata.PackageNotFoundError, ValueError):
         return None
-    return str(found.metadata["Name"]) if any(one.group == "merc" for one in found.entry_points) else None
+    return str(here.metadata["Name"]) if any(one.group == "merc" for one in here.entry_points) else None
 
 
 def space_files(title: str, plugins: Sequence[str], port: int) -> dict[str, str]:
