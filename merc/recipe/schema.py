@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from merc.components import Backbone, Component, Decoder, Frozen, Metric, Tuning, Verbalizer
 from merc.conversation import Conversation, LabelSpace, Split
+from merc.recipe.content import content_of
 from merc.registry import get_registry
 
 if TYPE_CHECKING:
@@ -359,6 +360,11 @@ class Recipe:
         from omegaconf import OmegaConf
 
         return OmegaConf.create(self.resolved)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """``resolved`` without what says only where and how fast the work is done: what its numbers depend on."""
+        return content_of(self.resolved)
 
     @property
     def tuning(self) -> Tuning:

@@ -17,11 +17,12 @@ from merc.conversation import LabelSpace
 from merc.errors import MercError, first_names, shown
 from merc.files import check_name, damaged, parse_json, read_json, write_text
 from merc.recipe import Recipe, Use, load_recipe, write_recipe
+from merc.recipe.content import PLACE_AND_SPEED, is_part_of
 from merc.recipe.runs import find_run, near_runs
 from merc.session.lock import NAME as LOCK_NAME
 from merc.session.lock import FolderLock
 
-NOT_THE_WORK = ("title", "description", "extends", "trackers", "workers", "strategy", "features")
+NOT_THE_WORK = ("title", "description", "extends", "trackers", "workers", *PLACE_AND_SPEED)
 """What may differ between two runs of the same work: words about it, who is shown it, where and how fast it is done."""
 
 
@@ -297,7 +298,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(
         path
         for path in _paths(before, now)
-        if path.split(".")[0] not in NOT_THE_WORK and _at(before, path) != _at(now, path)
+        if not is_part_of(path, NOT_THE_WORK) and _at(before, path) != _at(now, path)
     )
 
 

@@ -116,10 +116,9 @@ def evaluate_again(
 
 
 def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
-    """What predictions depend on: the recipe as it is changed, but for how fast it is done, and the data."""
-    recipe = {name: value for name, value in run.recipe.resolved.items() if name not in ("strategy", "features")}
+    """What predictions depend on: the recipe as it is changed, but for where and how fast it is done, and the data."""
     parts = [
-        recipe,
+        run.recipe.content,
         *(provenance_record.get(name) for name in ("data", "media", "cues", "files", "backbone", "chat_date")),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -323,11 +323,10 @@ class Session:
 
     def identity(self) -> str:
         """The run and how it is asked, in a line: its directory, and a hash of its weights' checksums and of the recipe
-        but for how fast it is done."""
-        recipe = {name: value for name, value in self.recipe.resolved.items() if name not in ("strategy", "features")}
+        but for where and how fast it is done."""
         done = self._run.directory.stage(self.recipe.stages[-1].id) / "done.json" if self.recipe.stages else None
         files = read_json(done, "bring it back").get("files") if done is not None else None
-        whole = json.dumps([recipe, files], sort_keys=True, default=str)
+        whole = json.dumps([self.recipe.content, files], sort_keys=True, default=str)
         return f"{self.path.absolute()} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
     def check_demonstrations(self) -> None:

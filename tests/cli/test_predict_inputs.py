@@ -184,6 +184,10 @@ def test_lines_of_another_run_are_not_gone_on_with(
     first = ["predict", str(trained), file, "--out", "out.jsonl"]
     assert program(tmp_path, *first).code == 0
     assert program(tmp_path, *first, "--resume", "strategy.batch_tokens=64").code == 0
-    for other in (["predict", str(own_run), file], [*first[:3], "evaluate.decoder={name: generate}"]):
+    for other in (
+        ["predict", str(own_run), file],
+        [*first[:3], "evaluate.decoder={name: generate}"],
+        [*first[:3], "features.seed=1"],
+    ):
         told = mistake(program(tmp_path, *other, "--out", "out.jsonl", "--resume"))
         assert told.startswith(f"the lines in out.jsonl are of another run or other settings ({trained})")

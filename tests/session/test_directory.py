@@ -76,6 +76,14 @@ def test_another_recipe_is_refused_with_the_paths_that_differ(run, recipe, resum
         run.open(recipe(*changed), resume)
 
 
+@pytest.mark.parametrize("change", ["features.seed=1", "features.decode_seconds=9"])
+def test_other_frames_or_limits_of_decoding_are_another_recipe(run, recipe, change):
+    run.open(recipe(), resume=False)
+    with pytest.raises(MercError, match=f"another recipe: {change.partition('=')[0]} differs; "):
+        run.open(recipe(change), resume=True)
+    assert run.open(recipe("features.store=elsewhere", "features.workers=9"), resume=True) is False
+
+
 def test_words_and_speed_are_not_another_recipe(run, recipe):
     run.open(recipe(), resume=False)
     assert run.open(recipe("title=Other", "strategy.device=cpu", "features.workers=1"), resume=True) is False

@@ -19,6 +19,11 @@ from merc.session.naming import default_folder
         (["init_from=runs/base-pl"], "rows+init_from=runs-base-pl"),
         # The same work on another device, or with the data elsewhere, is the same run.
         (["strategy.device=cuda", "features.workers=9", "title=x", "data_root=/data/meld"], "rows"),
+        (["features={workers: 9, store: /features}"], "rows"),
+        # Other frames, or other media that are missing, are not.
+        (["features.seed=1", "features.store=/features"], "rows+features.seed=1"),
+        (["features.decode_seconds=9"], "rows+features.decode_seconds=9"),
+        (["features={workers: 9, seed: 1}"], "rows+features.seed=1"),
     ],
 )
 def test_the_changes_stand_after_the_recipe(overrides: list[str], name: str) -> None:

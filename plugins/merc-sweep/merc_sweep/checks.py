@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import merc
@@ -26,7 +26,7 @@ def checked(recipe: str, shared: Sequence[str], every: Sequence[Setting], by: st
         if loaded.evaluate is None or "dev" not in loaded.evaluate.splits:
             raise merc.MercError(f"{recipe}: a sweep chooses by dev; let evaluate.splits name dev")
         _check_number(loaded, by, lowest)
-        content = content_of(loaded)
+        content = hash_of(loaded.resolved)
         if content in known:
             raise merc.MercError(
                 f"{known[content]} and {words} are the same recipe, whose numbers would count twice; leave one of "
@@ -37,9 +37,9 @@ def checked(recipe: str, shared: Sequence[str], every: Sequence[Setting], by: st
     return recipes
 
 
-def content_of(recipe: Any, *aside: str) -> str:
-    """A hash of what a recipe says, but for words about it and the sections ``aside``."""
-    content = {name: value for name, value in recipe.resolved.items() if name not in ("title", "description", *aside)}
+def hash_of(values: Mapping[str, Any]) -> str:
+    """A hash of the values of a recipe, but for words about it."""
+    content = {name: value for name, value in values.items() if name not in ("title", "description")}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -45,7 +45,7 @@ def command(
     The numbers of test stay out of the table, so that no value is chosen by them: --show-test shows them, and writes
     down when they were first read.
     """
-    from merc_sweep.checks import checked, content_of, has_folds
+    from merc_sweep.checks import checked, has_folds, hash_of
     from merc_sweep.folder import SweepFolder
     from merc_sweep.results import is_finished, rows
     from merc_sweep.running import Job, run_all
@@ -69,7 +69,7 @@ def command(
         "recipe": name,
         "changes": shared,
         "random seed": None if draws is None else seed,
-        "content of the recipe": content_of(first, "strategy", "features"),
+        "content of the recipe": hash_of(first.content),
     }
     runs = folder.open(about, every)
     jobs = [

@@ -202,6 +202,22 @@ def test_failures_are_listed_before_a_number_that_there_is_not(
     assert "002 failed: error: it broke" in capsys.readouterr().err
 
 
+def test_a_sweep_goes_on_with_another_store_of_features_and_not_with_other_frames(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sweep_with(features: str) -> None:
+        (folder / "changed.yaml").write_text(f"{RECIPE}features: {features}\n")
+        arguments = ["changed.yaml", LR, "--sweep-dir", str(tmp_path / "sweep")]
+        load_command("sweep").main(arguments, standalone_mode=False)
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(running, "run_all", lambda *_: {})
+    sweep_with("{seed: 0}")
+    sweep_with("{store: elsewhere, workers: 1}")
+    with pytest.raises(MercError, match="holds another sweep: content of the recipe differ"):
+        sweep_with("{seed: 1}")
+
+
 def test_what_earlier_starts_of_a_run_said_stays_in_its_log(tmp_path: Path) -> None:
     (tmp_path / "001.log").write_text("error: of before\n")
     failed = running.run_all([Job("001", tmp_path / "001", [str(tmp_path / "none.yaml")])], 1, lambda _: None)
