@@ -57,8 +57,8 @@ def evaluate_again(
     """Evaluate a trained run with changes to its recipe; gives the folder below ``evaluations/`` and the metrics.
 
     The folder is there whole or not at all, and no other evaluation is touched. Where something fails after the
-    predictions (a metric that asks a server, a full disk), these are kept in a hidden folder, and the same command goes
-    on from them. Raises MercError for a name that is taken, a split without conversations, and labels that the run was
+    predictions (a metric that asks a server, a full disk, Ctrl-C), these are kept in a hidden folder, and the same
+    command goes on from them. Raises MercError for a name that is taken, a split without conversations, and labels that the run was
     not trained with.
     """
     started = time.monotonic()
@@ -102,12 +102,16 @@ def evaluate_again(
         if target.exists():
             raise MercError(f"{target} was made by somebody else meanwhile; give another --name")
         folder.path.rename(target)
-    except MercError as error:
+    except BaseException as error:  # a fault in a metric and Ctrl-C while a judge is asked, too
         if not folder.predictions.exists():
             raise
         shutil.rmtree(aside, ignore_errors=True)
         folder.path.rename(aside)
-        raise MercError(f"{error}\nThe predictions are kept: the same command goes on from them") from error
+        note = "The predictions are kept: the same command goes on from them"
+        if isinstance(error, MercError):
+            raise MercError(f"{error}\n{note}") from error
+        reporter.say(note)
+        raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty, as it should be

@@ -103,6 +103,29 @@ def test_an_evaluation_goes_on_from_its_predictions(
     assert sorted(path.name for path in folder.parent.iterdir()) == ["other", "test"]
 
 
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), ZeroDivisionError("of a metric")])
+def test_an_evaluation_that_is_interrupted_or_has_a_fault_keeps_its_predictions(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predicted: list[str], failure: BaseException
+) -> None:
+    def stop(*given: object, **named: object) -> None:
+        raise failure
+
+    sentences: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda self, sentence: sentences.append(sentence))
+    run = tmp_path / "run"
+    run_recipe(recipe, run, Silent())
+    predicted.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluating, "compute_metrics", stop)
+        with pytest.raises(type(failure)) as raised:
+            evaluating.evaluate_again(run, [], None, Silent())
+    assert raised.value is failure
+    assert sentences[-1] == "The predictions are kept: the same command goes on from them"
+    folder, _ = evaluating.evaluate_again(run, [], None, Silent())
+    assert predicted == ["test"] and [path.name for path in folder.parent.iterdir()] == ["test"]
+    assert (folder / "metrics.json").read_bytes() == (run / "metrics.json").read_bytes()
+
+
 def test_a_failure_before_the_predictions_leaves_nothing(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
