@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,8 @@ from merc.session.read_files import FileHashes
 from merc.version import __version__
 
 _PACKAGES = ("torch", "transformers", "peft", "deepspeed", "numpy", "scikit-learn", "av", "decord", "safetensors")
+_DATA_VERSION = 2
+"""Which fields of conversations ``data_hashes`` covers: from 2 on all but those of media and origins."""
 _MAY_CHANGE = ("merc", "python", "platform", "machine", "packages", "plugins", "git")
 
 
@@ -55,7 +57,8 @@ class Provenance(TypedDict):
     chat_date: str
     """The date that the backbone's chat template is given for today."""
     data: dict[str, Any]
-    """By split: ``conversations``, ``utterances``, and a ``sha256`` of their ids, texts and labels."""
+    """By split: ``conversations``, ``utterances``, a ``sha256`` of what they say, and the ``version`` of that hash: in 1,
+    which is not recorded, it is of ids, speakers, texts and labels alone."""
     media: NotRequired[dict[str, Any]]
     """By split: a hash of the media's content, spans and regions, where the recipe shows any."""
     cues: NotRequired[dict[str, Any]]
@@ -143,11 +146,12 @@ def record_provenance(
     now: dict[str, Any] = {**provenance(recipe, conversations, cues, start, media, files=files)}
     if path.exists():
         before = _read(path)
-        changed = _changed(before, now, "data")
+        changed = _changed(before, {**now, "data": _hashed_as(_block(before, "data"), conversations)}, "data")
         if changed:
             raise MercError(
                 f"the data of {path.parent} have changed since the run began: split {', '.join(changed)} has other "
-                "conversations, texts or labels; give another --run-dir to start anew, or bring the data back"
+                "conversations, texts, labels, cues or other values; give another --run-dir to start anew, or bring "
+                "the data back"
             )
         # A run that an older merc began has no hash of its media.
         changed = _changed(before, now, "media") if "media" in before else []
@@ -224,17 +228,44 @@ def _block(recorded: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return block
 
 
-def data_hashes(conversations: Sequence[Conversation]) -> dict[str, Any]:
-    """By split: conversations, utterances, and a hash of their ids, texts and labels in order."""
+def data_hashes(conversations: Sequence[Conversation], version: int = _DATA_VERSION) -> dict[str, Any]:
+    """By split: conversations, utterances, and a hash of what they say in order, with its version. Runs of an earlier
+    merc have version 1, without a mark."""
     by_split: dict[str, Any] = {}
     for split in (*SPLITS, None):
         chosen = [c for c in conversations if c.split == split]
         if chosen:
-            content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
-            digest = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
-            count = sum(len(c.utterances) for c in chosen)
-            by_split[split or "none"] = {"conversations": len(chosen), "utterances": count, "sha256": digest}
+            record = {"conversations": len(chosen), "utterances": sum(len(c.utterances) for c in chosen)}
+            if version == 1:
+                content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
+                text = json.dumps(content, ensure_ascii=False)
+                by_split[split or "none"] = {**record, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            else:
+                text = json.dumps([_content(c) for c in chosen], sort_keys=True, default=_plain)
+                sha256 = hashlib.sha256(text.encode()).hexdigest()
+                by_split[split or "none"] = {**record, "sha256": sha256, "version": version}
     return by_split
+
+
+def _content(talk: Conversation) -> list[Any]:
+    """All that can be learned from a conversation and shown of it, but for media, which have hashes of their own."""
+    utterances = [
+        [u.id, u.speaker, u.text, u.label, u.valence, u.open_labels, u.values, u.cues, u.extra] for u in talk.utterances
+    ]
+    return [talk.id, talk.dataset, talk.extra, utterances]
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON does not know, the same in every process."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return sorted(map(str, value)) if isinstance(value, Set) else str(value)
+
+
+def _hashed_as(recorded: Mapping[str, Any], conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """The hashes of conversations by the version of those that a run recorded."""
+    marked = any(isinstance(one, dict) and "version" in one for one in recorded.values())
+    return data_hashes(conversations, _DATA_VERSION if marked else 1)
 
 
 def _command() -> str:

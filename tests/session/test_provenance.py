@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,38 @@ def test_the_hash_of_the_data_depends_on_what_a_model_reads():
         == 5
     )
     assert set(data_hashes(TALK)) == {"train", "test"}
+    learned = [
+        {"values": {"arousal": 0.5}},
+        {"values": {"arousal": 0.6}},
+        {"extra": {"chosen": "Glad.", "rejected": "Sad."}},
+        {"extra": {"chosen": "Sad.", "rejected": "Glad."}},
+        {"cues": {"face": "a smile"}},
+        {"valence": 0.5},
+        {"open_labels": ("glad",)},
+    ]
+    assert len({json.dumps(changed(**more)) for more in learned} | {json.dumps(same)}) == 8
+    assert data_hashes([replace(TALK[0], dataset="meld")]) != same != data_hashes([replace(TALK[0], extra={"day": 1})])
+    assert changed(extra={"a": 1, "b": {"y", "x"}}) == changed(extra={"b": {"x", "y"}, "a": 1})
+
+
+def test_a_run_of_an_earlier_merc_is_compared_by_its_own_hash(recipe, tmp_path: Path):
+    file = tmp_path / "provenance.json"
+    record_provenance(file, recipe, TALK)
+    whole = json.loads(file.read_text())
+    assert {one["version"] for one in whole["data"].values()} == {2}
+    with_values = [replace(c, utterances=tuple(replace(u, values={"v": 1.0}) for u in c.utterances)) for c in TALK]
+    with pytest.raises(MercError, match="split train, test has other conversations, texts, labels, cues or other"):
+        record_provenance(file, recipe, with_values)
+    # The hash of version 1, as it was always made.
+    told = [["b", [["b0", None, "Oh!", None], ["b1", None, "No.", None]]]]
+    sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    before = {"test": {"conversations": 1, "utterances": 2, "sha256": sha256}}
+    file.write_text(json.dumps({**whole, "data": before}))
+    record_provenance(file, recipe, with_values[1:])
+    assert json.loads(file.read_text())["data"] == before
+    changed = replace(TALK[1], utterances=TALK[1].utterances[::-1])
+    with pytest.raises(MercError, match="split test has other"):
+        record_provenance(file, recipe, [changed])
 
 
 def test_a_resumed_run_keeps_its_beginning(recipe, tmp_path: Path):
