@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from merc.model.emotion_model import EmotionModel
+    from merc.training.context import StageContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,15 +151,35 @@ class TrainerContract(ComponentContract):
         strategy: Any = None,
     ) -> tuple[EmotionModel, TrainReport | None, _Events]:
         """Train, to the end or until so many steps were taken; then there is no report."""
-        from merc.session.shared_model import SharedModel
-        from merc.training.context import StageContext
         from merc.training.interrupt import Stopped
         from merc.training.strategy import TorchStrategy
 
         strategy = strategy or _watching(TorchStrategy)()
         events, network = _Events(stop_after, sudden), self.network()
         folder.mkdir(exist_ok=True)
-        context = StageContext(
+        context = self._context(network, events, folder, strategy, resume)
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            report: TrainReport | None = self.component.train(context)
+        except (_Interrupted, Stopped):
+            report = None
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        require(
+            strategy.network is not None,
+            f"{self.title} did not train by the recipe's strategy; train by merc.training.fit",
+        )
+        strategy.check()
+        return network, report, events
+
+    def _context(
+        self, network: EmotionModel, events: _Events, folder: Path, strategy: Any, resume: bool = False
+    ) -> StageContext:
+        """A stage of that model."""
+        from merc.session.shared_model import SharedModel
+        from merc.training.context import StageContext
+
+        return StageContext(
             stage="check",
             model=SharedModel(model=network, prompter=PlainPrompter(), labels=samples.LABELS, strategy=strategy),
             network=network,
@@ -173,19 +194,23 @@ class TrainerContract(ComponentContract):
             rewind=events.rewind,
             progress=events.progress,
         )
-        before = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            report: TrainReport | None = self.component.train(context)
-        except (_Interrupted, Stopped):
-            report = None
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        require(
-            strategy.network is not None,
-            f"{self.title} did not train by the recipe's strategy; train by merc.training.fit",
-        )
-        strategy.check()
-        return network, report, events
+
+    def test_check_changes_nothing(self, tmp_path: Path) -> None:
+        """``check`` lets what can be trained through, and leaves the model, its folder, and random numbers as they
+        are."""
+        import torch
+
+        from merc.training.strategy import TorchStrategy
+
+        strategy = _watching(TorchStrategy)()
+        events, network = _Events(), self.network()
+        learning, draw = set(network.learning()), torch.get_rng_state()
+        self.component.check(self._context(network, events, tmp_path, strategy))
+        _require_equal(self.network(), network, "before and after check()")
+        require(set(network.learning()) == learning, "after check() of the trainer other parameters learn than before")
+        require(torch.equal(torch.get_rng_state(), draw), "check() uses up torch's random numbers; leave them alone")
+        require(not strategy.steps and not events.steps, "check() took steps; it only sees whether train() could begin")
+        require(not any(tmp_path.iterdir()), f"check() wrote into the stage's folder: {next(tmp_path.iterdir(), '')}")
 
     def test_reports_what_it_did(self, tmp_path: Path) -> None:
         """A TrainReport comes back; records can be written as JSON, progress goes up from 0 to 1."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import merc
 import merc.testing
@@ -95,8 +96,6 @@ def _unfreeze(context: Any) -> None:
 
 
 def _spoil(context: Any) -> None:
-    import torch
-
     with torch.no_grad():
         next(p for p in context.network.parameters() if not p.requires_grad).add_(1.0)
 
@@ -130,6 +129,23 @@ def _spoil(context: Any) -> None:
 )
 def test_trainer_that_breaks_its_contract(component: Any, check: str, message: str, tmp_path: Path) -> None:
     assert said(merc.testing.TrainerContract, component, check, tmp_path).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [
+        (lambda context: trainer.Example().train(context), "before and after check(), parameter 'llm."),
+        (lambda context: torch.rand(1), "check() uses up torch's random numbers"),
+        (lambda context: (context.folder / "note").write_text("?"), "check() wrote into the stage's folder: "),
+    ],
+)
+def test_trainer_whose_check_changes_something(does: Callable[[Any], Any], message: str, tmp_path: Path) -> None:
+    @frozen
+    class Broken(trainer.Example):
+        def check(self, context: Any) -> None:
+            does(context)
+
+    assert said(merc.testing.TrainerContract, Broken(), "test_check_changes_nothing", tmp_path).startswith(message)
 
 
 def test_trainer_that_ignores_the_seed(tmp_path: Path) -> None:
