@@ -33,8 +33,10 @@ class SweepFolder:
             held = _read(file)
             before = held.get("runs")
             other = sorted(key for key in {*about, *held} - {"runs"} if about.get(key) != held.get(key))
-            if not isinstance(before, dict) or any(names.get(name) != setting for name, setting in before.items()):
+            if not isinstance(before, dict):
                 other.append("the values")
+            elif changed := next((name for name, setting in before.items() if names.get(name) != setting), None):
+                other.append(f"the values (run {changed} has {before[changed]}, now {names.get(changed, 'nothing')})")
             if other:
                 raise merc.MercError(
                     f"{self.path} holds another sweep: {', '.join(other)} differ; give another --sweep-dir, or the "

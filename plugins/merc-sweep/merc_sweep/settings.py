@@ -46,12 +46,22 @@ class Range:
 
     def draw(self, draw: random.Random) -> Setting:
         """A value, with five digits."""
-        if self.log:
-            value = math.exp(draw.uniform(math.log(self.low), math.log(self.high)))
-        else:
-            value = draw.uniform(self.low, self.high)
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return {self.key: str(round(value)) if whole else f"{value:.5g}"}
+        low, high = self.low, self.high
+        if isinstance(low, int) and isinstance(high, int):
+            return {self.key: str(self._whole(draw, low, high))}
+        value = self._logarithmic(draw, low, high) if self.log else draw.uniform(low, high)
+        return {self.key: f"{value:.5g}"}
+
+    def _whole(self, draw: random.Random, low: int, high: int) -> int:
+        """A whole number; both ends are as likely as those between them are."""
+        if not self.log:
+            return draw.randint(low, high)
+        # Each number stands for what is rounded to it, half a number beyond the ends too.
+        return min(max(round(self._logarithmic(draw, low - 0.5, high + 0.5)), low), high)
+
+    @staticmethod
+    def _logarithmic(draw: random.Random, low: float, high: float) -> float:
+        return math.exp(draw.uniform(math.log(low), math.log(high)))
 
 
 def read_changes(changes: Sequence[str]) -> tuple[list[str], list[Axis | Range]]:

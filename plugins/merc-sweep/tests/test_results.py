@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from merc_sweep.folder import SweepFolder
 from merc_sweep.results import beside_in_words, is_finished, rows, shown
+from merc_sweep.settings import Range, settings
 
 from merc import MercError
 
@@ -86,13 +89,13 @@ def test_a_folder_belongs_to_one_sweep_that_may_grow(tmp_path: Path) -> None:
     runs = folder.open({"recipe": "a"}, [{"lr": "1"}])
     assert runs == {"001": ({"lr": "1"}, tmp_path / "sweep" / "001")}
     assert list(folder.open({"recipe": "a"}, [{"lr": "1"}, {"lr": "2"}])) == ["001", "002"]
-    for about, settings, said in (
+    for about, some, said in (
         ({"recipe": "b"}, [{"lr": "1"}, {"lr": "2"}], "recipe"),
-        ({"recipe": "a"}, [{"lr": "1"}, {"lr": "3"}], "the values"),
-        ({"recipe": "a"}, [{"lr": "1"}], "the values"),
+        ({"recipe": "a"}, [{"lr": "1"}, {"lr": "3"}], "the values (run 002 has {'lr': '2'}, now {'lr': '3'})"),
+        ({"recipe": "a"}, [{"lr": "1"}], "the values (run 002 has {'lr': '2'}, now nothing)"),
     ):
-        with pytest.raises(MercError, match=f"holds another sweep: {said} differ; give another --sweep-dir"):
-            folder.open(about, settings)
+        with pytest.raises(MercError, match=re.escape(f"another sweep: {said} differ; give another --sweep-dir")):
+            folder.open(about, some)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(MercError, match="is not empty and holds no sweep"):
@@ -100,6 +103,17 @@ def test_a_folder_belongs_to_one_sweep_that_may_grow(tmp_path: Path) -> None:
     (tmp_path / "sweep" / "sweep.json").write_text("[")
     with pytest.raises(MercError, match=r"sweep\.json cannot be read"):
         folder.open({"recipe": "a"}, [])
+
+
+def test_a_sweep_whose_whole_numbers_were_drawn_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    """An earlier version rounded a number that it drew between the ends."""
+    axes = [Range("r", 4, 64, False)]
+    draw = random.Random(0)
+    earlier = [{"r": str(round(draw.uniform(4, 64)))} for _ in range(4)]
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.open({"random seed": 0}, earlier)
+    with pytest.raises(MercError, match="holds another sweep: the values"):
+        folder.open({"random seed": 0}, settings(axes, 4, 0))
 
 
 def test_the_first_reading_of_test_stays(tmp_path: Path) -> None:

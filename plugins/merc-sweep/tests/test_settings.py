@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +98,23 @@ def test_whole_numbers_are_drawn_between_ends_without_a_point() -> None:
     drawn = settings(axes, 30, 0)
     assert len({setting["p"] for setting in drawn}) == len({setting["q"] for setting in drawn}) == 30
     assert {setting["r"] for setting in drawn} == {"4", "5", "6"}
+
+
+@pytest.mark.parametrize("low", [0, -1, 1])
+def test_each_whole_number_is_as_likely(low: int) -> None:
+    draw, drawn = random.Random(0), Range("r", low, low + 2, False)
+    values = [drawn.draw(draw)["r"] for _ in range(6000)]
+    for number in range(low, low + 3):
+        assert abs(values.count(str(number)) - 2000) < 150
+
+
+def test_whole_numbers_of_a_logarithmic_range_are_as_likely_as_what_is_rounded_to_them_is() -> None:
+    draw, drawn = random.Random(0), Range("r", 1, 4, True)
+    values = [drawn.draw(draw)["r"] for _ in range(10_000)]
+    assert set(values) == {"1", "2", "3", "4"}
+    for number in range(1, 5):
+        share = math.log((number + 0.5) / (number - 0.5)) / math.log(4.5 / 0.5)
+        assert abs(values.count(str(number)) / 10_000 - share) < 0.02
 
 
 @pytest.mark.parametrize(
