@@ -51,8 +51,7 @@ class Auxiliary(merc.Prompter):
         """What is to be learned; empty where it is not known."""
         target, before = query.target, query.conversation.utterances[: query.index]
         if self.asks == "speaker":
-            named = self._named(query)
-            return target.speaker if target.speaker in named and len(named) > 1 and target.speaker else ""
+            return target.speaker if target.speaker and self._names_speakers(query) else ""
         if self.asks in ("shift", "speaker-shift"):
             own = [one for one in before if self.asks == "shift" or (one.speaker and one.speaker == target.speaker)]
             if not own or own[-1].label is None or target.label is None:
@@ -66,17 +65,36 @@ class Auxiliary(merc.Prompter):
             )
         return (value or "").strip()
 
-    def _named(self, query: merc.Query) -> set[str]:
-        """Those who spoke before whom the prompt calls by name: not who spoke before the history that it shows, and
-        nobody where speakers are roles."""
-        segments = self.prompter.prompt(_without_speaker(query)).segments
-        words = "".join(one.text for one in segments if isinstance(one, merc.Text))
-        before = query.conversation.utterances[: query.index]
-        return {one.speaker for one in before if one.speaker and one.speaker in words}
+    def _names_speakers(self, query: merc.Query) -> bool:
+        """Whether the prompt calls the target's speaker, and another one who spoke before, by name: not who spoke
+        before the history that it shows, and nobody where speakers are roles. A name may also be in what is said, or
+        within another word of it, so whom the prompt calls by name is who changes it under another name."""
+        before = {one.speaker for one in query.conversation.utterances[: query.index] if one.speaker}
+        own = query.target.speaker
+        if own not in before or len(before) < 2:
+            return False
+        hidden = _without_speaker(query)
+        words = self._words(hidden)
+
+        def named(who: str) -> bool:
+            return who in words and self._words(_renamed(hidden, who)) != words
+
+        return named(own) and any(named(who) for who in before - {own})
+
+    def _words(self, query: merc.Query) -> str:
+        return "".join(one.text for one in self.prompter.prompt(query).segments if isinstance(one, merc.Text))
 
 
 def _without_speaker(query: merc.Query) -> merc.Query:
     talk = query.conversation
     utterances = list(talk.utterances)
     utterances[query.index] = replace(query.target, speaker=None)
+    return replace(query, conversation=replace(talk, utterances=tuple(utterances)))
+
+
+def _renamed(query: merc.Query, speaker: str) -> merc.Query:
+    """The query with a speaker under a name that nobody has."""
+    talk = query.conversation
+    other = max((one.speaker or "" for one in talk.utterances), key=len) + "x"
+    utterances = [replace(one, speaker=other) if one.speaker == speaker else one for one in talk.utterances]
     return replace(query, conversation=replace(talk, utterances=tuple(utterances)))

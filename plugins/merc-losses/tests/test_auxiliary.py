@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,50 @@ def test_only_a_speaker_whom_the_prompt_names_is_asked_for() -> None:
                           (ConversationPrompter(speakers="roles"), [False] * 6)):  # fmt: skip
         ask = Auxiliary(prompter=shown, asks="speaker")
         assert [ask.has_target(query) for query in every] == wanted
+
+
+def said_by(*lines: tuple[str, str]) -> merc.Query:
+    """A query about the last of some lines, each with its speaker."""
+    utterances = tuple(merc.Utterance(id=f"u{i}", text=text, speaker=who) for i, (who, text) in enumerate(lines))
+    return merc.Query(
+        conversation=merc.Conversation(id="d", utterances=utterances), index=len(lines) - 1, labels=LABELS
+    )
+
+
+@pytest.mark.parametrize("lines", [
+    [("Al", "Hi."), ("Bo", "Also hi, Bob."), ("Al", "Yes.")],  # both names are within other words
+    [("Al", "Hi, Bo."), ("Bo", "Hi, Al."), ("Al", "Yes.")],  # both are addressed
+])  # fmt: skip
+def test_a_name_within_what_is_said_is_not_whom_the_prompt_names(lines: list[tuple[str, str]]) -> None:
+    query = said_by(*lines)
+    assert not Auxiliary(prompter=ConversationPrompter(speakers="roles"), asks="speaker").has_target(query)
+    assert Auxiliary(prompter=ConversationPrompter(), asks="speaker").has_target(query)
+
+
+def test_who_spoke_before_the_history_and_is_addressed_in_it_is_not_named() -> None:
+    query = said_by(("Al", "Hi."), ("Bo", "Al, stay."), ("Cy", "Bo, do not."), ("Bo", "Al!"))
+    last = replace(query, conversation=replace(query.conversation, utterances=(
+        *query.conversation.utterances, merc.Utterance(id="u4", text="What?", speaker="Al"))), index=4)  # fmt: skip
+    assert not Auxiliary(prompter=ConversationPrompter(history=3), asks="speaker").has_target(last)
+    assert Auxiliary(prompter=ConversationPrompter(history=4), asks="speaker").has_target(last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(ConversationPrompter):
+    """Counts the prompts that it writes."""
+
+    times: list[int]
+
+    def prompt(self, query: merc.Query) -> merc.Prompt:
+        self.times.append(query.index)
+        return super().prompt(query)
+
+
+def test_finding_out_whom_a_prompt_names_costs_a_few_prompts() -> None:
+    lines = [(f"Speaker {i}", "Hm.") for i in range(20)]
+    prompter = Counted(times=[])
+    assert Auxiliary(prompter=prompter, asks="speaker").has_target(said_by(*lines, lines[3]))
+    assert len(prompter.times) == 3
 
 
 def test_a_name_that_no_utterance_has_is_found_before_the_run_learns(tmp_path: Path) -> None:
