@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import merc
@@ -114,8 +115,8 @@ def best_and_worst(texts: Sequence[str], rewards: Sequence[float]) -> tuple[str,
     pairs = [(reward, text.strip()) for reward, text in zip(rewards, texts, strict=True) if text.strip()]
     if not pairs:
         return "all answers are empty"
-    ranked = sorted(pairs, key=lambda one: -one[0])
-    (best, chosen), (worst, rejected) = ranked[0], ranked[-1]
+    best, chosen = max(pairs, key=itemgetter(0))  # both give the first of equals
+    worst, rejected = min(pairs, key=itemgetter(0))
     if best == worst:
         return "all answers are rewarded alike"
     return "the best and the worst answer are the same text" if chosen == rejected else (chosen, rejected)

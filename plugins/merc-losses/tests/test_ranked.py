@@ -80,6 +80,8 @@ def test_parameters_that_cannot_be(fields: dict[str, Any], message: str) -> None
 
 def test_why_there_is_no_pair() -> None:
     assert best_and_worst(["a", "b ", " c", "d"], [0.0, 2.0, -1.0, 2.0]) == ("b", "c")
+    assert best_and_worst(["a", "b", "c"], [1, 0, 0]) == ("a", "b")  # the first of equals
+    assert best_and_worst(["a", "b", "c"], [1, 1, 0]) == ("a", "c")
     assert best_and_worst(["", " "], [1.0, 2.0]) == "all answers are empty"
     assert best_and_worst(["a", "a "], [1.0, 2.0]) == "the best and the worst answer are the same text"
 
