@@ -10,6 +10,7 @@ from typing import ClassVar
 from merc.components.base import Component
 from merc.components.model import Generation
 from merc.components.prompter import Query
+from merc.conversation import LabelSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,17 @@ class Reward(Component):
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"weight is 0 or above, not {self.weight:g}")
+
+    def check(self, labels: LabelSpace, queries: Sequence[Query]) -> None:
+        """See, before anything is encoded, that all answers can be judged.
+
+        Args:
+            labels: The label space of the run.
+            queries: What the model is to be asked, by a stage that learns or by a decoder.
+
+        Raises:
+            MercError: An utterance lacks what ``scores`` reads of it.
+        """
 
     @abstractmethod
     def scores(self, query: Query, answers: Sequence[Generation]) -> Sequence[float]:

@@ -1,12 +1,12 @@
-"""The files that a recipe's components read beside the corpus and networks: their hashes, and what losses and decoders
-need."""
+"""The files that a recipe's components read beside the corpus and networks: their hashes, and what losses, rewards
+and decoders need."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from merc.components import Decoder, Loss, Prompter
+from merc.components import Decoder, Loss, Prompter, Query, Reward
 from merc.components.base import Component
 from merc.consent import hide, with_inner
 from merc.conversation import LabelSpace
@@ -59,6 +59,20 @@ def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> Non
             loss.check(labels, learned)
         except MercError as error:
             raise MercError(f"stage {stage.id}: {error}") from None
+
+
+def check_rewards(asks: Stage | Decoder, labels: LabelSpace, queries: Sequence[Query]) -> None:
+    """Ask the rewards of a stage or a decoder whether they can judge answers to queries (``Reward.check``). Raises
+    MercError, naming where they stand in the recipe."""
+    owner = asks.trainer.component if isinstance(asks, Stage) else asks
+    place = f"stage {asks.id}" if isinstance(asks, Stage) else "evaluate.decoder"
+    assert isinstance(owner, Component)
+    for one in with_inner(owner):
+        if isinstance(one, Reward):
+            try:
+                one.check(labels, queries)
+            except MercError as error:
+                raise MercError(f"{place}: {error}") from None
 
 
 def _components(recipe: Recipe, done: Collection[str]) -> Iterator[tuple[str, Component]]:

@@ -26,7 +26,7 @@ from merc.session.journal import Journal
 from merc.session.label_history import check_label_history_shown, gold_note, with_gold
 from merc.session.media_check import StagePrompts
 from merc.session.predicting import check_prompts, check_room
-from merc.session.read_files import check_losses
+from merc.session.read_files import check_losses, check_rewards
 from merc.session.segmentation import measured
 from merc.session.wiring import last_prompter
 
@@ -65,7 +65,7 @@ class RunPrompts:
 
     def every(self) -> StagePrompts:
         """All that the run will still ask the model, by what asks for it. Raises MercError where there is nothing to
-        learn, and for what losses lack."""
+        learn, and for what losses and rewards lack."""
         prompts: list[tuple[str, Prompter, list[list[Query]]]] = []
         for stage in self.recipe.stages:
             if not self.directory.is_done(stage.id):
@@ -75,6 +75,8 @@ class RunPrompts:
                 groups = self.queries(name, last_demonstrations(self.recipe))
                 if self.how.label_history == "gold":
                     self._note_gold(f"evaluate.label_history: gold, split {name},", groups)
+                if name in self.how.splits:
+                    check_rewards(self.how.decoder, self.data.labels, [q for group in groups for q in group])
                 prompts.append((f"evaluate, split {name}", last_prompter(self.recipe), groups))
                 for number, prompter in enumerate(self.how.decoder.prompters()):
                     prompts.append((f"evaluate.decoder, split {name}, its prompter {number}", prompter, groups))
@@ -84,6 +86,7 @@ class RunPrompts:
             if learned:
                 known_counts(stage, self.recipe, learned)
                 check_losses(stage, self.data.labels, prompts)
+                check_rewards(stage, self.data.labels, learned)
         for path, part in selectors_of(self.recipe).items():
             where = path.removesuffix(".demonstrations")
             groups = [group for name, _, some in prompts if name.startswith(where) for group in some]

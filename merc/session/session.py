@@ -37,6 +37,7 @@ from merc.session.loading import kept_loaded
 from merc.session.own_media import media_readers
 from merc.session.predicting import check_room
 from merc.session.python_inputs import read_given
+from merc.session.read_files import check_rewards
 from merc.session.records import as_record
 from merc.session.trained import TrainedRun, check_run
 from merc.session.wiring import Material, Request, Setup, Wiring
@@ -276,6 +277,7 @@ class Session:
         """Conversations with their cues beside the utterances on the rest of their way to the model: demonstrations and
         features."""
         groups, examples = self.queries(conversations)
+        check_rewards(self.setup.how.decoder, self.setup.labels, [query for group in groups for query in group])
         talks = [*conversations, *examples]
         wiring, streams = self.wiring, self.setup.prompter.streams()
         table = wiring.features(streams, without(talks, arrays) if arrays else talks)

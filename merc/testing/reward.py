@@ -38,6 +38,10 @@ class RewardContract(ComponentContract):
         answers = [Generation(text, (5, 6), (-0.5, -0.25), ended=True) for text in self.texts()]
         return list(self.component.scores(query, answers))
 
+    def test_takes_beforehand_what_it_judges(self) -> None:
+        """``check`` lets queries through that ``scores`` judges."""
+        self.component.check(samples.LABELS, self.queries())
+
     def test_gives_one_finite_number_an_answer(self) -> None:
         """As many as there are answers, for each query; none for none."""
         for query in self.queries():

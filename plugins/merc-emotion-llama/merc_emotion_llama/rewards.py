@@ -10,7 +10,7 @@ from statistics import fmean
 import merc
 from merc.answers import Block, Sentences, read_answer
 from merc_emotion_llama.wheel_metrics import words_of_wheels
-from merc_emotion_llama.wheels import WHEELS, read_wheels
+from merc_emotion_llama.wheels import WHEELS, Wheels, read_wheels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,16 @@ class WheelHit(merc.Reward):
     sentences: Sentences = "search"
     """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
+    def check(self, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> None:
+        """Raise MercError for wheels that cannot be read, and for an utterance whose truth lies on no wheel."""
+        tables = read_wheels(self.wheels)
+        for query in queries:
+            self._clusters(tables, query)
+
     def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
         """From 0 to 1 for each answer. Raises MercError for an utterance whose truth lies on no wheel."""
-        tables, target = read_wheels(self.wheels), query.target
-        true = target.label if self.truth == "label" else target.true(self.truth)
-        true = [true] if isinstance(true, str) else list(true or ())
-        clusters = [tables.map(true, wheel) for wheel in range(len(WHEELS))]
-        if not any(clusters):
-            raise merc.MercError(
-                f"reward 'wheel-hit': no wheel knows {self.truth} of utterance {target.id!r} "
-                f"({', '.join(true) or 'none'}); leave it out of the stage's data, or name another truth"
-            )
+        tables = read_wheels(self.wheels)
+        clusters = self._clusters(tables, query)
         known = words_of_wheels(tables, query.labels)
         scores = []
         for answer in answers:
@@ -52,3 +51,16 @@ class WheelHit(merc.Reward):
                 )
             )
         return scores
+
+    def _clusters(self, tables: Wheels, query: merc.Query) -> list[frozenset[str]]:
+        """By wheel, the clusters of what is true of a query's utterance."""
+        target = query.target
+        true = target.label if self.truth == "label" else target.true(self.truth)
+        true = [true] if isinstance(true, str) else list(true or ())
+        clusters = [tables.map(true, wheel) for wheel in range(len(WHEELS))]
+        if not any(clusters):
+            raise merc.MercError(
+                f"reward 'wheel-hit': no wheel knows {self.truth} of utterance {target.id!r} "
+                f"({', '.join(true) or 'none'}); leave it out of the stage's data, or name another truth"
+            )
+        return clusters

@@ -37,6 +37,8 @@ def test_several_truths(wheels_folder: Path) -> None:
 def test_a_truth_that_no_wheel_knows(wheels_folder: Path) -> None:
     with pytest.raises(merc.MercError, match=r"wheel-hit.*label of utterance 'u' \(odd\)"):
         scores(WheelHit(wheels=wheels_folder), query("odd"), "happy")
+    with pytest.raises(merc.MercError, match=r"wheel-hit.*label of utterance 'u' \(odd\)"):
+        WheelHit(wheels=wheels_folder).check(query("odd").labels, [query("happy"), query("odd")])
 
 
 class TestWheelHit(merc.testing.RewardContract):

@@ -44,12 +44,18 @@ class LabelAccuracy(merc.Reward):
     sentences: Literal["search", "drop"] = "search"
     """Whether labels are looked for within sentences (``search``) or not (``drop``)."""
 
+    def check(self, labels: merc.LabelSpace, queries: Sequence[merc.Query]) -> None:
+        """Raise MercError where an utterance has no label."""
+        if lacking := list(dict.fromkeys(query.target.id for query in queries if query.target.label is None)):
+            more = f" ({len(lacking) - 1} more have none)" if len(lacking) > 1 else ""
+            raise merc.MercError(
+                f"reward 'label-accuracy': utterance {lacking[0]!r} has no label{more}, so no answer can be "
+                "judged; give it one, leave it out of the data, or take this reward out"
+            )
+
     def scores(self, query: merc.Query, answers: Sequence[merc.Generation]) -> Sequence[float]:
         """1 or 0 for each answer. Raises MercError for an utterance without a label."""
-        if query.target.label is None:
-            raise merc.MercError(
-                f"reward 'label-accuracy': utterance {query.target.id!r} has no label; leave it out of the stage's data"
-            )
+        self.check(query.labels, [query])
         known = vocabulary_of_labels(query.labels)
         right = (query.target.label,)
         return [

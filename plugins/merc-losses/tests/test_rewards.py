@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from merc_losses.rewards import Format, LabelAccuracy, Length, totals
 
 import merc
 import merc.testing
+from tests.tiny_backbone import write_tiny_recipe
 
 R1 = "<think>A frown.</think><answer>anger</answer>"
 
@@ -73,6 +76,53 @@ def test_length() -> None:
         Length(least=4, most=3)
     with pytest.raises(ValueError, match="weight is 0 or above"):
         Length(weight=-1.0)
+
+
+def test_utterances_without_a_label_are_named_before_answers_about_them_are_judged() -> None:
+    LabelAccuracy().check(query().labels, [query(), query()])
+    other = replace(query(None), conversation=merc.Conversation(id="d", utterances=(merc.Utterance(id="v", text="?"),)))
+    with pytest.raises(merc.MercError, match=r"utterance 'u' has no label \(1 more have none\).*take this reward out"):
+        LabelAccuracy().check(query().labels, [query(), query(None), query(None), other])
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe whose corpus has a sentiment of every utterance, and no label of one in train and of one in test."""
+    recipe = write_tiny_recipe(tmp_path_factory.mktemp("tiny"), trainer="epochs: 1")
+    talks = [json.loads(line) for line in (recipe.parent / "talk.jsonl").read_text().splitlines()]
+    for talk in talks:
+        for utterance in talk["utterances"]:
+            utterance["sentiment"] = "positive"
+            if utterance["id"] in ("train3_1", "test0_0"):
+                del utterance["label"]
+    (recipe.parent / "talk.jsonl").write_text("\n".join(map(json.dumps, talks)) + "\n")
+    return recipe
+
+
+def test_a_training_that_would_judge_an_utterance_without_a_label_does_not_begin(recipe: Path, tmp_path: Path) -> None:
+    """Not even where the prompts of the stage have something else to teach of it."""
+    stage = {
+        "id": "words",
+        "prompter": {"name": "auxiliary", "asks": "sentiment", "prompter": {"name": "conversation"}},
+        "trainer": {"name": "grpo", "rewards": ["label-accuracy"], "epochs": 1},
+    }
+    with pytest.raises(merc.MercError, match="stage words: reward 'label-accuracy': utterance 'train3_1' has no label"):
+        merc.run(recipe, run_dir=tmp_path / "run", stages=[stage], evaluate=None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_decoder_that_would_judge_an_utterance_without_a_label_is_refused_before_training(
+    recipe: Path, tmp_path: Path
+) -> None:
+    decoder = {"name": "ranked", "rewards": ["label-accuracy"], "count": 2, "max_new_tokens": 2}
+    evaluate = {"decoder": decoder, "splits": ["test"]}
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder: reward 'label-accuracy': utterance 'test0_0' has no"):
+        merc.run(recipe, run_dir=tmp_path / "run", evaluate=evaluate)
+    assert not (tmp_path / "run").exists()
+    session = merc.run(recipe, run_dir=tmp_path / "run", evaluate={"decoder": decoder, "splits": ["dev"]})
+    talk = merc.Conversation(id="c", utterances=(merc.Utterance(id="u", text="Oh!"),))
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder: reward 'label-accuracy': utterance 'u' has no label"):
+        session.predict(talk)
 
 
 @dataclass(frozen=True, kw_only=True)
