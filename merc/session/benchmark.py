@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from merc.recipe import ComponentRef, Recipe
 from merc.recipe.conversion import decoder_of
 from merc.recipe.single import load_part
 from merc.recipe.values import plain
-from merc.session.backbone import recorded_date
+from merc.session.backbone import backbone_record, recorded_date
 from merc.session.benchmark_columns import BenchmarkColumn, find_columns, notes_of
 from merc.session.benchmark_sets import Sets
 from merc.session.data import encoders_of, queries
-from merc.session.provenance import provenance
+from merc.session.media_hash import media_hashes
+from merc.session.provenance import data_hashes, provenance
+from merc.session.read_files import file_hashes
 from merc.session.segmentation import measured
 from merc.session.session import Session
 from merc.session.wiring import Request, Setup
@@ -43,7 +45,7 @@ class Measured:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What predictions depend on, beside the model and the set."""
+        """How the set is asked: what predictions depend on, beside what they are made from."""
         how, prompter = self.setup.how, self.setup.how.prompter
         assert prompter is not None
         names = ("segments", "label_history", *(["segments_seed"] if how.segments else []))
@@ -59,9 +61,10 @@ class Measured:
 def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) -> tuple[Path, str]:
     """Measure a run on every set of a benchmark that lies below ``root``; gives the folder and the table as text.
 
-    Tables and predictions go to ``bench/SUITE`` in the run's directory. With ``reuse``, predictions that lie there are
-    not made again. Raises MercError where no set is there, and, before the model is loaded, for sets, truths and
-    metrics that do not serve; and for predictions that lack utterances, with their ids.
+    Tables and predictions go to ``benchmark/NAME`` in the run's directory. With ``reuse``, predictions that lie there
+    are not made again, unless an earlier merc made them and did not record what from. Raises MercError where no set is
+    there, and, before the model is loaded, for sets, truths and metrics that do not serve; and for predictions that
+    were made in another way or from other data, media or weights, or lack utterances, with their ids.
     """
     assert isinstance(benchmark.component, Benchmark)
     folder, journal = session.outputs / "benchmark" / _plain(benchmark.name), session.journal
@@ -86,16 +89,17 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
             journal.say(f"{title}: {note}")
         place = folder / _plain(title)
         known = made.setdefault(json.dumps([str(one.column.file), one.how], sort_keys=True, default=str), {})
-        predictions = _kept(place, one) if reuse else None
+        made_from = _made_from(session, one)
+        predictions = _kept(place, one, made_from, journal.say) if reuse else None
         if predictions is None and one.column.targets.keys() <= known.keys():  # another column asked the same
             predictions = one.column.with_truths([known[name] for name in one.column.targets])
-            _write(place, one, predictions)
+            _write(place, one, made_from, predictions)
         if predictions is None:
             if not checked:
                 session.check()
                 checked = True
             predictions = _predicted(session, one)
-            _write(place, one, predictions)
+            _write(place, one, made_from, predictions)
         known.update({p.id: p for p in predictions})
         cells.append(_measured(session.recipe, one, predictions, place / "predictions.jsonl"))
     averages = [average(title, cells, over) for title, over in benchmark.component.averages().items()]
@@ -133,9 +137,24 @@ def _prepared(session: Session, column: BenchmarkColumn) -> Measured:
     return Measured(column=column, setup=setup, notes=(*column.notes, *written))
 
 
-def _write(place: Path, one: Measured, predictions: Sequence[Prediction]) -> None:
+def _made_from(session: Session, one: Measured) -> dict[str, Any]:
+    """What the predictions of a column are made from, as hashes: its conversations and media, the run's weights and
+    backbone, and other files that components read; and the values of ``features`` that were changed."""
+    recipe, talks = replace(session.recipe, evaluate=one.setup.how), one.column.conversations
+    record = {
+        "data": data_hashes(talks),
+        "media": media_hashes(recipe, one.setup.prompter.streams(), talks, session.journal.reporter),
+        "weights": session.checksums(),
+        "backbone": backbone_record(recipe),
+        "files": file_hashes(recipe, [stage.id for stage in recipe.stages]),
+        "features": recipe.content.get("features", {}),
+    }
+    return dict(json.loads(json.dumps(record, default=str)))
+
+
+def _write(place: Path, one: Measured, made_from: Mapping[str, Any], predictions: Sequence[Prediction]) -> None:
     place.mkdir(parents=True, exist_ok=True)
-    write_text(place / "how.json", json.dumps(one.how, indent=1, ensure_ascii=False))
+    write_text(place / "how.json", json.dumps({**one.how, "made_from": made_from}, indent=1, ensure_ascii=False))
     write_predictions(place / "predictions.jsonl", predictions)
 
 
@@ -172,8 +191,11 @@ def _predicted(session: Session, one: Measured) -> list[Prediction]:
     return session.predictions(prepared, request)
 
 
-def _kept(place: Path, one: Measured) -> list[Prediction] | None:
-    """The predictions that an earlier bench made, with the truths of now; ``None`` where there are none."""
+def _kept(
+    place: Path, one: Measured, made_from: Mapping[str, Any], say: Callable[[str], None]
+) -> list[Prediction] | None:
+    """The predictions that an earlier benchmark made, with the truths of now; ``None`` where there are none, or nobody
+    knows what they were made from. Raises MercError where they were made in another way or from something else."""
     file, how = place / "predictions.jsonl", place / "how.json"
     if not file.is_file():
         return None
@@ -184,6 +206,18 @@ def _kept(place: Path, one: Measured) -> list[Prediction] | None:
     if changed:
         raise MercError(
             f"{file} was made with another {', '.join(changed)}; take {place} away, or bench without what was changed"
+        )
+    before = then.get("made_from")
+    if not isinstance(before, dict):
+        say(
+            f"{one.column.task.title}: {file} does not record which data, media and weights it was made from: "
+            "predicted anew"
+        )
+        return None
+    if other := [name for name, value in made_from.items() if before.get(name) != value]:
+        raise MercError(
+            f"{file} was made from other {', '.join(other)}; take {place} away to predict the set anew, or bring back "
+            "what was changed"
         )
     predictions = read_predictions(file)
     check_complete(one.column.targets, predictions, str(file))

@@ -145,6 +145,13 @@ class RunDirectory:
         """Whether all stages of a recipe were trained to their end."""
         return all(self.is_done(stage.id) for stage in recipe.stages)
 
+    def checksums(self, recipe: Recipe) -> Any:
+        """The checksums of the weights that a trained run predicts with, those of its last stage, which holds all of
+        them; None where it has no stage, or an earlier merc trained it."""
+        if not recipe.stages:
+            return None
+        return read_json(self.stage(recipe.stages[-1].id) / "done.json", "bring it back").get("files")
+
     def hold(self) -> None:
         """Keep other processes from running in the folder until ``release``, or until this process ends. Raises
         MercError where another is at it. A folder that is not there yet is held by ``open``."""

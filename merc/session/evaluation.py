@@ -120,9 +120,11 @@ def evaluate_again(
 
 
 def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
-    """What predictions depend on: the recipe as it is changed, but for where and how fast it is done, and the data."""
+    """What predictions depend on: the recipe as it is changed, but for where and how fast it is done, the weights that
+    its stages left, and the data."""
     parts = [
         run.recipe.content,
+        run.directory.checksums(run.recipe),
         *(provenance_record.get(name) for name in ("data", "media", "cues", "files", "backbone", "chat_date")),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

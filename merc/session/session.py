@@ -18,7 +18,6 @@ from merc.conversation import Conversation, LabelSpace
 from merc.cues import CueTable
 from merc.errors import MercError
 from merc.evaluation import read_metrics
-from merc.files import read_json
 from merc.media import Decoding
 from merc.model.emotion_model import EmotionModel
 from merc.model.state import load_stage
@@ -323,12 +322,14 @@ class Session:
                 self._shared_state.model = model
             return self._shared_state.model
 
+    def checksums(self) -> Any:
+        """The checksums of the weights that it predicts with (``RunDirectory.checksums``)."""
+        return self._run.directory.checksums(self.recipe)
+
     def identity(self) -> str:
         """The run and how it is asked, in a line: its directory, and a hash of its weights' checksums and of the recipe
         but for where and how fast it is done."""
-        done = self._run.directory.stage(self.recipe.stages[-1].id) / "done.json" if self.recipe.stages else None
-        files = read_json(done, "bring it back").get("files") if done is not None else None
-        whole = json.dumps([self.recipe.content, files], sort_keys=True, default=str)
+        whole = json.dumps([self.recipe.content, self.checksums()], sort_keys=True, default=str)
         return f"{self.path.absolute()} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
     def check_demonstrations(self) -> None:

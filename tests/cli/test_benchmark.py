@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.forking import Ended, Forks
+from tests.media.clips import write_clip
 from tests.senses import mistake, read_lines, talk, write_talk
 
 
@@ -97,6 +98,8 @@ def test_predictions_are_kept_and_asked_for_again_only_on_request(bench, run: Pa
     before = {"decode": "verbalizer", "normalize": "none", "parser": "exact", "max_new_tokens": 32}
     record.write_text(json.dumps({**before, **how}))
     assert bench("--reuse").code == 0
+    told = mistake(bench("--reuse", "features.seed=1"))
+    assert told.startswith(f"{file} was made from other features; take {folder / 'A'} away to predict the set anew")
     told = mistake(bench("--reuse", "evaluate.decoder={name: verbalizer, normalize: tokens}"))
     assert told.startswith(f"{file} was made with another decoder; take {folder / 'A'} away")
     file.write_text("".join(json.dumps({**row, "id": row["id"].replace("test0", "test7")}) + "\n" for row in rows))
@@ -105,6 +108,50 @@ def test_predictions_are_kept_and_asked_for_again_only_on_request(bench, run: Pa
         "2 utterances have no prediction: test0_u0, test0_u1; 2 utterances are predicted and not in the set: " in told
     )
     assert "test7_u0, test7_u1. Take the file away" in told
+
+
+def test_predictions_from_other_data_media_or_weights_are_not_taken(program: Forks, own_run: Path, tmp_path: Path):
+    sets = tmp_path / "sets"
+    (sets / "clips").mkdir(parents=True)
+    for number in range(4):
+        write_clip(sets / "clips" / f"{number}.mp4", frames=8, tone=220.0 * (number + 1))
+    talks = [talk("dev", 0), talk("test", 0)]
+    for said in (said for one in talks for said in one["utterances"]):
+        said["mood"] = "bright"
+    write_talk(sets / "a.jsonl", talks)
+
+    def bench(*arguments: str) -> Ended:
+        argv = ("benchmark", str(own_run), "--benchmark", "talks", "--data", str(sets), *arguments)
+        return program(tmp_path, *argv)
+
+    ended = bench()
+    assert ended.code == 0, ended.err
+    place = own_run / "benchmark" / "talks" / "A"
+    file = place / "predictions.jsonl"
+    assert bench("--reuse", "features.workers=1").code == 0
+
+    clip, done = sets / "clips" / "0.mp4", own_run / "stages" / "merc" / "done.json"
+    for changed, content, what in (
+        (sets / "a.jsonl", (sets / "a.jsonl").read_bytes().replace(b"turn 0 of test0", b"turn 0 of test9"), "data"),
+        (clip, (sets / "clips" / "3.mp4").read_bytes(), "media"),
+        (done, json.dumps({**json.loads(done.read_text()), "files": {"of": "another training"}}).encode(), "weights"),
+    ):
+        before = changed.read_bytes()
+        changed.write_bytes(content)
+        told = mistake(bench("--reuse"))
+        assert told.startswith(f"{file} was made from other {what}; take {place} away to predict the set anew"), told
+        changed.write_bytes(before)
+
+    how = json.loads((place / "how.json").read_text())
+    del how["made_from"]  # as a merc wrote it that did not record this
+    (place / "how.json").write_text(json.dumps(how))
+    rows = read_lines(file.read_text())
+    file.write_text("".join(json.dumps({**row, "label": None}) + "\n" for row in rows))
+    ended = bench("--reuse")
+    assert ended.code == 0, ended.err
+    words = " ".join(ended.err.split())
+    assert f"A: {file} does not record which data, media and weights it was made from: predicted anew" in words
+    assert "A-m: " + str(file) not in words and read_lines(file.read_text()) == rows
 
 
 def test_another_backbone_is_refused(bench, run: Path, tmp_path: Path):

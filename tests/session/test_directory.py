@@ -12,6 +12,8 @@ from merc.evaluation.comparison import compare_runs
 from merc.evaluation.run_files import read_run
 from merc.recipe import Recipe, load_recipe
 from merc.session.directory import RunDirectory
+from merc.session.evaluation import _key
+from merc.session.trained import TrainedRun
 
 RECIPE = """\
 title: A talk
@@ -82,6 +84,20 @@ def test_other_frames_or_limits_of_decoding_are_another_recipe(run, recipe, chan
     with pytest.raises(MercError, match=f"another recipe: {change.partition('=')[0]} differs; "):
         run.open(recipe(change), resume=True)
     assert run.open(recipe("features.store=elsewhere", "features.workers=9"), resume=True) is False
+
+
+def test_what_an_evaluation_keeps_is_of_its_weights_and_of_what_counts_in_its_recipe(run, recipe):
+    run.open(recipe(), resume=False)
+    finish(run)
+
+    def key(*changes: str) -> str:
+        trained = TrainedRun(directory=run, recipe=recipe(*changes), labels=LabelSpace(("joy",)), device="cpu")
+        return _key(trained, {"data": {}})
+
+    before = key()
+    assert key("features.workers=9", "strategy.batch_tokens=64") == before != key("features.seed=1")
+    (run.stage("merc") / "done.json").write_text('{"files": {"connectors.safetensors": "12"}}')
+    assert key() != before
 
 
 def test_words_and_speed_are_not_another_recipe(run, recipe):
