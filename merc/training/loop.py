@@ -22,7 +22,7 @@ from merc.training.interrupt import SIGNALS, Stopped, StopRequest
 from merc.training.loss_set import LossSet
 from merc.training.ready import made_ready
 from merc.training.rollout import Rollout
-from merc.training.schedule import lr_scale
+from merc.training.schedule import lr_scale, warmup_note
 from merc.training.settings import Settings
 from merc.training.steps import ScheduledStep, StepSchedule
 from merc.training.update import StepResult, Updater, parameter_groups
@@ -53,6 +53,8 @@ def fit(
     stage = stage_of(context)
     network = stage.network
     schedule, built = made_ready(stage, settings, losses, rollout, updates)
+    if note := warmup_note(schedule.total, settings):
+        stage.say(note)
     network.use_losses(built.functions, built.needs)
     needs = frozenset().union(*built.needs.values())
     if of_reference(needs) and (size := keep_reference(network)):

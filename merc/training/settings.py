@@ -31,7 +31,7 @@ class Settings:
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls after the warm-up: along a cosine or a line to 0, or not at all."""
     warmup_steps: int = 0
-    """Optimizer steps in which the learning rate rises from 0 to its highest."""
+    """Optimizer steps in which the learning rate rises from 0 to its highest; a stage that has fewer says so."""
     max_grad_norm: float | None = 1.0
     """The norm to which the gradients of a step are clipped; null clips nothing."""
     batch_conversations: int | None = 4

@@ -49,6 +49,19 @@ def test_one_seed_one_result(backbone: Path, talks: list[Conversation], tmp_path
     assert not same_state(runs[0][0], runs[2][0]) and runs[0][1][0] != runs[2][1][0]
 
 
+@pytest.mark.parametrize(("warmup", "notes"), [(8, 0), (9, 1)])
+def test_a_warmup_that_is_longer_than_the_stage_is_said(
+    backbone: Path, talks: list[Conversation], tmp_path: Path, warmup: int, notes: int
+) -> None:
+    settings = Settings(epochs=2, batch_conversations=3, warmup_steps=warmup)
+    report, seen = trained(model_of(backbone), talks, tmp_path, settings)
+    assert report.steps == 8
+    told = [
+        "warmup_steps is 9 and the stage has 8 steps, so the learning rate never reaches lr; lower warmup_steps"
+    ] * notes
+    assert [sentence for sentence in seen.said if "warmup" in sentence] == told
+
+
 def test_it_learns_and_says_what_it_does(backbone: Path, talks: list[Conversation], tmp_path: Path) -> None:
     report, seen = trained(model_of(backbone), talks, tmp_path, Settings(epochs=6, lr=5e-2, batch_conversations=3))
     assert seen.losses[-1] < 0.9 * seen.losses[0]
