@@ -274,19 +274,20 @@ class _Loop:
 
     def _mixed(self) -> Best | None:
         """Put the mean of the soup's states into the model and give its evaluation, if it is better on dev than the
-        best state."""
+        best state of all evaluations, which need not be one of the soup."""
         context, best, pool = self.context, self.progress.best, self.progress.pool
         if best is None or len(pool) < 2:
             return None
         steps = tuple(one.step for one in pool)
         context.strategy.restore(mean_of([load_best(context.folder, step) for step in steps]))
         value = self._measured({"step": self.progress.step, "epoch": pool[-1].epoch, "soup": list(steps)})
-        at = f"the mean of the states after steps {', '.join(map(str, steps))} reaches {value:.4f} on dev"
+        mean = f"the mean of the states after steps {', '.join(map(str, steps))} reaches {value:.4f} on dev"
+        both = f"{mean}, the best state, after step {best.step}, {best.value:.4f}"
         if value <= best.value:
-            context.say(f"{at}, the best of them {best.value:.4f}, which is kept")
+            context.say(f"{both}: the best state is kept")
             self._restore_best(always=True)
             return None
-        context.say(f"{at}, the best of them {best.value:.4f}: the mean is kept")
+        context.say(f"{both}: the mean is kept")
         return replace(best, value=value, step=self.progress.step, epoch=pool[-1].epoch, sha256="", soup=steps)
 
     def _restore_best(self, always: bool = False) -> None:

@@ -56,9 +56,10 @@ class Settings:
     average. null keeps none. In one process alone (strategy torch)."""
     soup: int | None = None
     """How many states of evaluations are averaged when training has ended; the average is kept if it is better on dev
-    than the best of them. null averages none."""
+    than the best state of all evaluations. null averages none."""
     soup_of: Literal["best", "last"] = "best"
-    """Which states the soup is of: those that are ``best`` on dev, or those of the ``last`` evaluations."""
+    """Which states the soup is of: those that are ``best`` on dev, or those of the ``last`` evaluations, of which the
+    best state need not be one."""
     patience: int | None = None
     """Training stops after so many evaluations without a better one; null never stops early."""
     checkpoint_every: int = 200

@@ -78,11 +78,12 @@ def test_without_dev_the_last_average_is_kept(backbone: Path, talks: list[Conver
 
 
 @pytest.mark.parametrize(
-    ("of", "values", "soup"),
+    ("of", "values", "soup", "best"),
     [
-        ("best", (0.1, 0.4, 0.3, 0.2, 0.5), [2, 3]),  # the mean is better than the best: it is kept
-        ("last", (0.4, 0.1, 0.3, 0.2, 0.5), [3, 4]),
-        ("best", (0.1, 0.4, 0.3, 0.2, 0.4), None),  # no better: the best is kept
+        ("best", (0.1, 0.4, 0.3, 0.2, 0.5), [2, 3], 2),  # the mean is better than the best: it is kept
+        ("last", (0.4, 0.1, 0.3, 0.2, 0.5), [3, 4], 1),  # the best state is not one of the last two
+        ("best", (0.1, 0.4, 0.3, 0.2, 0.4), None, 2),  # no better: the best is kept
+        ("last", (0.1, 0.5, 0.3, 0.2, 0.4), None, 2),  # better than the last two, and not than the best of all
     ],
 )
 def test_a_soup_is_chosen_on_dev(
@@ -92,6 +93,7 @@ def test_a_soup_is_chosen_on_dev(
     of: Any,
     values: tuple[float, ...],
     soup: list[int] | None,
+    best: int,
 ) -> None:
     model, strategy = model_of(backbone), Remembering()
     settings = Settings(**STEPS, soup=2, soup_of=of)
@@ -105,7 +107,8 @@ def test_a_soup_is_chosen_on_dev(
         one, two = (strategy.raw[step] for step in soup)
         assert close(state_of(model), {name: (value + two[name]) / 2 for name, value in one.items()})
     assert [record.get("soup") for record in seen.events("dev")][:-1] == [None] * 4
-    assert "dev" in seen.said[-1] and ("is kept" in seen.said[-1])
+    end = "the best state is kept" if soup is None else "the mean is kept"
+    assert f"on dev, the best state, after step {best}, {values[best - 1]:.4f}: {end}" in seen.said[-1]
 
 
 @pytest.mark.parametrize("after", [1, 3])
