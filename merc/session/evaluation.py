@@ -58,8 +58,8 @@ def evaluate_again(
 
     The folder is there whole or not at all, and no other evaluation is touched. Where something fails after the
     predictions (a metric that asks a server, a full disk, Ctrl-C), these are kept in a hidden folder, and the same
-    command goes on from them. Raises MercError for a name that is taken, a split without conversations, and labels that the run was
-    not trained with.
+    command goes on from them. Raises MercError for a name that is taken, a split without conversations, and labels that
+    the run was not trained with.
     """
     started = time.monotonic()
     run = open_run(path, overrides, "evaluate")

@@ -57,8 +57,8 @@ class Provenance(TypedDict):
     chat_date: str
     """The date that the backbone's chat template is given for today."""
     data: dict[str, Any]
-    """By split: ``conversations``, ``utterances``, a ``sha256`` of what they say, and the ``version`` of that hash: in 1,
-    which is not recorded, it is of ids, speakers, texts and labels alone."""
+    """By split: ``conversations``, ``utterances``, a ``sha256`` of what they say, and the ``version`` of that hash: in
+    1, which is not recorded, it is of ids, speakers, texts and labels alone."""
     media: NotRequired[dict[str, Any]]
     """By split: a hash of the media's content, spans and regions, where the recipe shows any."""
     cues: NotRequired[dict[str, Any]]
