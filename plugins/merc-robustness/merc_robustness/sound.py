@@ -20,7 +20,7 @@ class Noise(merc.Corruption):
     voice, from -60 to 100. ``noise`` is ``white`` (all frequencies alike), ``speech-shaped`` (noise with the spectrum
     of the utterance itself) or ``babble`` (six voices at once, made of the utterance itself: shifted in time, every
     other one played backwards). ``streams`` names the encoders that hear it; none stands for all of sound. A clip of
-    silence has no such ratio and stays as it is.
+    silence, or without any samples, has no such ratio and stays as it is.
     """
 
     modalities = ("audio",)
@@ -35,6 +35,8 @@ class Noise(merc.Corruption):
     def apply(self, clip: Any, severity: float, rng: np.random.Generator) -> merc.AudioClip:
         """The samples with noise, [n] float32; beyond -1 and 1 they are cut off, as a recording would be."""
         samples = clip.samples.astype(np.float64)
+        if not len(samples):
+            return clip
         noise = _NOISES[self.noise](samples, rng)
         signal, strength = float(np.mean(samples**2)), float(np.mean(noise**2))
         if not signal or not strength:

@@ -66,9 +66,17 @@ def test_every_answer_to_a_conflict_of_two_follows_one_of_them_or_none(answers: 
     ("video", ["u0", "conflict", '"says"', "'video'"]),
     ({"leads": "video"}, ["u0", "says"]),
     ({"leads": "words", "says": {"video": "joy"}}, ["u0", "led by 'words'", "what speaks is video"]),
+    ({"lead": "video", "says": {"video": "joy", "audio": "anger"}}, ["u0", '"leads"', "'lead'"]),
+    ({"leads": "video", "says": {"video": "happiness"}}, ["u0", "'happiness' for video", "joy, anger, fear"]),
+    ({"leads": "audio", "says": {"video": "joy", "audio": "anger"}}, ["led by audio", "'anger'", "label is 'joy'"]),
+    ({"leads": None, "says": {"video": "joy", "audio": "anger"}}, ["u0", "express the same", "'anger'"]),
 ])  # fmt: skip
-def test_a_mark_that_says_nothing_names_the_utterance(mark: Any, words: list[str]) -> None:
+def test_a_mark_that_cannot_be_counted_names_the_utterance(mark: Any, words: list[str]) -> None:
     one = merc.Prediction(id="u0", conversation="c", truth="joy", truths={"conflict": mark})
     with pytest.raises(merc.MercError) as caught:
         Conflict().check([one], LABELS)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_marks_of_conflicts_and_of_agreement_are_fine() -> None:
+    Conflict().check(EVERY, LABELS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,6 +96,12 @@ def test_speech_shaped_noise_has_the_spectrum_of_the_speech() -> None:
 def test_silence_has_no_ratio_and_stays() -> None:
     silence = merc.AudioClip(samples=np.zeros(8000, np.float32), rate=16_000)
     assert Noise().apply(silence, 0.0, rng()) is silence
+
+
+@pytest.mark.parametrize("noise", ["white", "speech-shaped", "babble"])
+def test_a_clip_without_samples_stays(noise: Any) -> None:
+    empty = merc.AudioClip(samples=np.zeros(0, np.float32), rate=16_000)
+    assert Noise(noise=noise).apply(empty, 0.0, rng()) is empty
 
 
 @given(st.integers(1, 12), st.floats(0, 1), st.integers(0, 99))
