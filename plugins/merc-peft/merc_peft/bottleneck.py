@@ -26,34 +26,43 @@ class BottleneckAdapter(merc.Tuning):
             raise ValueError(f"width counts from 1, not {self.width}")
 
     def apply(self, llm: Any) -> Any:
-        """Put the adapters in. Raises MercError for a target that the blocks do not have."""
-        from torch import nn
-
+        """Put the adapters in. Raises MercError for a target that the blocks do not have, or whose outputs cannot have
+        an adapter."""
         from merc_peft.modules import Bottleneck, adapt
 
         llm.requires_grad_(False)
         hidden = int(llm.config.get_text_config().hidden_size)
         device = next(llm.parameters()).device
         for block in blocks_of(llm, self):
-            for module in self._adapted(block, llm):
-                dim = module.out_features if isinstance(module, nn.Linear) else hidden
+            for module, dim in self._adapted(block, llm, hidden):
                 module.bottleneck = Bottleneck(dim, self.width, self.activation).float().to(device)
                 module.register_forward_hook(adapt)
         return llm
 
-    def _adapted(self, block: Any, llm: Any) -> list[Any]:
-        """The modules of a block whose outputs have an adapter."""
+    def _adapted(self, block: Any, llm: Any, hidden: int) -> list[tuple[Any, int]]:
+        """The modules of a block whose outputs have an adapter, each once, and how wide these are."""
+        from merc_peft.modules import output_width
+
         if not self.targets:
-            return [block]
+            return [(block, hidden)]
         inside = {name: module for name, module in block.named_modules() if name}
-        chosen: list[Any] = []
+        chosen: dict[str, tuple[Any, int]] = {}
         for target in self.targets:
-            matching = [m for name, m in inside.items() if name == target or name.endswith(f".{target}")]
+            matching = [name for name in inside if name == target or name.endswith(f".{target}")]
             if not matching:
                 names = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in inside))
                 raise merc.MercError(
                     f"backbone.tuning.targets: the blocks of {type(llm).__name__} have no module {target!r}; they "
                     f"have: {names}"
                 )
-            chosen += matching
-        return chosen
+            for name in matching:
+                dim = output_width(inside[name], hidden)
+                if dim is None:
+                    fit = [one for one, module in inside.items() if output_width(module, hidden) is not None]
+                    raise merc.MercError(
+                        f"backbone.tuning.targets: {target!r} of {type(llm).__name__} is a "
+                        f"{type(inside[name]).__name__}, whose outputs cannot have an adapter: how wide they are is "
+                        f"not known. Name others: {', '.join(dict.fromkeys(one.rpartition('.')[2] for one in fit))}"
+                    )
+                chosen[name] = (inside[name], dim)
+        return list(chosen.values())

@@ -34,6 +34,30 @@ def adapt(module: Any, args: Any, output: Any) -> Any:
     return (module.bottleneck(output[0]), *output[1:])
 
 
+def output_width(module: nn.Module, hidden: int) -> int | None:
+    """How wide the outputs of a module inside a transformer block are: those of a linear layer as it says, those of a
+    norm as wide as its weight, and those of attention, a feed-forward network or experts, whose last weights lead back
+    to the ``hidden`` width, that. None for any other module."""
+    if (own := _linear_width(module)) is not None:
+        return own
+    if isinstance(module, nn.ModuleList | nn.ModuleDict):  # never called as a whole
+        return None
+    weight = getattr(module, "weight", None)
+    if not list(module.children()):
+        return len(weight) if isinstance(weight, Tensor) and weight.dim() == 1 else None
+    leads_back = any(_linear_width(one) == hidden for one in module.modules())
+    experts = any(p.dim() == 3 and hidden in p.shape for p in module.parameters())
+    return hidden if leads_back or experts else None
+
+
+def _linear_width(module: nn.Module) -> int | None:
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    return int(module.nf) if isinstance(module, Conv1D) else None
+
+
 class HeldIn(nn.Module):
     """A parametrization: a float32 weight as its module computes with it, in the backbone's dtype."""
 

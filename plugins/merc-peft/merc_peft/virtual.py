@@ -13,6 +13,9 @@ import merc
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_KEEPS_KEYS = ("attention", "full_attention", "sliding_attention", "chunked_attention")
+"""The kinds of layers, as configurations of transformers name them, that keep keys and values."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualTokens(merc.PeftTuning):
@@ -79,7 +82,7 @@ class VirtualTokens(merc.PeftTuning):
 def _attends(config: Any) -> bool:
     """Whether every layer keeps keys and values, as far as the configuration says."""
     kinds = getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None) or ()
-    return all("attention" in kind for kind in kinds)
+    return all(kind in _KEEPS_KEYS for kind in kinds)
 
 
 @dataclass(frozen=True, kw_only=True)

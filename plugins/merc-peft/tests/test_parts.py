@@ -81,6 +81,42 @@ def test_adapters_stand_after_blocks_or_inside() -> None:
     torch.testing.assert_close(layer(hidden, position_embeddings=position), wanted)
 
 
+@pytest.mark.parametrize("targets", [("mlp", "mlp"), ("o_proj", "self_attn.o_proj")])
+def test_a_module_that_two_targets_name_has_one_adapter(targets: tuple[str, ...]) -> None:
+    llm = tune(tiny_llama(), BottleneckAdapter(width=4, targets=targets)).llm
+    adapted = [module for module in llm.modules() if hasattr(module, "bottleneck")]
+    assert len(adapted) == len(llm.model.layers)
+    assert [len(module._forward_hooks) for module in adapted] == [1] * len(adapted)
+
+
+@pytest.mark.parametrize("target", ["act_fn", "layers"])
+def test_a_module_whose_outputs_can_have_no_adapter(target: str) -> None:
+    """It is refused before weights are read."""
+    with torch.device("meta"):
+        llm = tiny_llama()
+    llm.model.layers[1].layers = nn.ModuleList([nn.Linear(32, 32)])
+    llm.model.layers[0].layers = nn.ModuleList([nn.Linear(32, 32)])
+    with pytest.raises(merc.MercError, match=f"targets: '{target}' of LlamaForCausalLM is a .* Name others: .*mlp"):
+        BottleneckAdapter(targets=(target,)).apply(llm)
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("qwen3", ("self_attn", "mlp", "q_proj", "up_proj", "input_layernorm", "q_norm")),
+        ("gpt2", ("attn", "mlp", "c_fc", "ln_1")),
+        ("mixtral", ("self_attn", "mlp")),
+        ("opt", ("self_attn", "fc1")),
+    ],
+)
+def test_adapters_are_as_wide_as_what_they_stand_after(name: str, targets: tuple[str, ...]) -> None:
+    with torch.no_grad():
+        wanted = build(TREE[name])(IDS).logits
+        torch.testing.assert_close(
+            tune(build(TREE[name]), BottleneckAdapter(width=4, targets=targets)).llm(IDS).logits, wanted
+        )
+
+
 def test_adapters_begin_as_the_backbone() -> None:
     assert torch.equal(tune(tiny_llama(), BottleneckAdapter()).llm(IDS).logits, tiny_llama()(IDS).logits)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from merc_peft.virtual import PrefixTuning, PromptTuning, PTuning
+from merc_peft.virtual import PrefixTuning, PromptTuning, PTuning, _attends
 from torch import Tensor
 
 import merc
@@ -248,6 +249,21 @@ def test_the_prefix_is_its_equation() -> None:
 def test_a_backbone_that_cannot_take_them_is_refused(name: str, tuning: str) -> None:
     with pytest.raises(merc.MercError, match=r"^backbone\.tuning: .* puts virtual tokens .*ForCausalLM.*soft"):
         model_of(TUNINGS[tuning], build(SEPARATE[name]))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "attends"),
+    [
+        (["full_attention", "sliding_attention", "chunked_attention"], True),
+        (["attention", "attention"], True),
+        (["linear_attention", "full_attention"], False),
+        (["lightning_attention"], False),
+        (["mamba", "attention"], False),
+    ],
+)
+def test_layers_that_keep_a_state_are_no_attention(kinds: list[str], attends: bool) -> None:
+    """Whatever their kind is called."""
+    assert _attends(SimpleNamespace(layer_types=kinds)) == attends
 
 
 def test_a_backbone_that_forgets_them_is_refused() -> None:
