@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,14 +52,18 @@ class _Shifted(merc.Decoder):
         return self.decoder.looks_ahead()
 
     def shifted(self, model: merc.Model, queries: Sequence[merc.Query], by: Mapping[str, float]) -> list[merc.Decoded]:
-        """The likeliest labels of queries with each label's log-probability moved."""
+        """The likeliest labels of queries with each label's log-probability moved; what else the other decoder gives
+        of an answer stays."""
         import torch
 
         answers = self.decoder.decode(model, queries)
         values = log_probs_of(answers, model.labels)
         moved = values + torch.tensor([by.get(label, 0.0) for label in model.labels.labels], dtype=values.dtype)
         shifted = merc.likeliest(queries, moved, model.labels)
-        return [replace(new, missing=one.missing) for new, one in zip(shifted, answers, strict=True)]
+        return [
+            replace(one, label=new.label, probabilities=new.probabilities)
+            for new, one in zip(shifted, answers, strict=True)
+        ]
 
 
 def log_probs_of(answers: Sequence[merc.Decoded], labels: merc.LabelSpace) -> Tensor:
@@ -77,7 +82,7 @@ class PriorAdjusted(_Shifted):
     tau: float = 1.0
     """τ: 0 leaves the probabilities as they are, 1 takes the prior out as a whole."""
     prior: Mapping[str, float] | None = None
-    """The share of each label; null counts the train split, and keeps the shares with the run."""
+    """The share of every label; null counts the train split, and keeps the shares with the run."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +90,15 @@ class PriorAdjusted(_Shifted):
             raise ValueError(f"tau is 0 or above, not {self.tau:g}")
         if self.prior is not None and not all(0 < share <= 1 for share in self.prior.values()):
             raise ValueError(f"prior has shares above 0, up to 1, not {dict(self.prior)}")
+
+    def check(self, labels: merc.LabelSpace) -> None:
+        """Raise MercError for a share of a label that there is not, and for a label without one."""
+        super().check(labels)
+        lacking = [label for label in labels.labels if self.prior is not None and label not in self.prior]
+        if lacking:
+            raise merc.MercError(
+                f"evaluate.decoder.prior: there is no share of {', '.join(lacking)}; give one for each label"
+            )
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``train``, where no prior is given."""
@@ -100,8 +114,6 @@ class PriorAdjusted(_Shifted):
 
     def decode(self, model: merc.Model, queries: Sequence[merc.Query]) -> Sequence[merc.Decoded]:
         """The label of each query that is likeliest beside its prior; plain probabilities until that is known."""
-        import math
-
         prior = self.prior or {}
         return self.shifted(model, queries, {label: -self.tau * math.log(share) for label, share in prior.items()})
 
@@ -118,7 +130,7 @@ class Offsets(_Shifted):
     """How common each label is taken to be where ``by`` is counted, such as its number in train; a label that is not
     named does not count. Null takes dev as it is, whose labels may be common otherwise than those of other data."""
     offsets: Mapping[str, float] | None = None
-    """The number of each label; null chooses them on dev, and keeps them with the run."""
+    """The number of each label, 0 for one that is not named; null chooses them on dev, and keeps them with the run."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,6 +138,8 @@ class Offsets(_Shifted):
             all(0 <= share < float("inf") for share in self.shares.values()) and any(self.shares.values())
         ):
             raise ValueError(f"shares are 0 or above, one of them above, not {dict(self.shares)}")
+        if not all(math.isfinite(one) for one in (self.offsets or {}).values()):
+            raise ValueError(f"offsets are finite numbers, not {dict(self.offsets or {})}")
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``dev``, where no offsets are given."""

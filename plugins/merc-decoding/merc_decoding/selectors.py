@@ -117,7 +117,12 @@ class Determinantal(Spread):
     s_ij is how alike two candidates are and q_i = exp(``relevance`` · similarity to the query / 2)."""
 
     relevance: float = 2.0
-    """What similarity to the query counts beside diversity; 0 is diversity alone."""
+    """What similarity to the query counts beside diversity, from 0, which is diversity alone, to 100."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.relevance <= 100:
+            raise ValueError(f"relevance is from 0 to 100, not {self.relevance:g}")
 
     def spread(self, likeness: Vectors, alike: Vectors) -> list[int]:
         """Each next one is that which makes the determinant largest."""

@@ -8,12 +8,14 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from merc_decoding.ensemble import Ensemble
 from merc_decoding.late_fusion import LateFusion
 from merc_decoding.offsets import GRID, Offsets, PriorAdjusted, best_offsets
+from merc_decoding.rationale import SelfConsistency
 from sklearn.metrics import f1_score
 
 import merc
@@ -149,6 +151,30 @@ def test_what_the_other_decoder_reads_and_lacks_is_said(model: EmotionModel) -> 
     assert all(one.missing == {"voice": "no sound"} for one in predicted(model, decoder))
 
 
+@pytest.mark.parametrize("how", [{"offsets": {"joy": 9.0}}, {"prior": PRIOR}])
+def test_what_else_the_other_decoder_gives_stays(model: EmotionModel, how: dict[str, Any]) -> None:
+    other = SelfConsistency(count=2, max_new_tokens=4, incomplete="use")
+    decoder = Offsets(decoder=other, **how) if "offsets" in how else PriorAdjusted(decoder=other, **how)
+    for one, inner in zip(predicted(model, decoder), predicted(model, other), strict=True):
+        assert one.details == inner.details and len(one.details["rationales"]) == 2
+        assert one.probabilities != inner.probabilities
+        assert one.label == "joy" or "prior" in how
+
+    @dataclass(frozen=True, kw_only=True)
+    class Writes(merc.Verbalizer):
+        def decode(self, model, queries):
+            return [replace(one, text="Hm.") for one in super().decode(model, queries)]
+
+    assert all(one.answer == "Hm." for one in predicted(model, replace(decoder, decoder=Writes())))
+
+
+def test_a_prior_of_some_labels() -> None:
+    with pytest.raises(merc.MercError, match=r"evaluate\.decoder\.prior: there is no share of .*anger.*each label"):
+        PriorAdjusted(prior={"joy": 0.5}).check(LABELS)
+    PriorAdjusted(prior=PRIOR).check(LABELS)
+    PriorAdjusted().check(LABELS)
+
+
 def test_offsets_are_chosen_on_dev_and_kept(model: EmotionModel) -> None:
     queries = every_query()
     fitted = Offsets(by="accuracy").fit(plain(model), queries)
@@ -171,6 +197,9 @@ def test_what_cannot_be_moved() -> None:
         PriorAdjusted(tau=-1)
     with pytest.raises(ValueError, match="shares are 0 or above, one of them above"):
         Offsets(shares={"joy": 0.0})
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="offsets are finite numbers"):
+            Offsets(offsets={"joy": value})
     with pytest.raises(ValueError, match="prior has shares above 0"):
         PriorAdjusted(prior={"joy": 0.0})
 

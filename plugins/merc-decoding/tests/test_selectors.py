@@ -101,3 +101,10 @@ def test_a_pool_that_is_too_small_says_for_whom() -> None:
 def test_values_that_cannot_be(wrong: dict[str, object], holds: str) -> None:
     with pytest.raises(ValueError, match=holds):
         MaxMin(**{"embedder": "minilm", **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("relevance", [float("nan"), float("inf"), 2000.0, -60.0])
+def test_a_relevance_that_cannot_be(relevance: float) -> None:
+    with pytest.raises(ValueError, match="relevance is from 0 to 100"):
+        Determinantal(embedder="minilm", relevance=relevance)
+    assert len(Determinantal(embedder="minilm", relevance=100.0).spread(LIKE, ALIKE)) == 4
