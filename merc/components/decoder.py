@@ -88,6 +88,13 @@ class Decoder(Component):
         (``Prompter.looks_ahead``); by default as its ``prompters`` do."""
         return max((prompter.looks_ahead() for prompter in self.prompters()), default=0)
 
+    def cue_fields(self) -> Sequence[str]:
+        """The cues of utterances that it reads itself; by default those that the decoders among its parameters read.
+        They are there only if the recipe's own prompter requests them (``Prompter.cue_fields``), so a recipe whose
+        prompter does not is an error."""
+        inner = (getattr(self, one.name) for one in fields(self))
+        return [name for one in inner if isinstance(one, Decoder) for name in one.cue_fields()]
+
     def reads_media(self) -> Sequence[str]:
         """What sees or hears utterances on its own, beside the streams that the recipe shows, as a reader would name it
         (``voice of runs/two``); by default what the decoders among its parameters name. It has the files of utterances

@@ -124,8 +124,8 @@ def in_words(prediction: Prediction) -> dict[str, str]:
 def details_in_words(details: Mapping[str, Any]) -> dict[str, str]:
     """What a decoder kept of an answer as texts, by name.
 
-    >>> details_in_words({"prior": {"joy": 0.75, "fear": 0.25}, "votes": ["joy", "joy"], "rationales": ["He laughs."]})
-    {'prior': 'joy: 0.75; fear: 0.25', 'votes': 'joy; joy', 'rationales': 'He laughs.'}
+    >>> details_in_words({"prior": {"joy": 0.75, "fear": 0.25}, "votes": ["joy", None], "rationales": ["He laughs."]})
+    {'prior': 'joy: 0.75; fear: 0.25', 'votes': 'joy; none', 'rationales': 'He laughs.'}
     """
     return {name: _nested(value) for name, value in details.items()}
 
@@ -135,7 +135,7 @@ def _nested(value: Any) -> str:
         return "; ".join(f"{name}: {_nested(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return "; ".join(map(_nested, value))
-    return _words(value)
+    return "none" if value is None else _words(value)
 
 
 def _words(value: Any) -> str:

@@ -29,7 +29,7 @@ from merc.evaluation import (
 from merc.evaluation.corruption import with_corruptions
 from merc.evaluation.projection import StatesById, write_states
 from merc.files import write_text
-from merc.recipe import Evaluate, write_recipe
+from merc.recipe import write_recipe
 from merc.session.backbone import recorded_date
 from merc.session.corruption import CorruptedEvaluation
 from merc.session.cues import cue_record, note_cues
@@ -37,7 +37,7 @@ from merc.session.data import Data
 from merc.session.demonstrations import last_demonstrations, record_of
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
-from merc.session.fitted import keep_fitted
+from merc.session.fitted import fitted_on, keep_fitted
 from merc.session.heads import check_values
 from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
@@ -73,7 +73,7 @@ def evaluate_again(
     plain = [c for split in setup.how.splits for c in data.split(split)]
     check_metrics(plain, data.labels, metrics_of(run.recipe))
     check_values(run.recipe.heads, plain, data.labels)
-    shown_talks = [*plain, *_fitted_on(data, setup.how)]
+    shown_talks = [*plain, *fitted_on(setup.how.decoder, data)]
     cues = session.wiring.cues([("evaluate.prompter", setup.prompter)], lambda fields: shown_talks, data.conversations)
     data = data.with_cues(cues)
     media = media_hashes(run.recipe, setup.prompter.streams(), plain, reporter)
@@ -164,8 +164,8 @@ def _predict(
     if (selector := last_demonstrations(recipe)) is not None:
         folder.log(record_of("evaluate", selector, prepared.groups))
     note_features(recipe, setup.prompter.streams(), prepared.material.table, journal)
-    if fitted_on := _fitted_on(data, setup.how):
-        decoder = session.fitted(session.prepared(measured(fitted_on, setup.how), cues))
+    if learned := fitted_on(setup.how.decoder, data):
+        decoder = session.fitted(session.prepared(measured(learned, setup.how), cues))
         journal.say(keep_fitted(folder.path, recipe, decoder))
         session = session.changed(replace(session.setup, how=replace(setup.how, decoder=decoder)), journal)
     states: StatesById | None = {} if setup.how.states else None
@@ -187,13 +187,6 @@ def _predict(
         write_states(folder.path, predictions, states)
     write_predictions(folder.predictions, predictions)
     return predictions
-
-
-def _fitted_on(data: Data, how: Evaluate) -> Sequence[Conversation]:
-    """The conversations that the decoder is fitted on; none for one that needs no fitting. Raises MercError where the
-    corpus has none."""
-    split = how.decoder.fits_on()
-    return () if split is None else data.split(split, "evaluate.decoder")
 
 
 def _target(place: Path, name: str | None, splits: Sequence[str]) -> Path:

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from merc.components import Decoder
+from merc.conversation import Conversation
 from merc.errors import MercError
 from merc.files import read_json, write_text
 from merc.recipe import Recipe, Use
 from merc.recipe.values import convert, parameter_name, plain
 from merc.registry import get_registry
+from merc.session.data import Data
 
 _SHOWN = 1000
 FILE = "decoder.json"
 """The file of a run's directory that holds it: ``settings``, what it was fitted with, and ``fitted``, the parameters of
 the decoder that it gave."""
+
+
+def fitted_on(decoder: Decoder, data: Data) -> Sequence[Conversation]:
+    """The conversations that a decoder is fitted on; none for one that needs no fitting. Raises MercError where the
+    corpus has none, or none of their utterances has a label."""
+    split = decoder.fits_on()
+    if split is None:
+        return ()
+    conversations = data.split(split, "evaluate.decoder")
+    if not any(u.label is not None for c in conversations for u in c.utterances):
+        raise MercError(
+            f"evaluate.decoder: {get_registry().name_of(decoder)!r} is fitted to labels of the split {split!r}, of "
+            "which no utterance has one; give what would be fitted as its parameters, or label the split"
+        )
+    return conversations
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

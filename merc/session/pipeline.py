@@ -40,7 +40,7 @@ from merc.session.data import Data, load_data, used_streams
 from merc.session.demonstrations import Demonstrations, last_demonstrations, selectors_of
 from merc.session.directory import RunDirectory
 from merc.session.encoding import note_features
-from merc.session.fitted import keep_fitted
+from merc.session.fitted import fitted_on, keep_fitted
 from merc.session.heads import check_values
 from merc.session.journal import Journal
 from merc.session.last_evaluation import LastEvaluation
@@ -270,8 +270,8 @@ class Run:
             check_datasets(f"{task.path}.data", task.data, data)
         for split in self.how.splits if self.recipe.evaluate else ():
             data.split(split, "evaluate.splits")
-        for fits_on in fitted_splits(self.recipe):
-            data.split(fits_on, "evaluate.decoder")
+        if self.recipe.evaluate is not None:
+            fitted_on(self.how.decoder, data)
         judged = {*(self.how.splits if self.recipe.evaluate else ()), *(["dev"] if self.recipe.stages else [])}
         check_metrics([c for c in data.conversations if c.split in judged], data.labels, self.metrics)
         check_values(self.recipe.heads, data.conversations, data.labels)

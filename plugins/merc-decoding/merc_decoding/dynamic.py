@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""A letter of Thai, Lao, Burmese, Khmer, Japanese or Chinese, which put no spaces between words."""
+_SHORTEST = 3
+"""Letters of the shortest word that is proposed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,8 @@ class DynamicVerbalizer(merc.Decoder):
     it, the nearest ones first. ``propose: model`` takes words that the model itself writes first after prompts of
     utterances of a label, by how much larger their share is with this label than with any other; texts are drawn at
     temperature 1. A word that stands for a label already is not proposed. What was proposed is kept with the run.
+    Languages without spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) need ``words``: merc cannot
+    tell there where a word ends, and proposes none of them.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities", "states"})
@@ -56,14 +64,32 @@ class DynamicVerbalizer(merc.Decoder):
             raise ValueError(
                 "propose: neighbours needs an embedder, such as {name: minilm}; or give words, or propose: model"
             )
+        for label, words in (self.words or {}).items():
+            if not all(word.strip() for word in words):
+                raise ValueError(f"words: one of {label!r} is empty, and would count wherever the answer ends at once")
+
+    def check(self, labels: merc.LabelSpace) -> None:
+        """Raise MercError for words of a label that there is not, for a word of two labels, and where words are to be
+        proposed in a language without spaces between them."""
+        if self.words is None:
+            for label in labels.labels:
+                if any(_UNSPACED.search(word) for word in labels.words_of(label)):
+                    raise merc.MercError(_unspaced(f"the label {label!r} is"))
+        self._with_words(labels, labels)
 
     def fits_on(self) -> Literal["train", "dev"] | None:
         """``train``, where words are to be proposed."""
         return "train" if self.words is None else None
 
     def fit(self, model: merc.Model, queries: Sequence[merc.Query]) -> DynamicVerbalizer:
-        """The decoder with the words that are proposed on ``queries``."""
+        """The decoder with the words that are proposed on ``queries``. Raises MercError where none has a label, and
+        where most of what is said or written has no spaces between words."""
         labelled = [query for query in queries if query.target.label is not None]
+        if not labelled:
+            raise merc.MercError(
+                "evaluate.decoder: dynamic-verbalizer proposes words by labels of the train split, which has none; "
+                "give words"
+            )
         if self.propose == "neighbours":
             assert self.embedder is not None
             words = neighbours(model.labels, _known(labelled), self.embedder, self.count)
@@ -110,10 +136,10 @@ class DynamicVerbalizer(merc.Decoder):
                 some.append(query)
         texts = model.generate(some, max_new_tokens=6, count=self.samples, temperature=1.0, seed=self.seed)
         first: dict[str, Counter[str]] = {label: Counter() for label in model.labels.labels}
+        _check_spaces((one.text for written in texts for one in written), "what the model writes is")
         for query, written in zip(some, texts, strict=True):
             for one in written:
-                if (match := _WORD.search(one.text)) is not None:
-                    first[str(query.target.label)][match.group().lower()] += 1
+                first[str(query.target.label)].update(_words_in(one.text)[:1])
         return by_share(model.labels, first, self.count)
 
 
@@ -177,9 +203,35 @@ def _vectors(embedder: merc.Encoder, texts: Sequence[str]) -> NDArray[np.float32
 
 
 def _known(queries: Sequence[merc.Query]) -> list[str]:
-    """The words that occur at least twice in what is said, sorted."""
-    counts = Counter(word for query in queries for word in _WORD.findall(query.target.text.lower()))
+    """The words that occur at least twice in what is said, sorted. Raises MercError where most of it has no spaces."""
+    texts = [query.target.text for query in queries]
+    _check_spaces(texts, "the train split is")
+    counts = Counter(word for text in texts for word in _words_in(text))
     return sorted(word for word, n in counts.items() if n > 1)
+
+
+def _words_in(text: str) -> list[str]:
+    """The words of a text that may be proposed, in small letters.
+
+    >>> _words_in("So furious! 我很高兴")
+    ['furious']
+    """
+    runs = _LETTERS.findall(text.lower())
+    return [run for run in runs if len(run) >= _SHORTEST and not _UNSPACED.search(run)]
+
+
+def _check_spaces(texts: Iterable[str], what: str) -> None:
+    """Raise MercError where most of what could be words has letters of a script without spaces between words."""
+    count = Counter(bool(_UNSPACED.search(run)) for text in texts for run in _LETTERS.findall(text))
+    if count[True] > count[False]:
+        raise merc.MercError(_unspaced(what))
+
+
+def _unspaced(what: str) -> str:
+    return (
+        f"evaluate.decoder: {what} in a script without spaces between words, where dynamic-verbalizer cannot tell "
+        "which words to propose; give words, as in words: {joy: [glad, cheerful]}"
+    )
 
 
 def _own_words(labels: merc.LabelSpace) -> set[str]:

@@ -26,9 +26,10 @@ class LateFusion(merc.Decoder):
 
     Members are, in this order: the recipe's own prompter, other prompters, finished runs, whose models are loaded
     beside this one and predict with recipes of their own, and cues that hold probabilities, as the annotator
-    ``class-chances`` writes them. An utterance without such a cue is decided by the others. Kept of each answer:
-    ``votes``, the label by each member that it has. Other runs are used in one process alone. Those that see or hear
-    utterances read their files: a recording in memory and worse media (``evaluate.corrupt``) are refused with them.
+    ``class-chances`` writes them. An utterance without such a cue is decided by the others, and ``missing`` of its
+    answer names the cue. Kept of each answer: ``votes``, the label by each member in their order, null for a cue that
+    it lacks. Other runs are used in one process alone. Those that see or hear utterances read their files: a recording
+    in memory and worse media (``evaluate.corrupt``) are refused with them.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
@@ -51,7 +52,7 @@ class LateFusion(merc.Decoder):
             raise ValueError("prompters, own, runs and cues make one member or none; there is nothing to fuse")
         if self.weights is not None and len(self.weights) != self._members:
             raise ValueError(f"weights has one for each of {self._members} members, not {len(self.weights)}")
-        if self.weights is not None and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6):
+        if self.weights is not None and not (min(self.weights) >= 0 and abs(sum(self.weights) - 1) <= 1e-6):
             raise ValueError(f"weights are at least 0 and have the sum 1, not {list(self.weights)}")
 
     @property
@@ -61,6 +62,10 @@ class LateFusion(merc.Decoder):
     def prompters(self) -> Sequence[merc.Prompter]:
         """``prompters``."""
         return self.prompters_
+
+    def cue_fields(self) -> Sequence[str]:
+        """``cues``."""
+        return self.cues
 
     def looks_ahead(self) -> int:
         """As far as any member looks."""
@@ -112,14 +117,15 @@ class LateFusion(merc.Decoder):
         fused = (chances.nan_to_num() * (shares / shares.sum(1, keepdim=True))[..., None]).sum(1)
         answers = merc.likeliest(queries, fused.log(), model.labels)
         every = zip(votes_of(model, chances.nan_to_num()), there.tolist(), strict=True)
-        votes = [[vote for vote, has in zip(row, mask, strict=True) if has] for row, mask in every]
+        votes = [[vote if has else None for vote, has in zip(row, mask, strict=True)] for row, mask in every]
         return [
             replace(one, details={"votes": own}, missing=lacking)
             for one, own, lacking in zip(answers, votes, missing, strict=True)
         ]
 
     def _chances(self, model: merc.Model, queries: Sequence[merc.Query]) -> tuple[Tensor, list[dict[str, str]]]:
-        """Probabilities ``[queries, members, labels]``, and for each query why runs did not see some of it."""
+        """Probabilities ``[queries, members, labels]``, and for each query which cues it lacks and why runs did not see
+        some of it."""
         import torch
 
         parts = []
@@ -132,7 +138,11 @@ class LateFusion(merc.Decoder):
             name = run.name if [one.name for one in self.runs].count(run.name) == 1 else str(run)
             for lacking, answer in zip(missing, answers, strict=True):
                 lacking.update({f"{stream} of {name}": reason for stream, reason in answer.missing.items()})
-        parts += [_of_cue(cue, model, queries)[:, None] for cue in self.cues]
+        for cue in self.cues:
+            parts.append(_of_cue(cue, model, queries)[:, None])
+            for lacking, query in zip(missing, queries, strict=True):
+                if cue not in query.target.cues:
+                    lacking[f"cue {cue}"] = "the utterance has no such cue, so the other members decided"
         return torch.cat(parts, 1), missing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import merc.testing
 from merc.builtin.prompters import ConversationPrompter
 from merc.model.emotion_model import EmotionModel
 from tests.decoding import LABELS, alone, every_query, plain
+from tests.tiny_backbone import write_tiny_recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,8 @@ def test_a_cue_is_a_member_where_there_is_one(model: EmotionModel) -> None:
     assert len(fused.details["votes"]) == 2 and fused.details["votes"][1] == labels[1]
     own = alone(asked, second, ConversationPrompter().prompt(second))
     assert [(words.probabilities or {})[label] for label in labels] == pytest.approx(own, rel=1e-4)
-    assert len(words.details["votes"]) == 1
+    assert fused.missing == {} and list(words.missing) == ["cue chances"]
+    assert len(words.details["votes"]) == 2 and words.details["votes"][1] is None
 
 
 def test_weights_are_fitted_where_all_members_are(model: EmotionModel) -> None:
@@ -103,3 +106,21 @@ def test_a_cue_that_holds_something_else_is_named(model: EmotionModel, text: str
 
 def test_what_is_no_list_of_probabilities() -> None:
     assert chances_in("joy 2") is None and chances_in("joy") is None and chances_in("joy 0.5, 0.2") is None
+
+
+def test_a_cue_that_the_prompter_does_not_request_is_an_error_of_the_recipe(tmp_path: Path) -> None:
+    recipe = write_tiny_recipe(tmp_path)
+    prompter = "evaluate.prompter={name: beside, prompter: {name: conversation}, cues: [chances]}"
+
+    def fusing(cue: str) -> str:
+        return f"{{name: late-fusion, prompters: [], cues: [{cue}], weights: [0.5, 0.5]}}"
+
+    def over(cue: str) -> str:
+        return f"{{name: offsets, offsets: {{}}, decoder: {fusing(cue)}}}"
+
+    for decoder in (fusing, over):
+        with pytest.raises(merc.MercError, match=r"reads the cue 'chancse', .* Did you mean 'chances'\?"):
+            merc.load_recipe(recipe, [prompter, f"evaluate.decoder={decoder('chancse')}"])
+        merc.load_recipe(recipe, [prompter, f"evaluate.decoder={decoder('chances')}"])
+    with pytest.raises(merc.MercError, match=r"prompter 'conversation' does not request.*requests: none.*beside"):
+        merc.load_recipe(recipe, [f"evaluate.decoder={fusing('chances')}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,9 +138,56 @@ def test_by_share_keeps_words_of_labels_out() -> None:
     ],
 )
 def test_a_table_that_does_not_fit(model: EmotionModel, words: dict[str, tuple[str, ...]], holds: str) -> None:
-    with pytest.raises(merc.MercError) as caught:
-        predicted(model, DynamicVerbalizer(words=words))
-    assert holds in str(caught.value)
+    for act in (lambda decoder: decoder.check(LABELS), lambda decoder: predicted(model, decoder)):
+        with pytest.raises(merc.MercError) as caught:
+            act(DynamicVerbalizer(words=words))
+        assert holds in str(caught.value)
+
+
+def test_a_table_that_fits() -> None:
+    GIVEN.check(LABELS)
+    DynamicVerbalizer().check(LABELS)
+
+
+def queries_of(said: Sequence[str], label: str | None = "joy") -> list[merc.Query]:
+    talk = merc.Conversation(
+        id="t", utterances=tuple(merc.Utterance(id=f"t{i}", text=t, label=label) for i, t in enumerate(said))
+    )
+    return [merc.Query(conversation=talk, index=i, labels=LABELS) for i in range(len(said))]
+
+
+NEIGHBOURS = DynamicVerbalizer(propose="neighbours", embedder=Beginnings(), count=5)
+
+
+@pytest.mark.parametrize("decoder", [DynamicVerbalizer(), NEIGHBOURS])
+def test_without_labels_nothing_is_proposed(model: EmotionModel, decoder: merc.Decoder) -> None:
+    with pytest.raises(merc.MercError, match="proposes words by labels of the train split, which has none; give words"):
+        decoder.fit(plain(model), queries_of(["Hm."], None))
+
+
+def test_scripts_without_spaces_need_words(model: EmotionModel) -> None:
+    chinese = merc.LabelSpace(("joy", "anger"), {"joy": ("高兴",)})
+    with pytest.raises(merc.MercError, match=r"the label 'joy' is in a script without spaces.*give words"):
+        DynamicVerbalizer().check(chinese)
+    DynamicVerbalizer(words={"joy": ("快乐",)}).check(chinese)
+    with pytest.raises(merc.MercError, match="the train split is in a script without spaces"):
+        NEIGHBOURS.fit(plain(model), queries_of(["我很高兴，今天很好 ok", "我很高兴，我们走吧"]))
+    fitted = NEIGHBOURS.fit(plain(model), queries_of(["the angle of 我们走吧", "the angle 我们走吧"]))
+    assert fitted.words == {"joy": ("the",), "anger": ("angle",), "sadness": ()}
+
+
+def test_what_the_model_writes_without_spaces(model: EmotionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = plain(model)
+
+    def writes(*texts: str) -> None:
+        own = [merc.Generation(text, (1,), (-0.5,), ended=True) for text in texts]
+        monkeypatch.setattr(type(asked), "generate", lambda self, queries, **how: [own for _ in queries])
+
+    writes("高兴。", "高兴的", "glad")
+    with pytest.raises(merc.MercError, match="what the model writes is in a script without spaces"):
+        DynamicVerbalizer().fit(asked, queries_of(["Yes!"]))
+    writes("高兴", "so glad", "glad")
+    assert DynamicVerbalizer().fit(asked, queries_of(["Yes!"])).words == {"joy": ("glad",), "anger": (), "sadness": ()}
 
 
 def test_an_embedder_that_hears() -> None:
@@ -152,7 +200,12 @@ def test_an_embedder_that_hears() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "holds"), [({"propose": "neighbours"}, "needs an embedder"), ({"count": 0}, "count counts from 1")]
+    ("wrong", "holds"),
+    [
+        ({"propose": "neighbours"}, "needs an embedder"),
+        ({"count": 0}, "count counts from 1"),
+        ({"words": {"joy": ("glad", " ")}}, "words: one of 'joy' is empty"),
+    ],
 )
 def test_values_that_cannot_be(wrong: dict[str, object], holds: str) -> None:
     with pytest.raises(ValueError, match=holds):

@@ -87,6 +87,8 @@ def test_answers_depend_on_nothing_beside_the_query(model: EmotionModel) -> None
         ({"prompters_": ()}, "nothing to fuse"),
         ({"prompters_": OTHERS, "weights": (0.5, 0.5)}, "one for each of 3 members, not 2"),
         ({"prompters_": OTHERS, "weights": (0.5, 0.7, -0.2)}, "at least 0 and have the sum 1"),
+        ({"prompters_": OTHERS, "weights": (0.5, 0.5, float("nan"))}, "at least 0 and have the sum 1"),
+        ({"prompters_": OTHERS, "weights": (float("nan"), 0.5, 0.5)}, "at least 0 and have the sum 1"),
     ],
 )
 def test_values_that_cannot_be(wrong: dict[str, object], holds: str) -> None:

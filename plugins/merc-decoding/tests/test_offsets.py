@@ -230,3 +230,20 @@ def test_fitting_wants_the_split(tmp_path: Path) -> None:
     talks.write_text("".join(f"{line}\n" for line in talks.read_text().splitlines() if '"dev"' not in line))
     with pytest.raises(merc.MercError, match=r"no conversation in the split 'dev'.*evaluate\.decoder asks for it"):
         evaluate_again(run, ["evaluate.decoder={name: offsets}"], None, Silent())
+
+
+@pytest.mark.parametrize("decoder", ["offsets", "prior-adjusted", "dynamic-verbalizer"])
+def test_a_split_without_labels_is_found_before_anything_is_computed(decoder: str, tmp_path: Path) -> None:
+    file = write_tiny_recipe(tmp_path, trainer="epochs: 1")
+    change = [f"evaluate.decoder={{name: {decoder}}}", "evaluate.splits=[test]", "labels=[joy, anger, sadness]"]
+    split = "dev" if decoder == "offsets" else "train"
+    talks = Path(str(load_recipe(file).corpus.params["path"]))
+    lines = [json.loads(line) for line in talks.read_text().splitlines()]
+    for talk in lines:
+        for utterance in talk["utterances"] if talk["split"] == split else ():
+            del utterance["label"]
+    talks.write_text("".join(f"{json.dumps(talk)}\n" for talk in lines))
+    words = rf"evaluate\.decoder: '{decoder}' is fitted to labels of the split '{split}', of which no utterance has one"
+    with pytest.raises(merc.MercError, match=words):
+        run_recipe(load_recipe(file, change), tmp_path / "run", Silent())
+    assert not (tmp_path / "run").exists()
