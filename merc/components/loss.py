@@ -100,6 +100,11 @@ class Loss(Component):
         ``context.heads[name].targets(batch.queries)``; none by default."""
         return ()
 
+    def cue_fields(self) -> Sequence[str]:
+        """The cues of utterances that it reads. They are there only if a prompter of its stage requests them
+        (``Prompter.cue_fields``, or ``answer_fields``), so a recipe in which none does is an error."""
+        return ()
+
     def check(self, labels: LabelSpace, queries: Sequence[Query]) -> None:
         """See, before hours of encoding, that what it reads beside the data is there and fits.
 

@@ -1,16 +1,20 @@
-"""Whether the cues of a recipe fit together: what its annotators write and what its prompters read."""
+"""Whether the cues of a recipe fit together: what its annotators write, and what its prompters, its decoder and its
+losses read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from merc.components import Annotator, Prompter
-from merc.errors import MercError
+from merc.components import Annotator, Decoder, Loss, Prompter, Trainer
+from merc.consent import with_inner
+from merc.errors import MercError, did_you_mean
 from merc.recipe.annotator_graph import in_order, label_guided
+from merc.recipe.asking import Asking, node_at, says
 from merc.recipe.document import Node
 from merc.recipe.problems import Problems, join
-from merc.recipe.schema import ComponentRef
+from merc.recipe.schema import ComponentRef, Stage
+from merc.registry import get_registry
 from merc.registry.isolation import described, isolated
 
 
@@ -56,6 +60,43 @@ def check_cues(
                     "so a prompt would give the answer away; it may only be learned as an answer",
                 )  # fmt: skip
         _cue_fields(part, path, node, "prompter", prompter.answer_fields, problems)
+
+
+def check_read_cues(asking: Asking, decoder: Decoder, root: Node, problems: Problems) -> None:
+    """Report cues that a decoder reads and the recipe's own prompter does not request, so that nobody has them made."""
+    own = cast(Prompter, asking.part.component)
+    fields, requested = _names_of(decoder.cue_fields), _names_of(own.cue_fields)
+    who = f"{get_registry().name_of(decoder)!r} reads"
+    _report_unrequested("evaluate.decoder", who, fields, requested, asking.path, root, problems)
+
+
+def check_loss_cues(index: int, stage: Stage, root: Node, problems: Problems) -> None:
+    """Report cues that a loss reads and no prompter of its stage requests."""
+    prompters = [cast(Prompter, task.prompter.component) for task in stage.tasks]
+    requested = [one for own in prompters for say in (own.cue_fields, own.answer_fields) for one in _names_of(say)]
+    for loss in with_inner(cast(Trainer, stage.trainer.component)):
+        if isinstance(loss, Loss):
+            who = f"the loss {get_registry().name_of(loss)!r} reads"
+            fields, prompter = _names_of(loss.cue_fields), f"{stage.tasks[0].path}.prompter"
+            _report_unrequested(f"stages.{index}.trainer", who, fields, requested, prompter, root, problems)
+
+
+def _names_of(say: Callable[[], Sequence[str]]) -> list[str]:
+    nothing: Sequence[str] = ()
+    return list(dict.fromkeys(says(say, nothing)))
+
+
+def _report_unrequested(
+    path: str, who: str, fields: Sequence[str], requested: Sequence[str], prompter: str, root: Node, problems: Problems
+) -> None:
+    for name in fields:
+        if name not in requested:
+            problems.add(
+                path, node_at(root, path),
+                f"{who} the cue {name!r}, which {prompter} does not request, so it would not be there."
+                f"{did_you_mean(name, requested)} It requests: {', '.join(requested) or 'none'}; correct the name, or "
+                "let it request the cue (prompter beside of merc-decoding requests cues that no prompt shows)",
+            )  # fmt: skip
 
 
 def _cue_fields(

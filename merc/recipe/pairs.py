@@ -9,9 +9,9 @@ from typing import Any, cast
 from merc.components import Decoder, Fuser, Head, Metric, Prompter, Query, Selector, Trainer
 from merc.components.head import GIVES_OF_HEADS
 from merc.conversation import LabelSpace
-from merc.errors import did_you_mean
 from merc.recipe.asking import Asking, node_at, prompt_of, says
 from merc.recipe.corruptions import check_corruptions
+from merc.recipe.cues import check_loss_cues, check_read_cues
 from merc.recipe.document import Node
 from merc.recipe.fit import input_free, is_frozen, names_part
 from merc.recipe.heads import heads_of
@@ -34,6 +34,7 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
     labels: LabelSpace | None = values["labels"]
     for stage_at, stage in enumerate(stages if use == "train" else ()):
         _check_learning(stage_at, stage, values, root, problems)
+        check_loss_cues(stage_at, stage, root, problems)
         for task in stage.tasks:
             asking = Asking.of(join(task.path, "prompter"), task.prompter, labels)
             past = join(task.path, "data.label_history") if task.data.label_history else ""
@@ -58,7 +59,7 @@ def check_pairs(values: Mapping[str, Any], root: Node, problems: Problems, use: 
     _check_blocks(asking, values, root, problems)
     _check_decoding(asking, evaluate, stages, root, problems, use)
     _check_prompters(asking, evaluate.decoder, root, problems)
-    _check_read_cues(asking, evaluate.decoder, root, problems)
+    check_read_cues(asking, evaluate.decoder, root, problems)
     none: Sequence[Prompter] = ()
     for one in says(evaluate.decoder.prompters, none):
         ref = ComponentRef(name=get_registry().name_of(one), params={}, component=one)
@@ -190,21 +191,6 @@ def _check_prompters(asking: Asking, decoder: Decoder, root: Node, problems: Pro
                     f"{kind} {lacking[0]!r}, which the recipe's own prompter {asking.part.name!r} does not show, so it "
                     f"would not be there; let {asking.path} show it too",
                 )  # fmt: skip
-
-
-def _check_read_cues(asking: Asking, decoder: Decoder, root: Node, problems: Problems) -> None:
-    """Report cues that a decoder reads and the recipe's own prompter does not request, so that nobody has them made."""
-    nothing: Sequence[str] = ()
-    requested = says(cast(Prompter, asking.part.component).cue_fields, nothing)
-    for name in dict.fromkeys(says(decoder.cue_fields, nothing)):
-        if name not in requested:
-            problems.add(
-                "evaluate.decoder", node_at(root, "evaluate.decoder"),
-                f"{get_registry().name_of(decoder)!r} reads the cue {name!r}, which the recipe's own prompter "
-                f"{asking.part.name!r} does not request, so it would not be there.{did_you_mean(name, requested)} The "
-                f"prompter requests: {', '.join(requested) or 'none'}; correct the name, or let {asking.path} request "
-                "the cue (prompter beside of merc-decoding requests cues that no prompt shows)",
-            )  # fmt: skip
 
 
 def _check_length(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class InfoNCE(_Contrastive):
     """The stream whose tokens are drawn to the anchors."""
     anchor: str = "utterance"
     """Which text is the anchor: ``utterance`` its words, ``label`` the first word of its right label, ``cue:NAME`` one
-    of its cues (``cue:face``)."""
+    of its cues (``cue:face``), which a prompter of the stage requests."""
     normalize: bool = True
     """Whether summaries and anchors have length 1, so that their product is a cosine."""
 
@@ -49,6 +50,10 @@ class InfoNCE(_Contrastive):
         cue = self.anchor.removeprefix("cue:")
         if self.anchor not in ("utterance", "label") and (cue == self.anchor or not cue):
             raise ValueError(f"anchor is 'utterance', 'label' or 'cue:NAME', not {self.anchor!r}")
+
+    def cue_fields(self) -> Sequence[str]:
+        """The cue that is the anchor, if one is."""
+        return (self.anchor.removeprefix("cue:"),) if self.anchor.startswith("cue:") else ()
 
     def build(self, context: merc.LossContext) -> nn.Module:
         """The loss as a module."""
