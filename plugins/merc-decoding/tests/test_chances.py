@@ -122,5 +122,5 @@ def test_a_cue_that_the_prompter_does_not_request_is_an_error_of_the_recipe(tmp_
         with pytest.raises(merc.MercError, match=r"reads the cue 'chancse', .* Did you mean 'chances'\?"):
             merc.load_recipe(recipe, [prompter, f"evaluate.decoder={decoder('chancse')}"])
         merc.load_recipe(recipe, [prompter, f"evaluate.decoder={decoder('chances')}"])
-    with pytest.raises(merc.MercError, match=r"prompter 'conversation' does not request.*requests: none.*beside"):
+    with pytest.raises(merc.MercError, match=r"evaluate\.prompter does not request.*requests: none.*beside"):
         merc.load_recipe(recipe, [f"evaluate.decoder={fusing('chances')}"])
