@@ -72,7 +72,7 @@ def model_card(run: Path | str, text: CardText) -> str:
     card = _Card(
         recipe=yaml.safe_load(read_text(directory.recipe_file)),
         cues=_cues(trained),
-        shown=() if metrics else _shown(trained),  # metrics say it themselves
+        what_prompts_show=() if metrics else _what_prompts_show(trained),  # metrics say it themselves
         labels=directory.read_labels(),
         record=read_json(directory.provenance) if directory.provenance.is_file() else {},
         metrics=metrics,
@@ -109,7 +109,7 @@ def _cues(recipe: Recipe) -> dict[str, str]:
     return {cue: writers.get(cue, "that comes with the conversation") for cue in cues}
 
 
-def _shown(recipe: Recipe) -> list[str]:
+def _what_prompts_show(recipe: Recipe) -> list[str]:
     """What the prompts of a trained run show beside the conversation so far, in sentences."""
     if (how := recipe.evaluate) is None or (part := recipe.last_prompter) is None:
         return []
@@ -121,7 +121,7 @@ def _shown(recipe: Recipe) -> list[str]:
 class _Card:
     recipe: Mapping[str, Any]
     cues: Mapping[str, str]
-    shown: Sequence[str]
+    what_prompts_show: Sequence[str]
     labels: LabelSpace
     record: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
@@ -236,7 +236,7 @@ class _Card:
             if 0 < int(numbers.get("n") or 0) < FEW:
                 limits.append(f"- {split} has {numbers['n']} utterances: its numbers are rough.")
         else:
-            limits += ["- No numbers of its own are kept with it.", *(f"- {one}" for one in self.shown)]
+            limits += ["- No numbers of its own are kept with it.", *(f"- {one}" for one in self.what_prompts_show)]
         return ["\n".join(limits)]
 
     def _licence(self) -> str:

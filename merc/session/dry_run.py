@@ -134,17 +134,17 @@ class _DryRun(Run):
             data = data.with_cues(cues)
         with self._measured("demonstrations" if selectors_of(recipe) else "queries"):
             demonstrations = self.wiring.demonstrations(data, keep=False) if selectors_of(recipe) else None
-            asked = RunPrompts(recipe, self.directory, self.journal, data, demonstrations)
-            prompts = asked.every()
+            run_prompts = RunPrompts(recipe, self.directory, self.journal, data, demonstrations)
+            prompts = run_prompts.every()
         table = self._features(data, demonstrations)
         material = _SampledMaterial(cues=cues, table=table)
         with self._measured("model"):
             model, inherited = self._model(material, start)
         result.parameters = self._parameters(model)
         with self._measured("prompts, put together"):
-            asked.check(model, prompts)
-        self._stages(model, asked, material, inherited)
-        self._predictions(model, asked, material)
+            run_prompts.check(model, prompts)
+        self._stages(model, run_prompts, material, inherited)
+        self._predictions(model, run_prompts, material)
         return result
 
     def _parameters(self, model: EmotionModel) -> list[PartCount]:
@@ -186,15 +186,15 @@ class _DryRun(Run):
     def _stages(
         self,
         model: EmotionModel,
-        asked: RunPrompts,
+        run_prompts: RunPrompts,
         material: Material,
         inherited: Collection[str],
     ) -> None:
-        data = asked.data
+        data = run_prompts.data
         probe = StepProbe(PROBE_SECONDS)
 
         def predict(split: str, prompter: Prompter, selector: ComponentRef | None) -> list[Prediction]:
-            groups = asked.queries(split, selector)
+            groups = run_prompts.queries(split, selector)
             return self._sample(f"dev {id(prompter)}", groups, prompter, data, model, material)
 
         for stage in self.recipe.stages:
@@ -203,7 +203,7 @@ class _DryRun(Run):
                 continue
             known, before = len(probe.estimates), Seconds.now()
             one = replace(self.recipe, stages=(stage,))
-            stages = Stages(one, self.directory, self.strategy, self.journal, False, asked.demonstrations, inherited)
+            stages = Stages(one, self.directory, self.strategy, self.journal, False, run_prompts.demonstrations, inherited)
             stages.probe = probe
             stages.run(model, data, self.metrics, predict)
             rest = Seconds.now() - before
@@ -228,8 +228,8 @@ class _DryRun(Run):
         writes = max(estimate.evaluations, estimate.checkpoints)
         self._note(f"stage {name}, checkpoints", estimate.checkpoint * writes, f"1 of at most {writes} written")
 
-    def _predictions(self, model: EmotionModel, asked: RunPrompts, material: Material) -> None:
-        recipe, result, data = self.recipe, self.result, asked.data
+    def _predictions(self, model: EmotionModel, run_prompts: RunPrompts, material: Material) -> None:
+        recipe, result, data = self.recipe, self.result, run_prompts.data
         if recipe.evaluate is None:
             return
         if why := self._why_not(self.how.decoder):
@@ -241,7 +241,7 @@ class _DryRun(Run):
             result.unknown.append(f"evaluate.corrupt: encoding and predicting {len(cases)} more times")
         predictions: list[Prediction] = []
         for split in self.how.splits:
-            groups = asked.queries(split, last_demonstrations(recipe))
+            groups = run_prompts.queries(split, last_demonstrations(recipe))
             predictions += self._sample(split, groups, last_prompter(recipe), data, model, material)
             seconds, of = self.sampled[split]
             self._note(f"predict {split}", seconds, of)

@@ -196,9 +196,9 @@ class Run:
         fail."""
         recipe, directory = self.recipe, self.directory
         demonstrations = self.wiring.demonstrations(data) if selectors_of(recipe) else None
-        asked = RunPrompts(recipe, directory, self.journal, data, demonstrations)
+        run_prompts = RunPrompts(recipe, directory, self.journal, data, demonstrations)
         with self.wiring.in_turn():  # the first process embeds and builds what the others read
-            prompts = asked.every()
+            prompts = run_prompts.every()
         untrained = not any(directory.is_done(stage.id) for stage in recipe.stages)
         if untrained and start is None:
             check_files(recipe, prompts)
@@ -206,12 +206,12 @@ class Run:
         model, inherited = self._model(material, start)
         if untrained:
             check_media(recipe, model.parts(), prompts, material.table.missing, inherited)
-        asked.check(model, prompts)
+        run_prompts.check(model, prompts)
 
         def predict(
             split: str, prompter: Prompter, selector: ComponentRef | None, states: StatesById | None
         ) -> list[Prediction]:
-            groups = asked.queries(split, selector)
+            groups = run_prompts.queries(split, selector)
             setup = Setup(prompter=prompter, labels=data.labels, how=self.how)
             request = Request(groups=groups, title=f"predict {split}", states=states)
             return self.wiring.predictions(model, setup, material, request)
@@ -224,7 +224,7 @@ class Run:
             return []
         if (fits_on := self.how.decoder.fits_on()) is not None:
             setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
-            groups = asked.queries(fits_on, last_demonstrations(recipe))
+            groups = run_prompts.queries(fits_on, last_demonstrations(recipe))
             fitted = self.wiring.fitted(model, setup, material, groups)
             if self.strategy.first:
                 self.journal.say(keep_fitted(directory.path, recipe, fitted))
@@ -240,7 +240,7 @@ class Run:
             setup = Setup(prompter=last_prompter(recipe), labels=data.labels, how=self.how)
             return self.wiring.predictions(model, setup, changed, Request(groups=groups, title=title))
 
-        every = [g for split in self.how.splits for g in asked.queries(split, chooses)]
+        every = [g for split in self.how.splits for g in run_prompts.queries(split, chooses)]
         self.corrupted.predict(every, material, self.wiring, predict_again)
         if self.strategy.first:
             if states is not None:

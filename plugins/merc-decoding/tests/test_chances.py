@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,72 @@ def test_the_last_numbers_are_those_of_the_classes_and_a_label_may_have_two() ->
     assert (
         dict(ClassChances(encoder=Loudness(), classes=("joy",)).load("cpu")([missing]))["u"].reason == "it has no sound"
     )
+
+
+def refusal(classes: tuple[str, ...], encoder: merc.Encoder | None = None) -> str:
+    """What the user reads when a second of sound is annotated."""
+    clip = merc.AudioClip(samples=np.full(1600, 0.25, "float32"), rate=16_000)
+    query = every_query()[0]
+    annotator = ClassChances(encoder=encoder or Loudness(), classes=classes)
+    with pytest.raises(merc.MercError) as caught:
+        list(annotator.load("cpu")([merc.Observation(query=query, video=merc.Missing("none"), audio=clip)]))
+    return str(caught.value)
+
+
+def test_features_that_hold_no_probabilities_of_the_classes_are_refused() -> None:
+    """Also where some classes are left out, so that each name would stand for another class."""
+    fault = refusal(("anger", "joy", "sadness", "fear", "anger"))
+    assert "class-chances: the encoder Loudness gives 4 numbers, and classes names 5" in fault
+    assert "Loudness gives features whose last 1 numbers are 0.75: no probabilities" in refusal(("joy",))
+    assert "last 3 numbers are 7, 0.25, 0.75: no probabilities" in refusal(("fear", "anger", "joy"))
+
+    class Below(Loudness):
+        def load(self, device: str) -> merc.EncodeFunction:
+            return lambda clips: [np.array([[0, 0, -0.5, 1.5]], "float32") for _ in clips]
+
+    assert "no probabilities with the sum 1" in refusal(("anger", "joy"), Below())
+
+
+def test_an_encoder_that_sees_and_hears_nothing_is_refused() -> None:
+    class Reads(Loudness):
+        modality = "text"
+
+    class LooksUp(Loudness):
+        def sampling(self) -> Any:
+            return merc.Named()
+
+    with pytest.raises(ValueError, match="encoder reads words; name one of picture or of sound"):
+        ClassChances(encoder=Reads(), classes=("joy",))
+    assert "the encoder LooksUp reads neither picture nor sound" in refusal(("joy",), LooksUp())
+
+
+def test_where_tokens_lie_is_no_probability() -> None:
+    class Placed(Loudness):
+        def spec(self) -> merc.FeatureSpec:
+            return merc.FeatureSpec(dim=4, axes=("seconds",))
+
+        def load(self, device: str) -> merc.EncodeFunction:
+            return lambda clips: [np.array([[7, 7, 0.4, 0.6, 12.0]], "float32") for _ in clips]
+
+    clip = merc.AudioClip(samples=np.full(1600, 0.25, "float32"), rate=16_000)
+    shown = merc.Observation(query=every_query()[0], video=merc.Missing("none"), audio=clip)
+    ((_, said),) = ClassChances(encoder=Placed(), classes=("anger", "joy")).load("cpu")([shown])
+    assert said.cues == {"chances": "anger 0.4000, joy 0.6000"}
+
+
+def test_other_weights_are_another_annotator() -> None:
+    weights = ["first"]
+
+    class Weighted(Loudness):
+        def identity(self) -> dict[str, str]:
+            return {"weights": weights[0]}
+
+    annotator = ClassChances(encoder=Weighted(), classes=("anger", "joy"))
+    before = annotator.identity()
+    assert before == annotator.identity()
+    weights[0] = "second"
+    assert before != annotator.identity()
+    assert "of" not in ClassChances(encoder=Loudness(), classes=("joy",)).identity()  # answers made before are found
 
 
 def with_cue(query: merc.Query, text: str) -> merc.Query:
