@@ -12,7 +12,8 @@ import pytest
 from merc.components import Decoder, Verbalizer
 from merc.errors import MercError
 from merc.recipe import Recipe, load_recipe
-from merc.session.fitted import FILE, keep_fitted, with_fitted
+from merc.session.data import load_data
+from merc.session.fitted import FILE, fitted_on, keep_fitted, with_fitted
 from merc.session.pipeline import run_recipe
 from merc.session.reporter import Silent
 from merc.session.trained import trained_run
@@ -95,6 +96,33 @@ def test_a_split_that_is_not_there_is_found_before_training(recipe: Recipe, tmp_
     with pytest.raises(MercError, match=r"no conversation in the split 'dev'.*evaluate\.decoder asks for it"):
         run_recipe(with_decoder(two, Counts()), tmp_path / "run", Silent())
     assert not (tmp_path / "run" / "stages").exists()
+
+
+def test_a_split_without_labels_is_found_before_anything_is_computed(recipe: Recipe, tmp_path: Path) -> None:
+    """One labelled utterance is enough."""
+    file, run = Path(str(recipe.corpus.params["path"])), tmp_path / "run"
+    bare = tmp_path / "bare.jsonl"
+    change = [f"corpus.path={bare}", "evaluate.splits=[test]", "labels=[joy, anger, sadness]"]
+    talks = [json.loads(line) for line in file.read_text().splitlines()]
+    of_dev = [utterance for talk in talks if talk["split"] == "dev" for utterance in talk["utterances"]]
+    labels = [utterance.pop("label") for utterance in of_dev]
+
+    def write() -> None:
+        bare.write_text("".join(f"{json.dumps(talk)}\n" for talk in talks))
+
+    write()
+    own = load_recipe(file.parent / "tiny.yaml", change)
+    message = r"evaluate\.decoder: 'Counts' is fitted to labels of the split 'dev', of which no utterance has one"
+    with pytest.raises(MercError, match=message):
+        run_recipe(with_decoder(own, Counts()), run, Silent())
+    assert not run.exists()
+    data = load_data(own)
+    with pytest.raises(MercError, match=message):
+        fitted_on(Counts(), data)
+    assert not fitted_on(Verbalizer(), data)
+    of_dev[-1]["label"] = labels[-1]
+    write()
+    assert len(fitted_on(Counts(), load_data(own))) == len([talk for talk in talks if talk["split"] == "dev"])
 
 
 def test_a_decoder_of_another_kind_is_refused(model) -> None:
