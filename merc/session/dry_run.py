@@ -203,7 +203,9 @@ class _DryRun(Run):
                 continue
             known, before = len(probe.estimates), Seconds.now()
             one = replace(self.recipe, stages=(stage,))
-            stages = Stages(one, self.directory, self.strategy, self.journal, False, run_prompts.demonstrations, inherited)
+            stages = Stages(
+                one, self.directory, self.strategy, self.journal, False, run_prompts.demonstrations, inherited
+            )
             stages.probe = probe
             stages.run(model, data, self.metrics, predict)
             rest = Seconds.now() - before
