@@ -102,11 +102,11 @@ class CorruptedEvaluation:
     def _hears_clean_sound(self) -> list[str]:
         """The encoders of pictures that hear the sound beside these, where some case is of sound: it is of the clips
         of encoders of sound alone."""
-        shown = shown_streams(self.prompter, self.recipe.encoders, self.recipe.fusers)
-        if not any(shown[name] == "audio" for case in self.cases for name in case.streams):
+        modality_of = shown_streams(self.prompter, self.recipe.encoders, self.recipe.fusers)
+        if not any(modality_of[name] == "audio" for case in self.cases for name in case.streams):
             return []
-        wanted = {name: cast(Encoder, self.recipe.encoders[name].component).sampling() for name in shown}
-        return [name for name, sampling in wanted.items() if isinstance(sampling, Frames) and sampling.sound]
+        samplings = {name: cast(Encoder, self.recipe.encoders[name].component).sampling() for name in modality_of}
+        return [name for name, sampling in samplings.items() if isinstance(sampling, Frames) and sampling.sound]
 
     def read(self) -> list[CorruptedRun]:
         """What was predicted, by case. Raises MercError for files that are damaged."""

@@ -194,8 +194,8 @@ def test_data_that_changed_in_between(merc: Forks, work: Path) -> None:
     ended = merc(work, "run", "text.yaml", "--run-dir", "run", "--resume")
     assert ended.code == 2
     assert (
-        "error: the data of run have changed since the run began: split train, dev has other conversations, texts or "
-        "labels; give another --run-dir to start anew, or bring the data back\n"
+        "error: the data of run have changed since the run began: split train, dev has other conversations, texts, "
+        "labels, cues or other values; give another --run-dir to start anew, or bring the data back\n"
     ) in ended.err
 
 
