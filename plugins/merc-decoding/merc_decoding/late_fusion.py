@@ -26,10 +26,11 @@ class LateFusion(merc.Decoder):
 
     Members are, in this order: the recipe's own prompter, other prompters, finished runs, whose models are loaded
     beside this one and predict with recipes of their own, and cues that hold probabilities, as the annotator
-    ``class-chances`` writes them. An utterance without such a cue is decided by the others, and ``missing`` of its
-    answer names the cue. Kept of each answer: ``votes``, the label by each member in their order, null for a cue that
-    it lacks. Other runs are used in one process alone. Those that see or hear utterances read their files: a recording
-    in memory and worse media (``evaluate.corrupt``) are refused with them.
+    ``class-chances`` writes them. An utterance without such a cue, or that a run leaves unanswered, as one whose prompt
+    is too long for it, is decided by the others, and ``missing`` of its answer says so. Kept of each answer: ``votes``,
+    the label by each member in their order, null for one that says nothing. Other runs are used in one process alone.
+    Those that see or hear utterances read their files: a recording in memory and worse media (``evaluate.corrupt``) are
+    refused with them.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"probabilities"})
@@ -111,8 +112,14 @@ class LateFusion(merc.Decoder):
         chances, missing = self._chances(model, queries)
         weights = self.weights or (1 / self._members,) * self._members
         there = ~chances.isnan().any(-1)
-        if not bool(there.any(1).all()):
-            raise merc.MercError("evaluate.decoder: late-fusion has no member where a cue is missing; set own=true")
+        alone = [
+            query.target.id for query, any_there in zip(queries, there.any(1).tolist(), strict=True) if not any_there
+        ]
+        if alone:
+            raise merc.MercError(
+                f"evaluate.decoder: late-fusion has no member that answers {merc.first_names(alone, 3)}, since cues "
+                "are missing or runs leave it unanswered; set own=true"
+            )
         shares = there * chances.new_tensor(weights).clamp(min=1e-12)
         fused = (chances.nan_to_num() * (shares / shares.sum(1, keepdim=True))[..., None]).sum(1)
         answers = merc.likeliest(queries, fused.log(), model.labels)
@@ -138,6 +145,8 @@ class LateFusion(merc.Decoder):
             name = run.name if [one.name for one in self.runs].count(run.name) == 1 else str(run)
             for lacking, answer in zip(missing, answers, strict=True):
                 lacking.update({f"{stream} of {name}": reason for stream, reason in answer.missing.items()})
+                if answer.unanswered:
+                    lacking[f"answer of {name}"] = answer.unanswered
         for cue in self.cues:
             parts.append(_of_cue(cue, model, queries)[:, None])
             for lacking, query in zip(missing, queries, strict=True):
@@ -209,17 +218,20 @@ def _answers_of(run: Path, labels: merc.LabelSpace, queries: Sequence[merc.Query
 
 
 def _of_run(run: Path, answers: Sequence[merc.Prediction], model: merc.Model, queries: Sequence[merc.Query]) -> Tensor:
-    """Probabilities ``[queries, labels]`` that a run's answers hold. Raises MercError for one without any."""
+    """Probabilities ``[queries, labels]`` that a run's answers hold; no numbers where it leaves a query unanswered.
+    Raises MercError for one whose answers have none."""
     import torch
 
     rows = torch.zeros(len(queries), len(model.labels), dtype=torch.float64)
     for row, query, answer in zip(rows, queries, answers, strict=True):
+        if answer.unanswered:
+            row[:] = torch.nan
+            continue
         chances = answer.probabilities
         if chances is None:
-            why = answer.unanswered or "its decoder gives none"
             raise merc.MercError(
-                f"evaluate.decoder.runs: {run} gives no probabilities for {query.target.id!r} ({why}); name runs whose "
-                "decoder scores labels"
+                f"evaluate.decoder.runs: {run} gives no probabilities for {query.target.id!r}; name runs whose decoder "
+                "scores labels"
             )
         total = sum(chances[label] for label in query.labels.labels)
         for label in query.labels.labels:

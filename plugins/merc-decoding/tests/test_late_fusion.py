@@ -248,6 +248,31 @@ def session_talk(recipe: Path, name: str) -> merc.Conversation:
     return merc.Conversation(id=name, utterances=said)
 
 
+def test_what_a_run_leaves_unanswered_is_decided_by_the_others(
+    model: EmotionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short:
+        labels, media, looks_ahead = LABELS, (), 0
+
+        def predict(self, talk: merc.Conversation) -> list[merc.Prediction]:
+            even = dict.fromkeys(LABELS.labels, 1 / 3)
+            answers = [merc.Prediction(id=u.id, conversation=talk.id, probabilities=even) for u in talk.utterances]
+            last = merc.Prediction(id=answers[-1].id, conversation=talk.id, unanswered="its prompt is too long")
+            return [*answers[:-1], last]
+
+    monkeypatch.setattr(late_fusion, "_session", lambda run: Short())
+    fused = predicted(model, LateFusion(prompters_=(), runs=(Path("one"),), weights=(0.5, 0.5)))
+    plain_answers = predicted(model, merc.Verbalizer())
+    lacking = [at for at, one in enumerate(fused) if one.missing]
+    assert [fused[at].id for at in lacking] == ["a1", "b4"]
+    for at in lacking:
+        assert fused[at].missing == {"answer of one": "its prompt is too long"}
+        assert fused[at].details["votes"] == [plain_answers[at].label, None]
+        assert fused[at].probabilities == pytest.approx(plain_answers[at].probabilities, rel=1e-6)
+    with pytest.raises(merc.MercError, match=r"no member that answers a1, b4, since cues are missing or runs leave"):
+        predicted(model, LateFusion(prompters_=(), own=False, runs=(Path("one"), Path("two")), weights=(0.5, 0.5)))
+
+
 def test_a_run_with_other_labels_is_refused(recipe: Path, tmp_path: Path, model: EmotionModel) -> None:
     labels = ["anger", "joy", "sadness", "fear"]
     merc.run(recipe, run_dir=tmp_path / "other", labels=labels)
