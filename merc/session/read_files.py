@@ -4,6 +4,7 @@ and decoders need."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from merc.components import Decoder, Loss, Prompter, Query, Reward
@@ -33,11 +34,27 @@ def file_hashes(recipe: Recipe, done: Collection[str] = ()) -> FileHashes:
     return hashes
 
 
+@contextmanager
+def naming(place: str, start: str) -> Iterator[None]:
+    """Put ``start`` before what a component's check raises, unless that names the place itself.
+
+    >>> with naming("evaluate.decoder", "evaluate.decoder: "):
+    ...     raise MercError("runs/one is not there")
+    Traceback (most recent call last):
+    merc.errors.MercError: evaluate.decoder: runs/one is not there
+    """
+    try:
+        yield
+    except MercError as error:
+        raise MercError(str(error) if str(error).startswith(place) else f"{start}{error}") from None
+
+
 def check_decoder(decoder: Decoder, labels: LabelSpace) -> None:
-    """Ask a decoder, and those within it, for what they need (``Decoder.check``). Raises MercError."""
+    """Ask a decoder, and those within it, for what they need (``Decoder.check``). Raises MercError, naming the key."""
     for one in with_inner(decoder):
         if isinstance(one, Decoder):
-            one.check(labels)
+            with naming("evaluate.decoder", "evaluate.decoder: "):
+                one.check(labels)
 
 
 def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> None:

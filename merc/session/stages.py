@@ -28,6 +28,7 @@ from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_groups, examples, task_queries, without_partner
 from merc.session.heads import known_counts, teaches
 from merc.session.journal import Journal
+from merc.session.read_files import naming
 from merc.session.reporter import Progress, Silent
 from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
@@ -91,7 +92,9 @@ class Stages:
             trainer = stage.trainer.component
             assert isinstance(trainer, Trainer)
             require(trainer, f"trainer {stage.trainer.name!r}")
-            trainer.check(quiet._context(stage, model, data, metrics, predict, lambda share, line: None))
+            context = quiet._context(stage, model, data, metrics, predict, lambda share, line: None)
+            with naming(f"stages.{stage.id}", f"stage {stage.id}: "):
+                trainer.check(context)
 
     @staticmethod
     def _select(stage: Stage, model: EmotionModel) -> None:

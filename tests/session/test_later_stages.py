@@ -29,6 +29,9 @@ def test_settings_that_do_not_suit_a_later_stage(tmp_path: Path) -> None:
     with pytest.raises(MercError, match=r"^stages\.second\.trainer\.soup: the states of a soup are those of"):
         run_recipe(load_recipe(recipe, [learns_dev]), tmp_path / "run", Silent())
     assert not (tmp_path / "run").exists()
+    lonely = stages(", losses: [{name: l2, weight: 0.1}]")
+    with pytest.raises(MercError, match=r"^stage second: losses: l2 has only penalties"):
+        run_recipe(load_recipe(recipe, [lonely]), tmp_path / "run", Silent())
 
 
 def test_a_check_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,7 +283,7 @@ def test_a_run_with_other_labels_is_refused(recipe: Path, tmp_path: Path, model:
 
 def test_a_run_that_is_not_there_is_found_before_training(recipe: Path, tmp_path: Path) -> None:
     fuses = {"name": "late-fusion", "prompters": [], "runs": [str(tmp_path / "gone")], "weights": [0.5, 0.5]}
-    with pytest.raises(merc.MercError, match="gone is not there"):
+    with pytest.raises(merc.MercError, match=r"^evaluate\.decoder: .*gone is not there"):
         merc.run(recipe, run_dir=tmp_path / "run", evaluate={"decoder": fuses})
     assert not (tmp_path / "run").exists()
 
