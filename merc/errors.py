@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 _BRIEF = 60
 _LONGEST_LINE = 1500
@@ -53,6 +54,26 @@ class ManyErrors(MercError):
     def __init__(self, errors: Sequence[str], head: str, notes: Sequence[str] = ()) -> None:
         self.errors = list(errors)
         super().__init__("\n".join(["\n  ".join([head + ":", *self.errors]), *notes]))
+
+
+@contextmanager
+def naming(place: str, *names: str) -> Iterator[None]:
+    """Put the place before what is raised in the block, unless that begins with it, or with another of its names.
+
+    >>> with naming("stage one", "stages.one"):
+    ...     raise MercError("losses: l2 has only penalties")
+    Traceback (most recent call last):
+    merc.errors.MercError: stage one: losses: l2 has only penalties
+    >>> with naming("stage one", "stages.one"):
+    ...     raise MercError("stages.one.trainer.soup: leave it out")
+    Traceback (most recent call last):
+    merc.errors.MercError: stages.one.trainer.soup: leave it out
+    """
+    try:
+        yield
+    except MercError as error:
+        known = str(error).startswith((place, *names))
+        raise MercError(str(error) if known else f"{place}: {error}") from None
 
 
 class NotedError(MercError):

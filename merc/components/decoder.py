@@ -92,16 +92,19 @@ class Decoder(Component):
         """The cues of utterances that it reads itself; by default those that the decoders among its parameters read.
         They are there only if the recipe's own prompter requests them (``Prompter.cue_fields``), so a recipe whose
         prompter does not is an error."""
-        inner = (getattr(self, one.name) for one in fields(self))
-        return [name for one in inner if isinstance(one, Decoder) for name in one.cue_fields()]
+        return [name for one in self._inner() for name in one.cue_fields()]
 
     def reads_media(self) -> Sequence[str]:
         """What sees or hears utterances on its own, beside the streams that the recipe shows, as a reader would name it
         (``voice of runs/two``); by default what the decoders among its parameters name. It has the files of utterances
         alone, so with such a decoder merc refuses media that are arrays, as in a conversation that goes on, and
         evaluations with worse media."""
-        inner = (getattr(self, one.name) for one in fields(self))
-        return [name for one in inner if isinstance(one, Decoder) for name in one.reads_media()]
+        return [name for one in self._inner() for name in one.reads_media()]
+
+    def _inner(self) -> list[Decoder]:
+        """The decoders among its parameters."""
+        values = (getattr(self, one.name) for one in fields(self))
+        return [one for one in values if isinstance(one, Decoder)]
 
     def check(self, labels: LabelSpace) -> None:
         """See, before hours of training, that what it reads beside the data is there and fits.

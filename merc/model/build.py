@@ -11,7 +11,7 @@ from torch import nn
 
 from merc.components import Backbone, Connector, Encoder, Frozen, Fuser, Head
 from merc.consent import require
-from merc.errors import MercError
+from merc.errors import MercError, naming
 from merc.memory import enough_memory
 from merc.model.absent import AbsentModel
 from merc.model.backbone import load_network
@@ -130,10 +130,8 @@ def check_backbone(recipe: Recipe, weights: bool = True) -> None:
         for stage in recipe.stages:
             # Encoders' networks are not part of a model without weights: the stage itself sees to these names.
             names = [name for name in stage.trainable or () if not name.startswith("encoders.")]
-            try:
+            with naming(f"stage {stage.id}"):
                 check_trainable(model, names)
-            except MercError as error:
-                raise MercError(f"stage {stage.id}: {error}") from None
 
 
 def _hide_bars() -> None:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from merc.components import Backbone, Component, Decoder, Frozen, Metric, Tuning, Verbalizer
+from merc.components import Backbone, Component, Decoder, Frozen, Metric, Prompter, Tuning, Verbalizer
 from merc.conversation import Conversation, LabelSpace, Split
 from merc.recipe.content import content_of
 from merc.registry import get_registry
@@ -239,6 +239,10 @@ class Evaluate:
         from merc.recipe.choices import choices_of
 
         return choices_of({name: cast(Metric, part.component) for name, part in self.metrics.items()})
+
+    def looks_ahead(self, prompter: Prompter) -> int:
+        """How many utterances after the one that is asked about a prompter, or the decoder, shows."""
+        return max(prompter.looks_ahead(), self.decoder.looks_ahead())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,6 +81,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
     checked = False
     cells: list[Cell] = []
     made: dict[str, dict[str, Prediction]] = {}
+    of_the_run = {"weights": session.checksums(), "backbone": backbone_record(session.recipe)}
     for title in [task.title for task in benchmark.component.columns()]:
         if (one := by_title.get(title)) is None:
             cells.append(Cell(title=title, absent=absent[title]))
@@ -89,7 +90,7 @@ def bench(session: Session, benchmark: ComponentRef, root: Path, reuse: bool) ->
             journal.say(f"{title}: {note}")
         place = folder / _plain(title)
         known = made.setdefault(json.dumps([str(one.column.file), one.how], sort_keys=True, default=str), {})
-        made_from = _made_from(session, one)
+        made_from = _made_from(session, one, of_the_run)
         predictions = _kept(place, one, made_from, journal.say) if reuse else None
         if predictions is None and one.column.targets.keys() <= known.keys():  # another column asked the same
             predictions = one.column.with_truths([known[name] for name in one.column.targets])
@@ -137,15 +138,14 @@ def _prepared(session: Session, column: BenchmarkColumn) -> Measured:
     return Measured(column=column, setup=setup, notes=(*column.notes, *written))
 
 
-def _made_from(session: Session, one: Measured) -> dict[str, Any]:
+def _made_from(session: Session, one: Measured, of_the_run: Mapping[str, Any]) -> dict[str, Any]:
     """What the predictions of a column are made from, as hashes: its conversations and media, the run's weights and
     backbone, and other files that components read; and the values of ``features`` that were changed."""
     recipe, talks = replace(session.recipe, evaluate=one.setup.how), one.column.conversations
     record = {
         "data": data_hashes(talks),
         "media": media_hashes(recipe, one.setup.prompter.streams(), talks, session.journal.reporter),
-        "weights": session.checksums(),
-        "backbone": backbone_record(recipe),
+        **of_the_run,
         "files": file_hashes(recipe, [stage.id for stage in recipe.stages]),
         "features": recipe.content.get("features", {}),
     }

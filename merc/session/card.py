@@ -113,7 +113,7 @@ def _what_prompts_show(recipe: Recipe) -> list[str]:
     """What the prompts of a trained run show beside the conversation so far, in sentences."""
     if (how := recipe.evaluate) is None or (part := recipe.last_prompter) is None:
         return []
-    following = max(cast(Prompter, part.component).looks_ahead(), how.decoder.looks_ahead())
+    following = how.looks_ahead(cast(Prompter, part.component))
     return [f"{words[0].upper()}{words[1:]}. {why}" for words, why in shown_beside(how.label_history, following)]
 
 

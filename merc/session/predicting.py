@@ -131,7 +131,7 @@ class Predictor:
         nothing = Decoded(label=None)
         fields = [field for head in self.model.heads.components.values() for field in head.fields()]
         truths = list(dict.fromkeys([*truths_of(self.how.metrics), *fields]))
-        following = max(self.prompter.looks_ahead(), decoder.looks_ahead())
+        following = self.how.looks_ahead(self.prompter)
         return [
             self._prediction(
                 query, by_id.get(query.target.id, nothing), values.get(query.target.id, {}), truths, following

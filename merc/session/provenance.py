@@ -235,15 +235,18 @@ def data_hashes(conversations: Sequence[Conversation], version: int = _DATA_VERS
     for split in (*SPLITS, None):
         chosen = [c for c in conversations if c.split == split]
         if chosen:
-            record = {"conversations": len(chosen), "utterances": sum(len(c.utterances) for c in chosen)}
             if version == 1:
                 content = [[c.id, [[u.id, u.speaker, u.text, u.label] for u in c.utterances]] for c in chosen]
-                text = json.dumps(content, ensure_ascii=False)
-                by_split[split or "none"] = {**record, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+                text, mark = json.dumps(content, ensure_ascii=False), {}
             else:
                 text = json.dumps([_content(c) for c in chosen], sort_keys=True, default=_plain)
-                sha256 = hashlib.sha256(text.encode()).hexdigest()
-                by_split[split or "none"] = {**record, "sha256": sha256, "version": version}
+                mark = {"version": version}
+            by_split[split or "none"] = {
+                "conversations": len(chosen),
+                "utterances": sum(len(c.utterances) for c in chosen),
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                **mark,
+            }
     return by_split
 
 

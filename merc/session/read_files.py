@@ -4,14 +4,13 @@ and decoders need."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from merc.components import Decoder, Loss, Prompter, Query, Reward
 from merc.components.base import Component
 from merc.consent import hide, with_inner
 from merc.conversation import LabelSpace
-from merc.errors import MercError
+from merc.errors import naming
 from merc.files import hash_file
 from merc.prompting import is_label_prompt
 from merc.recipe import Recipe, Stage
@@ -34,26 +33,11 @@ def file_hashes(recipe: Recipe, done: Collection[str] = ()) -> FileHashes:
     return hashes
 
 
-@contextmanager
-def naming(place: str, start: str) -> Iterator[None]:
-    """Put ``start`` before what a component's check raises, unless that names the place itself.
-
-    >>> with naming("evaluate.decoder", "evaluate.decoder: "):
-    ...     raise MercError("runs/one is not there")
-    Traceback (most recent call last):
-    merc.errors.MercError: evaluate.decoder: runs/one is not there
-    """
-    try:
-        yield
-    except MercError as error:
-        raise MercError(str(error) if str(error).startswith(place) else f"{start}{error}") from None
-
-
 def check_decoder(decoder: Decoder, labels: LabelSpace) -> None:
     """Ask a decoder, and those within it, for what they need (``Decoder.check``). Raises MercError, naming the key."""
     for one in with_inner(decoder):
         if isinstance(one, Decoder):
-            with naming("evaluate.decoder", "evaluate.decoder: "):
+            with naming("evaluate.decoder"):
                 one.check(labels)
 
 
@@ -72,10 +56,8 @@ def check_losses(stage: Stage, labels: LabelSpace, prompts: StagePrompts) -> Non
             every = (query for group in groups for query in group if query.target.label is not None)
             learned += [query for query in every if is_label_prompt(prompter.prompt(query))]
     for loss in losses:
-        try:
+        with naming(f"stage {stage.id}"):
             loss.check(labels, learned)
-        except MercError as error:
-            raise MercError(f"stage {stage.id}: {error}") from None
 
 
 def check_rewards(asks: Stage | Decoder, labels: LabelSpace, queries: Sequence[Query]) -> None:
@@ -86,10 +68,8 @@ def check_rewards(asks: Stage | Decoder, labels: LabelSpace, queries: Sequence[Q
     assert isinstance(owner, Component)
     for one in with_inner(owner):
         if isinstance(one, Reward):
-            try:
+            with naming(place):
                 one.check(labels, queries)
-            except MercError as error:
-                raise MercError(f"{place}: {error}") from None
 
 
 def _components(recipe: Recipe, done: Collection[str]) -> Iterator[tuple[str, Component]]:

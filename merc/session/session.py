@@ -226,7 +226,7 @@ class Session:
     @property
     def looks_ahead(self) -> int:
         """How many utterances after the one that is asked about its prompts show; above 0 the run is offline."""
-        return max(self.setup.prompter.looks_ahead(), self.setup.how.decoder.looks_ahead())
+        return self.setup.how.looks_ahead(self.setup.prompter)
 
     @property
     def media(self) -> tuple[str, ...]:

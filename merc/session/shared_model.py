@@ -168,8 +168,7 @@ class SharedModel:
     ) -> list[list[Generation]]:
         """What the model writes, in every process all of it."""
         how = Sampling(max_new_tokens, count, temperature, top_p, seed)
-        groups, place = self._groups(queries, prompts, "none")
-        check_depth((p for g in groups for p in g), self.model.context, max_new_tokens)
+        groups, place = self._groups(queries, prompts, "none", max_new_tokens)
         # Texts differ in length, so processes in lockstep can't each write their own: each writes them all.
         shared = self.strategy if self.strategy and not self.strategy.lockstep else None
         by_length = sorted((p for g in groups for p in g), key=lambda p: len(p.context), reverse=True)
@@ -244,21 +243,30 @@ class SharedModel:
         return first_of(encoded[0], same)
 
     def encoded_prompts(
-        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
+        self,
+        queries: Sequence[Query],
+        prompts: Sequence[Prompt] | None,
+        answers: Literal["labels", "none"],
+        room: int = 0,
     ) -> list[EncodedPrompt]:
-        """The prompts of queries as tokens. Raises MercError for one that is longer than the model's context."""
+        """The prompts of queries as tokens. Raises MercError for one that is longer than the model's context, with the
+        ``room`` tokens that may be written after it."""
         if prompts is None:
             encoded = [self._encoded(query, answers) for query in queries]
         else:
             encoded = [self.encode(query, prompt, answers) for query, prompt in zip(queries, prompts, strict=True)]
-        check_depth(encoded, self.model.context)
+        check_depth(encoded, self.model.context, room)
         return encoded
 
     def _groups(
-        self, queries: Sequence[Query], prompts: Sequence[Prompt] | None, answers: Literal["labels", "none"]
+        self,
+        queries: Sequence[Query],
+        prompts: Sequence[Prompt] | None,
+        answers: Literal["labels", "none"],
+        room: int = 0,
     ) -> tuple[list[list[EncodedPrompt]], dict[int, int]]:
         """The prompts in groups that share a beginning, and which query each is of, by its identity."""
-        encoded = self.encoded_prompts(queries, prompts, answers)
+        encoded = self.encoded_prompts(queries, prompts, answers, room)
         return _grouped(queries, encoded), {id(prompt): at for at, prompt in enumerate(encoded)}
 
     def _encoded(self, query: Query, answers: Literal["labels", "none"]) -> EncodedPrompt:
@@ -347,8 +355,7 @@ class SharedPrefixCache:
     ) -> list[list[Generation]]:
         """What the model writes."""
         how, asks = Sampling(max_new_tokens, count, temperature, top_p, seed), self._asks
-        encoded = asks.encoded_prompts(queries, prompts, "none")
-        check_depth(encoded, asks.model.context, max_new_tokens)
+        encoded = asks.encoded_prompts(queries, prompts, "none", max_new_tokens)
         return [self._prefix.generate(prompt, how, asks.rows(prompt, how)) for prompt in encoded]
 
     def fork(self) -> SharedPrefixCache:

@@ -10,7 +10,7 @@ from typing import Any
 
 from merc.components import Frozen, Prediction, Prompter, Query, Trainer, TrainReport
 from merc.consent import require
-from merc.errors import MercError
+from merc.errors import MercError, naming
 from merc.evaluation import compute_metrics
 from merc.files import write_text
 from merc.memory import enough_memory
@@ -28,7 +28,6 @@ from merc.session.directory import RunDirectory
 from merc.session.examples import epoch_groups, examples, task_queries, without_partner
 from merc.session.heads import known_counts, teaches
 from merc.session.journal import Journal
-from merc.session.read_files import naming
 from merc.session.reporter import Progress, Silent
 from merc.session.segmentation import chosen_conversations
 from merc.session.shared_model import SharedModel
@@ -93,15 +92,13 @@ class Stages:
             assert isinstance(trainer, Trainer)
             require(trainer, f"trainer {stage.trainer.name!r}")
             context = quiet._context(stage, model, data, metrics, predict, lambda share, line: None)
-            with naming(f"stages.{stage.id}", f"stage {stage.id}: "):
+            with naming(f"stage {stage.id}", f"stages.{stage.id}"):
                 trainer.check(context)
 
     @staticmethod
     def _select(stage: Stage, model: EmotionModel) -> None:
-        try:
+        with naming(f"stage {stage.id}"):  # an encoder's network: check_backbone looked at all other names
             select_trainable(model, stage.trainable, heads_of(stage.trainer))
-        except MercError as error:  # of an encoder's network: check_backbone looked at all other names
-            raise MercError(f"stage {stage.id}: {error}") from None
 
     def _train(
         self, stage: Stage, model: EmotionModel, data: Data, metrics: Mapping[str, ComponentRef], predict: Predict
