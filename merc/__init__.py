@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from merc.session.pack import pack_run
     from merc.session.session import Session
     from merc.speech import Listener, LiveHearing
+    from merc.threads import in_threads
 
 _HOME = {
     "BenchmarkColumn": "merc.session.benchmark_columns",
@@ -82,6 +83,7 @@ _HOME = {
     "VIDEO_ENDINGS": "merc.files",
     "cache_folder": "merc.files",
     "hash_file": "merc.files",
+    "in_threads": "merc.threads",
     "user_path": "merc.files",
     "whole_file": "merc.files",
     "computed_in": "merc.model.precision",
@@ -229,6 +231,7 @@ __all__ = [
     "first_names",
     "hash_file",
     "hookimpl",
+    "in_threads",
     "layer_names",
     "likeliest",
     "listen",

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from merc.evaluation.breakdown import finder
 from merc.files import whole_file
 from merc.media import decode_file
 from merc.media.decode import locate, want_of
+from merc.threads import in_threads
 
 FOLDER = "frames"
 """The folder of a run with the pictures."""
@@ -124,10 +125,10 @@ def write_pictures(
                     files.setdefault(source, []).append((picture, utterance))
     tasks = [(path, some[i : i + _AT_ONCE]) for path, some in files.items() for i in range(0, len(some), _AT_ONCE)]
     written = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for number, reasons in enumerate(pool.map(_write, tasks), start=1):
+    with closing(in_threads(_write, tasks, os.cpu_count() or 1)) as done:
+        for number, ((_, some), reasons) in enumerate(done, start=1):
             faults += reasons
-            written += len(tasks[number - 1][1]) - len(reasons)
+            written += len(some) - len(reasons)
             progress(number / len(tasks), f"{written:,} pictures")
     total = written + len(faults)
     return (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Generic, TypeVar
 
 from merc.media import Decoders, Decoding
 from merc.passes.claims import Claims
+from merc.threads import in_threads
 
 Item = TypeVar("Item")
 Task = TypeVar("Task")
@@ -71,20 +71,6 @@ class ContentPass(ABC, Generic[Item, Task, Clips]):
         return True
 
     def _decoded(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Clips]]:
-        """Tasks with their clips, in order. At most twice as many as there are workers are decoded ahead, each in a
-        decoder process for which a thread waits."""
+        """Tasks with their clips, in order, each decoded in a decoder process for which a thread waits."""
         decoders = Decoders(self.decoding.limits)
-        running: deque[tuple[Task, Future[Clips]]] = deque()
-        with ThreadPoolExecutor(self.decoding.workers, "merc-decode") as pool:
-            try:
-                for task in tasks:
-                    running.append((task, pool.submit(self.decode, decoders, task)))
-                    if len(running) > 2 * self.decoding.workers:
-                        first, clips = running.popleft()
-                        yield first, clips.result()
-                while running:
-                    first, clips = running.popleft()
-                    yield first, clips.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-                decoders.stop()
+        return in_threads(partial(self.decode, decoders), tasks, self.decoding.workers, stop=decoders.stop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from merc.components.encoder import Missing
 from merc.files import HashMemory
 from merc.passes.content_pass import Progress
+from merc.threads import in_threads
 
 
 class Hashes(HashMemory):
@@ -18,8 +19,8 @@ class Hashes(HashMemory):
         """The SHA-256 of each file among the places, or the reason why it cannot be read."""
         paths = list(dict.fromkeys(place for place in places if isinstance(place, Path)))
         contents: dict[Path, str | Missing] = {}
-        with ThreadPoolExecutor(max(workers, 1), "merc-hash") as pool:
-            for done, (path, content) in enumerate(zip(paths, pool.map(self._content, paths), strict=True)):
+        with closing(in_threads(self._content, paths, workers)) as hashed:
+            for done, (path, content) in enumerate(hashed):
                 contents[path] = content
                 if done % 64 == 0:
                     progress(done / len(paths), f"reading file {done + 1} of {len(paths)}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform
+from merc import AudioClip, Encoder, FeatureSpec, Missing, Waveform, in_threads
 from merc_audio.windows import windows
 
 if TYPE_CHECKING:
@@ -77,23 +77,22 @@ class OpenSmile(Encoder):
         )
         names = smile.feature_names
         size, least = round(self.window * RATE), round(self.shortest * RATE)
-        pool = ThreadPoolExecutor(_processors(), "merc-opensmile")
 
         def describe(samples: npt.NDArray[np.float32]) -> Features:
             return np.asarray(smile(np.minimum(samples, _LOUDEST), RATE), np.float32).reshape(-1)
 
         def encode(clips: Sequence[AudioClip]) -> list[Features | Missing]:
             places = [windows(len(c.samples), size, least) if c.seconds >= LEAST else [] for c in clips]
-            running = [
-                [pool.submit(describe, clip.samples[begin:end]) for begin, end in of_clip]
-                for clip, of_clip in zip(clips, places, strict=True)
-            ]
+            parts = [c.samples[begin:end] for c, of_clip in zip(clips, places, strict=True) for begin, end in of_clip]
+            with closing(in_threads(describe, parts, _processors())) as described:
+                rows = [row for _, row in described]
             out: list[Features | Missing] = []
-            for clip, of_clip, futures in zip(clips, places, running, strict=True):
+            for clip, of_clip in zip(clips, places, strict=True):
                 if not of_clip:
                     out.append(Missing(f"{clip.seconds:.2f} s of sound; openSMILE needs {LEAST} s"))
                     continue
-                tokens = np.stack([future.result() for future in futures])
+                tokens = np.stack(rows[: len(of_clip)])
+                del rows[: len(of_clip)]
                 fault = _fault(tokens, of_clip, names)
                 out.append(tokens if fault is None else fault)
             return out

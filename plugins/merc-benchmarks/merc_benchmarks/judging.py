@@ -7,13 +7,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from merc import MercError, Metric, user_path, whole_file
+from merc import MercError, Metric, in_threads, user_path, whole_file
 
 Message = dict[str, Any]
 Step = Callable[[Sequence[str]], "Ask"]
@@ -164,18 +164,15 @@ class _Judging:
     def all(self, samples: Mapping[str, Sequence[Step]]) -> dict[str, list[dict[str, Any]]]:
         """A record for each question, by sample."""
         try:
-            with ThreadPoolExecutor(self.metric.concurrency, thread_name_prefix="judge") as pool:
-                pending = {name: pool.submit(self._sample, name, steps) for name, steps in samples.items()}
-                try:
-                    return {name: future.result() for name, future in pending.items()}
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-                finally:
-                    if self.server is not None:
-                        self.server.stop()
+            ask = in_threads(lambda one: self._sample(*one), samples.items(), self.metric.concurrency, self._stop)
+            with closing(ask) as answers:
+                return {name: records for (name, _), records in answers}
         finally:
             self._keep()
+
+    def _stop(self) -> None:
+        if self.server is not None:
+            self.server.stop()
 
     def _sample(self, name: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []

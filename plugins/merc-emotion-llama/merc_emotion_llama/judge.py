@@ -7,7 +7,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, cast
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from merc_bemerc import Passing, Server
 
-from merc import LabelSpace, MercError, Metric, Prediction
+from merc import LabelSpace, MercError, Metric, Prediction, in_threads
 from merc.answers import find_answer, normal
 from merc_emotion_llama.wheel_metrics import keys_of
 
@@ -217,19 +217,10 @@ class _Judging:
 
     def scores(self, pairs: dict[str, tuple[str, str]]) -> dict[str, dict[str, dict[str, Any]]]:
         """A score or the reason for none, by sample and by what is compared."""
-        with ThreadPoolExecutor(self.metric.concurrency, thread_name_prefix="judge") as pool:
-            pending = {
-                (sample, name): pool.submit(self._one, name, *pair)
-                for sample, pair in pairs.items()
-                for name in self.metric.dimensions
-            }
-            try:
-                done = {place: future.result() for place, future in pending.items()}
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            finally:
-                self.server.stop()
+        places = [(sample, name) for sample in pairs for name in self.metric.dimensions]
+        ask = in_threads(lambda at: self._one(at[1], *pairs[at[0]]), places, self.metric.concurrency, self.server.stop)
+        with closing(ask) as scores:
+            done = dict(scores)
         return {sample: {name: done[sample, name] for name in self.metric.dimensions} for sample in pairs}
 
     def _one(self, name: str, actual: str, predicted: str) -> dict[str, Any]:

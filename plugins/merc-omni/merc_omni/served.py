@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -88,24 +88,20 @@ class Served(merc.Decoder):
         server = Server(self, _WHO)
         server.start()
         asks = _Asks(self, server, KeptAnswers(self.base_url, self.model) if self.keep else None)
-        messages = [messages_of(model.prompt(query), query, self.instruction) for query in queries]
+        questions = [(query, messages_of(model.prompt(query), query, self.instruction)) for query in queries]
         decoded: list[merc.Decoded] = []
         failed = 0
-        try:
-            with ThreadPoolExecutor(self.concurrency, thread_name_prefix="served") as pool:
-                for one in pool.map(asks.answer, queries, messages):
-                    decoded.append(one)
-                    failed = failed + 1 if "unanswered" in one.details else 0
-                    if failed >= self.give_up or (failed and server.spent):
-                        server.stop()
-                        pool.shutdown(cancel_futures=True)
-                        raise merc.MercError(
-                            f"{_WHO}: {failed} utterances in a row got no answer, of {len(queries)}: "
-                            f"{one.details['unanswered']}; what was answered is {'kept' if self.keep else 'lost'}, so "
-                            "mend the server or evaluate.decoder, and start again"
-                        )
-        finally:
-            server.stop()
+        ask = merc.in_threads(lambda one: asks.answer(*one), questions, self.concurrency, server.stop)
+        with closing(ask) as answers:
+            for _, one in answers:
+                decoded.append(one)
+                failed = failed + 1 if "unanswered" in one.details else 0
+                if failed >= self.give_up or (failed and server.spent):
+                    raise merc.MercError(
+                        f"{_WHO}: {failed} utterances in a row got no answer, of {len(queries)}: "
+                        f"{one.details['unanswered']}; what was answered is {'kept' if self.keep else 'lost'}, so "
+                        "mend the server or evaluate.decoder, and start again"
+                    )
         return decoded
 
 
