@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,11 @@ class TrainContext:
     """Takes the share that is done (0 to 1), and a line for the user."""
     say: Callable[[str], None] = lambda sentence: None
     """Takes a sentence for the user, which the log keeps."""
+
+    def seed_of(self, *what: str | int) -> int:
+        """A seed for what is drawn at one place, such as ``seed_of(step, "rollout")``: it depends on the run's seed,
+        the stage and the place alone, so a resumed run draws what an uninterrupted one draws."""
+        return zlib.crc32("/".join(map(str, (self.seed, self.stage, *what))).encode())
 
 
 @dataclass(frozen=True, kw_only=True)

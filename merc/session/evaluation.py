@@ -42,7 +42,7 @@ from merc.session.heads import check_values
 from merc.session.journal import Journal
 from merc.session.media_hash import media_hashes
 from merc.session.own_media import check_corrupted
-from merc.session.provenance import provenance
+from merc.session.provenance import data_hashes, provenance
 from merc.session.read_files import check_decoder, file_hashes
 from merc.session.reporter import Reporter
 from merc.session.segmentation import measured
@@ -80,9 +80,10 @@ def evaluate_again(
     today = recorded_date(run.directory.provenance)
     files = file_hashes(run.recipe, [stage.id for stage in run.recipe.stages])
     record_of_cues = cue_record(run.recipe, cues)
+    everything = data_hashes(data.conversations)  # demonstrations and a fitted decoder are of splits that are not asked
     provenance_record = provenance(run.recipe, plain, record_of_cues, media=media, chat_date=today, files=files)
     place.mkdir(parents=True, exist_ok=True)
-    aside = place / f".kept-{_key(run, provenance_record)}"
+    aside = place / f".kept-{_key(run, provenance_record, everything)}"
     # Made under its own name in a hidden folder, for the report shows that name, and moved when all of it is there.
     making = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=place))
     folder = RunDirectory(making / target.name)
@@ -119,13 +120,14 @@ def evaluate_again(
     return target, metrics
 
 
-def _key(run: TrainedRun, provenance_record: Mapping[str, Any]) -> str:
+def _key(run: TrainedRun, provenance_record: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """What predictions depend on: the recipe as it is changed, but for where and how fast it is done, the weights that
-    its stages left, and the data."""
+    its stages left, and the ``data`` of all splits, by their hashes."""
     parts = [
         run.recipe.content,
         run.directory.checksums(run.recipe),
-        *(provenance_record.get(name) for name in ("data", "media", "cues", "files", "backbone", "chat_date")),
+        data,
+        *(provenance_record.get(name) for name in ("media", "cues", "files", "backbone", "chat_date")),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import torch
@@ -60,7 +59,7 @@ def made_ready(
         )
     schedule = StepSchedule(stage, settings, wanted_answers(losses), rollout, updates)
     # New parameters of losses come from the stage's seed alone.
-    torch.manual_seed(zlib.crc32(f"{stage.seed}/{stage.stage}/losses".encode()))
+    torch.manual_seed(stage.seed_of("losses"))
     built = LossSet.build(losses, schedule.loss_context())
     if any("second_path_log_probs" in needs for needs in built.needs.values()) and not _drops(network):
         raise MercError(

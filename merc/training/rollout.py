@@ -22,7 +22,7 @@ def rolled_out(
     """What a rollout gives for step ``number``, without dropout and gradients."""
     context.network.eval()
     # Alike in all processes, and after a resume what it was without.
-    torch.manual_seed(zlib.crc32(f"{context.seed}/{context.stage}/{number}/rollout".encode()))
+    torch.manual_seed(context.seed_of(number, "rollout"))
     with torch.no_grad():
         learned = rollout(examples, number)
     for what in (learned, *learned) if isinstance(learned, Sequence) else (learned,):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,7 +50,7 @@ class Updater:
         """
         context, strategy, losses = self.context, self.context.strategy, self.losses
         # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(zlib.crc32(f"{context.seed}/{context.stage}/{number}/{strategy.rank}".encode()))
+        torch.manual_seed(context.seed_of(number, strategy.rank))
         context.network.train()
         batches = [replace(make_batch(*some), labels=len(context.labels)) for some in step.micro]
         batches = losses.rewritten(context.network, batches, epoch)

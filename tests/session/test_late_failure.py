@@ -103,6 +103,29 @@ def test_an_evaluation_goes_on_from_its_predictions(
     assert sorted(path.name for path in folder.parent.iterdir()) == ["other", "test"]
 
 
+def test_kept_predictions_are_of_the_data_as_they_are_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predicted: list[str]
+) -> None:
+    save_tiny_backbone(tmp_path / "backbone")
+    save_tiny_corpus(tmp_path / "talk.jsonl", train=1, dev=1, test=3)
+    (tmp_path / "plain.yaml").write_text(RECIPE.format(folder=tmp_path))
+    run = tmp_path / "run"
+    run_recipe(load_recipe(str(tmp_path / "plain.yaml")), run, Silent())
+    predicted.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluating, "compute_metrics", fail)
+        with pytest.raises(MercError, match="the same command goes on"):
+            evaluating.evaluate_again(run, [], None, Silent())
+    talks = (tmp_path / "talk.jsonl").read_text().splitlines()
+    (train,) = [number for number, line in enumerate(talks) if json.loads(line)["split"] == "train"]
+    changed = json.loads(talks[train])
+    changed["utterances"][0]["text"] = "what demonstrations show has changed"
+    talks[train] = json.dumps(changed)
+    (tmp_path / "talk.jsonl").write_text("\n".join(talks) + "\n")
+    evaluating.evaluate_again(run, [], None, Silent())
+    assert predicted == ["test"] * 2
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ZeroDivisionError("of a metric")])
 def test_an_evaluation_that_is_interrupted_or_has_a_fault_keeps_its_predictions(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predicted: list[str], failure: BaseException

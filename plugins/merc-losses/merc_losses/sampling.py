@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -88,7 +87,7 @@ class _Rollout:
             count=trainer.count,
             temperature=trainer.temperature,
             top_p=trainer.top_p,
-            seed=zlib.crc32(f"{context.seed}/{context.stage}/{step}".encode()),
+            seed=context.seed_of(step),
         )
         scored = [totals(trainer.rewards, self.names, e.query, own) for e, own in zip(examples, texts, strict=True)]
         rewards = [total for total, _ in scored]
