@@ -55,7 +55,8 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
     """By split and number: the mean, the sample standard deviation (null for one run) and the values of each run, by
     seed or by fold.
 
-    The fractional numbers of every other metric stand under its name, beside ``of`` where it says what they are of;
+    ``per_class`` has the same of each label that every run has, its support included. The fractional numbers of every
+    other metric stand under its name, beside ``of`` where it says what they are of;
     ``corrupt`` has the rows of worse media and words; ``label_history`` and ``following`` are as in ``metrics.json``,
     the latter the most of any run.
 
@@ -73,6 +74,8 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
                 its = {seed: block[name] for seed, block in blocks.items()}
                 fractions = [key for one in its.values() for key, value in one.items() if isinstance(value, float)]
                 numbers[name] = _text_beside(its, "of") | _means(its, dict.fromkeys(fractions), by)
+        if by_label := _per_label(blocks, by):
+            numbers["per_class"] = by_label
         if rows := _rows(blocks, by):
             numbers[ROWS] = rows
         if numbers:
@@ -80,6 +83,16 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
             ahead = {"following": following} if following else {}
             by_split[split] = _text_beside(blocks, "label_history") | ahead | numbers
     return by_split
+
+
+def _per_label(blocks: Mapping[int, Mapping[str, Any]], by: str) -> dict[str, Any]:
+    """The numbers of each label over runs."""
+    tables = {run: block.get("per_class", {}) for run, block in blocks.items()}
+    labels = [label for label in next(iter(tables.values())) if all(label in table for table in tables.values())]
+    return {
+        label: _means({run: table[label] for run, table in tables.items()}, next(iter(tables.values()))[label], by)
+        for label in labels
+    }
 
 
 def _rows(blocks: Mapping[int, Mapping[str, Any]], by: str) -> list[dict[str, Any]]:

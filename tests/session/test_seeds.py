@@ -69,6 +69,23 @@ def test_numbers_over_runs(tmp_path: Path) -> None:
     assert accuracy["by_seed"] == {"0": 0.2, "1": 0.6, "2": 0.7}
 
 
+def test_numbers_of_each_label_over_runs() -> None:
+    def block(f1: float, support: int, *more: str) -> dict[str, Any]:
+        row = {"precision": 0.5, "recall": f1, "f1": f1, "support": support}
+        return {"test": {"accuracy": 0.5, "per_class": dict.fromkeys(("joy", *more), row)}}
+
+    (found,) = over_runs({0: block(0.2, 3), 1: block(0.4, 5, "fear")}, "by_fold").values()
+    assert list(found["per_class"]) == ["joy"]  # a label that one of them lacks has no mean
+    joy = found["per_class"]["joy"]
+    assert list(joy) == ["precision", "recall", "f1", "support"]
+    assert joy["f1"] == {
+        "mean": pytest.approx(0.3),
+        "std": pytest.approx(0.1414, abs=1e-4),
+        "by_fold": {"0": 0.2, "1": 0.4},
+    }
+    assert joy["support"]["mean"] == 4
+
+
 def test_numbers_of_further_metrics_and_what_they_are_of() -> None:
     def block(f1: float, kappa: object) -> dict[str, Any]:
         last = {"of": "the last ones", "n": 2, "weighted_f1": f1, "per_class": {}}
