@@ -164,12 +164,19 @@ class Records:
             self.faulty += 1
             self.errors += [f"{where}: {sentence}" for sentence in problem.sentences]
 
+    def fault(self) -> MercError | None:
+        """All faults so far as one error, and none of them are kept: ``data`` gives what was read beside them."""
+        if not self.errors:
+            return None
+        lines = first_lines(self.errors, _SHOWN)
+        count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
+        self.errors = []
+        return ManyErrors(lines, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
+
     def data(self) -> CorpusData:
         """All that was read. Raises MercError with the faults, if there were any."""
-        if self.errors:
-            lines = first_lines(self.errors, _SHOWN)
-            count = f"{len(self.errors)} fault{'s' if len(self.errors) > 1 else ''}"
-            raise ManyErrors(lines, f"{count} in {self.faulty} of {max(self.read, self.faulty)} conversations")
+        if (fault := self.fault()) is not None:
+            raise fault
         conversations, renamed = ids_of_one_corpus(self.conversations)
         spaces = {name: space for name, (space, _) in self.spaces.items()}
         labels = spaces.pop(None, None)

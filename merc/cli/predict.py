@@ -148,7 +148,7 @@ class _Writer:
 
         if self.too_long:
             sentence = too_long(self.too_long, self.queried, self.session.load().context)
-            if len(self.too_long) == self.queried:
+            if len(self.too_long) == self.queried and not self.lines.done:
                 self.session.check_demonstrations()
                 raise MercError(sentence)
             self.reporter.say(

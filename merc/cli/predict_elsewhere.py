@@ -102,7 +102,7 @@ def answer_elsewhere(
     values = {
         **inputs.values(),
         "run": str(session.path.absolute()),
-        "changes": [*changes, f"features.store={json.dumps(str(store))}"],
+        "changes": [*changes, f"features.store={json.dumps(str(store), ensure_ascii=False)}"],
     }
     work = {"function": "merc.cli.predict_elsewhere:predicting", "what": "answers", "jobs": jobs, "values": values}
     waiting: dict[int, list[Lines]] = {}

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from merc.errors import MercError
 from merc.session.inputs import Given, Reader, check_once, with_known_labels
 from merc.session.python_inputs import read_given
 from merc.session.subtitles import with_subtitles
+
+if TYPE_CHECKING:
+    from merc.builtin.records import Records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,44 +56,65 @@ def read_inputs(inputs: Sequence[str], words: Words, reader: Reader) -> Iterator
 
 def _lines_of_standard_input(reader: Reader) -> Iterator[list[Given]]:
     """Blocks of the conversations that have come, one at least."""
-    from merc.builtin.jsonl_fields import read_object
     from merc.builtin.records import Records
 
-    lines: queue.Queue[tuple[int, bytes] | None] = queue.Queue()
+    source = _standard_input()
+    lines: queue.SimpleQueue[tuple[int, bytes | OSError] | None] = queue.SimpleQueue()
 
     def read() -> None:
-        for number, line in enumerate(_standard_input(), start=1):
-            lines.put((number, line))
+        number = 0
+        try:
+            for number, line in enumerate(source, start=1):
+                lines.put((number, line))
+        except OSError as error:
+            lines.put((number + 1, error))
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    ended, count = False, 0
+    count, ended = 0, False
+    fault: MercError | None = None
     while not ended:
         block = [lines.get()]
         while not lines.empty():
             block.append(lines.get())
-        ended = block[-1] is None
         reading = Records()
-        for number, line in filter(None, block):
-            try:
-                words = line.decode("utf-8").strip()
-            except UnicodeDecodeError as error:
-                raise MercError(f"standard input, line {number}: not UTF-8 at byte {error.start + 1}") from None
-            if words:
-                # Media paths are relative to where the command runs.
-                reading.add(partial(read_object, words), Path.cwd() / "-", f"standard input, line {number}")
+        # What stands before a fault is answered.
+        fault = next(filter(None, (_read_line(reading, *one) for one in block if one is not None)), None)
+        ended = fault is not None or block[-1] is None
         conversations, notes = with_known_labels(reading.data(), reader.setup.labels)
         for note in notes:
             reader.say(note)
         count += len(conversations)
         if conversations:
             yield [Given(conversation=one) for one in conversations]
+    if fault is not None:
+        raise fault
     if not count:
         raise MercError("standard input is empty: it should hold conversations, one JSON object a line")
 
 
+def _read_line(reading: Records, number: int, line: bytes | OSError) -> MercError | None:
+    """Read a line of standard input; what is wrong with it, if anything."""
+    from merc.builtin.jsonl_fields import read_object
+
+    where = f"standard input, line {number}"
+    if isinstance(line, OSError):
+        return MercError(f"{where} cannot be read: {line.strerror}")
+    try:
+        words = line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        return MercError(f"{where}: not UTF-8 at byte {error.start + 1}")
+    if words:
+        # Media paths are relative to where the command runs.
+        reading.add(partial(read_object, words), Path.cwd() / "-", where)
+    return reading.fault()
+
+
 def _standard_input() -> BinaryIO:
-    """Standard input as a file of its own: Python could not end while a thread waits for a line of ``sys.stdin``."""
+    """Standard input as a file of its own: Python could not end while a thread waits for a line of ``sys.stdin``.
+    Raises MercError where it is closed."""
+    if sys.stdin is None:
+        raise MercError("standard input is closed, so no conversation can be read from it; give a file in place of -")
     try:
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     except (OSError, io.UnsupportedOperation):  # no file of the system

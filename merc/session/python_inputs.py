@@ -87,8 +87,11 @@ class _Reading:
     def _conversation(self, talk: Conversation) -> Given:
         if not talk.utterances:
             raise MercError(f"conversation {talk.id!r} has no utterance, so there is nothing to predict")
+        _check_text("conversation", talk.id, "id")
         for utterance in talk.utterances:
+            _check_text("utterance", utterance.id, "id")
             _check_text(f"utterance {utterance.id!r}", utterance.text)
+            _check_text(f"utterance {utterance.id!r}", utterance.speaker or "", "speaker")
         (known,), notes = with_known_labels(CorpusData(conversations=(talk,)), self.reader.setup.labels)
         for note in notes:
             self.reader.say(note)
@@ -100,6 +103,7 @@ class _Reading:
         name = fields.get("id", f"input-{self.count}")
         if not isinstance(name, str) or not name:
             raise MercError(f"input-{self.count}: its id is {name!r}; a string is wanted")
+        _check_text("utterance", name, "id")
         for key in fields:
             if key not in _FIELDS:
                 raise MercError(f"{name}: {key!r} is none of {', '.join(_FIELDS)}.{did_you_mean(str(key), _FIELDS)}")
@@ -119,6 +123,7 @@ class _Reading:
                 "nothing is said"
             )
         _check_text(name, text or "")
+        _check_text(name, fields.get("speaker") or "", "speaker")
         media = {key: fields[key] for key in ("audio", "video") if fields.get(key) is not None}
         files = {key: Path(value) for key, value in media.items() if isinstance(value, str | Path)}
         for key, file in files.items():
@@ -165,10 +170,12 @@ def _checked_clips(clips: Any) -> dict[str, dict[str, AudioClip | VideoClip]]:
     return checked
 
 
-def _check_text(where: str, text: Any) -> None:
+def _check_text(where: str, text: Any, what: str = "text") -> None:
     if not isinstance(text, str):
-        raise MercError(f"{where}: its text is {type(text).__name__}; a string is wanted")
+        raise MercError(f"{where}: its {what} is {type(text).__name__}; a string is wanted")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise MercError(f"{where}: its text holds half a character, at {error.start}; no model can read that") from None
+        raise MercError(
+            f"{where}: its {what} holds half a character, at {error.start}; no model can read that"
+        ) from None

@@ -72,17 +72,19 @@ def must_be_whole(label_history: str | None, annotators: Iterable[ComponentRef])
 
 def heard_conversations(one_input: Given, journal: Journal, whole: bool) -> Iterator[tuple[Conversation, int]]:
     """The conversation of a recording so far, as its utterances are heard, and how many of these were there before. One
-    in which nobody speaks is one utterance without words. What there is to say of the recording is said at its end.
+    in which nobody speaks is one utterance without words. Where the segmenter tells no speakers apart, all utterances
+    are of the speaker that the input states. What there is to say of the recording is said at its end.
 
     Raises Unreadable for one that cannot be heard.
     """
     assert one_input.listener is not None and one_input.clip is not None
+    speaker = one_input.conversation.utterances[0].speaker
     heard: list[Utterance] = []
     with journal.task(f"listening to {one_input.clip.name}") as progress:
         hearing = one_input.listener.hear(one_input.clip, name=one_input.conversation.id, progress=progress)
         for block in [list(hearing)] if whole else blocks(hearing):
             before = len(heard)
-            heard += block
+            heard += [replace(one, speaker=one.speaker or speaker) for one in block]
             if heard:
                 yield Conversation(id=one_input.conversation.id, utterances=tuple(heard)), before
     for note in hearing.notes():

@@ -189,7 +189,7 @@ class Session:
                 for answered in self.answers(block, alone=len(block) == 1 and not isinstance(inputs, Iterator)):
                     yield from answered.predictions
 
-    def predict_together(self, requests: Sequence[Any]) -> list[list[Prediction] | MercError]:
+    def predict_together(self, requests: Sequence[Any]) -> list[list[Prediction] | Exception]:
         """Several requests answered in as few passes of the model as there can be, for a server whose clients ask at
         the same time.
 
@@ -198,8 +198,8 @@ class Session:
                 may have an ``id``) are computed together; two with the same name are answered one after the other.
 
         Returns:
-            For each request its predictions, as ``predict`` gives them alone but for rounding, or the ``MercError``
-            that says why it has none.
+            For each request its predictions, as ``predict`` gives them alone but for rounding, or the error
+            that says why it has none: a ``MercError``, but where a component has a fault.
         """
         from merc.session.together import predict_together
 

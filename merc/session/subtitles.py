@@ -26,7 +26,7 @@ def with_subtitles(subtitles: Path, paths: Sequence[Path], reader: Reader) -> li
     probe_media(clip, Decoding.of(reader.recipe).limits)
     if CORPUS not in get_registry().names("corpus"):
         raise MercError(f"--subtitles are read by the corpus {CORPUS!r}, which is not installed; install merc-corpora")
-    data = corpus_at(CORPUS, subtitles, [f"media={json.dumps(str(clip.absolute()))}"]).load()
+    data = corpus_at(CORPUS, subtitles, [f"media={json.dumps(str(clip.absolute()), ensure_ascii=False)}"]).load()
     talks, notes = with_known_labels(data, reader.setup.labels)
     for note in notes:
         reader.say(note)

@@ -13,7 +13,7 @@ from merc.session.python_inputs import read_given
 if TYPE_CHECKING:
     from merc.session.session import Session
 
-Reply = list[Prediction] | MercError
+Reply = list[Prediction] | Exception
 
 
 def predict_together(session: Session, requests: Sequence[Any]) -> list[Reply]:
@@ -28,14 +28,14 @@ def predict_together(session: Session, requests: Sequence[Any]) -> list[Reply]:
     for numbers in _passes(read):
         try:
             _answer(session, {number: read[number] for number in numbers}, replies)
-        except MercError as error:
+        except Exception as error:
             if len(numbers) == 1:
                 replies[numbers[0]] = error
                 continue
             for number in numbers:  # one of them is at fault, and keeps none of the others from its answer
                 try:
                     _answer(session, {number: read[number]}, replies)
-                except MercError as own:
+                except Exception as own:
                     replies[number] = own
     return replies
 

@@ -77,7 +77,7 @@ class Listener:
         *,
         name: str | None = None,
         progress: Progress = lambda share, text: None,
-        after: float = 0.0,
+        skip: int = 0,
         count: int = 0,
     ) -> Hearing:
         """A recording, to be heard as its utterances are taken.
@@ -86,8 +86,8 @@ class Listener:
             recording: A file with sound; its pictures come along as the utterances' ``video``.
             name: The conversation's id, from which utterances have theirs: ``NAME_u0``; by default the file's name.
             progress: Is given the share that is done, and what is being done.
-            after: Speech that begins earlier, in seconds, is not written down again: a ``Passage.end`` of before.
-            count: How many utterances there are before it.
+            skip: How many passages were written down before, and are not again.
+            count: How many utterances these have.
 
         Raises:
             MercError: The file is not there, cannot be read, or has no audio track.
@@ -97,7 +97,7 @@ class Listener:
             raise Unreadable(f"{recording.name} has no audio track, so nothing is heard in it")
         return Hearing(
             listener=self, recording=recording, name=name or recording.stem, title=recording.name,
-            seconds=info.seconds, video=info.video, progress=progress, after=after, count=count,
+            seconds=info.seconds, video=info.video, progress=progress, skip=skip, count=count,
         )  # fmt: skip
 
     def live(self, name: str = "live", rate: int = 16_000) -> LiveHearing:
@@ -165,10 +165,9 @@ def _component(kind: str, contract: type, choice: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What was heard at once: the utterances, and where the next one may begin (``end``, in seconds)."""
+    """A passage: the utterances that are heard at once."""
 
     utterances: list[Utterance]
-    end: float
 
 
 @dataclass(kw_only=True, eq=False)
@@ -184,7 +183,7 @@ class Hearing(Account):
     seconds: float | None
     video: bool
     progress: Progress
-    after: float = 0.0
+    skip: int = 0
     fault: str = ""
     _found: float = 0.0
     _written: float = 0.0
@@ -198,14 +197,15 @@ class Hearing(Account):
         segment, transcribe = self.listener.load()
         decoders = Decoders(self.listener.limits)
         spans = self._counted(segment(self._windows(decoders)))
-        new = passages((one for one in spans if one.start >= self.after), self.listener.transcriber.passage())
+        # Counted, not by their times: somebody may speak while a passage of another is not at its end.
+        new = islice(passages(spans, self.listener.transcriber.passage()), self.skip, None)
         while batch := list(islice(new, max(self.listener.transcriber.batch, 1))):
             heard = self._heard(decoders, batch, transcribe)
             for passage, transcript in zip(batch, heard, strict=True):
                 spoken = utterances_of(passage, transcript, self.listener.transcriber)
                 utterances = [self._utterance(one) for one in spoken]
                 self._report(written=passage[-1].end, text=next((u.text for u in utterances[::-1] if u.text), ""))
-                yield Heard(utterances=utterances, end=passage[-1].end)
+                yield Heard(utterances=utterances)
         if self.fault and not self.sound:
             raise Unreadable(self.fault)
         self.progress(1.0, f"{self.count} utterances")

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import select
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from merc.cli import predict_input
+from merc.cli.predict_input import Words, read_inputs
+from merc.conversation import LabelSpace
+from merc.errors import MercError
 from tests.integration.forking import Forks
 from tests.media.clips import write_clip
 from tests.senses import install_senses, mistake, read_lines, talk, write_talk
@@ -171,6 +179,45 @@ def test_standard_input_is_answered_line_by_line(senses: Path, trained: Path, tm
         process.kill()
         for pipe in (process.stdin, process.stdout, process.stderr):
             pipe.close()
+
+
+def test_what_stands_before_a_bad_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [b'{"id": "one", "utterances": [{"text": "A."}]}', b'{"id": "two", "utterances": [{"text": "B."}]}']
+    there = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        yield from [*lines, b"not JSON", lines[0]]
+        there.set()
+
+    class Slow(queue.SimpleQueue):  # type: ignore[type-arg]
+        def get(self, *given: Any) -> Any:
+            there.wait(30)  # so that all lines are one block
+            return super().get(*given)
+
+    monkeypatch.setattr(predict_input, "_standard_input", source)
+    monkeypatch.setattr(queue, "SimpleQueue", Slow)
+    reader = SimpleNamespace(setup=SimpleNamespace(labels=LabelSpace(("joy",))), say=print)
+    read = []
+    with pytest.raises(MercError, match="standard input, line 3: not JSON"):
+        for block in read_inputs(["-"], Words(), reader):  # type: ignore[arg-type]
+            read += [one.conversation.id for one in block]
+    assert read == ["one", "two"]
+
+
+def test_standard_input_that_is_closed_or_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = SimpleNamespace(setup=SimpleNamespace(labels=LabelSpace(("joy",))), say=print)
+
+    def fails() -> Iterator[bytes]:
+        yield b""
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", None)
+        with pytest.raises(MercError, match="standard input is closed"):
+            list(read_inputs(["-"], Words(), reader))  # type: ignore[arg-type]
+    monkeypatch.setattr(predict_input, "_standard_input", fails)
+    with pytest.raises(MercError, match="line 2 cannot be read: Input/output error"):
+        list(read_inputs(["-"], Words(), reader))  # type: ignore[arg-type]
 
 
 def test_standard_input_that_is_empty(program: Forks, trained: Path, tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def test_it_says_what_the_same_conversation_gets(trained: Path, tmp_path: Path) 
         assert one.label == other.label and one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
 
 
+def test_who_speaks_is_what_is_said_where_nobody_hears_it(trained: Path, tmp_path: Path) -> None:
+    film = write_late(tmp_path / "talk.mkv", late=0.0, sound=tones(2))
+    session = merc.load(trained)
+    listener = Listener(segmenter.Example(), transcriber.Example())
+    assert [one.speaker for one in session.predict(film, listener=listener, speaker="Ann")] == ["Ann", "Ann"]
+
+
 def test_the_first_answer_comes_before_all_is_heard(trained: Path, tmp_path: Path) -> None:
     long = write_late(tmp_path / "long.mkv", late=0.0, sound=tones(60))
     windows: list[merc.SoundWindow] = []

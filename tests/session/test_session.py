@@ -329,6 +329,8 @@ def test_requests_answered_together_get_what_they_get_alone(
 
 
 def test_a_request_at_fault_keeps_none_of_the_others_from_its_answer(session: merc.Session) -> None:
+    half = session.predict_together([{"id": "a", "text": "Yes."}, {"id": "b", "text": "No.", "speaker": "\ud800"}])
+    assert [one.id for one in half[0]] == ["a"] and "its speaker holds half a character" in str(half[1])  # type: ignore[union-attr]
     replies = session.predict_together([{"id": "a", "text": "Yes."}, {"sound": 1}, {"id": "b", "text": "No."}, 7])
     assert isinstance(replies[1], merc.MercError) and "'sound'" in str(replies[1])
     assert isinstance(replies[3], merc.MercError) and "int" in str(replies[3])

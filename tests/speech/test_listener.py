@@ -99,8 +99,31 @@ def test_what_is_unsure_is_counted(tmp_path: Path) -> None:
 def test_hearing_goes_on_after_what_is_there(tmp_path: Path) -> None:
     film = write_late(tmp_path / "talk.mkv", late=0.0, sound=sound(1, -1, 1, -1, 1, -1))
     whole = list(listener().hear(film).passages())
-    rest = list(listener().hear(film, after=whole[0].end, count=1))
+    rest = list(listener().hear(film, skip=1, count=1))
     assert [one for heard in whole[1:] for one in heard.utterances] == rest
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtOnce(segmenter.Example):
+    """Two who speak at once: A all the time, B twice meanwhile."""
+
+    def load(self, device: str) -> merc.SegmentFunction:
+        hear = super().load(device)
+
+        def segment(windows: Iterable[merc.SoundWindow]) -> Iterator[merc.SpeechSpan]:
+            for _ in hear(windows):
+                pass
+            for start, end, speaker in ((0.0, 6.0, "A"), (2.0, 3.0, "B"), (4.0, 5.0, "B"), (7.0, 8.0, "A")):
+                yield merc.SpeechSpan(start=start, end=end, speaker=speaker)
+
+        return segment
+
+
+def test_hearing_goes_on_within_what_another_says(tmp_path: Path) -> None:
+    film = write_late(tmp_path / "talk.mkv", late=0.0, sound=sound(8))
+    whole = list(listener(segmenter=AtOnce()).hear(film))
+    assert [(u.start, u.end, u.speaker) for u in whole] == [(0, 6, "A"), (2, 3, "B"), (4, 5, "B"), (7, 8, "A")]
+    assert list(listener(segmenter=AtOnce()).hear(film, skip=1, count=1)) == whole[1:]
 
 
 def test_silence_has_no_utterance_and_says_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Microphone:
                 "sounddevice needs the library PortAudio, which is not there; install it (Debian and Ubuntu: apt "
                 "install libportaudio2), or play a file with --replay FILE"
             ) from None
+        self._error: type[Exception] = sounddevice.PortAudioError
         chosen = int(device) if device is not None and device.isdigit() else device
         try:
             self._stream: Any = sounddevice.InputStream(
@@ -56,15 +58,22 @@ class Microphone:
         return f"the microphone {device or '(the default one)'} cannot be used: {error}; there are: {listed}"
 
     def __enter__(self) -> Microphone:
-        self._stream.start()
+        try:
+            self._stream.start()
+        except self._error as error:
+            raise merc.MercError(f"the microphone cannot be used: {error}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.stop()
-        self._stream.close()
+        with suppress(self._error):  # it may be gone
+            self._stream.stop()
+            self._stream.close()
 
     def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
         while True:
-            samples, overflowed = self._stream.read(_STEP)
+            try:
+                samples, overflowed = self._stream.read(_STEP)
+            except self._error as error:
+                raise merc.MercError(f"the microphone is gone ({error}); what was said before is answered") from None
             self.lost += bool(overflowed)
             yield np.ascontiguousarray(samples[:, 0])

@@ -165,13 +165,14 @@ class Work:
                 if self._finals:
                     self._there.notify_all()
                     return Task(written=self._finals.popleft(), final=True)
-                if self._dropped:
+                if self._dropped and not self._ended:
                     self._dropped = False
                     return Task(dropped=True)
                 if self._fresh and self._guess is not None:
                     self._fresh = False
                     return Task(written=self._guess)
-                if self._now is not None:
+                # Until the utterances before it are written down, it has no name, and its answer would not see them.
+                if self._now is not None and not self._ended:
                     now, self._now = self._now, None
                     return Task(written=self._known(now), now=now)
                 if self._all_written:

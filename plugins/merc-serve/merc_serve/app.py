@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -24,6 +25,7 @@ from starlette.websockets import WebSocket
 
 import merc
 from merc_serve.batching import Batcher, Full, Stopped
+from merc_serve.ears import Ears
 from merc_serve.guards import BodyLimit, Key, SafeHeaders, SameOrigin
 from merc_serve.limits import Limits
 from merc_serve.live import REFUSED, LiveService
@@ -32,6 +34,7 @@ from merc_serve.schema import PREDICT, RESPONSES, TRANSCRIBE
 from merc_serve.uploads import Uploads
 
 LOG = logging.getLogger("merc.serve")
+Result = TypeVar("Result")
 _FILES = 64
 _FAULT = "a fault of the server; its log says more"
 
@@ -60,7 +63,7 @@ def create_app(
         yield
         live.stop()
         for service in services.values():
-            await asyncio.to_thread(service.batcher.stop)
+            await asyncio.to_thread(service.stop)
 
     app = FastAPIOffline(title="merc", version=merc.__version__, lifespan=lifespan, redoc_url=None)
     app.state.services, app.state.live = services, live
@@ -85,8 +88,20 @@ class Service:
     def __init__(self, name: str, session: merc.Session, limits: Limits) -> None:
         self.name, self.session, self.limits = name, session, limits
         self.batcher = Batcher(session, limits)
+        # Recordings take as long as they are heard, and what comes with its words does not wait for them.
+        self.recordings = Batcher(session, replace(limits, together=1), threads=1)
         self.listener = _listener(session)
-        self._hearing = threading.Lock()
+        self.ears = Ears(limits.queue)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return self.batcher.waiting + self.recordings.waiting + self.ears.waiting
+
+    def stop(self) -> None:
+        """Answer what waits, and take nothing more."""
+        for one in (self.ears, self.recordings, self.batcher):
+            one.stop()
 
     async def predict(self, request: Request) -> Response:
         """What ``POST /v1/predict`` gives."""
@@ -106,32 +121,30 @@ class Service:
             raise HTTPException(501, "nothing is installed that hears recordings; install merc-speech on the server")
         with Uploads() as uploads:
             body = await self._body(request, uploads)
-            if len(uploads.files) != 1 or body.keys() - {"video", "audio"}:
+            if len(uploads.files) != 1 or not isinstance(body, dict) or body.keys() - {"video", "audio"}:
                 raise HTTPException(422, "send a recording as the one file of a form, and nothing else")
             try:
                 (path,) = uploads.files.values()
-                heard, notes = await asyncio.to_thread(self._hear, path)
+                heard, notes = await self._in_time(lambda: self.ears.submit(lambda: self._hear(path)))
             except merc.MercError as error:
                 raise HTTPException(422, self._without_paths(str(error), uploads)) from None
             return self._answer({"conversations": [heard], "notes": notes}, uploads)
 
     def _hear(self, path: Path) -> tuple[dict[str, Any], list[str]]:
         assert self.listener is not None
-        with self._hearing:
-            hearing = self.listener.hear(path)
-            utterances = [
-                {
-                    key: getattr(one, key)
-                    for key in ("id", "speaker", "start", "end", "text")
-                    if getattr(one, key) is not None
-                }
-                for one in hearing
-            ]
+        hearing = self.listener.hear(path)
+        keys = ("id", "speaker", "start", "end", "text")
+        utterances = [{key: getattr(one, key) for key in keys if getattr(one, key) is not None} for one in hearing]
         return {"id": path.stem, "utterances": utterances}, list(hearing.notes())
 
     async def _answers(self, requests: list[Any]) -> list[merc.Prediction]:
+        batcher = self.recordings if isinstance(requests[0], Path) else self.batcher
+        return await self._in_time(lambda: batcher.submit(requests if len(requests) > 1 else requests[0]))
+
+    async def _in_time(self, submit: Callable[[], Future[Result]]) -> Result:
+        """What is submitted gives, unless too much waits or it takes too long."""
         try:
-            future = self.batcher.submit(requests if len(requests) > 1 else requests[0])
+            future = submit()
         except Full:
             raise HTTPException(429, "too many requests wait; try again in a second", {"retry-after": "1"}) from None
         except Stopped:
@@ -275,7 +288,7 @@ def _add_routes(app: FastAPI, services: Mapping[str, Service]) -> None:
 
     @app.get("/health", summary="Whether the server lives")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "waiting": sum(service.batcher.waiting for service in services.values())}
+        return {"status": "ok", "waiting": sum(service.waiting for service in services.values())}
 
 
 async def _nothing(socket: WebSocket) -> None:

@@ -35,15 +35,18 @@ class Batcher:
     Args:
         session: The run in memory.
         limits: How many may wait, how many are answered together, and how long the first waits for others.
+        threads: How many threads take turns.
     """
 
-    def __init__(self, session: merc.Session, limits: Limits) -> None:
+    def __init__(self, session: merc.Session, limits: Limits, threads: int = 2) -> None:
         self.session, self.limits = session, limits
         self._waiting: queue.Queue[tuple[Any, Future[Reply]] | None] = queue.Queue(limits.queue)
         self._gathering, self._counting = threading.Lock(), threading.Lock()
         self._at_work = 0
         self._stopping = False
-        self._threads = [threading.Thread(target=self._work, name=f"merc-serve-{n}", daemon=True) for n in range(2)]
+        self._threads = [
+            threading.Thread(target=self._work, name=f"merc-serve-{n}", daemon=True) for n in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -118,7 +121,9 @@ class Batcher:
                 future.set_exception(error)
             return
         for (_, future), reply in zip(batch, replies, strict=True):
-            if isinstance(reply, merc.MercError):
+            if isinstance(reply, Exception):
+                if not isinstance(reply, merc.MercError):
+                    LOG.error("a request failed", exc_info=reply)
                 future.set_exception(reply)
             else:
                 future.set_result(reply)

@@ -12,6 +12,7 @@ import merc
 from merc_serve.uploads import Uploads
 
 _UTTERANCE = {"id": str, "text": str, "speaker": str, "video": str, "audio": str, "start": float, "end": float}
+_MOST_SECONDS = 1e9
 _ONE = ("id", "text", "speaker", "video", "audio")
 
 
@@ -102,6 +103,8 @@ def _checked(record: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
             expected = "a number of seconds" if kind is float else "a text"
             raise merc.MercError(f"{where}.{key} is {_kind(value)}; {expected} is expected")
+        if kind is float and not abs(value) < _MOST_SECONDS:
+            raise merc.MercError(f"{where}.{key} is no number of seconds that a recording has")
         fields[key] = value
     return fields
 

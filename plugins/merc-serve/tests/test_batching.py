@@ -24,7 +24,8 @@ class Echo:
     def predict_together(self, requests: Any) -> list[Any]:
         self.sizes.append(len(requests))
         self.free.wait(30)
-        return [merc.MercError("no") if one == "bad" else [one] for one in requests]
+        faults = {"bad": merc.MercError("no"), "faulty": ZeroDivisionError("a plugin's")}
+        return [faults.get(str(one), [one]) for one in requests]
 
 
 def test_what_comes_within_the_time_is_one_pass() -> None:
@@ -47,7 +48,7 @@ def test_no_pass_is_larger_than_allowed() -> None:
     batcher.stop()
 
 
-def test_an_error_is_of_its_request_alone() -> None:
+def test_an_error_is_of_its_request_alone(caplog: pytest.LogCaptureFixture) -> None:
     session = Echo()
     session.free.set()
     batcher = Batcher(session, Limits(gather=0.2))  # type: ignore[arg-type]
@@ -55,6 +56,11 @@ def test_an_error_is_of_its_request_alone() -> None:
     assert good.result(30) == ["good"]
     with pytest.raises(merc.MercError, match="no"):
         bad.result(30)
+    good, faulty = batcher.submit("good"), batcher.submit("faulty")
+    assert good.result(30) == ["good"]
+    with pytest.raises(ZeroDivisionError, match="a plugin's"):
+        faulty.result(30)
+    assert "a request failed" in caplog.text
     batcher.stop()
 
 

@@ -21,7 +21,7 @@ class Elsewhere:
     device: str = "cpu"
 
     def work(self, jobs: list[merc.Job]) -> merc.Work:
-        """The work: each job is a recording, its name, and where it was heard to."""
+        """The work: each job is a recording, its name, and how much of it was heard."""
         values = {"segmenter": self.segmenter, "transcriber": self.transcriber, "device": self.device}
         return merc.Work(function="merc_speech.elsewhere:hearing", values=values, jobs=jobs, what="conversations")
 
@@ -40,8 +40,8 @@ def hearing(values: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str
                 "same paths"
             )
         try:
-            heard = listener.hear(recording, name=job["name"], after=job["after"], count=job["count"])
-            passages = [([record_of(one) for one in passage.utterances], passage.end) for passage in heard.passages()]
+            heard = listener.hear(recording, name=job["name"], skip=job["skip"], count=job["count"])
+            passages = [[record_of(one) for one in passage.utterances] for passage in heard.passages()]
         except merc.MercError as error:
             return {"error": str(error)}
         return {"passages": passages, "notes": list(heard.notes())}

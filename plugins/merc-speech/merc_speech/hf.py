@@ -60,9 +60,7 @@ class HFSpeech(Transcriber):
             raise MercError(
                 f"{_WHERE}: {self.path!r} wants sound at {extractor.sampling_rate} Hz; merc gives {RATE} Hz"
             )
-        hear = (
-            self._by_ctc(net, extractor, tokenizer) if ctc else self._by_generation(net, extractor, tokenizer, device)
-        )
+        hear = self._by_ctc(net, extractor, tokenizer) if ctc else self._by_generation(net, extractor, tokenizer)
 
         def transcribe(clips: Sequence[AudioClip]) -> list[Transcript | Missing]:
             return [

@@ -16,8 +16,8 @@ from merc_speech.elsewhere import Elsewhere
 class Transcribing:
     """Recordings that become conversations, in a file or on standard output.
 
-    FILE.part holds a line for each passage that was heard: the recording, the utterances, and where the next passage
-    may begin. A torn last line, as a killed process leaves it, does not count.
+    FILE.part holds a line for each passage that was heard: the recording and the utterances. A torn last line, as a
+    killed process leaves it, does not count.
     """
 
     def __init__(self, listener: merc.Listener, recordings: Sequence[Path], output: Path | None, resume: bool) -> None:
@@ -50,7 +50,7 @@ class Transcribing:
     def _begin(self) -> None:
         """Write the file of what is kept, as far as it is there."""
         if self.part is not None:
-            text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in self.lines)
+            text = "".join(f"{_line(line)}\n" for line in self.lines)
             with merc.whole_file(self.part) as file:
                 file.write_text(text, encoding="utf-8")
 
@@ -60,12 +60,11 @@ class Transcribing:
         for recording, name in zip(self.recordings, self.names, strict=True):
             earlier = self._earlier(recording)
             if not (earlier and earlier[-1].get("whole")):
-                after = earlier[-1]["end"] if earlier else 0.0
                 count = sum(len(line["utterances"]) for line in earlier)
                 place = str(recording.absolute())
                 recordings.append(recording)
                 jobs.append(
-                    merc.Job(name=name, value={"recording": place, "name": name, "after": after, "count": count})
+                    merc.Job(name=name, value={"recording": place, "name": name, "skip": len(earlier), "count": count})
                 )
         self._begin()
         progress = _Shown(f"{len(jobs)} recordings")
@@ -76,9 +75,9 @@ class Transcribing:
             elif "error" in value:
                 self.faults[recording] = value["error"]
             else:
-                for utterances, end in value["passages"]:
-                    self._keep({"recording": str(recording.absolute()), "utterances": utterances, "end": end})
-                self._keep({"recording": str(recording.absolute()), "utterances": [], "end": 0.0, "whole": True})
+                for utterances in value["passages"]:
+                    self._keep({"recording": str(recording.absolute()), "utterances": utterances})
+                self._keep({"recording": str(recording.absolute()), "utterances": [], "whole": True})
                 for note in value["notes"]:
                     _say(f"· {note}")
 
@@ -98,7 +97,7 @@ class Transcribing:
             if utterances:
                 conversations.append({"id": name, "utterances": utterances})
                 if self.output is None:
-                    typer.echo(json.dumps(self._beside(conversations[-1], Path.cwd()), ensure_ascii=False))
+                    typer.echo(_line(self._beside(conversations[-1], Path.cwd())))
             else:
                 faults.append(f"{recording.name}: nobody speaks in it")
         if not conversations:
@@ -110,7 +109,7 @@ class Transcribing:
             _say(f"· {len(faults)} of {len(self.recordings)} recordings gave no conversation; the notes above say why")
         if self.output is not None and self.part is not None:
             home = self.output.absolute().parent
-            lines = [json.dumps(self._beside(one, home), ensure_ascii=False) for one in conversations]
+            lines = [_line(self._beside(one, home)) for one in conversations]
             with merc.whole_file(self.output) as file:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             self.part.unlink()
@@ -126,18 +125,16 @@ class Transcribing:
         if earlier and earlier[-1].get("whole"):
             return utterances
         progress = _Shown(recording.name)
-        hearing = self.listener.hear(
-            recording, name=name, progress=progress, after=earlier[-1]["end"] if earlier else 0.0, count=len(utterances)
-        )
+        hearing = self.listener.hear(recording, name=name, progress=progress, skip=len(earlier), count=len(utterances))
         for heard in hearing.passages():
             records = [record_of(one) for one in heard.utterances]
-            self._keep({"recording": str(recording.absolute()), "utterances": records, "end": heard.end})
+            self._keep({"recording": str(recording.absolute()), "utterances": records})
             for one in records:
                 progress.line(one)
             utterances += records
         for note in hearing.notes():
             _say(f"· {note}")
-        self._keep({"recording": str(recording.absolute()), "utterances": [], "end": 0.0, "whole": True})
+        self._keep({"recording": str(recording.absolute()), "utterances": [], "whole": True})
         return utterances
 
     def _earlier(self, recording: Path) -> list[dict[str, Any]]:
@@ -149,7 +146,7 @@ class Transcribing:
         if self.part is None:
             return
         with self.part.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+            file.write(f"{_line(line)}\n")
 
     @staticmethod
     def _beside(conversation: dict[str, Any], home: Path) -> dict[str, Any]:
@@ -171,6 +168,16 @@ def record_of(utterance: merc.Utterance) -> dict[str, Any]:
         **utterance.extra,
     }  # fmt: skip
     return {key: value for key, value in record.items() if value is not None}
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record as JSON; all in ASCII where a path, which may be any bytes, is no text."""
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(record)
+    return text
 
 
 def _seen_from(path: str, home: Path) -> str:

@@ -51,6 +51,45 @@ def test_words_of_a_ctc_head_are_the_likeliest_letters(wav2vec2):
     assert all(0 < word.probability <= 1 for word in heard.words)
 
 
+@pytest.fixture(scope="module")
+def moonshine(tmp_path_factory):
+    from tokenizers import Tokenizer, models
+    from transformers import (
+        MoonshineConfig,
+        MoonshineForConditionalGeneration,
+        PreTrainedTokenizerFast,
+        Wav2Vec2FeatureExtractor,
+    )  # fmt: skip
+
+    folder = tmp_path_factory.mktemp("moonshine")
+    torch.manual_seed(0)
+    config = MoonshineConfig(
+        vocab_size=len(LETTERS), hidden_size=16, intermediate_size=16, encoder_num_hidden_layers=1,
+        decoder_num_hidden_layers=1, encoder_num_attention_heads=2, decoder_num_attention_heads=2,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    net = MoonshineForConditionalGeneration(config)
+    net.generation_config.max_new_tokens, net.generation_config.suppress_tokens = 4, [0, 1, 2, 3]
+    net.save_pretrained(folder)
+    words = Tokenizer(models.WordLevel({letter: at for at, letter in enumerate(LETTERS)}, unk_token="<unk>"))
+    marks = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=words, **marks).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def test_what_generates_writes_what_it_generates(moonshine):
+    from transformers import AutoTokenizer, MoonshineForConditionalGeneration, Wav2Vec2FeatureExtractor
+
+    clip = samples.audio(1.0, RATE)
+    (heard,) = HFSpeech(path=str(moonshine)).load("cpu")([clip])
+    net = MoonshineForConditionalGeneration.from_pretrained(moonshine).eval()
+    inputs = Wav2Vec2FeatureExtractor.from_pretrained(moonshine)(clip.samples, sampling_rate=RATE, return_tensors="pt")
+    written = net.generate(**inputs, do_sample=False)[0]
+    text = AutoTokenizer.from_pretrained(moonshine).decode(written, skip_special_tokens=True)
+    assert text and heard.text == text.strip() and not heard.words
+
+
 class TestHFSpeech(merc.testing.TranscriberContract):
     @pytest.fixture(autouse=True)
     def _made(self, wav2vec2):

@@ -1,7 +1,9 @@
 """``merc transcribe``: from recordings to conversations that merc reads."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -58,7 +60,7 @@ def test_it_goes_on_where_it_was_interrupted(recording, tmp_path):
     listener = merc.Listener("silero", "whisper-tiny")
     header = {"segmenter": repr(listener.segmenter), "transcriber": repr(listener.transcriber)}
     kept = {**one["utterances"][0], "audio": str(recording.absolute()), "text": "Kept."}
-    lines = [{"heard_by": header}, {"recording": str(recording.absolute()), "utterances": [kept], "end": kept["end"]}]
+    lines = [{"heard_by": header}, {"recording": str(recording.absolute()), "utterances": [kept]}]
     part.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn', encoding="utf-8")
 
     refused = transcribe(recording, "-o", resumed, *parts)
@@ -72,6 +74,15 @@ def test_it_goes_on_where_it_was_interrupted(recording, tmp_path):
     assert not part.exists()
     part.write_text('{"heard_by": {"segmenter": "Other()", "transcriber": "Other()"}}\n')
     assert "with another segmenter or transcriber" in transcribe(recording, "-o", resumed, "--resume", *parts).stderr
+
+
+def test_a_name_that_is_no_text_goes_through_files(recording, tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    odd.write_bytes(recording.read_bytes())
+    done = transcribe(odd, "-o", tmp_path / "odd.jsonl")
+    assert done.exit_code == 0, done.output
+    (read,) = get_registry().resolve("corpus", "merc/jsonl")(path=tmp_path / "odd.jsonl").load().conversations
+    assert read.utterances[0].audio == odd and len(read.utterances) == 3
 
 
 def test_a_film_whose_sound_sets_in_late(tmp_path):
