@@ -84,7 +84,10 @@ def command(
     def folded(which: Recipe, folder: Path, going_on: bool) -> Metrics:
         recipes = fold_recipes(which)
         by_fold = run_folds(recipes, folder, named)
-        return write_folds(which, folder, recipes, by_fold).metrics if speaks() else {}
+        if not speaks():
+            return {}
+        together = write_folds(which, folder, recipes, by_fold)
+        return together.metrics if seeds is None else together.numbers()
 
     one = folded if folds else named if seeds is not None else single
     try:

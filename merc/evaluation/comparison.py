@@ -28,7 +28,7 @@ from merc.evaluation.significance import (
 )
 from merc.files import check_name
 
-_SEED = re.compile(r"seed-(\d+)$")
+_SEED = re.compile(r"seed-(\d+)")
 
 Key = tuple[str, str]
 Answered = Mapping[Key, Prediction]
@@ -162,7 +162,7 @@ def _read(folder: Path, split: str, notes: list[str]) -> dict[int, tuple[Path, A
     check_name(folder)
     if not folder.is_dir():
         raise MercError(f"{folder} is no folder; the directory of a run was expected")
-    seeds = {int(m[1]): path for path in folder.iterdir() if path.is_dir() and (m := _SEED.search(path.name))}
+    seeds = {int(m[1]): path for path in folder.iterdir() if path.is_dir() and (m := _SEED.fullmatch(path.name))}
     if not seeds:
         if (folder / FILE).is_file():
             notes.append(_of_folds(folder, split))
@@ -271,8 +271,9 @@ def _verdict(first: Entry, second: Entry, measure: Measure, keys: Sequence[Key],
     if len(first.runs) == len(second.runs) == 1:
         if not measure.of_labels:
             return Verdict(measure, difference, "", None, "one run each, and no matter of right and wrong labels")
+        unread = measure.number == "unparsed_rate"  # then what is tested is whether there is a label
         right = [
-            np.array([answered[key].label == answered[key].truth for key in keys])
+            np.array([answered[key].label == (answered[key].truth if not unread else None) for key in keys])
             for entry in (first, second)
             for answered in entry.runs.values()
         ]

@@ -187,6 +187,7 @@ def _columns(comparison: Comparison) -> list[str]:
     own = [column for column in TITLES if column in comparison.entries[0].numbers]
     further = [measure.name for measure in comparison.measures if measure.name not in own]
     unread = any(value > 0 for entry in comparison.entries for value in entry.numbers.get("unparsed_rate", ()))
+    unread = unread or any(measure.name == "unparsed_rate" for measure in comparison.measures)
     return [column for column in own if column != "unparsed_rate" or unread] + further
 
 

@@ -62,11 +62,18 @@ class Measure:
         return self.part.name in (*CLASSIFICATION, *_LAST) and self.number in TITLES
 
     @property
+    def label(self) -> str | None:
+        """The one label whose precision, recall or F1 it is."""
+        parts = self.number.split(".")
+        of_one = self.part.name in CLASSIFICATION and parts[0] == "per_class" and parts[-1] != "support"
+        return ".".join(parts[1:-1]) if of_one else None
+
+    @property
     def better(self) -> int:
         """1 where higher is better, -1 where lower is, 0 where that is not known."""
         if self.number == "unparsed_rate" and self.of_labels:
             return -1
-        return int(self.number in (self.component.choices() or ()))
+        return int(self.label is not None or self.number in (self.component.choices() or ()))
 
     @property
     def in_percent(self) -> bool:
@@ -115,7 +122,8 @@ class Measure:
                     for copy in range(times)
                     for p in talk
                 ]
-                value = self.value(drawn, labels)
+                borne = self.label is None or any(p.truth == self.label for p in drawn)
+                value = self.value(drawn, labels) if borne else None
                 values.append(np.nan if value is None else value)
             return np.array(values)
 

@@ -28,6 +28,17 @@ class Together:
     metrics: dict[str, dict[str, Any]]
     over_folds: dict[str, dict[str, Any]]
 
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """Those of test, and the means of every other split in their place."""
+        return {split: _means_of(block) for split, block in self.over_folds.items()} | self.metrics
+
+
+def _means_of(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: (one["mean"] if "mean" in one else _means_of(one)) if isinstance(one, Mapping) else one
+        for name, one in block.items()
+    }
+
 
 def run_folds(
     recipes: Mapping[int, Fold], path: Path, one: Callable[[Recipe, Path, bool], Metrics]

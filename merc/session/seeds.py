@@ -86,13 +86,16 @@ def over_runs(metrics: Mapping[int, Metrics], by: str = "by_seed") -> dict[str, 
 
 
 def _per_label(blocks: Mapping[int, Mapping[str, Any]], by: str) -> dict[str, Any]:
-    """The numbers of each label over runs."""
+    """The numbers of each label over the runs: those in which somebody bears it, since 0 of 0 pulls no mean down."""
     tables = {run: block.get("per_class", {}) for run, block in blocks.items()}
     labels = [label for label in next(iter(tables.values())) if all(label in table for table in tables.values())]
-    return {
-        label: _means({run: table[label] for run, table in tables.items()}, next(iter(tables.values()))[label], by)
-        for label in labels
-    }
+    by_label = {}
+    for label in labels:
+        rows = {run: table[label] for run, table in tables.items()}
+        borne = {run: row for run, row in rows.items() if row.get("support")}
+        scores = _means(borne, ("precision", "recall", "f1"), by) if borne else {}
+        by_label[label] = scores | _means(rows, ("support",), by)
+    return by_label
 
 
 def _rows(blocks: Mapping[int, Mapping[str, Any]], by: str) -> list[dict[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from merc.components import TrackedRun, Tracker, Tracking
@@ -29,7 +31,7 @@ class Trackers:
             require(part.component, f"tracker {name!r}")
 
         def run(tracker: str) -> TrackedRun:
-            name, title = directory.path.absolute().name, recipe.title or recipe.name
+            name, title = _name_of(directory.path.absolute()), recipe.title or recipe.name
             folder, resolved = directory.path / "trackers" / tracker, hide_in(recipe.resolved)
             return TrackedRun(name=name, folder=folder, title=title, recipe=resolved, resumed=resumed)
 
@@ -76,6 +78,20 @@ class Trackers:
 
     def _fails(self, name: str, error: Exception) -> None:
         self._say(f"tracker {name!r}: {described(error)}; the run goes on without it")
+
+
+def _name_of(folder: Path) -> str:
+    """A run directory's name. Those of a seed, a fold or a setting of a sweep are alike for every recipe, so they stand
+    behind the name of what they are of.
+
+    >>> _name_of(Path("runs/mine")), _name_of(Path("runs/mine/seed-0/fold-2")), _name_of(Path("sweeps/lr/003"))
+    ('mine', 'mine-seed-0-fold-2', 'lr-003')
+    """
+    names = [folder.name]
+    while re.fullmatch(r"(seed|fold)-\d+|\d+", names[0]) and folder.parent.name:
+        folder = folder.parent
+        names.insert(0, folder.name)
+    return "-".join(names)
 
 
 def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

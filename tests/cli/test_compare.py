@@ -16,7 +16,7 @@ from merc.components import Prediction
 from merc.conversation import LabelSpace
 from merc.evaluation import compute_metrics, write_metrics, write_predictions
 from merc.evaluation.comparison import compare_runs
-from merc.evaluation.comparison_text import label_heads, label_rows
+from merc.evaluation.comparison_text import label_heads, label_rows, number_heads
 from merc.evaluation.measures import TITLES
 from merc.recipe import ComponentRef
 from tests.media.clips import write_clip
@@ -200,6 +200,14 @@ def test_an_unfinished_seed_is_left_out_and_said(tmp_path: Path) -> None:
     assert "1 seed in common, no paired t" in call("compare", a, b).stdout.replace("\n", " ")
     (tmp_path / "none" / "seed-0").mkdir(parents=True)
     assert "none of its 1 seeds has predictions" in call("compare", a, tmp_path / "none").stderr
+
+
+def test_a_folder_that_is_called_after_a_seed_is_none(tmp_path: Path) -> None:
+    right = ["neutral", "joy", "anger", "joy", None]
+    a, b = seeds(tmp_path / "a", {0: right, 1: right}), seeds(tmp_path / "b", {0: right, 1: right})
+    write(a / "old-seed-1", predictions([None] * 5))
+    found = compare_runs([a, b], "test")
+    assert list(found.entries[0].runs) == [0, 1] and found.entries[0].numbers["accuracy"] == [1.0, 1.0]
 
 
 def test_differences_that_never_vary_have_no_t(tmp_path: Path) -> None:
@@ -428,3 +436,35 @@ def test_the_f1_of_a_label(tmp_path: Path) -> None:
     one, two = talks("jxjx", tmp_path / "one"), talks("jjjx", tmp_path / "two")
     found = compare_runs([one, two], "test", ["per_class.joy.f1"])
     assert [entry.mean("per_class.joy.f1")[0] for entry in found.entries] == pytest.approx([2 / 3, 6 / 7])
+    assert found.measures[0].in_percent
+
+
+def test_draws_in_which_nobody_bears_a_label_are_drawn_anew(tmp_path: Path) -> None:
+    def run(folder: Path, rare: str) -> Path:
+        gold = [("fear", rare), *[("joy", "joy")] * 11]
+        made = [
+            Prediction(id=f"u{n}", conversation=f"c{n}", split="test", truth=t, label=g)
+            for n, (t, g) in enumerate(gold)
+        ]
+        return write(folder, made)
+
+    found = compare_runs([run(tmp_path / "one", "joy"), run(tmp_path / "two", "fear")], "test", ["per_class.fear.f1"])
+    difference = found.verdicts[0].difference
+    assert (difference.value, difference.low, difference.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_unparsed_rate_has_a_test_of_its_own(tmp_path: Path) -> None:
+    gold = ["neutral", "joy"] * 10
+
+    def run(folder: Path, wrong: str | None) -> Path:
+        made = [
+            Prediction(id=f"u{n}", conversation=f"c{n}", split="test", truth=t, label=t if n < 10 else wrong)
+            for n, t in enumerate(gold)
+        ]
+        return write(folder, made)
+
+    one, two = run(tmp_path / "one", "fear"), run(tmp_path / "two", None)
+    verdict = compare_runs([one, two], "test", ["unparsed_rate"]).verdicts[0]
+    assert verdict.test == "McNemar" and verdict.p is not None and verdict.p < 0.01
+    found = compare_runs([one, run(tmp_path / "three", "fear")], "test", ["unparsed_rate"])
+    assert TITLES["unparsed_rate"] in number_heads(found), "it was asked for, though nothing is unread"

@@ -90,6 +90,8 @@ def _run(recipe: Recipe, folder: Path, right: list[int]) -> None:
     together = write_folds(recipe, folder, folds, run_folds(folds, folder, one))
     assert asked == [("fold-1", False), ("fold-2", False), ("fold-3", False)]
     assert together.metrics["test"]["n"] == 6 and together.metrics["test"]["accuracy"] == sum(right) / 6
+    assert together.numbers()["test"] == together.metrics["test"]
+    assert together.numbers()["dev"]["accuracy"] == sum(right) / 6, "which no predictions of several folds are of"
 
 
 def test_what_the_folds_come_to(recipe: Recipe, tmp_path: Path) -> None:

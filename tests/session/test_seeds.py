@@ -86,6 +86,16 @@ def test_numbers_of_each_label_over_runs() -> None:
     assert joy["support"]["mean"] == 4
 
 
+def test_a_fold_in_which_nobody_bears_a_label_pulls_no_mean_down() -> None:
+    def block(f1: float, support: int) -> dict[str, Any]:
+        row = {"precision": f1, "recall": f1, "f1": f1, "support": support}
+        return {"test": {"per_class": {"fear": row, "never": {**row, "support": 0}}}}
+
+    found = over_runs({1: block(1.0, 2), 2: block(0.0, 0)}, "by_fold")["test"]["per_class"]
+    assert found["fear"]["recall"] == {"mean": 1.0, "std": None, "by_fold": {"1": 1.0}}
+    assert found["fear"]["support"]["mean"] == 1 and list(found["never"]) == ["support"]
+
+
 def test_numbers_of_further_metrics_and_what_they_are_of() -> None:
     def block(f1: float, kappa: object) -> dict[str, Any]:
         last = {"of": "the last ones", "n": 2, "weighted_f1": f1, "per_class": {}}

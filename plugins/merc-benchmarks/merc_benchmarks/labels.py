@@ -132,8 +132,9 @@ class EmotionAndIntent(Metric):
 
     def read(self, answer: str) -> tuple[str, str]:
         """The emotion and the intent that an answer names."""
-        text = find_answer(normal(answer), "answer-or-rest")[0]
-        named = {key.strip().lower().split()[0]: value.strip() for key, value in _PAIR.findall(text)}
+        text = find_answer(normal(answer), "answer-or-rest")[0].replace("*", "")  # Markdown's
+        pairs = ((re.findall(r"[a-z]+", key.lower()), value.strip()) for key, value in _PAIR.findall(text))
+        named = {words[0]: value for words, value in pairs if words}
         if {"emotion", "intent"} <= named.keys():
             return self._one(named["emotion"], self.emotions), self._one(named["intent"], self.intents)
         known = vocabulary_of_words(frozenset(self.emotions) | frozenset(self.intents))

@@ -121,14 +121,29 @@ def read_sentiments(answer: str, names: Sequence[str]) -> list[str | None]:
     ['positive', None]
     """
     text = find_answer(normal(answer), "answer-or-rest")[0]
-    places = [text.lower().find(name.lower()) for name in names]
-    if len(set(names)) == len(names) and -1 not in places and len(set(places)) == len(places):
+    places = _places(text, names)
+    if len(set(places)) == len(names) and -1 not in places:
         ends = {at: min([one for one in places if one > at], default=len(text)) for at in places}
         behind = [_sentiments(text[at + len(name) : ends[at]]) for at, name in zip(places, names, strict=True)]
         if all(behind):
             return [one[0] for one in behind]
     sentiments: list[str | None] = list(_sentiments(text))
     return sentiments + [None] * (len(names) - len(sentiments))
+
+
+def _places(text: str, names: Sequence[str]) -> list[int]:
+    """Where each name stands first as whole words, -1 where it does not; one within a longer name is not meant.
+
+    >>> _places("Michelle Obama and Obama", ["Obama", "Michelle Obama", "Man"])
+    [19, 0, -1]
+    """
+    places = {}
+    for name in sorted(set(names), key=len, reverse=True):
+        spelling = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        found = spelling.search(text)
+        places[name] = -1 if found is None else found.start()
+        text = spelling.sub(lambda one: " " * len(one[0]), text)
+    return [places[name] for name in names]
 
 
 def _sentiments(text: str) -> list[str]:

@@ -140,7 +140,7 @@ class StepJudge(JudgedMetric):
         what = WHAT.get(str(held.get("task")), "emotion")
         several = len(held["labels"]) > 1
         clip = held.get("clip")
-        pictures = frames_of(str(clip), self.frames) if clip and self.frames and self.base_url else []
+        pictures = frames_of(str(clip), self.frames) if clip and self.frames else []
         known = {"what": what, "answer": json.dumps(text, ensure_ascii=False)}
 
         def steps(before: Sequence[str]) -> Ask:

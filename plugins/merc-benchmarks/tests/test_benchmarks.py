@@ -10,7 +10,7 @@ import yaml
 from merc_benchmarks.choices import Choices
 from merc_benchmarks.emobench import EmoBench
 from merc_benchmarks.emobench_m import EmoBenchM
-from merc_benchmarks.labels import EmotionAndIntent, LabelsRead, OneOfLabels
+from merc_benchmarks.labels import NONE, EmotionAndIntent, LabelsRead, OneOfLabels
 from merc_benchmarks.lmms import UTILS, command, task_files
 from merc_benchmarks.mme_emotion import TASKS, MmeEmotion
 from merc_benchmarks.mosabench import MosaBench
@@ -124,6 +124,18 @@ def test_the_clips_of_mme_emotion_are_those_of_the_paper() -> None:
 )
 def test_sentiments_are_read_by_names_or_in_order(answer: str, given: list[str | None]) -> None:
     assert read_sentiments(answer, ["Ana", "Ben"]) == given
+
+
+def test_a_name_within_another_is_not_meant() -> None:
+    assert read_sentiments("Woman: positive, man: negative", ["Man", "Woman"]) == ["negative", "positive"]
+    answer = "Michelle Obama is positive, Obama is neutral. Michelle Obama smiles."
+    assert read_sentiments(answer, ["Obama", "Michelle Obama"]) == ["neutral", "positive"]
+
+
+@pytest.mark.parametrize("answer", ["**Emotion** : sad\n**Intent** : wishing", "Emotion: sad, intent: wishing"])
+def test_an_emotion_and_an_intent_are_read(answer: str) -> None:
+    assert EmotionAndIntent().read(answer) == ("sad", "wishing")
+    assert EmotionAndIntent().read("(1) : sad") == (NONE, NONE)
 
 
 def test_tasks_of_lmms_eval_are_what_its_guide_has(sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

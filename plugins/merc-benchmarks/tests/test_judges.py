@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from merc_benchmarks import judging
 from merc_benchmarks.judging import read_judgements
 from merc_benchmarks.laughter import PARTS, LaughterJudge, read_points
 from merc_benchmarks.steps import StepJudge, count_steps, read_ratings, steps_of
@@ -191,6 +192,13 @@ def test_a_judge_sees_a_frame_a_second(judge: Judge, tmp_path: Path, monkeypatch
     kinds = [part["type"] for part in seen[1]]
     assert kinds == ["text", "image_url", "image_url", "image_url"]
     assert seen[1][1]["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    file = tmp_path / "kept.jsonl"
+    shown = StepJudge(base_url=judge.url, model="m", retries=0, judgements=file)
+    monkeypatch.setattr(judging, "_SAID", {})
+    first = shown.compute(emotions("seen", clip=str(clip)), NONE)
+    monkeypatch.setattr(judging, "_SAID", {})
+    replayed = StepJudge(model="m", judgements=file).compute(emotions("seen", clip=str(clip)), NONE)
+    assert replayed["scored"] == 1 and replayed["recognition"] == first["recognition"]
     with pytest.raises(merc.MercError, match=r"a judge is to see .*nothing\.mp4, which cannot be read"):
         StepJudge(base_url=judge.url, model="m").compute(emotions("x", clip=str(tmp_path / "nothing.mp4")), NONE)
 

@@ -49,12 +49,12 @@ def _check_number(recipe: Any, by: str, lowest: bool) -> None:
     Metrics list numbers of which the highest is the best. Where the lowest is, any number of a metric is taken.
     """
     choices = recipe.evaluate.choices()
-    of_labels = by.startswith("per_class.") and "weighted_f1" in choices.known and not has_folds(recipe)
+    of_labels = by.startswith("per_class.") and "weighted_f1" in choices.known
     of_metric = by == "unparsed_rate" or by.partition(".")[0] in recipe.evaluate.metrics
     if not (choices.has(by) or of_labels or (lowest and of_metric)):
         raise merc.MercError(f"--by {by}: the evaluation's metrics have {choices.unknown(by)}")
 
 
 def has_folds(recipe: Any) -> bool:
-    """Whether a setting is a run for each fold, whose means have no numbers of labels."""
+    """Whether a setting is a run for each fold."""
     return recipe.split is not None and recipe.split.folds is not None and recipe.split.fold is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,18 @@ def _texts(root: Path) -> list[tuple[str | None, Path, Path]]:
 
 def _parquets(root: Path) -> list[tuple[str, Path]]:
     files = [path for path in files_below(root) if path.suffix == ".parquet"]
-    named = [(SPLITS[name], path) for path in files for name in SPLITS if name in path.relative_to(root).as_posix()]
-    return [(split, path) for split, path in named if _columns(path)]
+    named = [(_split_of(path.relative_to(root)), path) for path in files]
+    return [(split, path) for split, path in named if split is not None and _columns(path)]
+
+
+def _split_of(path: Path) -> str | None:
+    """The split that a file's name says as a whole word, or else that of the folder which is nearest."""
+    for part in reversed(path.parts):
+        words = re.split(r"[\W_]+", part.lower())
+        for name, split in SPLITS.items():
+            if name in words:
+                return split
+    return None
 
 
 def _columns(path: Path) -> tuple[str, str] | None:
@@ -141,7 +152,7 @@ def _rows(split: str, path: Path) -> Iterator[Dialogue]:
 
 
 def _talk(name: str, split: str | None, where: str, words: Sequence[str], codes: Sequence[Any]) -> merc.Conversation:
-    labels = [LABELS[int(code)] if str(code) in "0123456" and str(code) else None for code in codes]
+    labels = [LABELS[int(code)] if str(code) in tuple("0123456") else None for code in codes]
     if None in labels:
         code = codes[labels.index(None)]
         raise merc.MercError(f"{where}: the emotion {code!r} is none of the codes 0 to 6 ({', '.join(LABELS)})")

@@ -88,13 +88,19 @@ def test_dailydialog_is_read_from_text_files(tmp_path: Path) -> None:
     assert utterances(DailyDialogCorpus(root=whole).load()) == [("d_1", None, "d_1_u0", "A", "Hi .", "anger")]
 
 
+def test_a_code_of_two_digits_is_none_of_dailydialogs(tmp_path: Path) -> None:
+    files = {"dialogues_text.txt": "Hi . __eou__ Oh ! __eou__\n", "dialogues_emotion.txt": "0 12\n"}
+    with pytest.raises(MercError, match="the emotion '12' is none of the codes 0 to 6"):
+        DailyDialogCorpus(root=write(tmp_path, **files)).load()
+
+
 @pytest.mark.parametrize("names", [("dialog", "emotion"), ("utterances", "emotions")])
 def test_dailydialog_is_read_from_parquet(tmp_path: Path, names: tuple[str, str]) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     for split in ("train", "validation"):
         rows = [{names[0]: ["Hi .", "Oh !"], "act": [1, 1], names[1]: [0, 6]}]
-        (tmp_path / "data").mkdir(exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / f"{split}-00000-of-00001.parquet")
+        (tmp_path / "latest").mkdir(exist_ok=True)  # which holds the word test, and is no split
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "latest" / f"{split}-00000-of-00001.parquet")
     read = utterances(DailyDialogCorpus(root=tmp_path).load())
     assert [(one[1], *one[4:]) for one in read] == [
         ("train", "Hi .", "neutral"),
