@@ -19,7 +19,7 @@ from merc.model.emotion_model import EmotionModel
 
 def trained_state(model: EmotionModel) -> dict[str, Tensor]:
     """Everything that is not just the backbone as it was loaded, on the CPU: the parameters that ``model.learns``
-    names, connectors, fusers, heads and learning encoders with their buffers."""
+    names, connectors, fusers, heads, learning encoders and the stage's losses with their buffers."""
     return {n: v.detach().cpu().clone().contiguous() for n, v in _trained(model).items()}
 
 
@@ -33,7 +33,7 @@ def state_digest(model: EmotionModel) -> str:
 
 
 def _trained(model: EmotionModel) -> dict[str, Tensor]:
-    beside = {"media": model.media, "heads": model.heads}
+    beside = {"media": model.media, "heads": model.heads, "losses": model.losses}
     buffers = {f"{part}.{n}": v for part, module in beside.items() for n, v in module.state_dict().items()}
     return {**model.learning()} | buffers
 

@@ -78,6 +78,7 @@ def model_card(run: Path | str, text: CardText) -> str:
         metrics=metrics,
         intervals=intervals_of(directory),
         text=text,
+        chosen=bool(trained.stages) and _was_chosen(directory, trained.stages[-1].id),
     )
     return hide(nowhere(card.whole()))
 
@@ -96,6 +97,12 @@ def intervals_of(directory: RunDirectory) -> Intervals:
             if not isinstance(ends, str):
                 intervals.setdefault(split, {})[number] = list(ends)
     return intervals
+
+
+def _was_chosen(directory: RunDirectory, stage: str) -> bool:
+    """Whether a stage left the state that was best on dev, and not its last one."""
+    done = directory.stage(stage) / "done.json"
+    return done.is_file() and read_json(done).get("best") is not None
 
 
 def _cues(recipe: Recipe) -> dict[str, str]:
@@ -127,6 +134,7 @@ class _Card:
     metrics: Mapping[str, Mapping[str, Any]]
     intervals: Intervals
     text: CardText
+    chosen: bool
 
     def whole(self) -> str:
         """The head and all sections."""
@@ -209,7 +217,7 @@ class _Card:
             f"{split}: {own['conversations']:,} conversations, {own['utterances']:,} utterances"
             for split, own in (self.record.get("data") or {}).items()
         ]
-        learned = self.metrics and self.recipe.get("stages") and "dev" in (self.record.get("data") or {})
+        learned = self.metrics and self.chosen
         measured = "; test was measured once, at the end" if "test" in self.metrics else ""
         chosen = f" What is learned was chosen on dev{measured}." if learned else ""
         return f"Corpus `{self._corpus()}`. {'; '.join(counts) or 'Its size was not recorded'}.{chosen}"

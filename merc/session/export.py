@@ -14,7 +14,7 @@ from merc import __version__
 from merc.components import Backbone
 from merc.components.peft_tuning import save_pretrained
 from merc.consent import hide
-from merc.errors import MercError
+from merc.errors import MercError, first_names
 from merc.files import check_name, move_folder, user_path, write_text
 from merc.model.emotion_model import EmotionModel
 from merc.session.card import CardText, model_card
@@ -93,6 +93,7 @@ def write_language_model(model: EmotionModel, folder: Path, base: Base, adapter:
     plain: Any = None if adapter else model.tuning.merged(llm)
     if plain is None and not adapter and not model.added:
         plain = model.base
+        _check_plain(plain)
     if plain is None and not isinstance(llm, PeftModel):
         what = "is not one of PEFT's" if adapter else "neither transformers nor PEFT know what it adds"
         remedy = "export without --adapter" if adapter else "use the run by merc itself"
@@ -114,6 +115,19 @@ def write_language_model(model: EmotionModel, folder: Path, base: Base, adapter:
     content.rmdir()
     _save_tokenizer(model, folder)
     return "adapter" if plain is None else "model"
+
+
+def _check_plain(model: Any) -> None:
+    """Raise MercError for a model whose weights are not those that transformers would read for its configuration."""
+    import torch
+
+    with torch.device("meta"):
+        known = type(model)(model.config).state_dict()
+    if strange := sorted(model.state_dict().keys() ^ known.keys()):
+        raise MercError(
+            f"the backbone has other weights than {type(model).__name__} of transformers ({first_names(strange, 2)}), "
+            "so it cannot be exported; use the run by merc itself, or export the run that it was made of"
+        )
 
 
 def _save_tokenizer(model: EmotionModel, folder: Path) -> None:

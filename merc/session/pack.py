@@ -73,6 +73,8 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
         )
     _check_decoder(run, recipe)
     recipe["features"]["store"] = None
+    for part in ("encoders", "annotators"):
+        recipe[part] = _named_here(recipe.get(part))
     write_text(target / "recipe.yaml", write_yaml({**_each_text(recipe, nowhere), "backbone": backbone}))
     for name in _BESIDE:
         if (source.path / name).is_file():
@@ -95,11 +97,14 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
             write_text(folder / "done.json", json.dumps({**read_json(done), "files": {}}))
             continue
         shutil.copyfile(done, folder / "done.json")
-        for name in read_json(done).get("files") or _weights(source.stage(stage.id)):
+        files = read_json(done).get("files") or _weights(source.stage(stage.id))
+        for name in files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source.stage(stage.id) / name, folder / name)
             for config in (source.stage(stage.id) / name).parent.glob("*_config.json"):
-                _copy_config(config, (folder / name).with_name(config.name), run, base)
+                # What has a checksum stays as it is.
+                if config.relative_to(source.stage(stage.id)).as_posix() not in files:
+                    _copy_config(config, (folder / name).with_name(config.name), run, base)
 
 
 def _check_decoder(run: TrainedRun, recipe: Mapping[str, Any]) -> None:
@@ -116,6 +121,15 @@ def _check_decoder(run: TrainedRun, recipe: Mapping[str, Any]) -> None:
                 "alone, so the run could be used nowhere else; name runs that a plugin brings, or train with another "
                 "evaluate.decoder"
             )
+
+
+def _named_here(value: Any) -> Any:
+    """Values whose places are names beside the recipe: a last name alone may be that of a stranger's model on a hub."""
+    if isinstance(value, Mapping):
+        return {key: _named_here(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_named_here(one) for one in value]
+    return f"./{nowhere(value)}" if _is_place(value) else value
 
 
 def _weights(stage: Path) -> list[str]:

@@ -277,6 +277,9 @@ class _Loop:
         best state of all evaluations, which need not be one of the soup."""
         context, best, pool = self.context, self.progress.best, self.progress.pool
         if best is None or len(pool) < 2:
+            if self.settings.soup is not None and pool:
+                context.say("soup: there was one evaluation, so nothing is averaged; more epochs, or evaluate_every, "
+                            "give more")  # fmt: skip
             return None
         steps = tuple(one.step for one in pool)
         context.strategy.restore(mean_of([load_best(context.folder, step) for step in steps]))

@@ -78,6 +78,15 @@ def test_it_says_how_it_was_made_and_names_no_place(card: str, run: Path) -> Non
     assert str(run.parent) not in card and "/tmp" not in card
 
 
+def test_it_says_of_a_choice_on_dev_what_the_training_says(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "run")
+    (done,) = other.glob("stages/*/done.json")
+    record = json.loads(done.read_text())
+    for best, says in ((None, False), ({"step": 2, "value": 0.5}, True)):
+        done.write_text(json.dumps({**record, "best": best}))
+        assert ("What is learned was chosen on dev" in merc.model_card(other, TEXT)) is says
+
+
 def test_a_packed_run_keeps_the_intervals_without_the_predictions(run: Path, card: str, tmp_path: Path) -> None:
     packed = merc.pack_run(run, tmp_path / "packed", base="someone/tiny-llama")
     assert set(json.loads((packed / INTERVALS).read_text())["test"]) == {"weighted_f1", "accuracy", "macro_f1", "uar"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import merc
+from merc.session.pack import _named_here
 from merc.session.places import nowhere, places_in
 from tests.senses import senses_here
 
@@ -56,6 +57,25 @@ def test_what_using_it_needs_is_there_and_no_words_of_its_data(packed: Path, tra
         assert (packed / "stages/merc" / name).read_bytes() == (trained / "stages/merc" / name).read_bytes()
     adapter = json.loads((packed / "stages/merc/adapter/adapter_config.json").read_text())
     assert adapter["base_model_name_or_path"] == BASE
+
+
+def test_what_has_a_checksum_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    stage = run / "stages" / "merc"
+    (stage / "backbone").mkdir()
+    (stage / "backbone" / "model.safetensors").write_bytes(b"weights")
+    (stage / "backbone" / "generation_config.json").write_text('{"eos_token_id": 2}')
+    done = json.loads((stage / "done.json").read_text())
+    done["files"] |= {f"backbone/{file.name}": merc.hash_file(file) for file in (stage / "backbone").iterdir()}
+    (stage / "done.json").write_text(json.dumps(done))
+    packed = merc.pack_run(run, tmp_path / "packed", base=BASE)
+    copy = packed / "stages" / "merc" / "backbone" / "generation_config.json"
+    assert copy.read_bytes() == (stage / "backbone" / "generation_config.json").read_bytes()
+
+
+def test_a_folder_of_an_encoder_is_no_name_on_a_hub() -> None:
+    assert _named_here({"path": "/home/ann/whisper-small", "tokens": 4}) == {"path": "./whisper-small", "tokens": 4}
+    assert _named_here([{"path": "openai/whisper-small"}]) == [{"path": "openai/whisper-small"}]
 
 
 def test_a_backbone_in_a_folder_of_the_machine_is_refused(trained: Path, tmp_path: Path) -> None:

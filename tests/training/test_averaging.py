@@ -144,3 +144,11 @@ class _Shared(Strategy):
 
 
 _Shared.__abstractmethods__ = frozenset()
+
+
+def test_a_soup_of_one_evaluation_says_that_there_is_none(
+    backbone: Path, talks: list[Conversation], tmp_path: Path
+) -> None:
+    settings = Settings(epochs=1, lr=5e-3, soup=2)
+    _, seen = trained(model_of(backbone), talks, tmp_path, settings, evaluate=judge(iter([0.5, 0.5])))
+    assert [one for one in seen.said if one.startswith("soup: there was one evaluation")]

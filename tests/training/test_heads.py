@@ -19,6 +19,7 @@ from merc.conversation import Conversation, Utterance
 from merc.errors import MercError
 from merc.model.emotion_model import EmotionModel
 from merc.model.heads import Heads
+from merc.model.state import load_trained_state, trained_state
 from merc.session.data import queries
 from merc.training import fit
 from merc.training.loss_set import LossSet
@@ -189,6 +190,19 @@ def test_a_loss_of_a_plugin_reads_outputs_and_targets(backbone: Path, tmp_path: 
     prompts = [replace(encoded(model, TALK, i), answers=(), query=q) for i, q in enumerate(queries([TALK], LABELS)[0])]
     values = torch.cat([model.loss_values(batch)[0] for batch in model.batches(prompts, 4096)])
     torch.testing.assert_close(values.sum(), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_what_a_loss_keeps_is_in_a_checkpoint(backbone: Path) -> None:
+    """A running mean, say, goes on where it was."""
+    model, mean = model_with_heads(backbone), torch.nn.Module()
+    mean.register_buffer("mean", torch.tensor([0.5]))
+    mean.register_buffer("scratch", torch.tensor([1.0]), persistent=False)
+    model.use_losses({"own": mean}, {"own": set()})  # type: ignore[dict-item]
+    state = {name: value.clone() for name, value in trained_state(model).items()}
+    assert [name for name in state if name.startswith("losses.")] == ["losses.0.mean"]
+    mean.mean.zero_()
+    load_trained_state(model, state)
+    assert mean.mean.item() == 0.5
 
 
 def test_a_loss_of_a_head_that_is_not_there_is_named(backbone: Path, tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ class Int8(merc.Backbone):
     path: merc.FolderOrName
     """The folder that ``merc quantize`` has made."""
 
+    def __post_init__(self) -> None:
+        if type(self.tuning).__name__ != "Frozen":
+            raise ValueError(
+                f"whole numbers cannot be tuned by {type(self.tuning).__name__}; tune the model that they are of, and "
+                "quantise that run"
+            )
+
     @property
     def _folder(self) -> Path:
         folder = Path(self.path)
@@ -131,6 +138,21 @@ def _layer_class() -> Any:
     if not _LAYER:
         import torch
 
+        class Product(torch.autograd.Function):
+            """x Wᵀ. Rounding has no slope, so its gradient is that of the product without it."""
+
+            @staticmethod
+            def forward(ctx: Any, rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+                ctx.save_for_backward(weight, scale)
+                step = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+                whole = torch._int_mm((rows / step).round().to(torch.int8), weight.t())
+                return whole.float() * step * scale
+
+            @staticmethod
+            def backward(ctx: Any, *grads: Tensor) -> Any:
+                weight, scale = ctx.saved_tensors
+                return (grads[0] * scale) @ weight.float(), None, None
+
         class Int8Linear(torch.nn.Module):
             """``y = x Wᵀ + b`` in whole numbers: x by the largest number of each row, W by that of each output."""
 
@@ -144,9 +166,7 @@ def _layer_class() -> Any:
 
             def forward(self, x: Tensor) -> Tensor:
                 rows = x.reshape(-1, self.in_features).float()
-                step = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-                whole = torch._int_mm((rows / step).round().to(torch.int8), self.weight.t())
-                y = whole.float() * step * self.scale
+                y = Product.apply(rows, self.weight, self.scale)
                 y = y if self.bias is None else y + self.bias
                 return y.reshape(*x.shape[:-1], self.out_features).to(x.dtype)
 

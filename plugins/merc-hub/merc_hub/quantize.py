@@ -54,6 +54,10 @@ def _rewrite(made: Path, backbone: merc.Backbone) -> None:
     file = made / "recipe.yaml"
     recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
     recipe["backbone"] = {"name": "int8", "path": f"./{MODEL}"}
+    for stage in recipe["stages"]:
+        if stage.get("trainable"):  # nothing of the backbone learns any more
+            left = [name for name in stage["trainable"] if name.partition(".")[0] != "backbone"]
+            stage["trainable"] = left or None
     file.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     for done in made.glob("stages/*/done.json"):
         state = json.loads(done.read_text(encoding="utf-8"))

@@ -15,8 +15,14 @@ from typer.testing import CliRunner
 
 import merc
 import merc.testing
+from merc.builtin.tunings import Full
 from merc.cli.main import app
+from merc.components import Frozen
+from merc.model.emotion_model import EmotionModel
 from merc.model.probe import probe_tree
+from merc.model.tuning import tune
+from merc.session.export import Base, write_language_model
+from tests.model.tiny import tiny_media
 from tests.tiny_backbone import save_tiny_backbone, write_tiny_recipe
 
 
@@ -69,6 +75,27 @@ def test_what_is_held_is_a_byte_a_weight(folder: Path) -> None:
     assert all(state[f"{name}.weight"].dtype == torch.int8 for name in layers)
 
 
+def test_what_learns_before_it_has_the_gradient_of_the_whole_model(folder: Path) -> None:
+    torch.manual_seed(2)
+    given, gradients = torch.randn(1, 7, 64), []
+    for model in (
+        AutoModelForCausalLM.from_pretrained(folder / "whole").eval(),
+        Int8(path=str(folder / "eight")).load("cpu"),
+    ):
+        embeddings = given.clone().requires_grad_()
+        model(inputs_embeds=embeddings).logits.log_softmax(-1)[0, -1, 3].backward()
+        gradients.append(embeddings.grad.flatten())
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
+    with pytest.raises(ValueError, match="whole numbers cannot be tuned by Full"):
+        Int8(path=str(folder / "eight"), tuning=Full())
+
+
+def test_it_is_no_model_that_transformers_could_read(folder: Path, tmp_path: Path) -> None:
+    model = EmotionModel(tune(Int8(path=str(folder / "eight")).load("cpu"), Frozen()), None, tiny_media(64))
+    with pytest.raises(merc.MercError, match="has other weights than LlamaForCausalLM of transformers"):
+        write_language_model(model, tmp_path / "exported", Base("someone/tiny"))
+
+
 def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(merc.MercError, match=r"holds no int8.safetensors; give a folder of merc quantize"):
         Int8(path=str(tmp_path)).load("cpu")
@@ -84,6 +111,8 @@ def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
 def test_a_run_in_eight_bits_answers_as_the_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run, recipe = tmp_path / "run", write_tiny_recipe(tmp_path, "{name: lora, r: 4}", "epochs: 2")
+    recipe.write_text(recipe.read_text().replace("trainer:", "trainable: [backbone]\n    trainer:", 1))
+    assert "trainable: [backbone]" in recipe.read_text()
     ended = CliRunner().invoke(app, ["run", str(recipe), "--run-dir", str(run)])
     assert ended.exit_code == 0, ended.output
     ended = CliRunner().invoke(app, ["quantize", str(run), str(tmp_path / "small")])

@@ -42,7 +42,10 @@ def read_teacher(folder: Path, labels: merc.LabelSpace, states: bool) -> Teacher
         raise merc.MercError(f"the teacher's folder {folder} has no predictions.jsonl; make it with: {HOW}")
     log_probs: dict[tuple[str, str], Tensor] = {}
     splits: dict[str, list[tuple[str, str]]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    # Not by splitlines: a text may hold another mark that ends a line in Unicode.
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+        if not line:
+            continue
         where = f"{file}, line {number}"
         try:
             record: Any = json.loads(line)

@@ -35,9 +35,11 @@ def write(folder: Path, queries: Sequence[merc.Query], labels: merc.LabelSpace) 
     for query, row in zip(queries, probabilities.tolist(), strict=True):
         own = dict(zip(reversed(labels.labels), reversed(row), strict=True))  # in another order than the student's
         lines.append({"id": query.target.id, "conversation": query.conversation.id, "split": "train",
-                      "label": labels.labels[0], "probabilities": own})  # fmt: skip
+                      "label": labels.labels[0], "probabilities": own, "text": "Well\u2028you came."})  # fmt: skip
     folder.mkdir(exist_ok=True)
-    (folder / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "predictions.jsonl").write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+    )
     save_file({"train": states}, folder / "states.safetensors")
     return probabilities, states
 
@@ -101,7 +103,7 @@ def test_states(backbone: Path, talks: list[merc.Conversation], tmp_path: Path) 
 
 
 def spoil(folder: Path, **fields: Any) -> None:
-    lines = (folder / "predictions.jsonl").read_text().splitlines()
+    lines = (folder / "predictions.jsonl").read_text(encoding="utf-8").strip().split("\n")
     first = {**json.loads(lines[0]), **fields}
     (folder / "predictions.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
 
@@ -196,7 +198,7 @@ def test_several_teachers_are_learned_by_their_mean(
     queries = queries_of(talks[:2])
     first, _ = write(tmp_path / "one", queries, LABELS)
     second = first.roll(1, 1)
-    lines = (tmp_path / "one" / "predictions.jsonl").read_text().splitlines()
+    lines = (tmp_path / "one" / "predictions.jsonl").read_text(encoding="utf-8").strip().split("\n")
     (tmp_path / "two").mkdir()
     turned = [
         {**json.loads(line), "probabilities": dict(zip(LABELS.labels, row, strict=True))}

@@ -25,6 +25,15 @@ class BottleneckAdapter(merc.Tuning):
         if self.width < 1:
             raise ValueError(f"width counts from 1, not {self.width}")
 
+    def fits(self, trained: merc.Tuning) -> str | None:
+        """Adapters that learned with another function between their layers would give other numbers."""
+        if isinstance(trained, BottleneckAdapter) and trained.activation != self.activation:
+            return (
+                f"its adapters have the activation {trained.activation}, and this recipe's {self.activation}; set "
+                f"backbone.tuning.activation={trained.activation}"
+            )
+        return super().fits(trained)
+
     def apply(self, llm: Any) -> Any:
         """Put the adapters in. Raises MercError for a target that the blocks do not have, or whose outputs cannot have
         an adapter."""

@@ -20,7 +20,7 @@ class IA3(merc.PeftTuning):
     """The linear layers whose outputs are multiplied; by default those that PEFT knows for the backbone's
     architecture."""
     feedforward: tuple[str, ...] = ()
-    """Those of them whose inputs are multiplied instead; by default those that PEFT knows."""
+    """Those of them whose inputs are multiplied instead; by default those that PEFT knows for the architecture."""
 
     def __post_init__(self) -> None:
         strange = [name for name in self.feedforward if name not in self.targets]
@@ -30,6 +30,7 @@ class IA3(merc.PeftTuning):
     def peft_config(self, llm: nn.Module) -> Any:
         """PEFT's ``IA3Config``. Raises MercError for an architecture that PEFT does not know, if no target is named."""
         from peft import IA3Config
+        from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as KNOWN
 
         kind = getattr(llm.config, "model_type", "")
@@ -39,5 +40,6 @@ class IA3(merc.PeftTuning):
                 "name them, and those with multiplied inputs by feedforward: {name: ia3, targets: [k_proj, v_proj, "
                 "down_proj], feedforward: [down_proj]}"
             )
-        named = {"target_modules": list(self.targets), "feedforward_modules": list(self.feedforward)}
+        feedforward = self.feedforward or [name for name in FEEDFORWARD.get(kind, ()) if name in self.targets]
+        named = {"target_modules": list(self.targets), "feedforward_modules": list(feedforward)}
         return IA3Config(task_type="CAUSAL_LM", **(named if self.targets else {}))

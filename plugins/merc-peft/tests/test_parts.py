@@ -261,3 +261,17 @@ def test_every_backbone_computes_with_them(name: str, tuning: merc.Tuning, dtype
     sum(values.values()).backward()  # type: ignore[union-attr]
     reached = [n for n, p in model.learning().items() if n.startswith("llm.") and p.grad is not None and p.grad.any()]
     assert reached
+
+
+def test_adapters_of_another_function_start_nothing() -> None:
+    own = BottleneckAdapter(activation="gelu")
+    said = own.fits(BottleneckAdapter(activation="relu"))
+    assert said is not None and "set backbone.tuning.activation=relu" in said
+    assert own.fits(BottleneckAdapter(activation="gelu")) is None and own.fits(IA3()) is not None
+
+
+def test_gates_of_named_layers_are_where_peft_knows_them() -> None:
+    named = tune(tiny_llama(), IA3(targets=("k_proj", "v_proj", "down_proj"))).llm
+    known = tune(tiny_llama(), IA3()).llm
+    shapes = [{n: tuple(p.shape) for n, p in llm.named_parameters() if "ia3" in n} for llm in (named, known)]
+    assert shapes[0] == shapes[1]
