@@ -8,6 +8,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from typing import Any
 
+import torch
+
 from merc.components import Loss, TrainContext, TrainReport
 from merc.components.model import of_reference
 from merc.errors import MercError
@@ -153,6 +155,8 @@ class _Loop:
         started = time.monotonic()
         scale = lr_scale(progress.step, self.total, settings)
         step = self.schedule.ready(scheduled, progress.step)
+        # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
+        torch.manual_seed(context.seed_of(progress.step, context.strategy.rank))
         result = self.updater.take(step, progress.step, scheduled.epoch, scale)
         progress.step += 1
         if self.average is not None and result is not None:

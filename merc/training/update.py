@@ -49,8 +49,6 @@ class Updater:
         the same; no weight is changed then.
         """
         context, strategy, losses = self.context, self.context.strategy, self.losses
-        # Dropout depends on the seed and the step alone, so that a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(context.seed_of(number, strategy.rank))
         context.network.train()
         batches = [replace(make_batch(*some), labels=len(context.labels)) for some in step.micro]
         batches = losses.rewritten(context.network, batches, epoch)

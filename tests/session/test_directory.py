@@ -92,7 +92,7 @@ def test_what_an_evaluation_keeps_is_of_its_weights_and_of_what_counts_in_its_re
 
     def key(*changes: str) -> str:
         trained = TrainedRun(directory=run, recipe=recipe(*changes), labels=LabelSpace(("joy",)), device="cpu")
-        return _key(trained, {"data": {}})
+        return _key(trained, {}, {"train": {"sha256": "1"}})
 
     before = key()
     assert key("features.workers=9", "strategy.batch_tokens=64") == before != key("features.seed=1")

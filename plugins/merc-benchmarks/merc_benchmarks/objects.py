@@ -140,8 +140,8 @@ def _places(text: str, names: Sequence[str]) -> list[int]:
     places = {}
     for name in sorted(set(names), key=len, reverse=True):
         spelling = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
-        found = spelling.search(text)
-        places[name] = -1 if found is None else found.start()
+        first = spelling.search(text)
+        places[name] = -1 if first is None else first.start()
         text = spelling.sub(lambda one: " " * len(one[0]), text)
     return [places[name] for name in names]
 

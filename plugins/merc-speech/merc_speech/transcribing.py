@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Transcribing:
 
     def __init__(self, listener: merc.Listener, recordings: Sequence[Path], output: Path | None, resume: bool) -> None:
         every = [one for path in recordings for one in _recordings(path)]
+        _check_names(every)
         self.listener, self.recordings, self.output = listener, every, output
         self.names = _names(self.recordings)
         self.part = None if output is None else output.with_name(f"{output.name}.part")
@@ -50,7 +52,7 @@ class Transcribing:
     def _begin(self) -> None:
         """Write the file of what is kept, as far as it is there."""
         if self.part is not None:
-            text = "".join(f"{_line(line)}\n" for line in self.lines)
+            text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in self.lines)
             with merc.whole_file(self.part) as file:
                 file.write_text(text, encoding="utf-8")
 
@@ -97,7 +99,7 @@ class Transcribing:
             if utterances:
                 conversations.append({"id": name, "utterances": utterances})
                 if self.output is None:
-                    typer.echo(_line(self._beside(conversations[-1], Path.cwd())))
+                    typer.echo(json.dumps(self._beside(conversations[-1], Path.cwd()), ensure_ascii=False))
             else:
                 faults.append(f"{recording.name}: nobody speaks in it")
         if not conversations:
@@ -109,7 +111,7 @@ class Transcribing:
             _say(f"· {len(faults)} of {len(self.recordings)} recordings gave no conversation; the notes above say why")
         if self.output is not None and self.part is not None:
             home = self.output.absolute().parent
-            lines = [_line(self._beside(one, home)) for one in conversations]
+            lines = [json.dumps(self._beside(one, home), ensure_ascii=False) for one in conversations]
             with merc.whole_file(self.output) as file:
                 file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             self.part.unlink()
@@ -146,7 +148,7 @@ class Transcribing:
         if self.part is None:
             return
         with self.part.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(f"{_line(line)}\n")
+            file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
 
     @staticmethod
     def _beside(conversation: dict[str, Any], home: Path) -> dict[str, Any]:
@@ -168,16 +170,6 @@ def record_of(utterance: merc.Utterance) -> dict[str, Any]:
         **utterance.extra,
     }  # fmt: skip
     return {key: value for key, value in record.items() if value is not None}
-
-
-def _line(record: dict[str, Any]) -> str:
-    """A record as JSON; all in ASCII where a path, which may be any bytes, is no text."""
-    text = json.dumps(record, ensure_ascii=False)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(record)
-    return text
 
 
 def _seen_from(path: str, home: Path) -> str:
@@ -202,6 +194,25 @@ def _recordings(path: Path) -> list[Path]:
         _say(f"· {path}: {len(recordings)} recordings; {len(others)} other files are left aside: "
              f"{merc.first_names(others)}")  # fmt: skip
     return recordings
+
+
+def _check_names(recordings: Sequence[Path]) -> None:
+    """Raise MercError for names of files that are any bytes and no text: conversations could not hold them."""
+    strange = [path for path in recordings if _is_no_text(str(path.absolute()))]
+    if strange:
+        count = f" ({len(strange)} of {len(recordings)} recordings)" if len(recordings) > 1 else ""
+        raise merc.MercError(
+            f"the name {os.fsencode(strange[0])!r} is no text in UTF-8{count}, so no file of conversations could hold "
+            "it; rename it"
+        )
+
+
+def _is_no_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _names(recordings: Sequence[Path]) -> list[str]:

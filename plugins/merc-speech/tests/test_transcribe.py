@@ -5,7 +5,9 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from merc_speech.transcribing import Transcribing
 from typer.testing import CliRunner
 
 import merc
@@ -51,7 +53,10 @@ def test_a_recording_becomes_a_conversation_that_merc_reads(recording):
     assert [u.text for u in read.utterances] == [u["text"] for u in one["utterances"]]
 
 
-def test_it_goes_on_where_it_was_interrupted(recording, tmp_path):
+def test_it_goes_on_where_it_was_interrupted(tmp_path):
+    # Longer than Whisper hears at once: two passages of two utterances.
+    sound = np.concatenate([talk(LINES[:2])[0], np.zeros(28 * 16_000, np.float32), talk(LINES[1:])[0]])
+    recording = write_wav(tmp_path / "talk.wav", sound)
     whole, resumed = tmp_path / "whole.jsonl", tmp_path / "resumed.jsonl"
     parts = ("--segmenter", "silero", "--transcriber", "whisper-tiny")
     assert transcribe(recording, "-o", whole, *parts).exit_code == 0
@@ -59,8 +64,8 @@ def test_it_goes_on_where_it_was_interrupted(recording, tmp_path):
     (one,) = conversations(whole)
     listener = merc.Listener("silero", "whisper-tiny")
     header = {"segmenter": repr(listener.segmenter), "transcriber": repr(listener.transcriber)}
-    kept = {**one["utterances"][0], "audio": str(recording.absolute()), "text": "Kept."}
-    lines = [{"heard_by": header}, {"recording": str(recording.absolute()), "utterances": [kept]}]
+    kept = [{**u, "audio": str(recording.absolute()), "text": "Kept."} for u in one["utterances"][:2]]
+    lines = [{"heard_by": header}, {"recording": str(recording.absolute()), "utterances": kept}]
     part.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn', encoding="utf-8")
 
     refused = transcribe(recording, "-o", resumed, *parts)
@@ -68,21 +73,20 @@ def test_it_goes_on_where_it_was_interrupted(recording, tmp_path):
     done = transcribe(recording, "-o", resumed, "--resume", *parts)
     assert done.exit_code == 0, done.output
     (other,) = conversations(resumed)
-    assert [u["id"] for u in other["utterances"]] == ["talk_u0", "talk_u1", "talk_u2"]
-    assert other["utterances"][0]["text"] == "Kept."
+    assert [u["id"] for u in other["utterances"]] == ["talk_u0", "talk_u1", "talk_u2", "talk_u3"]
+    assert [u["text"] == "Kept." for u in other["utterances"]] == [True, True, False, False]
     assert [u["start"] for u in other["utterances"]] == [u["start"] for u in one["utterances"]]
     assert not part.exists()
     part.write_text('{"heard_by": {"segmenter": "Other()", "transcriber": "Other()"}}\n')
     assert "with another segmenter or transcriber" in transcribe(recording, "-o", resumed, "--resume", *parts).stderr
 
 
-def test_a_name_that_is_no_text_goes_through_files(recording, tmp_path):
+def test_a_name_that_is_no_text_is_said_before_anything_is_heard(recording, tmp_path):
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
     odd.write_bytes(recording.read_bytes())
-    done = transcribe(odd, "-o", tmp_path / "odd.jsonl")
-    assert done.exit_code == 0, done.output
-    (read,) = get_registry().resolve("corpus", "merc/jsonl")(path=tmp_path / "odd.jsonl").load().conversations
-    assert read.utterances[0].audio == odd and len(read.utterances) == 3
+    said = r"the name b'.*caf\\xe9\.wav' is no text in UTF-8 \(1 of 2 recordings\).*; rename it"
+    with pytest.raises(merc.MercError, match=said):
+        Transcribing(merc.Listener(), [recording, odd], None, False)
 
 
 def test_a_film_whose_sound_sets_in_late(tmp_path):
