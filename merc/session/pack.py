@@ -73,8 +73,8 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
         )
     _check_decoder(run, recipe)
     recipe["features"]["store"] = None
-    for part in ("encoders", "annotators"):
-        recipe[part] = _named_here(recipe.get(part))
+    for part in recipe.keys() & {"encoders", "annotators"}:
+        recipe[part] = _named_here(recipe[part])
     write_text(target / "recipe.yaml", write_yaml({**_each_text(recipe, nowhere), "backbone": backbone}))
     for name in _BESIDE:
         if (source.path / name).is_file():
