@@ -137,6 +137,7 @@ __all__ = [
     "Features",
     "FolderOrName",
     "Frames",
+    "Frozen",
     "FrozenNetwork",
     "Fuser",
     "Generation",

@@ -134,8 +134,7 @@ class PeftTuning(Tuning):
 
 @dataclass(frozen=True, kw_only=True)
 class LowRankTuning(PeftTuning):
-    """Low-rank adapters of PEFT beside linear layers. ``weighs`` names the parameters by which a trained adapter
-    weighs, and ``options`` gives more of PEFT's."""
+    """Low-rank adapters of PEFT beside linear layers. ``options`` gives more of PEFT's."""
 
     weighs: ClassVar[tuple[str, ...]] = ("alpha",)
     r: int = 16
@@ -174,15 +173,7 @@ class LowRankTuning(PeftTuning):
         """An adapter that was trained with other values of what ``weighs`` would weigh otherwise."""
         if not isinstance(trained, type(self)):
             return super().fits(trained)
-        for name in self.weighs:
-            theirs, own = getattr(trained, name), getattr(self, name)
-            if theirs != own:
-                value = str(theirs).lower()
-                return (
-                    f"it has {type(self).__name__} with {name} {value}, and this recipe has {str(own).lower()}; its "
-                    f"adapter would weigh otherwise, so set backbone.tuning.{name}={value}"
-                )
-        return None
+        return self._weighs_otherwise(trained)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ class Tuning(Component):
     optimizer, checkpoints, parameter counts and saved runs go by them. Learned parameters are held in float32, since
     the small updates of a bfloat16 weight would be rounded away; a trainer's ``precision`` says what is computed in.
 
-    ``saved_as`` is the file or folder that ``save`` writes into a stage's folder.
+    ``saved_as`` is the file or folder that ``save`` writes into a stage's folder. ``weighs`` names the parameters
+    without which learned weights mean something else: a run with others starts none (``fits``).
 
     merc computes with the backbone inside a wrapper (its ``get_base_model()``), over prompts that share what they begin
     with. A tuning that puts virtual tokens before every prompt says how many by ``virtual_tokens``, and gives their
@@ -46,6 +47,7 @@ class Tuning(Component):
 
     kind: ClassVar[str] = "tuning"
     saved_as: ClassVar[str] = "tuning.safetensors"
+    weighs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def apply(self, llm: nn.Module) -> nn.Module:
@@ -94,11 +96,23 @@ class Tuning(Component):
             trained: The tuning of the run that learned them.
         """
         if type(self) is type(trained):
-            return None
+            return self._weighs_otherwise(trained)
         return (
             f"it was tuned by {type(trained).__name__}, and this recipe's tuning is {type(self).__name__}; set "
             "backbone.tuning to that of the run"
         )
+
+    def _weighs_otherwise(self, trained: Tuning) -> str | None:
+        """The sentence for the first of what ``weighs`` names that another tuning of this kind has otherwise."""
+        for name in self.weighs:
+            theirs, own = getattr(trained, name), getattr(self, name)
+            if theirs != own:
+                value = str(theirs).lower()
+                return (
+                    f"it has {type(self).__name__} with {name} {value}, and this recipe has {str(own).lower()}; its "
+                    f"adapter would weigh otherwise, so set backbone.tuning.{name}={value}"
+                )
+        return None
 
     def state(self, llm: nn.Module, learns: frozenset[str]) -> Mapping[str, Tensor]:
         """The learned tensors, by the names under which they are saved; tied weights count once.

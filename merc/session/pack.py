@@ -74,7 +74,7 @@ def _copy(run: TrainedRun, target: Path, base: str | None) -> None:
     _check_decoder(run, recipe)
     recipe["features"]["store"] = None
     for part in recipe.keys() & {"encoders", "annotators"}:
-        recipe[part] = _named_here(recipe[part])
+        recipe[part] = _each_text(recipe[part], _named_here)
     write_text(target / "recipe.yaml", write_yaml({**_each_text(recipe, nowhere), "backbone": backbone}))
     for name in _BESIDE:
         if (source.path / name).is_file():
@@ -123,13 +123,9 @@ def _check_decoder(run: TrainedRun, recipe: Mapping[str, Any]) -> None:
             )
 
 
-def _named_here(value: Any) -> Any:
-    """Values whose places are names beside the recipe: a last name alone may be that of a stranger's model on a hub."""
-    if isinstance(value, Mapping):
-        return {key: _named_here(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_named_here(one) for one in value]
-    return f"./{nowhere(value)}" if _is_place(value) else value
+def _named_here(text: str) -> str:
+    """A place as a name beside the recipe: its last name alone may be that of a stranger's model on a hub."""
+    return f"./{nowhere(text)}" if _is_place(text) else text
 
 
 def _weights(stage: Path) -> list[str]:

@@ -123,7 +123,7 @@ class _Reading:
                 "nothing is said"
             )
         _check_text(name, text or "")
-        _check_text(name, fields.get("speaker") or "", "speaker")
+        _check_text(name, speaker or "", "speaker")
         media = {key: fields[key] for key in ("audio", "video") if fields.get(key) is not None}
         files = {key: Path(value) for key, value in media.items() if isinstance(value, str | Path)}
         for key, file in files.items():

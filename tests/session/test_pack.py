@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import merc
-from merc.session.pack import _named_here
+from merc.session.pack import _each_text, _named_here
 from merc.session.places import nowhere, places_in
 from tests.senses import senses_here
 
@@ -74,8 +74,11 @@ def test_what_has_a_checksum_stays_as_it_is(trained: Path, tmp_path: Path) -> No
 
 
 def test_a_folder_of_an_encoder_is_no_name_on_a_hub() -> None:
-    assert _named_here({"path": "/home/ann/whisper-small", "tokens": 4}) == {"path": "./whisper-small", "tokens": 4}
-    assert _named_here([{"path": "openai/whisper-small"}]) == [{"path": "openai/whisper-small"}]
+    assert _each_text({"path": "/home/ann/whisper-small", "tokens": 4}, _named_here) == {
+        "path": "./whisper-small",
+        "tokens": 4,
+    }
+    assert _each_text([{"path": "openai/whisper-small"}], _named_here) == [{"path": "openai/whisper-small"}]
 
 
 def test_a_backbone_in_a_folder_of_the_machine_is_refused(trained: Path, tmp_path: Path) -> None:

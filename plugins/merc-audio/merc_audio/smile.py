@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -85,14 +86,13 @@ class OpenSmile(Encoder):
             places = [windows(len(c.samples), size, least) if c.seconds >= LEAST else [] for c in clips]
             parts = [c.samples[begin:end] for c, of_clip in zip(clips, places, strict=True) for begin, end in of_clip]
             with closing(in_threads(describe, parts, _processors())) as described:
-                rows = [row for _, row in described]
+                rows = iter([row for _, row in described])
             out: list[Features | Missing] = []
             for clip, of_clip in zip(clips, places, strict=True):
                 if not of_clip:
                     out.append(Missing(f"{clip.seconds:.2f} s of sound; openSMILE needs {LEAST} s"))
                     continue
-                tokens = np.stack(rows[: len(of_clip)])
-                del rows[: len(of_clip)]
+                tokens = np.stack(list(islice(rows, len(of_clip))))
                 fault = _fault(tokens, of_clip, names)
                 out.append(tokens if fault is None else fault)
             return out

@@ -30,7 +30,7 @@ class Int8(merc.Backbone):
     """The folder that ``merc quantize`` has made."""
 
     def __post_init__(self) -> None:
-        if type(self.tuning).__name__ != "Frozen":
+        if not isinstance(self.tuning, merc.Frozen):
             raise ValueError(
                 f"whole numbers cannot be tuned by {type(self.tuning).__name__}; tune the model that they are of, and "
                 "quantise that run"

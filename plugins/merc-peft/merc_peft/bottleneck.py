@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import merc
 from merc_peft.blocks import blocks_of
@@ -13,6 +13,7 @@ from merc_peft.blocks import blocks_of
 class BottleneckAdapter(merc.Tuning):
     """Adapters h' = h + W_f σ(W_i h) on what each transformer block gives, held in float32; they alone learn."""
 
+    weighs: ClassVar[tuple[str, ...]] = ("activation",)
     width: int = 64
     """The inner width, the number of rows of W_i."""
     activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
@@ -24,15 +25,6 @@ class BottleneckAdapter(merc.Tuning):
     def __post_init__(self) -> None:
         if self.width < 1:
             raise ValueError(f"width counts from 1, not {self.width}")
-
-    def fits(self, trained: merc.Tuning) -> str | None:
-        """Adapters that learned with another function between their layers would give other numbers."""
-        if isinstance(trained, BottleneckAdapter) and trained.activation != self.activation:
-            return (
-                f"its adapters have the activation {trained.activation}, and this recipe's {self.activation}; set "
-                f"backbone.tuning.activation={trained.activation}"
-            )
-        return super().fits(trained)
 
     def apply(self, llm: Any) -> Any:
         """Put the adapters in. Raises MercError for a target that the blocks do not have, or whose outputs cannot have
