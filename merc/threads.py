@@ -19,8 +19,8 @@ def in_threads(
     """Each item with what ``do`` gives for it, in the order of the items. ``do`` runs in threads, and is at most twice
     as many items ahead as there are threads. Raises what ``do`` raises, when its item's turn comes.
 
-    Close it (``contextlib.closing``) where not all may be taken. At its end nothing more is begun, ``stop`` is called,
-    which lets what is at work return early, and that is waited for.
+    Use it with ``contextlib.closing`` where you may stop early. At the end no further item is started, ``stop`` is
+    called so that running work can return early, and running work is waited for.
 
     ``ThreadPoolExecutor`` does the same with locks that are written in Python: a Ctrl-C just after one was taken
     leaves it taken, and merc would wait for its own threads for ever.

@@ -16,7 +16,7 @@ class TrackedRun:
     """The run that is tracked."""
 
     name: str
-    """The name of the run directory; that of a seed or a fold stands behind the name of the folder that it is in."""
+    """The name of the run directory; for a seed or a fold, the name of the folder that holds it comes first."""
     folder: Path
     """Where a tracker may keep its files: a folder of its own in the run directory, made when the first
     is written."""

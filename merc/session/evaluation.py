@@ -80,7 +80,7 @@ def evaluate_again(
     today = recorded_date(run.directory.provenance)
     files = file_hashes(run.recipe, [stage.id for stage in run.recipe.stages])
     record_of_cues = cue_record(run.recipe, cues)
-    everything = data_hashes(data.conversations)  # demonstrations and a fitted decoder are of splits that are not asked
+    everything = data_hashes(data.conversations)  # demonstrations and a fitted decoder read further splits
     provenance_record = provenance(run.recipe, plain, record_of_cues, media=media, chat_date=today, files=files)
     place.mkdir(parents=True, exist_ok=True)
     aside = place / f".kept-{_key(run, provenance_record, everything)}"

@@ -72,8 +72,8 @@ def must_be_whole(label_history: str | None, annotators: Iterable[ComponentRef])
 
 def heard_conversations(one_input: Given, journal: Journal, whole: bool) -> Iterator[tuple[Conversation, int]]:
     """The conversation of a recording so far, as its utterances are heard, and how many of these were there before. One
-    in which nobody speaks is one utterance without words. Where the segmenter tells no speakers apart, all utterances
-    are of the speaker that the input states. What there is to say of the recording is said at its end.
+    in which nobody speaks is one utterance without words. Where the segmenter finds no speakers, every utterance gets
+    the speaker that the input names. What there is to say of the recording is said at its end.
 
     Raises Unreadable for one that cannot be heard.
     """

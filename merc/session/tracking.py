@@ -81,8 +81,8 @@ class Trackers:
 
 
 def _name_of(folder: Path) -> str:
-    """A run directory's name. Those of a seed, a fold or a setting of a sweep are alike for every recipe, so they stand
-    behind the name of what they are of.
+    """A run directory's name. Folders of seeds, folds and sweep settings have the same names for every recipe, so the
+    name of the folder that holds them comes first.
 
     >>> _name_of(Path("runs/mine")), _name_of(Path("runs/mine/seed-0/fold-2")), _name_of(Path("sweeps/lr/003"))
     ('mine', 'mine-seed-0-fold-2', 'lr-003')

@@ -1,4 +1,4 @@
-"""The microphone: what is said when it is not there, and when it goes away."""
+"""The microphone: the errors when it is busy, and when it is taken away."""
 
 from __future__ import annotations
 
